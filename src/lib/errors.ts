@@ -1,0 +1,54 @@
+/**
+ * Every failure that a user can cause or cure: a stable code, an exit status, what happened, and what to do about it.
+ * docs/operations.md lists this table; a test compares the two.
+ */
+export const exitStatus = {
+  INTERNAL: 1,
+  USAGE: 2,
+  CONFIG_INVALID: 3,
+  MOUNT_POINT_MISSING: 10,
+  MOUNT_POINT_NOT_A_DIRECTORY: 11,
+  MOUNT_POINT_BUSY: 12,
+  MOUNT_POINT_NOT_EMPTY: 13,
+  FUSE_DEVICE_MISSING: 14,
+  MOUNT_NOT_PERMITTED: 15,
+  MOUNT_FAILED: 16,
+  NOT_MOUNTED: 17,
+  DRIVER_UNAVAILABLE: 18,
+  MOUNT_NOT_ANSWERING: 19,
+  KEY_MALFORMED: 20,
+  KEY_MISSING: 21,
+  KEY_WRONG: 22,
+  CACHE_NOT_WRITABLE: 30,
+  CACHE_ON_MOUNT: 31,
+  CACHE_FORMAT: 32,
+  CACHE_LOCKED: 33,
+  JOURNAL_CORRUPT: 34,
+  UNMOUNT_TIMEOUT: 40,
+  DAEMON_FAILED: 41,
+  NOT_SUPERVISED: 42,
+} as const;
+
+export type ErrorCode = keyof typeof exitStatus;
+
+export interface ErrorDetails {
+  /** What the user can do about it, as a whole sentence. */
+  hint?: string;
+  cause?: unknown;
+}
+
+export class SessionfsError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'SessionfsError';
+    this.code = code;
+    this.hint = details.hint;
+  }
+
+  get exitStatus(): number {
+    return exitStatus[this.code];
+  }
+}
