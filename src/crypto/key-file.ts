@@ -1,0 +1,131 @@
+/** A key file: one line of 64 hex digits, readable by its owner only. */
+
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { SessionfsError } from '../lib/errors.ts';
+import { parseKeyHex, RAW_KEY_SIZE } from './keyring.ts';
+
+/** A key file is 65 bytes; what is far longer is another file, and is not read whole. */
+const READ_MAX = 1024;
+const READABLE_BY_OTHERS = 0o044;
+
+/** The raw key, which the caller owns, and a warning where others may read the file. Throws KEY_MISSING, KEY_MALFORMED. */
+export function readKeyFile(path: string): { raw: Buffer; warning?: string } {
+  const fd = openForReading(path);
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile())
+      throw new SessionfsError('KEY_MALFORMED', `the key file ${path} is not a regular file`);
+    const raw = parseKeyHex(readText(fd), `the key in ${path}`);
+    if ((stat.mode & READABLE_BY_OTHERS) === 0) return { raw };
+    return { raw, warning: `the key file ${path} can be read by other users; run: chmod 600 ${path}` };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * Makes a random key in a new file, 0600. The name appears only with the whole key behind it, and file and name are on
+ * stable storage on return. An existing file is never replaced: the key of another process that was faster is taken.
+ * Throws CACHE_NOT_WRITABLE.
+ */
+export function createKeyFile(path: string): Buffer {
+  const raw = randomBytes(RAW_KEY_SIZE);
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    if (publish(path, `${raw.toString('hex')}\n`)) return raw;
+  } catch (error) {
+    throw new SessionfsError(
+      'CACHE_NOT_WRITABLE',
+      `cannot write the key file ${path}: ${(error as Error).message}`,
+      {
+        hint: 'Make its directory writable, or set SESSION_CACHE_PATH to a place that is.',
+        cause: error,
+      },
+    );
+  }
+  return readKeyFile(path).raw;
+}
+
+/** False when the name is taken. */
+function publish(path: string, text: string): boolean {
+  const temporary = `${path}.${process.pid}.tmp`;
+  rmSync(temporary, { force: true });
+  try {
+    writeDurably(temporary, text);
+    claimName(temporary, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+  syncDirectory(dirname(path));
+  return true;
+}
+
+const NO_HARD_LINKS = ['EPERM', 'ENOSYS', 'EOPNOTSUPP', 'ENOTSUP'];
+
+/** Fails with EEXIST where the name is taken. Without hard links only the cache's lock keeps two processes apart. */
+function claimName(temporary: string, path: string): void {
+  try {
+    linkSync(temporary, path);
+  } catch (error) {
+    if (!NO_HARD_LINKS.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    renameSync(temporary, path);
+  }
+}
+
+function writeDurably(path: string, text: string): void {
+  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+  try {
+    const bytes = Buffer.from(text);
+    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+    bytes.fill(0);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openForReading(path: string): number {
+  try {
+    // O_NONBLOCK: a pipe in the file's place must not hang the start.
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    throw new SessionfsError('KEY_MISSING', `cannot read the key file ${path}: ${(error as Error).message}`, {
+      hint: 'Name an existing file that this user may read, with one line of 64 hex digits.',
+      cause: error,
+    });
+  }
+}
+
+function readText(fd: number): string {
+  const bytes = Buffer.alloc(READ_MAX);
+  const length = readSync(fd, bytes, 0, READ_MAX, 0);
+  const text = bytes.toString('latin1', 0, length).trim();
+  bytes.fill(0);
+  return text;
+}

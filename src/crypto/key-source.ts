@@ -1,0 +1,148 @@
+/**
+ * Where a mount's key comes from. The only place that reads a key from the environment or a file, and the only one that
+ * ever makes one: in local mode, for a cache that holds nothing yet. A cache that holds sessions is never given a new key.
+ */
+import { existsSync } from 'node:fs';
+import { SessionfsError } from '../lib/errors.ts';
+import { createKeyFile, readKeyFile } from './key-file.ts';
+import { Keyring, parseKeyHex } from './keyring.ts';
+
+const KEY_VARIABLE = 'SESSION_ENCRYPTION_KEY';
+const PREVIOUS_VARIABLE = 'SESSION_ENCRYPTION_KEYS_PREVIOUS';
+const MAKE_A_KEY =
+  'Make a key with `openssl rand -hex 32` and set SESSION_ENCRYPTION_KEY or SESSION_ENCRYPTION_KEY_FILE.';
+
+export interface KeyRequest {
+  /** Its SESSION_ENCRYPTION_KEY* variables are deleted, so that children do not inherit them. */
+  env: NodeJS.ProcessEnv;
+  /** From --encryption-key-file or SESSION_ENCRYPTION_KEY_FILE; comes before SESSION_ENCRYPTION_KEY. */
+  keyFile: string | undefined;
+  /** Absolute. The generated key lies beside the cache, never in it: `${cachePath}.key`. */
+  cachePath: string;
+  /** Local mode makes its key on first use; with a bucket a key has to be given. */
+  mayGenerate: boolean;
+  /** What the cache says it was sealed with; undefined for a cache that does not exist yet. */
+  expectedKeyId: string | undefined;
+}
+
+export interface KeySource {
+  keyring: Keyring;
+  origin: 'environment' | 'file' | 'generated';
+  /** The key file, unless the key came from the environment. */
+  path?: string;
+  /** Whole sentences for the log. */
+  warnings: string[];
+}
+
+/** Raw keys on their way into a keyring, which zeroes them. */
+interface FoundKey {
+  raw: Buffer;
+  origin: KeySource['origin'];
+  path?: string;
+}
+
+/**
+ * Reads or makes the key. A key that it made is on stable storage when it returns. Call it with the cache's lock held.
+ * Throws KEY_MISSING, KEY_MALFORMED, KEY_WRONG (not the key of the cache), CACHE_NOT_WRITABLE (no place for a new key).
+ */
+export function loadKeys(request: KeyRequest): KeySource {
+  const warnings: string[] = [];
+  try {
+    const previous = previousKeys(request.env);
+    const found = givenKey(request, warnings) ?? keyOfTheCache(request, warnings);
+    if (found.origin === 'environment' || found.path !== generatedKeyPath(request.cachePath)) {
+      previous.push(...generatedBefore(request, warnings));
+    }
+    const keyring = Keyring.fromBytes(found.raw, previous);
+    requireExpected(keyring, found, request);
+    return {
+      keyring,
+      origin: found.origin,
+      ...(found.path === undefined ? {} : { path: found.path }),
+      warnings,
+    };
+  } finally {
+    forgetVariables(request.env);
+  }
+}
+
+/** Beside the cache, so that copying or publishing the cache does not hand out its key. */
+export function generatedKeyPath(cachePath: string): string {
+  return `${cachePath}.key`;
+}
+
+function givenKey({ env, keyFile }: KeyRequest, warnings: string[]): FoundKey | undefined {
+  if (keyFile !== undefined) return fromFile(keyFile, warnings);
+  const text = env[KEY_VARIABLE]?.trim();
+  if (text === undefined || text === '') return undefined;
+  return { raw: parseKeyHex(text, KEY_VARIABLE), origin: 'environment' };
+}
+
+function keyOfTheCache(request: KeyRequest, warnings: string[]): FoundKey {
+  const path = generatedKeyPath(request.cachePath);
+  if (!request.mayGenerate) throw missingWithBucket(path);
+  if (existsSync(path)) return fromFile(path, warnings);
+  if (request.expectedKeyId !== undefined) throw missingForCache(request, path);
+  return { raw: createKeyFile(path), origin: 'generated', path };
+}
+
+/**
+ * From local to hybrid mode with a new key: what the generated key sealed must still open. Elsewhere the file counts for
+ * nothing, so one that is not readable is not an error.
+ */
+function generatedBefore(request: KeyRequest, warnings: string[]): Buffer[] {
+  const path = generatedKeyPath(request.cachePath);
+  if (!existsSync(path)) return [];
+  try {
+    return [fromFile(path, warnings).raw];
+  } catch (error) {
+    warnings.push(`the earlier key of this cache is not used: ${(error as Error).message}`);
+    return [];
+  }
+}
+
+function fromFile(path: string, warnings: string[]): FoundKey {
+  const { raw, warning } = readKeyFile(path);
+  if (warning !== undefined) warnings.push(warning);
+  return { raw, origin: 'file', path };
+}
+
+function previousKeys(env: NodeJS.ProcessEnv): Buffer[] {
+  const texts = (env[PREVIOUS_VARIABLE] ?? '').split(/[\s,]+/).filter((text) => text !== '');
+  return texts.map((text, index) => parseKeyHex(text, `key ${index + 1} of ${PREVIOUS_VARIABLE}`));
+}
+
+function forgetVariables(env: NodeJS.ProcessEnv): void {
+  for (const name of Object.keys(env)) if (name.startsWith(KEY_VARIABLE)) delete env[name];
+}
+
+function requireExpected(keyring: Keyring, found: FoundKey, { expectedKeyId, cachePath }: KeyRequest): void {
+  if (expectedKeyId === undefined || keyring.byId(expectedKeyId) !== undefined) return;
+  const where = found.path ?? KEY_VARIABLE;
+  throw new SessionfsError(
+    'KEY_WRONG',
+    `the sessions in ${cachePath} are sealed with key ${expectedKeyId}, but ${where} holds key ${keyring.currentId}`,
+    {
+      hint: `Give the key that sealed them, or, after a change of keys, name the old one in ${PREVIOUS_VARIABLE}.`,
+    },
+  );
+}
+
+function missingWithBucket(path: string): SessionfsError {
+  const hint = existsSync(path)
+    ? `The sessions here were sealed with the key in ${path}: set SESSION_ENCRYPTION_KEY_FILE=${path} to go on with it.`
+    : MAKE_A_KEY;
+  return new SessionfsError('KEY_MISSING', 'an encryption key is required in hybrid and cloud mode', {
+    hint,
+  });
+}
+
+function missingForCache({ cachePath, expectedKeyId }: KeyRequest, path: string): SessionfsError {
+  return new SessionfsError(
+    'KEY_MISSING',
+    `the sessions in ${cachePath} are sealed with key ${expectedKeyId}, but no key is set and ${path} does not exist`,
+    {
+      hint: `Put ${path} back from your backup, or set SESSION_ENCRYPTION_KEY. Without that key nothing can open them.`,
+    },
+  );
+}

@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { inspect } from 'node:util';
+import { createKeyFile } from '../../src/crypto/key-file.ts';
+import { type KeyRequest, type KeySource, loadKeys } from '../../src/crypto/key-source.ts';
+import { Keyring } from '../../src/crypto/keyring.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const A = '0a'.repeat(32);
+const B = '0b'.repeat(32);
+const idOf = (hex: string) => Keyring.fromHex(hex).currentId;
+
+class Scene {
+  readonly directory: string;
+  readonly cachePath: string;
+  readonly generated: string;
+
+  constructor(t: TestContext) {
+    this.directory = temporaryDirectory(t);
+    this.cachePath = join(this.directory, 'data', 'sessions.sealed');
+    this.generated = `${this.cachePath}.key`;
+  }
+
+  keyFile(text: string, mode = 0o600): string {
+    const path = join(this.directory, 'key');
+    writeFileSync(path, text);
+    chmodSync(path, mode);
+    return path;
+  }
+
+  load(request: Partial<KeyRequest> = {}): KeySource {
+    const { cachePath } = this;
+    return loadKeys({
+      env: {},
+      keyFile: undefined,
+      cachePath,
+      mayGenerate: true,
+      expectedKeyId: undefined,
+      ...request,
+    });
+  }
+}
+
+test('the first use in local mode makes a key file, 0600, one line of 64 hex digits', (t) => {
+  const scene = new Scene(t);
+  const source = scene.load();
+  assert.equal(source.origin, 'generated');
+  assert.equal(source.path, scene.generated);
+  assert.equal(statSync(scene.generated).mode & 0o7777, 0o600);
+  const text = readFileSync(scene.generated, 'utf8');
+  assert.match(text, /^[0-9a-f]{64}\n$/);
+  assert.equal(source.keyring.currentId, idOf(text.trim()));
+  assert.deepEqual(readdirSync(join(scene.directory, 'data')), ['sessions.sealed.key']);
+});
+
+test('the next start takes the key that the first one made', (t) => {
+  const scene = new Scene(t);
+  const first = scene.load().keyring.currentId;
+  const again = scene.load({ expectedKeyId: first });
+  assert.deepEqual([again.origin, again.keyring.currentId, again.warnings], ['file', first, []]);
+});
+
+test('two mounts get different keys', (t) => {
+  assert.notEqual(new Scene(t).load().keyring.currentId, new Scene(t).load().keyring.currentId);
+});
+
+test('a key file that another process made meanwhile is taken, not replaced', (t) => {
+  const scene = new Scene(t);
+  mkdirSync(join(scene.directory, 'data'));
+  writeFileSync(scene.generated, `${A}\n`);
+  assert.equal(createKeyFile(scene.generated).toString('hex'), A);
+  assert.equal(readFileSync(scene.generated, 'utf8'), `${A}\n`);
+  assert.deepEqual(readdirSync(join(scene.directory, 'data')), ['sessions.sealed.key']);
+});
+
+test('a cache that holds sessions never gets a new key', (t) => {
+  const scene = new Scene(t);
+  assert.throws(() => scene.load({ expectedKeyId: idOf(A) }), { code: 'KEY_MISSING' });
+  assert.ok(!existsSync(scene.generated));
+});
+
+test('hybrid and cloud mode require a key and say how to make one', (t) => {
+  const scene = new Scene(t);
+  for (const env of [{}, { SESSION_ENCRYPTION_KEY: '' }, { SESSION_ENCRYPTION_KEY: ' \n' }]) {
+    assert.throws(() => scene.load({ env, mayGenerate: false }), {
+      code: 'KEY_MISSING',
+      hint: /openssl rand -hex 32/,
+    });
+  }
+  assert.ok(!existsSync(scene.generated));
+});
+
+test('hybrid mode without a key names the key file that local mode made', (t) => {
+  const scene = new Scene(t);
+  scene.load();
+  const hint = new RegExp(`SESSION_ENCRYPTION_KEY_FILE=${scene.generated}`);
+  assert.throws(() => scene.load({ mayGenerate: false }), { code: 'KEY_MISSING', hint });
+});
+
+test('a key in the environment is used, and its variables are deleted', (t) => {
+  const scene = new Scene(t);
+  const env = {
+    SESSION_ENCRYPTION_KEY: `${A}\n`,
+    SESSION_ENCRYPTION_KEYS_PREVIOUS: ` ${B}, ${'0c'.repeat(32)}`,
+    SESSION_ENCRYPTION_KEY_FILE: '',
+    SESSION_OWNER: '1:1',
+  };
+  const { keyring, origin, path } = scene.load({ env });
+  assert.deepEqual([origin, path, keyring.currentId], ['environment', undefined, idOf(A)]);
+  for (const hex of [B, '0c'.repeat(32)]) assert.notEqual(keyring.byId(idOf(hex)), undefined);
+  assert.deepEqual(env, { SESSION_OWNER: '1:1' });
+  assert.ok(!existsSync(scene.generated));
+});
+
+test('the variables are deleted even when the key is refused', (t) => {
+  const env = { SESSION_ENCRYPTION_KEY: 'short' };
+  assert.throws(() => new Scene(t).load({ env }), {
+    code: 'KEY_MALFORMED',
+    message: /SESSION_ENCRYPTION_KEY .*5 characters/,
+  });
+  assert.deepEqual(env, {});
+});
+
+test('a malformed previous key is named by its place', (t) => {
+  const env = { SESSION_ENCRYPTION_KEY: A, SESSION_ENCRYPTION_KEYS_PREVIOUS: `${B},${B}0` };
+  assert.throws(() => new Scene(t).load({ env }), {
+    code: 'KEY_MALFORMED',
+    message: /key 2 of SESSION_ENCRYPTION_KEYS_PREVIOUS/,
+  });
+});
+
+test('a key file comes before a key in the environment', (t) => {
+  const scene = new Scene(t);
+  const keyFile = scene.keyFile(`${B}\r\n`);
+  const source = scene.load({ env: { SESSION_ENCRYPTION_KEY: A }, keyFile, mayGenerate: false });
+  assert.deepEqual([source.origin, source.path, source.keyring.currentId], ['file', keyFile, idOf(B)]);
+  assert.deepEqual(source.warnings, []);
+});
+
+test('a key file that others can read is used with a warning', (t) => {
+  const scene = new Scene(t);
+  for (const mode of [0o644, 0o640, 0o604]) {
+    const { warnings } = scene.load({ keyFile: scene.keyFile(A, mode) });
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0] ?? '', /chmod 600/);
+  }
+});
+
+test('a key file that is missing, cut, too long or not a file is refused without showing it', (t) => {
+  const scene = new Scene(t);
+  const refusals: [file: string, code: string][] = [
+    [join(scene.directory, 'none'), 'KEY_MISSING'],
+    [scene.directory, 'KEY_MALFORMED'],
+  ];
+  for (const [keyFile, code] of refusals) assert.throws(() => scene.load({ keyFile }), { code });
+  for (const text of ['', A.slice(1), `${A}\n${B}`, A.repeat(40)]) {
+    assert.throws(
+      () => scene.load({ keyFile: scene.keyFile(text) }),
+      (error: Error & { code: string }) =>
+        error.code === 'KEY_MALFORMED' && !inspect(error).includes(A.slice(0, 20)),
+    );
+  }
+});
+
+test("a key that is not the cache's is refused with both ids, in every mode", (t) => {
+  const scene = new Scene(t);
+  for (const mayGenerate of [true, false]) {
+    const env = { SESSION_ENCRYPTION_KEY: A };
+    const message = new RegExp(`${idOf(B)}.*${idOf(A)}`);
+    assert.throws(() => scene.load({ env, mayGenerate, expectedKeyId: idOf(B) }), {
+      code: 'KEY_WRONG',
+      message,
+    });
+  }
+});
+
+test('after a change of keys the cache opens with the previous one', (t) => {
+  const env = { SESSION_ENCRYPTION_KEY: A, SESSION_ENCRYPTION_KEYS_PREVIOUS: B };
+  assert.equal(new Scene(t).load({ env, expectedKeyId: idOf(B) }).keyring.currentId, idOf(A));
+});
+
+test('from local to hybrid mode with a new key, the generated key still opens what it sealed', (t) => {
+  const scene = new Scene(t);
+  const old = scene.load().keyring.currentId;
+  const env = { SESSION_ENCRYPTION_KEY: A };
+  const { keyring } = scene.load({ env, mayGenerate: false, expectedKeyId: old });
+  assert.deepEqual([keyring.currentId, keyring.byId(old)?.id], [idOf(A), old]);
+});
+
+test('a broken generated key does no harm where another key opens the cache', (t) => {
+  const scene = new Scene(t);
+  scene.load();
+  writeFileSync(scene.generated, 'broken');
+  const source = scene.load({ env: { SESSION_ENCRYPTION_KEY: A }, expectedKeyId: idOf(A) });
+  assert.match(source.warnings[0] ?? '', /earlier key .* is not used/);
+});
+
+test('without a place for the new key the start fails and says where it wanted to write', (t) => {
+  const scene = new Scene(t);
+  writeFileSync(join(scene.directory, 'data'), 'a file in the way');
+  assert.throws(() => scene.load(), { code: 'CACHE_NOT_WRITABLE', message: new RegExp(scene.generated) });
+});
