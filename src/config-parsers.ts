@@ -1,0 +1,110 @@
+/** From what a user typed to a checked value. Each parser throws Refusal, which says what is allowed. */
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Completes the sentence "X is "…", but …". */
+export class Refusal extends Error {}
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export type BucketAddress =
+  | { readonly kind: 'gcs'; readonly name: string }
+  /** An absolute path. */
+  | { readonly kind: 'directory'; readonly path: string };
+
+export interface HttpAddress {
+  /** A name or an address, an IPv6 one without its brackets. */
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+}
+
+export function choice<T extends string>(...allowed: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = allowed.find((value) => value === text.toLowerCase());
+    if (found === undefined) throw new Refusal(`must be one of ${allowed.join(', ')}`);
+    return found;
+  };
+}
+
+export function integer(min: number, max: number, unit: string): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= min && value <= max))
+      throw new Refusal(`must be a whole number of ${unit} from ${min} to ${max}`);
+    return value;
+  };
+}
+
+/** Made absolute against the working directory. */
+export function path(text: string): string {
+  if (text === '' || text.includes('\0')) throw new Refusal('must be a path');
+  return resolve(text);
+}
+
+/** Error messages name key files, so a key in the path's place has to be caught here. */
+export function keyFilePath(text: string): string {
+  if (/^[0-9a-f]{32,}$/i.test(text.trim())) {
+    throw new Refusal('must be the path of a file that holds the key, not the key itself');
+  }
+  return path(text);
+}
+
+/** The last id is taken: in chown(2), and in a sealed file, it means something else. */
+const ID_MAX = 0xfffffffe;
+
+export function owner(text: string): Owner {
+  const [, uid, gid] = /^(\d{1,10}):(\d{1,10})$/.exec(text) ?? [];
+  if (uid === undefined || gid === undefined || Number(uid) > ID_MAX || Number(gid) > ID_MAX) {
+    throw new Refusal('must be UID:GID, two numbers, for example 1000:1000');
+  }
+  return { uid: Number(uid), gid: Number(gid) };
+}
+
+const GCS_NAME = /^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/;
+
+export function bucket(text: string): BucketAddress {
+  if (text.startsWith('file:')) return directoryBucket(text);
+  const name = text.replace(/^gs:\/\//, '').replace(/\/$/, '');
+  if (!GCS_NAME.test(name)) {
+    throw new Refusal('must be a bucket name, gs://NAME (no folder in it) or file:///ABSOLUTE/DIRECTORY');
+  }
+  return { kind: 'gcs', name };
+}
+
+function directoryBucket(text: string): BucketAddress {
+  try {
+    if (text.startsWith('file:///')) return { kind: 'directory', path: resolve(fileURLToPath(text)) };
+  } catch {
+    // Not a file URL after all.
+  }
+  throw new Refusal('must have three slashes and an absolute path: file:///ABSOLUTE/DIRECTORY');
+}
+
+/** Google's client libraries take HOST:PORT and a URL; the answer is always a URL, without a slash at its end. */
+export function emulatorHost(text: string): string {
+  const url = parseUrl(text.includes('://') ? text : `http://${text}`);
+  const usable = url !== null && /^https?:$/.test(url.protocol) && url.host !== '' && url.username === '';
+  if (!usable) throw new Refusal('must be HOST:PORT or http://HOST:PORT');
+  return `${url.protocol}//${url.host}${url.pathname.replace(/\/$/, '')}`;
+}
+
+function parseUrl(text: string): URL | null {
+  try {
+    return new URL(text);
+  } catch {
+    return null;
+  }
+}
+
+export function httpAddress(text: string): HttpAddress {
+  const [, v6, name, port] = /^(?:\[([0-9a-f:.%]+)\]|([^\s:[\]/]+)):(\d{1,5})$/i.exec(text) ?? [];
+  const host = v6 ?? name;
+  if (host === undefined || Number(port) > 65535) {
+    throw new Refusal('must be HOST:PORT, for example 127.0.0.1:9464 or [::1]:9464');
+  }
+  return { host, port: Number(port) };
+}

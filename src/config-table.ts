@@ -1,0 +1,183 @@
+/**
+ * The one list of what can be configured: environment names, flags, parsers, defaults and help come from here, and the
+ * tables in README.md and docs/operations.md are tested against it.
+ */
+import * as parse from './config-parsers.ts';
+
+export type StorageType = 'local' | 'hybrid' | 'cloud';
+export type FuseDriver = 'auto' | 'direct' | 'fuse-native';
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+
+/** What each setting holds once parsed; undefined: not set, and there is no fixed default. */
+export interface SettingValues {
+  readonly storageType: StorageType;
+  /** Absolute. */
+  readonly mountPoint: string;
+  /** Absolute. */
+  readonly cachePath: string | undefined;
+  readonly owner: parse.Owner | undefined;
+  /** 0: no backups by the clock. */
+  readonly backupIntervalMs: number;
+  readonly bucket: parse.BucketAddress | undefined;
+  /** Absolute. */
+  readonly encryptionKeyFile: string | undefined;
+  /** A URL. */
+  readonly storageEmulatorUrl: string | undefined;
+  readonly fuseDriver: FuseDriver;
+  readonly httpAddress: parse.HttpAddress | undefined;
+  readonly logLevel: LogLevel;
+  readonly maxFileSizeBytes: number;
+  readonly memoryLimitBytes: number;
+}
+
+export type SettingName = keyof SettingValues;
+
+/** A line of the configuration table. */
+export interface Described {
+  readonly variable: string;
+  /** The flag with its dashes, or DIR for the argument; undefined: environment only. */
+  readonly flag: string | undefined;
+  /** As a user would type it; undefined: nothing is assumed, and `meaning` says what then. */
+  readonly default: string | undefined;
+  readonly meaning: string;
+}
+
+export interface Setting<T> extends Described {
+  /** What stands for the value in the help. */
+  readonly placeholder: string;
+  /** Throws Refusal. */
+  readonly parse: (text: string) => T;
+}
+
+/** The largest delay that a timer takes, 24.8 days. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+/** A file is sealed and opened whole, in memory. */
+export const FILE_SIZE_LIMIT_BYTES = 2 ** 30;
+
+export const settings: { readonly [Name in SettingName]: Setting<SettingValues[Name]> } = {
+  storageType: {
+    variable: 'SESSION_STORAGE_TYPE',
+    flag: '--storage-type',
+    placeholder: 'TYPE',
+    parse: parse.choice('local', 'hybrid', 'cloud'),
+    default: 'local',
+    meaning: 'where sessions are kept: local, hybrid or cloud',
+  },
+  mountPoint: {
+    variable: 'SESSION_STORAGE_PATH',
+    flag: 'DIR',
+    placeholder: 'DIR',
+    parse: parse.path,
+    default: './sessions',
+    meaning: 'the mount point: the directory in which applications see the sessions',
+  },
+  cachePath: {
+    variable: 'SESSION_CACHE_PATH',
+    flag: '--cache-path',
+    placeholder: 'DIR',
+    parse: parse.path,
+    default: undefined,
+    meaning:
+      'where the sealed files and the journal lie; the mount point with `.sealed` appended when not set',
+  },
+  owner: {
+    variable: 'SESSION_OWNER',
+    flag: '--owner',
+    placeholder: 'UID:GID',
+    parse: parse.owner,
+    default: undefined,
+    meaning: 'who owns the mount and its sessions; the owner of the mount point when not set',
+  },
+  backupIntervalMs: {
+    variable: 'SESSION_BACKUP_INTERVAL',
+    flag: '--backup-interval',
+    placeholder: 'MS',
+    parse: parse.integer(0, TIMER_MAX_MS, 'milliseconds'),
+    default: '300000',
+    meaning: 'milliseconds between backups to the bucket; 0 turns them off',
+  },
+  bucket: {
+    variable: 'STORAGE_BUCKET',
+    flag: '--bucket',
+    placeholder: 'BUCKET',
+    parse: parse.bucket,
+    default: undefined,
+    meaning: 'the bucket of hybrid and cloud mode, which require it: a name, gs://NAME or file:///DIRECTORY',
+  },
+  encryptionKeyFile: {
+    variable: 'SESSION_ENCRYPTION_KEY_FILE',
+    flag: '--encryption-key-file',
+    placeholder: 'FILE',
+    parse: parse.keyFilePath,
+    default: undefined,
+    meaning:
+      'a file with the encryption key, 64 hex digits; local mode makes one on first use when no key is set',
+  },
+  storageEmulatorUrl: {
+    variable: 'STORAGE_EMULATOR_HOST',
+    flag: '--storage-emulator-host',
+    placeholder: 'URL',
+    parse: parse.emulatorHost,
+    default: undefined,
+    meaning: 'an emulator of Google Cloud Storage, for tests; Google itself when not set',
+  },
+  fuseDriver: {
+    variable: 'SESSION_FUSE_DRIVER',
+    flag: '--fuse-driver',
+    placeholder: 'DRIVER',
+    parse: parse.choice('auto', 'direct', 'fuse-native'),
+    default: 'auto',
+    meaning: 'how the filesystem reaches the kernel: auto, direct or fuse-native',
+  },
+  httpAddress: {
+    variable: 'SESSION_HTTP_ADDRESS',
+    flag: '--http-address',
+    placeholder: 'HOST:PORT',
+    parse: parse.httpAddress,
+    default: undefined,
+    meaning: 'where health and metrics are served; nowhere when not set',
+  },
+  logLevel: {
+    variable: 'LOG_LEVEL',
+    flag: '--log-level',
+    placeholder: 'LEVEL',
+    parse: parse.choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+    default: 'info',
+    meaning: 'the least level that is logged: trace, debug, info, warn, error, fatal or silent',
+  },
+  maxFileSizeBytes: {
+    variable: 'SESSION_MAX_FILE_SIZE',
+    flag: '--max-file-size',
+    placeholder: 'BYTES',
+    parse: parse.integer(4096, FILE_SIZE_LIMIT_BYTES, 'bytes'),
+    default: '67108864',
+    meaning: 'bytes that one file may have; writes beyond fail with EFBIG',
+  },
+  memoryLimitBytes: {
+    variable: 'SESSION_MEMORY_LIMIT',
+    flag: '--memory-limit',
+    placeholder: 'BYTES',
+    parse: parse.integer(65536, Number.MAX_SAFE_INTEGER, 'bytes'),
+    default: '67108864',
+    meaning: 'bytes of decrypted file contents that are kept in memory',
+  },
+};
+
+/** Keys are no settings: they go from the environment into the keyring, and no Config that could be printed holds one. */
+const keyVariables: readonly Described[] = [
+  {
+    variable: 'SESSION_ENCRYPTION_KEY',
+    flag: undefined,
+    default: undefined,
+    meaning: 'the encryption key, 64 hex digits; hybrid and cloud mode require it or its file',
+  },
+  {
+    variable: 'SESSION_ENCRYPTION_KEYS_PREVIOUS',
+    flag: undefined,
+    default: undefined,
+    meaning: 'earlier keys, separated by commas, which still open what they sealed',
+  },
+];
+
+/** Every line of the table, in the order of the documentation. */
+export const configurationTable: readonly Described[] = [...Object.values(settings), ...keyVariables];
