@@ -1,0 +1,101 @@
+/** When the journal moves into the cache: when a segment is full, some time after the first append, and at the end. */
+import type { CheckpointReport } from './checkpointer.ts';
+import type { StoreLog } from './log.ts';
+
+export interface CheckpointScheduleParts {
+  checkpoint: (upTo: number) => Promise<CheckpointReport>;
+  /** Asks whoever appends to close the present segment; `closed` follows. */
+  requestRoll: () => void;
+  log: StoreLog;
+  /** From the first append that is not in the cache to the checkpoint. */
+  intervalMs?: number;
+  /** After a full disk or another failure. */
+  retryMs?: number;
+}
+
+const INTERVAL_MS = 10_000;
+const RETRY_MS = 5_000;
+
+export class CheckpointSchedule {
+  readonly #parts: CheckpointScheduleParts;
+  #timer: NodeJS.Timeout | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #closed = 0;
+  #done = 0;
+  #running: Promise<void> | undefined;
+  #failing = false;
+  #finished = false;
+
+  constructor(parts: CheckpointScheduleParts) {
+    this.#parts = parts;
+  }
+
+  /** Something was appended to the journal. */
+  appended(): void {
+    if (this.#timer !== undefined || this.#finished) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#parts.requestRoll();
+    }, this.#parts.intervalMs ?? INTERVAL_MS);
+  }
+
+  /** Nobody appends to the segments up to this one any more. */
+  closed(segment: number): void {
+    this.#closed = Math.max(this.#closed, segment);
+    if (this.#done < this.#closed) this.#running ??= this.#run();
+  }
+
+  /** Resolves when all that is closed, up to `segment` at least, is in the cache or was tried, whatever came of it. */
+  async tryNow(segment: number | undefined): Promise<void> {
+    if (segment !== undefined) this.#closed = Math.max(this.#closed, segment);
+    await this.#running;
+    if (this.#finished || this.#done >= this.#closed) return;
+    this.#running ??= this.#run();
+    await this.#running;
+  }
+
+  /** A last try for everything that is closed. Resolves to whether the journal is empty now; call nothing after it. */
+  async finish(): Promise<boolean> {
+    this.#finished = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#retry);
+    await this.#running;
+    if (this.#done < this.#closed) await this.#run();
+    return this.#done >= this.#closed;
+  }
+
+  /** Only where something is to be done: it must not end before its promise is stored. */
+  async #run(): Promise<void> {
+    let complete = true;
+    while (complete && this.#done < this.#closed) complete = await this.#checkpoint(this.#closed);
+    this.#running = undefined;
+    if (complete || this.#finished) return;
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined;
+      if (!this.#finished && this.#done < this.#closed) this.#running ??= this.#run();
+    }, this.#parts.retryMs ?? RETRY_MS).unref();
+  }
+
+  async #checkpoint(upTo: number): Promise<boolean> {
+    try {
+      const { outcome } = await this.#parts.checkpoint(upTo);
+      if (outcome === 'complete') {
+        this.#done = upTo;
+        this.#failing = false;
+        return true;
+      }
+      this.#warnOnce({}, 'The disk of the cache is full; what was written waits in the journal');
+    } catch (error) {
+      this.#warnOnce(
+        { error: String(error) },
+        'The journal could not be moved into the cache; it is kept and tried again',
+      );
+    }
+    return false;
+  }
+
+  #warnOnce(fields: object, message: string): void {
+    if (!this.#failing) this.#parts.log.warn(fields, message);
+    this.#failing = true;
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * How journal and cache change the disk once they are open: everything whose order matters after a power cut goes through
+ * one of these two interfaces, so that a test can record, fail or cut it. Reads, and what the start prepares under the
+ * cache lock, go to node:fs directly.
+ */
+import fs from 'node:fs';
+import { promisify } from 'node:util';
+
+/** For the kernel thread, which never awaits. Failures are Node's system errors, with `code`. */
+export interface SyncFileOperations {
+  open(path: string, flags: number, mode: number): number;
+  /** Writes at the descriptor's position (its end with O_APPEND); answers how many bytes, perhaps fewer than asked. */
+  write(fd: number, bytes: Uint8Array, offset: number, length: number): number;
+  ftruncate(fd: number, size: number): void;
+  fdatasync(fd: number): void;
+  fsync(fd: number): void;
+  unlink(path: string): void;
+  close(fd: number): void;
+}
+
+/** For the main thread. Failures are Node's system errors, with `code`. */
+export interface FileOperations {
+  open(path: string, flags: number, mode: number): Promise<number>;
+  /** Writes all of `bytes` at the descriptor's position. */
+  write(fd: number, bytes: Uint8Array): Promise<void>;
+  fdatasync(fd: number): Promise<void>;
+  fsync(fd: number): Promise<void>;
+  close(fd: number): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  link(existing: string, path: string): Promise<void>;
+  unlink(path: string): Promise<void>;
+  mkdir(path: string, mode: number): Promise<void>;
+  rmdir(path: string): Promise<void>;
+}
+
+export const syncFileOperations: SyncFileOperations = {
+  open: fs.openSync,
+  write: (fd, bytes, offset, length) => fs.writeSync(fd, bytes, offset, length),
+  ftruncate: fs.ftruncateSync,
+  fdatasync: fs.fdatasyncSync,
+  fsync: fs.fsyncSync,
+  unlink: fs.unlinkSync,
+  close: fs.closeSync,
+};
+
+const writeSome = promisify(fs.write) as unknown as (
+  fd: number,
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+) => Promise<{ bytesWritten: number }>;
+
+async function writeAll(fd: number, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    const { bytesWritten } = await writeSome(fd, bytes, at, bytes.length - at);
+    if (bytesWritten <= 0) throw systemError('EIO', 'write', 'the device took no bytes');
+    at += bytesWritten;
+  }
+}
+
+export const fileOperations: FileOperations = {
+  open: promisify(fs.open),
+  write: writeAll,
+  fdatasync: promisify(fs.fdatasync),
+  fsync: promisify(fs.fsync),
+  close: promisify(fs.close),
+  rename: promisify(fs.rename),
+  link: promisify(fs.link),
+  unlink: promisify(fs.unlink),
+  mkdir: promisify(fs.mkdir),
+  rmdir: promisify(fs.rmdir),
+};
+
+/** An error like those of node:fs, for what the store itself finds wrong; lib/errno.ts maps its code. */
+export function systemError(code: string, syscall: string, message: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(`${code}: ${message}, ${syscall}`), { code, syscall });
+}
+
+export function codeOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : undefined;
+}
+
+/** Waits for `work`, and takes a failure with one of `codes` for success: what was to be done is done already. */
+export async function tolerate(work: Promise<unknown>, ...codes: string[]): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!codes.includes(codeOf(error) ?? '')) throw error;
+  }
+}
