@@ -1,0 +1,30 @@
+/** What every part of the filesystem core works on. */
+import type { Keyring } from '../crypto/keyring.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Contents } from './contents.ts';
+import type { DirectoryNode, FileNode } from './node.ts';
+import type { Invalidator } from './operations.ts';
+import type { FileSystemOptions, Log } from './options.ts';
+import type { Records } from './records.ts';
+import type { Tree } from './tree.ts';
+
+export interface Core {
+  readonly tree: Tree;
+  readonly contents: Contents;
+  readonly records: Records;
+  readonly keyring: Keyring;
+  readonly clock: Clock;
+  readonly invalidator: Invalidator;
+  readonly options: FileSystemOptions;
+  readonly log: Log;
+  /** Somebody looked WAKE_PATH up: everything that the kernel sent before has been answered. */
+  readonly woken: () => void;
+  /** `.sessionfs`: not listed, reachable by name. */
+  readonly control: DirectoryNode;
+  /** The kernel's number of the request that is being carried out; 0: none. */
+  request: number;
+  /** The last request that an earlier server of this connection carried out; 0: none. It may not have been answered. */
+  readonly executedBefore: number;
+  /** Files that have a working copy and a name. */
+  readonly pending: Set<FileNode>;
+}

@@ -1,0 +1,106 @@
+/**
+ * What the tree is made of. A node's path is never stored: it follows from its parents, so a renamed directory
+ * renames everything below it.
+ */
+import type { WorkingCopy } from './working-copy.ts';
+
+export const S_IFMT = 0o170000;
+export const S_IFDIR = 0o040000;
+export const S_IFREG = 0o100000;
+export const S_IFLNK = 0o120000;
+export const PERMISSIONS = 0o7777;
+
+/** The committed version of a file is nowhere: it was created and never complete. */
+export const NOT_COMMITTED = -1;
+/** The committed version is in the cache directory; a larger number is the journal segment that holds it. */
+export const IN_CACHE = 0;
+
+abstract class BaseNode {
+  /** The number the kernel knows it by, and its st_ino; given at the first lookup, for good. */
+  id = 0;
+  /** How many lookups the kernel holds. The node may leave memory only at 0. */
+  lookups = 0;
+  /** undefined: the root, or unlinked. */
+  parent: DirectoryNode | undefined = undefined;
+  name = '';
+  /** Grows with every entry of the parent: what READDIR's offset means. */
+  cookie = 0;
+  /** Type and permission bits. */
+  mode: number;
+  uid: number;
+  gid: number;
+  atimeSec = 0;
+  atimeNsec = 0;
+  mtimeSec = 0;
+  mtimeNsec = 0;
+  ctimeSec = 0;
+  ctimeNsec = 0;
+
+  constructor(mode: number, uid: number, gid: number) {
+    this.mode = mode;
+    this.uid = uid;
+    this.gid = gid;
+  }
+}
+
+export class DirectoryNode extends BaseNode {
+  readonly kind = 'directory';
+  readonly children = new Map<string, Node>();
+  subdirectories = 0;
+  nextCookie = 1;
+  /** Children that no one may see yet (see FileNode.hidden). */
+  hiddenChildren = 0;
+  /** Where the last READDIR stopped, so that the next one need not search. */
+  cursor: { offset: number; pending: Node | undefined; iterator: Iterator<Node> } | undefined = undefined;
+}
+
+export class FileNode extends BaseNode {
+  readonly kind = 'file';
+  /** Bytes of the committed version. */
+  size = 0;
+  segment: number = NOT_COMMITTED;
+  /** Where in the segment the sealed bytes begin, and how many they are. */
+  position = 0;
+  sealedLength = 0;
+  /** False until the sealed header was read: mode, owner, times and size are not known before. */
+  loaded = true;
+  /** What writers see, while it differs from the committed version. */
+  working: WorkingCopy | undefined = undefined;
+  /** Why the committed version does not open. Its reads fail with EIO until it is replaced. */
+  unreadable: string | undefined = undefined;
+  /** The content of an unlinked file that someone may still have open. */
+  orphan: Buffer | undefined = undefined;
+  /** The kernel may hold pages of it that are up to date: it read some, or wrote whole ones. */
+  mayHavePages = false;
+  /** Its incomplete content was given up: later writes through an old descriptor must not pretend to succeed. */
+  dropped = false;
+
+  /** A new *.json that was never complete is not published: lookup and readdir do not know it. */
+  get hidden(): boolean {
+    return this.segment === NOT_COMMITTED && this.working?.gated === true;
+  }
+
+  get isSymlink(): boolean {
+    return (this.mode & S_IFMT) === S_IFLNK;
+  }
+
+  /** A truncated or half-written *.json whose readers go on with the committed version. */
+  get deferring(): boolean {
+    return this.working?.gated === true && this.segment !== NOT_COMMITTED;
+  }
+}
+
+/** A file under `.sessionfs` whose content is made when someone asks. */
+export class ControlFileNode extends BaseNode {
+  readonly kind = 'control';
+  readonly render: () => string;
+  snapshot: Buffer = Buffer.alloc(0);
+  renderedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(render: () => string, uid: number, gid: number) {
+    super(S_IFREG | 0o400, uid, gid);
+    this.render = render;
+  }
+}
+
+export type Node = DirectoryNode | FileNode | ControlFileNode;

@@ -1,0 +1,111 @@
+/** Puts the core together: from the cache directory and the journal to a filesystem that can answer. */
+import { statfsSync } from 'node:fs';
+import type { Keyring } from '../crypto/keyring.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import type { Cache } from '../store/cache.ts';
+import type { SyncFileOperations } from '../store/file-operations.ts';
+import type { JournalOp, OpPlace } from '../store/journal-format.ts';
+import type { JournalProgress } from '../store/journal-progress.ts';
+import { type ReplayResult, replayJournal } from '../store/journal-replay.ts';
+import { JournalWriter } from '../store/journal-writer.ts';
+import type { KnownNodes } from '../store/node-table.ts';
+import { Contents } from './contents.ts';
+import { CONTROL_NODE, makeControlDirectory } from './control-files.ts';
+import type { Core } from './core.ts';
+import { FileSystem } from './filesystem.ts';
+import { Loader } from './load.ts';
+import { DirectoryNode, S_IFDIR } from './node.ts';
+import type { FilesystemStatistics, Invalidator } from './operations.ts';
+import type { FileSystemOptions, Log } from './options.ts';
+import { Records } from './records.ts';
+import { touchAll } from './times.ts';
+import { Tree } from './tree.ts';
+
+export interface OpenOptions extends FileSystemOptions {
+  cache: Cache;
+  keyring: Keyring;
+  progress: JournalProgress;
+  log: Log;
+  invalidator: Invalidator;
+  woken?: () => void;
+  /** Permission bits of the root, until someone changes them. */
+  rootMode: number;
+  /** Another daemon served this connection before; undefined: the kernel is new and knows nothing. */
+  inherited?: KnownNodes | undefined;
+  /** Bytes of decrypted contents to keep in memory. */
+  memoryLimit: number;
+  clock?: Clock;
+  segmentBytes?: number;
+  /** What the journal is written with; a test may record or fail it. */
+  journalFiles?: SyncFileOperations;
+}
+
+export interface OpenedFileSystem {
+  filesystem: FileSystem;
+  core: Core;
+  cache: Cache;
+  journal: JournalWriter;
+  replayed: ReplayResult;
+}
+
+/** The cache lock must be held. Throws JOURNAL_CORRUPT, CACHE_FORMAT, and system errors of the cache directory. */
+export function openFileSystem(options: OpenOptions): OpenedFileSystem {
+  const { cache, keyring, progress, owner, log, clock = systemClock } = options;
+  const root = new DirectoryNode(S_IFDIR | (options.rootMode & 0o7777), owner.uid, owner.gid);
+  const tree = new Tree(root);
+  const loader = new Loader({ tree, cache, keyring, owner, clock, log, known: options.inherited });
+  loader.loadCache();
+  const visit = (op: JournalOp, place: OpPlace) => loader.replay(op, place);
+  const replayed = replayJournal(cache.journalDirectory, visit, options.journalFiles);
+  const { nextSegment, nextSeq } = replayed;
+  const journal = new JournalWriter(cache.journalDirectory, {
+    nextSegment,
+    nextSeq,
+    progress,
+    ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
+    ...(options.journalFiles === undefined ? {} : { files: options.journalFiles }),
+  });
+  const contents = new Contents({
+    cache,
+    journal,
+    progress,
+    keyring,
+    owner,
+    log,
+    memoryLimit: options.memoryLimit,
+  });
+  const core: Core = {
+    tree,
+    contents,
+    records: new Records(journal, keyring, owner),
+    keyring,
+    clock,
+    invalidator: options.invalidator,
+    options,
+    log,
+    woken: options.woken ?? (() => {}),
+    control: makeControlDirectory(owner.uid, owner.gid),
+    pending: new Set(),
+    request: 0,
+    executedBefore: options.inherited === undefined ? 0 : loader.lastRequest,
+  };
+  core.control.parent = root;
+  tree.inherit(core.control, CONTROL_NODE);
+  touchAll(core, root);
+  touchAll(core, core.control);
+  loader.finish(core);
+  const filesystem = new FileSystem(core, nextSegment - 1, (out) => diskStatistics(cache.path, tree, out));
+  return { filesystem, core, cache, journal, replayed };
+}
+
+function diskStatistics(path: string, tree: Tree, out: FilesystemStatistics): void {
+  const disk = statfsSync(path);
+  out.blockSize = disk.bsize;
+  out.blocks = disk.blocks;
+  out.blocksFree = disk.bfree;
+  out.blocksAvailable = disk.bavail;
+  out.files = disk.files;
+  out.filesFree = disk.ffree;
+  out.nameLengthMax = 255;
+  if (out.files === 0) out.files = tree.files;
+}

@@ -1,0 +1,119 @@
+/**
+ * What a driver may ask of the filesystem core. Every call is synchronous and answers 0 (or a count) on success and a
+ * negative Errno on failure; nothing is thrown for what an application can cause. Nodes are named by the number that
+ * `lookup` handed out; 1 is the root. Output objects are filled in place, so that a driver can reuse them.
+ */
+import type { Errno } from '../lib/errno.ts';
+
+export const ROOT_NODE = 1;
+
+export interface Caller {
+  uid: number;
+  gid: number;
+  pid: number;
+}
+
+/** stat(2) as the kernel caches it. Times are seconds and nanoseconds since the epoch, size is in bytes. */
+export interface Attributes {
+  ino: number;
+  size: number;
+  mode: number;
+  nlink: number;
+  uid: number;
+  gid: number;
+  atimeSec: number;
+  atimeNsec: number;
+  mtimeSec: number;
+  mtimeNsec: number;
+  ctimeSec: number;
+  ctimeNsec: number;
+  /** How long the kernel may answer from its own copy, in ms; 0: not at all. */
+  attributesValidMs: number;
+}
+
+/** The answer to a lookup: a node whose lookup count was raised by one, or (nodeId 0) a name known to be absent. */
+export interface Entry extends Attributes {
+  nodeId: number;
+  /** How long the kernel may keep the name, in ms; 0: not at all. */
+  entryValidMs: number;
+}
+
+export interface AttributeChange {
+  size?: number;
+  mode?: number;
+  uid?: number;
+  gid?: number;
+  /** 'now' asks for the filesystem's clock. */
+  atime?: 'now' | { sec: number; nsec: number };
+  mtime?: 'now' | { sec: number; nsec: number };
+}
+
+export interface FilesystemStatistics {
+  blockSize: number;
+  blocks: number;
+  blocksFree: number;
+  blocksAvailable: number;
+  files: number;
+  filesFree: number;
+  nameLengthMax: number;
+}
+
+/** A child as readdir shows it. `handle` is opaque and good only during the call of `add`. */
+export interface DirectoryEntry {
+  name: string;
+  ino: number;
+  /** S_IFDIR, S_IFREG or S_IFLNK. */
+  type: number;
+  /** Where the next READDIR goes on after this entry. */
+  nextOffset: number;
+  handle: unknown;
+}
+
+export const RENAME_NOREPLACE = 1;
+export const RENAME_EXCHANGE = 2;
+
+export interface FileSystemOperations {
+  /**
+   * The kernel's number of the request that the next calls carry out; 0: of none. A request that an earlier server of the
+   * same connection has carried out, and could not answer, is not carried out again: the same calls then only answer.
+   */
+  begin(unique: number): void;
+  /** An earlier server carried this request out, and perhaps could not answer it. */
+  wasCarriedOut(unique: number): boolean;
+  lookup(parent: number, name: string, out: Entry): 0 | Errno;
+  /** Takes `count` lookups back; at zero the number is free and an unlinked file's content is dropped. */
+  forget(node: number, count: number): void;
+  getattr(node: number, out: Attributes): 0 | Errno;
+  setattr(node: number, change: AttributeChange, out: Attributes): 0 | Errno;
+  readlink(node: number): string | Errno;
+  mknod(parent: number, name: string, mode: number, caller: Caller, out: Entry): 0 | Errno;
+  mkdir(parent: number, name: string, mode: number, caller: Caller, out: Entry): 0 | Errno;
+  symlink(parent: number, name: string, target: string, caller: Caller, out: Entry): 0 | Errno;
+  unlink(parent: number, name: string): 0 | Errno;
+  rmdir(parent: number, name: string): 0 | Errno;
+  rename(parent: number, name: string, newParent: number, newName: string, flags: number): 0 | Errno;
+  /** Copies at most `size` bytes into `out` at `outOffset`; answers the number copied, less than asked only at the end of the file. */
+  read(node: number, offset: number, size: number, out: Buffer, outOffset: number): number;
+  /** `data` may be overwritten after the call. With `append` the offset is the end of the file. Answers data.length. */
+  write(node: number, offset: number, data: Buffer, append: boolean): number;
+  /** Commits what is complete. Durable only once the journal is synced up to its present end: the driver waits for that. */
+  fsync(node: number): 0 | Errno;
+  /** Reserves (or, without keepSize, extends to) offset + length bytes. */
+  fallocate(node: number, offset: number, length: number, keepSize: boolean): 0 | Errno;
+  /** Calls `add` for each child behind `offset` (0: from the start) until it answers false. "." and ".." are the driver's. */
+  readdir(node: number, offset: number, add: (entry: DirectoryEntry) => boolean): 0 | Errno;
+  /** READDIRPLUS: fills `out` for a child just handed to `add` and raises its lookup count. */
+  enter(handle: unknown, out: Entry): void;
+  statfs(out: FilesystemStatistics): 0 | Errno;
+}
+
+/**
+ * What the core asks of the kernel's caches, through whoever owns a thread that may notify (never the one that serves
+ * requests: it would deadlock, see native-notes/).
+ */
+export interface Invalidator {
+  /** Drop cached pages of a node from `offset` on (length 0: to the end) and its attributes; offset -1: attributes only. */
+  inode(node: number, offset: number, length: number): void;
+  /** Drop a name from the kernel's directory cache. */
+  entry(parent: number, name: string): void;
+}

@@ -1,0 +1,161 @@
+/** A filesystem core on a cache directory of its own, without kernel and threads. */
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Keyring } from '../../src/crypto/keyring.ts';
+import { type OpenedFileSystem, openFileSystem } from '../../src/fs/open.ts';
+import type { Attributes, Caller, Entry } from '../../src/fs/operations.ts';
+import { defaultTimings } from '../../src/fs/options.ts';
+import type { LogRecord } from '../../src/observe/log.ts';
+import { Cache } from '../../src/store/cache.ts';
+import { Checkpointer, type CheckpointReport } from '../../src/store/checkpointer.ts';
+import type { FileOperations, SyncFileOperations } from '../../src/store/file-operations.ts';
+import { JournalProgress } from '../../src/store/journal-progress.ts';
+import { type KnownNodes, NodeTable } from '../../src/store/node-table.ts';
+
+export const KEY = '00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff';
+export const CALLER: Caller = { uid: 1000, gid: 1000, pid: 1 };
+
+export const newAttributes = (): Attributes => ({
+  ino: 0,
+  size: 0,
+  mode: 0,
+  nlink: 0,
+  uid: 0,
+  gid: 0,
+  atimeSec: 0,
+  atimeNsec: 0,
+  mtimeSec: 0,
+  mtimeNsec: 0,
+  ctimeSec: 0,
+  ctimeNsec: 0,
+  attributesValidMs: 0,
+});
+export const newEntry = (): Entry => ({ ...newAttributes(), nodeId: 0, entryValidMs: 0 });
+
+export interface HarnessOptions {
+  key?: string;
+  previousKeys?: string[];
+  owner?: { uid: number; gid: number };
+  maxFileSize?: number;
+  memoryLimit?: number;
+  segmentBytes?: number;
+  /** Where its directory is made; default: the system's place for temporary files. */
+  within?: string;
+  /** A cache directory to begin with a copy of. */
+  from?: string;
+  /** What journal and cache are written with. */
+  journalFiles?: SyncFileOperations;
+  cacheFiles?: FileOperations;
+}
+
+export class Harness {
+  readonly directory: string;
+  readonly cachePath: string;
+  readonly logs: LogRecord[] = [];
+  nowMs = 1_700_000_000_000;
+  opened!: OpenedFileSystem;
+  progress = new JournalProgress();
+  #options: HarnessOptions;
+  #inherited: KnownNodes | undefined;
+  readonly #nodes: NodeTable;
+
+  /** Throws what opening throws, and leaves nothing behind then. */
+  constructor(options: HarnessOptions = {}) {
+    this.#options = options;
+    this.directory = mkdtempSync(join(options.within ?? tmpdir(), 'sessionfs-test-fs-'));
+    this.cachePath = join(this.directory, 'cache');
+    this.#nodes = new NodeTable(this.cachePath);
+    mkdirSync(join(this.directory, 'mnt'));
+    try {
+      if (options.from !== undefined) cpSync(options.from, this.cachePath, { recursive: true });
+      this.open();
+    } catch (error) {
+      rmSync(this.directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  get fs() {
+    return this.opened.filesystem;
+  }
+
+  /** As a daemon that starts: after the constructor, after `crash`. */
+  open(options: HarnessOptions = this.#options): void {
+    this.#options = options;
+    const keyring = Keyring.fromHex(options.key ?? KEY, options.previousKeys);
+    Cache.open(this.cachePath, {
+      mountPoint: join(this.directory, 'mnt'),
+      keyId: keyring.currentId,
+      acceptedKeyIds: [keyring.currentId, ...(this.#acceptAnyKey() ?? [])],
+    });
+    this.progress = new JournalProgress();
+    this.opened = openFileSystem({
+      cache: new Cache(this.cachePath, options.cacheFiles),
+      keyring,
+      progress: this.progress,
+      owner: options.owner ?? { uid: CALLER.uid, gid: CALLER.gid },
+      rootMode: 0o755,
+      inherited: this.#inherited,
+      maxFileSize: options.maxFileSize ?? 64 * 1024 * 1024,
+      memoryLimit: options.memoryLimit ?? 64 * 1024 * 1024,
+      ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
+      ...(options.journalFiles === undefined ? {} : { journalFiles: options.journalFiles }),
+      ...defaultTimings,
+      clock: { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs },
+      invalidator: { inode: () => {}, entry: () => {} },
+      log: (record) => this.logs.push(record),
+    });
+    this.fs.takeClosedSegment();
+  }
+
+  /** The process dies: whatever was not written is gone. */
+  crash(): void {
+    this.opened.journal.close();
+  }
+
+  restart(options?: HarnessOptions): void {
+    this.crash();
+    this.#inherited = undefined;
+    this.#nodes.clearSync();
+    this.open(options);
+  }
+
+  /** The daemon dies and another goes on with the same kernel, which still has its numbers. */
+  takeOver(): void {
+    this.crash();
+    this.#inherited = this.#nodes.readSync();
+    this.open();
+  }
+
+  /** Everything in closed segments goes to the cache, and the segments go. */
+  async checkpoint(): Promise<CheckpointReport | undefined> {
+    this.fs.rollJournal();
+    const closed = this.fs.takeClosedSegment();
+    if (closed === undefined) return undefined;
+    const checkpointer = new Checkpointer({
+      journalDirectory: join(this.cachePath, 'journal'),
+      cache: this.opened.cache,
+      progress: this.progress,
+      onRetired: () => {},
+      nodes: this.#nodes,
+      log: { warn: () => {} },
+    });
+    return await checkpointer.run(closed);
+  }
+
+  settle(): void {
+    this.nowMs += 3_600_000;
+    this.fs.settleIdle();
+  }
+
+  remove(): void {
+    this.opened.journal.close();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  #acceptAnyKey(): string[] | undefined {
+    const known = Cache.readKeyId(this.cachePath);
+    return known === undefined ? undefined : [known];
+  }
+}

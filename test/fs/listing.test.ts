@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ROOT_NODE } from '../../src/fs/operations.ts';
+import type { Harness } from './harness.ts';
+import { harness, unlink, write } from './support.ts';
+
+interface Page {
+  names: string[];
+  offsets: number[];
+}
+
+/** One READDIR with room for so many entries. */
+function page(h: Harness, offset: number, room: number): Page {
+  const names: string[] = [];
+  const offsets: number[] = [];
+  h.fs.readdir(ROOT_NODE, offset, ({ name, nextOffset }) => {
+    if (names.length === room) return false;
+    names.push(name);
+    offsets.push(nextOffset);
+    return true;
+  });
+  return { names, offsets };
+}
+
+function fill(h: Harness, count: number): string[] {
+  const names = Array.from({ length: count }, (_, i) => `f${i}`);
+  for (const name of names) write(h, name);
+  return names;
+}
+
+describe('a listing in pages', () => {
+  it('goes on behind any entry that it has shown, in any order, as often as asked', (t) => {
+    const h = harness(t);
+    const names = fill(h, 20);
+    const whole = page(h, 0, 100);
+    assert.deepEqual(whole.names, names);
+    for (const at of [3, 11, 3, 0, 18, 7]) {
+      const rest = page(h, whole.offsets[at] as number, 4);
+      assert.deepEqual(rest.names, names.slice(at + 1, at + 5), `behind entry ${at}`);
+    }
+    assert.deepEqual(page(h, whole.offsets[19] as number, 4).names, []);
+  });
+
+  it('shows once each what was there all the time, when the entry at which it goes on is removed', (t) => {
+    for (const gone of ['the last one shown', 'the next one'] as const) {
+      const h = harness(t);
+      const names = fill(h, 9);
+      const first = page(h, 0, 4);
+      unlink(h, gone === 'the next one' ? 'f4' : 'f3');
+      const second = page(h, first.offsets.at(-1) as number, 100);
+      const expected = gone === 'the next one' ? names.slice(5) : names.slice(4);
+      assert.deepEqual(second.names, expected, gone);
+    }
+  });
+
+  it('neither repeats nor skips while everything shown is removed behind it and new names come', (t) => {
+    const h = harness(t);
+    const names = fill(h, 30);
+    const shown: string[] = [];
+    for (let offset = 0; ; ) {
+      const { names: next, offsets } = page(h, offset, 3);
+      if (next.length === 0) break;
+      shown.push(...next);
+      offset = offsets.at(-1) as number;
+      for (const name of next) unlink(h, name);
+      if (shown.length < 15) write(h, `new-${shown.length}`);
+    }
+    assert.deepEqual(
+      shown.filter((name) => !name.startsWith('new')),
+      names,
+    );
+    assert.equal(new Set(shown).size, shown.length);
+  });
+
+  it('shows a name again that was removed and made anew behind its offset, as another file', (t) => {
+    const h = harness(t);
+    fill(h, 3);
+    const { offsets } = page(h, 0, 2);
+    unlink(h, 'f0');
+    write(h, 'f0');
+    assert.deepEqual(page(h, offsets.at(-1) as number, 100).names, ['f2', 'f0']);
+  });
+});

@@ -1,0 +1,80 @@
+/** Files in the making, whose bytes only the journal has, when the journal goes on in another segment. */
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import type { Harness } from './harness.ts';
+import { harness, mkdir, read, write } from './support.ts';
+
+const OLD = '{"version":1}';
+const NEW = '{"version":2,"filler":"0123456789"}';
+const HALF = NEW.slice(0, 20);
+const REST = NEW.slice(20);
+
+/** One of each kind: plain, held back over an old version, held back and never published. */
+function begin(h: Harness): Record<'plain' | 'held' | 'hidden', number> {
+  mkdir(h, 'u-+1');
+  write(h, 'u-+1/creds.json', OLD);
+  return {
+    plain: write(h, 'u-+1/notes.txt', 'some text'),
+    held: write(h, 'u-+1/creds.json', HALF),
+    hidden: write(h, 'u-+1/pre-key-1.json', HALF),
+  };
+}
+
+function fillSegments(h: Harness): void {
+  for (let i = 0; i < 30; i++) {
+    write(h, 'u-+1/other.json', JSON.stringify({ i, filler: 'x'.repeat(300) }));
+    h.fs.takeClosedSegment();
+  }
+}
+
+function completed(h: Harness, nodes: ReturnType<typeof begin>): void {
+  assert.equal(read(h, 'u-+1/notes.txt'), 'some text');
+  assert.equal(read(h, 'u-+1/creds.json'), OLD);
+  assert.equal(read(h, 'u-+1/pre-key-1.json'), 'no such file');
+  assert.equal(h.fs.write(nodes.held, HALF.length, Buffer.from(REST), false), REST.length);
+  assert.equal(h.fs.write(nodes.hidden, HALF.length, Buffer.from(REST), false), REST.length);
+  assert.equal(read(h, 'u-+1/creds.json'), NEW);
+  assert.equal(read(h, 'u-+1/pre-key-1.json'), NEW);
+}
+
+describe('working copies when the journal goes on in another segment', () => {
+  it('are there for the next daemon after the segments that had them went to the cache, gated ones too', async (t) => {
+    const h = harness(t, { segmentBytes: 2000 });
+    const nodes = begin(h);
+    fillSegments(h);
+    await h.checkpoint();
+    const first = readdirSync(join(h.cachePath, 'journal')).sort()[0];
+    assert.notEqual(first, '0000000001.log', 'the segment they began in is gone');
+    h.takeOver();
+    completed(h, nodes);
+  });
+
+  it('are there after one checkpoint on each daemon of a row', async (t) => {
+    const h = harness(t, { segmentBytes: 2000 });
+    const nodes = begin(h);
+    for (let daemon = 0; daemon < 3; daemon++) {
+      fillSegments(h);
+      await h.checkpoint();
+      h.takeOver();
+    }
+    completed(h, nodes);
+  });
+
+  it('of a new mount: what was never published stays out of sight, and goes when it rests', async (t) => {
+    const h = harness(t, { segmentBytes: 2000 });
+    begin(h);
+    fillSegments(h);
+    await h.checkpoint();
+    h.restart();
+    assert.equal(read(h, 'u-+1/creds.json'), OLD);
+    assert.equal(read(h, 'u-+1/pre-key-1.json'), 'no such file');
+    h.settle();
+    await h.checkpoint();
+    h.restart();
+    assert.equal(read(h, 'u-+1/notes.txt'), 'some text');
+    assert.equal(read(h, 'u-+1/creds.json'), OLD);
+    assert.equal(h.fs.hasPending, false);
+  });
+});

@@ -1,0 +1,248 @@
+/** What a daemon that takes a connection over must know: the kernel's numbers, and what was done but not answered. */
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { S_IFREG } from '../../src/fs/node.ts';
+import { RENAME_EXCHANGE, ROOT_NODE } from '../../src/fs/operations.ts';
+import { Errno } from '../../src/lib/errno.ts';
+import { CALLER, Harness, newAttributes, newEntry } from './harness.ts';
+
+const JSON_A = Buffer.from('{"a":1}');
+const JSON_B = Buffer.from('{"b":2}');
+
+function harness(t: TestContext): Harness {
+  const made = new Harness();
+  t.after(() => made.remove());
+  return made;
+}
+
+let nextRequest = 100;
+
+/** Carries `call` out as a request of the kernel, and answers the request's number. */
+function request(h: Harness, call: () => number, expected = 0): number {
+  nextRequest += 2;
+  h.fs.begin(nextRequest);
+  assert.equal(call(), expected);
+  h.fs.begin(0);
+  return nextRequest;
+}
+
+function make(h: Harness, name: string, content?: Buffer, parent: number = ROOT_NODE): number {
+  const entry = newEntry();
+  request(h, () => h.fs.mknod(parent, name, S_IFREG | 0o600, CALLER, entry));
+  if (content !== undefined) request(h, () => h.fs.write(entry.nodeId, 0, content, false), content.length);
+  return entry.nodeId;
+}
+
+function makeDirectory(h: Harness, name: string): number {
+  const entry = newEntry();
+  request(h, () => h.fs.mkdir(ROOT_NODE, name, 0o700, CALLER, entry));
+  return entry.nodeId;
+}
+
+function lookup(h: Harness, name: string, parent: number = ROOT_NODE): number {
+  const entry = newEntry();
+  return h.fs.lookup(parent, name, entry) === 0 ? entry.nodeId : 0;
+}
+
+function contentOf(h: Harness, node: number): string {
+  const out = Buffer.alloc(1000);
+  const length = h.fs.read(node, 0, out.length, out, 0);
+  return length < 0 ? `error ${length}` : out.toString('utf8', 0, length);
+}
+
+/** The daemon died after it did this and before it answered; the kernel sends it to the next one. */
+function again(h: Harness, number: number, call: () => number, expected = 0): void {
+  h.takeOver();
+  h.fs.begin(number);
+  assert.equal(call(), expected);
+  h.fs.begin(0);
+}
+
+describe('numbers of nodes', () => {
+  it('mean the same after a take-over', (t) => {
+    const h = harness(t);
+    const folder = makeDirectory(h, 'u-+1');
+    const file = make(h, 'creds.json', JSON_A, folder);
+    h.takeOver();
+    assert.equal(contentOf(h, file), '{"a":1}');
+    assert.equal(lookup(h, 'u-+1'), folder);
+    assert.equal(lookup(h, 'creds.json', folder), file);
+  });
+
+  it('survive a checkpoint, which removes their records from the journal', async (t) => {
+    const h = harness(t);
+    const file = make(h, 'creds.json', JSON_A);
+    await h.checkpoint();
+    h.takeOver();
+    assert.equal(contentOf(h, file), '{"a":1}');
+    await h.checkpoint();
+    h.takeOver();
+    assert.equal(contentOf(h, file), '{"a":1}');
+  });
+
+  it('of files that an earlier mount made are given at the first look, and kept', async (t) => {
+    const h = harness(t);
+    make(h, 'creds.json', JSON_A);
+    await h.checkpoint();
+    h.restart();
+    const file = lookup(h, 'creds.json');
+    h.takeOver();
+    assert.equal(contentOf(h, file), '{"a":1}');
+  });
+
+  it('follow a file and all below a directory through renames', async (t) => {
+    const h = harness(t);
+    const folder = makeDirectory(h, 'd');
+    const inside = make(h, 'creds.json', JSON_A, folder);
+    const file = make(h, 'a.txt', JSON_B);
+    request(h, () => h.fs.rename(ROOT_NODE, 'd', ROOT_NODE, 'e', 0));
+    request(h, () => h.fs.rename(ROOT_NODE, 'a.txt', folder, 'b.txt', 0));
+    h.takeOver();
+    assert.equal(lookup(h, 'e'), folder);
+    assert.equal(contentOf(h, inside), '{"a":1}');
+    assert.equal(lookup(h, 'b.txt', folder), file);
+    await h.checkpoint();
+    h.takeOver();
+    assert.equal(lookup(h, 'b.txt', folder), file);
+  });
+
+  it('are never given twice, even if the one who had it is gone', async (t) => {
+    const h = harness(t);
+    const file = make(h, 'a.json', JSON_A);
+    request(h, () => h.fs.unlink(ROOT_NODE, 'a.json'));
+    h.takeOver();
+    assert.equal(h.fs.getattr(file, newAttributes()), Errno.ESTALE);
+    assert.ok(make(h, 'b.json', JSON_A) > file);
+    await h.checkpoint();
+    h.takeOver();
+    assert.ok(make(h, 'c.json', JSON_A) > file + 1);
+  });
+
+  it('of a file that was created and not yet written let the writer go on', async (t) => {
+    const h = harness(t);
+    const first = make(h, 'a.json');
+    h.takeOver();
+    const second = make(h, 'b.json');
+    await h.checkpoint();
+    h.takeOver();
+    for (const file of [first, second]) {
+      assert.equal(h.fs.write(file, 0, JSON_A, false), JSON_A.length);
+      assert.equal(contentOf(h, file), '{"a":1}');
+    }
+    assert.equal(lookup(h, 'a.json'), first);
+  });
+
+  it('of a half-written file let the writer complete it', async (t) => {
+    const h = harness(t);
+    const file = make(h, 'a.json');
+    request(h, () => h.fs.write(file, 0, Buffer.from('{"a":'), false), 5);
+    await h.checkpoint();
+    h.takeOver();
+    assert.equal(lookup(h, 'a.json'), 0, 'it is not published yet');
+    assert.equal(h.fs.write(file, 5, Buffer.from('1}'), false), 2);
+    assert.equal(contentOf(h, file), '{"a":1}');
+  });
+
+  it('of control files are the same in every daemon', (t) => {
+    const h = harness(t);
+    h.fs.addControlFile('status.json', () => '{}\n');
+    const folder = lookup(h, '.sessionfs');
+    const file = lookup(h, 'status.json', folder);
+    h.takeOver();
+    h.fs.addControlFile('status.json', () => '{}\n');
+    assert.equal(lookup(h, '.sessionfs'), folder);
+    assert.equal(lookup(h, 'status.json', folder), file);
+  });
+
+  it('mean nothing to a new mount', (t) => {
+    const h = harness(t);
+    const file = make(h, 'a.json', JSON_A);
+    const begun = make(h, 'b.json');
+    h.restart();
+    assert.equal(h.fs.getattr(file, newAttributes()), Errno.ESTALE);
+    assert.equal(h.fs.getattr(begun, newAttributes()), Errno.ESTALE);
+  });
+});
+
+describe('a request that was carried out but not answered', () => {
+  it('mkdir answers with the directory it made', (t) => {
+    const h = harness(t);
+    const entry = newEntry();
+    const number = request(h, () => h.fs.mkdir(ROOT_NODE, 'd', 0o700, CALLER, entry));
+    again(h, number, () => h.fs.mkdir(ROOT_NODE, 'd', 0o700, CALLER, entry));
+    assert.equal(lookup(h, 'd'), entry.nodeId);
+    request(h, () => h.fs.mkdir(ROOT_NODE, 'd', 0o700, CALLER, entry), Errno.EEXIST);
+  });
+
+  it('mknod and symlink answer with what they made, hidden or not', (t) => {
+    const h = harness(t);
+    for (const name of ['a.json', 'b.txt']) {
+      const entry = newEntry();
+      const call = () => h.fs.mknod(ROOT_NODE, name, S_IFREG | 0o600, CALLER, entry);
+      again(h, request(h, call), call);
+      assert.equal(h.fs.write(entry.nodeId, 0, JSON_A, false), JSON_A.length);
+      assert.equal(lookup(h, name), entry.nodeId);
+    }
+    const entry = newEntry();
+    const call = () => h.fs.symlink(ROOT_NODE, 'l', 'a.json', CALLER, entry);
+    again(h, request(h, call), call);
+    assert.equal(h.fs.readlink(entry.nodeId), 'a.json');
+  });
+
+  it('unlink and rmdir succeed once more', (t) => {
+    const h = harness(t);
+    make(h, 'a.json', JSON_A);
+    const unlink = () => h.fs.unlink(ROOT_NODE, 'a.json');
+    again(h, request(h, unlink), unlink);
+    request(h, unlink, Errno.ENOENT);
+    makeDirectory(h, 'd');
+    const rmdir = () => h.fs.rmdir(ROOT_NODE, 'd');
+    again(h, request(h, rmdir), rmdir);
+    request(h, rmdir, Errno.ENOENT);
+  });
+
+  it('rename succeeds once more, and does not move what came to the old name', (t) => {
+    const h = harness(t);
+    make(h, 'a.json', JSON_A);
+    make(h, 'b.json', JSON_B);
+    const rename = () => h.fs.rename(ROOT_NODE, 'a.json', ROOT_NODE, 'b.json', 0);
+    again(h, request(h, rename), rename);
+    assert.equal(contentOf(h, lookup(h, 'b.json')), '{"a":1}');
+    request(h, rename, Errno.ENOENT);
+  });
+
+  it('an exchange is not undone by being repeated', (t) => {
+    const h = harness(t);
+    make(h, 'a.json', JSON_A);
+    make(h, 'b.json', JSON_B);
+    const exchange = () => h.fs.rename(ROOT_NODE, 'a.json', ROOT_NODE, 'b.json', RENAME_EXCHANGE);
+    again(h, request(h, exchange), exchange);
+    assert.equal(contentOf(h, lookup(h, 'a.json')), '{"b":2}');
+  });
+
+  it('an append is not written twice', (t) => {
+    const h = harness(t);
+    const file = make(h, 'log.txt', Buffer.from('one\n'));
+    const append = () => h.fs.write(file, 0, Buffer.from('two\n'), true);
+    again(h, request(h, append, 4), append, 4);
+    assert.equal(contentOf(h, file), 'one\ntwo\n');
+  });
+
+  it('an append that completes a document publishes it, wherever the daemon died', (t) => {
+    const h = harness(t);
+    const file = make(h, 'a.json');
+    request(h, () => h.fs.write(file, 0, Buffer.from('{"a":'), true), 5);
+    const append = () => h.fs.write(file, 0, Buffer.from('1}'), true);
+    again(h, request(h, append, 2), append, 2);
+    h.settle();
+    assert.equal(contentOf(h, lookup(h, 'a.json')), '{"a":1}');
+  });
+
+  it('is carried out when the daemon died before it did anything', (t) => {
+    const h = harness(t);
+    const file = make(h, 'log.txt', Buffer.from('one\n'));
+    h.takeOver();
+    request(h, () => h.fs.write(file, 0, Buffer.from('two\n'), true), 4);
+    assert.equal(contentOf(h, file), 'one\ntwo\n');
+  });
+});
