@@ -1,0 +1,229 @@
+import type { FileSystemOperations } from '../fs/operations.ts';
+import { Errno, errnoOf } from '../lib/errno.ts';
+import type { SessionfsError } from '../lib/errors.ts';
+import { fuse_write_in } from './abi/files.ts';
+import { fuse_in_header, fuse_interrupt_in } from './abi/headers.ts';
+import { fuse_init_in, INIT_IN_SIZE_BEFORE_FLAGS2 } from './abi/init.ts';
+import { OPCODE_LIMIT, Opcode } from './abi/opcodes.ts';
+import { attributeOperations } from './handlers/attributes.ts';
+import { contentOperations } from './handlers/content.ts';
+import { Exchange, type Operation } from './handlers/exchange.ts';
+import { nameOperations } from './handlers/names.ts';
+import { refusedOperations } from './handlers/refused.ts';
+import { AWAIT_SYNC, EPROTO, NO_REPLY, replyableError } from './outcome.ts';
+import { PARKED, type ParkedRequest, ParkingLot } from './parking.ts';
+import type { Request } from './request.ts';
+import { type InitOffer, type NegotiatedSession, negotiate, putInitOut } from './session.ts';
+
+/** Whoever owns the connection. None of these may call back into the dispatcher. */
+export interface DispatchHost {
+  /**
+   * Gives the first `length` bytes to the kernel before it returns; the buffer is used again then. False when the kernel
+   * no longer waits for this reply: what it handed out is taken back.
+   */
+  send(reply: Buffer, length: number): boolean;
+  /** A request must wait: keeps it for the next server where the kernel does not send it again. Answers where; 0: nowhere. */
+  keep(request: Buffer): number;
+  /** What was kept there is answered. */
+  release(slot: number): void;
+  /** Answer this request with success once everything journaled so far is on stable storage; then release its slot. */
+  syncThenReply(uniqueLo: number, uniqueHi: number, slot: number): void;
+  /** The kernel asks for the end of a request that is not waiting here: true if it may have been lost, and is to get EINTR. */
+  mayBeLost(): boolean;
+  /**
+   * A change was refused because the disk is full. True: room is being made; the request is parked, and `retryParked` follows.
+   * Without it, or when it answers false, the caller gets the error.
+   */
+  makeRoom?(): boolean;
+  initialized(session: NegotiatedSession): void;
+  /** This kernel cannot be served; it has been told. */
+  refused(error: SessionfsError): void;
+  /** Something was thrown that should not have been; the request was answered with an error. */
+  unexpected(error: unknown, opcode: number): void;
+}
+
+const WRITE_ARGUMENTS_END = fuse_in_header.SIZE + fuse_write_in.SIZE;
+
+const operations: ReadonlyArray<Operation | undefined> = tableByOpcode();
+
+function tableByOpcode(): Array<Operation | undefined> {
+  const table = new Array<Operation | undefined>(OPCODE_LIMIT).fill(undefined);
+  const all = [...attributeOperations, ...nameOperations, ...contentOperations, ...refusedOperations];
+  for (const [opcode, operation] of all) table[opcode] = operation;
+  return table;
+}
+
+/**
+ * Answers the kernel's requests, one after the other, from a filesystem. For every request that wants an answer it gives
+ * exactly one, now or (parked) later; nothing it is given makes it throw. `INIT pending -> serving`: requests before INIT
+ * are refused, unless a session was handed over that another server negotiated.
+ */
+export class Dispatcher {
+  readonly #host: DispatchHost;
+  readonly #exchange: Exchange;
+  readonly #request: Request;
+  readonly #parked = new ParkingLot();
+  readonly #resend: boolean;
+  #session: NegotiatedSession | undefined;
+
+  constructor(fs: FileSystemOperations, host: DispatchHost, session?: NegotiatedSession, resend = true) {
+    this.#host = host;
+    this.#resend = resend;
+    this.#exchange = new Exchange(fs);
+    this.#request = this.#exchange.request;
+    this.#session = session;
+  }
+
+  /** Requests that wait for `retryParked`; those that wait for a sync are not counted. */
+  get parkedCount(): number {
+    return this.#parked.size;
+  }
+
+  /** The request in the first `length` bytes. The buffer may be overwritten after the call. */
+  dispatch(bytes: Buffer, length: number): void {
+    this.#dispatch(bytes, length, undefined);
+  }
+
+  /**
+   * A request that an earlier server read and left only the beginning of. If it was a WRITE that was carried out, it is
+   * answered; else the caller is told to try again.
+   */
+  answerCut(bytes: Buffer): void {
+    const request = this.#request;
+    if (!request.bind(bytes, bytes.length) || !this.#wantsReply()) return;
+    const { reply, fs } = this.#exchange;
+    const { uniqueLo, uniqueHi } = request;
+    const isWrite = request.opcode === Opcode.FUSE_WRITE && bytes.length >= WRITE_ARGUMENTS_END;
+    if (!isWrite || !fs.wasCarriedOut(request.number)) {
+      this.#sendError(uniqueLo, uniqueHi, Errno.EINTR);
+      return;
+    }
+    const written = bytes.readUInt32LE(fuse_in_header.SIZE + fuse_write_in.size);
+    this.#host.send(reply.bytes, reply.finish(uniqueLo, uniqueHi, 0, reply.written(written)));
+  }
+
+  /** Carries every parked request out again, in the order they came; some may be parked again. */
+  retryParked(): void {
+    for (const parked of this.#parked.takeAll()) this.#dispatch(parked.bytes, parked.bytes.length, parked);
+  }
+
+  #dispatch(bytes: Buffer, length: number, retried: ParkedRequest | undefined): void {
+    if (!this.#request.bind(bytes, length)) return;
+    const { opcode } = this.#request;
+    const operation = operations[opcode];
+    if (opcode === Opcode.FUSE_INTERRUPT) this.#interrupt();
+    else this.#settle(this.#outcome(opcode, operation), operation, retried);
+  }
+
+  #outcome(opcode: number, operation: Operation | undefined): number {
+    const request = this.#request;
+    try {
+      if (request.headerError !== 0) return request.headerError;
+      if (opcode === Opcode.FUSE_INIT) return this.#initialize();
+      if (this.#session === undefined) return Errno.EIO;
+      if (operation === undefined) return Errno.ENOSYS;
+      if (!request.beginArguments(operation.argumentBytes)) return Errno.EIO;
+      this.#exchange.fs.begin(request.number);
+      return operation.run(this.#exchange);
+    } catch (error) {
+      this.#host.unexpected(error, opcode);
+      return errnoOf(error);
+    }
+  }
+
+  #settle(outcome: number, operation: Operation | undefined, retried: ParkedRequest | undefined): void {
+    const { uniqueLo, uniqueHi } = this.#request;
+    if (outcome === NO_REPLY || !this.#wantsReply()) return;
+    if (outcome === PARKED || (isDiskFull(outcome) && this.#host.makeRoom?.() === true)) {
+      this.#parked.park(retried ?? this.#waiting());
+    } else if (outcome === AWAIT_SYNC) {
+      const { slot } = retried ?? this.#waiting();
+      this.#host.syncThenReply(uniqueLo, uniqueHi, slot);
+    } else {
+      if (outcome < 0) this.#sendError(uniqueLo, uniqueHi, replyableError(outcome, Errno.EIO));
+      else this.#sendPayload(outcome, operation);
+      if (retried !== undefined) this.#host.release(retried.slot);
+    }
+  }
+
+  #waiting(): ParkedRequest {
+    const { uniqueLo, uniqueHi } = this.#request;
+    const bytes = this.#request.copyBytes();
+    return { uniqueLo, uniqueHi, bytes, slot: this.#host.keep(bytes) };
+  }
+
+  /** A reply to the request number 0 would be taken for a notification. */
+  #wantsReply(): boolean {
+    const { opcode, uniqueLo, uniqueHi } = this.#request;
+    if (uniqueLo === 0 && uniqueHi === 0) return false;
+    return (
+      opcode !== Opcode.FUSE_FORGET &&
+      opcode !== Opcode.FUSE_BATCH_FORGET &&
+      opcode !== Opcode.FUSE_NOTIFY_REPLY
+    );
+  }
+
+  #sendPayload(payloadBytes: number, operation: Operation | undefined): void {
+    const { reply, entry, listing, fs, request } = this.#exchange;
+    const length = reply.finish(request.uniqueLo, request.uniqueHi, 0, payloadBytes);
+    if (this.#host.send(reply.bytes, length)) return;
+    if (operation?.gives === 'listing') listing.forgetAll();
+    else if (operation?.gives === 'entry' && entry.nodeId !== 0) fs.forget(entry.nodeId, 1);
+  }
+
+  #sendError(uniqueLo: number, uniqueHi: number, error: number): void {
+    const { reply } = this.#exchange;
+    this.#host.send(reply.bytes, reply.finish(uniqueLo, uniqueHi, error, 0));
+  }
+
+  /**
+   * Only what is parked can be interrupted: everything else is answered before the interrupt is read, unless a server
+   * that died had read it and left no trace of it.
+   */
+  #interrupt(): void {
+    const request = this.#request;
+    if (request.headerError !== 0 || !request.beginArguments(fuse_interrupt_in.SIZE)) return;
+    const uniqueLo = request.u32(fuse_interrupt_in.unique);
+    const uniqueHi = request.u32(fuse_interrupt_in.unique + 4);
+    const parked = this.#parked.take(uniqueLo, uniqueHi);
+    if (parked !== undefined) {
+      this.#sendError(parked.uniqueLo, parked.uniqueHi, Errno.EINTR);
+      this.#host.release(parked.slot);
+    } else if (this.#host.mayBeLost()) {
+      this.#sendError(uniqueLo, uniqueHi, Errno.EINTR);
+    }
+  }
+
+  #initialize(): number {
+    const offer = readOffer(this.#request);
+    if (offer === undefined || this.#session !== undefined) return Errno.EIO;
+    const negotiation = negotiate(offer, this.#resend);
+    switch (negotiation.kind) {
+      case 'refused':
+        this.#host.refused(negotiation.error);
+        return EPROTO;
+      case 'again':
+        return putInitOut(this.#exchange.reply, undefined);
+      case 'agreed':
+        this.#session = negotiation.session;
+        this.#host.initialized(negotiation.session);
+        return putInitOut(this.#exchange.reply, negotiation.session);
+    }
+  }
+}
+
+/** Undefined when INIT is too short to be one. The part from `flags2` on exists since 7.36. */
+function readOffer(request: Request): InitOffer | undefined {
+  if (!request.beginArguments(INIT_IN_SIZE_BEFORE_FLAGS2)) return undefined;
+  return {
+    major: request.u32(fuse_init_in.major),
+    minor: request.u32(fuse_init_in.minor),
+    maxReadaheadBytes: request.u32(fuse_init_in.max_readahead),
+    flags: request.u32(fuse_init_in.flags),
+    flags2: request.beginArguments(fuse_init_in.SIZE) ? request.u32(fuse_init_in.flags2) : 0,
+  };
+}
+
+function isDiskFull(outcome: number): boolean {
+  return outcome === Errno.ENOSPC || outcome === Errno.EDQUOT;
+}

@@ -1,0 +1,64 @@
+import { readdir, readFile, readlink } from 'node:fs/promises';
+
+/** A process that keeps a mount busy. */
+export interface Holder {
+  pid: number;
+  /** Its short name, or '' where that cannot be read. */
+  command: string;
+  how: 'working directory' | 'root directory' | 'open file' | 'mapped file';
+  /** What it holds, as it sees it. */
+  path: string;
+}
+
+/**
+ * Who works in, or has open, what lies at or below `directory`: one record a process, the first reason found. Sees only
+ * the processes of its own PID namespace that it may look at. Links under /proc are read, never followed, so that no
+ * answer depends on the mount's server.
+ */
+export async function findHolders(directory: string, proc = '/proc'): Promise<Holder[]> {
+  const pids = (await readdir(proc)).filter((name) => /^\d+$/.test(name));
+  const holders = await Promise.all(pids.map((pid) => holderOf(`${proc}/${pid}`, Number(pid), directory)));
+  return holders.filter((holder) => holder !== undefined);
+}
+
+async function holderOf(folder: string, pid: number, directory: string): Promise<Holder | undefined> {
+  const reason =
+    (await linkBelow(`${folder}/cwd`, 'working directory', directory)) ??
+    (await linkBelow(`${folder}/root`, 'root directory', directory)) ??
+    (await openFileBelow(`${folder}/fd`, directory)) ??
+    (await mappedFileBelow(`${folder}/maps`, directory));
+  return reason && { pid, command: (await readText(`${folder}/comm`)).trimEnd(), ...reason };
+}
+
+type Reason = Pick<Holder, 'how' | 'path'>;
+
+async function linkBelow(link: string, how: Holder['how'], directory: string): Promise<Reason | undefined> {
+  const path = await readlink(link).catch(() => '');
+  return isBelow(path, directory) ? { how, path } : undefined;
+}
+
+async function openFileBelow(folder: string, directory: string): Promise<Reason | undefined> {
+  for (const descriptor of await readdir(folder).catch(() => [])) {
+    const reason = await linkBelow(`${folder}/${descriptor}`, 'open file', directory);
+    if (reason) return reason;
+  }
+  return undefined;
+}
+
+/** `7f00-7f01 r--s 00000000 00:3e 12   /path`: the path is the sixth field and may hold blanks. */
+async function mappedFileBelow(maps: string, directory: string): Promise<Reason | undefined> {
+  for (const line of (await readText(maps)).split('\n')) {
+    const path = /^(?:\S+ +){5}(\/.*)$/.exec(line)?.[1] ?? '';
+    if (isBelow(path, directory)) return { how: 'mapped file', path };
+  }
+  return undefined;
+}
+
+/** Processes come and go, and some may not be looked at: what cannot be read holds nothing that could be reported. */
+function readText(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch(() => '');
+}
+
+function isBelow(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(`${directory}/`);
+}

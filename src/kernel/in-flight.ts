@@ -1,0 +1,101 @@
+/**
+ * What was read from the kernel and may not be answered yet, for kernels that do not send it again to the next daemon
+ * (before Linux 6.9). The supervisor owns the file, in memory; each daemon writes to it, the next one answers what is in it.
+ *
+ * Slot 0 holds the request that is being served, the others those that wait for something. A slot: u32 length of the request
+ * (0: free), u32 bytes of it that are kept, the bytes. Little-endian.
+ */
+import { readSync, writeSync } from 'node:fs';
+import { fuse_write_in } from './abi/files.ts';
+import { fuse_in_header } from './abi/headers.ts';
+import { Opcode } from './abi/opcodes.ts';
+
+const SLOT_BYTES = 8192;
+const SLOTS = 64;
+const SLOT_HEADER = 8;
+const KEPT_MAX = SLOT_BYTES - SLOT_HEADER;
+const NO_SLOT = 0;
+
+export interface KeptRequest {
+  /** All of the request, or of a WRITE all but its data. */
+  bytes: Buffer;
+  isWhole: boolean;
+}
+
+export class InFlight {
+  readonly #fd: number;
+  readonly #slot = Buffer.alloc(SLOT_BYTES);
+  /** Slots known to be free; whoever answers what waits frees them behind our back. */
+  #free: number[] = [];
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /**
+   * Has what the daemon before this one left answered, a request at a time, the one that it was serving last. A slot is
+   * freed only then: this daemon may die as well.
+   */
+  answerAll(answer: (request: KeptRequest) => void): void {
+    for (let slot = SLOTS - 1; slot >= 0; slot--) {
+      const request = this.#read(slot);
+      if (request === undefined) continue;
+      answer(request);
+      freeSlot(this.#fd, slot);
+    }
+  }
+
+  /** This request is served now; the one before is answered or waits in a slot of its own. */
+  serving(bytes: Buffer, length: number): void {
+    this.#write(0, bytes, length);
+  }
+
+  /** The request being served must wait. Answers its slot; 0 when too many wait: this one is lost if we die. */
+  keep(request: Buffer): number {
+    if (this.#free.length === 0) this.#free = this.#findFree();
+    const slot = this.#free.pop() ?? NO_SLOT;
+    if (slot !== NO_SLOT) this.#write(slot, request, request.length);
+    return slot;
+  }
+
+  release(slot: number): void {
+    if (slot !== NO_SLOT) freeSlot(this.#fd, slot);
+  }
+
+  #findFree(): number[] {
+    const free: number[] = [];
+    for (let slot = SLOTS - 1; slot > NO_SLOT; slot--) if (this.#read(slot) === undefined) free.push(slot);
+    return free;
+  }
+
+  #write(slot: number, bytes: Buffer, length: number): void {
+    const kept = Math.min(KEPT_MAX, keptBytes(bytes, length));
+    this.#slot.writeUInt32LE(length, 0);
+    this.#slot.writeUInt32LE(kept, 4);
+    bytes.copy(this.#slot, SLOT_HEADER, 0, kept);
+    writeSync(this.#fd, this.#slot, 0, SLOT_HEADER + kept, slot * SLOT_BYTES);
+  }
+
+  #read(slot: number): KeptRequest | undefined {
+    const bytes = Buffer.alloc(SLOT_BYTES);
+    const read = readSync(this.#fd, bytes, 0, SLOT_BYTES, slot * SLOT_BYTES);
+    if (read < SLOT_HEADER) return undefined;
+    const length = bytes.readUInt32LE(0);
+    const kept = bytes.readUInt32LE(4);
+    if (length < fuse_in_header.SIZE || kept < fuse_in_header.SIZE || kept > KEPT_MAX) return undefined;
+    return { bytes: bytes.subarray(SLOT_HEADER, SLOT_HEADER + kept), isWhole: kept === length };
+  }
+}
+
+/** It was answered. For the thread that answers what waits, which has no InFlight of its own. */
+export function freeSlot(fd: number, slot: number): void {
+  writeSync(fd, FREE, 0, FREE.length, slot * SLOT_BYTES);
+}
+
+const FREE = Buffer.alloc(SLOT_HEADER);
+
+function keptBytes(bytes: Buffer, length: number): number {
+  const isWrite =
+    length >= fuse_in_header.SIZE && bytes.readUInt32LE(fuse_in_header.opcode) === Opcode.FUSE_WRITE;
+  return isWrite ? Math.min(length, fuse_in_header.SIZE + fuse_write_in.SIZE) : length;
+}

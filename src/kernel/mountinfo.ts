@@ -1,0 +1,50 @@
+/** The kernel's table of mounts. Reading it touches no mount, whoever serves it or no longer does. */
+import { readFile } from 'node:fs/promises';
+
+export const FILESYSTEM_TYPE = 'fuse.sessionfs';
+
+export interface MountRecord {
+  mountPoint: string;
+  type: string;
+  source: string;
+  /** The device number, as `major:minor`; the minor one names the connection under /sys/fs/fuse/connections. */
+  device: string;
+}
+
+/**
+ * The mount that is seen at `mountPoint` (the last one made there), or undefined. The path must be absolute and free of
+ * symbolic links: see `resolveMountPoint`.
+ */
+export async function findMount(
+  mountPoint: string,
+  table = '/proc/self/mountinfo',
+): Promise<MountRecord | undefined> {
+  const records = parseMountinfo(await readFile(table, 'utf8'));
+  return records.findLast((record) => record.mountPoint === mountPoint);
+}
+
+export function parseMountinfo(text: string): MountRecord[] {
+  return text
+    .split('\n')
+    .map(parseLine)
+    .filter((record) => record !== undefined);
+}
+
+/**
+ * `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`: the fields in front of the lone dash
+ * are six and any number of optional ones.
+ */
+function parseLine(line: string): MountRecord | undefined {
+  const fields = line.split(' ');
+  const dash = fields.indexOf('-', 6);
+  const [device, mountPoint, type, source] = [fields[2], fields[4], fields[dash + 1], fields[dash + 2]];
+  if (dash < 0 || device === undefined || mountPoint === undefined || type === undefined) return undefined;
+  return { device, mountPoint: unescapeOctal(mountPoint), type, source: unescapeOctal(source ?? '') };
+}
+
+/** Blank, tab, newline and backslash are written as a backslash and three octal digits; all else is UTF-8 as it is. */
+function unescapeOctal(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  );
+}

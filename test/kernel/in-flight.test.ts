@@ -1,0 +1,119 @@
+/** Kernels before 6.9 send nothing again: what a server read and did not answer is in a file that outlives it. */
+import assert from 'node:assert/strict';
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { Opcode } from '../../src/kernel/abi/opcodes.ts';
+import { freeSlot, InFlight, type KeptRequest } from '../../src/kernel/in-flight.ts';
+import { PARKED } from '../../src/kernel/parking.ts';
+import { Errno } from '../../src/lib/errno.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { cString, request, u32s, u64s } from './support/bytes.ts';
+import { FakeFilesystem } from './support/fake-filesystem.ts';
+import { KernelSide } from './support/kernel-side.ts';
+
+function memory(t: TestContext): number {
+  const fd = openSync(join(temporaryDirectory(t), 'in-flight'), 'w+');
+  t.after(() => closeSync(fd));
+  return fd;
+}
+
+/** What the next server finds. */
+function left(fd: number): KeptRequest[] {
+  const found: KeptRequest[] = [];
+  new InFlight(fd).answerAll((kept) => found.push({ ...kept, bytes: Buffer.from(kept.bytes) }));
+  return found;
+}
+
+const mkdir = (unique: bigint) =>
+  request({ opcode: Opcode.FUSE_MKDIR, unique }, u32s(0o700, 0), cString('d'));
+const data = Buffer.alloc(100_000, 'secret');
+const write = (unique: bigint) =>
+  request({ opcode: Opcode.FUSE_WRITE, unique }, u64s(0, 0), u32s(data.length, 0), u64s(0), u32s(0, 0), data);
+
+test('the next server finds the request that was being served, whole, and once', (t) => {
+  const fd = memory(t);
+  const inFlight = new InFlight(fd);
+  inFlight.serving(mkdir(2n), mkdir(2n).length);
+  inFlight.serving(mkdir(4n), mkdir(4n).length);
+  assert.deepEqual(left(fd), [{ bytes: mkdir(4n), isWhole: true }]);
+  assert.deepEqual(left(fd), []);
+});
+
+test('of a WRITE its data is not kept', (t) => {
+  const fd = memory(t);
+  new InFlight(fd).serving(write(2n), write(2n).length);
+  const [kept] = left(fd);
+  assert.equal(kept?.isWhole, false);
+  assert.deepEqual(kept?.bytes, write(2n).subarray(0, 80));
+});
+
+test('what waits is found until it is released, by whoever answers it', (t) => {
+  const fd = memory(t);
+  const inFlight = new InFlight(fd);
+  const slots = [2n, 4n, 6n].map((unique) => inFlight.keep(mkdir(unique)));
+  assert.equal(new Set(slots).size, 3);
+  freeSlot(fd, slots[1] ?? 0);
+  inFlight.release(slots[0] ?? 0);
+  assert.deepEqual(
+    left(fd).map(({ bytes }) => bytes.readBigUInt64LE(8)),
+    [6n],
+  );
+});
+
+test('more can wait than are kept, and slots that others freed are used again', (t) => {
+  const fd = memory(t);
+  const inFlight = new InFlight(fd);
+  const slots = Array.from({ length: 70 }, (_, index) => inFlight.keep(mkdir(BigInt(2 + index))));
+  assert.equal(slots.filter((slot) => slot === 0).length, 7);
+  freeSlot(fd, 5);
+  assert.equal(inFlight.keep(mkdir(200n)), 5);
+});
+
+test('a request is kept until it is answered: a server that dies before leaves it to the one after', (t) => {
+  const fd = memory(t);
+  new InFlight(fd).serving(mkdir(2n), mkdir(2n).length);
+  assert.throws(() =>
+    new InFlight(fd).answerAll(() => {
+      throw new Error('died');
+    }),
+  );
+  assert.equal(left(fd).length, 1);
+});
+
+test('a WRITE without its data is answered if it was carried out, else the caller tries again', () => {
+  const fs = new FakeFilesystem();
+  const kernel = new KernelSide(fs);
+  kernel.dispatcher.answerCut(write(2n).subarray(0, 80));
+  assert.deepEqual([kernel.replies[0]?.readInt32LE(4), kernel.replies[0]?.length], [Errno.EINTR, 16]);
+  fs.carriedOut = 4;
+  kernel.dispatcher.answerCut(write(4n).subarray(0, 80));
+  const reply = kernel.replies[1];
+  assert.deepEqual([reply?.readInt32LE(4), reply?.readUInt32LE(16)], [0, data.length]);
+  assert.deepEqual(fs.calls, []);
+});
+
+test('a parked request is kept until it is answered or interrupted', () => {
+  const fs = new FakeFilesystem();
+  const kernel = new KernelSide(fs);
+  fs.status = PARKED;
+  kernel.ask(mkdir(2n));
+  kernel.ask(mkdir(4n));
+  assert.deepEqual([...kernel.kept.values()], [mkdir(2n), mkdir(4n)]);
+  kernel.dispatcher.retryParked();
+  assert.equal(kernel.kept.size, 2, 'it waits on, in the same place');
+  kernel.ask(request({ opcode: Opcode.FUSE_INTERRUPT, unique: 5n }, u64s(4)));
+  assert.deepEqual([...kernel.kept.values()], [mkdir(2n)]);
+  fs.status = 0;
+  kernel.dispatcher.retryParked();
+  assert.equal(kernel.kept.size, 0);
+});
+
+test('a request that was lost ends with EINTR when its caller is interrupted, and only then', () => {
+  const kernel = new KernelSide(new FakeFilesystem());
+  const interrupt = request({ opcode: Opcode.FUSE_INTERRUPT, unique: 5n }, u64s(4));
+  assert.deepEqual(kernel.ask(interrupt), []);
+  kernel.losesRequests = true;
+  const [reply] = kernel.ask(interrupt);
+  assert.deepEqual([reply?.readInt32LE(4), reply?.readBigUInt64LE(8)], [Errno.EINTR, 4n]);
+});
