@@ -1,0 +1,88 @@
+/** Takes a mount away under its users. */
+import { mkdtemp, rmdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { KernelThreadClient } from './kernel/kernel-thread-client.ts';
+import { mountDirect, unmount, unmountLazily } from './kernel/mount.ts';
+import { findMount } from './kernel/mountinfo.ts';
+import type { Logger } from './observe/log.ts';
+
+export interface Unmounted {
+  /** It was taken out of the tree although someone still uses it; they get ENOTCONN from now on. */
+  lazy: boolean;
+  /** Who that is, where it can be seen. */
+  holders: string[];
+}
+
+export interface Ending {
+  mountPoint: string;
+  /** The mount's, as `major:minor`: what else may be mounted there by now is left alone. */
+  device: string;
+  fuseFd: number;
+  thread: KernelThreadClient;
+  /** Writes down what can be before anything is taken away; hangs where no path leads to the mount. */
+  settle: () => Promise<void>;
+  log: Logger;
+}
+
+const BUSY_RETRIES = 10;
+const BUSY_RETRY_MS = 50;
+
+/**
+ * The kernel thread has ended, or is about to, when it returns; where even that cannot be done, the log says so, and the
+ * thread ends with the mount's last user. Never rejects.
+ */
+export async function endMount(ending: Ending): Promise<Unmounted> {
+  const { mountPoint, device, log } = ending;
+  try {
+    const mount = await findMount(mountPoint);
+    return mount?.device === device ? await takeAway(ending) : await endOutOfSight(ending);
+  } catch (error) {
+    log.error(
+      { mountPoint, error: String(error) },
+      'The mount could not be ended; umount(8) it to end the daemon',
+    );
+    return { lazy: true, holders: [] };
+  }
+}
+
+async function takeAway({ mountPoint, thread, settle, log }: Ending): Promise<Unmounted> {
+  await settle();
+  for (let attempt = 1; ; attempt++) {
+    const result = await unmount(mountPoint);
+    if (result.kind === 'unmounted') return { lazy: false, holders: [] };
+    if (attempt < BUSY_RETRIES) {
+      await sleep(BUSY_RETRY_MS);
+      continue;
+    }
+    const holders = result.holders.map(({ pid, command }) => `${pid} (${command})`);
+    log.warn({ mountPoint, holders }, 'The mount is in use; it is unmounted lazily');
+    await detach(mountPoint, thread);
+    return { lazy: true, holders };
+  }
+}
+
+/**
+ * Somebody has unmounted it lazily, or covered it. If it is still in use, the thread can only be woken by a path: the
+ * connection is mounted once more for that (Linux 5.15 or newer), where nobody looks.
+ */
+async function endOutOfSight({ fuseFd, thread, mountPoint, log }: Ending): Promise<Unmounted> {
+  if (await thread.hasEnded()) return { lazy: false, holders: [] };
+  log.warn({ mountPoint }, 'The mount was taken away by someone else and is still in use; it is ended');
+  const directory = await mkdtemp(join(tmpdir(), 'sessionfs-'));
+  try {
+    await mountDirect(fuseFd, directory, { source: 'sessionfs', allowOther: false });
+    await detach(directory, thread);
+  } finally {
+    await rmdir(directory);
+  }
+  return { lazy: true, holders: [] };
+}
+
+/** The thread can only be woken by a path, which a lazy unmount leaves to those who are inside already. */
+async function detach(mountPoint: string, thread: KernelThreadClient): Promise<void> {
+  await thread.keepAccess(mountPoint);
+  await unmountLazily(mountPoint);
+  thread.post({ type: 'stop' });
+}

@@ -1,0 +1,265 @@
+/** Wires the layers: the kernel thread, the journal's sync and checkpoint, the mount, and the end of all of them. */
+import { closeSync } from 'node:fs';
+import { PlainFiles } from './daemon-import.ts';
+import { loadKeyring } from './daemon-keys.ts';
+import { statusOf } from './daemon-report.ts';
+import { endMount, type Unmounted } from './daemon-shutdown.ts';
+import { StoreKeeper } from './daemon-store.ts';
+import { freeSlot } from './kernel/in-flight.ts';
+import { KernelThreadClient, type Loaded, type Running } from './kernel/kernel-thread-client.ts';
+import { KernelNotifier } from './kernel/notifier.ts';
+import { canResend, type NegotiatedSession } from './kernel/session.ts';
+import { deferred } from './lib/deferred.ts';
+import { errnoOf } from './lib/errno.ts';
+import { type Logger, writeRecord } from './observe/log.ts';
+import { Cache } from './store/cache.ts';
+import { type CacheLock, lockCache } from './store/cache-lock.ts';
+import { JournalProgress } from './store/journal-progress.ts';
+import type { DaemonStart, StopReport } from './supervision.ts';
+import { version } from './version.ts';
+
+/** What the daemon needs of whoever owns the mount. */
+export interface MountOwner {
+  /** Resolves when the kernel connection may be served, with the mount's `major:minor`; called once, when everything is loaded. */
+  mounted(): Promise<string>;
+  /** The kernel agreed on this; the next daemon will need it. */
+  initialized(session: NegotiatedSession): void;
+}
+
+/** Inherited from the supervisor. */
+export interface Descriptors {
+  fuseFd: number;
+  inFlightFd: number;
+}
+
+const SETTLE_DELAY_MS = 250;
+
+/** Serves `fuseFd`; resolves when the mount answers. Throws SessionfsError, and leaves nothing behind then. */
+export async function startDaemon(
+  start: DaemonStart,
+  descriptors: Descriptors,
+  owner: MountOwner,
+  log: Logger,
+): Promise<Daemon> {
+  const lock = lockCache(start.config.cachePath, start.mountPoint);
+  try {
+    return await startLocked(start, descriptors, owner, lock, log);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+async function startLocked(
+  start: DaemonStart,
+  { fuseFd, inFlightFd }: Descriptors,
+  owner: MountOwner,
+  lock: CacheLock,
+  log: Logger,
+): Promise<Daemon> {
+  const { config, mountPoint, root, plainSessions, takeover } = start;
+  const keyring = loadKeyring(config, log);
+  const { currentId: keyId, ids: acceptedKeyIds } = keyring;
+  const cache = Cache.open(config.cachePath, { mountPoint, keyId, acceptedKeyIds });
+  cache.removeLeftoversSync();
+  const progress = new JournalProgress();
+  const notifier = new KernelNotifier(fuseFd, (error) =>
+    log.error({ error: String(error) }, 'the kernel refused a notification'),
+  );
+  const thread = new KernelThreadClient({
+    fuseFd,
+    inFlightFd,
+    resend: start.resend,
+    cachePath: cache.path,
+    keyring: keyring.export(),
+    progress: progress.shared,
+    owner: config.owner ?? { uid: root.uid, gid: root.gid },
+    rootMode: root.mode,
+    maxFileSizeBytes: config.maxFileSizeBytes,
+    memoryLimitBytes: config.memoryLimitBytes,
+    mountPoint,
+    plainSessions,
+    takeover,
+    status: statusOf(start),
+  });
+  keyring.destroy();
+  try {
+    return await Daemon.start({
+      start,
+      fuseFd,
+      inFlightFd,
+      notifier,
+      thread,
+      cache,
+      progress,
+      owner,
+      lock,
+      log,
+    });
+  } catch (error) {
+    await thread.terminate();
+    closeSync(fuseFd);
+    throw error;
+  }
+}
+
+interface Parts extends Descriptors {
+  start: DaemonStart;
+  notifier: KernelNotifier;
+  thread: KernelThreadClient;
+  cache: Cache;
+  progress: JournalProgress;
+  owner: MountOwner;
+  lock: CacheLock;
+  log: Logger;
+}
+
+type SyncThenReply = Extract<Running, { type: 'sync-then-reply' }>;
+
+export class Daemon {
+  readonly #parts: Parts;
+  readonly #notifier: KernelNotifier;
+  readonly #store: StoreKeeper;
+  readonly #initialized = deferred<void>();
+  /** Callers of fsync that still wait for the disk. */
+  readonly #syncing = new Set<Promise<void>>();
+  /** Of the mount: by the end something else may be mounted there. */
+  #device = '';
+  #unmounting: Promise<Unmounted> | undefined;
+  #stopped: Promise<StopReport> | undefined;
+
+  /** Resolves when the mount answers. */
+  static async start(parts: Parts): Promise<Daemon> {
+    const { thread, owner, log, cache } = parts;
+    const { mountPoint, plainSessions, takeover, restarts } = parts.start;
+    const loaded = await thread.loaded();
+    const daemon = new Daemon(parts, loaded);
+    const plainFiles = new PlainFiles(mountPoint, plainSessions);
+    try {
+      if (plainSessions.length > 0) await daemon.#store.sync();
+      daemon.#device = await owner.mounted();
+      if (takeover !== undefined && canResend(takeover)) daemon.#notifier.resend();
+      thread.serve();
+      // Nobody here may touch the mount: a thread that waits for its answer would keep a killed daemon from dying.
+      await (takeover === undefined ? daemon.#initialized.promise : thread.send('ping'));
+      plainFiles.setAside(loaded.imported, log);
+    } catch (error) {
+      await daemon.#store.finish();
+      throw error;
+    } finally {
+      plainFiles.close();
+    }
+    daemon.#stopped = daemon.#untilEnded();
+    const { files, sessions } = loaded;
+    const message = takeover === undefined ? 'Mounted' : 'Took the mount over';
+    log.info({ mountPoint, cache: cache.path, sessions, files, restarts, version }, message);
+    return daemon;
+  }
+
+  private constructor(parts: Parts, { replayed }: Loaded) {
+    const { cache, progress, log, thread } = parts;
+    this.#parts = parts;
+    this.#notifier = parts.notifier;
+    const requestRoll = () => thread.post({ type: 'roll' });
+    this.#store = new StoreKeeper({ cache, progress, replayed, requestRoll, log });
+    thread.listen((message) => this.#hear(message));
+  }
+
+  /** Resolves when the mount is gone for whatever reason; rejects when the kernel thread failed and the mount is left. */
+  get stopped(): Promise<StopReport> {
+    if (this.#stopped === undefined) throw new Error('the daemon has not started');
+    return this.#stopped;
+  }
+
+  /** Commits, unmounts, checkpoints. Everything that was written is on stable storage when it resolves. */
+  stop(reason: string): Promise<StopReport> {
+    const { fuseFd, thread, log, start } = this.#parts;
+    const { mountPoint } = start;
+    if (this.#unmounting === undefined) log.info({ reason, mountPoint }, 'Stopping');
+    const settle = async () => {
+      await thread.send('settle-all');
+      await this.#store.sync().catch(() => {});
+    };
+    this.#unmounting ??= endMount({ mountPoint, device: this.#device, fuseFd, thread, settle, log });
+    return this.stopped;
+  }
+
+  /** Leaves the mount to another daemon: every request that was read is answered, and everything is written down. */
+  async handOver(): Promise<void> {
+    const { thread } = this.#parts;
+    // Its end is no end of the mount.
+    this.#unmounting ??= new Promise(() => {});
+    thread.post({ type: 'hand-over' });
+    await thread.ended;
+    await Promise.all(this.#syncing);
+    await this.#store.sync().catch(() => {});
+  }
+
+  #hear(message: Running): void {
+    const { thread, log, owner } = this.#parts;
+    switch (message.type) {
+      case 'log':
+        writeRecord(log, message.record);
+        break;
+      case 'initialized':
+        log.debug({ session: message.session }, 'The kernel agreed on a session');
+        owner.initialized(message.session);
+        this.#initialized.resolve();
+        break;
+      case 'appended':
+        this.#store.appended();
+        break;
+      case 'closed':
+        this.#store.closed(message.segment);
+        break;
+      case 'disk-full':
+        void this.#makeRoom(message.closed);
+        break;
+      case 'sync-then-reply':
+        this.#replyWhenSynced(message);
+        break;
+      case 'invalidate-inode':
+        this.#notifier.inode(message.node, message.offset, message.length);
+        break;
+      case 'invalidate-entry':
+        this.#notifier.entry(message.parent, message.name);
+        break;
+      case 'pending':
+        setTimeout(() => thread.post({ type: 'settle-idle' }), SETTLE_DELAY_MS).unref();
+        break;
+    }
+  }
+
+  async #makeRoom(closed: number | undefined): Promise<void> {
+    await this.#store.makeRoom(closed);
+    this.#parts.thread.post({ type: 'room-made' });
+  }
+
+  #replyWhenSynced({ uniqueLo, uniqueHi, slot }: SyncThenReply): void {
+    const { inFlightFd } = this.#parts;
+    const replied = this.#store
+      .sync()
+      .then(
+        () => 0,
+        (cause: unknown) => errnoOf(cause),
+      )
+      .then((error) => {
+        this.#notifier.replyError(uniqueLo, uniqueHi, error);
+        if (slot !== 0) freeSlot(inFlightFd, slot);
+      })
+      .finally(() => this.#syncing.delete(replied));
+    this.#syncing.add(replied);
+  }
+
+  async #untilEnded(): Promise<StopReport> {
+    const { log, fuseFd, lock, thread } = this.#parts;
+    const { uncommitted } = await thread.ended;
+    const unmounted = await (this.#unmounting ?? { lazy: false, holders: [] });
+    if (!(await this.#store.finish())) {
+      log.warn('What was written is in the journal, not yet in the cache; the next start goes on with it');
+    }
+    closeSync(fuseFd);
+    lock.release();
+    return { exitStatus: 0, dirty: uncommitted.length, ...unmounted };
+  }
+}
