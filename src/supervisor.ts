@@ -1,0 +1,248 @@
+/**
+ * Keeps a mount alive. It owns the kernel connection, which lives as long as any process holds its descriptor, and the
+ * daemon that serves it. When the daemon dies another one takes over: calls on the mount wait for it and then go on.
+ */
+import { randomUUID } from 'node:crypto';
+import { closeSync, constants, existsSync, openSync, unlinkSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { assertSupported, type Config } from './config.ts';
+import type { Descriptors } from './daemon.ts';
+import { DaemonChild, type DaemonExit } from './daemon-child.ts';
+import { requirePlainSessions } from './fs/plain-sessions.ts';
+import { openFuseDevice } from './kernel/device.ts';
+import { cleanUpStaleMount, mountDirect, unmountByForce, unmountLazily } from './kernel/mount.ts';
+import { checkMountPoint, resolveMountPoint } from './kernel/mount-point.ts';
+import type { MountRecord } from './kernel/mountinfo.ts';
+import type { NegotiatedSession } from './kernel/session.ts';
+import { type Deferred, deferred } from './lib/deferred.ts';
+import { exitStatus } from './lib/errors.ts';
+import type { Logger } from './observe/log.ts';
+import { RestartPolicy } from './restart-policy.ts';
+import type { MountRoot, StopReport } from './supervision.ts';
+import { version } from './version.ts';
+
+/** Set by tests, to be served as by a kernel older than 6.9. */
+const NO_RESEND = 'SESSIONFS_TEST_NO_RESEND';
+/** The key's variables go to the daemon and to no other child. */
+const SECRET_PREFIX = 'SESSION_ENCRYPTION_KEY';
+
+export interface SupervisorHooks {
+  /** No daemon can be started any more. Calls on the mount hang until this resolves, and fail from then on. */
+  beforeGivingUp?: () => Promise<void>;
+}
+
+export class Supervisor {
+  readonly mountPoint: string;
+  /** Resolves when the mount is gone for whatever reason; never rejects. */
+  readonly stopped: Promise<StopReport>;
+  readonly #config: Config;
+  readonly #root: MountRoot;
+  readonly #descriptors: Descriptors;
+  readonly #secrets: NodeJS.ProcessEnv;
+  readonly #log: Logger;
+  readonly #hooks: SupervisorHooks;
+  readonly #stopped: Deferred<StopReport> = deferred();
+  readonly #policy = new RestartPolicy();
+  #plainSessions: string[];
+  #session: NegotiatedSession | undefined;
+  #mounting: Promise<MountRecord> | undefined;
+  #child: DaemonChild;
+  #restarts = 0;
+  #stopReason: string | undefined;
+  #handingOver = false;
+
+  /** Mounts and serves; resolves when the mount answers. Throws SessionfsError, and leaves nothing behind then. */
+  static async start(config: Config, log: Logger, hooks: SupervisorHooks = {}): Promise<Supervisor> {
+    assertSupported(config);
+    const mountPoint = await prepareMountPoint(config.mountPoint, log);
+    const plainSessions = requirePlainSessions(mountPoint);
+    const { uid, gid, mode } = await stat(mountPoint);
+    const root = { uid, gid, mode: mode & 0o7777 };
+    const descriptors = { fuseFd: openFuseDevice(), inFlightFd: openInFlight() };
+    const supervisor = new Supervisor({
+      config,
+      mountPoint,
+      plainSessions,
+      root,
+      descriptors,
+      log,
+      hooks,
+    });
+    try {
+      await supervisor.#child.ready;
+    } catch (error) {
+      await supervisor.#abandon();
+      throw error;
+    }
+    supervisor.#plainSessions = [];
+    void supervisor.#watch();
+    return supervisor;
+  }
+
+  private constructor(parts: {
+    config: Config;
+    mountPoint: string;
+    plainSessions: string[];
+    root: MountRoot;
+    descriptors: Descriptors;
+    log: Logger;
+    hooks: SupervisorHooks;
+  }) {
+    this.#config = parts.config;
+    this.mountPoint = parts.mountPoint;
+    this.#plainSessions = parts.plainSessions;
+    this.#root = parts.root;
+    this.#descriptors = parts.descriptors;
+    this.#log = parts.log;
+    this.#hooks = parts.hooks;
+    this.#secrets = takeSecrets(process.env);
+    this.stopped = this.#stopped.promise;
+    this.#child = this.#startChild();
+  }
+
+  /** Flushes and unmounts. A daemon that is just being replaced is waited for first. */
+  stop(reason: string): Promise<StopReport> {
+    if (this.#stopReason === undefined) {
+      this.#stopReason = reason;
+      this.#child.ready.then(
+        () => this.#child.kill('SIGTERM'),
+        () => {},
+      );
+    }
+    return this.stopped;
+  }
+
+  /** A new daemon, perhaps of a newer version, goes on with the mount. Nothing is lost, calls just wait for it. */
+  reload(): void {
+    if (this.#handingOver || this.#stopReason !== undefined) return;
+    this.#handingOver = true;
+    this.#log.info({ daemon: this.#child.pid }, 'Handing the mount over to a new daemon');
+    this.#child.ready.then(
+      () => this.#child.handOver(),
+      () => {},
+    );
+  }
+
+  #startChild(): DaemonChild {
+    const start = {
+      config: this.#config,
+      mountPoint: this.mountPoint,
+      root: this.#root,
+      plainSessions: this.#plainSessions,
+      takeover: this.#session,
+      resend: process.env[NO_RESEND] === undefined,
+      supervisor: { pid: process.pid, version },
+      restarts: this.#restarts,
+    };
+    const child: DaemonChild = new DaemonChild(start, this.#descriptors, this.#secrets, {
+      loaded: () => void this.#mount(child),
+      initialized: (session) => {
+        this.#session = session;
+      },
+    });
+    return child;
+  }
+
+  async #mount(child: DaemonChild): Promise<void> {
+    this.#mounting ??= mountDirect(this.#descriptors.fuseFd, this.mountPoint, {
+      source: 'sessionfs',
+      allowOther: true,
+    });
+    try {
+      const { device } = await this.#mounting;
+      child.serve(device);
+    } catch (error) {
+      child.fail(error);
+    }
+  }
+
+  /** `serving -> (died | handed over) -> serving`, until the mount has ended or no daemon can be started. */
+  async #watch(): Promise<void> {
+    for (;;) {
+      const exit = await this.#child.exited;
+      if (exit.report !== undefined) return this.#end(exit.report);
+      if (!(await this.#replace(exit))) return;
+    }
+  }
+
+  async #replace(exit: DaemonExit): Promise<boolean> {
+    const handedOver = this.#handingOver && exit.code === 0;
+    this.#handingOver = false;
+    if (!handedOver) {
+      this.#log.error(
+        { daemon: this.#child.pid, ...exit },
+        'The daemon died; another one takes the mount over',
+      );
+      this.#restarts++;
+      const delayMs = this.#policy.died();
+      if (delayMs === undefined) return this.#giveUp();
+      if (delayMs > 0) await sleep(delayMs);
+    }
+    this.#child = this.#startChild();
+    this.#child.ready.then(
+      () => this.#policy.ready(),
+      (error) => this.#log.error({ error: String(error) }, 'The daemon could not take the mount over'),
+    );
+    if (this.#stopReason !== undefined)
+      this.#child.ready.then(() => this.#child.kill('SIGTERM')).catch(() => {});
+    return true;
+  }
+
+  async #giveUp(): Promise<false> {
+    this.#log.fatal(
+      { restarts: this.#restarts, mountPoint: this.mountPoint },
+      'The daemon dies again and again; the mount is given up. What was written is in the cache: see the errors above, and mount again',
+    );
+    await this.#hooks.beforeGivingUp?.();
+    // Also whoever hangs in a call must get its answer now.
+    await unmountByForce(this.mountPoint).catch(() => {});
+    this.#end({ exitStatus: exitStatus.DAEMON_FAILED, lazy: true, holders: [], dirty: 0 });
+    return false;
+  }
+
+  #end(report: StopReport): void {
+    for (const fd of Object.values(this.#descriptors)) closeSync(fd);
+    this.#stopped.resolve(report);
+  }
+
+  /** The first daemon did not get ready. */
+  async #abandon(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#child.exited;
+    const isMounted = await (this.#mounting ?? Promise.reject()).then(
+      () => true,
+      () => false,
+    );
+    if (isMounted) await unmountLazily(this.mountPoint).catch(() => {});
+    for (const fd of Object.values(this.#descriptors)) closeSync(fd);
+  }
+}
+
+async function prepareMountPoint(path: string, log: Logger): Promise<string> {
+  const mountPoint = await resolveMountPoint(path);
+  if ((await checkMountPoint(mountPoint)) === 'stale') {
+    await cleanUpStaleMount(mountPoint);
+    log.warn({ mountPoint }, 'A dead mount that an earlier run had left was removed');
+    await checkMountPoint(mountPoint);
+  }
+  return mountPoint;
+}
+
+/** A file in memory that has no name and lives as long as someone has it open. */
+function openInFlight(): number {
+  const directory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+  const path = join(directory, `sessionfs-${process.pid}-${randomUUID()}`);
+  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
+  unlinkSync(path);
+  return fd;
+}
+
+function takeSecrets(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const names = Object.keys(env).filter((name) => name.startsWith(SECRET_PREFIX));
+  const secrets = Object.fromEntries(names.map((name) => [name, env[name]]));
+  for (const name of names) delete env[name];
+  return secrets;
+}
