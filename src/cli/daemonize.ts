@@ -1,0 +1,89 @@
+/** `sessionfs mount --daemonize`: the same command again, in a session of its own, and an answer when it has mounted. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { SessionfsError } from '../lib/errors.ts';
+import { print } from './command.ts';
+import { errorOf, isLaunchReport, LAUNCHED, type LaunchReport } from './launcher.ts';
+
+export interface DaemonizeOptions {
+  /** Absolute, as are the two files. */
+  readonly mountPoint: string;
+  /** For the daemon's command line, each with its value: `--flag=value`. */
+  readonly flags: readonly string[];
+  /** Appended to; made 0600. */
+  readonly logFile: string;
+  readonly pidFile: string;
+}
+
+const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
+
+/** Prints pid and mount point, and answers 0, once the mount answers. Throws the daemon's own error where it failed. */
+export async function daemonize(options: DaemonizeOptions): Promise<number> {
+  const child = launch(options);
+  const stopForwarding = forwardSignals(child);
+  try {
+    const error = errorOf(await reportOf(child, options.logFile));
+    if (error !== undefined) throw error;
+  } finally {
+    stopForwarding();
+    child.unref();
+  }
+  print(`sessionfs: process ${child.pid} serves ${options.mountPoint}, log in ${options.logFile}`);
+  return 0;
+}
+
+function launch({ mountPoint, flags, logFile, pidFile }: DaemonizeOptions): ChildProcess {
+  const log = openLog(logFile);
+  try {
+    return spawn(
+      process.execPath,
+      [...process.execArgv, MAIN, 'mount', ...flags, `--pid-file=${pidFile}`, '--', mountPoint],
+      {
+        detached: true,
+        stdio: ['ignore', log, log, 'ipc'],
+        env: { ...process.env, [LAUNCHED]: '1' },
+      },
+    );
+  } finally {
+    closeSync(log);
+  }
+}
+
+function openLog(path: string): number {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    return openSync(path, 'a', 0o600);
+  } catch (error) {
+    throw new SessionfsError('CONFIG_INVALID', `cannot write the log ${path}: ${(error as Error).message}`, {
+      hint: 'Name another file with --log-file.',
+      cause: error,
+    });
+  }
+}
+
+function reportOf(child: ChildProcess, logFile: string): Promise<LaunchReport> {
+  return new Promise((resolve, reject) => {
+    child.once('message', (message) => {
+      if (isLaunchReport(message)) resolve(message);
+      else reject(new Error('the daemon sent a message that is not a launch report'));
+    });
+    child.once('error', (error) => reject(error));
+    child.once('exit', (code, signal) => {
+      const end = signal === null ? `ended with status ${code}` : `was ended by ${signal}`;
+      reject(
+        new SessionfsError('MOUNT_FAILED', `the daemon ${end} before the mount answered`, {
+          hint: `Its log says why: ${logFile}`,
+        }),
+      );
+    });
+  });
+}
+
+/** The daemon is in a session of its own and does not get Ctrl-C: who gives up waiting gives up the mount. */
+function forwardSignals(child: ChildProcess): () => void {
+  const forward = (signal: NodeJS.Signals) => child.kill(signal);
+  process.on('SIGINT', forward).on('SIGTERM', forward);
+  return () => process.off('SIGINT', forward).off('SIGTERM', forward);
+}

@@ -1,0 +1,31 @@
+/** The help texts, made from the same tables that the parsers read. */
+import type { FlagSpec } from './arguments.ts';
+import type { Command } from './command.ts';
+
+export function generalHelp(commands: readonly Command[]): string {
+  const rows = commands.map(({ name, synopsis, summary }): Row => [`${name} ${synopsis}`, summary]);
+  return [
+    'sessionfs: an encrypting write-back filesystem for WhatsApp sessions',
+    '',
+    'usage: sessionfs COMMAND',
+    '',
+    ...columns(rows),
+    '',
+    'sessionfs COMMAND --help explains a command; sessionfs --version says which version this is.',
+  ].join('\n');
+}
+
+export function commandHelp({ name, synopsis, summary, flags }: Command): string {
+  return [`usage: sessionfs ${name} ${synopsis}`, '', summary, '', ...columns(flags.map(flagRow))].join('\n');
+}
+
+type Row = readonly [left: string, right: string];
+
+function flagRow({ flag, placeholder, meaning }: FlagSpec): Row {
+  return [placeholder === undefined ? flag : `${flag} ${placeholder}`, meaning];
+}
+
+function columns(rows: readonly Row[]): string[] {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
+}

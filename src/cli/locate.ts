@@ -1,0 +1,62 @@
+/** Finds a sessionfs mount by the name that a user typed, without a system call that a dead daemon could leave hanging. */
+import { realpathSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { FILESYSTEM_TYPE, findMount } from '../kernel/mountinfo.ts';
+import { SessionfsError } from '../lib/errors.ts';
+
+type IsMounted = (path: string) => Promise<boolean>;
+
+/** The mount point as the kernel lists it. `directory` is absolute. Throws NOT_MOUNTED. */
+export async function locateMount(directory: string, isMounted: IsMounted = isMountPoint): Promise<string> {
+  for (const resolve of [resolveParent, realpathSync]) {
+    const path = attempt(resolve, directory);
+    if (path !== undefined && (await isMounted(path))) return path;
+  }
+  throw notMounted(directory);
+}
+
+export async function isMountPoint(path: string): Promise<boolean> {
+  return (await findMount(path))?.type === FILESYSTEM_TYPE;
+}
+
+export function notMounted(directory: string): SessionfsError {
+  return new SessionfsError('NOT_MOUNTED', `no sessionfs is mounted on ${directory}`, {
+    hint: 'sessionfs mount DIR mounts it; grep sessionfs /proc/mounts lists what is mounted.',
+  });
+}
+
+/** Its daemon died: the name is still in the mount table, and every access to it fails. */
+export function deadMount(directory: string): SessionfsError {
+  return new SessionfsError('NOT_MOUNTED', `the daemon of the mount on ${directory} has died`, {
+    hint: 'sessionfs mount DIR mounts it again, with all that was written; sessionfs unmount DIR takes the dead mount away.',
+  });
+}
+
+export function notAnswering(directory: string, timeoutMs: number): SessionfsError {
+  return new SessionfsError(
+    'MOUNT_NOT_ANSWERING',
+    `the mount on ${directory} did not answer for ${timeoutMs / 1000} s`,
+    {
+      hint: 'Look at its log. If its daemon hangs, end that process: what was written is in the cache, and the next mount has it.',
+    },
+  );
+}
+
+export function notPermitted(what: string): SessionfsError {
+  return new SessionfsError('MOUNT_NOT_PERMITTED', `not permitted to ${what}`, {
+    hint: 'Run it as root or as the user who owns the mount.',
+  });
+}
+
+/** First without a look at the directory itself: if it is the mount, that would already ask the daemon. */
+function resolveParent(directory: string): string {
+  return join(realpathSync(dirname(directory)), basename(directory));
+}
+
+function attempt(resolve: (path: string) => string, directory: string): string | undefined {
+  try {
+    return resolve(directory);
+  } catch {
+    return undefined;
+  }
+}

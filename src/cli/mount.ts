@@ -1,0 +1,59 @@
+/** `sessionfs mount`: serves a mount in the foreground until SIGTERM or SIGINT, or starts a daemon that does. */
+import { resolve } from 'node:path';
+import { assertSupported, loadConfig } from '../config.ts';
+import { type Arguments, parseArguments, usage } from './arguments.ts';
+import type { Command } from './command.ts';
+import { daemonize } from './daemonize.ts';
+import { takeLauncher } from './launcher.ts';
+import { serve } from './serve.ts';
+import { flagsOf, settingFlags } from './setting-flags.ts';
+
+export const mount: Command = {
+  name: 'mount',
+  summary: 'mount DIR (./sessions) and serve it until SIGTERM; flags win over the environment',
+  synopsis: '[DIR] [FLAGS]',
+  flags: [
+    ...settingFlags,
+    { flag: '--daemonize', meaning: 'return when the mount answers, and serve it in the background' },
+    {
+      flag: '--log-file',
+      placeholder: 'FILE',
+      meaning: 'where a daemonized mount logs; CACHE.log when not set',
+    },
+    {
+      flag: '--pid-file',
+      placeholder: 'FILE',
+      meaning: 'names the serving process; CACHE.pid with --daemonize',
+    },
+  ],
+  run,
+};
+
+async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const parsed = parseArguments(args, mount.flags);
+  const launcher = takeLauncher(env);
+  const config = loadConfig(env, flagsOf(parsed));
+  assertSupported(config);
+  const pidFile = absolute(parsed.given.get('--pid-file'));
+  const logFile = absolute(parsed.given.get('--log-file'));
+  if (parsed.given.has('--daemonize')) {
+    return daemonize({
+      mountPoint: config.mountPoint,
+      flags: settingFlags.flatMap(({ flag }) => inlined(flag, parsed)),
+      logFile: logFile ?? `${config.cachePath}.log`,
+      pidFile: pidFile ?? `${config.cachePath}.pid`,
+    });
+  }
+  if (logFile !== undefined)
+    throw usage('--log-file needs --daemonize: in the foreground the log goes to stderr');
+  return serve({ config, pidFile, launcher });
+}
+
+function inlined(flag: string, { given }: Arguments): string[] {
+  const value = given.get(flag);
+  return value === undefined ? [] : [`${flag}=${value}`];
+}
+
+function absolute(path: string | undefined): string | undefined {
+  return path === undefined ? undefined : resolve(path);
+}

@@ -1,0 +1,43 @@
+/** Looks at another process by its id. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+/** False for a zombie too: it holds nothing any more, and in a container without an init nobody collects it. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+  return !isZombie(pid);
+}
+
+function isZombie(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The name before the state is in parentheses and may hold any character.
+    return stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z');
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * False where the process is known not to serve any FUSE mount. A mount can be seen in another container than its daemon's,
+ * where the daemon's id means another process. True where nobody can tell.
+ */
+export function mayServeFuse(pid: number): boolean {
+  const directory = `/proc/${pid}/fd`;
+  try {
+    return readdirSync(directory).some((fd) => linkOf(`${directory}/${fd}`) === '/dev/fuse');
+  } catch {
+    return true;
+  }
+}
+
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
+}

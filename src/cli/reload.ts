@@ -1,0 +1,70 @@
+/** `sessionfs reload`: a new daemon, of whatever version is installed now, goes on with a mount. No call is lost. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { loadMountPoint } from '../config.ts';
+import { systemClock } from '../lib/clock.ts';
+import { SessionfsError } from '../lib/errors.ts';
+import { parseArguments } from './arguments.ts';
+import { type Command, print } from './command.ts';
+import { deadMount, locateMount, notAnswering, notMounted, notPermitted } from './locate.ts';
+import { ANSWER_TIMEOUT_MS, type MountStatus, readMountStatus } from './mount-status.ts';
+import { isRunning, mayServeFuse } from './process-watch.ts';
+
+const POLL_MS = 50;
+const TIMEOUT_MS = 60_000;
+
+export const reload: Command = {
+  name: 'reload',
+  summary: 'hand DIR (./sessions) over to a new daemon, after an upgrade; no call is lost',
+  synopsis: '[DIR]',
+  flags: [],
+  run,
+};
+
+async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const { directory } = parseArguments(args, reload.flags);
+  const path = await locateMount(loadMountPoint(env, directory));
+  const before = await statusOf(path);
+  requestReload(path, before.pids.supervisor);
+  const after = await waitForNewDaemon(path, before.pids.daemon);
+  print(`sessionfs: ${path} is served by daemon ${after.pids.daemon}, version ${after.version}`);
+  return 0;
+}
+
+async function statusOf(path: string): Promise<MountStatus> {
+  const reading = await readMountStatus(path);
+  switch (reading.kind) {
+    case 'answered':
+      return reading.status;
+    case 'hung':
+      throw notAnswering(path, ANSWER_TIMEOUT_MS);
+    case 'denied':
+      throw notPermitted(`ask the mount on ${path} for its processes`);
+    case 'stale':
+      throw deadMount(path);
+    case 'absent':
+      throw notMounted(path);
+  }
+}
+
+function requestReload(path: string, supervisor: number): void {
+  if (!isRunning(supervisor) || !mayServeFuse(supervisor)) {
+    throw new SessionfsError(
+      'NOT_SUPERVISED',
+      `the supervisor of ${path}, process ${supervisor}, is not running here`,
+      {
+        hint: `Only a supervisor can replace a daemon. In another container, run the command there; else unmount ${path} and mount it again.`,
+      },
+    );
+  }
+  process.kill(supervisor, 'SIGUSR2');
+}
+
+async function waitForNewDaemon(path: string, old: number): Promise<MountStatus> {
+  const deadlineMs = systemClock.monotonicMs() + TIMEOUT_MS;
+  for (;;) {
+    const reading = await readMountStatus(path);
+    if (reading.kind === 'answered' && reading.status.pids.daemon !== old) return reading.status;
+    if (systemClock.monotonicMs() > deadlineMs) throw notAnswering(path, TIMEOUT_MS);
+    await sleep(POLL_MS);
+  }
+}

@@ -1,0 +1,80 @@
+/** The application that `sessionfs run` starts: gets the signals that this process gets, and is waited for. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Deferred, deferred } from '../lib/deferred.ts';
+import type { Logger } from '../observe/log.ts';
+
+export type CommandEnd = { code: number; signal: null } | { code: null; signal: NodeJS.Signals };
+
+const PASSED_ON = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGWINCH', 'SIGCONT'] as const;
+/** A terminal sends these to every process in its foreground, the command included. */
+const FROM_TERMINAL = ['SIGINT', 'SIGQUIT'] as const;
+const GRACE_MS = 5_000;
+const NOT_FOUND = 127;
+const NOT_EXECUTABLE = 126;
+
+export class RunningCommand {
+  readonly #file: string;
+  readonly #args: readonly string[];
+  readonly #log: Logger;
+  readonly #ended: Deferred<CommandEnd> = deferred();
+  #child: ChildProcess | undefined;
+  /** A signal that came before the command was there ends everything as soon as it would start. */
+  #early: NodeJS.Signals | undefined;
+
+  constructor(file: string, args: readonly string[], log: Logger) {
+    this.#file = file;
+    this.#args = args;
+    this.#log = log;
+    for (const signal of PASSED_ON) process.on(signal, () => this.#pass(signal));
+    for (const signal of FROM_TERMINAL) {
+      process.on(signal, () => {
+        if (!process.stdin.isTTY || this.#child === undefined) this.#pass(signal);
+      });
+    }
+  }
+
+  /** Resolves when it has ended. */
+  start(): Promise<CommandEnd> {
+    if (this.#early !== undefined) {
+      this.#ended.resolve({ code: null, signal: this.#early });
+      return this.#ended.promise;
+    }
+    const child = spawn(this.#file, this.#args, { stdio: 'inherit' });
+    this.#child = child;
+    child.on('exit', (code, signal) => {
+      this.#ended.resolve(signal === null ? { code: code ?? 0, signal } : { code: null, signal });
+    });
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      if (child.pid !== undefined) return;
+      this.#log.error({ command: this.#file, error: error.message }, 'The command could not be started');
+      this.#ended.resolve({ code: error.code === 'ENOENT' ? NOT_FOUND : NOT_EXECUTABLE, signal: null });
+    });
+    return this.#ended.promise;
+  }
+
+  /**
+   * Ends it, by force if need be. On return it runs no more code of its own: one that is stuck in a call on the mount has
+   * its SIGKILL pending, and dies when the call returns.
+   */
+  async end(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      child.kill(signal);
+      const ended = await Promise.race([
+        this.#ended.promise.then(() => true),
+        sleep(signal === 'SIGTERM' ? GRACE_MS : 100, false),
+      ]);
+      if (ended) return;
+    }
+  }
+
+  #pass(signal: NodeJS.Signals): void {
+    if (this.#child === undefined) {
+      if (signal === 'SIGTERM' || signal === 'SIGINT' || signal === 'SIGHUP') this.#early = signal;
+    } else {
+      this.#child.kill(signal);
+    }
+  }
+}

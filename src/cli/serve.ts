@@ -1,0 +1,61 @@
+/** Serves one mount in this process, from start to the last flush. */
+import type { Config } from '../config.ts';
+import { createLogger, type Logger } from '../observe/log.ts';
+import type { StopReport } from '../supervision.ts';
+import { Supervisor } from '../supervisor.ts';
+import type { Launcher } from './launcher.ts';
+import { PidFile } from './pid-file.ts';
+import { firstStopSignal } from './stop-signals.ts';
+
+export interface ServeOptions {
+  readonly config: Config;
+  readonly pidFile: string | undefined;
+  /** Who waits for the mount to answer, if anyone does. */
+  readonly launcher: Launcher | undefined;
+}
+
+/** Answers the exit status once the mount is gone. Throws where it could not be made. */
+export async function serve({ config, pidFile, launcher }: ServeOptions): Promise<number> {
+  const log = createLogger({ level: config.logLevel });
+  for (const warning of config.warnings) log.warn(warning);
+  try {
+    const report = await serveUntilStopped(config, log, pidFile, launcher);
+    const complete = report.dirty === 0 && !report.lazy;
+    log[complete ? 'info' : 'warn']({ ...report }, 'Mount stopped');
+    return report.exitStatus;
+  } catch (error) {
+    await launcher?.failed(error);
+    throw error;
+  }
+}
+
+async function serveUntilStopped(
+  config: Config,
+  log: Logger,
+  pidPath: string | undefined,
+  launcher: Launcher | undefined,
+): Promise<StopReport> {
+  // Before the start: a signal in the middle of it must not leave a dead mount behind.
+  const stopSignal = firstStopSignal(log);
+  // A daemon that sits in some directory keeps that from being unmounted.
+  if (launcher !== undefined) process.chdir('/');
+  const daemon = await Supervisor.start(config, log);
+  process.on('SIGUSR2', () => daemon.reload());
+  const pidFile = await writePidFile(daemon, pidPath);
+  try {
+    await launcher?.ready();
+    return await Promise.race([daemon.stopped, stopSignal.then((signal) => daemon.stop(signal))]);
+  } finally {
+    pidFile?.remove();
+  }
+}
+
+/** After the start: a second daemon, refused for the cache's lock, must not overwrite the first one's. */
+async function writePidFile(daemon: Supervisor, path: string | undefined): Promise<PidFile | undefined> {
+  try {
+    return path === undefined ? undefined : PidFile.write(path);
+  } catch (error) {
+    await daemon.stop('the pid file cannot be written');
+    throw error;
+  }
+}

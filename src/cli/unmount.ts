@@ -1,0 +1,119 @@
+/** `sessionfs unmount`: asks the daemon to stop, and returns when all is flushed, unmounted and the process gone. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { loadMountPoint } from '../config.ts';
+import { integer, Refusal } from '../config-parsers.ts';
+import { unmountLazily } from '../kernel/mount.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import { SessionfsError } from '../lib/errors.ts';
+import { parseArguments, usage } from './arguments.ts';
+import { type Command, print } from './command.ts';
+import { isMountPoint, locateMount, notAnswering, notMounted, notPermitted } from './locate.ts';
+import { ANSWER_TIMEOUT_MS, type MountStatus, readMountStatus } from './mount-status.ts';
+import { isRunning, mayServeFuse } from './process-watch.ts';
+
+const POLL_MS = 50;
+const DEFAULT_TIMEOUT_S = 60;
+
+export const unmount: Command = {
+  name: 'unmount',
+  summary: 'flush and unmount DIR (./sessions); returns when both are done',
+  synopsis: '[DIR] [--timeout SECONDS]',
+  flags: [
+    {
+      flag: '--timeout',
+      placeholder: 'SECONDS',
+      meaning: `how long to wait, ${DEFAULT_TIMEOUT_S} when not given; 0: for ever`,
+    },
+  ],
+  run,
+};
+
+async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const { given, directory } = parseArguments(args, unmount.flags);
+  const timeoutMs = timeoutOf(given.get('--timeout')) * 1000;
+  const path = await locateMount(loadMountPoint(env, directory));
+  const reading = await readMountStatus(path);
+  switch (reading.kind) {
+    case 'answered':
+      await stop(path, reading.status.pids, timeoutMs);
+      break;
+    case 'stale':
+      await unmountLazily(path);
+      print(
+        `sessionfs: the daemon of ${path} had died; its mount is removed, what was written is in the cache`,
+      );
+      return 0;
+    case 'hung':
+      throw notAnswering(path, ANSWER_TIMEOUT_MS);
+    case 'denied':
+      throw notPermitted(`ask the mount on ${path} for its process`);
+    case 'absent':
+      throw notMounted(path);
+  }
+  print(`sessionfs: ${path} is unmounted`);
+  return 0;
+}
+
+function timeoutOf(text: string | undefined): number {
+  try {
+    return text === undefined ? DEFAULT_TIMEOUT_S : integer(0, 86400, 'seconds')(text);
+  } catch (error) {
+    if (error instanceof Refusal) throw usage(`--timeout ${error.message}`);
+    throw error;
+  }
+}
+
+/** The supervisor passes the signal on; where it has died, the daemon ends the mount by itself. */
+async function stop(
+  path: string,
+  { supervisor, daemon }: MountStatus['pids'],
+  timeoutMs: number,
+): Promise<void> {
+  requestStop(path, isRunning(supervisor) && mayServeFuse(supervisor) ? supervisor : daemon);
+  await waitUntilGone(path, {
+    timeoutMs,
+    isGone: async () => !isRunning(supervisor) && !isRunning(daemon) && !(await isMountPoint(path)),
+  });
+}
+
+export function requestStop(path: string, pid: number): void {
+  if (!isRunning(pid) || !mayServeFuse(pid)) {
+    throw new SessionfsError(
+      'MOUNT_NOT_PERMITTED',
+      `the daemon of ${path} is process ${pid} of another container`,
+      {
+        hint: 'Unmount it there, or stop that container.',
+      },
+    );
+  }
+  try {
+    process.kill(pid, 'SIGTERM');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EPERM')
+      throw notPermitted(`stop process ${pid}, which serves ${path}`);
+    throw error;
+  }
+}
+
+export interface Wait {
+  /** 0: for ever. */
+  readonly timeoutMs: number;
+  isGone(): Promise<boolean>;
+  readonly clock?: Clock;
+}
+
+/** Throws UNMOUNT_TIMEOUT; the daemon goes on finishing all the same. */
+export async function waitUntilGone(
+  path: string,
+  { timeoutMs, isGone, clock = systemClock }: Wait,
+): Promise<void> {
+  const deadlineMs = timeoutMs === 0 ? Number.POSITIVE_INFINITY : clock.monotonicMs() + timeoutMs;
+  while (!(await isGone())) {
+    if (clock.monotonicMs() >= deadlineMs) {
+      throw new SessionfsError('UNMOUNT_TIMEOUT', `${path} is still mounted after ${timeoutMs / 1000} s`, {
+        hint: `It goes on finishing: look at its log, run the command again, or see who uses it with fuser -vm ${path}`,
+      });
+    }
+    await sleep(POLL_MS);
+  }
+}

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { isRunning } from '../../src/cli/process-watch.ts';
+import { waitUntilGone } from '../../src/cli/unmount.ts';
+import { exitStatus } from '../../src/lib/errors.ts';
+import { cleanUp } from '../support/cleanup.ts';
+import { mountTurn } from '../support/mount-turn.ts';
+import { mountAt } from '../support/mounts.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { runCli } from './run-cli.ts';
+
+interface Daemonized {
+  directory: string;
+  mountPoint: string;
+  /** The supervisor's. */
+  pid: number;
+  daemonPid: number;
+  stdout: string;
+}
+
+/** A daemonized mount on `sessions` in a new directory, ended with the test. */
+async function daemonize(t: TestContext, args: readonly string[] = []): Promise<Daemonized> {
+  await mountTurn();
+  const directory = temporaryDirectory(t);
+  const mountPoint = join(directory, 'sessions');
+  mkdirSync(mountPoint);
+  const { status, stdout, stderr } = runCli(['mount', mountPoint, '--daemonize', ...args]);
+  const pid = Number(/process (\d+)/.exec(stdout)?.[1]);
+  cleanUp(t, () => end(pid));
+  assert.equal(status, 0, stderr);
+  const daemonPid = daemonOf(mountPoint);
+  cleanUp(t, () => end(daemonPid));
+  return { directory, mountPoint, pid, daemonPid, stdout };
+}
+
+function daemonOf(mountPoint: string): number {
+  return JSON.parse(readFileSync(join(mountPoint, '.sessionfs/status.json'), 'utf8')).pids.daemon;
+}
+
+async function end(pid: number): Promise<void> {
+  if (!(pid > 0) || !isRunning(pid)) return;
+  process.kill(pid, 'SIGKILL');
+  await waitUntilGone(`process ${pid}`, { timeoutMs: 20_000, isGone: async () => !isRunning(pid) });
+}
+
+test('--daemonize returns when the mount answers, and says process, mount point and log', async (t) => {
+  const { directory, mountPoint, pid, stdout } = await daemonize(t);
+  const log = join(directory, 'sessions.sealed.log');
+  assert.equal(stdout, `sessionfs: process ${pid} serves ${mountPoint}, log in ${log}\n`);
+  assert.equal(mountAt(mountPoint)?.type, 'fuse.sessionfs');
+  assert.deepEqual(readdirSync(mountPoint), []);
+  assert.equal(readFileSync(join(directory, 'sessions.sealed.pid'), 'utf8'), `${pid}\n`);
+  assert.equal(statSync(log).mode & 0o777, 0o600);
+  assert.match(readFileSync(log, 'utf8'), /"msg":"Mounted"/);
+});
+
+test('unmount returns when mount, process and pid file are gone, and the next mount has what was written', async (t) => {
+  const { directory, mountPoint, pid } = await daemonize(t);
+  mkdirSync(join(mountPoint, 'u-+49'));
+  writeFileSync(join(mountPoint, 'u-+49/creds.json'), '{"a":1}');
+  const result = runCli(['unmount', mountPoint]);
+  assert.deepEqual(result, { status: 0, stdout: `sessionfs: ${mountPoint} is unmounted\n`, stderr: '' });
+  assert.equal(mountAt(mountPoint), undefined);
+  assert.ok(!isRunning(pid) && !existsSync(join(directory, 'sessions.sealed.pid')));
+
+  const again = runCli(['mount', mountPoint, '--daemonize']);
+  assert.equal(again.status, 0, again.stderr);
+  cleanUp(t, () => end(Number(/process (\d+)/.exec(again.stdout)?.[1])));
+  const daemonPid = daemonOf(mountPoint);
+  cleanUp(t, () => end(daemonPid));
+  assert.equal(readFileSync(join(mountPoint, 'u-+49/creds.json'), 'utf8'), '{"a":1}');
+});
+
+test('status says what is mounted, by the name of a link too', async (t) => {
+  const { directory, mountPoint, pid } = await daemonize(t);
+  symlinkSync('sessions', join(directory, 'link'));
+  const shown = JSON.parse(runCli(['status', join(directory, 'link'), '--json']).stdout);
+  assert.deepEqual([shown.mountPoint, shown.pids.supervisor, shown.mode], [mountPoint, pid, 'local']);
+  assert.match(runCli(['status'], {}, directory).stdout, new RegExp(`^mount point +${mountPoint}$`, 'm'));
+});
+
+test('log and pid file lie where the flags say', async (t) => {
+  const elsewhere = temporaryDirectory(t);
+  const [log, pidFile] = [join(elsewhere, 'a.log'), join(elsewhere, 'a.pid')];
+  const { pid } = await daemonize(t, ['--log-file', log, `--pid-file=${pidFile}`]);
+  assert.ok(existsSync(log));
+  assert.equal(readFileSync(pidFile, 'utf8'), `${pid}\n`);
+});
+
+test('a second mount on the same directory is refused and leaves the first one and its pid file alone', async (t) => {
+  const { directory, mountPoint, pid } = await daemonize(t);
+  const second = runCli(['mount', mountPoint, '--daemonize']);
+  assert.equal(second.status, exitStatus.MOUNT_POINT_BUSY, second.stderr);
+  assert.equal(readFileSync(join(directory, 'sessions.sealed.pid'), 'utf8'), `${pid}\n`);
+  assert.deepEqual(readdirSync(mountPoint), []);
+});
+
+test('the mount of a daemon that was killed, and its supervisor before it, is reported by status and taken away by unmount', async (t) => {
+  const { mountPoint, pid, daemonPid } = await daemonize(t);
+  await end(pid);
+  assert.equal(runCli(['status', mountPoint]).status, 0, 'the daemon goes on without its supervisor');
+  await end(daemonPid);
+  const status = runCli(['status', mountPoint]);
+  assert.equal(status.status, exitStatus.NOT_MOUNTED);
+  assert.match(status.stderr, /has died/);
+  const unmount = runCli(['unmount', mountPoint]);
+  assert.equal(unmount.status, 0, unmount.stderr);
+  assert.match(unmount.stdout, /had died; its mount is removed/);
+  assert.equal(mountAt(mountPoint), undefined);
+});

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { type MountStatus, parseStatus, readMountStatus, STATUS_FILE } from '../../src/cli/mount-status.ts';
+import { table } from '../../src/cli/status.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const status: MountStatus = {
+  version: '0.1.0',
+  mountPoint: '/srv/sessions',
+  mode: 'local',
+  driver: 'direct',
+  restarts: 0,
+  pids: { supervisor: 41, daemon: 4242 },
+  sessions: 3,
+  files: 2500,
+  dirty: 7,
+};
+
+function withStatusFile(directory: string): string {
+  const path = join(directory, STATUS_FILE);
+  mkdirSync(dirname(path));
+  return path;
+}
+
+test('a status is read whole, with what only a later version says', async (t) => {
+  const directory = temporaryDirectory(t);
+  const raw = `${JSON.stringify({ ...status, uptimeMs: 5 })}\n \n`;
+  writeFileSync(withStatusFile(directory), raw);
+  assert.deepEqual(await readMountStatus(directory), {
+    kind: 'answered',
+    status: { ...status, uptimeMs: 5 },
+    raw,
+  });
+});
+
+test('a directory without a status file is not a mount', async (t) => {
+  const directory = temporaryDirectory(t);
+  assert.deepEqual(await readMountStatus(directory), { kind: 'absent' });
+  assert.deepEqual(await readMountStatus(join(directory, 'none')), { kind: 'absent' });
+});
+
+test('a mount that does not answer is given up, and nothing of the attempt stays', async (t) => {
+  const directory = temporaryDirectory(t);
+  assert.equal(spawnSync('sh', ['-c', 'mkfifo "$0"', withStatusFile(directory)]).status, 0);
+  assert.deepEqual(await readMountStatus(directory, 300), { kind: 'hung' });
+});
+
+test('what no daemon of ours wrote is not a status', () => {
+  assert.deepEqual(parseStatus(JSON.stringify(status)), status);
+  const foreign: unknown[] = [
+    null,
+    [],
+    'text',
+    {},
+    { ...status, pids: undefined },
+    { ...status, pids: { supervisor: 41, daemon: '4242' } },
+    { ...status, pids: { supervisor: 41, daemon: 0 } },
+    { ...status, pids: { supervisor: 41, daemon: -1 } },
+    { ...status, pids: { supervisor: 41, daemon: 1.5 } },
+    { ...status, dirty: 'none' },
+    { ...status, mode: undefined },
+  ];
+  for (const value of foreign)
+    assert.equal(parseStatus(JSON.stringify(value)), undefined, JSON.stringify(value));
+  assert.equal(parseStatus(''), undefined);
+});
+
+test('people are shown what is mounted and what is not stored yet', () => {
+  const text = table(status);
+  assert.match(text, /^mount point +\/srv\/sessions$/m);
+  assert.match(text, /^daemon +4242$/m);
+  assert.match(text, /^not stored yet +7$/m);
+});
