@@ -1,0 +1,77 @@
+# Sourced by the other scripts: installs and builds what is missing or out of date, and nothing else.
+# Expects $root, the repository. Says nothing when there is nothing to do; stdout is never written.
+# shellcheck shell=sh
+: "${root:?}"
+
+say() { printf 'sessionfs: %s\n' "$*" >&2; }
+die() {
+  say "$@"
+  exit 1
+}
+
+# require_node MAJOR MINOR
+require_node() {
+  command -v node >/dev/null 2>&1 ||
+    die "Node.js is not installed (or not in PATH); version $1.$2 or newer is needed: https://nodejs.org/en/download"
+  version=$(node --version) || die 'node does not run on this machine'
+  node -e 'const [a, b] = process.versions.node.split(".").map(Number);
+    process.exit(a > +process.argv[1] || (a === +process.argv[1] && b >= +process.argv[2]) ? 0 : 1)' "$1" "$2" ||
+    die "Node.js $version is too old; version $1.$2 or newer is needed: https://nodejs.org/en/download"
+}
+
+# require_commands NAME...: all of util-linux.
+require_commands() {
+  missing=
+  for name in "$@"; do command -v "$name" >/dev/null 2>&1 || missing="$missing $name"; done
+  [ -z "$missing" ] ||
+    die "missing:$missing. Install util-linux (Debian, Ubuntu: apt-get install mount util-linux;" \
+      "Alpine: apk add util-linux mount umount flock; Fedora: dnf install util-linux)"
+}
+
+# One of two scripts started together waits for the other. The lock ends with descriptor 9.
+lock_checkout() {
+  exec 9<"$root/package-lock.json"
+  if command -v flock >/dev/null 2>&1; then flock 9; fi
+}
+unlock_checkout() { exec 9<&-; }
+
+# quietly MESSAGE COMMAND...: shows the command's output only when it fails.
+quietly() {
+  say "$1"
+  shift
+  output=$(cd "$root" && "$@" 2>&1 9<&- </dev/null) || {
+    printf '%s\n' "$output" >&2
+    return 1
+  }
+}
+
+# npm writes .package-lock.json last: an install that was cut short has none and is done again.
+install_dependencies() {
+  stamp="$root/node_modules/.package-lock.json"
+  if [ -e "$stamp" ] && [ -z "$(find "$root/package-lock.json" -newer "$stamp")" ]; then return; fi
+  command -v npm >/dev/null 2>&1 || die 'npm is not installed (or not in PATH); it comes with Node.js'
+  # The compiler is a development dependency: NODE_ENV=production must not leave it out.
+  quietly 'installing dependencies (npm ci)' npm ci --ignore-scripts --include=dev ||
+    die "npm ci failed, see above. It needs the npm registry: check the network, the proxy and" \
+      "\`npm config get registry\`, then try again"
+  touch "$stamp"
+}
+
+# Folders count too, not only files: that is how a deleted file shows. The stamp bears the time at which the build began.
+build() {
+  stamp="$root/dist/.built"
+  if [ -e "$stamp" ] && [ -e "$root/dist/src/cli/main.js" ]; then
+    changed=$(find "$root/src" "$root/test" "$root/tsconfig.json" "$root/package-lock.json" -newer "$stamp" | head -n 1)
+    [ -n "$changed" ] || return 0
+  fi
+  mkdir -p "$root/dist" && : >"$stamp.new"
+  quietly 'building (tsc)' npx --no-install tsc -p tsconfig.json || die 'the build failed, see above'
+  mv "$stamp.new" "$stamp"
+}
+
+prepare() {
+  lock_checkout
+  install_dependencies
+  build
+  unlock_checkout
+}

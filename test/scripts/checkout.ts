@@ -1,0 +1,58 @@
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Scope } from '../support/cleanup.ts';
+import { cleanEnvironment } from '../support/environment.ts';
+import { repository } from '../support/repository.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+/** What the scripts use of the real checkout; the rest is a stub, so that a build takes a moment. */
+const COPIED = ['scripts', 'tsconfig.json', 'package-lock.json', 'test/support/census-reporter.ts'];
+
+/** Says what it was started with, in place of mounting. */
+export const STUB_MAIN = 'console.log(JSON.stringify(process.argv.slice(2)));\n';
+
+/** A small checkout with the real scripts, in a temporary directory; `files` are added. */
+export class Checkout {
+  readonly directory: string;
+  readonly temporary: string;
+
+  constructor(scope: Scope, files: Readonly<Record<string, string>> = {}) {
+    const parent = temporaryDirectory(scope);
+    this.directory = join(parent, 'checkout');
+    this.temporary = join(parent, 'tmp');
+    for (const made of [this.directory, this.temporary]) mkdirSync(made);
+    for (const path of COPIED) {
+      const options = { recursive: true, preserveTimestamps: true };
+      cpSync(join(repository, path), join(this.directory, path), options);
+    }
+    this.write('package.json', JSON.stringify({ type: 'module', scripts: { lint: 'true' } }));
+    this.write('src/cli/main.ts', STUB_MAIN);
+    for (const [path, text] of Object.entries(files)) this.write(path, text);
+  }
+
+  /** The real one's dependencies, as if `npm ci` had run. */
+  install(): this {
+    symlinkSync(join(repository, 'node_modules'), join(this.directory, 'node_modules'));
+    return this;
+  }
+
+  write(path: string, text: string): void {
+    mkdirSync(dirname(join(this.directory, path)), { recursive: true });
+    writeFileSync(join(this.directory, path), text);
+  }
+
+  /** Runs a script of the checkout from its directory, or another one. Without a terminal and without stdin, as CI does. */
+  run(
+    script: string,
+    args: readonly string[] = [],
+    { env = {}, cwd = this.directory } = {},
+  ): SpawnSyncReturns<string> {
+    return spawnSync(join(this.directory, script), args, {
+      cwd,
+      env: cleanEnvironment({ TMPDIR: this.temporary, ...env }),
+      stdio: ['ignore', 'pipe', 'pipe'],
+      encoding: 'utf8',
+    });
+  }
+}

@@ -1,0 +1,12 @@
+/**
+ * The environment for a program under test: this process's own without any setting of sessionfs, so that a developer's
+ * shell decides nothing, and without what node:test tells its children.
+ */
+export function cleanEnvironment(added: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(([name]) => !isSetting(name));
+  return { ...Object.fromEntries(inherited), ...added };
+}
+
+function isSetting(name: string): boolean {
+  return /^(SESSION_|STORAGE_|LOG_LEVEL$|NODE_TEST_CONTEXT$|NODE_OPTIONS$)/.test(name);
+}

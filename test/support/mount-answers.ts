@@ -1,0 +1,29 @@
+import { statfs } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DaemonProcess } from './daemon-process.ts';
+import { mountAt } from './mounts.ts';
+
+/** Guards against a hang; no mount takes nearly as long. */
+const HANG_MS = 20_000;
+const POLL_MS = 5;
+
+/** Resolves when a mount of `type` at `mountPoint` answers a statfs, which no cache does. Rejects, with the daemon's log, if it does not come to that. */
+export async function mountAnswers(daemon: DaemonProcess, mountPoint: string, type: string): Promise<void> {
+  const deadline = performance.now() + HANG_MS;
+  while (!(await answers(mountPoint, type))) {
+    if (daemon.exit) throw new Error(`the daemon exited with ${daemon.exit.code}; its log:\n${daemon.log()}`);
+    if (performance.now() > deadline)
+      throw new Error(`no answer at ${mountPoint}; the log:\n${daemon.log()}`);
+    await sleep(POLL_MS);
+  }
+}
+
+/** False for a mount that hangs, and for the one of a dead daemon, which a new daemon may be about to replace. */
+async function answers(mountPoint: string, type: string): Promise<boolean> {
+  if (mountAt(mountPoint)?.type !== type) return false;
+  const answered = statfs(mountPoint).then(
+    () => true,
+    () => false,
+  );
+  return Promise.race([answered, sleep(HANG_MS, false, { ref: false })]);
+}

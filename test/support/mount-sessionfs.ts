@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { cleanUp, type Scope } from './cleanup.ts';
+import { DaemonProcess, type Exit } from './daemon-process.ts';
+import { cleanEnvironment } from './environment.ts';
+import { mountAnswers } from './mount-answers.ts';
+import { mountTurn } from './mount-turn.ts';
+import { mountAt, unmountBelow } from './mounts.ts';
+import { cliMain, repository } from './repository.ts';
+import { temporaryDirectory } from './temporary-directory.ts';
+
+export interface MountOptions {
+  /** A real, absolute path, made when missing; default: `sessions` in a new temporary directory. */
+  mountPoint?: string;
+  /** Further arguments of `sessionfs mount DIR`. */
+  args?: readonly string[];
+  /** Added to an environment without any setting of sessionfs. */
+  env?: Readonly<Record<string, string>>;
+}
+
+/** A mount served by a daemon in another process: this one may use it with synchronous calls. */
+export interface Mounted {
+  readonly mountPoint: string;
+  /** The supervisor's. */
+  readonly pid: number;
+  /** The daemon's; asks the mount, and so waits for one that is being replaced. */
+  daemonPid(): Promise<number>;
+  /** All that supervisor and daemons wrote so far, to stdout and stderr. */
+  log(): string;
+  signal(signal: NodeJS.Signals): void;
+  /** Resolves with the supervisor's exit when daemon and supervisor have exited, for whatever reason; the mount may still be there. */
+  exited(): Promise<Exit>;
+  /** SIGTERM; resolves when the daemon has flushed, unmounted and exited with 0, rejects when it does anything else. */
+  unmount(): Promise<void>;
+  /** SIGKILL of supervisor and daemon; the mount stays, and nobody serves it. */
+  crash(): void;
+  /** SIGKILL of supervisor and daemon, as the end of a container; resolves when the mount is gone as well. */
+  kill(): Promise<void>;
+}
+
+const KILL_HANG_MS = 20_000;
+const SHUTDOWN_HANG_MS = 60_000;
+
+/** Resolves when the mount answers. The mount, the daemon and all it started are gone after the test, whatever happened. */
+export async function mountSessionfs(scope: Scope, options: MountOptions = {}): Promise<Mounted> {
+  await mountTurn();
+  const mountPoint = options.mountPoint ?? join(temporaryDirectory(scope), 'sessions');
+  if (!mountAt(mountPoint)) mkdirSync(mountPoint, { recursive: true });
+  const args = [cliMain, 'mount', mountPoint, ...(options.args ?? [])];
+  const daemon = new DaemonProcess(process.execPath, args, cleanEnvironment(options.env), repository);
+  const takeDown = async () => {
+    daemon.killAll();
+    await daemon.waitForExit(KILL_HANG_MS);
+    unmountBelow(mountPoint);
+  };
+  cleanUp(scope, takeDown);
+  await mountAnswers(daemon, mountPoint, 'fuse.sessionfs');
+  return {
+    mountPoint,
+    pid: daemon.pid,
+    daemonPid: () => daemonPid(mountPoint),
+    log: () => daemon.log(),
+    signal: (signal) => daemon.signal(signal),
+    exited: () => daemon.waitForExit(SHUTDOWN_HANG_MS),
+    unmount: () => shutDown(daemon, mountPoint),
+    crash: () => daemon.killAll(),
+    kill: takeDown,
+  };
+}
+
+async function daemonPid(mountPoint: string): Promise<number> {
+  const status = JSON.parse(await readFile(join(mountPoint, '.sessionfs/status.json'), 'utf8'));
+  return status.pids.daemon;
+}
+
+async function shutDown(daemon: DaemonProcess, mountPoint: string): Promise<void> {
+  daemon.signal('SIGTERM');
+  const exit = await daemon.waitForExit(SHUTDOWN_HANG_MS);
+  assert.deepEqual(exit, { code: 0, signal: null }, `the daemon did not end well; its log:\n${daemon.log()}`);
+  assert.equal(mountAt(mountPoint), undefined, `still mounted; the log:\n${daemon.log()}`);
+}
