@@ -1,0 +1,15 @@
+/** DIRECTORY FIRST: carries out the steps from FIRST on, says the number of each that returned, and the error that ends it. */
+import { writeSync } from 'node:fs';
+import { step } from './crash-steps.ts';
+
+const STDOUT = 1;
+const [directory = '', first] = process.argv.slice(2);
+
+try {
+  for (let n = Number(first); ; n++) {
+    step(n).run(directory);
+    writeSync(STDOUT, `${n}\n`);
+  }
+} catch (error) {
+  writeSync(STDOUT, `${(error as NodeJS.ErrnoException).code ?? error}\n`);
+}

@@ -1,0 +1,124 @@
+/** Sizes, holes, and when content is durable. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  openSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { Errno } from '../../../src/lib/errno.ts';
+import { mountSessionfs } from '../../support/mount-sessionfs.ts';
+import { CoreFiles } from '../support/core-files.ts';
+import type { Deviations } from '../support/deviation.ts';
+import { exists, outcome } from '../support/probe.ts';
+
+const BLOCK = 512;
+
+function fallocate(...args: string[]): { status: number | null; stderr: string } {
+  return spawnSync('fallocate', args, { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } });
+}
+
+export const contentDeviations: Deviations = {
+  async 'A file ends at SESSION_MAX_FILE_SIZE'({ t }) {
+    const limit = 8192;
+    const mounted = await mountSessionfs(t, { env: { SESSION_MAX_FILE_SIZE: String(limit) } });
+    const file = join(mounted.mountPoint, 'file');
+    writeFileSync(file, Buffer.alloc(limit, 'x'));
+    const fd = openSync(file, 'a');
+    assert.equal(
+      outcome(() => writeSync(fd, 'y')),
+      'EFBIG',
+    );
+    assert.equal(
+      outcome(() => truncateSync(file, limit + 1)),
+      'EFBIG',
+    );
+    assert.equal(statSync(file).size, limit);
+    closeSync(fd);
+    const json = join(mounted.mountPoint, 'creds.json');
+    writeFileSync(json, '{}');
+    assert.equal(
+      outcome(() => writeFileSync(json, JSON.stringify('x'.repeat(limit)))),
+      'EFBIG',
+    );
+    assert.equal(readFileSync(json, 'utf8'), '{}');
+    await mounted.unmount();
+  },
+
+  'Holes are stored as zeros'({ folder }) {
+    const file = join(folder, 'sparse');
+    writeFileSync(file, '');
+    truncateSync(file, 1 << 20);
+    const { blocks, size } = statSync(file);
+    assert.ok(blocks * BLOCK >= size, `${blocks} blocks`);
+    assert.ok(readFileSync(file).every((byte) => byte === 0));
+  },
+
+  'fallocate reserves nothing and punches no holes'({ folder }) {
+    const file = join(folder, 'file');
+    writeFileSync(file, 'content');
+    assert.equal(fallocate('--keep-size', '--length', '1048576', file).status, 0);
+    assert.equal(statSync(file).size, 7);
+    assert.ok(statSync(file).blocks <= 1);
+    assert.equal(fallocate('--length', '100', file).status, 0);
+    assert.equal(readFileSync(file, 'utf8'), 'content'.padEnd(100, '\0'));
+    for (const mode of ['--punch-hole', '--zero-range', '--collapse-range']) {
+      const refused = fallocate(mode, '--offset', '0', '--length', '4096', file);
+      assert.notEqual(refused.status, 0, mode);
+      assert.match(refused.stderr, /supported/);
+    }
+    assert.equal(readFileSync(file, 'utf8'), 'content'.padEnd(100, '\0'));
+  },
+
+  async 'An unlinked open file lives in memory only'({ t }) {
+    const mounted = await mountSessionfs(t);
+    const file = join(mounted.mountPoint, 'file');
+    const fd = openSync(file, 'w+');
+    writeSync(fd, 'before ');
+    unlinkSync(file);
+    writeSync(fd, 'after');
+    await mounted.kill();
+    assert.notEqual(
+      outcome(() => readFileSync(fd)),
+      'ok',
+    );
+    outcome(() => closeSync(fd));
+    const second = await mountSessionfs(t, { mountPoint: mounted.mountPoint });
+    assert.ok(!exists(file));
+    await second.unmount();
+  },
+
+  'A plain file becomes a new version 250 ms after the last write, at fsync and at rename'({ t }) {
+    const core = new CoreFiles(t);
+    const { harness } = core;
+    const id = core.create('notes');
+    core.write(id, 0, 'first');
+    core.pass(249);
+    assert.ok(harness.fs.hasPending);
+    // And 100 ms for each MiB.
+    core.pass(2);
+    assert.ok(!harness.fs.hasPending);
+
+    core.write(id, 0, 'second');
+    assert.equal(harness.fs.fsync(id), 0);
+    assert.ok(!harness.fs.hasPending);
+
+    core.write(id, 0, 'third');
+    assert.equal(core.rename('notes', 'renamed'), 0);
+    assert.ok(!harness.fs.hasPending);
+
+    // Meanwhile readers see each write at once, and a crash loses none.
+    core.write(id, 0, 'fourth');
+    assert.equal(core.read('renamed'), 'fourth');
+    harness.restart();
+    assert.equal(core.read('renamed'), 'fourth');
+    assert.equal(core.read('notes'), undefined);
+    assert.equal(harness.fs.unlink(1, 'notes'), Errno.ENOENT);
+  },
+};

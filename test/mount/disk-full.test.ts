@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Mounted, mountSessionfs } from '../support/mount-sessionfs.ts';
+import { readTree, sessionTree, type Tree, writeTree } from './session-files.ts';
+import { SmallDisk } from './small-disk.ts';
+
+const DISK_MIB = 4;
+const KIB = 1024;
+const HANG_MS = 60_000;
+
+const full = { code: 'ENOSPC' };
+const document = (n: number, length: number) => JSON.stringify({ n, filler: 'x'.repeat(length) });
+
+async function mountOn(t: TestContext, disk: SmallDisk): Promise<Mounted> {
+  return mountSessionfs(t, { mountPoint: disk.mountPoint, args: disk.cacheArguments });
+}
+
+/** Writes files until the disk is full; answers their number. The one that failed is not there. */
+function fill(mountPoint: string): number {
+  for (let n = 0; ; n++) {
+    try {
+      writeFileSync(join(mountPoint, `filler-${n}.json`), document(n, 100 * KIB));
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC');
+      assert.ok(n > 0);
+      return n;
+    }
+  }
+}
+
+/** Room comes in the background, once what was deleted or moved to the cache has given its own free. */
+async function untilWritable(write: () => void): Promise<void> {
+  const deadline = performance.now() + HANG_MS;
+  for (;;) {
+    try {
+      write();
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC' || performance.now() > deadline) throw error;
+      await sleep(50);
+    }
+  }
+}
+
+async function fullMount(t: TestContext) {
+  const disk = new SmallDisk(t, DISK_MIB);
+  const mounted = await mountOn(t, disk);
+  writeTree(disk.mountPoint, sessionTree('user1-+15550001'));
+  fill(disk.mountPoint);
+  return { disk, mounted, tree: readTree(disk.mountPoint) };
+}
+
+test('a full disk is ENOSPC to the writer; the old version stays, for readers and for the next mount', async (t) => {
+  const { disk, mounted, tree } = await fullMount(t);
+  const creds = join(disk.mountPoint, 'user1-+15550001/creds.json');
+  for (const length of [500 * KIB, 1200 * KIB]) {
+    assert.throws(() => writeFileSync(creds, document(0, length)), full);
+    assert.equal(readFileSync(creds, 'utf8'), tree['user1-+15550001/creds.json']);
+  }
+  assert.throws(() => writeFileSync(join(disk.mountPoint, 'new.json'), document(0, 500 * KIB)), full);
+  assert.deepEqual(differing(readTree(disk.mountPoint), tree), []);
+  await mounted.unmount();
+  assert.match(mounted.log(), /"level":"warn".*The disk of the cache is full: a change was refused/);
+
+  const again = await mountOn(t, disk);
+  assert.deepEqual(differing(readTree(disk.mountPoint), tree), []);
+  await again.unmount();
+});
+
+function differing(actual: Tree, expected: Tree): string[] {
+  return Object.keys({ ...actual, ...expected }).filter((path) => actual[path] !== expected[path]);
+}
+
+test('a full disk has room again once files are deleted through the mount', async (t) => {
+  const { disk, mounted } = await fullMount(t);
+  const names = readdirSync(disk.mountPoint).filter((name) => name.startsWith('filler-'));
+  for (const name of names) await untilWritable(() => rmSync(join(disk.mountPoint, name)));
+  const file = join(disk.mountPoint, 'after.json');
+  await untilWritable(() => writeFileSync(file, document(1, 500 * KIB)));
+  await mounted.unmount();
+
+  const again = await mountOn(t, disk);
+  const expected = { ...sessionTree('user1-+15550001'), 'after.json': document(1, 500 * KIB) };
+  assert.deepEqual(differing(readTree(disk.mountPoint), expected), []);
+  await again.unmount();
+});
+
+test('a full disk that grows is written to again, without a remount', async (t) => {
+  const { disk, mounted, tree } = await fullMount(t);
+  disk.grow(4 * DISK_MIB);
+  const file = join(disk.mountPoint, 'after.json');
+  writeFileSync(file, document(1, 500 * KIB));
+  await mounted.unmount();
+  const again = await mountOn(t, disk);
+  assert.deepEqual(
+    differing(readTree(disk.mountPoint), { ...tree, 'after.json': document(1, 500 * KIB) }),
+    [],
+  );
+  await again.unmount();
+});
+
+test('rewriting small files for long needs no more room than the files', async (t) => {
+  const disk = new SmallDisk(t, DISK_MIB);
+  const mounted = await mountOn(t, disk);
+  const bytesEach = 8 * KIB;
+  const versions = (2 * DISK_MIB * KIB * KIB) / bytesEach;
+  const writers = ['creds.json', 'session-1.json', 'session-2.json'].map(async (name) => {
+    const file = join(disk.mountPoint, name);
+    for (let version = 0; version < versions; version++) await writeFile(file, document(version, bytesEach));
+    assert.equal(readFileSync(file, 'utf8'), document(versions - 1, bytesEach));
+  });
+  await Promise.all(writers);
+  await mounted.unmount();
+  assert.doesNotMatch(mounted.log(), /disk of the cache is full/);
+});

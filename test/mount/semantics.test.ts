@@ -1,0 +1,35 @@
+/** docs/semantics.md, heading by heading: each deviation from POSIX that it states has one test of that name. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { repository } from '../support/repository.ts';
+import { attributeDeviations } from './deviations/attributes.ts';
+import { contentDeviations } from './deviations/content.ts';
+import { gateCompleteness } from './deviations/gate-completeness.ts';
+import { gateReaders } from './deviations/gate-readers.ts';
+import { nameDeviations } from './deviations/names.ts';
+import { sharedMount } from './support/shared-mount.ts';
+
+const subjects = [gateReaders, gateCompleteness, nameDeviations, attributeDeviations, contentDeviations];
+const deviations = subjects.flatMap((subject) => Object.entries(subject));
+
+function headings(): string[] {
+  const page = readFileSync(join(repository, 'docs/semantics.md'), 'utf8');
+  return page.split('\n').flatMap((line) => (line.startsWith('### ') ? [line.slice(4)] : []));
+}
+
+const shared = await sharedMount();
+
+test('each deviation that docs/semantics.md states has a test, and each test a heading there', () => {
+  assert.deepEqual(
+    deviations.map(([heading]) => heading),
+    headings(),
+  );
+});
+
+for (const [heading, prove] of deviations) {
+  test(heading, (t) => prove({ t, mounted: shared.mounted, folder: shared.folder() }));
+}
+
+test('the mount that all of this was tried on still unmounts cleanly', () => shared.mounted.unmount());
