@@ -1,0 +1,78 @@
+/** What a supervisor does when no daemon can be started any more, and when it is told to replace one. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { exitStatus } from '../../src/lib/errors.ts';
+import { logLines } from '../mount/log-lines.ts';
+import { readTree, sessionTree, writeTree } from '../mount/session-files.ts';
+import { cleanEnvironment } from '../support/environment.ts';
+import { mountSessionfs } from '../support/mount-sessionfs.ts';
+import { mountAt } from '../support/mounts.ts';
+import { cliMain } from '../support/repository.ts';
+import { StepWriter } from './support/step-writer.ts';
+
+const OTHER_KEY = '0123456789abcdef'.repeat(4);
+const RELOADS = 5;
+const HANG_MS = 90_000;
+
+test('a daemon that dies again and again before it is ready: the mount is given up, and nothing is lost', async (t) => {
+  const mounted = await mountSessionfs(t);
+  const { mountPoint } = mounted;
+  const tree = sessionTree('user1-+15551');
+  writeTree(mountPoint, tree);
+  const keyFile = `${mountPoint}.sealed.key`;
+  const key = readFileSync(keyFile, 'utf8');
+  const daemon = await mounted.daemonPid();
+  writeFileSync(keyFile, OTHER_KEY);
+  process.kill(daemon, 'SIGKILL');
+  // A call that waits for a daemon must not wait for ever.
+  const waiting = assert.rejects(readFile(join(mountPoint, '.sessionfs/status.json')));
+  const exit = await mounted.exited();
+  assert.deepEqual(exit, { code: exitStatus.DAEMON_FAILED, signal: null }, mounted.log());
+  await waiting;
+  assert.equal(mountAt(mountPoint), undefined);
+  const lines = logLines(mounted.log());
+  const fatal = lines.filter(({ level }) => level === 'fatal');
+  assert.equal(fatal.length, 1, mounted.log());
+  assert.match(String(fatal[0]?.msg), /dies again and again; the mount is given up/);
+  const reasons = lines.filter(({ msg }) => msg === 'The daemon could not take the mount over');
+  assert.match(String(reasons[0]?.error), /sealed with key/);
+  assert.ok(!mounted.log().includes(OTHER_KEY));
+  t.diagnostic(`given up after ${fatal[0]?.restarts} deaths`);
+
+  writeFileSync(keyFile, key);
+  const again = await mountSessionfs(t, { mountPoint });
+  assert.deepEqual(readTree(mountPoint), tree);
+  await again.unmount();
+});
+
+test('sessionfs reload under load: other daemons go on, and no call fails', async (t) => {
+  const mounted = await mountSessionfs(t);
+  const { mountPoint } = mounted;
+  mkdirSync(join(mountPoint, 'writer'));
+  const writer = new StepWriter(t, join(mountPoint, 'writer'));
+  const daemons = new Set([await mounted.daemonPid()]);
+  for (let reload = 0; reload < RELOADS; reload++) {
+    const { stdout } = await promisify(execFile)(process.execPath, [cliMain, 'reload', mountPoint], {
+      env: cleanEnvironment(),
+      timeout: HANG_MS,
+    });
+    const daemon = await mounted.daemonPid();
+    assert.match(stdout, new RegExp(`is served by daemon ${daemon}, version `));
+    daemons.add(daemon);
+  }
+  const { restarts } = JSON.parse(readFileSync(join(mountPoint, '.sessionfs/status.json'), 'utf8'));
+  await writer.stop();
+  t.diagnostic(`${RELOADS} reloads: ${writer.steps} changes returned, error: ${writer.error ?? 'none'}`);
+  assert.equal(daemons.size, RELOADS + 1);
+  assert.equal(restarts, 0);
+  assert.equal(writer.error, undefined);
+  assert.ok(writer.steps > RELOADS);
+  assert.deepEqual(writer.differences(), []);
+  assert.doesNotMatch(mounted.log(), /The daemon died/);
+  await mounted.unmount();
+});

@@ -1,0 +1,58 @@
+/** The workload as an application that is killed. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { cleanUp, type Scope } from '../../support/cleanup.ts';
+import { cleanEnvironment } from '../../support/environment.ts';
+import { repository } from '../../support/repository.ts';
+
+const workload = join(repository, 'test/baileys/workload.mjs');
+/** Made first of all. */
+const FIRST_FOLDER = 'user1-+1555000001';
+const POLL_MS = 2;
+
+export class Application {
+  readonly #child: ChildProcess;
+  readonly #directory: string;
+  readonly #closed: Promise<unknown>;
+
+  /** Pairs two accounts in `directory` and has them exchange `messages`. */
+  constructor(scope: Scope, directory: string, messages: number) {
+    const args = [workload, directory, '--mode', 'init', '--k', '2', '--m', String(messages)];
+    this.#directory = directory;
+    this.#child = spawn(process.execPath, args, { env: cleanEnvironment(), stdio: 'ignore' });
+    this.#closed = once(this.#child, 'close');
+    cleanUp(scope, () => void this.#child.kill('SIGKILL'));
+  }
+
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Resolves when it has begun to pair, or has ended. */
+  async pairing(): Promise<void> {
+    const folder = join(this.#directory, FIRST_FOLDER);
+    while (this.isRunning && !(await exists(folder))) await sleep(POLL_MS);
+  }
+
+  /** Resolves to its exit status, null when it was killed. */
+  async ended(): Promise<number | null> {
+    await this.#closed;
+    return this.#child.exitCode;
+  }
+
+  /** Resolves when it is gone; answers whether it was still running. */
+  async kill(): Promise<boolean> {
+    this.#child.kill('SIGKILL');
+    return (await this.ended()) === null;
+  }
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
