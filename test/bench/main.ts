@@ -1,0 +1,80 @@
+/**
+ * `npm run bench -- [--json] [--quick] [--only operations,workload,scale,gap] [--subjects ext4,sessionfs,gocryptfs]`
+ *
+ * Measures sessionfs against a plain directory on the same disk, and a peer where it is installed. Asserts nothing.
+ * The directories are made in $TMPDIR, which should lie on the disk that a cache would lie on.
+ */
+import { statfsSync } from 'node:fs';
+import { cpus, release, tmpdir } from 'node:os';
+import { parseArgs } from 'node:util';
+import { measureGap } from './gap.ts';
+import { BASELINE, type Measurement, type SubjectName } from './measurement.ts';
+import { measureOperations } from './operations.ts';
+import { summarize, table } from './report.ts';
+import { measureScale } from './scale.ts';
+import { isInstalled, subjects, withScope } from './subjects.ts';
+import { measureWorkload } from './workload.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string', default: 'operations,workload,scale,gap' },
+    subjects: { type: 'string', default: Object.keys(subjects).join(',') },
+  },
+});
+
+const EXT4_MAGIC = 0xef53;
+
+function chosenSubjects(): SubjectName[] {
+  const asked = options.subjects.split(',');
+  const unknown = asked.filter((name) => !Object.hasOwn(subjects, name));
+  if (unknown.length > 0)
+    throw new Error(`--subjects: ${unknown.join(', ')}; known: ${Object.keys(subjects).join(', ')}`);
+  return (asked as SubjectName[]).filter((name) => name !== 'gocryptfs' || isInstalled('gocryptfs'));
+}
+
+const failures: string[] = [];
+
+async function measureAll(names: readonly SubjectName[]): Promise<Measurement[]> {
+  const sections: Record<string, () => Promise<Measurement[]>> = {
+    operations: () => withScope((scope) => measureOperations(scope, names, options.quick ? 3 : 9)),
+    workload: () => measureWorkload(names, options.quick ? 1 : 3, (failure) => failures.push(failure)),
+    gap: () => withScope((scope) => measureGap(scope, options.quick ? 5 : 15)),
+    scale: () => withScope((scope) => measureScale(scope, options.quick ? 10_000 : 100_000)),
+  };
+  const measurements: Measurement[] = [];
+  for (const name of options.only.split(',')) {
+    const section = sections[name];
+    if (!section) throw new Error(`--only: ${name}; known: ${Object.keys(sections).join(', ')}`);
+    if (!hasBaseline(name) && !names.includes('sessionfs')) continue;
+    process.stderr.write(`measuring: ${name}\n`);
+    measurements.push(...(await section()));
+  }
+  return measurements;
+}
+
+/** Whether it says anything of the other subjects. */
+function hasBaseline(section: string): boolean {
+  return section !== 'scale' && section !== 'gap';
+}
+
+function machine(): string {
+  const processors = cpus();
+  return `Linux ${release()}, Node ${process.version}, ${processors.length} x ${processors[0]?.model.trim()}`;
+}
+
+const names = chosenSubjects();
+const rows = (await measureAll(names)).map(summarize);
+if (options.json) {
+  process.stdout.write(`${JSON.stringify({ machine: machine(), failures, rows }, null, 2)}\n`);
+} else {
+  const notes = [machine(), ...failures];
+  if (statfsSync(tmpdir()).type !== EXT4_MAGIC)
+    notes.push(`${tmpdir()} is not on ext4: that column is another filesystem`);
+  if (options.subjects.includes('gocryptfs') && !names.includes('gocryptfs')) {
+    notes.push('gocryptfs: not installed (Debian, Ubuntu: apt-get install gocryptfs fuse3)');
+  }
+  notes.push(`in parentheses: the ratio to ${BASELINE}, as a median over the rounds`);
+  process.stdout.write(`${notes.join('\n')}\n\n${table(rows, names)}\n`);
+}

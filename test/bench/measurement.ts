@@ -1,0 +1,27 @@
+export type SubjectName = 'ext4' | 'sessionfs' | 'gocryptfs';
+
+/** The plain directory that everything else is compared with, whatever filesystem it lies on. */
+export const BASELINE: SubjectName = 'ext4';
+
+export interface Measurement {
+  name: string;
+  unit: string;
+  /** What sessionfs aims at: its ratio to the baseline, or an absolute value. */
+  target: { kind: 'ratio' | 'value'; relation: '<=' | '>='; value: number } | undefined;
+  /** One value a round; the same index is the same round. */
+  rounds: Partial<Record<SubjectName, number[]>>;
+}
+
+export function ratioTarget(relation: '<=' | '>=', value: number): Measurement['target'] {
+  return { kind: 'ratio', relation, value };
+}
+
+export function valueTarget(relation: '<=' | '>=', value: number): Measurement['target'] {
+  return { kind: 'value', relation, value };
+}
+
+/** Adds one round's value of one subject. */
+export function record(measurement: Measurement, subject: SubjectName, value: number): void {
+  measurement.rounds[subject] ??= [];
+  measurement.rounds[subject].push(value);
+}
