@@ -130,21 +130,21 @@ export class FileSystem implements FileSystemOperations {
   }
 
   getattr(id: number, out: Attributes): 0 | Errno {
-    const node = this.#core.tree.byId(id);
+    const node = this.#node(id);
     if (node === undefined) return Errno.ESTALE;
     fillAttributes(this.#core, node, out);
     return 0;
   }
 
   setattr(id: number, change: AttributeChange, out: Attributes): 0 | Errno {
-    const node = this.#core.tree.byId(id);
+    const node = this.#node(id);
     if (node === undefined) return Errno.ESTALE;
     if (node.kind === 'control' || node === this.#core.control) return Errno.EPERM;
     return setAttributes(this.#core, node, change, out);
   }
 
   readlink(id: number): string | Errno {
-    const node = this.#core.tree.byId(id);
+    const node = this.#node(id);
     if (node === undefined) return Errno.ESTALE;
     if (node.kind !== 'file' || !node.isSymlink) return Errno.EINVAL;
     const content = this.#core.contents.read(node, this.#core.tree.pathOf(node));
@@ -196,7 +196,7 @@ export class FileSystem implements FileSystemOperations {
   }
 
   read(id: number, offset: number, size: number, out: Buffer, outOffset: number): number {
-    const node = this.#core.tree.byId(id);
+    const node = this.#node(id);
     if (node === undefined) return Errno.ESTALE;
     if (node.kind === 'directory') return Errno.EISDIR;
     if (node.kind === 'control') return copyOut(node.snapshot, offset, size, out, outOffset);
@@ -204,20 +204,20 @@ export class FileSystem implements FileSystemOperations {
   }
 
   write(id: number, offset: number, data: Buffer, append: boolean): number {
-    const node = this.#core.tree.byId(id);
+    const node = this.#node(id);
     if (node === undefined) return Errno.ESTALE;
     if (node.kind !== 'file') return Errno.EPERM;
     return node.isSymlink ? Errno.EINVAL : writeFile(this.#core, node, offset, data, append);
   }
 
   fsync(id: number): 0 | Errno {
-    const node = this.#core.tree.byId(id);
+    const node = this.#node(id);
     if (node === undefined) return Errno.ESTALE;
     return node.kind === 'file' ? commitPlain(this.#core, node) : 0;
   }
 
   fallocate(id: number, offset: number, length: number, keepSize: boolean): 0 | Errno {
-    const node = this.#core.tree.byId(id);
+    const node = this.#node(id);
     if (node === undefined) return Errno.ESTALE;
     if (node.kind !== 'file' || node.isSymlink) return Errno.ENODEV;
     if (offset + length > this.#core.options.maxFileSize) return Errno.EFBIG;
@@ -242,8 +242,16 @@ export class FileSystem implements FileSystemOperations {
     return 0;
   }
 
+  /** A daemon that takes over is asked about nodes by number, of whose files it knows nothing but the name yet. */
+  #node(id: number): Node | undefined {
+    const { contents, tree } = this.#core;
+    const node = tree.byId(id);
+    if (node?.kind === 'file' && !node.loaded) contents.load(node, tree.pathOf(node));
+    return node;
+  }
+
   #directory(id: number): DirectoryNode | Errno {
-    const node = this.#core.tree.byId(id);
+    const node = this.#node(id);
     if (node === undefined) return Errno.ESTALE;
     return node.kind === 'directory' ? node : Errno.ENOTDIR;
   }

@@ -57,6 +57,7 @@ export class Records {
       node.sealedLength = length;
       node.size = size;
       node.unreadable = undefined;
+      node.loaded = true;
     }
     this.#placements.length = 0;
     if (this.#journal.segment !== this.#segment) {

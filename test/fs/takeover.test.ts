@@ -143,6 +143,26 @@ describe('numbers of nodes', () => {
     assert.equal(contentOf(h, file), '{"a":1}');
   });
 
+  it('of files that only the cache has are good for writing, before anyone looks the file up', async (t) => {
+    const h = harness(t);
+    const file = make(h, 'creds.json', JSON_A);
+    const other = make(h, 'notes.txt', Buffer.from('one\n'));
+    const attributes = newAttributes();
+    request(h, () => h.fs.setattr(file, { mode: 0o640 }, attributes));
+    await h.checkpoint();
+    h.takeOver();
+    const longer = Buffer.from('{"a":1,"b":"longer than before"}');
+    assert.equal(h.fs.write(file, 0, longer, false), longer.length);
+    assert.equal(h.fs.write(other, 0, Buffer.from('two\n'), true), 4);
+    assert.equal(contentOf(h, other), 'one\ntwo\n');
+    for (const restart of [() => {}, () => h.takeOver()]) {
+      restart();
+      assert.equal(h.fs.getattr(file, attributes), 0);
+      assert.deepEqual([attributes.size, attributes.mode & 0o777], [longer.length, 0o640]);
+      assert.equal(contentOf(h, file), longer.toString());
+    }
+  });
+
   it('of control files are the same in every daemon', (t) => {
     const h = harness(t);
     h.fs.addControlFile('status.json', () => '{}\n');
