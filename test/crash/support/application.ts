@@ -20,7 +20,8 @@ export class Application {
 
   /** Pairs two accounts in `directory` and has them exchange `messages`. */
   constructor(scope: Scope, directory: string, messages: number) {
-    const args = [workload, directory, '--mode', 'init', '--k', '2', '--m', String(messages)];
+    // No group: a sender that is killed has noted that its peer knows its key, a peer that is killed has not read it yet.
+    const args = [workload, directory, '--mode', 'init', '--k', '2', '--m', String(messages), '--group', '0'];
     this.#directory = directory;
     this.#child = spawn(process.execPath, args, { env: cleanEnvironment(), stdio: 'ignore' });
     this.#closed = once(this.#child, 'close');
