@@ -81,9 +81,14 @@ function recordMetadata(core: Core, node: Node): 0 | Errno {
 
 /** The metadata lies in the sealed header, so the file is sealed again. */
 function recordFileMetadata(core: Core, node: FileNode): 0 | Errno {
-  if (node.parent === undefined || node.hidden) return 0;
+  if (node.parent === undefined) return 0;
   const path = core.tree.pathOf(node);
   const { working } = node;
+  if (node.hidden) {
+    // What was written of it carries its metadata; before that there is nothing to carry it.
+    if (working?.journaled !== true) return 0;
+    return record(core, () => core.records.workSnapshot(node, path, working));
+  }
   const content = working !== undefined && !working.gated ? working.view() : core.contents.read(node, path);
   if (typeof content === 'number') return content;
   const failed = record(core, () => {
