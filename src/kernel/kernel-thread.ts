@@ -1,6 +1,6 @@
 /**
  * The thread that answers the kernel. It blocks in read(2) on /dev/fuse and waits for nothing else: what it has to know
- * in between comes as a message, followed by a notification to the kernel that wakes it.
+ * in between comes as a message; a lookup on the mount, made by another process (waker.ts), wakes it.
  */
 import { setPriority } from 'node:os';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
