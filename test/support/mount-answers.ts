@@ -6,8 +6,10 @@ import { mountAt } from './mounts.ts';
 /** Guards against a hang; no mount takes nearly as long. */
 const HANG_MS = 20_000;
 const POLL_MS = 5;
+/** What statfs(2) calls every FUSE filesystem (FUSE_SUPER_MAGIC). */
+const FUSE_SUPER_MAGIC = 0x65735546;
 
-/** Resolves when a mount of `type` at `mountPoint` answers a statfs, which no cache does. Rejects, with the daemon's log, if it does not come to that. */
+/** Resolves when a FUSE mount of `type` at `mountPoint` answers a statfs, which no cache does. Rejects, with the daemon's log, if it does not come to that. */
 export async function mountAnswers(daemon: DaemonProcess, mountPoint: string, type: string): Promise<void> {
   const deadline = performance.now() + HANG_MS;
   while (!(await answers(mountPoint, type))) {
@@ -18,11 +20,14 @@ export async function mountAnswers(daemon: DaemonProcess, mountPoint: string, ty
   }
 }
 
-/** False for a mount that hangs, and for the one of a dead daemon, which a new daemon may be about to replace. */
+/**
+ * False for a mount that hangs, for the one of a dead daemon, which a new daemon may be about to replace, and for the folder
+ * below, where the mount is taken away between the two looks.
+ */
 async function answers(mountPoint: string, type: string): Promise<boolean> {
   if (mountAt(mountPoint)?.type !== type) return false;
   const answered = statfs(mountPoint).then(
-    () => true,
+    ({ type: magic }) => magic === FUSE_SUPER_MAGIC,
     () => false,
   );
   return Promise.race([answered, sleep(HANG_MS, false, { ref: false })]);
