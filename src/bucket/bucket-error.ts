@@ -1,0 +1,34 @@
+/**
+ * missing: no such object, or no such bucket. precondition: another version is there. permission: credentials are absent,
+ * wrong, or lack a role. throttled: the store asks for patience. unreachable: no answer, or one that says nothing.
+ * corrupt: bytes and checksum differ. rejected: the store refuses the request itself, and would again.
+ */
+export type BucketErrorKind =
+  | 'missing'
+  | 'precondition'
+  | 'permission'
+  | 'throttled'
+  | 'unreachable'
+  | 'corrupt'
+  | 'rejected';
+
+/** The classes of a store's operations, as they are charged and counted. Deletes are free. */
+export type OperationClass = 'A' | 'B' | 'free';
+
+export class BucketError extends Error {
+  readonly kind: BucketErrorKind;
+  /** What the operator can do about it, as a whole sentence. */
+  readonly hint: string | undefined;
+
+  constructor(kind: BucketErrorKind, message: string, details: { hint?: string; cause?: unknown } = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'BucketError';
+    this.kind = kind;
+    this.hint = details.hint;
+  }
+
+  /** The same call may succeed later, with nobody doing anything. */
+  get isTransient(): boolean {
+    return this.kind === 'throttled' || this.kind === 'unreachable';
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * What hybrid and cloud mode ask of an object store. Reads after writes and listings after writes are strongly consistent,
+ * and every change names the generation that it replaces, so that two mounts can never overwrite each other unnoticed.
+ * Every call has a deadline; every failure is a BucketError.
+ */
+
+/** What the store says of one version of an object. */
+export interface ObjectVersion {
+  readonly name: string;
+  /** Opaque; a new one for every write of the name, never used again. */
+  readonly generation: string;
+  /** Bytes. */
+  readonly size: number;
+  /** CRC-32C of the content, unsigned. */
+  readonly crc32c: number;
+  /** When it was written, by the store's clock, in ms since the epoch. */
+  readonly updatedMs: number;
+  /** What its writer put on it. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+export interface ObjectPage {
+  readonly objects: readonly ObjectVersion[];
+  /** Pass it to the next `list`; undefined: this was the last page. */
+  readonly nextPage: string | undefined;
+}
+
+export interface StoredObject extends ObjectVersion {
+  readonly bytes: Buffer;
+}
+
+/** The `ifGeneration` of a name that must not exist. */
+export const ABSENT = '0';
+
+export interface Bucket {
+  /** For log lines: `gs://NAME` or `file:///DIRECTORY`. */
+  readonly address: string;
+
+  /** A page, of at most 1000 objects, of those whose names begin with `prefix`; in no order that anyone may rely on. */
+  list(prefix: string, page?: string): Promise<ObjectPage>;
+
+  /** The newest version. Rejects with 'missing', and with 'corrupt' when the bytes are not those that were stored. */
+  get(name: string): Promise<StoredObject>;
+
+  /** As `get`, without the content. */
+  head(name: string): Promise<ObjectVersion>;
+
+  /**
+   * Stores `bytes` whole, in place of the version `ifGeneration` (ABSENT: of none). Durable on return. Rejects with
+   * 'precondition' when the newest version is another one. An upload that was stored although its answer was lost counts as
+   * stored, also when it is tried again: each version carries an id of its upload.
+   */
+  put(
+    name: string,
+    bytes: Uint8Array,
+    options: { ifGeneration: string; metadata: Readonly<Record<string, string>> },
+  ): Promise<ObjectVersion>;
+
+  /** Resolves when the version is gone, whoever deleted it. Rejects with 'precondition' when there is a newer one. */
+  delete(name: string, options: { ifGeneration: string }): Promise<void>;
+
+  /** After how many days a rule of the bucket deletes objects by their age, whatever else it asks; undefined: no such rule. */
+  deleteAfterDays(): Promise<number | undefined>;
+
+  /** Frees sockets and timers; calls that are under way are aborted. */
+  close(): void;
+}
