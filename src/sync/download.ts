@@ -1,0 +1,72 @@
+/** One object, from the bucket to the cache, under a temporary name until the whole session is there. */
+import type { Bucket, StoredObject } from '../bucket/bucket.ts';
+import { BucketError } from '../bucket/bucket-error.ts';
+import type { Cache } from '../store/cache.ts';
+import type { StagedFile } from '../store/cache-files.ts';
+import { fromObjectName } from '../store/layout.ts';
+import type { ObjectEntry } from './object-entry.ts';
+
+/** Whether sealed bytes are what a file's name says: 'key' if they were sealed with a key that this mount does not have. */
+export type Verdict =
+  | { kind: 'opens' }
+  | { kind: 'key'; keyId: string }
+  | { kind: 'corrupt'; reason: string };
+
+export interface DownloadParts {
+  bucket: Bucket;
+  cache: Cache;
+  /** Checks the authentication tag; decrypts nothing. */
+  verify: (path: string, directoryMeta: boolean, sealed: Buffer) => Verdict;
+}
+
+export type Downloaded =
+  | { kind: 'staged'; object: StoredObject; staged: StagedFile }
+  /** Does not open, here or anywhere. */
+  | { kind: 'corrupt'; object: StoredObject; reason: string }
+  /** Was deleted since it was listed. */
+  | { kind: 'gone' };
+
+/** Sealed with a key that is not among those given: it must be waited for, not overwritten. */
+export class KeyUnknown extends Error {
+  readonly keyId: string;
+
+  constructor(name: string, keyId: string) {
+    super(`${name} was sealed with a key that was not given (id ${keyId})`);
+    this.keyId = keyId;
+  }
+}
+
+/** The staged bytes are on stable storage. Rejects with BucketError, KeyUnknown, or a system error of the cache. */
+export async function download(
+  { bucket, cache, verify }: DownloadParts,
+  entry: ObjectEntry,
+): Promise<Downloaded> {
+  const object = await fetchObject(bucket, entry.name);
+  if (object === undefined) return { kind: 'gone' };
+  const identity = fromObjectName(entry.name);
+  if (identity === undefined) throw new Error(`${entry.name} is the name of no file`);
+  const verdict = verify(identity.path, identity.directoryMeta, object.bytes);
+  if (verdict.kind === 'key') throw new KeyUnknown(entry.name, verdict.keyId);
+  if (verdict.kind === 'corrupt') return { kind: 'corrupt', object, reason: verdict.reason };
+  return { kind: 'staged', object, staged: await stage(cache, object.bytes) };
+}
+
+export async function stage(cache: Cache, bytes: Buffer): Promise<StagedFile> {
+  const staged = await cache.files.stage(bytes);
+  try {
+    await cache.files.settle(staged);
+    return staged;
+  } catch (error) {
+    await cache.files.discard(staged);
+    throw error;
+  }
+}
+
+async function fetchObject(bucket: Bucket, name: string): Promise<StoredObject | undefined> {
+  try {
+    return await bucket.get(name);
+  } catch (error) {
+    if (error instanceof BucketError && error.kind === 'missing') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,39 @@
+/** One session's changes, from the cache to the bucket: keys first, its credentials after them, deletions last. */
+import { mapLimit } from '../store/map-limit.ts';
+import type { Backup } from './events.ts';
+import { isCredentials, type ObjectEntry } from './object-entry.ts';
+import { remove, type UploadParts, upload } from './upload.ts';
+
+export interface FlushParts extends UploadParts {
+  /** Runs a request to the bucket when it is its turn, and not sooner than the bucket takes one for this object. */
+  inTurn: <T>(objectName: string, request: () => Promise<T>) => Promise<T>;
+}
+
+const FILES_AT_A_TIME = 64;
+
+/**
+ * Rejects with the first failure, once nothing is under way any more. Then nothing that relies on what failed was touched:
+ * the bucket holds a session that works, older or newer. `done` counts what went, also then.
+ */
+export async function flushSession(parts: FlushParts, session: string, done: Backup): Promise<void> {
+  const dirty = parts.ledger.dirtyOf(session);
+  const changed = dirty.filter(({ local }) => local === 'changed');
+  const stages = [
+    changed.filter(({ name }) => !isCredentials(name)),
+    changed.filter(({ name }) => isCredentials(name)),
+  ];
+  for (const stage of stages)
+    await mapLimit(stage, FILES_AT_A_TIME, (entry) => uploadOne(parts, entry, done));
+  const deleted = dirty.filter(({ local }) => local === 'deleted');
+  await mapLimit(deleted, FILES_AT_A_TIME, async (entry) => {
+    await parts.inTurn(entry.name, () => remove(parts, entry));
+    done.deletes++;
+  });
+}
+
+async function uploadOne(parts: FlushParts, entry: ObjectEntry, done: Backup): Promise<void> {
+  const bytes = await parts.inTurn(entry.name, () => upload(parts, entry));
+  if (bytes === 0) return;
+  done.files++;
+  done.bytes += bytes;
+}

@@ -1,0 +1,178 @@
+/**
+ * When what goes to the bucket: everything on an interval, a session at once when it is new and soon after its credentials
+ * changed, everything at the end, and whatever is asked for. A session is never flushed twice at the same time; what fails
+ * stays dirty and is tried again on the next interval.
+ */
+import type { Logger } from '../observe/log.ts';
+import type { Backup, SyncEvents } from './events.ts';
+import { FailureLog } from './failure-log.ts';
+import { type FlushParts, flushSession } from './flush-session.ts';
+import { ForeignWrite } from './upload.ts';
+
+export interface FlusherParts extends FlushParts {
+  /** Brings everything that was committed so far into the cache, and what changed there into the ledger. */
+  settle: () => Promise<void>;
+  /** 0: nothing goes by itself, only at the end and when asked for. */
+  intervalMs: number;
+  events: SyncEvents;
+  log: Logger;
+}
+
+/** Pairing writes hundreds of files in a row: they go together. */
+const NEW_SESSION_DELAY_MS = 300;
+const CREDENTIALS_DELAY_MS = 1_000;
+const ALL = Symbol('all sessions');
+
+export interface SessionBackup {
+  lastBackupAt: string | undefined;
+  lastError: string | undefined;
+}
+
+export class Flusher {
+  readonly #parts: FlusherParts;
+  readonly #failures: FailureLog;
+  /** Per session: the flush that runs, or the last one. */
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #urgent = new Map<string, NodeJS.Timeout>();
+  readonly #scheduled = new Set<string>();
+  readonly #outcomes = new Map<string, SessionBackup>();
+  #interval: NodeJS.Timeout | undefined;
+  #everything: Promise<void> | undefined;
+  #ended = false;
+
+  constructor(parts: FlusherParts) {
+    this.#parts = parts;
+    this.#failures = new FailureLog(parts.log);
+  }
+
+  /** What is dirty already goes at once. */
+  start(): void {
+    const { intervalMs, ledger } = this.#parts;
+    if (intervalMs === 0) return;
+    for (const session of ledger.sessionNames) this.#announce(session);
+    this.#interval = setInterval(() => {
+      this.#failures.nextInterval();
+      void this.#try(ALL);
+    }, intervalMs);
+    if (ledger.dirtySessions.length > 0) void this.#try(ALL);
+  }
+
+  /** A session was made, or its credentials changed. */
+  urgent(session: string, why: 'new' | 'creds'): void {
+    if (this.#parts.intervalMs === 0 || this.#ended) return;
+    this.#announce(session);
+    if (this.#urgent.has(session)) return;
+    const timer = setTimeout(
+      () => {
+        this.#urgent.delete(session);
+        void this.#try(session);
+      },
+      why === 'new' ? NEW_SESSION_DELAY_MS : CREDENTIALS_DELAY_MS,
+    );
+    this.#urgent.set(session, timer);
+  }
+
+  /** Resolves when everything of the session that was committed before is in the bucket. Rejects with the first failure. */
+  async flush(session: string): Promise<void> {
+    await this.#settle();
+    await this.#flushSettled(session);
+  }
+
+  /** As `flush`, for all sessions: each is tried, whatever becomes of the others. */
+  async flushAll(): Promise<void> {
+    await this.#settle();
+    const results = await Promise.allSettled(
+      this.#parts.ledger.dirtySessions.map((session) => this.#flushSettled(session)),
+    );
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  /** No flush begins by itself any more. */
+  end(): void {
+    this.#ended = true;
+    clearInterval(this.#interval);
+    for (const timer of this.#urgent.values()) clearTimeout(timer);
+    this.#urgent.clear();
+  }
+
+  outcomeOf(session: string): SessionBackup {
+    return this.#outcomes.get(session) ?? { lastBackupAt: undefined, lastError: undefined };
+  }
+
+  async #try(what: string | typeof ALL): Promise<void> {
+    if (this.#ended) return;
+    try {
+      await (what === ALL ? this.#flushEverything() : this.flush(what));
+    } catch {
+      // Logged and counted, session by session; it stays dirty.
+    }
+  }
+
+  /** An interval that ends before the last one's flush does has nothing to add. */
+  #flushEverything(): Promise<void> {
+    this.#everything ??= this.flushAll().finally(() => {
+      this.#everything = undefined;
+    });
+    return this.#everything;
+  }
+
+  async #settle(): Promise<void> {
+    try {
+      await this.#parts.settle();
+    } catch (error) {
+      this.#failures.unsettled(error);
+      throw error;
+    }
+  }
+
+  /** Who comes while it runs waits for the one after, which takes what changed meanwhile. */
+  #flushSettled(session: string): Promise<void> {
+    const before = this.#running.get(session) ?? Promise.resolve();
+    const turn = before.catch(() => {}).then(() => this.#flushNow(session));
+    this.#running.set(session, turn);
+    const forget = () => {
+      if (this.#running.get(session) === turn) this.#running.delete(session);
+    };
+    turn.then(forget, forget);
+    return turn;
+  }
+
+  async #flushNow(session: string): Promise<void> {
+    const { ledger, events, log } = this.#parts;
+    if (ledger.conflicts.has(session)) throw new Error(`session ${session} is in conflict`);
+    if (ledger.dirtyOf(session).length === 0) return;
+    const done: Backup = { files: 0, bytes: 0, deletes: 0 };
+    const startedMs = performance.now();
+    try {
+      await flushSession(this.#parts, session, done);
+    } catch (error) {
+      this.#failed(session, error, done);
+      throw error;
+    }
+    this.#outcomes.set(session, { lastBackupAt: new Date().toISOString(), lastError: undefined });
+    if (done.files + done.deletes === 0) return;
+    events.backup('success', done);
+    const ms = Math.round(performance.now() - startedMs);
+    log.info({ session, ...done, ms }, 'Session backed up to Cloud Storage');
+  }
+
+  #failed(session: string, error: unknown, done: Backup): void {
+    const { ledger, events } = this.#parts;
+    const { lastBackupAt } = this.outcomeOf(session);
+    this.#outcomes.set(session, { lastBackupAt, lastError: (error as Error).message });
+    events.backup('failure', done);
+    if (error instanceof ForeignWrite) {
+      ledger.conflicts.add(session);
+      events.conflicts(1);
+    }
+    this.#failures.failed(session, error, ledger.dirtyOf(session).length);
+  }
+
+  #announce(session: string): void {
+    const { intervalMs, log } = this.#parts;
+    if (session === '' || this.#scheduled.has(session)) return;
+    this.#scheduled.add(session);
+    log.info({ session, intervalMs }, 'Automatic backup scheduled for session');
+  }
+}

@@ -1,0 +1,135 @@
+/** What the ledger's lines come to: the entries, by name and by session. */
+import { type LedgerRecord, versionOf } from './ledger-format.ts';
+import { isDirty, type LocalState, type ObjectEntry, type RemoteVersion, sessionOf } from './object-entry.ts';
+
+export interface SessionEntries {
+  readonly all: Map<string, ObjectEntry>;
+  readonly dirty: Set<ObjectEntry>;
+  readonly absent: Set<ObjectEntry>;
+}
+
+export class LedgerState {
+  readonly sessions = new Map<string, SessionEntries>();
+  id = '';
+  bucket = '';
+  listed = false;
+  /** Records that were applied. */
+  records = 0;
+  readonly #nowMs: () => number;
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  get(name: string): ObjectEntry | undefined {
+    const session = sessionOf(name);
+    return session === undefined ? undefined : this.sessions.get(session)?.all.get(name);
+  }
+
+  *entries(): Generator<ObjectEntry> {
+    for (const { all } of this.sessions.values()) yield* all.values();
+  }
+
+  apply(record: LedgerRecord): void {
+    this.records++;
+    switch (record[0]) {
+      case 'ledger':
+        [, , this.id, this.bucket] = record;
+        break;
+      case 'listed':
+        this.listed = record[1];
+        break;
+      case 'changed':
+        this.#changed(record[1], 'changed');
+        break;
+      case 'deleted':
+        this.#changed(record[1], 'deleted');
+        break;
+      case 'attempt':
+        this.#attempt(record[1]);
+        break;
+      case 'same':
+      case 'stored':
+      case 'absent': {
+        const [state, name, ...fields] = record;
+        this.#seen(name, state, versionOf(fields));
+        break;
+      }
+      case 'gone':
+        this.#drop(record[1]);
+        break;
+    }
+  }
+
+  #changed(name: string, local: 'changed' | 'deleted'): void {
+    const entry = this.#entry(name, local);
+    if (entry === undefined) return;
+    entry.change++;
+    // Made anew here, in local mode, without regard to what the bucket has: the two must not be taken for one.
+    if (entry.local === 'absent') entry.remote = undefined;
+    if (local === 'deleted' && entry.remote === undefined && !entry.attempted) this.#drop(name);
+    else this.#set(entry, local);
+  }
+
+  #attempt(name: string): void {
+    const entry = this.get(name);
+    if (entry !== undefined) entry.attempted = true;
+  }
+
+  #seen(name: string, state: 'same' | 'stored' | 'absent', version: RemoteVersion): void {
+    const entry = this.#entry(name, state === 'stored' ? 'changed' : state);
+    if (entry === undefined) return;
+    entry.remote = version;
+    entry.attempted = false;
+    entry.refresh = false;
+    if (state !== 'stored') this.#set(entry, state);
+  }
+
+  #drop(name: string): void {
+    const entry = this.get(name);
+    const session = entry && this.sessions.get(entry.session);
+    if (entry === undefined || session === undefined) return;
+    session.all.delete(name);
+    session.dirty.delete(entry);
+    session.absent.delete(entry);
+    if (session.all.size === 0) this.sessions.delete(entry.session);
+  }
+
+  #set(entry: ObjectEntry, local: LocalState): void {
+    const session = this.sessions.get(entry.session);
+    if (!isDirty(entry)) entry.dirtySinceMs = this.#nowMs();
+    entry.local = local;
+    if (isDirty(entry)) session?.dirty.add(entry);
+    else session?.dirty.delete(entry);
+    if (local === 'absent') session?.absent.add(entry);
+    else session?.absent.delete(entry);
+  }
+
+  /** Made where there is none. Undefined for a foreign name. */
+  #entry(name: string, local: LocalState): ObjectEntry | undefined {
+    const session = sessionOf(name);
+    if (session === undefined) return undefined;
+    let entries = this.sessions.get(session);
+    if (entries === undefined) {
+      entries = { all: new Map(), dirty: new Set(), absent: new Set() };
+      this.sessions.set(session, entries);
+    }
+    let entry = entries.all.get(name);
+    if (entry === undefined) {
+      // Not dirty yet, whatever it is about to be: `#set` says so.
+      entry = {
+        name,
+        session,
+        local: 'same',
+        remote: undefined,
+        attempted: false,
+        refresh: false,
+        change: 0,
+        dirtySinceMs: 0,
+      };
+      entries.all.set(name, entry);
+      this.#set(entry, local);
+    }
+    return entry;
+  }
+}

@@ -1,0 +1,278 @@
+/**
+ * Which file of the cache the bucket has, in which generation, and what is still to go: an append-only log beside the cache
+ * (`bucket.log`), so that a start knows it without asking the bucket for each file. It errs on one side only: a file that
+ * is stored may be taken for changed, and is then found to be stored; a changed one is never taken for stored.
+ */
+import { randomUUID } from 'node:crypto';
+import fs from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileOperations } from '../store/file-operations.ts';
+import { fieldsOf, LEDGER_VERSION, type LedgerRecord, lineOf, parseLine } from './ledger-format.ts';
+import { LedgerState } from './ledger-state.ts';
+import { isTemporary, type ObjectEntry, type RemoteVersion } from './object-entry.ts';
+
+export interface LedgerOptions {
+  cachePath: string;
+  /** Bucket.address. Undefined: whatever bucket it was, this run (in local mode) only notes what changes. */
+  bucket: string | undefined;
+  /** Names of all objects that the cache holds: what a ledger that knows less starts with. */
+  cachedObjects: () => Iterable<string>;
+  nowMs?: () => number;
+}
+
+const LEDGER_NAME = 'bucket.log';
+const FILE_MODE = 0o600;
+/** Written anew at the start when it has more than twice as many lines as entries, and these. */
+const SPARE_LINES = 1000;
+
+export class Ledger {
+  readonly #state: LedgerState;
+  #fd: number;
+  #size: number;
+  /** Sessions whose objects another mount has written: nothing of them is uploaded by this run. */
+  readonly conflicts = new Set<string>();
+
+  /** Whether this cache was ever used with a bucket. */
+  static exists(cachePath: string): boolean {
+    return fs.existsSync(join(cachePath, LEDGER_NAME));
+  }
+
+  /**
+   * Goes on with the cache's ledger. One that is missing, damaged or of another bucket (it is kept beside) makes everything
+   * in the cache count as changed. Throws system errors.
+   */
+  static open(options: LedgerOptions): Ledger {
+    const path = join(options.cachePath, LEDGER_NAME);
+    const nowMs = options.nowMs ?? Date.now;
+    let read = readState(path, nowMs);
+    const bucket = options.bucket ?? read?.state.bucket ?? '';
+    if (read !== undefined && read.state.bucket !== bucket) {
+      fs.renameSync(path, `${path}.${read.state.id}`);
+      read = undefined;
+    }
+    const state = read?.state ?? newState(bucket, nowMs);
+    if (read === undefined || read.damaged) markAll(state, options.cachedObjects());
+    if (read === undefined || read.damaged || isWordy(state)) rewrite(path, state);
+    return new Ledger(path, state);
+  }
+
+  private constructor(path: string, state: LedgerState) {
+    this.#state = state;
+    this.#fd = fs.openSync(
+      path,
+      fs.constants.O_WRONLY | fs.constants.O_APPEND | fs.constants.O_CREAT,
+      FILE_MODE,
+    );
+    this.#size = fs.fstatSync(this.#fd).size;
+  }
+
+  /** Of this cache: what its uploads are signed with. A copy of the cache has the same one. */
+  get id(): string {
+    return this.#state.id;
+  }
+
+  /** Whether this mount, whichever of its daemons, has the bucket's listing. */
+  get listed(): boolean {
+    return this.#state.listed;
+  }
+
+  setListed(listed: boolean): void {
+    if (listed !== this.#state.listed) this.#note(['listed', listed]);
+  }
+
+  get(name: string): ObjectEntry | undefined {
+    return this.#state.get(name);
+  }
+
+  entries(): Iterable<ObjectEntry> {
+    return this.#state.entries();
+  }
+
+  /** '' stands for the files in the root. */
+  get sessionNames(): string[] {
+    return [...this.#state.sessions.keys()];
+  }
+
+  entriesOf(session: string): ObjectEntry[] {
+    return [...(this.#state.sessions.get(session)?.all.values() ?? [])];
+  }
+
+  dirtyOf(session: string): ObjectEntry[] {
+    return [...(this.#state.sessions.get(session)?.dirty ?? [])];
+  }
+
+  absentOf(session: string): ObjectEntry[] {
+    return [...(this.#state.sessions.get(session)?.absent ?? [])];
+  }
+
+  /** Sessions with something that only the bucket has. */
+  get absentSessions(): string[] {
+    return this.sessionNames.filter((name) => (this.#state.sessions.get(name)?.absent.size ?? 0) > 0);
+  }
+
+  get dirtySessions(): string[] {
+    return this.sessionNames.filter((name) => (this.#state.sessions.get(name)?.dirty.size ?? 0) > 0);
+  }
+
+  /** Notes new versions and deletions in the cache; on stable storage on return. Rejects with system errors: then nothing was noted. */
+  async changed(put: Iterable<string>, deleted: Iterable<string>): Promise<void> {
+    const records: LedgerRecord[] = [];
+    for (const name of put) if (!isTemporary(name)) records.push(['changed', name]);
+    for (const name of deleted) if (this.get(name) !== undefined) records.push(['deleted', name]);
+    if (records.length === 0) return;
+    this.#append(records);
+    await fileOperations.fdatasync(this.#fd);
+  }
+
+  /** Before an upload. */
+  attempt(names: readonly string[]): void {
+    this.#note(...names.map((name): LedgerRecord => ['attempt', name]));
+  }
+
+  /** The bucket has taken what the cache held when the entry's `change` was this. */
+  stored(entry: ObjectEntry, change: number, version: RemoteVersion): void {
+    const isNewest = entry.change === change && entry.local === 'changed';
+    this.#note([isNewest ? 'same' : 'stored', entry.name, ...fieldsOf(version)]);
+  }
+
+  /** The bucket has no such object any more. */
+  removed(entry: ObjectEntry, change: number): void {
+    if (entry.change === change && entry.local === 'deleted') {
+      this.#note(['gone', entry.name]);
+      return;
+    }
+    entry.remote = undefined;
+  }
+
+  /** The bucket's version is the one that counts. */
+  absent(name: string, version: RemoteVersion): void {
+    this.#note(['absent', name, ...fieldsOf(version)]);
+  }
+
+  /** Cache and bucket are known to hold the same. */
+  same(name: string, version: RemoteVersion): void {
+    this.#note(['same', name, ...fieldsOf(version)]);
+  }
+
+  /** The bucket holds a version of ours that is not the newest. */
+  ours(name: string, version: RemoteVersion): void {
+    this.#note(['stored', name, ...fieldsOf(version)]);
+  }
+
+  /** The bucket lost it: what the cache has must go there again. */
+  lost(entry: ObjectEntry): void {
+    if (entry.local !== 'deleted' && entry.local !== 'absent') {
+      this.#note(['gone', entry.name], ['changed', entry.name]);
+    } else {
+      this.#note(['gone', entry.name]);
+    }
+  }
+
+  /** To be uploaded although the bucket has it: a rule of the bucket is about to delete it. */
+  refresh(entry: ObjectEntry): void {
+    this.#note(['changed', entry.name]);
+    entry.refresh = true;
+  }
+
+  forget(entry: ObjectEntry): void {
+    this.#note(['gone', entry.name]);
+  }
+
+  close(): void {
+    if (this.#fd >= 0) fs.closeSync(this.#fd);
+    this.#fd = -1;
+  }
+
+  /** What only saves a later question to the bucket is true in memory even where the disk takes no more. */
+  #note(...records: LedgerRecord[]): void {
+    try {
+      this.#append(records);
+    } catch {
+      for (const record of records) this.#state.apply(record);
+    }
+  }
+
+  #append(records: readonly LedgerRecord[]): void {
+    const bytes = Buffer.from(records.map(lineOf).join(''));
+    try {
+      for (let at = 0; at < bytes.length; ) at += fs.writeSync(this.#fd, bytes, at);
+    } catch (error) {
+      fs.ftruncateSync(this.#fd, this.#size);
+      throw error;
+    }
+    this.#size += bytes.length;
+    for (const record of records) this.#state.apply(record);
+  }
+}
+
+function newState(bucket: string, nowMs: () => number): LedgerState {
+  const state = new LedgerState(nowMs);
+  state.apply(['ledger', LEDGER_VERSION, randomUUID(), bucket]);
+  return state;
+}
+
+function markAll(state: LedgerState, names: Iterable<string>): void {
+  for (const name of names) if (!isTemporary(name)) state.apply(['changed', name]);
+}
+
+function isWordy(state: LedgerState): boolean {
+  let entries = 0;
+  for (const _ of state.entries()) entries++;
+  return state.records > 2 * entries + SPARE_LINES;
+}
+
+/** Undefined: there is none, or none that says whose it is. A cut last line is no damage: nobody was told that it holds. */
+function readState(path: string, nowMs: () => number): { state: LedgerState; damaged: boolean } | undefined {
+  let text: string;
+  try {
+    text = fs.readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as { code?: string }).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  const lines = text.split('\n');
+  const torn = lines.pop() !== '';
+  const state = new LedgerState(nowMs);
+  let damaged = torn;
+  for (const line of lines) {
+    const record = parseLine(line);
+    if (record === undefined) damaged = true;
+    else state.apply(record);
+  }
+  return state.id === '' ? undefined : { state, damaged };
+}
+
+function* recordsOf(state: LedgerState): Generator<LedgerRecord> {
+  yield ['ledger', LEDGER_VERSION, state.id, state.bucket];
+  yield ['listed', state.listed];
+  for (const entry of state.entries()) {
+    const { name, local, remote, attempted } = entry;
+    if (remote !== undefined) {
+      const kind = local === 'same' || local === 'absent' ? local : 'stored';
+      yield [kind, name, ...fieldsOf(remote)];
+    }
+    if (local === 'changed' || local === 'same') {
+      if (local === 'changed' || remote === undefined) yield ['changed', name];
+    }
+    if (attempted) yield ['attempt', name];
+    if (local === 'deleted') yield ['deleted', name];
+  }
+}
+
+function rewrite(path: string, state: LedgerState): void {
+  const fd = fs.openSync(`${path}.new`, 'w', FILE_MODE);
+  try {
+    fs.writeFileSync(fd, [...recordsOf(state)].map(lineOf).join(''));
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+  fs.renameSync(`${path}.new`, path);
+  // What is appended from now on must not hang on a name that a power cut takes.
+  const directory = fs.openSync(dirname(path), fs.constants.O_RDONLY);
+  try {
+    fs.fsyncSync(directory);
+  } finally {
+    fs.closeSync(directory);
+  }
+}

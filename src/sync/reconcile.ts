@@ -1,0 +1,74 @@
+/**
+ * Compares the ledger with the bucket's listing. Unchanged here and newer there: the bucket's version is the one that counts.
+ * Changed here and unchanged there: it will be uploaded. Changed on both sides: a conflict of the whole session, since half
+ * of one version and half of another are no session. Missing there: uploaded again, never deleted here.
+ */
+import type { ObjectVersion } from '../bucket/bucket.ts';
+import type { Ledger } from './ledger.ts';
+import { isDirty, type ObjectEntry, sessionOf } from './object-entry.ts';
+import { isSignedBy } from './writer.ts';
+
+export interface Reconciled {
+  /** Sessions that changed here and there. */
+  conflicts: Set<string>;
+  /** Sessions whose version here is older than the bucket's. */
+  outdated: Set<string>;
+  /** Objects that the bucket had and has no more. */
+  lost: number;
+  /** Names that are none of ours. */
+  foreign: number;
+}
+
+/**
+ * Notes in the ledger what follows from the listing. `served`: whether an application may have seen a session already; what
+ * is here then stays, and a newer version in the bucket is a conflict.
+ */
+export function reconcile(
+  ledger: Ledger,
+  listing: Iterable<ObjectVersion>,
+  served: (session: string) => boolean,
+): Reconciled {
+  const result: Reconciled = { conflicts: new Set(), outdated: new Set(), lost: 0, foreign: 0 };
+  const listed = new Set<string>();
+  for (const object of listing) {
+    const session = sessionOf(object.name);
+    if (session === undefined) {
+      result.foreign++;
+      continue;
+    }
+    listed.add(object.name);
+    compare(ledger, object, served(session), result);
+  }
+  for (const entry of [...ledger.entries()]) {
+    if (entry.remote === undefined || listed.has(entry.name)) continue;
+    ledger.lost(entry);
+    result.lost++;
+  }
+  return result;
+}
+
+function compare(ledger: Ledger, object: ObjectVersion, served: boolean, result: Reconciled): void {
+  const entry = ledger.get(object.name);
+  if (entry === undefined) {
+    const isLive = served && ledger.entriesOf(sessionOf(object.name) ?? '').length > 0;
+    if (isLive && !isSignedBy(ledger.id, object.metadata)) result.conflicts.add(sessionOf(object.name) ?? '');
+    else if (!isLive) ledger.absent(object.name, object);
+    return;
+  }
+  if (entry.remote?.generation === object.generation) return;
+  if (isSignedBy(ledger.id, object.metadata)) adopt(ledger, entry, object);
+  else if (isDirty(entry) || (served && entry.local === 'same')) result.conflicts.add(entry.session);
+  else {
+    if (entry.local === 'same') result.outdated.add(entry.session);
+    ledger.absent(object.name, object);
+  }
+}
+
+/** An upload of ours whose outcome nobody could note. */
+function adopt(ledger: Ledger, entry: ObjectEntry, object: ObjectVersion): void {
+  if (entry.local === 'absent') ledger.absent(entry.name, object);
+  else if (entry.local === 'same' && entry.remote?.crc32c === object.crc32c) ledger.same(entry.name, object);
+  else if (entry.local === 'deleted') {
+    entry.remote = object;
+  } else ledger.ours(entry.name, object);
+}

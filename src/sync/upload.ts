@@ -1,0 +1,105 @@
+/** One object, from the cache to the bucket. */
+import { readFile } from 'node:fs/promises';
+import { ABSENT, type Bucket, type ObjectVersion } from '../bucket/bucket.ts';
+import { BucketError } from '../bucket/bucket-error.ts';
+import { crc32c } from '../lib/crc32c.ts';
+import { codeOf } from '../store/file-operations.ts';
+import type { Ledger } from './ledger.ts';
+import type { ObjectEntry, RemoteVersion } from './object-entry.ts';
+import { isSignedBy, signature } from './writer.ts';
+
+export interface UploadParts {
+  bucket: Bucket;
+  ledger: Ledger;
+  /** Where the cache keeps the object of that name. */
+  locate: (objectName: string) => string;
+}
+
+/** Another mount has written the object since this one last saw it. */
+export class ForeignWrite extends Error {
+  readonly object: string;
+
+  constructor(object: string, cause: unknown) {
+    super(`${object} was written by another mount`, { cause });
+    this.object = object;
+  }
+}
+
+/**
+ * Stores what the cache has of a changed entry and notes it; answers the bytes that went, 0 where the bucket had them. Rejects
+ * with ForeignWrite, BucketError, or a system error of the cache.
+ */
+export async function upload(parts: UploadParts, entry: ObjectEntry): Promise<number> {
+  const { ledger } = parts;
+  const { change } = entry;
+  const sealed = await readFile(parts.locate(entry.name)).catch(noFile);
+  // Deleted meanwhile, which the ledger is about to hear.
+  if (sealed === undefined) return 0;
+  if (isThere(entry, sealed)) {
+    ledger.stored(entry, change, entry.remote);
+    return 0;
+  }
+  ledger.attempt([entry.name]);
+  const version = await withOwnGeneration(parts, entry, (ifGeneration) =>
+    parts.bucket.put(entry.name, sealed, { ifGeneration, metadata: signature(ledger.id) }),
+  );
+  ledger.stored(entry, change, version);
+  return sealed.length;
+}
+
+/** Deletes the object of a deleted entry and notes it. Rejects as `upload` does. */
+export async function remove(parts: UploadParts, entry: ObjectEntry): Promise<void> {
+  const { change } = entry;
+  await withOwnGeneration(parts, entry, async (ifGeneration, isKnown) => {
+    if (ifGeneration !== ABSENT) await parts.bucket.delete(entry.name, { ifGeneration });
+    else if (entry.attempted && !isKnown)
+      throw new BucketError('precondition', 'what became of an upload is not known');
+  });
+  parts.ledger.removed(entry, change);
+}
+
+function isThere(entry: ObjectEntry, sealed: Buffer): entry is ObjectEntry & { remote: RemoteVersion } {
+  const { remote, refresh } = entry;
+  return (
+    remote !== undefined && !refresh && remote.size === sealed.length && remote.crc32c === crc32c(sealed)
+  );
+}
+
+/**
+ * Calls with the generation that the bucket should have. Where it has another one that was written from this very cache, by
+ * an upload whose outcome was never noted, once more with that.
+ */
+async function withOwnGeneration<T>(
+  { bucket, ledger }: UploadParts,
+  entry: ObjectEntry,
+  call: (ifGeneration: string, isKnown: boolean) => Promise<T>,
+): Promise<T> {
+  try {
+    return await call(entry.remote?.generation ?? ABSENT, false);
+  } catch (error) {
+    if (!isPrecondition(error)) throw error;
+    const found = await newest(bucket, entry.name);
+    if (found !== undefined && !isSignedBy(ledger.id, found.metadata))
+      throw new ForeignWrite(entry.name, error);
+    return call(found?.generation ?? ABSENT, true).catch((again: unknown) => {
+      throw isPrecondition(again) ? new ForeignWrite(entry.name, again) : again;
+    });
+  }
+}
+
+async function newest(bucket: Bucket, name: string): Promise<ObjectVersion | undefined> {
+  try {
+    return await bucket.head(name);
+  } catch (error) {
+    if (error instanceof BucketError && error.kind === 'missing') return undefined;
+    throw error;
+  }
+}
+
+function isPrecondition(error: unknown): boolean {
+  return error instanceof BucketError && error.kind === 'precondition';
+}
+
+function noFile(error: unknown): undefined {
+  if (codeOf(error) !== 'ENOENT') throw error;
+}
