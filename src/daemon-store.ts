@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from './observe/log.ts';
 import type { Cache } from './store/cache.ts';
+import type { CheckpointPlan } from './store/checkpoint-plan.ts';
 import { CheckpointSchedule } from './store/checkpoint-schedule.ts';
 import { Checkpointer } from './store/checkpointer.ts';
 import type { JournalProgress } from './store/journal-progress.ts';
@@ -12,6 +13,8 @@ export interface StoreKeeperParts {
   cache: Cache;
   progress: JournalProgress;
   replayed: { segments: readonly number[]; nextSegment: number; records: number; droppedBytes: number };
+  /** The cache has this now; rejecting keeps the journal as it is. */
+  onApplied?: (plan: CheckpointPlan) => Promise<void>;
   /** Asks the kernel thread to close its journal segment. */
   requestRoll: () => void;
   log: Logger;
@@ -24,7 +27,7 @@ export class StoreKeeper {
   readonly #journal: JournalSync;
   readonly #checkpoints: CheckpointSchedule;
 
-  constructor({ cache, progress, replayed, requestRoll, log }: StoreKeeperParts) {
+  constructor({ cache, progress, replayed, requestRoll, log, onApplied }: StoreKeeperParts) {
     const journalDirectory = cache.journalDirectory;
     const nodes = new NodeTable(cache.path);
     const checkpointer = new Checkpointer({
@@ -34,6 +37,7 @@ export class StoreKeeper {
       onRetired: () => {},
       nodes,
       log,
+      ...(onApplied === undefined ? {} : { onApplied }),
     });
     void checkpointer.reserve();
     this.#checkpoints = new CheckpointSchedule({
@@ -71,6 +75,15 @@ export class StoreKeeper {
     await this.#checkpoints.tryNow(closed);
     // It closes the files that are gone: until then they take their room all the same.
     await this.sync().catch(() => {});
+  }
+
+  /**
+   * Everything that the segments up to `segment` hold, and earlier ones, goes into the cache now; undefined: there is none.
+   * Rejects when it does not.
+   */
+  async settle(segment: number | undefined): Promise<void> {
+    await this.sync();
+    if (!(await this.#checkpoints.tryNow(segment))) throw new Error('the cache did not take the journal');
   }
 
   /** The kernel thread needs the segments up to this one no more. */

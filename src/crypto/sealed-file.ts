@@ -89,6 +89,11 @@ export function openSealed(
   return { meta: readMeta(sealed), plain: decryptVerified(key, sealed, plainLength) };
 }
 
+/** Checks that `openSealed` would open it, and decrypts nothing. Throws SealError. */
+export function checkSealed(keyring: Keyring, path: string, sealed: Buffer): void {
+  verify(keyring, path, sealed);
+}
+
 function verify(keyring: Keyring, path: string, sealed: Buffer): { key: DerivedKey; plainLength: number } {
   const plainLength = checkedPlainLength(sealed, sealed.length);
   const key = keyring.find(sealed, KEY_ID_OFFSET);

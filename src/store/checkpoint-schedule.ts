@@ -45,13 +45,16 @@ export class CheckpointSchedule {
     if (this.#done < this.#closed) this.#running ??= this.#run();
   }
 
-  /** Resolves when all that is closed, up to `segment` at least, is in the cache or was tried, whatever came of it. */
-  async tryNow(segment: number | undefined): Promise<void> {
+  /** All that is closed, up to `segment` at least, is tried; resolves to whether it is in the cache. */
+  async tryNow(segment: number | undefined): Promise<boolean> {
     if (segment !== undefined) this.#closed = Math.max(this.#closed, segment);
+    const wanted = this.#closed;
     await this.#running;
-    if (this.#finished || this.#done >= this.#closed) return;
-    this.#running ??= this.#run();
-    await this.#running;
+    if (!this.#finished && this.#done < wanted) {
+      this.#running ??= this.#run();
+      await this.#running;
+    }
+    return this.#done >= wanted;
   }
 
   /** A last try for everything that is closed. Resolves to whether the journal is empty now; call nothing after it. */

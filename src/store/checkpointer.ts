@@ -20,6 +20,8 @@ export interface CheckpointerOptions {
   /** All commits in segments up to this one are in the cache: the kernel thread reads them there from now on. */
   onRetired: (segment: number) => void;
   log: StoreLog;
+  /** The cache has what the plan says, durably, and the journal still has it too: rejecting keeps the segments. */
+  onApplied?: (plan: CheckpointPlan) => Promise<void>;
   /** Where node numbers go that only the journal has; without it they go with their segments. */
   nodes?: NodeTable;
   concurrency?: number;
@@ -131,6 +133,7 @@ export class Checkpointer {
       if (codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT') return false;
       throw error;
     }
+    await this.#options.onApplied?.(plan);
     await this.#options.nodes?.append(plan.nodes);
     for (const number of numbers) await this.#retire(number);
     report.segmentsRetired += numbers.length;

@@ -1,0 +1,222 @@
+/**
+ * A mount's whole traffic with its bucket: lists it, restores what is touched, flushes what changes. Knows nothing of the
+ * kernel; whoever owns the mount is told through `MountSide`.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bucket, ObjectVersion } from '../bucket/bucket.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import type { Logger } from '../observe/log.ts';
+import type { Cache } from '../store/cache.ts';
+import { yieldSession } from './conflict.ts';
+import type { DownloadParts } from './download.ts';
+import type { SyncEvents } from './events.ts';
+import { reasonOf } from './failure-log.ts';
+import { Flusher } from './flusher.ts';
+import type { Ledger } from './ledger.ts';
+import { LifecycleGuard } from './lifecycle-guard.ts';
+import { listObjects } from './listing.ts';
+import { reconcile } from './reconcile.ts';
+import { Restorer, type SessionContent } from './restorer.ts';
+import { Turns } from './turns.ts';
+
+export interface MountSide {
+  /** Brings all that was committed so far into the cache and the ledger. Rejects when it cannot. */
+  settle(): Promise<void>;
+  /** What these sessions hold is (partly) in the bucket: whoever touches them must wait, and `restore` be called. */
+  absent(sessions: string[]): void;
+  /** The root holds no names but those that are known now. */
+  namesKnown(): void;
+  restored(content: SessionContent): void;
+}
+
+export interface BucketSyncParts {
+  bucket: Bucket;
+  ledger: Ledger;
+  cache: Cache;
+  verify: DownloadParts['verify'];
+  mount: MountSide;
+  events: SyncEvents;
+  log: Logger;
+  /** Between backups; 0: none by itself. */
+  intervalMs: number;
+  /** Uploads at a time, and downloads at a time for each session. */
+  concurrency: number;
+  clock?: Clock;
+}
+
+/** The start waits that long for the bucket; then what is here is served without it. */
+const FIRST_LISTING_MS = 10_000;
+const RETRY_MS_MIN = 500;
+const RETRY_MS_MAX = 15_000;
+
+export class BucketSync {
+  readonly flusher: Flusher;
+  readonly restorer: Restorer;
+  readonly #parts: BucketSyncParts;
+  readonly #guard: LifecycleGuard;
+  readonly #ended = new AbortController();
+  #listing: Promise<Map<string, ObjectVersion>> | undefined;
+  #lastListingError: string | undefined;
+
+  constructor(parts: BucketSyncParts) {
+    const { bucket, ledger, cache, mount, events, log, intervalMs, concurrency, verify } = parts;
+    const clock = parts.clock ?? systemClock;
+    this.#parts = parts;
+    const turns = new Turns(concurrency, clock);
+    this.flusher = new Flusher({
+      bucket,
+      ledger,
+      locate: (name) => cache.files.locate(name),
+      inTurn: (name, request) => turns.inTurn(name, request),
+      settle: () => mount.settle(),
+      intervalMs,
+      events,
+      log,
+    });
+    const restored = (content: SessionContent) => mount.restored(content);
+    this.restorer = new Restorer({ bucket, ledger, cache, verify, restored, events, log, concurrency });
+    this.#guard = new LifecycleGuard({
+      bucket,
+      ledger,
+      events,
+      log,
+      refreshed: () => void this.flusher.flushAll().catch(() => {}),
+      nowMs: () => clock.wallMs(),
+    });
+  }
+
+  /** Why the bucket could not be listed yet. */
+  get listingError(): string | undefined {
+    return this.#lastListingError;
+  }
+
+  /** Asks for the listing; `prepare` will wait for it. */
+  begin(): void {
+    this.#listing = listObjects(this.#parts.bucket);
+    this.#listing.catch(() => {});
+  }
+
+  /**
+   * Before anything of a new mount is served: compares what is here with the bucket, as far as it answers in time. What is
+   * here is served in any case.
+   */
+  async prepare(): Promise<void> {
+    if (this.#listing === undefined) this.begin();
+    try {
+      const listing = await inTime(this.#listing, FIRST_LISTING_MS);
+      if (listing === undefined) throw new Error(`no answer within ${FIRST_LISTING_MS} ms`);
+      await this.#parts.mount.settle();
+      await this.#compare(listing, () => false);
+    } catch (error) {
+      this.#unlisted(error);
+    }
+  }
+
+  /** The mount is served from now on. */
+  start(): void {
+    const { ledger } = this.#parts;
+    this.flusher.start();
+    this.#guard.start();
+    if (!ledger.listed) void this.#listUntilKnown();
+    else if (ledger.absentSessions.includes('')) void this.#knowNames();
+  }
+
+  /** Nothing begins by itself any more; what is under way ends soon. */
+  async end(): Promise<void> {
+    this.#ended.abort();
+    this.#guard.end();
+    this.flusher.end();
+    await this.restorer.end();
+  }
+
+  async #listUntilKnown(): Promise<void> {
+    for (let attempt = 0; !this.#ended.signal.aborted; attempt++) {
+      const limit = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(attempt, 10));
+      const pauseMs = limit * (0.5 + Math.random() / 2);
+      await sleep(pauseMs, undefined, { signal: this.#ended.signal }).catch(() => {});
+      if (this.#ended.signal.aborted) return;
+      try {
+        await this.#compare(await listObjects(this.#parts.bucket), this.#isServed());
+        this.#parts.log.info({ bucket: this.#parts.bucket.address }, 'The bucket answers');
+        return;
+      } catch (error) {
+        this.#lastListingError = reasonOf(error).error;
+      }
+    }
+  }
+
+  /** Everything that was here when the mount was made. */
+  #isServed(): (session: string) => boolean {
+    const absent = new Set(this.#parts.ledger.absentSessions);
+    return (session) => !absent.has(session);
+  }
+
+  async #compare(
+    listing: ReadonlyMap<string, ObjectVersion>,
+    served: (session: string) => boolean,
+  ): Promise<void> {
+    const { ledger, events, log, mount } = this.#parts;
+    const { conflicts, lost, foreign } = reconcile(ledger, listing.values(), served);
+    if (conflicts.size > 0) events.conflicts(conflicts.size);
+    for (const session of conflicts) await this.#resolve(session, listing, served(session));
+    if (lost > 0)
+      log.warn({ objects: lost }, 'The bucket has lost objects that are here; they are stored again');
+    if (foreign > 0) log.debug({ objects: foreign }, 'Objects with names of no session are left alone');
+    ledger.setListed(true);
+    this.#lastListingError = undefined;
+    mount.absent(ledger.absentSessions.filter((session) => session !== ''));
+    await this.#knowNames();
+  }
+
+  /** Files in the root come before their names are known to be all. */
+  async #knowNames(): Promise<void> {
+    const { ledger, mount } = this.#parts;
+    if (ledger.absentSessions.includes('')) {
+      void this.restorer.restore('').then(() => mount.namesKnown());
+    } else {
+      mount.namesKnown();
+    }
+  }
+
+  async #resolve(
+    session: string,
+    listing: ReadonlyMap<string, ObjectVersion>,
+    served: boolean,
+  ): Promise<void> {
+    const { ledger, cache, log } = this.#parts;
+    if (served) {
+      ledger.conflicts.add(session);
+      log.error(
+        { session },
+        'A session changed here and in the bucket, and is in use: it is not backed up until the next start, which takes the version in the bucket and keeps this one aside',
+      );
+      return;
+    }
+    const nowMs = (this.#parts.clock ?? systemClock).wallMs();
+    const files = await yieldSession(ledger, cache, session, listing, nowMs);
+    log.error(
+      { session, files, keptIn: cache.files.locate('set-aside') },
+      'A session changed here and in the bucket: the version in the bucket is taken, the files that changed here are kept aside',
+    );
+  }
+
+  #unlisted(error: unknown): void {
+    const { log, bucket } = this.#parts;
+    const fields = { bucket: bucket.address, ...reasonOf(error) };
+    this.#lastListingError = fields.error;
+    log.error(
+      fields,
+      'The bucket cannot be used: sessions that are here are served, others are waited for, and it is asked again',
+    );
+  }
+}
+
+async function inTime<T>(promise: Promise<T> | undefined, ms: number): Promise<T | undefined> {
+  const done = new AbortController();
+  const late = sleep(ms, undefined, { signal: done.signal }).catch(() => undefined);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    done.abort();
+  }
+}

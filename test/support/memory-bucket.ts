@@ -1,0 +1,108 @@
+/** A bucket in memory that a test can look into, hold up and break. */
+import {
+  ABSENT,
+  type Bucket,
+  type ObjectPage,
+  type ObjectVersion,
+  type StoredObject,
+} from '../../src/bucket/bucket.ts';
+import { BucketError } from '../../src/bucket/bucket-error.ts';
+import { crc32c } from '../../src/lib/crc32c.ts';
+
+export type Call = { operation: 'list' | 'get' | 'head' | 'put' | 'delete'; name: string };
+
+export class MemoryBucket implements Bucket {
+  readonly address = 'memory://test';
+  readonly objects = new Map<string, StoredObject>();
+  /** Every call, in the order in which it took effect or failed. */
+  readonly calls: Call[] = [];
+  /** Called before each call takes effect: throws, or waits, as it likes. */
+  before: (call: Call) => Promise<void> | void = () => {};
+  /** Called after it took effect: throwing loses the answer. */
+  after: (call: Call) => void = () => {};
+  ageRuleDays: number | undefined;
+  #generation = 1000;
+  nowMs = () => Date.now();
+
+  async list(prefix: string): Promise<ObjectPage> {
+    await this.#begin({ operation: 'list', name: prefix });
+    return {
+      objects: [...this.objects.values()].filter(({ name }) => name.startsWith(prefix)),
+      nextPage: undefined,
+    };
+  }
+
+  async get(name: string): Promise<StoredObject> {
+    await this.#begin({ operation: 'get', name });
+    return this.#required(name);
+  }
+
+  async head(name: string): Promise<ObjectVersion> {
+    await this.#begin({ operation: 'head', name });
+    return this.#required(name);
+  }
+
+  async put(
+    name: string,
+    bytes: Uint8Array,
+    { ifGeneration, metadata }: { ifGeneration: string; metadata: Readonly<Record<string, string>> },
+  ): Promise<ObjectVersion> {
+    const call: Call = { operation: 'put', name };
+    const copy = Buffer.from(bytes);
+    await this.#begin(call);
+    this.#require(name, ifGeneration);
+    const version = this.store(name, copy, metadata);
+    this.after(call);
+    return version;
+  }
+
+  async delete(name: string, { ifGeneration }: { ifGeneration: string }): Promise<void> {
+    const call: Call = { operation: 'delete', name };
+    await this.#begin(call);
+    if (!this.objects.has(name)) return;
+    this.#require(name, ifGeneration);
+    this.objects.delete(name);
+    this.after(call);
+  }
+
+  async deleteAfterDays(): Promise<number | undefined> {
+    return this.ageRuleDays;
+  }
+
+  close(): void {}
+
+  /** As another mount would. */
+  store(name: string, bytes: Buffer, metadata: Readonly<Record<string, string>> = {}): StoredObject {
+    const object = {
+      name,
+      bytes,
+      size: bytes.length,
+      crc32c: crc32c(bytes),
+      generation: String(this.#generation++),
+      updatedMs: this.nowMs(),
+      metadata: { ...metadata },
+    };
+    this.objects.set(name, object);
+    return object;
+  }
+
+  async #begin(call: Call): Promise<void> {
+    try {
+      await this.before(call);
+    } finally {
+      this.calls.push(call);
+    }
+  }
+
+  #required(name: string): StoredObject {
+    const object = this.objects.get(name);
+    if (object === undefined) throw new BucketError('missing', `there is no ${name}`);
+    return object;
+  }
+
+  #require(name: string, ifGeneration: string): void {
+    const generation = this.objects.get(name)?.generation ?? ABSENT;
+    if (generation !== ifGeneration)
+      throw new BucketError('precondition', `${name} has generation ${generation}`);
+  }
+}

@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { BucketError } from '../../src/bucket/bucket-error.ts';
+import { toObjectName } from '../../src/store/layout.ts';
+import { MemoryBucket } from '../support/memory-bucket.ts';
+import { contentsOf, Machine } from './support.ts';
+
+const S = 'u-+1';
+const BACKED_UP = 'Session backed up to Cloud Storage';
+const FAILED = 'Failed to backup to Cloud Storage, continuing with local storage';
+
+const unreachable = () => {
+  throw new BucketError('unreachable', 'no answer');
+};
+const puts = (bucket: MemoryBucket) =>
+  bucket.calls.filter(({ operation }) => operation === 'put').map(({ name }) => name);
+
+test('keys go first, credentials after them, deletions last, and only what changed', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  for (const file of ['creds.json', 'a.json', 'b.json', 'old.json'])
+    await machine.write(`${S}/${file}`, `ok ${file}`);
+  await machine.sync.flusher.flush(S);
+  assert.equal(puts(bucket).at(-1), toObjectName(`${S}/creds.json`, 'file'));
+  assert.equal(puts(bucket).length, 4);
+
+  bucket.calls.length = 0;
+  await machine.write(`${S}/b.json`, 'ok b2');
+  await machine.delete(`${S}/old.json`);
+  await machine.sync.flusher.flush(S);
+  assert.deepEqual(
+    bucket.calls.map(({ operation, name }) => `${operation} ${name}`),
+    ['put sessions/u/+1/b.json', 'delete sessions/u/+1/old.json'],
+  );
+  assert.deepEqual(contentsOf(bucket), {
+    [`${S}/creds.json`]: 'ok creds.json',
+    [`${S}/a.json`]: 'ok a.json',
+    [`${S}/b.json`]: 'ok b2',
+  });
+  assert.deepEqual(machine.counted, ['backup success 4 0', 'backup success 1 1']);
+  const [first] = machine.lines;
+  assert.equal(first?.msg, BACKED_UP);
+  assert.deepEqual([first.session, first.files, first.bytes, typeof first.ms], [S, 4, 42, 'number']);
+});
+
+test('credentials are not stored when a key was not, nor is anything deleted; all of it stays dirty', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  await machine.write(`${S}/old.json`, 'ok');
+  await machine.sync.flusher.flush(S);
+  await machine.write(`${S}/creds.json`, 'ok');
+  await machine.write(`${S}/a.json`, 'ok');
+  await machine.delete(`${S}/old.json`);
+  bucket.before = ({ name }) => (name.endsWith('a.json') ? unreachable() : undefined);
+  await assert.rejects(machine.sync.flusher.flush(S), { kind: 'unreachable' });
+  assert.deepEqual(contentsOf(bucket), { [`${S}/old.json`]: 'ok' });
+  assert.equal(machine.ledger.dirtyOf(S).length, 3);
+  bucket.before = () => {};
+  await machine.sync.flusher.flush(S);
+  assert.deepEqual(Object.keys(contentsOf(bucket)).sort(), [`${S}/a.json`, `${S}/creds.json`]);
+  assert.deepEqual(machine.ledger.dirtySessions, []);
+});
+
+test('one failure line for a session and interval, however often it is tried', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  await machine.write(`${S}/creds.json`, 'ok');
+  await machine.write('v-+2/creds.json', 'ok');
+  bucket.before = unreachable;
+  for (let round = 0; round < 3; round++) await assert.rejects(machine.sync.flusher.flushAll());
+  const failures = machine.lines.filter(({ msg }) => msg === FAILED);
+  assert.deepEqual(failures.map(({ session }) => session).sort(), [S, 'v-+2']);
+  assert.deepEqual([failures[0]?.level, failures[0]?.reason, failures[0]?.files], ['warn', 'unreachable', 1]);
+  assert.equal(machine.sync.flusher.outcomeOf(S).lastError, 'no answer');
+});
+
+test('a session that fails does not keep another one from the bucket', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  await machine.write(`${S}/creds.json`, 'ok');
+  await machine.write('v-+2/creds.json', 'ok');
+  bucket.before = ({ name }) => (name.includes('/u/') ? unreachable() : undefined);
+  await assert.rejects(machine.sync.flusher.flushAll(), { kind: 'unreachable' });
+  assert.deepEqual(Object.keys(contentsOf(bucket)), ['v-+2/creds.json']);
+});
+
+test('an upload that nobody could note is recognised by whoever goes on with the cache', async (t) => {
+  const bucket = new MemoryBucket();
+  const first = new Machine(t, bucket);
+  await first.write(`${S}/creds.json`, 'ok 1');
+  await first.write(`${S}/gone.json`, 'ok');
+  bucket.after = () => {
+    throw new BucketError('unreachable', 'the answer was lost');
+  };
+  await assert.rejects(first.sync.flusher.flush(S));
+  await first.sync.end();
+  first.ledger.close();
+
+  bucket.after = () => {};
+  const second = new Machine(t, bucket, { cachePath: first.cache.path });
+  await second.write(`${S}/creds.json`, 'ok 2');
+  await second.delete(`${S}/gone.json`);
+  await second.sync.flusher.flush(S);
+  assert.deepEqual(contentsOf(bucket), { [`${S}/creds.json`]: 'ok 2' });
+  assert.deepEqual([...second.ledger.conflicts], []);
+});
+
+test('what another mount wrote is neither overwritten nor deleted; the session is told once and left alone', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  await machine.write(`${S}/creds.json`, 'ok mine');
+  await machine.write(`${S}/b.json`, 'ok mine');
+  await machine.sync.flusher.flush(S);
+  for (const file of ['creds.json', 'b.json'])
+    bucket.store(toObjectName(`${S}/${file}`, 'file'), Buffer.from('ok theirs'));
+  await machine.write(`${S}/creds.json`, 'ok mine 2');
+  await assert.rejects(machine.sync.flusher.flush(S), /another mount/);
+  await machine.delete(`${S}/b.json`);
+  await assert.rejects(machine.sync.flusher.flush(S), /conflict/);
+  assert.deepEqual(contentsOf(bucket), { [`${S}/creds.json`]: 'ok theirs', [`${S}/b.json`]: 'ok theirs' });
+  assert.deepEqual(
+    machine.counted.filter((event) => event.startsWith('conflicts')),
+    ['conflicts 1'],
+  );
+  assert.equal(machine.lines.filter(({ level }) => level === 'error').length, 1);
+});
+
+test('an object is not written twice within a second', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  const times: number[] = [];
+  bucket.before = ({ operation }) => void (operation === 'put' && times.push(performance.now()));
+  for (let round = 0; round < 3; round++) {
+    await machine.write(`${S}/creds.json`, `ok ${round}`);
+    await machine.sync.flusher.flush(S);
+  }
+  const gaps = times.slice(1).map((at, index) => at - (times[index] ?? 0));
+  assert.equal(gaps.length, 2);
+  for (const gap of gaps) assert.ok(gap >= 990, `${gap} ms`);
+});
+
+test('what changes while it is uploaded is uploaded again', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  await machine.write(`${S}/creds.json`, 'ok 1');
+  let once = true;
+  bucket.before = async ({ operation }) => {
+    if (operation !== 'put' || !once) return;
+    once = false;
+    await machine.write(`${S}/creds.json`, 'ok 2');
+  };
+  await machine.sync.flusher.flush(S);
+  assert.deepEqual(contentsOf(bucket), { [`${S}/creds.json`]: 'ok 1' });
+  assert.deepEqual(machine.ledger.dirtySessions, [S]);
+  await machine.sync.flusher.flush(S);
+  assert.deepEqual(contentsOf(bucket), { [`${S}/creds.json`]: 'ok 2' });
+});
+
+test('a new session and changed credentials go by themselves, and so does what was dirty at the start', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  await machine.write('old-+0/creds.json', 'ok');
+  machine.sync.flusher.start();
+  await machine.until(() => machine.messages().includes(BACKED_UP));
+  await machine.write(`${S}/creds.json`, 'ok');
+  machine.sync.flusher.urgent(S, 'new');
+  machine.sync.flusher.urgent(S, 'creds');
+  await machine.until(() => bucket.objects.size === 2);
+  await machine.write(`${S}/creds.json`, 'ok 2');
+  machine.sync.flusher.urgent(S, 'creds');
+  await machine.until(() => machine.counted.length === 3);
+  assert.deepEqual(contentsOf(bucket), { 'old-+0/creds.json': 'ok', [`${S}/creds.json`]: 'ok 2' });
+  const scheduled = machine.lines.filter(({ msg }) => msg === 'Automatic backup scheduled for session');
+  assert.deepEqual(
+    scheduled.map(({ session }) => session),
+    ['old-+0', S],
+  );
+});
+
+test('on every interval what is dirty goes, also what failed before', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket, { intervalMs: 100 });
+  bucket.before = unreachable;
+  await machine.write(`${S}/a.json`, 'ok');
+  machine.sync.flusher.start();
+  await machine.until(() => machine.counted.length >= 2);
+  bucket.before = () => {};
+  await machine.until(() => bucket.objects.size === 1);
+});
+
+test('with an interval of 0 nothing goes by itself', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket, { intervalMs: 0 });
+  await machine.write(`${S}/creds.json`, 'ok');
+  machine.sync.flusher.start();
+  machine.sync.flusher.urgent(S, 'new');
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  assert.equal(bucket.calls.length, 0);
+  await machine.sync.flusher.flushAll();
+  assert.equal(bucket.objects.size, 1);
+});
+
+test('a journal that does not go into the cache fails the flush, and is told once', async (t) => {
+  const machine = new Machine(t, new MemoryBucket());
+  machine.settle = () => Promise.reject(new Error('disk full'));
+  for (let round = 0; round < 2; round++) await assert.rejects(machine.sync.flusher.flushAll(), /disk full/);
+  assert.equal(machine.lines.length, 1);
+});

@@ -1,0 +1,260 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { BucketError } from '../../src/bucket/bucket-error.ts';
+import { deferred } from '../../src/lib/deferred.ts';
+import { toObjectName } from '../../src/store/layout.ts';
+import { MemoryBucket } from '../support/memory-bucket.ts';
+import { contentsOf, Machine } from './support.ts';
+
+const S = 'u-+1';
+const RESTORED = 'Session restored from Cloud Storage';
+
+const unreachable = () => {
+  throw new BucketError('unreachable', 'no answer');
+};
+const object = (path: string) => toObjectName(path, 'file');
+
+/** A machine that stored these files and is gone. */
+async function stored(bucket: MemoryBucket, files: Record<string, string>): Promise<void> {
+  for (const [path, content] of Object.entries(files)) {
+    bucket.store(object(path), Buffer.from(content), { 'sessionfs-writer': 'an earlier machine' });
+  }
+}
+
+test('the listing names the sessions; one that is touched comes whole, credentials first', async (t) => {
+  const bucket = new MemoryBucket();
+  await stored(bucket, {
+    [`${S}/a.json`]: 'ok a',
+    [`${S}/deep/b.json`]: 'ok b',
+    [`${S}/creds.json`]: 'ok c',
+    'v-+2/creds.json': 'ok',
+  });
+  bucket.store('sessions/not//ours', Buffer.from('x'));
+  const machine = new Machine(t, bucket);
+  await machine.sync.prepare();
+  assert.deepEqual([...machine.absent].sort(), [S, 'v-+2']);
+  assert.equal(machine.namesKnown, true);
+  bucket.calls.length = 0;
+  await machine.sync.restorer.restore(S);
+  assert.equal(bucket.calls[0]?.name, object(`${S}/creds.json`));
+  const [content] = machine.restored;
+  assert.equal(content?.session, S);
+  assert.deepEqual(content.files.sort(), [`${S}/a.json`, `${S}/creds.json`, `${S}/deep/b.json`]);
+  assert.deepEqual(content.directories, [`${S}/deep`]);
+  assert.equal(machine.read(`${S}/deep/b.json`), 'ok b');
+  assert.deepEqual(machine.ledger.absentSessions, ['v-+2']);
+  const line = machine.lines.find(({ msg }) => msg === RESTORED);
+  assert.deepEqual([line?.session, line?.files, line?.bytes, typeof line?.ms], [S, 3, 12, 'number']);
+  // Nothing of it is taken for new.
+  await machine.sync.flusher.flushAll();
+  assert.ok(bucket.calls.every(({ operation }) => operation === 'get'));
+});
+
+test('a session that the bucket does not give is waited for, while another one comes', async (t) => {
+  const bucket = new MemoryBucket();
+  await stored(bucket, { [`${S}/creds.json`]: 'ok', 'v-+2/creds.json': 'ok' });
+  const machine = new Machine(t, bucket);
+  await machine.sync.prepare();
+  const held = deferred<void>();
+  bucket.before = ({ name }) => (name.includes('/u/') ? held.promise : undefined);
+  const waiting = machine.sync.restorer.restore(S);
+  await machine.sync.restorer.restore('v-+2');
+  assert.deepEqual(machine.sync.restorer.waiting, [S]);
+  bucket.before = unreachable;
+  held.reject(new BucketError('unreachable', 'reset'));
+  await machine.until(() => machine.messages().some((msg) => msg.includes('whoever opened it waits')));
+  assert.deepEqual(
+    machine.restored.map(({ session }) => session),
+    ['v-+2'],
+  );
+  bucket.before = () => {};
+  await waiting;
+  assert.equal(machine.read(`${S}/creds.json`), 'ok');
+  assert.deepEqual(machine.counted, ['restore success', 'restore failure', 'restore success']);
+});
+
+test('an object that does not open is told, and takes the place of nothing that does', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  await machine.write(`${S}/creds.json`, 'ok old');
+  await machine.sync.flusher.flush(S);
+  await stored(bucket, { [`${S}/creds.json`]: 'bad', [`${S}/new.json`]: 'bad too', [`${S}/a.json`]: 'ok' });
+  await machine.sync.prepare();
+  assert.deepEqual([...machine.absent], [S]);
+  await machine.sync.restorer.restore(S);
+  assert.equal(machine.read(`${S}/creds.json`), 'ok old');
+  assert.equal(machine.read(`${S}/a.json`), 'ok');
+  assert.equal(machine.read(`${S}/new.json`), 'bad too', 'its readers get EIO: it does not open');
+  const told = machine.lines
+    .filter(({ level }) => level === 'error')
+    .map(({ object, reason }) => `${object} ${reason}`);
+  assert.deepEqual(told.sort(), [
+    `${object(`${S}/creds.json`)} wrong-tag`,
+    `${object(`${S}/new.json`)} wrong-tag`,
+  ]);
+  assert.ok(machine.counted.includes('restore corrupt'));
+});
+
+test('what was sealed with another key is waited for: an application that gets an error would start over', async (t) => {
+  const bucket = new MemoryBucket();
+  await stored(bucket, { [`${S}/creds.json`]: 'key' });
+  const machine = new Machine(t, bucket);
+  await machine.sync.prepare();
+  const waiting = machine.sync.restorer.restore(S);
+  await machine.until(() =>
+    machine.lines.some(({ hint }) => String(hint).includes('SESSION_ENCRYPTION_KEYS_PREVIOUS')),
+  );
+  assert.deepEqual(machine.restored, []);
+  await stored(bucket, { [`${S}/creds.json`]: 'ok' });
+  await waiting;
+  assert.equal(machine.restored.length, 1);
+});
+
+test('a restore that was cut off goes on where it was, in the next process', async (t) => {
+  const bucket = new MemoryBucket();
+  await stored(bucket, { [`${S}/creds.json`]: 'ok', [`${S}/a.json`]: 'ok', [`${S}/b.json`]: 'ok' });
+  const first = new Machine(t, bucket);
+  await first.sync.prepare();
+  bucket.before = ({ name }) => (name.endsWith('b.json') ? unreachable() : undefined);
+  void first.sync.restorer.restore(S);
+  await first.until(() => first.ledger.absentOf(S).length === 1);
+  await first.sync.end();
+  first.ledger.close();
+  bucket.before = () => {};
+  bucket.calls.length = 0;
+  const second = new Machine(t, bucket, { cachePath: first.cache.path });
+  assert.deepEqual(second.ledger.absentSessions, [S]);
+  await second.sync.prepare();
+  await second.sync.restorer.restore(S);
+  assert.deepEqual(
+    bucket.calls.filter(({ operation }) => operation === 'get').map(({ name }) => name),
+    [object(`${S}/b.json`)],
+  );
+  assert.equal(second.restored[0]?.files.length, 3);
+});
+
+test('files in the root are there before the names are said to be known', async (t) => {
+  const bucket = new MemoryBucket();
+  await stored(bucket, { 'top.json': 'ok' });
+  const machine = new Machine(t, bucket);
+  await machine.sync.prepare();
+  await machine.until(() => machine.namesKnown);
+  assert.deepEqual(machine.restored, [{ session: '', files: ['top.json'], directories: [] }]);
+});
+
+test('without the bucket what is here is served, the listing comes when it can, and the reason is told', async (t) => {
+  const bucket = new MemoryBucket();
+  await stored(bucket, { 'v-+2/creds.json': 'ok' });
+  bucket.before = unreachable;
+  const machine = new Machine(t, bucket);
+  await machine.write(`${S}/creds.json`, 'ok');
+  await machine.sync.prepare();
+  assert.equal(machine.namesKnown, false);
+  assert.equal(machine.ledger.listed, false);
+  assert.equal(machine.sync.listingError, 'no answer');
+  assert.equal(machine.lines[0]?.level, 'error');
+  machine.sync.start();
+  bucket.before = () => {};
+  await machine.until(() => machine.namesKnown);
+  assert.deepEqual([...machine.absent], ['v-+2']);
+  assert.equal(machine.sync.listingError, undefined);
+});
+
+test('here unchanged, there newer: the bucket counts; here changed, there not: it is uploaded', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  for (const session of [S, 'v-+2'])
+    for (const file of ['creds', 'a']) await machine.write(`${session}/${file}.json`, 'ok 1');
+  await machine.sync.flusher.flushAll();
+  await stored(bucket, { [`${S}/creds.json`]: 'ok 2' });
+  await machine.write('v-+2/a.json', 'ok local');
+  await machine.sync.prepare();
+  assert.deepEqual([...machine.absent], [S]);
+  await machine.sync.restorer.restore(S);
+  assert.equal(machine.read(`${S}/creds.json`), 'ok 2');
+  assert.equal(machine.restored[0]?.files.length, 2);
+  await machine.sync.flusher.flushAll();
+  assert.equal(contentsOf(bucket)['v-+2/a.json'], 'ok local');
+});
+
+test('changed on both sides: the bucket counts for the whole session, and what changed here is kept aside', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  for (const file of ['creds', 'a', 'b']) await machine.write(`${S}/${file}.json`, 'ok 1');
+  await machine.sync.flusher.flushAll();
+  await stored(bucket, { [`${S}/creds.json`]: 'ok theirs', [`${S}/theirs.json`]: 'ok theirs' });
+  await machine.write(`${S}/creds.json`, 'ok mine');
+  await machine.write(`${S}/mine.json`, 'ok mine');
+  await machine.delete(`${S}/b.json`);
+  await machine.sync.prepare();
+  await machine.sync.restorer.restore(S);
+  await machine.sync.flusher.flushAll();
+  assert.deepEqual(
+    machine.restored[0]?.files.sort(),
+    ['a', 'b', 'creds', 'theirs'].map((file) => `${S}/${file}.json`),
+  );
+  assert.equal(machine.read(`${S}/creds.json`), 'ok theirs');
+  assert.deepEqual(contentsOf(bucket)[`${S}/creds.json`], 'ok theirs');
+  assert.equal(contentsOf(bucket)[`${S}/mine.json`], undefined);
+  const kept = readdirSync(join(machine.cache.path, 'set-aside'));
+  assert.deepEqual(kept.map((name) => name.replace(/\.\d+$/, '')).sort(), [
+    'sessions%2Fu%2F+1%2Fcreds.json',
+    'sessions%2Fu%2F+1%2Fmine.json',
+  ]);
+  assert.ok(machine.counted.includes('conflicts 1'));
+  const line = machine.lines.find(({ msg }) => msg.includes('kept aside'));
+  assert.deepEqual([line?.session, line?.files, line?.keptIn], [S, 2, join(machine.cache.path, 'set-aside')]);
+});
+
+test('found only after it was served, a conflict leaves both sides as they are', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  await machine.write(`${S}/creds.json`, 'ok 1');
+  await machine.sync.flusher.flushAll();
+  await stored(bucket, { [`${S}/creds.json`]: 'ok theirs' });
+  bucket.before = unreachable;
+  await machine.sync.prepare();
+  machine.sync.start();
+  bucket.before = () => {};
+  await machine.until(() => machine.namesKnown);
+  assert.deepEqual([...machine.absent], []);
+  assert.deepEqual([...machine.ledger.conflicts], [S]);
+  assert.equal(machine.read(`${S}/creds.json`), 'ok 1');
+  assert.equal(contentsOf(bucket)[`${S}/creds.json`], 'ok theirs');
+});
+
+test('what the bucket lost is stored again, never deleted here', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  await machine.write(`${S}/creds.json`, 'ok');
+  await machine.sync.flusher.flushAll();
+  bucket.objects.clear();
+  await machine.sync.prepare();
+  await machine.sync.flusher.flushAll();
+  assert.deepEqual(contentsOf(bucket), { [`${S}/creds.json`]: 'ok' });
+});
+
+test('objects of sessions that are here are stored again before a rule deletes them, others are not', async (t) => {
+  const bucket = new MemoryBucket();
+  const day = 86_400_000;
+  bucket.nowMs = () => Date.now() - 20 * day;
+  const machine = new Machine(t, bucket);
+  await machine.write(`${S}/old.json`, 'ok');
+  await machine.sync.flusher.flushAll();
+  await stored(bucket, { 'v-+2/creds.json': 'ok' });
+  bucket.nowMs = Date.now;
+  await machine.write(`${S}/young.json`, 'ok');
+  await machine.sync.flusher.flushAll();
+  await machine.sync.prepare();
+  bucket.calls.length = 0;
+  bucket.ageRuleDays = 30;
+  machine.sync.start();
+  await machine.until(() => machine.counted.filter((event) => event === 'backup success 1 0').length === 3);
+  assert.deepEqual(
+    bucket.calls.filter(({ operation }) => operation === 'put').map(({ name }) => name),
+    [object(`${S}/old.json`)],
+  );
+  assert.ok(machine.counted.includes('refreshed 1'));
+});

@@ -1,0 +1,140 @@
+/** A cache, its ledger and a bucket, with the mount played by the test. */
+import { readFileSync } from 'node:fs';
+import { createLogger, type Logger } from '../../src/observe/log.ts';
+import { Cache } from '../../src/store/cache.ts';
+import { fromObjectName, toObjectName } from '../../src/store/layout.ts';
+import { BucketSync } from '../../src/sync/bucket-sync.ts';
+import type { Verdict } from '../../src/sync/download.ts';
+import { Ledger } from '../../src/sync/ledger.ts';
+import type { SessionContent } from '../../src/sync/restorer.ts';
+import { cleanUp, type Scope } from '../support/cleanup.ts';
+import type { MemoryBucket } from '../support/memory-bucket.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+export interface Line {
+  level: string;
+  msg: string;
+  session?: string;
+  [field: string]: unknown;
+}
+
+export class Machine {
+  readonly cache: Cache;
+  readonly ledger: Ledger;
+  readonly bucket: MemoryBucket;
+  readonly sync: BucketSync;
+  readonly lines: Line[] = [];
+  readonly restored: SessionContent[] = [];
+  readonly absent = new Set<string>();
+  readonly counted: string[] = [];
+  namesKnown = false;
+  settle: () => Promise<void> = async () => {};
+  readonly #listeners = new Set<() => void>();
+
+  /** Sealed bytes open when they begin with "ok". */
+  constructor(scope: Scope, bucket: MemoryBucket, options: { cachePath?: string; intervalMs?: number } = {}) {
+    const cachePath = options.cachePath ?? temporaryDirectory(scope);
+    this.bucket = bucket;
+    this.cache = Cache.open(cachePath, { mountPoint: '/nowhere/sessions', keyId: '0011223344556677' });
+    this.ledger = Ledger.open({
+      cachePath,
+      bucket: bucket.address,
+      cachedObjects: () => this.#cached(),
+    });
+    this.sync = new BucketSync({
+      bucket,
+      ledger: this.ledger,
+      cache: this.cache,
+      verify: (_path, _meta, sealed) => verdictOf(sealed),
+      mount: {
+        settle: () => this.settle(),
+        absent: (sessions) => sessions.forEach((session) => void this.absent.add(session)),
+        namesKnown: () => {
+          this.namesKnown = true;
+          this.#tell();
+        },
+        restored: (content) => {
+          this.restored.push(content);
+          this.#tell();
+        },
+      },
+      events: {
+        backup: (result, { files, deletes }) => this.#count(`backup ${result} ${files} ${deletes}`),
+        restore: (result) => this.#count(`restore ${result}`),
+        conflicts: (sessions) => this.#count(`conflicts ${sessions}`),
+        refreshed: (objects) => this.#count(`refreshed ${objects}`),
+      },
+      log: this.#log(),
+      intervalMs: options.intervalMs ?? 3_600_000,
+      concurrency: 8,
+    });
+    cleanUp(scope, async () => {
+      await this.sync.end();
+      this.ledger.close();
+    });
+  }
+
+  /** As a checkpoint does. */
+  async write(path: string, content: string): Promise<void> {
+    await this.cache.put(path, Buffer.from(content));
+    await this.ledger.changed([toObjectName(path, 'file')], []);
+  }
+
+  async delete(path: string): Promise<void> {
+    await this.cache.remove(path);
+    await this.ledger.changed([], [toObjectName(path, 'file')]);
+  }
+
+  read(path: string): string {
+    return readFileSync(this.cache.files.locate(toObjectName(path, 'file')), 'utf8');
+  }
+
+  /** Resolves when `condition` holds, looked at whenever something happened. A hang is the test runner's to end. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise<void>((resolve) => this.#listeners.add(resolve));
+  }
+
+  messages(): string[] {
+    return this.lines.map(({ msg }) => msg);
+  }
+
+  #count(event: string): void {
+    this.counted.push(event);
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+    this.#listeners.clear();
+  }
+
+  #log(): Logger {
+    const write = (text: string) => {
+      this.lines.push(JSON.parse(text));
+      this.#tell();
+    };
+    return createLogger({ level: 'info', destination: { write } });
+  }
+
+  #cached(): string[] {
+    const names: string[] = [];
+    this.cache.walkSync((path, kind) => {
+      if (kind === 'file') names.push(toObjectName(path, 'file'));
+    });
+    return names;
+  }
+}
+
+function verdictOf(sealed: Buffer): Verdict {
+  const text = sealed.toString('latin1');
+  if (text.startsWith('ok')) return { kind: 'opens' };
+  return text.startsWith('key') ? { kind: 'key', keyId: 'ff' } : { kind: 'corrupt', reason: 'wrong-tag' };
+}
+
+export function contentsOf(bucket: MemoryBucket): Record<string, string> {
+  const entries = [...bucket.objects.values()].map(({ name, bytes }) => [
+    fromObjectName(name)?.path ?? name,
+    bytes.toString(),
+  ]);
+  return Object.fromEntries(entries);
+}
