@@ -155,9 +155,8 @@ export class BucketSync {
     listing: ReadonlyMap<string, ObjectVersion>,
     served: (session: string) => boolean,
   ): Promise<void> {
-    const { ledger, events, log, mount } = this.#parts;
+    const { ledger, log, mount } = this.#parts;
     const { conflicts, lost, foreign } = reconcile(ledger, listing.values(), served);
-    if (conflicts.size > 0) events.conflicts(conflicts.size);
     for (const session of conflicts) await this.#resolve(session, listing, served(session));
     if (lost > 0)
       log.warn({ objects: lost }, 'The bucket has lost objects that are here; they are stored again');
@@ -183,9 +182,10 @@ export class BucketSync {
     listing: ReadonlyMap<string, ObjectVersion>,
     served: boolean,
   ): Promise<void> {
-    const { ledger, cache, log } = this.#parts;
+    const { ledger, cache, events, log } = this.#parts;
     if (served) {
       ledger.conflicts.add(session);
+      events.conflict(0);
       log.error(
         { session },
         'A session changed here and in the bucket, and is in use: it is not backed up until the next start, which takes the version in the bucket and keeps this one aside',
@@ -194,6 +194,7 @@ export class BucketSync {
     }
     const nowMs = (this.#parts.clock ?? systemClock).wallMs();
     const files = await yieldSession(ledger, cache, session, listing, nowMs);
+    events.conflict(files);
     log.error(
       { session, files, keptIn: cache.files.locate('set-aside') },
       'A session changed here and in the bucket: the version in the bucket is taken, the files that changed here are kept aside',

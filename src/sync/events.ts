@@ -11,8 +11,8 @@ export interface SyncEvents {
   backup(result: 'success' | 'failure', backup: Backup): void;
   /** `ms`: from the first caller's wish to the last file. */
   restore(result: RestoreResult, ms: number): void;
-  /** Sessions that were found changed here and there. */
-  conflicts(sessions: number): void;
+  /** A session was found changed here and in the bucket; so many of its files here are kept aside. */
+  conflict(setAside: number): void;
   /** Objects that are stored again, to become young. */
   refreshed(objects: number): void;
 }

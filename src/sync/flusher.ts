@@ -78,6 +78,13 @@ export class Flusher {
     await this.#flushSettled(session);
   }
 
+  /** As `flush`, but rejects for a session of which nothing is known. */
+  async flushKnown(session: string): Promise<void> {
+    await this.#settle();
+    if (session === '' || !this.#parts.ledger.sessionNames.includes(session)) throw new Error(`there is no session ${session}`);
+    await this.#flushSettled(session);
+  }
+
   /** As `flush`, for all sessions: each is tried, whatever becomes of the others. */
   async flushAll(): Promise<void> {
     await this.#settle();
@@ -164,7 +171,7 @@ export class Flusher {
     events.backup('failure', done);
     if (error instanceof ForeignWrite) {
       ledger.conflicts.add(session);
-      events.conflicts(1);
+      events.conflict(0);
     }
     this.#failures.failed(session, error, ledger.dirtyOf(session).length);
   }

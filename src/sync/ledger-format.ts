@@ -10,10 +10,10 @@ export const LEDGER_VERSION = 1;
 export type LedgerRecord =
   /** The first line: whose ledger this is, and of which bucket. */
   | ['ledger', version: number, id: string, bucket: string]
-  /** The file has a new version here. */
-  | ['changed', name: string]
+  /** The file has a new version here, noticed then (ms since the epoch). */
+  | ['changed', name: string, atMs: number]
   /** The file is gone here. */
-  | ['deleted', name: string]
+  | ['deleted', name: string, atMs: number]
   /** An upload is about to begin. */
   | ['attempt', name: string]
   /** The bucket holds what the cache holds. */
@@ -65,8 +65,8 @@ const version = [isString, isCount, isCount, isTime];
 
 const shapes: { readonly [Kind in LedgerRecord[0]]: ReadonlyArray<(value: unknown) => boolean> } = {
   ledger: [isCount, isString, isString],
-  changed: [isString],
-  deleted: [isString],
+  changed: [isString, isTime],
+  deleted: [isString, isTime],
   attempt: [isString],
   same: [isString, ...version],
   stored: [isString, ...version],

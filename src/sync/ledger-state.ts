@@ -13,14 +13,9 @@ export class LedgerState {
   id = '';
   bucket = '';
   listed = false;
+  wasListed = false;
   /** Records that were applied. */
   records = 0;
-  readonly #nowMs: () => number;
-
-  constructor(nowMs: () => number) {
-    this.#nowMs = nowMs;
-  }
-
   get(name: string): ObjectEntry | undefined {
     const session = sessionOf(name);
     return session === undefined ? undefined : this.sessions.get(session)?.all.get(name);
@@ -38,12 +33,13 @@ export class LedgerState {
         break;
       case 'listed':
         this.listed = record[1];
+        this.wasListed ||= this.listed;
         break;
       case 'changed':
-        this.#changed(record[1], 'changed');
+        this.#changed(record[1], 'changed', record[2]);
         break;
       case 'deleted':
-        this.#changed(record[1], 'deleted');
+        this.#changed(record[1], 'deleted', record[2]);
         break;
       case 'attempt':
         this.#attempt(record[1]);
@@ -61,14 +57,14 @@ export class LedgerState {
     }
   }
 
-  #changed(name: string, local: 'changed' | 'deleted'): void {
-    const entry = this.#entry(name, local);
+  #changed(name: string, local: 'changed' | 'deleted', atMs: number): void {
+    const entry = this.#entry(name, local, atMs);
     if (entry === undefined) return;
     entry.change++;
     // Made anew here, in local mode, without regard to what the bucket has: the two must not be taken for one.
     if (entry.local === 'absent') entry.remote = undefined;
     if (local === 'deleted' && entry.remote === undefined && !entry.attempted) this.#drop(name);
-    else this.#set(entry, local);
+    else this.#set(entry, local, atMs);
   }
 
   #attempt(name: string): void {
@@ -77,12 +73,12 @@ export class LedgerState {
   }
 
   #seen(name: string, state: 'same' | 'stored' | 'absent', version: RemoteVersion): void {
-    const entry = this.#entry(name, state === 'stored' ? 'changed' : state);
+    const entry = this.#entry(name, state === 'stored' ? 'changed' : state, version.updatedMs);
     if (entry === undefined) return;
     entry.remote = version;
     entry.attempted = false;
     entry.refresh = false;
-    if (state !== 'stored') this.#set(entry, state);
+    if (state !== 'stored') this.#set(entry, state, version.updatedMs);
   }
 
   #drop(name: string): void {
@@ -95,9 +91,9 @@ export class LedgerState {
     if (session.all.size === 0) this.sessions.delete(entry.session);
   }
 
-  #set(entry: ObjectEntry, local: LocalState): void {
+  #set(entry: ObjectEntry, local: LocalState, atMs: number): void {
     const session = this.sessions.get(entry.session);
-    if (!isDirty(entry)) entry.dirtySinceMs = this.#nowMs();
+    if (!isDirty(entry)) entry.dirtySinceMs = atMs;
     entry.local = local;
     if (isDirty(entry)) session?.dirty.add(entry);
     else session?.dirty.delete(entry);
@@ -106,7 +102,7 @@ export class LedgerState {
   }
 
   /** Made where there is none. Undefined for a foreign name. */
-  #entry(name: string, local: LocalState): ObjectEntry | undefined {
+  #entry(name: string, local: LocalState, atMs: number): ObjectEntry | undefined {
     const session = sessionOf(name);
     if (session === undefined) return undefined;
     let entries = this.sessions.get(session);
@@ -128,7 +124,7 @@ export class LedgerState {
         dirtySinceMs: 0,
       };
       entries.all.set(name, entry);
-      this.#set(entry, local);
+      this.#set(entry, local, atMs);
     }
     return entry;
   }

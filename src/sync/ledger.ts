@@ -27,6 +27,7 @@ const SPARE_LINES = 1000;
 
 export class Ledger {
   readonly #state: LedgerState;
+  readonly #nowMs: () => number;
   #fd: number;
   #size: number;
   /** Sessions whose objects another mount has written: nothing of them is uploaded by this run. */
@@ -44,19 +45,20 @@ export class Ledger {
   static open(options: LedgerOptions): Ledger {
     const path = join(options.cachePath, LEDGER_NAME);
     const nowMs = options.nowMs ?? Date.now;
-    let read = readState(path, nowMs);
+    let read = readState(path);
     const bucket = options.bucket ?? read?.state.bucket ?? '';
     if (read !== undefined && read.state.bucket !== bucket) {
       fs.renameSync(path, `${path}.${read.state.id}`);
       read = undefined;
     }
-    const state = read?.state ?? newState(bucket, nowMs);
-    if (read === undefined || read.damaged) markAll(state, options.cachedObjects());
+    const state = read?.state ?? newState(bucket);
+    if (read === undefined || read.damaged) markAll(state, options.cachedObjects(), nowMs());
     if (read === undefined || read.damaged || isWordy(state)) rewrite(path, state);
-    return new Ledger(path, state);
+    return new Ledger(path, state, nowMs);
   }
 
-  private constructor(path: string, state: LedgerState) {
+  private constructor(path: string, state: LedgerState, nowMs: () => number) {
+    this.#nowMs = nowMs;
     this.#state = state;
     this.#fd = fs.openSync(
       path,
@@ -74,6 +76,42 @@ export class Ledger {
   /** Whether this mount, whichever of its daemons, has the bucket's listing. */
   get listed(): boolean {
     return this.#state.listed;
+  }
+
+  /** Whether any mount of this cache ever had it. */
+  get wasListed(): boolean {
+    return this.#state.wasListed;
+  }
+
+  get dirtyCount(): number {
+    let count = 0;
+    for (const { dirty } of this.#state.sessions.values()) count += dirty.size;
+    return count;
+  }
+
+  /** For how long the file that has waited longest has been dirty; undefined: none is. */
+  oldestDirtyMs(nowMs: number): number | undefined {
+    let since = Number.POSITIVE_INFINITY;
+    for (const { dirty } of this.#state.sessions.values()) {
+      for (const { dirtySinceMs } of dirty) since = Math.min(since, dirtySinceMs);
+    }
+    return since === Number.POSITIVE_INFINITY ? undefined : Math.max(0, nowMs - since);
+  }
+
+  /** What the bucket holds, as far as is known. */
+  stored(): { objects: number; bytes: number } {
+    const total = { objects: 0, bytes: 0 };
+    for (const { remote } of this.#state.entries()) {
+      if (remote === undefined) continue;
+      total.objects++;
+      total.bytes += remote.size;
+    }
+    return total;
+  }
+
+  /** Never stored: its name says that it is on the way to another one. */
+  isIgnored(name: string): boolean {
+    return isTemporary(name);
   }
 
   setListed(listed: boolean): void {
@@ -116,9 +154,10 @@ export class Ledger {
 
   /** Notes new versions and deletions in the cache; on stable storage on return. Rejects with system errors: then nothing was noted. */
   async changed(put: Iterable<string>, deleted: Iterable<string>): Promise<void> {
+    const atMs = this.#nowMs();
     const records: LedgerRecord[] = [];
-    for (const name of put) if (!isTemporary(name)) records.push(['changed', name]);
-    for (const name of deleted) if (this.get(name) !== undefined) records.push(['deleted', name]);
+    for (const name of put) if (!isTemporary(name)) records.push(['changed', name, atMs]);
+    for (const name of deleted) if (this.get(name) !== undefined) records.push(['deleted', name, atMs]);
     if (records.length === 0) return;
     this.#append(records);
     await fileOperations.fdatasync(this.#fd);
@@ -162,7 +201,7 @@ export class Ledger {
   /** The bucket lost it: what the cache has must go there again. */
   lost(entry: ObjectEntry): void {
     if (entry.local !== 'deleted' && entry.local !== 'absent') {
-      this.#note(['gone', entry.name], ['changed', entry.name]);
+      this.#note(['gone', entry.name], ['changed', entry.name, this.#nowMs()]);
     } else {
       this.#note(['gone', entry.name]);
     }
@@ -170,7 +209,7 @@ export class Ledger {
 
   /** To be uploaded although the bucket has it: a rule of the bucket is about to delete it. */
   refresh(entry: ObjectEntry): void {
-    this.#note(['changed', entry.name]);
+    this.#note(['changed', entry.name, this.#nowMs()]);
     entry.refresh = true;
   }
 
@@ -205,14 +244,14 @@ export class Ledger {
   }
 }
 
-function newState(bucket: string, nowMs: () => number): LedgerState {
-  const state = new LedgerState(nowMs);
+function newState(bucket: string): LedgerState {
+  const state = new LedgerState();
   state.apply(['ledger', LEDGER_VERSION, randomUUID(), bucket]);
   return state;
 }
 
-function markAll(state: LedgerState, names: Iterable<string>): void {
-  for (const name of names) if (!isTemporary(name)) state.apply(['changed', name]);
+function markAll(state: LedgerState, names: Iterable<string>, atMs: number): void {
+  for (const name of names) if (!isTemporary(name)) state.apply(['changed', name, atMs]);
 }
 
 function isWordy(state: LedgerState): boolean {
@@ -222,7 +261,7 @@ function isWordy(state: LedgerState): boolean {
 }
 
 /** Undefined: there is none, or none that says whose it is. A cut last line is no damage: nobody was told that it holds. */
-function readState(path: string, nowMs: () => number): { state: LedgerState; damaged: boolean } | undefined {
+function readState(path: string): { state: LedgerState; damaged: boolean } | undefined {
   let text: string;
   try {
     text = fs.readFileSync(path, 'utf8');
@@ -232,7 +271,7 @@ function readState(path: string, nowMs: () => number): { state: LedgerState; dam
   }
   const lines = text.split('\n');
   const torn = lines.pop() !== '';
-  const state = new LedgerState(nowMs);
+  const state = new LedgerState();
   let damaged = torn;
   for (const line of lines) {
     const record = parseLine(line);
@@ -244,6 +283,7 @@ function readState(path: string, nowMs: () => number): { state: LedgerState; dam
 
 function* recordsOf(state: LedgerState): Generator<LedgerRecord> {
   yield ['ledger', LEDGER_VERSION, state.id, state.bucket];
+  if (state.wasListed) yield ['listed', true];
   yield ['listed', state.listed];
   for (const entry of state.entries()) {
     const { name, local, remote, attempted } = entry;
@@ -252,10 +292,10 @@ function* recordsOf(state: LedgerState): Generator<LedgerRecord> {
       yield [kind, name, ...fieldsOf(remote)];
     }
     if (local === 'changed' || local === 'same') {
-      if (local === 'changed' || remote === undefined) yield ['changed', name];
+      if (local === 'changed' || remote === undefined) yield ['changed', name, entry.dirtySinceMs];
     }
     if (attempted) yield ['attempt', name];
-    if (local === 'deleted') yield ['deleted', name];
+    if (local === 'deleted') yield ['deleted', name, entry.dirtySinceMs];
   }
 }
 

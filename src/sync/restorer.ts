@@ -58,6 +58,11 @@ export class Restorer {
     return running;
   }
 
+  /** Of a session that is whole already: says again what it holds. */
+  announce(session: string): void {
+    this.#parts.restored({ session, ...contentOf(this.#parts.cache, session) });
+  }
+
   /** Nothing is asked for any more; resolves when nothing is under way. */
   async end(): Promise<void> {
     this.#ended.abort();

@@ -119,8 +119,8 @@ test('what another mount wrote is neither overwritten nor deleted; the session i
   await assert.rejects(machine.sync.flusher.flush(S), /conflict/);
   assert.deepEqual(contentsOf(bucket), { [`${S}/creds.json`]: 'ok theirs', [`${S}/b.json`]: 'ok theirs' });
   assert.deepEqual(
-    machine.counted.filter((event) => event.startsWith('conflicts')),
-    ['conflicts 1'],
+    machine.counted.filter((event) => event.startsWith('conflict')),
+    ['conflict 0'],
   );
   assert.equal(machine.lines.filter(({ level }) => level === 'error').length, 1);
 });

@@ -151,7 +151,7 @@ test('a line is read as it was written, and nothing else is a line', () => {
     ['same', CREDS],
     ['same', CREDS, 7, 1, 2, 3],
     ['nothing', CREDS],
-    ['changed', 1],
+    ['changed', 1, 1],
     { a: 1 },
     ['toString'],
   ];

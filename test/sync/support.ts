@@ -61,7 +61,7 @@ export class Machine {
       events: {
         backup: (result, { files, deletes }) => this.#count(`backup ${result} ${files} ${deletes}`),
         restore: (result) => this.#count(`restore ${result}`),
-        conflicts: (sessions) => this.#count(`conflicts ${sessions}`),
+        conflict: (setAside) => this.#count(`conflict ${setAside}`),
         refreshed: (objects) => this.#count(`refreshed ${objects}`),
       },
       log: this.#log(),

@@ -1,0 +1,207 @@
+/** Hybrid mode's share of the daemon: between the kernel thread, which serves and waits, and what syncs with the bucket. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bucket } from './bucket/bucket.ts';
+import { openBucket } from './bucket/open.ts';
+import { retrying } from './bucket/retry.ts';
+import type { Config } from './config.ts';
+import type { Keyring } from './crypto/keyring.ts';
+import { bucketStatus } from './daemon-bucket-status.ts';
+import { verifier } from './daemon-verify.ts';
+import type { KernelThreadClient, Running } from './kernel/kernel-thread-client.ts';
+import type { KernelThreadData } from './kernel/messages.ts';
+import { systemClock } from './lib/clock.ts';
+import type { Logger } from './observe/log.ts';
+import type { Metrics } from './observe/metrics.ts';
+import type { Cache } from './store/cache.ts';
+import { BucketSync, type MountSide } from './sync/bucket-sync.ts';
+import type { Ledger } from './sync/ledger.ts';
+
+export interface BucketKeeperParts {
+  config: Config;
+  ledger: Ledger;
+  cache: Cache;
+  keyring: Keyring;
+  metrics: Metrics;
+  log: Logger;
+  /** An earlier daemon of this very mount has compared the cache with the bucket. */
+  takeover: boolean;
+}
+
+/** Of one request: then whoever waits is told, and the next interval or caller tries again. */
+const ATTEMPTS = 4;
+const RETRY_BASE_MS = 500;
+const RETRY_CAP_MS = 8_000;
+
+type FromThread = Extract<Running, { type: 'wanted' | 'urgent' | 'ask' }>;
+
+export class BucketKeeper {
+  readonly #parts: BucketKeeperParts;
+  readonly #bucket: Bucket;
+  readonly #sync: BucketSync;
+  readonly #aborted = new AbortController();
+  /** What the kernel thread must know before it builds the tree. */
+  readonly threadData: NonNullable<KernelThreadData['bucket']>;
+  #thread: KernelThreadClient | undefined;
+  #settle: () => Promise<void> = async () => {};
+
+  static async open(parts: BucketKeeperParts): Promise<BucketKeeper> {
+    const { config, metrics } = parts;
+    if (config.bucket === undefined) throw new Error('no bucket is configured');
+    const bucket = await openBucket(config.bucket, {
+      emulatorUrl: config.storageEmulatorUrl,
+      observe: (report) => metrics.bucketOperation(report),
+    });
+    return new BucketKeeper(parts, bucket);
+  }
+
+  private constructor(parts: BucketKeeperParts, bucket: Bucket) {
+    const { config, ledger, cache, keyring, metrics, log, takeover } = parts;
+    this.#parts = parts;
+    this.#bucket = bucket;
+    const listedBefore = ledger.listed || ledger.wasListed;
+    if (!takeover) ledger.setListed(false);
+    this.threadData = {
+      absent: ledger.absentSessions.filter((session) => session !== ''),
+      namesKnown: ledger.listed && !ledger.absentSessions.includes(''),
+      rootListable: listedBefore,
+    };
+    this.#sync = new BucketSync({
+      bucket: retrying(bucket, {
+        attempts: ATTEMPTS,
+        baseMs: RETRY_BASE_MS,
+        capMs: RETRY_CAP_MS,
+        signal: this.#aborted.signal,
+      }),
+      ledger,
+      cache,
+      verify: verifier(keyring),
+      mount: this.#mountSide(),
+      events: {
+        backup: (result, counts) => metrics.backup(result, counts),
+        restore: (result, ms) => metrics.restore(result, ms),
+        conflict: (setAside) => metrics.conflict(setAside),
+        refreshed: (objects) => metrics.lifecycleRefreshed(objects),
+      },
+      log,
+      intervalMs: config.backupIntervalMs,
+      concurrency: config.backupConcurrency,
+    });
+    metrics.source({
+      dirtyFiles: () => ledger.dirtyCount,
+      oldestDirtyMs: () => ledger.oldestDirtyMs(systemClock.wallMs()),
+      sessions: () => ({ local: this.#localSessions(), remote: ledger.absentSessions.length }),
+      storageBytes: () => ledger.stored().bytes,
+      storageObjects: () => ledger.stored().objects,
+      waiting: () => this.#sync.restorer.waiting.length,
+    });
+    if (!takeover) this.#sync.begin();
+  }
+
+  /** The thread is loaded. `settle`: everything that was committed so far goes into the cache and the ledger. */
+  connect(thread: KernelThreadClient, settle: () => Promise<void>): void {
+    this.#thread = thread;
+    this.#settle = settle;
+  }
+
+  /** Before a new mount is served: compares with the bucket, as far as that answers in time. */
+  async prepare(): Promise<void> {
+    if (!this.#parts.takeover) await this.#sync.prepare();
+  }
+
+  /** The mount is served. */
+  start(): void {
+    this.#sync.start();
+  }
+
+  get namesKnown(): boolean {
+    return this.#parts.ledger.listed;
+  }
+
+  hear(message: FromThread): void {
+    if (message.type === 'wanted') void this.#restore(message.session);
+    else if (message.type === 'urgent') this.#sync.flusher.urgent(message.session, message.why);
+    else void this.#answer(message);
+  }
+
+  /**
+   * The last backup: resolves when everything is in the bucket, or at the deadline (`performance.now()`), with the number of
+   * files that are not. `isSettled`: nothing is committed any more.
+   */
+  async flushBefore(deadlineMs: number, isSettled: boolean): Promise<number> {
+    if (isSettled) this.#settle = async () => {};
+    const left = new AbortController();
+    const timer = sleep(Math.max(0, deadlineMs - performance.now()), undefined, { signal: left.signal });
+    await Promise.race([this.#flushUntilClean(), timer]).catch(() => {});
+    left.abort();
+    timer.catch(() => {});
+    return this.#parts.ledger.dirtyCount;
+  }
+
+  /** What is under way is given up; the ledger knows what was done. */
+  async end(): Promise<void> {
+    this.#aborted.abort();
+    this.#bucket.close();
+    await this.#sync.end();
+  }
+
+  /** An application that is still there may change what was just stored. */
+  async #flushUntilClean(): Promise<void> {
+    this.#sync.flusher.end();
+    do await this.#sync.flusher.flushAll();
+    while (this.#parts.ledger.dirtyCount > 0);
+  }
+
+  async #restore(session: string): Promise<void> {
+    const { ledger } = this.#parts;
+    // Nothing of it is in the bucket (any more): what is here is all there is.
+    if (ledger.absentOf(session).length === 0) this.#sync.restorer.announce(session);
+    else await this.#sync.restorer.restore(session);
+  }
+
+  async #answer({ id, question, argument, dirtyPaths }: Extract<FromThread, { type: 'ask' }>): Promise<void> {
+    let text: string | undefined;
+    try {
+      if (question === 'flush') text = await this.#flushAsAsked(argument);
+      else if (question === 'metrics') text = await this.#parts.metrics.render();
+      else text = this.#status(argument, dirtyPaths);
+    } catch {
+      // The flush has told why.
+    }
+    this.#thread?.post({ type: 'answer', id, text });
+  }
+
+  async #flushAsAsked(what: string): Promise<string> {
+    const { flusher } = this.#sync;
+    if (what === 'all') await flusher.flushAll();
+    else await flusher.flushKnown(what);
+    return '';
+  }
+
+  #status(known: string, dirtyPaths: readonly string[]): string {
+    const { ledger } = this.#parts;
+    const { flusher, restorer, listingError } = this.#sync;
+    const status = bucketStatus({
+      address: this.#bucket.address,
+      ledger,
+      waiting: restorer.waiting,
+      outcomeOf: (session) => flusher.outcomeOf(session),
+      listingError,
+      dirtyPaths,
+    });
+    return `${JSON.stringify({ ...(JSON.parse(known) as object), ...status }, undefined, 2)}\n`;
+  }
+
+  #localSessions(): number {
+    const { ledger } = this.#parts;
+    return ledger.sessionNames.filter((session) => session !== '' && ledger.absentOf(session).length === 0).length;
+  }
+
+  #mountSide(): MountSide {
+    return {
+      settle: () => this.#settle(),
+      absent: (sessions) => this.#thread?.post({ type: 'absent', sessions }),
+      namesKnown: () => this.#thread?.post({ type: 'names-known' }),
+      restored: (content) => this.#thread?.post({ type: 'restored', ...content }),
+    };
+  }
+}
