@@ -18,6 +18,10 @@ export interface SettingValues {
   readonly owner: parse.Owner | undefined;
   /** 0: no backups by the clock. */
   readonly backupIntervalMs: number;
+  /** Transfers to and from the bucket. */
+  readonly backupConcurrency: number;
+  /** For the last backup alone; what is written to the local disk is not limited by it. */
+  readonly shutdownTimeoutMs: number;
   readonly bucket: parse.BucketAddress | undefined;
   /** Absolute. */
   readonly encryptionKeyFile: string | undefined;
@@ -95,6 +99,22 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     parse: parse.integer(0, TIMER_MAX_MS, 'milliseconds'),
     default: '300000',
     meaning: 'milliseconds between backups to the bucket; 0 turns them off',
+  },
+  backupConcurrency: {
+    variable: 'SESSION_BACKUP_CONCURRENCY',
+    flag: '--backup-concurrency',
+    placeholder: 'COUNT',
+    parse: parse.integer(1, 256, 'transfers'),
+    default: '16',
+    meaning: 'uploads and downloads at a time',
+  },
+  shutdownTimeoutMs: {
+    variable: 'SESSION_SHUTDOWN_TIMEOUT',
+    flag: '--shutdown-timeout',
+    placeholder: 'MS',
+    parse: parse.integer(0, TIMER_MAX_MS, 'milliseconds'),
+    default: '25000',
+    meaning: 'milliseconds that the last backup may take when the mount is stopped',
   },
   bucket: {
     variable: 'STORAGE_BUCKET',

@@ -44,14 +44,10 @@ export function loadMountPoint(env: NodeJS.ProcessEnv, argument: string | undefi
 
 /** Refuses what parses but comes in a later version. Throws CONFIG_INVALID, DRIVER_UNAVAILABLE. */
 export function assertSupported(config: Config): void {
-  if (config.storageType !== 'local') {
-    throw new SessionfsError(
-      'CONFIG_INVALID',
-      `storage type ${config.storageType} is not part of this version yet`,
-      {
-        hint: 'Set SESSION_STORAGE_TYPE=local; sessions made with it are backed up when you change to hybrid later.',
-      },
-    );
+  if (config.storageType === 'cloud') {
+    throw new SessionfsError('CONFIG_INVALID', 'storage type cloud is not part of this version yet', {
+      hint: 'Set SESSION_STORAGE_TYPE=hybrid, which keeps the same objects in the same bucket.',
+    });
   }
   if (config.fuseDriver === 'fuse-native') {
     throw new SessionfsError('DRIVER_UNAVAILABLE', 'the driver fuse-native is not part of this version yet', {

@@ -26,6 +26,8 @@ test('without any setting there is a local mount on ./sessions', () => {
     cachePath: resolve('sessions.sealed'),
     owner: undefined,
     backupIntervalMs: 300000,
+    backupConcurrency: 16,
+    shutdownTimeoutMs: 25000,
     bucket: undefined,
     encryptionKeyFile: undefined,
     storageEmulatorUrl: undefined,
@@ -47,6 +49,8 @@ test('every variable is read', () => {
       SESSION_CACHE_PATH: '/c',
       SESSION_OWNER: '1:2',
       SESSION_BACKUP_INTERVAL: '0',
+      SESSION_BACKUP_CONCURRENCY: '256',
+      SESSION_SHUTDOWN_TIMEOUT: '8000',
       STORAGE_BUCKET: 'whatzai-whatsapp-sessions',
       SESSION_ENCRYPTION_KEY_FILE: '/k',
       STORAGE_EMULATOR_HOST: 'http://e:1',
@@ -64,6 +68,8 @@ test('every variable is read', () => {
     cachePath: '/c',
     owner: { uid: 1, gid: 2 },
     backupIntervalMs: 0,
+    backupConcurrency: 256,
+    shutdownTimeoutMs: 8000,
     bucket: { kind: 'gcs', name: 'whatzai-whatsapp-sessions' },
     encryptionKeyFile: '/k',
     storageEmulatorUrl: 'http://e:1',
@@ -164,10 +170,30 @@ test('the mount point alone is found whatever the other settings are', () => {
 
 test('what comes in a later version parses and is refused by name', () => {
   const cloud = loadConfig({ SESSION_STORAGE_TYPE: 'cloud', STORAGE_BUCKET: 'name' }, {});
-  assert.equal(errorOf(() => assertSupported(cloud)).code, 'CONFIG_INVALID');
+  const refused = errorOf(() => assertSupported(cloud));
+  assert.deepEqual(
+    [refused.code, refused.message],
+    ['CONFIG_INVALID', 'storage type cloud is not part of this version yet'],
+  );
   const native = loadConfig({ SESSION_FUSE_DRIVER: 'fuse-native' }, {});
   assert.equal(errorOf(() => assertSupported(native)).code, 'DRIVER_UNAVAILABLE');
   assertSupported(loadConfig({ SESSION_FUSE_DRIVER: 'direct' }, {}));
+});
+
+test('local and hybrid mode are part of this version', () => {
+  assertSupported(loadConfig({}, {}));
+  assertSupported(loadConfig({ SESSION_STORAGE_TYPE: 'hybrid', STORAGE_BUCKET: 'name' }, {}));
+});
+
+test('a backup has at least one transfer at a time, and at most 256', () => {
+  for (const count of ['0', '257', '-1', '1.5', 'many']) {
+    const error = errorOf(() => loadConfig({ SESSION_BACKUP_CONCURRENCY: count }, {}));
+    assert.deepEqual(
+      [error.code, error.message.endsWith('a whole number of transfers from 1 to 256')],
+      ['CONFIG_INVALID', true],
+    );
+  }
+  assert.equal(loadConfig({ SESSION_BACKUP_CONCURRENCY: '1' }, {}).backupConcurrency, 1);
 });
 
 test('a file as large as may be configured can be sealed', () => {

@@ -27,6 +27,7 @@ export const exitStatus = {
   UNMOUNT_TIMEOUT: 40,
   DAEMON_FAILED: 41,
   NOT_SUPERVISED: 42,
+  HTTP_ADDRESS_UNAVAILABLE: 50,
 } as const;
 
 export type ErrorCode = keyof typeof exitStatus;

@@ -92,8 +92,8 @@ test('a mode that needs a bucket says so before anything is mounted', () => {
 });
 
 test('what comes in a later version is refused by name', () => {
-  const hybrid = { SESSION_STORAGE_TYPE: 'hybrid', STORAGE_BUCKET: 'some-bucket' };
-  assertFails(runCli(['mount'], hybrid), 'CONFIG_INVALID', /hybrid is not part of this version/);
+  const cloud = { SESSION_STORAGE_TYPE: 'cloud', STORAGE_BUCKET: 'some-bucket' };
+  assertFails(runCli(['mount'], cloud), 'CONFIG_INVALID', /cloud is not part of this version/);
   assertFails(
     runCli(['mount', '--fuse-driver=fuse-native']),
     'DRIVER_UNAVAILABLE',
