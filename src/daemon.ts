@@ -81,6 +81,7 @@ async function startLocked(
     plainSessions,
     takeover,
     status: statusOf(start),
+    bucket: undefined,
   });
   keyring.destroy();
   try {

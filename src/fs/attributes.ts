@@ -14,7 +14,8 @@ export function fillAttributes(core: Core, node: Node, out: Attributes): void {
     out.nlink = 2 + node.subdirectories;
     out.size = 4096;
     // A listing that the kernel keeps lacks them: it must ask for the time again, which their publication changes.
-    if (node.hiddenChildren > 0) out.attributesValidMs = 0;
+    if (node.hiddenChildren > 0 || node.absent) out.attributesValidMs = 0;
+    if (node === core.tree.root && core.remote?.namesKnown === false) out.attributesValidMs = 0;
   } else if (node.kind === 'file') {
     if (!node.loaded) core.contents.load(node, core.tree.pathOf(node));
     fillFileSize(node, out);

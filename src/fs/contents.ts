@@ -78,6 +78,21 @@ export class Contents {
     this.#plain.delete(node);
   }
 
+  /** The committed plaintext if it is at hand. */
+  peek(node: FileNode): Buffer | undefined {
+    return this.#plain.peek(node);
+  }
+
+  /** The cache has another version now: nothing is known of it but its name. */
+  reset(node: FileNode): void {
+    this.forget(node);
+    node.segment = IN_CACHE;
+    node.position = 0;
+    node.sealedLength = 0;
+    node.loaded = false;
+    node.unreadable = undefined;
+  }
+
   /** Reads mode, owner, times and size of a file of which only the name was known. They are not yet authenticated. */
   load(node: FileNode, path: string): void {
     if (node.loaded) return;

@@ -1,9 +1,8 @@
 /** The `.sessionfs` folder in the root: not listed, reachable by name, its files made when someone asks. */
 
 import type { Core } from './core.ts';
-import { ControlFileNode, DirectoryNode, S_IFDIR } from './node.ts';
+import { ControlFileNode, type ControlSource, DirectoryNode, S_IFDIR } from './node.ts';
 import { touchAll } from './times.ts';
-import type { Tree } from './tree.ts';
 
 export const CONTROL_NAME = '.sessionfs';
 
@@ -27,20 +26,33 @@ export function makeControlDirectory(uid: number, gid: number): DirectoryNode {
   return directory;
 }
 
-export function addControlFile(tree: Tree, control: DirectoryNode, name: string, render: () => string): void {
-  const node = new ControlFileNode(render, control.uid, control.gid);
+export function addControlFile(
+  { tree, control, clock }: Pick<Core, 'tree' | 'control' | 'clock'>,
+  name: string,
+  source: ControlSource,
+): ControlFileNode {
+  const node = new ControlFileNode(source, control.uid, control.gid);
   tree.inherit(node, CONTROL_NODE + control.nextCookie);
   node.parent = control;
   node.name = name;
   node.cookie = control.nextCookie++;
   control.children.set(name, node);
+  touchAll({ clock }, node);
+  return node;
 }
 
+/** What this thread can make by itself; the content of other files stays what it was last answered. */
 export function renderControlFile(core: Core, node: ControlFileNode): void {
-  const now = core.clock.monotonicMs();
-  if (now - node.renderedMs < SNAPSHOT_MS) return;
-  node.renderedMs = now;
-  node.snapshot = Buffer.from(node.render());
+  if (node.source.by === 'render' && !isFresh(core, node)) setSnapshot(core, node, node.source.render());
+}
+
+export function isFresh(core: Core, node: ControlFileNode): boolean {
+  return core.clock.monotonicMs() - node.renderedMs < SNAPSHOT_MS;
+}
+
+export function setSnapshot(core: Core, node: ControlFileNode, text: string): void {
+  node.renderedMs = core.clock.monotonicMs();
+  node.snapshot = Buffer.from(text);
   // A new time makes the kernel drop the pages that it kept, those that another daemon filled too.
   touchAll(core, node);
 }

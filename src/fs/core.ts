@@ -1,17 +1,22 @@
 /** What every part of the filesystem core works on. */
 import type { Keyring } from '../crypto/keyring.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Cache } from '../store/cache.ts';
 import type { Contents } from './contents.ts';
 import type { DirectoryNode, FileNode } from './node.ts';
 import type { Invalidator } from './operations.ts';
 import type { FileSystemOptions, Log } from './options.ts';
 import type { Records } from './records.ts';
+import type { Remote } from './remote.ts';
 import type { Tree } from './tree.ts';
 
 export interface Core {
   readonly tree: Tree;
   readonly contents: Contents;
   readonly records: Records;
+  readonly cache: Cache;
+  /** undefined: local mode, no bucket. */
+  readonly remote: Remote | undefined;
   readonly keyring: Keyring;
   readonly clock: Clock;
   readonly invalidator: Invalidator;

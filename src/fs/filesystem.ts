@@ -24,8 +24,9 @@ import type {
   Entry,
   FileSystemOperations,
   FilesystemStatistics,
+  Status,
 } from './operations.ts';
-import { repeatPending, settleAll, settleIdle } from './pending.ts';
+import { dirtyFiles, repeatPending, settleAll, settleIdle } from './pending.ts';
 import { rename } from './rename.ts';
 import { setAttributes } from './setattr.ts';
 
@@ -36,6 +37,7 @@ export class FileSystem implements FileSystemOperations {
   readonly #diskStatistics: (out: FilesystemStatistics) => void;
   /** The journal segments up to this one are closed, but working copies may still need them. */
   #closing: number | undefined;
+  #closed = 0;
 
   /** `closed`: the last segment that was there before this process. */
   constructor(core: Core, closed: number, diskStatistics: (out: FilesystemStatistics) => void) {
@@ -57,12 +59,7 @@ export class FileSystem implements FileSystemOperations {
 
   /** Files that changed and are not in the cache yet, working copies included. Walks the whole tree. */
   dirtyFiles(): number {
-    const { contents, pending, tree } = this.#core;
-    let count = 0;
-    for (const node of tree.below(tree.root)) {
-      if (node.kind === 'file' && (contents.isInJournal(node) || pending.has(node))) count++;
-    }
-    return count;
+    return dirtyFiles(this.#core).length;
   }
 
   /** There are working copies that time will settle: `settleIdle` wants to be called. */
@@ -71,7 +68,7 @@ export class FileSystem implements FileSystemOperations {
   }
 
   addControlFile(name: string, render: () => string): void {
-    addControlFile(this.#core.tree, this.#core.control, name, render);
+    addControlFile(this.#core, name, { by: 'render', render });
   }
 
   /** Commits or gives up what has rested long enough. */
@@ -95,9 +92,16 @@ export class FileSystem implements FileSystemOperations {
    */
   takeClosedSegment(): number | undefined {
     const closing = this.#closing;
-    if (closing === undefined || !repeatPending(this.#core) || this.#closing !== closing) return undefined;
-    this.#closing = undefined;
+    if (closing === undefined || !repeatPending(this.#core)) return undefined;
+    // What was repeated may itself have closed segments: these are the next call's.
+    if (this.#closing === closing) this.#closing = undefined;
+    this.#closed = closing;
     return closing;
+  }
+
+  /** What `takeClosedSegment` answered last: every commit before the last roll, unless working copies could not be repeated. */
+  get closedSegment(): number {
+    return this.#closed;
   }
 
   begin(unique: number): void {
@@ -108,12 +112,14 @@ export class FileSystem implements FileSystemOperations {
     return unique !== 0 && unique === this.#core.executedBefore;
   }
 
+  interrupted(_unique: number): void {}
+
   /** While suspended every change fails with ENOSPC and is not tried: what room there is belongs to a checkpoint. */
   suspend(suspended: boolean): void {
     this.#core.records.suspended = suspended;
   }
 
-  lookup(parent: number, name: string, out: Entry): 0 | Errno {
+  lookup(parent: number, name: string, out: Entry): Status {
     const directory = this.#directory(parent);
     if (typeof directory === 'number') return directory;
     const status = lookup(this.#core, directory, name, out);
@@ -129,21 +135,21 @@ export class FileSystem implements FileSystemOperations {
     }
   }
 
-  getattr(id: number, out: Attributes): 0 | Errno {
+  getattr(id: number, out: Attributes): Status {
     const node = this.#node(id);
     if (node === undefined) return Errno.ESTALE;
     fillAttributes(this.#core, node, out);
     return 0;
   }
 
-  setattr(id: number, change: AttributeChange, out: Attributes): 0 | Errno {
+  setattr(id: number, change: AttributeChange, out: Attributes): Status {
     const node = this.#node(id);
     if (node === undefined) return Errno.ESTALE;
     if (node.kind === 'control' || node === this.#core.control) return Errno.EPERM;
     return setAttributes(this.#core, node, change, out);
   }
 
-  readlink(id: number): string | Errno {
+  readlink(id: number): string | Exclude<Status, 0> {
     const node = this.#node(id);
     if (node === undefined) return Errno.ESTALE;
     if (node.kind !== 'file' || !node.isSymlink) return Errno.EINVAL;
@@ -151,11 +157,11 @@ export class FileSystem implements FileSystemOperations {
     return typeof content === 'number' ? content : content.toString('utf8');
   }
 
-  mknod(parent: number, name: string, mode: number, caller: Caller, out: Entry): 0 | Errno {
+  mknod(parent: number, name: string, mode: number, caller: Caller, out: Entry): Status {
     return this.#make(parent, name, out, (directory) => makeFile(this.#core, directory, name, mode, caller));
   }
 
-  mkdir(parent: number, name: string, mode: number, caller: Caller, out: Entry): 0 | Errno {
+  mkdir(parent: number, name: string, mode: number, caller: Caller, out: Entry): Status {
     return this.#make(parent, name, out, (directory) => {
       const refused = refuseName(this.#core, directory, name);
       if (refused !== 0) return refused;
@@ -164,20 +170,20 @@ export class FileSystem implements FileSystemOperations {
     });
   }
 
-  symlink(parent: number, name: string, target: string, caller: Caller, out: Entry): 0 | Errno {
+  symlink(parent: number, name: string, target: string, caller: Caller, out: Entry): Status {
     if (Buffer.byteLength(target) > SYMLINK_BYTES_MAX) return Errno.ENAMETOOLONG;
     return this.#make(parent, name, out, (directory) =>
       makeSymlink(this.#core, directory, name, target, caller),
     );
   }
 
-  unlink(parent: number, name: string): 0 | Errno {
+  unlink(parent: number, name: string): Status {
     const directory = this.#directory(parent);
     if (typeof directory === 'number') return directory;
     return isRepeated(this.#core) ? 0 : unlink(this.#core, directory, name);
   }
 
-  rmdir(parent: number, name: string): 0 | Errno {
+  rmdir(parent: number, name: string): Status {
     const directory = this.#directory(parent);
     if (typeof directory === 'number') return directory;
     if (isRepeated(this.#core)) return 0;
@@ -187,7 +193,7 @@ export class FileSystem implements FileSystemOperations {
     return node === this.#core.control ? Errno.EPERM : removeDirectory(this.#core, node);
   }
 
-  rename(parent: number, name: string, newParent: number, newName: string, flags: number): 0 | Errno {
+  rename(parent: number, name: string, newParent: number, newName: string, flags: number): Status {
     const from = this.#directory(parent);
     if (typeof from === 'number') return from;
     const to = this.#directory(newParent);
@@ -210,13 +216,13 @@ export class FileSystem implements FileSystemOperations {
     return node.isSymlink ? Errno.EINVAL : writeFile(this.#core, node, offset, data, append);
   }
 
-  fsync(id: number): 0 | Errno {
+  fsync(id: number): Status {
     const node = this.#node(id);
     if (node === undefined) return Errno.ESTALE;
     return node.kind === 'file' ? commitPlain(this.#core, node) : 0;
   }
 
-  fallocate(id: number, offset: number, length: number, keepSize: boolean): 0 | Errno {
+  fallocate(id: number, offset: number, length: number, keepSize: boolean): Status {
     const node = this.#node(id);
     if (node === undefined) return Errno.ESTALE;
     if (node.kind !== 'file' || node.isSymlink) return Errno.ENODEV;
@@ -225,7 +231,7 @@ export class FileSystem implements FileSystemOperations {
     return keepSize || offset + length <= size ? 0 : truncateFile(this.#core, node, offset + length);
   }
 
-  readdir(id: number, offset: number, add: (entry: DirectoryEntry) => boolean): 0 | Errno {
+  readdir(id: number, offset: number, add: (entry: DirectoryEntry) => boolean): Status {
     const directory = this.#directory(id);
     if (typeof directory === 'number') return directory;
     list(this.#core, directory, offset, add);
@@ -256,12 +262,7 @@ export class FileSystem implements FileSystemOperations {
     return node.kind === 'directory' ? node : Errno.ENOTDIR;
   }
 
-  #make(
-    parent: number,
-    name: string,
-    out: Entry,
-    make: (directory: DirectoryNode) => Node | Errno,
-  ): 0 | Errno {
+  #make(parent: number, name: string, out: Entry, make: (directory: DirectoryNode) => Node | Errno): Status {
     const directory = this.#directory(parent);
     if (typeof directory === 'number') return directory;
     const made = isRepeated(this.#core) ? directory.children.get(name) : undefined;

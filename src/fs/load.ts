@@ -8,13 +8,15 @@ import type { Clock } from '../lib/clock.ts';
 import type { Cache } from '../store/cache.ts';
 import { type JournalOp, OpFlag, type OpPlace, OpType } from '../store/journal-format.ts';
 import { type KnownNodes, learn } from '../store/node-table.ts';
+import { forgetInKernel, markAbsent } from './absent.ts';
 import { applyMeta } from './contents.ts';
 import type { Core } from './core.ts';
 import { DEFAULT_DIRECTORY_MODE } from './directories.ts';
+import { applyDirectoryMeta } from './directory-meta.ts';
 import { DirectoryNode, FileNode, IN_CACHE, type Node, S_IFREG } from './node.ts';
 import { NodeAttributes, readNodeAttributes } from './node-attributes.ts';
 import type { Log, Owner } from './options.ts';
-import { chunkName, directoryName } from './records.ts';
+import { chunkName } from './records.ts';
 import { touchAll } from './times.ts';
 import type { Tree } from './tree.ts';
 import { WorkingCopy } from './working-copy.ts';
@@ -50,14 +52,14 @@ export class Loader {
 
   loadCache(): void {
     const { tree, cache } = this.#parts;
-    this.#applyDirectoryMeta(tree.root, '', cache.readDirectoryMetaSync(''));
+    applyDirectoryMeta(this.#parts, tree.root, '', cache.readDirectoryMetaSync(''));
     cache.walkSync((path, kind) => {
       if (kind === 'file') {
         this.#placeFile(path).loaded = false;
         return;
       }
       const directory = this.#placeDirectory(path);
-      this.#applyDirectoryMeta(directory, path, cache.readDirectoryMetaSync(path));
+      applyDirectoryMeta(this.#parts, directory, path, cache.readDirectoryMetaSync(path));
     });
   }
 
@@ -78,7 +80,7 @@ export class Loader {
         break;
       case OpType.MKDIR:
       case OpType.DIRECTORY_META:
-        this.#applyDirectoryMeta(this.#placeDirectory(op.path), op.path, op.data);
+        applyDirectoryMeta(this.#parts, this.#placeDirectory(op.path), op.path, op.data);
         break;
       case OpType.WORK_WRITE:
         this.#replayWorkWrite(op);
@@ -107,7 +109,10 @@ export class Loader {
       core.pending.add(node);
     }
     this.#work.clear();
+    const absent = core.remote?.absentAtStart ?? [];
+    markAbsent(core, absent);
     this.#inherit();
+    if (this.#parts.known !== undefined) forgetInKernel(core, absent);
   }
 
   /** What an application has created but not yet written: it may have it open. */
@@ -254,20 +259,6 @@ export class Loader {
   #remove(path: string): void {
     const node = this.#parts.tree.resolve(path);
     if (node !== undefined && path !== '') this.#parts.tree.detach(node);
-  }
-
-  #applyDirectoryMeta(node: DirectoryNode, path: string, sealed: Buffer | undefined): void {
-    if (sealed === undefined || sealed.length === 0) return;
-    const { keyring, owner, log } = this.#parts;
-    try {
-      applyMeta(node, openSealed(keyring, directoryName(path), sealed).meta, owner);
-    } catch (error) {
-      log({
-        level: 'error',
-        message: 'the attributes of a directory do not open; it gets the default ones',
-        fields: { directory: path, error: String(error) },
-      });
-    }
   }
 }
 

@@ -26,7 +26,8 @@ export function lookup(core: Core, parent: DirectoryNode, name: string, out: Ent
   if (child === undefined) {
     if (Buffer.byteLength(name) > NAME_BYTES_MAX) return Errno.ENAMETOOLONG;
     out.nodeId = 0;
-    out.entryValidMs = KERNEL_CACHE_MS;
+    // While the bucket has not told all it has, any session may turn out to have more in it.
+    out.entryValidMs = core.remote?.namesKnown === false ? 0 : KERNEL_CACHE_MS;
     return 0;
   }
   if (child.kind === 'file' && child.hidden) return Errno.ENOENT;

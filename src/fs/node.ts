@@ -50,6 +50,8 @@ export class DirectoryNode extends BaseNode {
   nextCookie = 1;
   /** Children that no one may see yet (see FileNode.hidden). */
   hiddenChildren = 0;
+  /** A session whose content is (partly or wholly) still in the bucket: nothing in it is answered before it is restored. */
+  absent = false;
   /** Where the last READDIR stopped, so that the next one need not search. */
   cursor: { offset: number; pending: Node | undefined; iterator: Iterator<Node> } | undefined = undefined;
 }
@@ -93,14 +95,20 @@ export class FileNode extends BaseNode {
 /** A file under `.sessionfs` whose content is made when someone asks. */
 export class ControlFileNode extends BaseNode {
   readonly kind = 'control';
-  readonly render: () => string;
+  readonly source: ControlSource;
   snapshot: Buffer = Buffer.alloc(0);
   renderedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(render: () => string, uid: number, gid: number) {
-    super(S_IFREG | 0o400, uid, gid);
-    this.render = render;
+  constructor(source: ControlSource, uid: number, gid: number) {
+    super(S_IFREG | (source.by === 'orders' ? 0o600 : 0o400), uid, gid);
+    this.source = source;
   }
 }
+
+/** Who makes a control file's content: this thread, whoever knows the bucket, or nobody (what is written to it is an order). */
+export type ControlSource =
+  | { by: 'render'; render: () => string }
+  | { by: 'question'; question: 'status' | 'metrics'; argument: () => string }
+  | { by: 'orders'; question: 'flush' };
 
 export type Node = DirectoryNode | FileNode | ControlFileNode;

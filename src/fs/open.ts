@@ -13,11 +13,13 @@ import { Contents } from './contents.ts';
 import { CONTROL_NODE, makeControlDirectory } from './control-files.ts';
 import type { Core } from './core.ts';
 import { FileSystem } from './filesystem.ts';
+import { HybridFileSystem } from './hybrid-filesystem.ts';
 import { Loader } from './load.ts';
 import { DirectoryNode, S_IFDIR } from './node.ts';
 import type { FilesystemStatistics, Invalidator } from './operations.ts';
 import type { FileSystemOptions, Log } from './options.ts';
 import { Records } from './records.ts';
+import { type BucketView, Remote, type RemoteHost } from './remote.ts';
 import { touchAll } from './times.ts';
 import { Tree } from './tree.ts';
 
@@ -38,10 +40,14 @@ export interface OpenOptions extends FileSystemOptions {
   segmentBytes?: number;
   /** What the journal is written with; a test may record or fail it. */
   journalFiles?: SyncFileOperations;
+  /** Hybrid mode; undefined: local mode. */
+  bucket?: { view: BucketView; host: RemoteHost } | undefined;
 }
 
 export interface OpenedFileSystem {
   filesystem: FileSystem;
+  /** The same, in hybrid mode. */
+  hybrid: HybridFileSystem | undefined;
   core: Core;
   cache: Cache;
   journal: JournalWriter;
@@ -74,10 +80,13 @@ export function openFileSystem(options: OpenOptions): OpenedFileSystem {
     log,
     memoryLimit: options.memoryLimit,
   });
+  const remote = options.bucket && new Remote(options.bucket.view, options.bucket.host);
   const core: Core = {
     tree,
     contents,
-    records: new Records(journal, keyring, owner),
+    records: new Records(journal, keyring, owner, remote),
+    cache,
+    remote,
     keyring,
     clock,
     invalidator: options.invalidator,
@@ -94,8 +103,10 @@ export function openFileSystem(options: OpenOptions): OpenedFileSystem {
   touchAll(core, root);
   touchAll(core, core.control);
   loader.finish(core);
-  const filesystem = new FileSystem(core, nextSegment - 1, (out) => diskStatistics(cache.path, tree, out));
-  return { filesystem, core, cache, journal, replayed };
+  const statistics = (out: FilesystemStatistics) => diskStatistics(cache.path, tree, out);
+  const hybrid = remote && new HybridFileSystem(core, remote, nextSegment - 1, statistics);
+  const filesystem = hybrid ?? new FileSystem(core, nextSegment - 1, statistics);
+  return { filesystem, hybrid, core, cache, journal, replayed };
 }
 
 function diskStatistics(path: string, tree: Tree, out: FilesystemStatistics): void {

@@ -7,6 +7,14 @@ import type { Errno } from '../lib/errno.ts';
 
 export const ROOT_NODE = 1;
 
+/**
+ * Any call may answer this instead of a result: not now, ask me again. Nothing has changed yet, since the whole call will be
+ * repeated. Outside the range of every errno and every count.
+ */
+export const PARKED = -100_000;
+
+export type Status = 0 | Errno | typeof PARKED;
+
 export interface Caller {
   uid: number;
   gid: number;
@@ -80,31 +88,33 @@ export interface FileSystemOperations {
   begin(unique: number): void;
   /** An earlier server carried this request out, and perhaps could not answer it. */
   wasCarriedOut(unique: number): boolean;
-  lookup(parent: number, name: string, out: Entry): 0 | Errno;
+  /** This request was parked and will not be carried out: the caller no longer waits. */
+  interrupted(unique: number): void;
+  lookup(parent: number, name: string, out: Entry): Status;
   /** Takes `count` lookups back; at zero the number is free and an unlinked file's content is dropped. */
   forget(node: number, count: number): void;
-  getattr(node: number, out: Attributes): 0 | Errno;
-  setattr(node: number, change: AttributeChange, out: Attributes): 0 | Errno;
-  readlink(node: number): string | Errno;
-  mknod(parent: number, name: string, mode: number, caller: Caller, out: Entry): 0 | Errno;
-  mkdir(parent: number, name: string, mode: number, caller: Caller, out: Entry): 0 | Errno;
-  symlink(parent: number, name: string, target: string, caller: Caller, out: Entry): 0 | Errno;
-  unlink(parent: number, name: string): 0 | Errno;
-  rmdir(parent: number, name: string): 0 | Errno;
-  rename(parent: number, name: string, newParent: number, newName: string, flags: number): 0 | Errno;
+  getattr(node: number, out: Attributes): Status;
+  setattr(node: number, change: AttributeChange, out: Attributes): Status;
+  readlink(node: number): string | Exclude<Status, 0>;
+  mknod(parent: number, name: string, mode: number, caller: Caller, out: Entry): Status;
+  mkdir(parent: number, name: string, mode: number, caller: Caller, out: Entry): Status;
+  symlink(parent: number, name: string, target: string, caller: Caller, out: Entry): Status;
+  unlink(parent: number, name: string): Status;
+  rmdir(parent: number, name: string): Status;
+  rename(parent: number, name: string, newParent: number, newName: string, flags: number): Status;
   /** Copies at most `size` bytes into `out` at `outOffset`; answers the number copied, less than asked only at the end of the file. */
   read(node: number, offset: number, size: number, out: Buffer, outOffset: number): number;
   /** `data` may be overwritten after the call. With `append` the offset is the end of the file. Answers data.length. */
   write(node: number, offset: number, data: Buffer, append: boolean): number;
   /** Commits what is complete. Durable only once the journal is synced up to its present end: the driver waits for that. */
-  fsync(node: number): 0 | Errno;
+  fsync(node: number): Status;
   /** Reserves (or, without keepSize, extends to) offset + length bytes. */
-  fallocate(node: number, offset: number, length: number, keepSize: boolean): 0 | Errno;
+  fallocate(node: number, offset: number, length: number, keepSize: boolean): Status;
   /** Calls `add` for each child behind `offset` (0: from the start) until it answers false. "." and ".." are the driver's. */
-  readdir(node: number, offset: number, add: (entry: DirectoryEntry) => boolean): 0 | Errno;
+  readdir(node: number, offset: number, add: (entry: DirectoryEntry) => boolean): Status;
   /** READDIRPLUS: fills `out` for a child just handed to `add` and raises its lookup count. */
   enter(handle: unknown, out: Entry): void;
-  statfs(out: FilesystemStatistics): 0 | Errno;
+  statfs(out: FilesystemStatistics): Status;
 }
 
 /**

@@ -5,10 +5,20 @@
 import type { Core } from './core.ts';
 import { commit, commitPlain, dropWorkingCopy, record } from './file-content.ts';
 import type { FileNode } from './node.ts';
+import { absentSessionOf } from './tree.ts';
 import type { WorkingCopy } from './working-copy.ts';
 
 /** A large file is not sealed again after every little pause. */
 const IDLE_MS_PER_MIB = 100;
+
+/** Files that changed and are not in the cache yet, working copies included. Walks the whole tree. */
+export function dirtyFiles({ contents, pending, tree }: Core): FileNode[] {
+  const dirty: FileNode[] = [];
+  for (const node of tree.below(tree.root)) {
+    if (node.kind === 'file' && (contents.isInJournal(node) || pending.has(node))) dirty.push(node);
+  }
+  return dirty;
+}
 
 /** Commits and gives up what has rested long enough. Call it every now and then while there is something pending. */
 export function settleIdle(core: Core): void {
@@ -16,7 +26,7 @@ export function settleIdle(core: Core): void {
   const { plainIdleMs, gateIdleMs } = core.options;
   for (const node of core.pending) {
     const { working } = node;
-    if (working === undefined) continue;
+    if (working === undefined || absentSessionOf(core.tree, node) !== undefined) continue;
     const idleMs = now - working.changedMs;
     if (working.gated) {
       if (idleMs >= gateIdleMs) finishGated(core, node, working);
@@ -26,10 +36,14 @@ export function settleIdle(core: Core): void {
   }
 }
 
-/** Before the mount goes: nobody can complete anything any more. Answers the paths that could not be committed. */
+/**
+ * Before the mount goes: nobody can complete anything any more. Answers the paths that could not be committed. What was
+ * begun in a session that has become absent stays in the journal: the next daemon has it restored, and drops it then.
+ */
 export function settleAll(core: Core): string[] {
   const failed: string[] = [];
   for (const node of core.pending) {
+    if (absentSessionOf(core.tree, node) !== undefined) continue;
     const path = core.tree.pathOf(node);
     if (node.working?.gated === true) finishGated(core, node, node.working);
     else if (commitPlain(core, node) !== 0) failed.push(path);

@@ -12,6 +12,7 @@ import { metaOf } from './contents.ts';
 import type { DirectoryNode, FileNode, Node } from './node.ts';
 import { NodeAttributes, writeNodeAttributes } from './node-attributes.ts';
 import type { Owner } from './options.ts';
+import { type Remote, sessionOfCreds } from './remote.ts';
 import type { WorkingCopy } from './working-copy.ts';
 
 /** Where a record put a sealed file: to be stored in the node once the record is committed. */
@@ -34,8 +35,12 @@ export class Records {
   /** See FileSystem.suspend. */
   suspended = false;
   #segment = 0;
+  readonly #remote: Remote | undefined;
+  /** What is to be told of the record in the making once it is committed. */
+  readonly #news: (() => void)[] = [];
 
-  constructor(journal: JournalWriter, keyring: Keyring, owner: Owner) {
+  constructor(journal: JournalWriter, keyring: Keyring, owner: Owner, remote: Remote | undefined) {
+    this.#remote = remote;
     this.#journal = journal;
     this.#keyring = keyring;
     this.#owner = owner;
@@ -45,6 +50,7 @@ export class Records {
   begin(unique: number): void {
     if (this.suspended) throw systemError('ENOSPC', 'append', 'room is being made');
     this.#placements.length = 0;
+    this.#news.length = 0;
     this.#journal.begin(unique);
   }
 
@@ -64,6 +70,7 @@ export class Records {
       this.#segment = this.#journal.segment;
       this.onSegment(this.#segment - 1);
     }
+    for (const tell of this.#news.splice(0)) tell();
   }
 
   abort(): void {
@@ -78,15 +85,19 @@ export class Records {
     const at = this.#journal.add(OpType.PUT, flags, path, 0, length);
     sealInto(this.#journal.buffer, at, this.#keyring, path, metaOf(node, this.#owner), plain);
     this.#placements.push({ node, at, length, size: plain.length });
+    this.#noteFile(path);
   }
 
   delete(path: string): void {
     this.#journal.add(OpType.DELETE, 0, path, 0, 0);
+    this.#noteFile(path);
   }
 
   makeDirectory(node: DirectoryNode, path: string, withMeta: boolean): void {
     if (withMeta) this.#sealedDirectory(OpType.MKDIR, node, path);
     else this.#journal.add(OpType.MKDIR, 0, path, 0, 0);
+    const remote = this.#remote;
+    if (remote !== undefined && !path.includes('/')) this.#news.push(() => remote.sessionMade(path));
   }
 
   directoryMeta(node: DirectoryNode, path: string): void {
@@ -134,6 +145,12 @@ export class Records {
   /** Closes the present segment; answers the number of the last closed one. */
   roll(): number {
     return this.#journal.roll();
+  }
+
+  #noteFile(path: string): void {
+    const remote = this.#remote;
+    const session = remote === undefined ? undefined : sessionOfCreds(path);
+    if (remote !== undefined && session !== undefined) this.#news.push(() => remote.credsChanged(session));
   }
 
   #sealedDirectory(type: OpType, node: DirectoryNode, path: string): void {

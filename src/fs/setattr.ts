@@ -34,7 +34,6 @@ function dropPages(node: FileNode, out: Attributes): void {
 }
 
 function changeMetadata(core: Core, node: Node, change: AttributeChange): 0 | Errno {
-  if (node.kind === 'file' && !node.loaded) core.contents.load(node, core.tree.pathOf(node));
   const before = metadataOf(node);
   if (!apply(core, node, change)) return 0;
   const failed = recordMetadata(core, node);

@@ -125,6 +125,13 @@ export class Tree {
   }
 }
 
+/** The absent session (see DirectoryNode.absent) that `node` is or lies in. */
+export function absentSessionOf(tree: Tree, node: Node): DirectoryNode | undefined {
+  let at: Node | undefined = node;
+  while (at !== undefined && at.parent !== tree.root) at = at.parent;
+  return at?.kind === 'directory' && at.absent ? at : undefined;
+}
+
 export function isInside(node: Node, directory: DirectoryNode): boolean {
   for (let at: Node | undefined = node; at !== undefined; at = at.parent) if (at === directory) return true;
   return false;

@@ -68,6 +68,11 @@ export class WorkingCopy {
     this.changedMs = nowMs;
   }
 
+  /** Nothing in it comes from the version before: it began empty and was written from its first byte on. */
+  get isFromScratch(): boolean {
+    return this.#scanner !== undefined;
+  }
+
   verdict(): Verdict {
     return judgePieces(this.view(), this.#scanner?.verdict);
   }

@@ -1,4 +1,4 @@
-import type { FileSystemOperations } from '../fs/operations.ts';
+import { type FileSystemOperations, PARKED } from '../fs/operations.ts';
 import { Errno, errnoOf } from '../lib/errno.ts';
 import type { SessionfsError } from '../lib/errors.ts';
 import { fuse_write_in } from './abi/files.ts';
@@ -11,8 +11,8 @@ import { Exchange, type Operation } from './handlers/exchange.ts';
 import { nameOperations } from './handlers/names.ts';
 import { refusedOperations } from './handlers/refused.ts';
 import { AWAIT_SYNC, EPROTO, NO_REPLY, replyableError } from './outcome.ts';
-import { PARKED, type ParkedRequest, ParkingLot } from './parking.ts';
-import type { Request } from './request.ts';
+import { type ParkedRequest, ParkingLot } from './parking.ts';
+import { type Request, requestNumber } from './request.ts';
 import { type InitOffer, type NegotiatedSession, negotiate, putInitOut } from './session.ts';
 
 /** Whoever owns the connection. None of these may call back into the dispatcher. */
@@ -187,6 +187,7 @@ export class Dispatcher {
     const uniqueHi = request.u32(fuse_interrupt_in.unique + 4);
     const parked = this.#parked.take(uniqueLo, uniqueHi);
     if (parked !== undefined) {
+      this.#exchange.fs.interrupted(requestNumber(parked.uniqueLo, parked.uniqueHi));
       this.#sendError(parked.uniqueLo, parked.uniqueHi, Errno.EINTR);
       this.#host.release(parked.slot);
     } else if (this.#host.mayBeLost()) {

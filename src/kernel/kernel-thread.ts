@@ -8,14 +8,17 @@ import { Keyring } from '../crypto/keyring.ts';
 import { importPlainSessions } from '../fs/import-plain.ts';
 import { type OpenedFileSystem, openFileSystem } from '../fs/open.ts';
 import { defaultTimings } from '../fs/options.ts';
+import type { RemoteHost } from '../fs/remote.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { Mailbox } from '../lib/mailbox.ts';
-import { releaseBallast, restoreBallast } from '../store/ballast.ts';
 import { Cache } from '../store/cache.ts';
 import { JournalProgress } from '../store/journal-progress.ts';
 import { type KnownNodes, NodeTable } from '../store/node-table.ts';
 import { DirectDriver, type DirectDriverHost } from './direct-driver.ts';
 import type { FromKernelThread, KernelThreadData, ToKernelThread } from './messages.ts';
+import { Room } from './room.ts';
+
+type NewsOfBucket = Extract<ToKernelThread, { type: 'absent' | 'names-known' | 'restored' | 'answer' }>;
 
 const KERNEL_THREAD_NICENESS = -10;
 
@@ -29,8 +32,7 @@ class KernelThread {
   #handingOver = false;
   #pings = 0;
   readonly #mailbox: Mailbox;
-  #room: 'enough' | 'wanted' | 'made' = 'enough';
-  #fullDiskLogged = false;
+  readonly #room: Room;
 
   constructor(data: KernelThreadData, port: MessagePort) {
     this.#data = data;
@@ -48,6 +50,7 @@ class KernelThread {
       maxFileSize,
       memoryLimit,
       ...defaultTimings,
+      bucket: data.bucket && { view: data.bucket, host: this.#remoteHost() },
       woken: () => this.#woken(),
       invalidator: {
         inode: (node, offset, length) => this.#post({ type: 'invalidate-inode', node, offset, length }),
@@ -55,7 +58,10 @@ class KernelThread {
       },
       log: (record) => this.#post({ type: 'log', record }),
     });
-    this.#opened.filesystem.addControlFile('status.json', () => this.#status());
+    const { filesystem, hybrid } = this.#opened;
+    if (hybrid === undefined) filesystem.addControlFile('status.json', () => this.#status());
+    else hybrid.addControlFiles(() => this.#status());
+    this.#room = new Room(this.#opened, (message) => this.#post(message));
   }
 
   load(): void {
@@ -90,7 +96,7 @@ class KernelThread {
       afterRequest: () => this.#afterRequest(),
       syncThenReply: (uniqueLo, uniqueHi, slot) =>
         this.#post({ type: 'sync-then-reply', uniqueLo, uniqueHi, slot }),
-      makeRoom: () => this.#makeRoom(),
+      makeRoom: () => this.#room.make(),
       initialized: (session) => this.#post({ type: 'initialized', session }),
       refused: ({ code, message, hint }) => this.#post({ type: 'failed', code, message, hint }),
       unexpected: (error, opcode) =>
@@ -105,10 +111,20 @@ class KernelThread {
     };
   }
 
+  #remoteHost(): RemoteHost {
+    return {
+      wanted: (session) => this.#post({ type: 'wanted', session }),
+      urgent: (session, why) => this.#post({ type: 'urgent', session, why }),
+      ask: (id, question, argument, dirtyPaths) =>
+        this.#post({ type: 'ask', id, question, argument, dirtyPaths }),
+    };
+  }
+
   #takeMessages(): 'continue' | 'stop' {
     let next: 'continue' | 'stop' = 'continue';
-    this.#opened.filesystem.begin(0);
     for (;;) {
+      // Each on nobody's behalf: the one before may have carried parked requests out.
+      this.#opened.filesystem.begin(0);
       const received = receiveMessageOnPort(this.#port) as { message: ToKernelThread } | undefined;
       if (received === undefined) return next;
       if (this.obey(received.message) === 'stop') next = 'stop';
@@ -127,7 +143,11 @@ class KernelThread {
         this.#rollJournal();
         break;
       case 'room-made':
-        this.#retryInRoomMade();
+        this.#room.retryInIt(() => this.#driver?.retryParked());
+        break;
+      case 'roll-now':
+        this.#rollJournal();
+        this.#post({ type: 'rolled', segment: this.#newestInJournal() });
         break;
       case 'settle-all':
         this.#opened.filesystem.settleAll();
@@ -142,51 +162,47 @@ class KernelThread {
         return 'stop';
       case 'stop':
         return 'stop';
+      default:
+        this.#learn(message);
     }
     return 'continue';
+  }
+
+  /** News of the bucket: somebody may wait for it. */
+  #learn(message: NewsOfBucket): void {
+    const { hybrid } = this.#opened;
+    if (hybrid === undefined) return;
+    switch (message.type) {
+      case 'absent':
+        hybrid.markAbsent(message.sessions);
+        break;
+      case 'names-known':
+        hybrid.learnNames();
+        break;
+      case 'restored':
+        hybrid.restore(message.session, message.files, message.directories);
+        break;
+      case 'answer':
+        hybrid.answer(message.id, message.text);
+        break;
+    }
+    this.#driver?.retryParked();
+    this.#afterRequest();
   }
 
   #woken(): void {
     for (; this.#pings > 0; this.#pings--) this.#post({ type: 'done' });
   }
 
-  /**
-   * Most of a journal is versions that later ones replaced: moving it into the cache frees room, and whoever changes
-   * something meanwhile waits. A change that does not fit even then is refused.
-   */
-  #makeRoom(): boolean {
-    if (this.#room === 'made') return this.#refuse();
-    if (this.#room === 'wanted') return true;
-    const { cache, filesystem } = this.#opened;
-    this.#room = 'wanted';
-    releaseBallast(cache.path);
-    filesystem.rollJournal();
-    const closed = filesystem.takeClosedSegment();
-    filesystem.suspend(true);
-    this.#post({ type: 'disk-full', closed });
-    return true;
-  }
-
-  #retryInRoomMade(): void {
-    const { cache, filesystem, journal } = this.#opened;
-    journal.closeRetired();
-    restoreBallast(cache.path);
-    filesystem.suspend(false);
-    this.#room = 'made';
-    this.#driver?.retryParked();
-    this.#room = 'enough';
-  }
-
-  #refuse(): false {
-    const message = 'The disk of the cache is full: a change was refused, the version before it stays';
-    if (!this.#fullDiskLogged) this.#post({ type: 'log', record: { level: 'warn', message, fields: {} } });
-    this.#fullDiskLogged = true;
-    return false;
-  }
-
   #rollJournal(): void {
     this.#opened.filesystem.rollJournal();
     this.#afterRequest();
+  }
+
+  /** The newest closed segment, unless the cache has all of it. */
+  #newestInJournal(): number | undefined {
+    const { closedSegment } = this.#opened.filesystem;
+    return closedSegment > this.#progress.retired ? closedSegment : undefined;
   }
 
   /** A handful of atomic reads when there is nothing to tell. */

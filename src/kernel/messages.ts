@@ -2,6 +2,7 @@
 
 import type { ImportReport } from '../fs/import-plain.ts';
 import type { Owner } from '../fs/options.ts';
+import type { BucketView, Question, Urgency } from '../fs/remote.ts';
 import type { ErrorCode } from '../lib/errors.ts';
 import type { LogRecord } from '../observe/log.ts';
 import type { NegotiatedSession } from './session.ts';
@@ -30,6 +31,8 @@ export interface KernelThreadData {
   takeover: NegotiatedSession | undefined;
   /** What status.json says beside the counts. */
   status: Readonly<Record<string, unknown>>;
+  /** Hybrid mode: what is known of the bucket at the start; undefined: local mode, and none of the messages about it. */
+  bucket: BucketView | undefined;
 }
 
 export interface ReplayedJournal {
@@ -58,6 +61,24 @@ export type FromKernelThread =
   | { type: 'invalidate-entry'; parent: number; name: string }
   /** There are working copies: send 'settle-idle' in a while. */
   | { type: 'pending' }
+  /** Somebody waits for what is in this session; once until it was restored. */
+  | { type: 'wanted'; session: string }
+  /**
+   * A session folder was made or got its name, or its creds.json changed; at most once a session until the next 'roll' or
+   * 'roll-now' was obeyed: take everything that is journaled until then.
+   */
+  | { type: 'urgent'; session: string; why: Urgency }
+  /**
+   * Somebody waits for an 'answer' of this number. `argument`: for status and metrics what this thread knows, in JSON; for
+   * flush what was written, trimmed. `dirtyPaths` (not for flush): files whose newest version is not in the cache yet.
+   */
+  | { type: 'ask'; id: number; question: Question; argument: string; dirtyPaths: string[] }
+  /**
+   * To a 'roll-now', after the 'closed' of the same segment: every commit before it lies in segments up to this one, or is in
+   * the cache; undefined: all of it is in the cache. If unfinished files could not be repeated (a full disk) this is the last
+   * segment that was closed, and later ones are left out.
+   */
+  | { type: 'rolled'; segment: number | undefined }
   /** The mount is gone; nothing will be written any more. */
   | { type: 'ended'; uncommitted: string[] };
 
@@ -69,6 +90,19 @@ export type ToKernelThread =
   | { type: 'settle-idle' }
   /** Close the present journal segment. */
   | { type: 'roll' }
+  /** The same, and say 'rolled'. */
+  | { type: 'roll-now' }
+  /** These top-level directories are (partly or wholly) in the bucket only: what needs their content waits. */
+  | { type: 'absent'; sessions: string[] }
+  /** No top-level name is missing any more. */
+  | { type: 'names-known' }
+  /**
+   * The cache now holds exactly these mount paths below the session, all durable, and the journal holds nothing of it. Session
+   * '': top-level files, which are added.
+   */
+  | { type: 'restored'; session: string; files: string[]; directories: string[] }
+  /** To an 'ask'; undefined: it failed. */
+  | { type: 'answer'; id: number; text: string | undefined }
   /** As much as can be of what a 'disk-full' asked for. */
   | { type: 'room-made' }
   /** Commit what can be committed, give up what is incomplete, and close the segment. */

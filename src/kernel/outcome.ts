@@ -2,7 +2,7 @@
  * What a handler decided, as one number, so that answering costs no object: 0 or more is success and the length of the
  * payload it put into the reply; a negative errno is a failure; the names below (and PARKED) lie outside both.
  */
-import { PARKED } from './parking.ts';
+import { PARKED } from '../fs/operations.ts';
 
 /** The kernel wants no answer to this request. */
 export const NO_REPLY = PARKED - 1;

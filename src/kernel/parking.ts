@@ -1,14 +1,8 @@
 /**
- * Requests that cannot be answered yet. Their bytes are copied, because the read buffer goes on to serve others; they are
+ * Requests that cannot be answered yet: the filesystem core said PARKED. Their bytes are copied, because the read buffer goes on to serve others; they are
  * dispatched again, from the start, when the host says so. They live in memory only: after a crash the kernel sends them
  * again (FUSE_NOTIFY_RESEND), or whoever took the connection over answers them.
  */
-
-/**
- * Any call of the filesystem core may answer this instead of a result: not now, ask me again. Nothing may have changed
- * yet, since the whole call will be repeated. Outside the range of every errno and every count.
- */
-export const PARKED: number = -100_000;
 
 /** A request of the kernel by its number, in two words. */
 export interface UniqueId {

@@ -67,10 +67,8 @@ export class Request {
     this.headerError = trusted ? 0 : Errno.EIO;
   }
 
-  /** The same for a request and for one that the kernel sends again; 0 for a number that no kernel will ever reach. */
   get number(): number {
-    const hi = this.uniqueHi & ~FUSE_UNIQUE_RESEND_HI;
-    return hi < SAFE_HI_LIMIT ? this.uniqueLo + hi * 2 ** 32 : 0;
+    return requestNumber(this.uniqueLo, this.uniqueHi);
   }
 
   /** Declares that the arguments begin with `size` fixed bytes; false when the request is shorter. */
@@ -157,4 +155,10 @@ export class Request {
   copyBytes(): Buffer {
     return Buffer.from(this.#bytes.subarray(0, this.#length));
   }
+}
+
+/** The same for a request and for one that the kernel sends again; 0 for a number that no kernel will ever reach. */
+export function requestNumber(uniqueLo: number, uniqueHi: number): number {
+  const hi = uniqueHi & ~FUSE_UNIQUE_RESEND_HI;
+  return hi < SAFE_HI_LIMIT ? uniqueLo + hi * 2 ** 32 : 0;
 }

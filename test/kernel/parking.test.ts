@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { PARKED } from '../../src/fs/operations.ts';
 import { Opcode } from '../../src/kernel/abi/opcodes.ts';
-import { PARKED } from '../../src/kernel/parking.ts';
 import { Errno } from '../../src/lib/errno.ts';
 import { cString, request, u32s, u64s } from './support/bytes.ts';
 import { FakeFilesystem } from './support/fake-filesystem.ts';

@@ -41,6 +41,13 @@ export class FakeFilesystem implements FileSystemOperations {
     return unique === this.carriedOut;
   }
 
+  /** The numbers of parked requests whose callers gave up. */
+  readonly interruptions: number[] = [];
+
+  interrupted(unique: number): void {
+    this.interruptions.push(unique);
+  }
+
   readonly calls: unknown[][] = [];
   /** What the next calls answer, the first one first; then `status`. */
   readonly answers: number[] = [];

@@ -1,13 +1,13 @@
-import type {
-  AttributeChange,
-  Attributes,
-  Caller,
-  DirectoryEntry,
-  Entry,
-  FileSystemOperations,
-  FilesystemStatistics,
+import {
+  type AttributeChange,
+  type Attributes,
+  type Caller,
+  type DirectoryEntry,
+  type Entry,
+  type FileSystemOperations,
+  type FilesystemStatistics,
+  PARKED,
 } from '../../../src/fs/operations.ts';
-import { PARKED } from '../../../src/kernel/parking.ts';
 import { Errno } from '../../../src/lib/errno.ts';
 import { sampleAttributes, sampleEntry } from './fake-filesystem.ts';
 import type { Prng } from './prng.ts';
@@ -18,6 +18,7 @@ const FAILURES = [Errno.ENOENT, Errno.EEXIST, Errno.EIO, Errno.ENOSPC, -511, -51
 export class HostileFilesystem implements FileSystemOperations {
   begin(): void {}
 
+  interrupted(): void {}
   wasCarriedOut(): boolean {
     return false;
   }

@@ -5,9 +5,9 @@ import {
   type Entry,
   type FileSystemOperations,
   type FilesystemStatistics,
+  PARKED,
   ROOT_NODE,
 } from '../../../src/fs/operations.ts';
-import { PARKED } from '../../../src/kernel/parking.ts';
 import { Errno } from '../../../src/lib/errno.ts';
 
 const S_IFDIR = 0o040000;
@@ -27,6 +27,7 @@ interface MemoryFile {
 export class MemoryFilesystem implements FileSystemOperations {
   begin(): void {}
 
+  interrupted(): void {}
   wasCarriedOut(): boolean {
     return false;
   }

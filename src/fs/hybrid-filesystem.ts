@@ -1,0 +1,210 @@
+/**
+ * The filesystem core with a bucket behind it: what needs something that is not restored yet is answered PARKED, before
+ * anything has changed. A request that an earlier server carried out only waits to be answered: it never parks.
+ */
+import { forgetInKernel, learnNames, markAbsent } from './absent.ts';
+import { fillAttributes } from './attributes.ts';
+import { ControlQuestions } from './control-questions.ts';
+import type { Core } from './core.ts';
+import { isRepeated } from './file-content.ts';
+import { FileSystem } from './filesystem.ts';
+import { findChild } from './namespace.ts';
+import type { ControlFileNode, DirectoryNode, Node } from './node.ts';
+import {
+  type AttributeChange,
+  type Attributes,
+  type Caller,
+  type DirectoryEntry,
+  type Entry,
+  type FilesystemStatistics,
+  PARKED,
+  type Status,
+} from './operations.ts';
+import { dirtyFiles } from './pending.ts';
+import type { Remote } from './remote.ts';
+import { restore } from './restore.ts';
+import { absentSessionOf } from './tree.ts';
+
+export class HybridFileSystem extends FileSystem {
+  readonly #core: Core;
+  readonly #remote: Remote;
+  readonly #questions: ControlQuestions;
+
+  constructor(
+    core: Core,
+    remote: Remote,
+    closed: number,
+    diskStatistics: (out: FilesystemStatistics) => void,
+  ) {
+    super(core, closed, diskStatistics);
+    this.#core = core;
+    this.#remote = remote;
+    this.#questions = new ControlQuestions(core, remote, () =>
+      dirtyFiles(core).map((node) => core.tree.pathOf(node)),
+    );
+  }
+
+  /** `argument`: what this thread knows of its state, in JSON. */
+  addControlFiles(argument: () => string): void {
+    this.#questions.addFiles(argument);
+  }
+
+  /** These sessions are (partly or wholly) in the bucket only. After this and the next three: retry what is parked. */
+  markAbsent(sessions: readonly string[]): void {
+    markAbsent(this.#core, sessions);
+    forgetInKernel(this.#core, sessions);
+  }
+
+  /** Every name in the root that the bucket has is in the tree now. */
+  learnNames(): void {
+    learnNames(this.#core);
+  }
+
+  /** See restore.ts. */
+  restore(session: string, files: readonly string[], directories: readonly string[]): void {
+    restore(this.#core, session, files, directories);
+  }
+
+  /** To a RemoteHost.ask; undefined: it failed. */
+  answer(id: number, text: string | undefined): void {
+    this.#questions.answer(id, text);
+  }
+
+  override rollJournal(): void {
+    super.rollJournal();
+    this.#remote.rolled();
+  }
+
+  override interrupted(unique: number): void {
+    this.#questions.interrupted(unique);
+  }
+
+  override lookup(parent: number, name: string, out: Entry): Status {
+    const directory = this.#directoryOf(parent);
+    if (directory === undefined) return super.lookup(parent, name, out);
+    if (this.#waitsIn(directory) || this.#waitsForName(directory, name)) return PARKED;
+    return this.#refresh(findChild(this.#core, directory, name)) || super.lookup(parent, name, out);
+  }
+
+  override getattr(id: number, out: Attributes): Status {
+    if (this.#waitsInside(id)) return PARKED;
+    return this.#refresh(this.#core.tree.byId(id)) || super.getattr(id, out);
+  }
+
+  override setattr(id: number, change: AttributeChange, out: Attributes): Status {
+    const node = this.#core.tree.byId(id);
+    if (isOrders(node) && changesOnlyContent(change)) {
+      fillAttributes(this.#core, node, out);
+      return 0;
+    }
+    return this.#waitsFor(node) ? PARKED : super.setattr(id, change, out);
+  }
+
+  override readlink(id: number): string | Exclude<Status, 0> {
+    return this.#waitsInside(id) ? PARKED : super.readlink(id);
+  }
+
+  override mknod(parent: number, name: string, mode: number, caller: Caller, out: Entry): Status {
+    return this.#waitsToChange(parent, name) ? PARKED : super.mknod(parent, name, mode, caller, out);
+  }
+
+  override mkdir(parent: number, name: string, mode: number, caller: Caller, out: Entry): Status {
+    return this.#waitsToChange(parent, name) ? PARKED : super.mkdir(parent, name, mode, caller, out);
+  }
+
+  override symlink(parent: number, name: string, target: string, caller: Caller, out: Entry): Status {
+    return this.#waitsToChange(parent, name) ? PARKED : super.symlink(parent, name, target, caller, out);
+  }
+
+  override unlink(parent: number, name: string): Status {
+    return this.#waitsToChange(parent, name) ? PARKED : super.unlink(parent, name);
+  }
+
+  override rmdir(parent: number, name: string): Status {
+    return this.#waitsToMove(parent, name) ? PARKED : super.rmdir(parent, name);
+  }
+
+  override rename(parent: number, name: string, newParent: number, newName: string, flags: number): Status {
+    if (this.#waitsToMove(parent, name) || this.#waitsToMove(newParent, newName)) return PARKED;
+    return super.rename(parent, name, newParent, newName, flags);
+  }
+
+  override read(id: number, offset: number, size: number, out: Buffer, outOffset: number): number {
+    if (this.#waitsInside(id)) return PARKED;
+    return this.#refresh(this.#core.tree.byId(id)) || super.read(id, offset, size, out, outOffset);
+  }
+
+  override write(id: number, offset: number, data: Buffer, append: boolean): number {
+    if (isOrders(this.#core.tree.byId(id))) return this.#questions.order(data);
+    if (this.#waitsInside(id) && !isRepeated(this.#core)) return PARKED;
+    return super.write(id, offset, data, append);
+  }
+
+  override fsync(id: number): Status {
+    return this.#waitsInside(id) ? PARKED : super.fsync(id);
+  }
+
+  override fallocate(id: number, offset: number, length: number, keepSize: boolean): Status {
+    return this.#waitsInside(id) ? PARKED : super.fallocate(id, offset, length, keepSize);
+  }
+
+  override readdir(id: number, offset: number, add: (entry: DirectoryEntry) => boolean): Status {
+    const directory = this.#directoryOf(id);
+    const { namesKnown, rootListable } = this.#remote;
+    if (directory === this.#core.tree.root && !namesKnown && !rootListable) return PARKED;
+    return this.#waitsIn(directory) ? PARKED : super.readdir(id, offset, add);
+  }
+
+  #directoryOf(id: number): DirectoryNode | undefined {
+    const node = this.#core.tree.byId(id);
+    return node?.kind === 'directory' ? node : undefined;
+  }
+
+  /** It is an absent session, or lies in one. */
+  #waitsIn(node: Node | undefined): boolean {
+    const session = node === undefined ? undefined : absentSessionOf(this.#core.tree, node);
+    if (session !== undefined) this.#remote.want(session.name);
+    return session !== undefined;
+  }
+
+  /** It lies in an absent session; the session itself is there. */
+  #waitsInside(id: number): boolean {
+    const node = this.#core.tree.byId(id);
+    return node !== undefined && node.parent !== this.#core.tree.root && this.#waitsIn(node);
+  }
+
+  #waitsFor(node: Node | undefined): boolean {
+    return this.#waitsIn(node) && !isRepeated(this.#core);
+  }
+
+  /** The bucket may have that name in the root, and it has not been told yet. */
+  #waitsForName(directory: DirectoryNode, name: string): boolean {
+    if (this.#remote.namesKnown || directory !== this.#core.tree.root) return false;
+    return findChild(this.#core, directory, name) === undefined;
+  }
+
+  #waitsToChange(parent: number, name: string): boolean {
+    const directory = this.#directoryOf(parent);
+    if (directory === undefined || isRepeated(this.#core)) return false;
+    return this.#waitsIn(directory) || this.#waitsForName(directory, name);
+  }
+
+  /** Also for what the name stands for, which is to go or to be replaced. */
+  #waitsToMove(parent: number, name: string): boolean {
+    if (isRepeated(this.#core)) return false;
+    return this.#waitsToChange(parent, name) || this.#waitsIn(this.#directoryOf(parent)?.children.get(name));
+  }
+
+  #refresh(node: Node | undefined): Status {
+    return node?.kind === 'control' ? this.#questions.refresh(node) : 0;
+  }
+}
+
+function isOrders(node: Node | undefined): node is ControlFileNode {
+  return node?.kind === 'control' && node.source.by === 'orders';
+}
+
+/** As open(2) with O_TRUNC, or touch(1). */
+function changesOnlyContent({ mode, uid, gid }: AttributeChange): boolean {
+  return mode === undefined && uid === undefined && gid === undefined;
+}
