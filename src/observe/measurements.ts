@@ -1,0 +1,60 @@
+/** What the layers report to the metrics, and what these ask them. */
+
+/** Of one session and one round. What went out before a round failed counts too. */
+export interface BackupCounts {
+  readonly files: number;
+  readonly bytes: number;
+  readonly deletes: number;
+}
+
+/** corrupt: it came, apart from files that were refused. failure: it did not come, and is tried again. */
+export type RestoreResult = 'success' | 'corrupt' | 'failure';
+
+/** One request to the bucket, as its driver reports it. */
+export interface BucketRequest {
+  readonly operation: 'list' | 'get' | 'head' | 'put' | 'delete' | 'config';
+  /** As it is charged. */
+  readonly class: 'A' | 'B' | 'free';
+  readonly result:
+    | 'ok'
+    | 'missing'
+    | 'precondition'
+    | 'permission'
+    | 'throttled'
+    | 'unreachable'
+    | 'corrupt'
+    | 'rejected';
+  /** Of content, sent or received. */
+  readonly bytes: number;
+  readonly ms: number;
+}
+
+/** Asked at each scrape; cheap, and never throwing. */
+export interface MetricsSource {
+  /** Files whose newest version is not in the bucket. */
+  dirtyFiles(): number;
+  /** For how long the oldest of them has been so; undefined: there is none. */
+  oldestDirtyMs(): number | undefined;
+  /** local: their files are here. remote: they are in the bucket only. */
+  sessions(): { readonly local: number; readonly remote: number };
+  /** In the bucket, as far as this mount knows. */
+  storageBytes(): number;
+  storageObjects(): number;
+  /** Sessions that are not here yet and for which a caller waits. */
+  waiting(): number;
+}
+
+export interface DaemonFacts {
+  readonly version: string;
+  readonly mode: string;
+  readonly driver: string;
+  /** How often a daemon of this mount was replaced because it had died. */
+  readonly restarts: number;
+}
+
+/** Files that had changed both here and in the bucket. */
+export interface ConflictCounts {
+  readonly files: number;
+  /** Those of them whose local version is kept beside the cache. */
+  readonly setAside: number;
+}

@@ -1,0 +1,154 @@
+/** What is counted, by methods whose arguments are the only values that a label can have. docs/operations.md lists the metrics. */
+import type { Gauge } from 'prom-client';
+import type {
+  BackupCounts,
+  BucketRequest,
+  ConflictCounts,
+  DaemonFacts,
+  MetricsSource,
+  RestoreResult,
+} from './measurements.ts';
+import { addProcessMetrics } from './process-metrics.ts';
+import { MetricRegistry } from './registry.ts';
+
+const RESTORE_BUCKETS_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
+const REQUEST_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15];
+const MS = 1e-3;
+
+export class Metrics {
+  readonly #registry = new MetricRegistry();
+  #source: MetricsSource | undefined;
+
+  readonly #backups = this.#registry.counter('backups_total', 'Rounds in which a session was backed up.', {
+    result: ['success', 'failure'],
+  });
+  readonly #backupFiles = this.#registry.counter('backup_files_total', 'Files that were uploaded.');
+  readonly #backupBytes = this.#registry.counter('backup_bytes_total', 'Sealed bytes that were uploaded.');
+  readonly #backupDeletes = this.#registry.counter(
+    'backup_deletes_total',
+    'Objects that were deleted because their files were.',
+  );
+  readonly #restores = this.#registry.counter('restores_total', 'Attempts to restore a session.', {
+    result: ['success', 'corrupt', 'failure'],
+  });
+  readonly #restoreSeconds = this.#registry.histogram(
+    'restore_duration_seconds',
+    'From the first touch of a session until it was there.',
+    RESTORE_BUCKETS_S,
+  );
+  readonly #requests = this.#registry.counter('bucket_operations_total', 'Requests to the bucket.', {
+    operation: [],
+    class: [],
+    result: [],
+  });
+  readonly #requestSeconds = this.#registry.histogram(
+    'bucket_operation_duration_seconds',
+    'How long a request to the bucket took.',
+    REQUEST_BUCKETS_S,
+    ['operation'],
+  );
+  readonly #requestBytes = this.#registry.counter(
+    'bucket_bytes_total',
+    'Content that requests carried to the bucket (put) and from it (get).',
+    { operation: ['put', 'get'] },
+  );
+  readonly #conflicts = this.#registry.counter(
+    'conflicts_total',
+    'Files that had changed both here and in the bucket.',
+  );
+  readonly #setAside = this.#registry.counter(
+    'set_aside_files_total',
+    'Files that lost such a conflict and are kept beside the cache.',
+  );
+  readonly #refreshed = this.#registry.counter(
+    'lifecycle_refreshed_total',
+    'Objects that were uploaded again before a rule of the bucket deletes them by age.',
+  );
+  readonly #restarts = this.#registry.counter(
+    'daemon_restarts_total',
+    'Daemons of this mount that died and were replaced.',
+  );
+  readonly #build = this.#registry.gauge('build_info', 'Always 1; the labels say what runs.', [
+    'version',
+    'mode',
+    'driver',
+  ]);
+  readonly #sessions: Gauge<'state'>;
+
+  constructor() {
+    const registry = this.#registry;
+    const asked = (name: string, help: string, value: (source: MetricsSource) => number) =>
+      registry.computed(name, help, () => (this.#source === undefined ? undefined : value(this.#source)));
+    asked('dirty_files', 'Files whose newest version is not in the bucket yet.', (source) =>
+      source.dirtyFiles(),
+    );
+    asked(
+      'dirty_oldest_age_seconds',
+      'For how long the oldest of them has waited; 0 when there is none.',
+      (source) => (source.oldestDirtyMs() ?? 0) * MS,
+    );
+    asked('restore_waiting', 'Sessions that a caller waits for.', (source) => source.waiting());
+    asked('storage_bytes', 'Sealed bytes in the bucket.', (source) => source.storageBytes());
+    asked('storage_objects', 'Objects in the bucket.', (source) => source.storageObjects());
+    this.#sessions = registry.gauge(
+      'sessions',
+      'Sessions whose files are here, and those in the bucket only.',
+      ['state'],
+    );
+    addProcessMetrics(registry);
+  }
+
+  /** For the `Content-Type` of what `render` gives. */
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** Where the gauges come from; without one they have no samples, as in local mode. */
+  source(source: MetricsSource): void {
+    this.#source = source;
+  }
+
+  /** Called once. */
+  daemon({ version, mode, driver, restarts }: DaemonFacts): void {
+    this.#build.set({ version, mode, driver }, 1);
+    this.#restarts.inc(restarts);
+  }
+
+  backup(result: 'success' | 'failure', { files, bytes, deletes }: BackupCounts): void {
+    this.#backups.inc({ result });
+    this.#backupFiles.inc(files);
+    this.#backupBytes.inc(bytes);
+    this.#backupDeletes.inc(deletes);
+  }
+
+  /** `ms`: since the first touch. An attempt that failed has no place in the histogram: the session is not there yet. */
+  restore(result: RestoreResult, ms: number): void {
+    this.#restores.inc({ result });
+    if (result !== 'failure') this.#restoreSeconds.observe(ms * MS);
+  }
+
+  bucketOperation({ operation, class: charged, result, bytes, ms }: BucketRequest): void {
+    this.#requests.inc({ operation, class: charged, result });
+    this.#requestSeconds.observe({ operation }, ms * MS);
+    if (operation === 'put' || operation === 'get') this.#requestBytes.inc({ operation }, bytes);
+  }
+
+  conflict({ files, setAside }: ConflictCounts): void {
+    this.#conflicts.inc(files);
+    this.#setAside.inc(setAside);
+  }
+
+  lifecycleRefreshed(objects: number): void {
+    this.#refreshed.inc(objects);
+  }
+
+  /** In the text format of Prometheus. */
+  render(): Promise<string> {
+    const sessions = this.#source?.sessions();
+    if (sessions !== undefined) {
+      this.#sessions.set({ state: 'local' }, sessions.local);
+      this.#sessions.set({ state: 'remote' }, sessions.remote);
+    }
+    return this.#registry.render();
+  }
+}
