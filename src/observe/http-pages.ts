@@ -1,0 +1,90 @@
+/** Which page says what. Knows requests and answers, not connections. */
+import type { Logger } from './log.ts';
+
+export type Readiness = { readonly ready: boolean; readonly reason?: string };
+
+export interface HttpPages {
+  readonly metrics: { readonly contentType: string; render(): Promise<string> };
+  /** false: only a restart helps. */
+  health(): boolean;
+  /** Whether applications are served; `reason` says why they are not, and is public. */
+  ready(): Readiness | Promise<Readiness>;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+const TEXT_TYPE = 'text/plain; charset=utf-8';
+/** Kubernetes gives a probe one second unless told otherwise, and then says nothing of the reason. */
+const READY_TIMEOUT_MS = 900;
+
+type Page = (pages: HttpPages) => Answer | Promise<Answer>;
+
+const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
+  ['/healthz', healthPage],
+  ['/readyz', readinessPage],
+  ['/metrics', metricsPage],
+]);
+
+/** Never rejects: what fails is logged, and answered with 500. */
+export async function answerTo(
+  method: string | undefined,
+  url: string | undefined,
+  pages: HttpPages,
+  log: Logger,
+): Promise<Answer> {
+  const path = (url ?? '').split('?', 1)[0] ?? '';
+  const page = PAGES.get(path);
+  if (page === undefined) return text(404, 'not found: there are /healthz, /readyz and /metrics\n');
+  if (method !== 'GET' && method !== 'HEAD') {
+    return { ...text(405, 'only GET and HEAD are allowed\n'), headers: { Allow: 'GET, HEAD' } };
+  }
+  try {
+    return await page(pages);
+  } catch (error) {
+    log.error({ err: error, path }, 'A page could not be made');
+    return text(500, 'this page could not be made; the log says why\n');
+  }
+}
+
+function healthPage(pages: HttpPages): Answer {
+  return pages.health() ? json(200, { status: 'ok' }) : json(503, { status: 'failed' });
+}
+
+async function readinessPage(pages: HttpPages): Promise<Answer> {
+  const { ready, reason } = await within(READY_TIMEOUT_MS, pages.ready(), {
+    ready: false,
+    reason: 'the mount does not answer',
+  });
+  if (ready) return json(200, { status: 'ready' });
+  return json(503, { status: 'not ready', reason: reason ?? 'no reason is known' });
+}
+
+async function metricsPage({ metrics }: HttpPages): Promise<Answer> {
+  return { status: 200, type: metrics.contentType, body: await metrics.render() };
+}
+
+async function within<T>(ms: number, value: T | Promise<T>, late: T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<T>((resolve) => {
+    timer = setTimeout(resolve, ms, late);
+  });
+  try {
+    return await Promise.race([value, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function json(status: number, value: Readonly<Record<string, string>>): Answer {
+  return { status, type: JSON_TYPE, body: `${JSON.stringify(value)}\n` };
+}
+
+function text(status: number, body: string): Answer {
+  return { status, type: TEXT_TYPE, body };
+}
