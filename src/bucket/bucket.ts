@@ -13,10 +13,12 @@ export interface ObjectVersion {
   readonly size: number;
   /** CRC-32C of the content, unsigned. */
   readonly crc32c: number;
-  /** When it was written, by the store's clock, in ms since the epoch. */
+  /** When it was written, by the store's clock, in ms since the epoch; `get` may know it only to the second. */
   readonly updatedMs: number;
-  /** What its writer put on it. */
+  /** What its writer put on it: the `metadata` of its `put`. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** The id of the upload that made it; undefined where something other than `put` did. */
+  readonly uploadId: string | undefined;
 }
 
 export interface ObjectPage {
@@ -31,6 +33,14 @@ export interface StoredObject extends ObjectVersion {
 
 /** The `ifGeneration` of a name that must not exist. */
 export const ABSENT = '0';
+
+export interface PutOptions {
+  readonly ifGeneration: string;
+  /** Keys of `a-z 0-9 -`, values of printable ASCII: what every store keeps as it is. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** The same for every try of one upload, so that a later try knows what an earlier one stored; a new one when not given. */
+  readonly uploadId?: string;
+}
 
 export interface Bucket {
   /** For log lines: `gs://NAME` or `file:///DIRECTORY`. */
@@ -48,13 +58,9 @@ export interface Bucket {
   /**
    * Stores `bytes` whole, in place of the version `ifGeneration` (ABSENT: of none). Durable on return. Rejects with
    * 'precondition' when the newest version is another one. An upload that was stored although its answer was lost counts as
-   * stored, also when it is tried again: each version carries an id of its upload.
+   * stored, also when it is tried again with the same `uploadId`: each version carries the id of its upload.
    */
-  put(
-    name: string,
-    bytes: Uint8Array,
-    options: { ifGeneration: string; metadata: Readonly<Record<string, string>> },
-  ): Promise<ObjectVersion>;
+  put(name: string, bytes: Uint8Array, options: PutOptions): Promise<ObjectVersion>;
 
   /** Resolves when the version is gone, whoever deleted it. Rejects with 'precondition' when there is a newer one. */
   delete(name: string, options: { ifGeneration: string }): Promise<void>;

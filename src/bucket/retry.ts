@@ -1,0 +1,61 @@
+/** Tries again what may succeed later: exponential backoff with full jitter, as Google asks for. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Bucket } from './bucket.ts';
+import { BucketError } from './bucket-error.ts';
+import { newUploadId } from './upload.ts';
+
+export interface RetryOptions {
+  /** In all, with the first. */
+  readonly attempts: number;
+  /** The longest wait before the second attempt; it doubles from there up to `capMs`. */
+  readonly baseMs: number;
+  readonly capMs: number;
+  /** Ends the waiting: the call rejects with the error of its last attempt. */
+  readonly signal?: AbortSignal | undefined;
+  /** From 0 to 1. */
+  readonly random?: (() => number) | undefined;
+  readonly sleep?: ((ms: number, signal: AbortSignal | undefined) => Promise<void>) | undefined;
+}
+
+/**
+ * Repeats calls that failed for the moment ('throttled', 'unreachable'); every other failure is final. All attempts of one
+ * put carry the same upload id, so that an attempt which was stored without anyone hearing of it is recognized.
+ */
+export function retrying(bucket: Bucket, options: RetryOptions): Bucket {
+  const again = <T>(call: () => Promise<T>) => retry(call, options);
+  return {
+    address: bucket.address,
+    list: (prefix, page) => again(() => bucket.list(prefix, page)),
+    get: (name) => again(() => bucket.get(name)),
+    head: (name) => again(() => bucket.head(name)),
+    put: (name, bytes, given) => {
+      const put = { ...given, uploadId: given.uploadId ?? newUploadId() };
+      return again(() => bucket.put(name, bytes, put));
+    },
+    delete: (name, given) => again(() => bucket.delete(name, given)),
+    deleteAfterDays: () => again(() => bucket.deleteAfterDays()),
+    close: () => bucket.close(),
+  };
+}
+
+async function retry<T>(call: () => Promise<T>, options: RetryOptions): Promise<T> {
+  const { attempts, signal, sleep = sleepUnlessAborted } = options;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await call();
+    } catch (error) {
+      const isFinal = !(error instanceof BucketError && error.isTransient) || attempt >= attempts;
+      if (isFinal || signal?.aborted) throw error;
+      await sleep(waitMs(attempt, options), signal);
+      if (signal?.aborted) throw error;
+    }
+  }
+}
+
+function waitMs(attempt: number, { baseMs, capMs, random = Math.random }: RetryOptions): number {
+  return random() * Math.min(capMs, baseMs * 2 ** (attempt - 1));
+}
+
+async function sleepUnlessAborted(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  await delay(ms, undefined, signal === undefined ? {} : { signal }).catch(() => {});
+}
