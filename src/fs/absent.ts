@@ -42,7 +42,7 @@ function reportTaken(core: Core, session: string): void {
 /** After `markAbsent`: makes the kernel ask for what it knows of these sessions, and for the names that it believes free. */
 export function forgetInKernel(core: Core, sessions: readonly string[]): void {
   const { remote, tree, invalidator } = core;
-  if (sessions.length > 0) invalidator.inode(tree.root.id, -1, 0);
+  invalidator.inode(tree.root.id, -1, 0);
   for (const session of sessions) {
     const node = tree.root.children.get(session);
     if (node?.kind !== 'directory' || !node.absent) continue;
@@ -70,4 +70,6 @@ export function learnNames(core: Core): void {
   if (remote === undefined || remote.namesKnown) return;
   remote.namesKnown = true;
   touch(core, tree.root);
+  // An earlier daemon may have let the kernel keep it.
+  core.invalidator.inode(tree.root.id, -1, 0);
 }

@@ -112,7 +112,7 @@ export class Loader {
     const absent = core.remote?.absentAtStart ?? [];
     markAbsent(core, absent);
     this.#inherit();
-    if (this.#parts.known !== undefined) forgetInKernel(core, absent);
+    if (core.remote !== undefined && this.#parts.known !== undefined) forgetInKernel(core, absent);
   }
 
   /** What an application has created but not yet written: it may have it open. */

@@ -39,15 +39,17 @@ class Restoration {
   /** Nobody waited for them: what is being written stays. */
   addTopLevel(files: readonly string[]): void {
     const { root } = this.#core.tree;
+    this.#rootChanged();
     for (const name of files) {
       const existing = root.children.get(name);
       const isBusy = existing?.kind === 'file' && existing.working !== undefined && !existing.hidden;
       if (existing?.kind !== 'directory' && !isBusy) this.#placeFile(name);
     }
-    touch(this.#core, root);
   }
 
   replace(session: string, files: readonly string[], directories: readonly string[]): void {
+    const { tree } = this.#core;
+    if (!tree.root.children.has(session)) this.#rootChanged();
     const directory = this.#placeDirectory(session);
     if (directory === undefined) return;
     const { mtimeSec, mtimeNsec } = directory;
@@ -58,6 +60,12 @@ class Restoration {
     directory.absent = false;
     // The kernel keeps a listing as long as the time stays.
     if (directory.mtimeSec === mtimeSec && directory.mtimeNsec === mtimeNsec) touch(this.#core, directory);
+  }
+
+  #rootChanged(): void {
+    const { tree, invalidator } = this.#core;
+    touch(this.#core, tree.root);
+    invalidator.inode(tree.root.id, -1, 0);
   }
 
   #removeOthers(directory: DirectoryNode, files: Set<string>, directories: Set<string>): void {
@@ -157,7 +165,8 @@ class Restoration {
     if (parent === undefined) return false;
     const name = path.slice(slash + 1);
     this.#core.tree.attach(parent, name, node);
-    if (this.#known && parent.lookups > 0) this.#core.invalidator.entry(parent.id, name);
+    const mayBeKept = this.#known || parent === this.#core.tree.root;
+    if (mayBeKept && parent.lookups > 0) this.#core.invalidator.entry(parent.id, name);
     return true;
   }
 

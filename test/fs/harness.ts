@@ -3,9 +3,11 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Keyring } from '../../src/crypto/keyring.ts';
+import type { HybridFileSystem } from '../../src/fs/hybrid-filesystem.ts';
 import { type OpenedFileSystem, openFileSystem } from '../../src/fs/open.ts';
 import type { Attributes, Caller, Entry } from '../../src/fs/operations.ts';
 import { defaultTimings } from '../../src/fs/options.ts';
+import type { BucketView, Question, RemoteHost, Urgency } from '../../src/fs/remote.ts';
 import type { LogRecord } from '../../src/observe/log.ts';
 import { Cache } from '../../src/store/cache.ts';
 import { Checkpointer, type CheckpointReport } from '../../src/store/checkpointer.ts';
@@ -47,12 +49,28 @@ export interface HarnessOptions {
   /** What journal and cache are written with. */
   journalFiles?: SyncFileOperations;
   cacheFiles?: FileOperations;
+  /** Hybrid mode. */
+  bucket?: BucketView;
+}
+
+/** One RemoteHost.ask. */
+interface Ask {
+  id: number;
+  question: Question;
+  argument: string;
+  dirtyPaths: string[];
 }
 
 export class Harness {
   readonly directory: string;
   readonly cachePath: string;
   readonly logs: LogRecord[] = [];
+  /** What the core told and asked the side that knows the bucket. */
+  readonly wanted: string[] = [];
+  readonly urgent: [session: string, why: Urgency][] = [];
+  readonly asks: Ask[] = [];
+  /** What the kernel was told to drop: `entry PARENT NAME`, `inode NODE OFFSET`. */
+  readonly invalidated: string[] = [];
   nowMs = 1_700_000_000_000;
   opened!: OpenedFileSystem;
   progress = new JournalProgress();
@@ -80,6 +98,12 @@ export class Harness {
     return this.opened.filesystem;
   }
 
+  /** In hybrid mode. */
+  get hybrid(): HybridFileSystem {
+    if (this.opened.hybrid === undefined) throw new Error('opened without a bucket');
+    return this.opened.hybrid;
+  }
+
   /** As a daemon that starts: after the constructor, after `crash`. */
   open(options: HarnessOptions = this.#options): void {
     this.#options = options;
@@ -103,7 +127,11 @@ export class Harness {
       ...(options.journalFiles === undefined ? {} : { journalFiles: options.journalFiles }),
       ...defaultTimings,
       clock: { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs },
-      invalidator: { inode: () => {}, entry: () => {} },
+      invalidator: {
+        inode: (node, offset) => this.invalidated.push(`inode ${node} ${offset}`),
+        entry: (parent, name) => this.invalidated.push(`entry ${parent} ${name}`),
+      },
+      bucket: options.bucket && { view: options.bucket, host: this.#remoteHost() },
       log: (record) => this.logs.push(record),
     });
     this.fs.takeClosedSegment();
@@ -122,10 +150,10 @@ export class Harness {
   }
 
   /** The daemon dies and another goes on with the same kernel, which still has its numbers. */
-  takeOver(): void {
+  takeOver(options?: HarnessOptions): void {
     this.crash();
     this.#inherited = this.#nodes.readSync();
-    this.open();
+    this.open(options);
   }
 
   /** Everything in closed segments goes to the cache, and the segments go. */
@@ -144,6 +172,16 @@ export class Harness {
     return await checkpointer.run(closed);
   }
 
+  /** As the side that downloaded it would: with everything that the cache has of the session. */
+  restore(session: string): void {
+    const files: string[] = [];
+    const directories: string[] = [];
+    this.opened.cache.walkSync((path, kind) => {
+      if (path.startsWith(`${session}/`)) (kind === 'file' ? files : directories).push(path);
+    });
+    this.hybrid.restore(session, files, directories);
+  }
+
   settle(): void {
     this.nowMs += 3_600_000;
     this.fs.settleIdle();
@@ -152,6 +190,14 @@ export class Harness {
   remove(): void {
     this.opened.journal.close();
     rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  #remoteHost(): RemoteHost {
+    return {
+      wanted: (session) => this.wanted.push(session),
+      urgent: (session, why) => this.urgent.push([session, why]),
+      ask: (id, question, argument, dirtyPaths) => this.asks.push({ id, question, argument, dirtyPaths }),
+    };
   }
 
   #acceptAnyKey(): string[] | undefined {
