@@ -78,3 +78,36 @@ describe('working copies when the journal goes on in another segment', () => {
     assert.equal(h.fs.hasPending, false);
   });
 });
+
+describe('what a roll has closed', () => {
+  it('is not told while unfinished files cannot be repeated', (t) => {
+    const h = harness(t);
+    write(h, 'a.json', '{"a":1}');
+    h.fs.rollJournal();
+    assert.equal(h.fs.takeClosedSegment(), 1);
+    write(h, 'a.json', '{"a":');
+    h.fs.rollJournal();
+    h.fs.suspend(true);
+    assert.equal(h.fs.takeClosedSegment(), undefined);
+    assert.equal(h.fs.closedSegment, 1);
+    h.fs.suspend(false);
+    assert.equal(h.fs.takeClosedSegment(), 2);
+    assert.equal(h.fs.closedSegment, 2);
+  });
+
+  it('is told although repeating them closes segments as well, which follow', async (t) => {
+    const h = harness(t, { segmentBytes: 4096 });
+    const begun = `{"a":"${'x'.repeat(3000)}`;
+    const names = ['a.json', 'b.json', 'c.json'];
+    const nodes = names.map((name) => write(h, name, begun));
+    h.fs.takeClosedSegment();
+    h.fs.rollJournal();
+    const { segment } = h.progress;
+    assert.equal(h.fs.takeClosedSegment(), segment);
+    assert.ok(h.progress.segment > segment + 1, 'no segment was filled');
+    await h.checkpoint();
+    h.takeOver();
+    for (const node of nodes) assert.equal(h.fs.write(node, begun.length, Buffer.from('"}'), false), 2);
+    for (const name of names) assert.equal(read(h, name), `${begun}"}`);
+  });
+});

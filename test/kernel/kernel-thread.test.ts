@@ -1,0 +1,130 @@
+/** The kernel thread and what it is told before it serves: no mount is needed for that. */
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { Keyring } from '../../src/crypto/keyring.ts';
+import type { BucketView } from '../../src/fs/remote.ts';
+import { KernelThreadClient, type Running } from '../../src/kernel/kernel-thread-client.ts';
+import { Cache } from '../../src/store/cache.ts';
+import { Checkpointer } from '../../src/store/checkpointer.ts';
+import { JournalProgress } from '../../src/store/journal-progress.ts';
+import { KEY } from '../fs/harness.ts';
+import { cleanUp } from '../support/cleanup.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const SESSION = 'u-+1';
+
+class Thread {
+  readonly client: KernelThreadClient;
+  readonly checkpointer: Checkpointer;
+  readonly #heard: Running[] = [];
+  #onMessage = () => {};
+
+  constructor(directory: string, bucket: BucketView | undefined) {
+    const mountPoint = join(directory, 'mnt');
+    mkdirSync(join(mountPoint, SESSION), { recursive: true });
+    writeFileSync(join(mountPoint, SESSION, 'creds.json'), '{"a":1}');
+    const keyring = Keyring.fromHex(KEY);
+    const { currentId: keyId, ids: acceptedKeyIds } = keyring;
+    const cache = Cache.open(join(directory, 'cache'), { mountPoint, keyId, acceptedKeyIds });
+    const progress = new JournalProgress();
+    this.client = new KernelThreadClient({
+      fuseFd: -1,
+      inFlightFd: -1,
+      resend: true,
+      cachePath: cache.path,
+      keyring: keyring.export(),
+      progress: progress.shared,
+      owner: { uid: 1000, gid: 1000 },
+      rootMode: 0o700,
+      maxFileSizeBytes: 1 << 20,
+      memoryLimitBytes: 1 << 20,
+      mountPoint,
+      plainSessions: [SESSION],
+      takeover: undefined,
+      status: {},
+      bucket,
+    });
+    this.checkpointer = new Checkpointer({
+      journalDirectory: cache.journalDirectory,
+      cache,
+      progress,
+      onRetired: () => {},
+      log: { warn: () => {} },
+    });
+    this.client.listen((message) => {
+      this.#heard.push(message);
+      this.#onMessage();
+    });
+  }
+
+  /** Everything heard up to the next message of this type. */
+  async until(type: Running['type']): Promise<Running[]> {
+    for (;;) {
+      const at = this.#heard.findIndex((message) => message.type === type);
+      if (at >= 0) return this.#heard.splice(0, at + 1);
+      await new Promise<void>((resolve) => {
+        this.#onMessage = resolve;
+      });
+    }
+  }
+}
+
+async function started(t: TestContext, bucket: BucketView | undefined): Promise<Thread> {
+  const thread = new Thread(temporaryDirectory(t), bucket);
+  cleanUp(t, () => thread.client.terminate());
+  assert.deepEqual((await thread.client.loaded()).imported.imported, [SESSION]);
+  return thread;
+}
+
+const segmentsOf = (messages: Running[]) =>
+  messages.flatMap((message) =>
+    message.type === 'closed' || message.type === 'rolled' ? [[message.type, message.segment]] : [],
+  );
+
+const options = { timeout: 60_000 };
+
+test('roll-now tells the segment that holds all commits, until they are in the cache', options, async (t) => {
+  const thread = await started(t, { absent: [], namesKnown: true, rootListable: false });
+  thread.client.post({ type: 'roll-now' });
+  const first = await thread.until('rolled');
+  assert.deepEqual(segmentsOf(first).slice(-2), [
+    ['closed', 1],
+    ['rolled', 1],
+  ]);
+  assert.deepEqual(
+    first.filter(({ type }) => type === 'urgent'),
+    [{ type: 'urgent', session: SESSION, why: 'new' }],
+  );
+  thread.client.post({ type: 'roll-now' });
+  assert.deepEqual(segmentsOf(await thread.until('rolled')).at(-1), ['rolled', 1]);
+  await thread.checkpointer.run(1);
+  thread.client.post({ type: 'roll-now' });
+  assert.deepEqual(segmentsOf(await thread.until('rolled')).at(-1), ['rolled', undefined]);
+});
+
+test('news of the bucket may come before it serves', options, async (t) => {
+  const thread = await started(t, { absent: ['v-+2'], namesKnown: false, rootListable: false });
+  thread.client.post({ type: 'absent', sessions: ['w-+3'] });
+  thread.client.post({ type: 'names-known' });
+  thread.client.post({ type: 'restored', session: 'v-+2', files: ['v-+2/creds.json'], directories: [] });
+  thread.client.post({ type: 'answer', id: 99, text: undefined });
+  thread.client.post({ type: 'roll-now' });
+  const heard = await thread.until('rolled');
+  assert.deepEqual(
+    heard.filter(({ type }) => type === 'invalidate-entry' || type === 'log'),
+    [{ type: 'invalidate-entry', parent: 1, name: 'w-+3' }],
+  );
+});
+
+test('in local mode there is nothing urgent, and news of a bucket are nothing to it', options, async (t) => {
+  const thread = await started(t, undefined);
+  thread.client.post({ type: 'absent', sessions: ['w-+3'] });
+  thread.client.post({ type: 'roll-now' });
+  const heard = await thread.until('rolled');
+  assert.deepEqual(
+    heard.filter(({ type }) => type === 'urgent' || type === 'invalidate-inode'),
+    [],
+  );
+});
