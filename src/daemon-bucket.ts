@@ -1,7 +1,6 @@
 /** Hybrid mode's share of the daemon: between the kernel thread, which serves and waits, and what syncs with the bucket. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bucket } from './bucket/bucket.ts';
-import { openBucket } from './bucket/open.ts';
 import { retrying } from './bucket/retry.ts';
 import type { Config } from './config.ts';
 import type { Keyring } from './crypto/keyring.ts';
@@ -18,6 +17,7 @@ import type { Ledger } from './sync/ledger.ts';
 
 export interface BucketKeeperParts {
   config: Config;
+  bucket: Bucket;
   ledger: Ledger;
   cache: Cache;
   keyring: Keyring;
@@ -32,11 +32,10 @@ const ATTEMPTS = 4;
 const RETRY_BASE_MS = 500;
 const RETRY_CAP_MS = 8_000;
 
-type FromThread = Extract<Running, { type: 'wanted' | 'urgent' | 'ask' }>;
+export type FromThread = Extract<Running, { type: 'wanted' | 'urgent' | 'ask' }>;
 
 export class BucketKeeper {
   readonly #parts: BucketKeeperParts;
-  readonly #bucket: Bucket;
   readonly #sync: BucketSync;
   readonly #aborted = new AbortController();
   /** What the kernel thread must know before it builds the tree. */
@@ -44,20 +43,9 @@ export class BucketKeeper {
   #thread: KernelThreadClient | undefined;
   #settle: () => Promise<void> = async () => {};
 
-  static async open(parts: BucketKeeperParts): Promise<BucketKeeper> {
-    const { config, metrics } = parts;
-    if (config.bucket === undefined) throw new Error('no bucket is configured');
-    const bucket = await openBucket(config.bucket, {
-      emulatorUrl: config.storageEmulatorUrl,
-      observe: (report) => metrics.bucketOperation(report),
-    });
-    return new BucketKeeper(parts, bucket);
-  }
-
-  private constructor(parts: BucketKeeperParts, bucket: Bucket) {
-    const { config, ledger, cache, keyring, metrics, log, takeover } = parts;
+  constructor(parts: BucketKeeperParts) {
+    const { config, bucket, ledger, cache, keyring, metrics, log, takeover } = parts;
     this.#parts = parts;
-    this.#bucket = bucket;
     const listedBefore = ledger.listed || ledger.wasListed;
     if (!takeover) ledger.setListed(false);
     this.threadData = {
@@ -90,8 +78,8 @@ export class BucketKeeper {
       dirtyFiles: () => ledger.dirtyCount,
       oldestDirtyMs: () => ledger.oldestDirtyMs(systemClock.wallMs()),
       sessions: () => ({ local: this.#localSessions(), remote: ledger.absentSessions.length }),
-      storageBytes: () => ledger.stored().bytes,
-      storageObjects: () => ledger.stored().objects,
+      storageBytes: () => ledger.inBucket().bytes,
+      storageObjects: () => ledger.inBucket().objects,
       waiting: () => this.#sync.restorer.waiting.length,
     });
     if (!takeover) this.#sync.begin();
@@ -113,8 +101,10 @@ export class BucketKeeper {
     this.#sync.start();
   }
 
-  get namesKnown(): boolean {
-    return this.#parts.ledger.listed;
+  /** Why an application should not be started yet; undefined: it may. */
+  get notReady(): string | undefined {
+    if (this.#parts.ledger.listed || this.threadData.rootListable) return undefined;
+    return 'the bucket has not said yet which sessions there are';
   }
 
   hear(message: FromThread): void {
@@ -140,8 +130,10 @@ export class BucketKeeper {
   /** What is under way is given up; the ledger knows what was done. */
   async end(): Promise<void> {
     this.#aborted.abort();
-    this.#bucket.close();
+    this.#parts.bucket.close();
     await this.#sync.end();
+    this.#parts.ledger.close();
+    this.#parts.keyring.destroy();
   }
 
   /** An application that is still there may change what was just stored. */
@@ -181,7 +173,7 @@ export class BucketKeeper {
     const { ledger } = this.#parts;
     const { flusher, restorer, listingError } = this.#sync;
     const status = bucketStatus({
-      address: this.#bucket.address,
+      address: this.#parts.bucket.address,
       ledger,
       waiting: restorer.waiting,
       outcomeOf: (session) => flusher.outcomeOf(session),
@@ -193,7 +185,8 @@ export class BucketKeeper {
 
   #localSessions(): number {
     const { ledger } = this.#parts;
-    return ledger.sessionNames.filter((session) => session !== '' && ledger.absentOf(session).length === 0).length;
+    return ledger.sessionNames.filter((session) => session !== '' && ledger.absentOf(session).length === 0)
+      .length;
   }
 
   #mountSide(): MountSide {

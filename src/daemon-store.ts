@@ -14,7 +14,7 @@ export interface StoreKeeperParts {
   progress: JournalProgress;
   replayed: { segments: readonly number[]; nextSegment: number; records: number; droppedBytes: number };
   /** The cache has this now; rejecting keeps the journal as it is. */
-  onApplied?: (plan: CheckpointPlan) => Promise<void>;
+  onApplied?: ((plan: CheckpointPlan) => Promise<void>) | undefined;
   /** Asks the kernel thread to close its journal segment. */
   requestRoll: () => void;
   log: Logger;

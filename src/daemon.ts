@@ -2,6 +2,7 @@
 import { closeSync } from 'node:fs';
 import { PlainFiles } from './daemon-import.ts';
 import { loadKeyring } from './daemon-keys.ts';
+import { Outside } from './daemon-outside.ts';
 import { statusOf } from './daemon-report.ts';
 import { endMount, type Unmounted } from './daemon-shutdown.ts';
 import { StoreKeeper } from './daemon-store.ts';
@@ -66,6 +67,7 @@ async function startLocked(
   const notifier = new KernelNotifier(fuseFd, (error) =>
     log.error({ error: String(error) }, 'the kernel refused a notification'),
   );
+  const outside = await Outside.open({ start, cache, keyring, log });
   const thread = new KernelThreadClient({
     fuseFd,
     inFlightFd,
@@ -81,9 +83,10 @@ async function startLocked(
     plainSessions,
     takeover,
     status: statusOf(start),
-    bucket: undefined,
+    bucket: outside.threadData,
   });
-  keyring.destroy();
+  // The restorer goes on checking what comes from the bucket.
+  if (outside.threadData === undefined) keyring.destroy();
   try {
     return await Daemon.start({
       start,
@@ -93,12 +96,14 @@ async function startLocked(
       thread,
       cache,
       progress,
+      outside,
       owner,
       lock,
       log,
     });
   } catch (error) {
     await thread.terminate();
+    await outside.end();
     closeSync(fuseFd);
     throw error;
   }
@@ -110,6 +115,7 @@ interface Parts extends Descriptors {
   thread: KernelThreadClient;
   cache: Cache;
   progress: JournalProgress;
+  outside: Outside;
   owner: MountOwner;
   lock: CacheLock;
   log: Logger;
@@ -131,13 +137,14 @@ export class Daemon {
 
   /** Resolves when the mount answers. */
   static async start(parts: Parts): Promise<Daemon> {
-    const { thread, owner, log, cache } = parts;
+    const { thread, owner, log, cache, outside } = parts;
     const { mountPoint, plainSessions, takeover, restarts } = parts.start;
     const loaded = await thread.loaded();
     const daemon = new Daemon(parts, loaded);
     const plainFiles = new PlainFiles(mountPoint, plainSessions);
     try {
       if (plainSessions.length > 0) await daemon.#store.sync();
+      await outside.prepare();
       daemon.#device = await owner.mounted();
       if (takeover !== undefined && canResend(takeover)) daemon.#notifier.resend();
       thread.serve();
@@ -150,6 +157,7 @@ export class Daemon {
     } finally {
       plainFiles.close();
     }
+    outside.start();
     daemon.#stopped = daemon.#untilEnded();
     const { files, sessions } = loaded;
     const message = takeover === undefined ? 'Mounted' : 'Took the mount over';
@@ -158,11 +166,13 @@ export class Daemon {
   }
 
   private constructor(parts: Parts, { replayed }: Loaded) {
-    const { cache, progress, log, thread } = parts;
+    const { cache, progress, log, thread, outside } = parts;
     this.#parts = parts;
     this.#notifier = parts.notifier;
     const requestRoll = () => thread.post({ type: 'roll' });
-    this.#store = new StoreKeeper({ cache, progress, replayed, requestRoll, log });
+    const { onApplied } = outside;
+    this.#store = new StoreKeeper({ cache, progress, replayed, requestRoll, onApplied, log });
+    outside.connect(thread, async () => this.#store.settle(await thread.roll()));
     thread.listen((message) => this.#hear(message));
   }
 
@@ -174,12 +184,13 @@ export class Daemon {
 
   /** Commits, unmounts, checkpoints. Everything that was written is on stable storage when it resolves. */
   stop(reason: string): Promise<StopReport> {
-    const { fuseFd, thread, log, start } = this.#parts;
+    const { fuseFd, thread, log, start, outside } = this.#parts;
     const { mountPoint } = start;
     if (this.#unmounting === undefined) log.info({ reason, mountPoint }, 'Stopping');
     const settle = async () => {
       await thread.send('settle-all');
       await this.#store.sync().catch(() => {});
+      await outside.flushBeforeUnmount();
     };
     this.#unmounting ??= endMount({ mountPoint, device: this.#device, fuseFd, thread, settle, log });
     return this.stopped;
@@ -194,6 +205,7 @@ export class Daemon {
     await thread.ended;
     await Promise.all(this.#syncing);
     await this.#store.sync().catch(() => {});
+    await this.#parts.outside.end();
   }
 
   #hear(message: Running): void {
@@ -225,6 +237,11 @@ export class Daemon {
       case 'invalidate-entry':
         this.#notifier.entry(message.parent, message.name);
         break;
+      case 'wanted':
+      case 'urgent':
+      case 'ask':
+        this.#parts.outside.hear(message);
+        break;
       case 'pending':
         setTimeout(() => thread.post({ type: 'settle-idle' }), SETTLE_DELAY_MS).unref();
         break;
@@ -253,14 +270,16 @@ export class Daemon {
   }
 
   async #untilEnded(): Promise<StopReport> {
-    const { log, fuseFd, lock, thread } = this.#parts;
+    const { log, fuseFd, lock, thread, outside } = this.#parts;
     const { uncommitted } = await thread.ended;
     const unmounted = await (this.#unmounting ?? { lazy: false, holders: [] });
     if (!(await this.#store.finish())) {
       log.warn('What was written is in the journal, not yet in the cache; the next start goes on with it');
     }
+    const unsaved = await outside.flushTheRest();
+    await outside.end();
     closeSync(fuseFd);
     lock.release();
-    return { exitStatus: 0, dirty: uncommitted.length, ...unmounted };
+    return { exitStatus: 0, dirty: uncommitted.length + unsaved, ...unmounted };
   }
 }

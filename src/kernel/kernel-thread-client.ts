@@ -8,7 +8,7 @@ import type { FromKernelThread, KernelThreadData, ToKernelThread } from './messa
 import { Waker } from './waker.ts';
 
 export type Loaded = Extract<FromKernelThread, { type: 'loaded' }>;
-export type Running = Exclude<FromKernelThread, { type: 'loaded' | 'ended' | 'failed' | 'done' }>;
+export type Running = Exclude<FromKernelThread, { type: 'loaded' | 'ended' | 'failed' | 'done' | 'rolled' }>;
 
 const ENDING_MS = 200;
 
@@ -20,6 +20,7 @@ export class KernelThreadClient {
   readonly #waker: Waker;
   /** Whoever waits for the thread to act on a message, in the order in which it was asked. */
   readonly #waiting: (() => void)[] = [];
+  readonly #rolling: ((segment: number | undefined) => void)[] = [];
   readonly #loaded = deferred<Loaded>();
   readonly #ended: Deferred<{ uncommitted: string[] }> = deferred();
   /** What came before someone listened. */
@@ -60,11 +61,17 @@ export class KernelThreadClient {
   async send(message: 'settle-all' | 'ping'): Promise<void> {
     const done = new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.post({ type: message });
-    const ended = this.ended.then(
-      () => {},
-      () => {},
-    );
-    await Promise.race([done, ended]);
+    await Promise.race([done, this.#settled()]);
+  }
+
+  /**
+   * Resolves to the newest journal segment that holds anything which was committed before the call; undefined: all of it is in
+   * the cache, or the thread has ended.
+   */
+  async roll(): Promise<number | undefined> {
+    const rolled = new Promise<number | undefined>((resolve) => this.#rolling.push(resolve));
+    this.post({ type: 'roll-now' });
+    return Promise.race([rolled, this.#settled()]);
   }
 
   post(message: ToKernelThread): void {
@@ -86,11 +93,14 @@ export class KernelThreadClient {
 
   /** Whether `ended` has settled, after a moment for what it has sent already. */
   async hasEnded(): Promise<boolean> {
-    const settled = this.ended.then(
-      () => true,
-      () => true,
+    return Promise.race([this.#settled().then(() => true), sleep(ENDING_MS, false)]);
+  }
+
+  #settled(): Promise<undefined> {
+    return this.ended.then(
+      () => undefined,
+      () => undefined,
     );
-    return Promise.race([settled, sleep(ENDING_MS, false)]);
   }
 
   #receive(message: FromKernelThread): void {
@@ -98,6 +108,7 @@ export class KernelThreadClient {
     else if (message.type === 'ended') this.#end(message);
     else if (message.type === 'failed') this.#fail(failure(message));
     else if (message.type === 'done') this.#waiting.shift()?.();
+    else if (message.type === 'rolled') this.#rolling.shift()?.(message.segment);
     else this.#listener(message);
   }
 

@@ -51,10 +51,3 @@ export interface DaemonFacts {
   /** How often a daemon of this mount was replaced because it had died. */
   readonly restarts: number;
 }
-
-/** Files that had changed both here and in the bucket. */
-export interface ConflictCounts {
-  readonly files: number;
-  /** Those of them whose local version is kept beside the cache. */
-  readonly setAside: number;
-}

@@ -3,7 +3,6 @@ import type { Gauge } from 'prom-client';
 import type {
   BackupCounts,
   BucketRequest,
-  ConflictCounts,
   DaemonFacts,
   MetricsSource,
   RestoreResult,
@@ -54,7 +53,7 @@ export class Metrics {
   );
   readonly #conflicts = this.#registry.counter(
     'conflicts_total',
-    'Files that had changed both here and in the bucket.',
+    'Sessions that had changed both here and in the bucket.',
   );
   readonly #setAside = this.#registry.counter(
     'set_aside_files_total',
@@ -133,8 +132,9 @@ export class Metrics {
     if (operation === 'put' || operation === 'get') this.#requestBytes.inc({ operation }, bytes);
   }
 
-  conflict({ files, setAside }: ConflictCounts): void {
-    this.#conflicts.inc(files);
+  /** Of one session; `setAside`: its files that are kept beside the cache. */
+  conflict(setAside: number): void {
+    this.#conflicts.inc();
     this.#setAside.inc(setAside);
   }
 

@@ -81,7 +81,8 @@ export class Flusher {
   /** As `flush`, but rejects for a session of which nothing is known. */
   async flushKnown(session: string): Promise<void> {
     await this.#settle();
-    if (session === '' || !this.#parts.ledger.sessionNames.includes(session)) throw new Error(`there is no session ${session}`);
+    if (session === '' || !this.#parts.ledger.sessionNames.includes(session))
+      throw new Error(`there is no session ${session}`);
     await this.#flushSettled(session);
   }
 

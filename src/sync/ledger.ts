@@ -99,7 +99,7 @@ export class Ledger {
   }
 
   /** What the bucket holds, as far as is known. */
-  stored(): { objects: number; bytes: number } {
+  inBucket(): { objects: number; bytes: number } {
     const total = { objects: 0, bytes: 0 };
     for (const { remote } of this.#state.entries()) {
       if (remote === undefined) continue;

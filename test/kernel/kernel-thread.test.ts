@@ -19,7 +19,6 @@ class Thread {
   readonly client: KernelThreadClient;
   readonly checkpointer: Checkpointer;
   readonly #heard: Running[] = [];
-  #onMessage = () => {};
 
   constructor(directory: string, bucket: BucketView | undefined) {
     const mountPoint = join(directory, 'mnt');
@@ -53,21 +52,13 @@ class Thread {
       onRetired: () => {},
       log: { warn: () => {} },
     });
-    this.client.listen((message) => {
-      this.#heard.push(message);
-      this.#onMessage();
-    });
+    this.client.listen((message) => this.#heard.push(message));
   }
 
-  /** Everything heard up to the next message of this type. */
-  async until(type: Running['type']): Promise<Running[]> {
-    for (;;) {
-      const at = this.#heard.findIndex((message) => message.type === type);
-      if (at >= 0) return this.#heard.splice(0, at + 1);
-      await new Promise<void>((resolve) => {
-        this.#onMessage = resolve;
-      });
-    }
+  /** What was heard before the answer, and the answer. */
+  async roll(): Promise<{ segment: number | undefined; heard: Running[] }> {
+    const segment = await this.client.roll();
+    return { segment, heard: this.#heard.splice(0) };
   }
 }
 
@@ -78,30 +69,20 @@ async function started(t: TestContext, bucket: BucketView | undefined): Promise<
   return thread;
 }
 
-const segmentsOf = (messages: Running[]) =>
-  messages.flatMap((message) =>
-    message.type === 'closed' || message.type === 'rolled' ? [[message.type, message.segment]] : [],
-  );
-
 const options = { timeout: 60_000 };
 
 test('roll-now tells the segment that holds all commits, until they are in the cache', options, async (t) => {
   const thread = await started(t, { absent: [], namesKnown: true, rootListable: false });
-  thread.client.post({ type: 'roll-now' });
-  const first = await thread.until('rolled');
-  assert.deepEqual(segmentsOf(first).slice(-2), [
-    ['closed', 1],
-    ['rolled', 1],
-  ]);
+  const first = await thread.roll();
+  assert.equal(first.segment, 1);
+  assert.ok(first.heard.some((message) => message.type === 'closed' && message.segment === 1));
   assert.deepEqual(
-    first.filter(({ type }) => type === 'urgent'),
+    first.heard.filter(({ type }) => type === 'urgent'),
     [{ type: 'urgent', session: SESSION, why: 'new' }],
   );
-  thread.client.post({ type: 'roll-now' });
-  assert.deepEqual(segmentsOf(await thread.until('rolled')).at(-1), ['rolled', 1]);
+  assert.equal((await thread.roll()).segment, 1);
   await thread.checkpointer.run(1);
-  thread.client.post({ type: 'roll-now' });
-  assert.deepEqual(segmentsOf(await thread.until('rolled')).at(-1), ['rolled', undefined]);
+  assert.equal((await thread.roll()).segment, undefined);
 });
 
 test('news of the bucket may come before it serves', options, async (t) => {
@@ -110,8 +91,7 @@ test('news of the bucket may come before it serves', options, async (t) => {
   thread.client.post({ type: 'names-known' });
   thread.client.post({ type: 'restored', session: 'v-+2', files: ['v-+2/creds.json'], directories: [] });
   thread.client.post({ type: 'answer', id: 99, text: undefined });
-  thread.client.post({ type: 'roll-now' });
-  const heard = await thread.until('rolled');
+  const { heard } = await thread.roll();
   assert.deepEqual(
     heard.filter(({ type }) => type === 'invalidate-entry' || type === 'log'),
     [{ type: 'invalidate-entry', parent: 1, name: 'w-+3' }],
@@ -121,8 +101,7 @@ test('news of the bucket may come before it serves', options, async (t) => {
 test('in local mode there is nothing urgent, and news of a bucket are nothing to it', options, async (t) => {
   const thread = await started(t, undefined);
   thread.client.post({ type: 'absent', sessions: ['w-+3'] });
-  thread.client.post({ type: 'roll-now' });
-  const heard = await thread.until('rolled');
+  const { heard } = await thread.roll();
   assert.deepEqual(
     heard.filter(({ type }) => type === 'urgent' || type === 'invalidate-inode'),
     [],

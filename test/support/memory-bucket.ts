@@ -4,6 +4,7 @@ import {
   type Bucket,
   type ObjectPage,
   type ObjectVersion,
+  type PutOptions,
   type StoredObject,
 } from '../../src/bucket/bucket.ts';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
@@ -45,13 +46,14 @@ export class MemoryBucket implements Bucket {
   async put(
     name: string,
     bytes: Uint8Array,
-    { ifGeneration, metadata }: { ifGeneration: string; metadata: Readonly<Record<string, string>> },
+    { ifGeneration, metadata, uploadId }: PutOptions,
   ): Promise<ObjectVersion> {
     const call: Call = { operation: 'put', name };
     const copy = Buffer.from(bytes);
     await this.#begin(call);
+    if (uploadId !== undefined && this.objects.get(name)?.uploadId === uploadId) return this.#required(name);
     this.#require(name, ifGeneration);
-    const version = this.store(name, copy, metadata);
+    const version = this.store(name, copy, metadata, uploadId);
     this.after(call);
     return version;
   }
@@ -72,7 +74,12 @@ export class MemoryBucket implements Bucket {
   close(): void {}
 
   /** As another mount would. */
-  store(name: string, bytes: Buffer, metadata: Readonly<Record<string, string>> = {}): StoredObject {
+  store(
+    name: string,
+    bytes: Buffer,
+    metadata: Readonly<Record<string, string>> = {},
+    uploadId: string | undefined = undefined,
+  ): StoredObject {
     const object = {
       name,
       bytes,
@@ -81,6 +88,7 @@ export class MemoryBucket implements Bucket {
       generation: String(this.#generation++),
       updatedMs: this.nowMs(),
       metadata: { ...metadata },
+      uploadId,
     };
     this.objects.set(name, object);
     return object;

@@ -1,0 +1,143 @@
+/** What a daemon has to do with the world outside the machine: its bucket, if it has one, and whoever probes and scrapes it. */
+import type { Bucket } from './bucket/bucket.ts';
+import { openBucket } from './bucket/open.ts';
+import type { Config } from './config.ts';
+import type { Keyring } from './crypto/keyring.ts';
+import { BucketKeeper, type FromThread } from './daemon-bucket.ts';
+import { serveObservations } from './daemon-http.ts';
+import { openLedger } from './daemon-ledger.ts';
+import type { KernelThreadClient } from './kernel/kernel-thread-client.ts';
+import type { KernelThreadData } from './kernel/messages.ts';
+import type { HttpServer } from './observe/http.ts';
+import type { Logger } from './observe/log.ts';
+import { Metrics } from './observe/metrics.ts';
+import type { Cache } from './store/cache.ts';
+import type { CheckpointPlan } from './store/checkpoint-plan.ts';
+import type { DaemonStart } from './supervision.ts';
+import { noteCheckpoint } from './sync/checkpointed.ts';
+import type { Ledger } from './sync/ledger.ts';
+import { version } from './version.ts';
+
+export interface OutsideParts {
+  start: DaemonStart;
+  cache: Cache;
+  keyring: Keyring;
+  log: Logger;
+}
+
+type Phase = 'starting' | 'serving' | 'stopping';
+
+export class Outside {
+  readonly #log: Logger;
+  readonly #shutdownTimeoutMs: number;
+  readonly #ledger: Ledger | undefined;
+  readonly #keeper: BucketKeeper | undefined;
+  readonly #http: HttpServer | undefined;
+  #phase: Phase = 'starting';
+  #deadlineMs: number | undefined;
+
+  /** Asks for the bucket's listing, and answers probes. Rejects with HTTP_ADDRESS_UNAVAILABLE and system errors of the cache. */
+  static async open(parts: OutsideParts): Promise<Outside> {
+    const { start, cache, keyring, log } = parts;
+    const { config, restarts } = start;
+    const metrics = new Metrics();
+    metrics.daemon({ version, mode: config.storageType, driver: 'direct', restarts });
+    const bucket = await bucketOf(config, metrics);
+    const ledger = openLedger(config, cache, bucket, log);
+    const takeover = start.takeover !== undefined;
+    const keeper =
+      bucket === undefined || ledger === undefined
+        ? undefined
+        : new BucketKeeper({ config, bucket, ledger, cache, keyring, metrics, log, takeover });
+    let outside: Outside | undefined;
+    const notReady = () => outside?.notReady ?? (outside === undefined ? 'it is starting' : undefined);
+    const http = await serveObservations(config, metrics, notReady, log);
+    outside = new Outside(config, log, ledger, keeper, http);
+    return outside;
+  }
+
+  private constructor(
+    config: Config,
+    log: Logger,
+    ledger: Ledger | undefined,
+    keeper: BucketKeeper | undefined,
+    http: HttpServer | undefined,
+  ) {
+    this.#shutdownTimeoutMs = config.shutdownTimeoutMs;
+    this.#log = log;
+    this.#ledger = ledger;
+    this.#keeper = keeper;
+    this.#http = http;
+  }
+
+  /** What the kernel thread must know of the bucket; undefined in local mode. */
+  get threadData(): KernelThreadData['bucket'] {
+    return this.#keeper?.threadData;
+  }
+
+  /** Why an application should not be started, or sent to, now; undefined: it may. */
+  get notReady(): string | undefined {
+    if (this.#phase !== 'serving') return this.#phase === 'starting' ? 'it is starting' : 'it is stopping';
+    return this.#keeper?.notReady;
+  }
+
+  /** For the checkpointer: also in local mode what changes is noted, if this cache was ever used with a bucket. */
+  get onApplied(): ((plan: CheckpointPlan) => Promise<void>) | undefined {
+    const ledger = this.#ledger;
+    return ledger && ((plan) => noteCheckpoint(ledger, plan));
+  }
+
+  /** The thread is loaded. `settle`: everything that was committed so far goes into the cache and the ledger. */
+  connect(thread: KernelThreadClient, settle: () => Promise<void>): void {
+    this.#keeper?.connect(thread, settle);
+  }
+
+  /** Before a new mount is served: compares with the bucket, as far as that answers in time. */
+  async prepare(): Promise<void> {
+    await this.#keeper?.prepare();
+  }
+
+  /** The mount is served. */
+  start(): void {
+    this.#phase = 'serving';
+    this.#keeper?.start();
+  }
+
+  hear(message: FromThread): void {
+    this.#keeper?.hear(message);
+  }
+
+  /** Everything that was committed goes to the bucket, as far as that can be done within SESSION_SHUTDOWN_TIMEOUT. */
+  async flushBeforeUnmount(): Promise<void> {
+    this.#phase = 'stopping';
+    this.#deadlineMs = performance.now() + this.#shutdownTimeoutMs;
+    await this.#keeper?.flushBefore(this.#deadlineMs, false);
+  }
+
+  /** What was written while the last flush ran. Nothing is committed any more. Answers how many files did not go. */
+  async flushTheRest(): Promise<number> {
+    this.#phase = 'stopping';
+    if (this.#keeper === undefined) return 0;
+    const deadlineMs = this.#deadlineMs ?? performance.now() + this.#shutdownTimeoutMs;
+    const files = await this.#keeper.flushBefore(deadlineMs, true);
+    if (files > 0) {
+      const message = 'Not everything is in the bucket: it is in the cache, and goes out at the next start';
+      this.#log.warn({ files, sessions: this.#ledger?.dirtySessions.slice(0, 10) }, message);
+    }
+    return files;
+  }
+
+  async end(): Promise<void> {
+    await this.#http?.close();
+    if (this.#keeper !== undefined) await this.#keeper.end();
+    else this.#ledger?.close();
+  }
+}
+
+async function bucketOf(config: Config, metrics: Metrics): Promise<Bucket | undefined> {
+  if (config.storageType === 'local' || config.bucket === undefined) return undefined;
+  return openBucket(config.bucket, {
+    emulatorUrl: config.storageEmulatorUrl,
+    observe: (report) => metrics.bucketOperation(report),
+  });
+}
