@@ -46,10 +46,10 @@ export function forgetInKernel(core: Core, sessions: readonly string[]): void {
   for (const session of sessions) {
     const node = tree.root.children.get(session);
     if (node?.kind !== 'directory' || !node.absent) continue;
-    if (node.lookups === 0) {
-      invalidator.entry(tree.root.id, session);
-      continue;
-    }
+    // With the name go those below it that the kernel believes free; before names are known none is given out as free. Only
+    // then: it waits for the lock of the root, and a daemon that is killed while it waits for one cannot be replaced.
+    if (remote?.namesKnown) invalidator.entry(tree.root.id, session);
+    if (node.lookups === 0) continue;
     remote?.knownBefore(session);
     invalidator.inode(node.id, -1, 0);
     for (const below of tree.below(node)) forgetName(core, below);

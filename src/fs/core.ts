@@ -22,7 +22,7 @@ export interface Core {
   readonly invalidator: Invalidator;
   readonly options: FileSystemOptions;
   readonly log: Log;
-  /** Somebody looked WAKE_PATH up: everything that the kernel sent before has been answered. */
+  /** Somebody asked for statistics, or looked WAKE_PATH up: everything that the kernel sent before has been answered. */
   readonly woken: () => void;
   /** `.sessionfs`: not listed, reachable by name. */
   readonly control: DirectoryNode;

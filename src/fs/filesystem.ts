@@ -244,6 +244,7 @@ export class FileSystem implements FileSystemOperations {
   }
 
   statfs(out: FilesystemStatistics): 0 {
+    this.#core.woken();
     this.#diskStatistics(out);
     return 0;
   }

@@ -165,7 +165,7 @@ class Restoration {
     if (parent === undefined) return false;
     const name = path.slice(slash + 1);
     this.#core.tree.attach(parent, name, node);
-    const mayBeKept = this.#known || parent === this.#core.tree.root;
+    const mayBeKept = this.#known || (parent === this.#core.tree.root && this.#core.remote?.namesKnown);
     if (mayBeKept && parent.lookups > 0) this.#core.invalidator.entry(parent.id, name);
     return true;
   }

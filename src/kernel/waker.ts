@@ -1,6 +1,7 @@
 /**
- * Wakes the kernel thread, which is blocked in read(2) on /dev/fuse: only a request of the kernel ends that. A shell looks
- * a name up on the mount that is never there and never cached.
+ * Wakes the kernel thread, which is blocked in read(2) on /dev/fuse: only a request of the kernel ends that. A shell asks
+ * for the mount's statistics, which takes no lock: a mkdir in the root that is parked holds the lock that a lookup there
+ * waits for. Where stat(1) is missing it looks a name up that is never there and never cached.
  *
  * It is a process of its own for a reason: whoever waits for an answer cannot be killed before it comes, so a thread of the
  * daemon that waits for its own daemon would keep that from dying, and from being replaced.
@@ -12,10 +13,10 @@ import { WAKE_PATH } from '../fs/control-files.ts';
 
 const RETRY_MS = 100;
 
-/** `w PATH`: look it up below PATH. `c PATH`: go there, from where the mount can be reached after a lazy unmount. */
+/** `w PATH`: make the mount at PATH answer something. `c PATH`: go there, from where the mount can be reached after a lazy unmount. */
 const SCRIPT = `
   while read -r order path; do
-    case $order in c) cd "$path"; echo ;; *) [ -e "$path/${WAKE_PATH}" ] ;; esac
+    case $order in c) cd "$path"; echo ;; *) stat -f "$path" >/dev/null 2>&1 || [ -e "$path/${WAKE_PATH}" ] ;; esac
   done`;
 
 export class Waker {

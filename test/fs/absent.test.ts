@@ -133,6 +133,7 @@ describe('an absent session', () => {
   it('makes the kernel forget what it knows of it and in it', async (t) => {
     const { h, session, inner, file } = await withAbsent(t);
     for (const expected of [
+      `entry 1 ${SESSION}`,
       `inode ${session} -1`,
       `entry ${session} sub`,
       `inode ${inner} -1`,

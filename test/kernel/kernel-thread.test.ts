@@ -87,8 +87,9 @@ test('roll-now tells the segment that holds all commits, until they are in the c
 
 test('news of the bucket may come before it serves', options, async (t) => {
   const thread = await started(t, { absent: ['v-+2'], namesKnown: false, rootListable: false });
-  thread.client.post({ type: 'absent', sessions: ['w-+3'] });
+  thread.client.post({ type: 'absent', sessions: ['v-+3'] });
   thread.client.post({ type: 'names-known' });
+  thread.client.post({ type: 'absent', sessions: ['w-+3'] });
   thread.client.post({ type: 'restored', session: 'v-+2', files: ['v-+2/creds.json'], directories: [] });
   thread.client.post({ type: 'answer', id: 99, text: undefined });
   const { heard } = await thread.roll();
