@@ -232,10 +232,10 @@ export class Daemon {
         this.#replyWhenSynced(message);
         break;
       case 'invalidate-inode':
-        this.#notifier.inode(message.node, message.offset, message.length);
+        if (this.#isMounted) this.#notifier.inode(message.node, message.offset, message.length);
         break;
       case 'invalidate-entry':
-        this.#notifier.entry(message.parent, message.name);
+        if (this.#isMounted) this.#notifier.entry(message.parent, message.name);
         break;
       case 'wanted':
       case 'urgent':
@@ -246,6 +246,11 @@ export class Daemon {
         setTimeout(() => thread.post({ type: 'settle-idle' }), SETTLE_DELAY_MS).unref();
         break;
     }
+  }
+
+  /** Before, the kernel knows nothing that could have become wrong. */
+  get #isMounted(): boolean {
+    return this.#device !== '';
   }
 
   async #makeRoom(closed: number | undefined): Promise<void> {
