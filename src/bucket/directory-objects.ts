@@ -56,7 +56,7 @@ export class DirectoryObjects {
   /** With the content. A file that was put there by other means becomes a version. */
   async read(paths: ObjectPaths, lock: HeldLock): Promise<StoredObject | undefined> {
     await this.#finish(paths, lock);
-    const bytes = await unlessMissing(readFile(paths.file));
+    const bytes = (await exists(paths.file)) ? await unlessMissing(readFile(paths.file)) : undefined;
     if (bytes === undefined) return undefined;
     const record = (await readRecord(paths.version)) ?? (await this.#adopt(paths, bytes, lock));
     return { ...versionOf(record), bytes };

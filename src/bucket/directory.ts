@@ -12,7 +12,7 @@ import { DirectoryLayout, type ObjectPaths } from './directory-layout.ts';
 import { listNames } from './directory-list.ts';
 import { DirectoryLocks } from './directory-lock.ts';
 import { DirectoryObjects } from './directory-objects.ts';
-import { versionOf } from './directory-version.ts';
+import { newGeneration, versionOf } from './directory-version.ts';
 import { prepareUpload } from './upload.ts';
 
 export interface DirectoryOptions {
@@ -43,6 +43,7 @@ class DirectoryBucket implements Bucket {
   readonly #now: () => number;
   readonly #closed = new AbortController();
   #wasSeen = false;
+  #settingUp: Promise<void> | undefined;
 
   constructor(path: string, { timeoutMs = DEFAULT_TIMEOUT_MS, now = Date.now }: DirectoryOptions) {
     this.address = pathToFileURL(path).href;
@@ -147,7 +148,10 @@ class DirectoryBucket implements Bucket {
         hint: 'Check that the disk or file server of this directory is mounted.',
       });
     }
-    await this.#setUp();
+    this.#settingUp ??= this.#setUp().finally(() => {
+      this.#settingUp = undefined;
+    });
+    await this.#settingUp;
     this.#wasSeen = true;
   }
 
@@ -159,7 +163,7 @@ class DirectoryBucket implements Bucket {
     for (const kind of ['versions', 'pending', 'data', 'locks'] as const) {
       await makeDirectories(this.#layout.folder(kind));
     }
-    const draft = join(this.#layout.folder('data'), `format.${process.pid}`);
+    const draft = join(this.#layout.folder('data'), `format.${newGeneration()}`);
     await writeDurably(draft, FORMAT);
     await renameDurably(draft, this.#layout.format);
   }

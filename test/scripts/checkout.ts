@@ -12,6 +12,9 @@ const COPIED = ['scripts', 'tsconfig.json', 'package-lock.json', 'test/support/c
 /** Says what it was started with, in place of mounting. */
 export const STUB_MAIN = 'console.log(JSON.stringify(process.argv.slice(2)));\n';
 
+/** The stubs use no bucket, so scripts/test shall not build an emulator for them. */
+const NO_EMULATOR = { SESSIONFS_TEST_GCS_EMULATOR: 'http://127.0.0.1:9' };
+
 /** A small checkout with the real scripts, in a temporary directory; `files` are added. */
 export class Checkout {
   readonly directory: string;
@@ -50,7 +53,7 @@ export class Checkout {
   ): SpawnSyncReturns<string> {
     return spawnSync(join(this.directory, script), args, {
       cwd,
-      env: cleanEnvironment({ TMPDIR: this.temporary, ...env }),
+      env: cleanEnvironment({ TMPDIR: this.temporary, ...NO_EMULATOR, ...env }),
       stdio: ['ignore', 'pipe', 'pipe'],
       encoding: 'utf8',
     });

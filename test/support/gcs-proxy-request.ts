@@ -1,0 +1,50 @@
+/** What a request to Google's JSON API is about. */
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+
+export type RequestKind = 'list' | 'get' | 'head' | 'put' | 'delete' | 'config' | 'other';
+
+export interface ProxiedRequest {
+  readonly kind: RequestKind;
+  readonly method: string;
+  /** Empty where the request names none. */
+  readonly bucket: string;
+  /** The object's name, decoded; empty where the request names none. */
+  readonly object: string;
+  readonly query: URLSearchParams;
+  /** As it came: path and query. */
+  readonly target: string;
+  readonly headers: IncomingHttpHeaders;
+}
+
+export function describe({ method = 'GET', url = '/', headers }: IncomingMessage): ProxiedRequest {
+  const [path = '', search = ''] = url.split(/\?(.*)/s);
+  const query = new URLSearchParams(search);
+  const [, upload, bucket = '', objects, encoded] =
+    /^(?:\/(upload|download))?\/storage\/v1\/b\/([^/]+)(?:\/(o)(?:\/(.+))?)?$/.exec(path) ?? [];
+  const object = encoded === undefined ? (query.get('name') ?? '') : decodeURIComponent(encoded);
+  const kind = kindOf(
+    method,
+    upload === 'upload',
+    bucket,
+    objects !== undefined,
+    encoded !== undefined,
+    query,
+  );
+  return { kind, method, bucket, object: kind === 'list' ? '' : object, query, target: url, headers };
+}
+
+function kindOf(
+  method: string,
+  isUpload: boolean,
+  bucket: string,
+  inObjects: boolean,
+  namesObject: boolean,
+  query: URLSearchParams,
+): RequestKind {
+  if (bucket === '') return 'other';
+  if (isUpload) return 'put';
+  if (method === 'DELETE' && namesObject) return 'delete';
+  if (method !== 'GET') return 'other';
+  if (namesObject) return query.get('alt') === 'media' ? 'get' : 'head';
+  return inObjects ? 'list' : 'config';
+}

@@ -1,0 +1,134 @@
+/**
+ * The emulator as Google documents the service: what fake-gcs-server ignores or says less clearly is done here. One lock per
+ * object: compare, then forward.
+ */
+import { Agent, type IncomingHttpHeaders, request } from 'node:http';
+import type { ProxiedRequest } from './gcs-proxy-request.ts';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+export class GcsStore {
+  /** Of every bucket; the emulator keeps no rules. */
+  lifecycle: object | undefined;
+  readonly #emulatorUrl: string;
+  readonly #agent = new Agent({ keepAlive: true });
+  readonly #lines = new Map<string, Promise<unknown>>();
+
+  constructor(emulatorUrl: string) {
+    this.#emulatorUrl = emulatorUrl;
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  async answer(asked: ProxiedRequest, body: Buffer): Promise<Answer> {
+    const answer = await this.#inTurn(`${asked.bucket}/${asked.object}`, async () => {
+      const refusal = asked.object === '' ? undefined : await this.#checkPreconditions(asked);
+      return refusal ?? this.#forward(asked.method, asked.target, asked.headers, body);
+    });
+    if (answer.status === 404 && asked.bucket !== '') return this.#explainMissing(asked);
+    if (asked.kind === 'config' && answer.status === 200 && this.lifecycle)
+      return this.#withLifecycle(answer);
+    return answer;
+  }
+
+  async #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.#lines.get(key) ?? Promise.resolve()).then(work);
+    const settled = turn.catch(() => {});
+    this.#lines.set(key, settled);
+    try {
+      return await turn;
+    } finally {
+      if (this.#lines.get(key) === settled) this.#lines.delete(key);
+    }
+  }
+
+  /** A list of what Google's documentation says of each parameter; an object that is not there has the generation 0. */
+  async #checkPreconditions({ bucket, object, kind, query }: ProxiedRequest): Promise<Answer | undefined> {
+    if (![...query.keys()].some((key) => /^if(Meta)?[gG]eneration/.test(key))) return undefined;
+    const path = `/storage/v1/b/${bucket}/o/${encodeURIComponent(object)}`;
+    const found = await this.#forward('GET', path, {}, Buffer.alloc(0));
+    if (found.status !== 200 && kind !== 'put') return undefined;
+    const there =
+      found.status === 200 ? JSON.parse(found.body.toString()) : { generation: '0', metageneration: '0' };
+    const differs = (key: string, value: string) => query.has(key) && query.get(key) !== String(value);
+    const equals = (key: string, value: string) => query.has(key) && query.get(key) === String(value);
+    if (
+      differs('ifGenerationMatch', there.generation) ||
+      differs('ifMetagenerationMatch', there.metageneration)
+    ) {
+      return jsonError(
+        412,
+        'conditionNotMet',
+        'At least one of the pre-conditions you specified did not hold.',
+      );
+    }
+    const unwanted =
+      equals('ifGenerationNotMatch', there.generation) ||
+      equals('ifMetagenerationNotMatch', there.metageneration);
+    if (!unwanted) return undefined;
+    if (kind === 'get' || kind === 'head') return { status: 304, headers: {}, body: Buffer.alloc(0) };
+    return jsonError(
+      412,
+      'conditionNotMet',
+      'At least one of the pre-conditions you specified did not hold.',
+    );
+  }
+
+  /** Google says which of the two is missing; of a download, in plain text. */
+  async #explainMissing({ bucket, object, kind }: ProxiedRequest): Promise<Answer> {
+    const { status } = await this.#forward('GET', `/storage/v1/b/${bucket}`, {}, Buffer.alloc(0));
+    const message =
+      status === 404 ? 'The specified bucket does not exist.' : `No such object: ${bucket}/${object}`;
+    if (kind !== 'get') return jsonError(404, 'notFound', message);
+    return {
+      status: 404,
+      headers: { 'content-type': 'text/html; charset=UTF-8' },
+      body: Buffer.from(message),
+    };
+  }
+
+  #withLifecycle(answer: Answer): Answer {
+    const body = { ...JSON.parse(answer.body.toString()), lifecycle: this.lifecycle };
+    return { ...answer, body: Buffer.from(JSON.stringify(body)) };
+  }
+
+  #forward(method: string, target: string, headers: IncomingHttpHeaders, body: Buffer): Promise<Answer> {
+    const { 'transfer-encoding': _, connection: __, host: ___, ...kept } = headers;
+    return new Promise((resolve, reject) => {
+      const options = {
+        method,
+        agent: this.#agent,
+        headers: { ...kept, 'content-length': String(body.length) },
+      };
+      request(`${this.#emulatorUrl}${target}`, options, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () => {
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(chunks),
+          });
+        });
+      })
+        .on('error', reject)
+        .end(body);
+    });
+  }
+}
+
+export function jsonError(code: number, reason: string, message: string): Answer {
+  const body = { error: { code, message, errors: [{ domain: 'global', reason, message }] } };
+  return {
+    status: code,
+    headers: { 'content-type': 'application/json; charset=UTF-8' },
+    body: Buffer.from(JSON.stringify(body)),
+  };
+}
