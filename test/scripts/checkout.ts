@@ -1,5 +1,5 @@
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Scope } from '../support/cleanup.ts';
 import { cleanEnvironment } from '../support/environment.ts';
@@ -34,9 +34,15 @@ export class Checkout {
     for (const [path, text] of Object.entries(files)) this.write(path, text);
   }
 
-  /** The real one's dependencies, as if `npm ci` had run. */
+  /**
+   * The real one's dependencies, as if `npm ci` had just run. A script must never find them out of date: it would run
+   * `npm ci` through the link, which empties the real folder.
+   */
   install(): this {
-    symlinkSync(join(repository, 'node_modules'), join(this.directory, 'node_modules'));
+    const real = join(repository, 'node_modules');
+    if (!existsSync(join(real, '.package-lock.json'))) throw new Error(`${real} is not what npm ci leaves`);
+    utimesSync(join(this.directory, 'package-lock.json'), 0, 0);
+    symlinkSync(real, join(this.directory, 'node_modules'));
     return this;
   }
 
