@@ -18,37 +18,49 @@ export class Metrics {
   readonly #registry = new MetricRegistry();
   #source: MetricsSource | undefined;
 
-  readonly #backups = this.#registry.counter('backups_total', 'Rounds in which a session was backed up.', {
-    result: ['success', 'failure'],
-  });
+  readonly #backups = this.#registry.counter(
+    'backups_total',
+    'Backups of one session, by result: success, failure.',
+    {
+      result: ['success', 'failure'],
+    },
+  );
   readonly #backupFiles = this.#registry.counter('backup_files_total', 'Files that were uploaded.');
   readonly #backupBytes = this.#registry.counter('backup_bytes_total', 'Sealed bytes that were uploaded.');
   readonly #backupDeletes = this.#registry.counter(
     'backup_deletes_total',
     'Objects that were deleted because their files were.',
   );
-  readonly #restores = this.#registry.counter('restores_total', 'Attempts to restore a session.', {
-    result: ['success', 'corrupt', 'failure'],
-  });
+  readonly #restores = this.#registry.counter(
+    'restores_total',
+    'Attempts to restore a session, by result: success, corrupt (without the objects that did not open), failure.',
+    {
+      result: ['success', 'corrupt', 'failure'],
+    },
+  );
   readonly #restoreSeconds = this.#registry.histogram(
     'restore_duration_seconds',
     'From the first touch of a session until it was there.',
     RESTORE_BUCKETS_S,
   );
-  readonly #requests = this.#registry.counter('bucket_operations_total', 'Requests to the bucket.', {
-    operation: [],
-    class: [],
-    result: [],
-  });
+  readonly #requests = this.#registry.counter(
+    'bucket_operations_total',
+    'Requests to the bucket, by operation, class (as charged: A, B, free) and result (ok, or what failed).',
+    {
+      operation: [],
+      class: [],
+      result: [],
+    },
+  );
   readonly #requestSeconds = this.#registry.histogram(
     'bucket_operation_duration_seconds',
-    'How long a request to the bucket took.',
+    'How long a request to the bucket took, by operation.',
     REQUEST_BUCKETS_S,
     ['operation'],
   );
   readonly #requestBytes = this.#registry.counter(
     'bucket_bytes_total',
-    'Content that requests carried to the bucket (put) and from it (get).',
+    'Content that requests carried, by operation: put, get.',
     { operation: ['put', 'get'] },
   );
   readonly #conflicts = this.#registry.counter(
@@ -67,7 +79,7 @@ export class Metrics {
     'daemon_restarts_total',
     'Daemons of this mount that died and were replaced.',
   );
-  readonly #build = this.#registry.gauge('build_info', 'Always 1; the labels say what runs.', [
+  readonly #build = this.#registry.gauge('build_info', 'Always 1; labels: version, mode, driver.', [
     'version',
     'mode',
     'driver',
@@ -91,7 +103,7 @@ export class Metrics {
     asked('storage_objects', 'Objects in the bucket.', (source) => source.storageObjects());
     this.#sessions = registry.gauge(
       'sessions',
-      'Sessions whose files are here, and those in the bucket only.',
+      'Sessions, by state: local (their files are here), remote (in the bucket only).',
       ['state'],
     );
     addProcessMetrics(registry);

@@ -1,6 +1,8 @@
 /** A strict reader of the Prometheus text format: what it does not understand it refuses. */
 
 export interface Exposition {
+  /** By metric name, `# HELP`. */
+  readonly helps: ReadonlyMap<string, string>;
   /** By metric name, `# TYPE`. */
   readonly types: ReadonlyMap<string, string>;
   /** By name and labels, as `name{a="b"}`, labels in alphabetical order. */
@@ -13,17 +15,20 @@ const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"(?:,|$)/gy;
 
 export function parseExposition(text: string): Exposition {
   if (!text.endsWith('\n')) throw new Error('the last line has no end');
+  const helps = new Map<string, string>();
   const types = new Map<string, string>();
   const samples = new Map<string, number>();
   for (const line of text.split('\n').filter((line) => line !== '')) {
     const [, kind, described, rest] = COMMENT.exec(line) ?? [];
-    if (kind === 'TYPE') add(types, described ?? '', rest ?? '');
-    if (kind !== undefined) continue;
+    if (kind !== undefined) {
+      add(kind === 'TYPE' ? types : helps, described ?? '', rest ?? '');
+      continue;
+    }
     const [, name, labels, value] = SAMPLE.exec(line) ?? [];
     if (name === undefined || !types.has(familyOf(name, types))) throw new Error(`not understood: ${line}`);
     add(samples, name + normalized(labels), Number(value));
   }
-  return { types, samples };
+  return { helps, types, samples };
 }
 
 function add<T>(map: Map<string, T>, key: string, value: T): void {
