@@ -62,11 +62,14 @@ export async function stage(cache: Cache, bytes: Buffer): Promise<StagedFile> {
   }
 }
 
+/** Undefined only if the bucket itself says so: of a bucket that is gone, every object is missing. */
 async function fetchObject(bucket: Bucket, name: string): Promise<StoredObject | undefined> {
   try {
     return await bucket.get(name);
   } catch (error) {
-    if (error instanceof BucketError && error.kind === 'missing') return undefined;
-    throw error;
+    if (!(error instanceof BucketError && error.kind === 'missing')) throw error;
+    const { objects } = await bucket.list(name);
+    if (objects.some((object) => object.name === name)) throw error;
+    return undefined;
   }
 }

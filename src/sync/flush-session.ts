@@ -18,14 +18,44 @@ const FILES_AT_A_TIME = 64;
 export async function flushSession(parts: FlushParts, session: string, done: Backup): Promise<void> {
   const dirty = parts.ledger.dirtyOf(session);
   const changed = dirty.filter(({ local }) => local === 'changed');
+  const deleted = dirty.filter(({ local }) => local === 'deleted');
+  const inTheWay = namesakes(deleted, changed);
+  await removeAll(
+    parts,
+    deleted.filter((entry) => inTheWay.has(entry)),
+    done,
+  );
   const stages = [
     changed.filter(({ name }) => !isCredentials(name)),
     changed.filter(({ name }) => isCredentials(name)),
   ];
   for (const stage of stages)
     await mapLimit(stage, FILES_AT_A_TIME, (entry) => uploadOne(parts, entry, done));
-  const deleted = dirty.filter(({ local }) => local === 'deleted');
-  await mapLimit(deleted, FILES_AT_A_TIME, async (entry) => {
+  await removeAll(
+    parts,
+    deleted.filter((entry) => !inTheWay.has(entry)),
+    done,
+  );
+}
+
+/** Files whose place a folder has taken, and the other way round: a bucket that is a directory cannot hold both. */
+function namesakes(deleted: readonly ObjectEntry[], changed: readonly ObjectEntry[]): Set<ObjectEntry> {
+  const foldersOf = (entries: readonly ObjectEntry[]) =>
+    new Set(entries.flatMap(({ name }) => ancestors(name)));
+  const files = new Set(changed.map(({ name }) => name));
+  const folders = foldersOf(changed);
+  return new Set(
+    deleted.filter(({ name }) => folders.has(name) || ancestors(name).some((folder) => files.has(folder))),
+  );
+}
+
+function ancestors(name: string): string[] {
+  const parts = name.split('/');
+  return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
+}
+
+async function removeAll(parts: FlushParts, entries: readonly ObjectEntry[], done: Backup): Promise<void> {
+  await mapLimit(entries, FILES_AT_A_TIME, async (entry) => {
     await parts.inTurn(entry.name, () => remove(parts, entry));
     done.deletes++;
   });

@@ -61,6 +61,23 @@ test('credentials are not stored when a key was not, nor is anything deleted; al
   assert.deepEqual(machine.ledger.dirtySessions, []);
 });
 
+test('a file whose place a folder takes goes first, and the other way round', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  await machine.write(`${S}/a`, 'ok');
+  await machine.write(`${S}/b/c`, 'ok');
+  await machine.sync.flusher.flush(S);
+  for (const path of ['a', 'b/c']) await machine.delete(`${S}/${path}`);
+  await machine.cache.rmdir(`${S}/b`);
+  await machine.write(`${S}/a/x`, 'ok');
+  await machine.write(`${S}/b`, 'ok');
+  bucket.calls.length = 0;
+  await machine.sync.flusher.flush(S);
+  const order = bucket.calls.map(({ operation }) => operation);
+  assert.deepEqual(order, ['delete', 'delete', 'put', 'put']);
+  assert.deepEqual(Object.keys(contentsOf(bucket)).sort(), [`${S}/a/x`, `${S}/b`]);
+});
+
 test('one failure line for a session and interval, however often it is tried', async (t) => {
   const bucket = new MemoryBucket();
   const machine = new Machine(t, bucket);

@@ -112,6 +112,23 @@ test('what was sealed with another key is waited for: an application that gets a
   assert.equal(machine.restored.length, 1);
 });
 
+test('a bucket that is gone has lost nothing: its sessions are waited for', async (t) => {
+  const bucket = new MemoryBucket();
+  await stored(bucket, { [`${S}/creds.json`]: 'ok', [`${S}/deleted.json`]: 'ok' });
+  const machine = new Machine(t, bucket);
+  await machine.sync.prepare();
+  bucket.objects.delete(object(`${S}/deleted.json`));
+  bucket.before = () => {
+    throw new BucketError('missing', 'there is no such bucket');
+  };
+  const waiting = machine.sync.restorer.restore(S);
+  await machine.until(() => machine.counted.includes('restore failure'));
+  assert.equal(machine.ledger.absentOf(S).length, 2);
+  bucket.before = () => {};
+  await waiting;
+  assert.deepEqual(machine.restored[0]?.files, [`${S}/creds.json`]);
+});
+
 test('a restore that was cut off goes on where it was, in the next process', async (t) => {
   const bucket = new MemoryBucket();
   await stored(bucket, { [`${S}/creds.json`]: 'ok', [`${S}/a.json`]: 'ok', [`${S}/b.json`]: 'ok' });
