@@ -1,20 +1,24 @@
 /** What a mount answers to probes and scrapers. */
-import type { Config } from './config.ts';
 import { type HttpServer, serveHttp } from './observe/http.ts';
+import type { HttpPages } from './observe/http-pages.ts';
 import type { Logger } from './observe/log.ts';
-import type { Metrics } from './observe/metrics.ts';
+import type { DaemonStart } from './supervision.ts';
 
-/** Undefined where no address is configured. Rejects with HTTP_ADDRESS_UNAVAILABLE. */
+/**
+ * Undefined where no address is configured. Rejects with HTTP_ADDRESS_UNAVAILABLE, but not when a mount is taken over: that
+ * must not end for want of an address.
+ */
 export async function serveObservations(
-  config: Config,
-  metrics: Metrics,
-  notReady: () => string | undefined,
+  { config, takeover }: DaemonStart,
+  pages: HttpPages,
   log: Logger,
 ): Promise<HttpServer | undefined> {
   if (config.httpAddress === undefined) return undefined;
-  const ready = () => {
-    const reason = notReady();
-    return reason === undefined ? { ready: true } : { ready: false, reason };
-  };
-  return serveHttp(config.httpAddress, { metrics, health: () => true, ready }, log);
+  try {
+    return await serveHttp(config.httpAddress, pages, log);
+  } catch (error) {
+    if (takeover === undefined) throw error;
+    log.error({ error: (error as Error).message }, 'Health and metrics are not served any more');
+    return undefined;
+  }
 }

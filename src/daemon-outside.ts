@@ -9,6 +9,7 @@ import { openLedger } from './daemon-ledger.ts';
 import type { KernelThreadClient } from './kernel/kernel-thread-client.ts';
 import type { KernelThreadData } from './kernel/messages.ts';
 import type { HttpServer } from './observe/http.ts';
+import type { Readiness } from './observe/http-pages.ts';
 import type { Logger } from './observe/log.ts';
 import { Metrics } from './observe/metrics.ts';
 import type { Cache } from './store/cache.ts';
@@ -32,7 +33,8 @@ export class Outside {
   readonly #shutdownTimeoutMs: number;
   readonly #ledger: Ledger | undefined;
   readonly #keeper: BucketKeeper | undefined;
-  readonly #http: HttpServer | undefined;
+  #http: HttpServer | undefined;
+  #thread: KernelThreadClient | undefined;
   #phase: Phase = 'starting';
   #deadlineMs: number | undefined;
 
@@ -49,10 +51,9 @@ export class Outside {
       bucket === undefined || ledger === undefined
         ? undefined
         : new BucketKeeper({ config, bucket, ledger, cache, keyring, metrics, log, takeover });
-    let outside: Outside | undefined;
-    const notReady = () => outside?.notReady ?? (outside === undefined ? 'it is starting' : undefined);
-    const http = await serveObservations(config, metrics, notReady, log);
-    outside = new Outside(config, log, ledger, keeper, http);
+    const outside = new Outside(config, log, ledger, keeper);
+    const ready = () => outside.#readiness();
+    outside.#http = await serveObservations(start, { metrics, health: () => true, ready }, log);
     return outside;
   }
 
@@ -61,24 +62,16 @@ export class Outside {
     log: Logger,
     ledger: Ledger | undefined,
     keeper: BucketKeeper | undefined,
-    http: HttpServer | undefined,
   ) {
     this.#shutdownTimeoutMs = config.shutdownTimeoutMs;
     this.#log = log;
     this.#ledger = ledger;
     this.#keeper = keeper;
-    this.#http = http;
   }
 
   /** What the kernel thread must know of the bucket; undefined in local mode. */
   get threadData(): KernelThreadData['bucket'] {
     return this.#keeper?.threadData;
-  }
-
-  /** Why an application should not be started, or sent to, now; undefined: it may. */
-  get notReady(): string | undefined {
-    if (this.#phase !== 'serving') return this.#phase === 'starting' ? 'it is starting' : 'it is stopping';
-    return this.#keeper?.notReady;
   }
 
   /** For the checkpointer: also in local mode what changes is noted, if this cache was ever used with a bucket. */
@@ -89,6 +82,7 @@ export class Outside {
 
   /** The thread is loaded. `settle`: everything that was committed so far goes into the cache and the ledger. */
   connect(thread: KernelThreadClient, settle: () => Promise<void>): void {
+    this.#thread = thread;
     this.#keeper?.connect(thread, settle);
   }
 
@@ -125,6 +119,15 @@ export class Outside {
       this.#log.warn({ files, sessions: this.#ledger?.dirtySessions.slice(0, 10) }, message);
     }
     return files;
+  }
+
+  /** Whether an application may be started, or sent to, now: the mount answers, and the sessions are known. */
+  async #readiness(): Promise<Readiness> {
+    if (this.#phase !== 'serving') return { ready: false, reason: `the mount is ${this.#phase}` };
+    const reason = this.#keeper?.notReady;
+    if (reason !== undefined) return { ready: false, reason };
+    await this.#thread?.send('ping');
+    return { ready: true };
   }
 
   async end(): Promise<void> {
