@@ -98,6 +98,8 @@ export class ControlQuestions {
     const order: Order = { id: 0, outcome: 'waiting' };
     order.id = this.#nextId((answer) => {
       order.outcome = answer === undefined ? 'failed' : 'done';
+      // Whoever looks after it must not see what was before.
+      for (const node of this.#readers.keys()) node.renderedMs = Number.NEGATIVE_INFINITY;
     });
     this.#orders.set(request, order);
     this.#remote.host.ask(order.id, 'flush', text, []);

@@ -1,5 +1,5 @@
 /** One object, from the bucket to the cache, under a temporary name until the whole session is there. */
-import type { Bucket, StoredObject } from '../bucket/bucket.ts';
+import type { Bucket, ObjectVersion, StoredObject } from '../bucket/bucket.ts';
 import { BucketError } from '../bucket/bucket-error.ts';
 import type { Cache } from '../store/cache.ts';
 import type { StagedFile } from '../store/cache-files.ts';
@@ -21,10 +21,12 @@ export interface DownloadParts {
 
 export type Downloaded =
   | { kind: 'staged'; object: StoredObject; staged: StagedFile }
-  /** Does not open, here or anywhere. */
-  | { kind: 'corrupt'; object: StoredObject; reason: string }
+  /** Does not open, here or anywhere; the bytes are empty where the bucket cannot give those that were stored. */
+  | { kind: 'corrupt'; object: ObjectVersion; bytes: Buffer; reason: string }
   /** Was deleted since it was listed. */
   | { kind: 'gone' };
+
+const CHECKSUM_ATTEMPTS = 3;
 
 /** Sealed with a key that is not among those given: it must be waited for, not overwritten. */
 export class KeyUnknown extends Error {
@@ -41,13 +43,16 @@ export async function download(
   { bucket, cache, verify }: DownloadParts,
   entry: ObjectEntry,
 ): Promise<Downloaded> {
-  const object = await fetchObject(bucket, entry.name);
+  const object = await fetchWhole(bucket, entry.name);
   if (object === undefined) return { kind: 'gone' };
+  if (!('bytes' in object)) return { kind: 'corrupt', object, bytes: Buffer.alloc(0), reason: 'checksum' };
   const identity = fromObjectName(entry.name);
   if (identity === undefined) throw new Error(`${entry.name} is the name of no file`);
   const verdict = verify(identity.path, identity.directoryMeta, object.bytes);
   if (verdict.kind === 'key') throw new KeyUnknown(entry.name, verdict.keyId);
-  if (verdict.kind === 'corrupt') return { kind: 'corrupt', object, reason: verdict.reason };
+  if (verdict.kind === 'corrupt') {
+    return { kind: 'corrupt', object, bytes: object.bytes, reason: verdict.reason };
+  }
   return { kind: 'staged', object, staged: await stage(cache, object.bytes) };
 }
 
@@ -60,6 +65,18 @@ export async function stage(cache: Cache, bytes: Buffer): Promise<StagedFile> {
     await cache.files.discard(staged);
     throw error;
   }
+}
+
+/** Bytes that differ from their checksum may have been hurt on the way; the version alone where they come so every time. */
+async function fetchWhole(bucket: Bucket, name: string): Promise<StoredObject | ObjectVersion | undefined> {
+  for (let attempt = 1; attempt <= CHECKSUM_ATTEMPTS; attempt++) {
+    try {
+      return await fetchObject(bucket, name);
+    } catch (error) {
+      if (!(error instanceof BucketError && error.kind === 'corrupt')) throw error;
+    }
+  }
+  return bucket.head(name);
 }
 
 /** Undefined only if the bucket itself says so: of a bucket that is gone, every object is missing. */

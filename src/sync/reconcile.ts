@@ -30,6 +30,7 @@ export function reconcile(
 ): Reconciled {
   const result: Reconciled = { conflicts: new Set(), outdated: new Set(), lost: 0, foreign: 0 };
   const listed = new Set<string>();
+  const live = new Set(ledger.sessionNames.filter(served));
   for (const object of listing) {
     const session = sessionOf(object.name);
     if (session === undefined) {
@@ -37,7 +38,7 @@ export function reconcile(
       continue;
     }
     listed.add(object.name);
-    compare(ledger, object, served(session), result);
+    compare(ledger, object, session, live.has(session), result);
   }
   for (const entry of [...ledger.entries()]) {
     if (entry.remote === undefined || listed.has(entry.name)) continue;
@@ -47,17 +48,23 @@ export function reconcile(
   return result;
 }
 
-function compare(ledger: Ledger, object: ObjectVersion, served: boolean, result: Reconciled): void {
+/** `live`: an application may have seen the session as it is here. */
+function compare(
+  ledger: Ledger,
+  object: ObjectVersion,
+  session: string,
+  live: boolean,
+  result: Reconciled,
+): void {
   const entry = ledger.get(object.name);
   if (entry === undefined) {
-    const isLive = served && ledger.entriesOf(sessionOf(object.name) ?? '').length > 0;
-    if (isLive && !isSignedBy(ledger.id, object.metadata)) result.conflicts.add(sessionOf(object.name) ?? '');
-    else if (!isLive) ledger.absent(object.name, object);
+    if (!live) ledger.absent(object.name, object);
+    else if (!isSignedBy(ledger.id, object.metadata)) result.conflicts.add(session);
     return;
   }
   if (entry.remote?.generation === object.generation) return;
   if (isSignedBy(ledger.id, object.metadata)) adopt(ledger, entry, object);
-  else if (isDirty(entry) || (served && entry.local === 'same')) result.conflicts.add(entry.session);
+  else if (isDirty(entry) || (live && entry.local === 'same')) result.conflicts.add(entry.session);
   else {
     if (entry.local === 'same') result.outdated.add(entry.session);
     ledger.absent(object.name, object);

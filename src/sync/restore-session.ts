@@ -62,7 +62,7 @@ async function keep(
   if (downloaded.kind === 'staged') {
     await cache.files.publish(downloaded.staged, entry.name, touched);
     total.files++;
-    total.bytes += object.bytes.length;
+    total.bytes += object.size;
   } else {
     total.corrupt++;
     await keepCorrupt(parts, entry, downloaded, touched);
@@ -77,7 +77,7 @@ async function keep(
 async function keepCorrupt(
   { cache, log }: RestoreParts,
   { name, session }: ObjectEntry,
-  { object, reason }: Extract<Downloaded, { kind: 'corrupt' }>,
+  { object, bytes, reason }: Extract<Downloaded, { kind: 'corrupt' }>,
   touched: Set<string>,
 ): Promise<void> {
   const hasOlder = existsSync(cache.files.locate(name));
@@ -91,5 +91,5 @@ async function keepCorrupt(
     },
     'An object in the bucket does not open; it is not served',
   );
-  if (!hasOlder) await cache.files.publish(await stage(cache, object.bytes), name, touched);
+  if (!hasOlder) await cache.files.publish(await stage(cache, bytes), name, touched);
 }

@@ -40,7 +40,8 @@ export class MemoryBucket implements Bucket {
 
   async head(name: string): Promise<ObjectVersion> {
     await this.#begin({ operation: 'head', name });
-    return this.#required(name);
+    const { bytes: _, ...version } = this.#required(name);
+    return version;
   }
 
   async put(

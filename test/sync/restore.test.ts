@@ -97,6 +97,26 @@ test('an object that does not open is told, and takes the place of nothing that 
   assert.ok(machine.counted.includes('restore corrupt'));
 });
 
+test('bytes that never match their checksum do not open; those that were hurt on the way once do', async (t) => {
+  const bucket = new MemoryBucket();
+  await stored(bucket, { [`${S}/creds.json`]: 'ok', [`${S}/a.json`]: 'ok' });
+  const machine = new Machine(t, bucket);
+  await machine.sync.prepare();
+  let hurt = 0;
+  bucket.before = ({ operation, name }) => {
+    if (operation !== 'get' || (name.endsWith('creds.json') && hurt++ > 0)) return;
+    throw new BucketError('corrupt', 'another checksum');
+  };
+  await machine.sync.restorer.restore(S);
+  assert.equal(machine.read(`${S}/creds.json`), 'ok');
+  assert.equal(machine.read(`${S}/a.json`), '', 'its readers get EIO: it does not open');
+  assert.deepEqual(
+    machine.lines.filter(({ level }) => level === 'error').map(({ reason }) => reason),
+    ['checksum'],
+  );
+  assert.deepEqual(machine.counted, ['restore corrupt']);
+});
+
 test('what was sealed with another key is waited for: an application that gets an error would start over', async (t) => {
   const bucket = new MemoryBucket();
   await stored(bucket, { [`${S}/creds.json`]: 'key' });
@@ -163,7 +183,7 @@ test('files in the root are there before the names are said to be known', async 
 
 test('without the bucket what is here is served, the listing comes when it can, and the reason is told', async (t) => {
   const bucket = new MemoryBucket();
-  await stored(bucket, { 'v-+2/creds.json': 'ok' });
+  await stored(bucket, { 'v-+2/creds.json': 'ok', 'v-+2/a.json': 'ok' });
   bucket.before = unreachable;
   const machine = new Machine(t, bucket);
   await machine.write(`${S}/creds.json`, 'ok');
@@ -176,6 +196,7 @@ test('without the bucket what is here is served, the listing comes when it can, 
   bucket.before = () => {};
   await machine.until(() => machine.namesKnown);
   assert.deepEqual([...machine.absent], ['v-+2']);
+  assert.deepEqual([...machine.ledger.conflicts], []);
   assert.equal(machine.sync.listingError, undefined);
 });
 

@@ -1,0 +1,183 @@
+/** What a bucket can have against a mount: it is served all the same, the log says what to do, and it recovers by itself. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { createTestBucket, gcsEmulator } from '../support/gcs-emulator.ts';
+import { type Fault, GcsProxy } from '../support/gcs-proxy.ts';
+import { Account, logged, type Machine, readFiles, SESSION, statusOf, writeFiles } from './support.ts';
+
+const UNUSABLE = /^The bucket cannot be used/;
+const BACKED_UP = 'Session backed up to Cloud Storage';
+const FAILED = 'Failed to backup to Cloud Storage, continuing with local storage';
+const files = { [`${SESSION}/creds.json`]: '{"registered":true}', [`${SESSION}/a.json`]: '{}' };
+const options = { timeout: 180_000 };
+
+async function cloud(
+  t: TestContext,
+): Promise<{ proxy: GcsProxy; account: Account; env: Record<string, string> }> {
+  const emulator = await gcsEmulator();
+  const proxy = await GcsProxy.start(t, emulator);
+  const account = new Account(t, await createTestBucket(emulator));
+  return { proxy, account, env: { STORAGE_EMULATOR_HOST: proxy.url } };
+}
+
+/**
+ * A machine that has a session, all of it in the bucket. A proxy serves from this very process: nothing in a test may wait
+ * for it in a synchronous call.
+ */
+async function settled(account: Account, env: Record<string, string>): Promise<Machine> {
+  const machine = account.machine();
+  const mounted = await machine.mount(env);
+  writeFiles(machine.mountPoint, files);
+  await mounted.unmount();
+  return machine;
+}
+
+const TROUBLES: ReadonlyArray<{ name: string; fault: Fault; reason: string; hint: RegExp | undefined }> = [
+  {
+    name: 'no permission',
+    fault: { status: 403, reason: 'forbidden' },
+    reason: 'permission',
+    hint: /role|permission/i,
+  },
+  {
+    name: 'no valid credentials',
+    fault: { status: 401, reason: 'authError' },
+    reason: 'permission',
+    hint: /service account/i,
+  },
+  { name: 'no answer', fault: 'reset', reason: 'unreachable', hint: undefined },
+  { name: 'a server in trouble', fault: { status: 503 }, reason: 'unreachable', hint: undefined },
+];
+
+for (const { name, fault, reason, hint } of TROUBLES) {
+  test(
+    `${name}: what is here is served and written, the reason is told, and it recovers by itself`,
+    options,
+    async (t) => {
+      const { proxy, account, env } = await cloud(t);
+      const machine = await settled(account, env);
+      proxy.inject({ fault });
+      const mounted = await machine.mount({ ...env, SESSION_BACKUP_INTERVAL: '1500' });
+      const line = await logged(mounted, UNUSABLE);
+      assert.deepEqual([line.level, line.reason], ['error', reason]);
+      if (hint !== undefined) assert.match(String(line.hint), hint);
+      assert.deepEqual(readFiles(machine.path(SESSION)), {
+        'creds.json': files[`${SESSION}/creds.json`],
+        'a.json': '{}',
+      });
+      writeFileSync(machine.path(SESSION, 'creds.json'), '{"registered":true,"v":2}');
+      assert.equal((await logged(mounted, FAILED)).session, SESSION);
+      const { bucket, dirty } = await statusOf(mounted);
+      assert.deepEqual([bucket.listed, dirty], [false, 1]);
+      assert.equal(typeof bucket.lastError, 'string');
+      proxy.clear();
+      await logged(mounted, BACKED_UP);
+      await logged(mounted, 'The bucket answers');
+      await mounted.unmount();
+    },
+  );
+}
+
+test('a bucket that does not exist: told, and used once it does', options, async (t) => {
+  const emulator = await gcsEmulator();
+  const name = `late-${randomBytes(6).toString('hex')}`;
+  const account = new Account(t, name);
+  const machine = account.machine();
+  const mounted = await machine.mount({ STORAGE_EMULATOR_HOST: emulator, SESSION_BACKUP_INTERVAL: '1000' });
+  const line = await logged(mounted, UNUSABLE);
+  assert.equal(line.reason, 'missing');
+  assert.match(String(line.hint), /bucket/);
+  const answer = await fetch(`${emulator}/storage/v1/b?project=test`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ name }),
+  });
+  assert.ok(answer.ok);
+  await logged(mounted, 'The bucket answers');
+  writeFiles(machine.mountPoint, files);
+  await logged(mounted, BACKED_UP);
+  await mounted.unmount();
+});
+
+test('an empty machine does not take a bucket that does not answer for an empty one', options, async (t) => {
+  const { proxy, account, env } = await cloud(t);
+  await settled(account, env);
+  proxy.outage(true);
+  const machine = account.machine();
+  const mounted = await machine.mount(env);
+  const listing = readdir(machine.mountPoint);
+  const content = readFile(machine.path(SESSION, 'creds.json'), 'utf8');
+  await logged(mounted, UNUSABLE);
+  proxy.outage(false);
+  assert.deepEqual(await listing, [SESSION]);
+  assert.equal(await content, files[`${SESSION}/creds.json`]);
+  await mounted.unmount();
+});
+
+test(
+  'the wrong key for what is in the bucket: waited for, told, and nothing of it overwritten',
+  options,
+  async (t) => {
+    const { account, env } = await cloud(t);
+    await settled(account, env);
+    const right = account.key;
+    const machine = account.machine();
+    const other = randomBytes(32).toString('hex');
+    let mounted = await machine.mount({ ...env, SESSION_ENCRYPTION_KEY: other });
+    const content = readFile(machine.path(SESSION, 'creds.json'), 'utf8').catch((error: Error) => error);
+    const line = await logged(mounted, /could not be restored yet/);
+    assert.match(String(line.hint), /SESSION_ENCRYPTION_KEYS_PREVIOUS/);
+    // Its callers wait: they are ended with the mount, and see no session that is not there.
+    await mounted.unmount();
+    assert.ok((await content) instanceof Error);
+    mounted = await machine.mount({
+      ...env,
+      SESSION_ENCRYPTION_KEY: other,
+      SESSION_ENCRYPTION_KEYS_PREVIOUS: right,
+    });
+    assert.equal(await readFile(machine.path(SESSION, 'creds.json'), 'utf8'), files[`${SESSION}/creds.json`]);
+    await mounted.unmount();
+  },
+);
+
+test(
+  'an object that was changed in the bucket: EIO for that file, a line in the log, the others are served',
+  options,
+  async (t) => {
+    const account = new Account(t);
+    await settled(account, {});
+    const stored = join(account.bucket.slice('file://'.length), 'sessions/user/+4915100000/a.json');
+    const bytes = readFileSync(stored);
+    // As somebody who copies it with a tool of his own: the store knows nothing of it.
+    bytes[70] = (bytes[70] ?? 0) ^ 1;
+    writeFileSync(`${stored}.new`, bytes);
+    renameSync(`${stored}.new`, stored);
+    const machine = account.machine();
+    const mounted = await machine.mount();
+    assert.equal(readFileSync(machine.path(SESSION, 'creds.json'), 'utf8'), files[`${SESSION}/creds.json`]);
+    assert.throws(() => readFileSync(machine.path(SESSION, 'a.json')), { code: 'EIO' });
+    const line = await logged(mounted, /^An object in the bucket does not open/);
+    assert.deepEqual([line.session, line.level], [SESSION, 'error']);
+    assert.deepEqual(readdirSync(machine.path(SESSION)).sort(), ['a.json', 'creds.json']);
+    await mounted.unmount();
+  },
+);
+
+test('modification times of another century change nothing', options, async (t) => {
+  const account = new Account(t);
+  const machine = await settled(account, {});
+  const mounted = await machine.mount();
+  const future = new Date(Date.now() + 100 * 365 * 86_400_000);
+  utimesSync(machine.path(SESSION, 'creds.json'), future, future);
+  utimesSync(machine.path(SESSION, 'a.json'), new Date(0), new Date(0));
+  writeFileSync(join(machine.mountPoint, '.sessionfs/flush'), 'all');
+  await mounted.unmount();
+  const other = account.machine();
+  const restored = await other.mount();
+  assert.deepEqual(readFiles(other.mountPoint), files);
+  await restored.unmount();
+});
