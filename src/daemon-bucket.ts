@@ -1,6 +1,7 @@
 /** Hybrid mode's share of the daemon: between the kernel thread, which serves and waits, and what syncs with the bucket. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bucket } from './bucket/bucket.ts';
+import { BucketError } from './bucket/bucket-error.ts';
 import { retrying } from './bucket/retry.ts';
 import type { Config } from './config.ts';
 import type { Keyring } from './crypto/keyring.ts';
@@ -31,6 +32,7 @@ export interface BucketKeeperParts {
 const ATTEMPTS = 4;
 const RETRY_BASE_MS = 500;
 const RETRY_CAP_MS = 8_000;
+const LAST_FLUSH_PAUSE_MS = 200;
 
 export type FromThread = Extract<Running, { type: 'wanted' | 'urgent' | 'ask' }>;
 
@@ -119,11 +121,11 @@ export class BucketKeeper {
    */
   async flushBefore(deadlineMs: number, isSettled: boolean): Promise<number> {
     if (isSettled) this.#settle = async () => {};
-    const left = new AbortController();
-    const timer = sleep(Math.max(0, deadlineMs - performance.now()), undefined, { signal: left.signal });
-    await Promise.race([this.#flushUntilClean(), timer]).catch(() => {});
-    left.abort();
+    const over = new AbortController();
+    const timer = sleep(Math.max(0, deadlineMs - performance.now()), undefined, { signal: over.signal });
+    await Promise.race([this.#flushUntilClean(over.signal), timer]);
     timer.catch(() => {});
+    over.abort();
     return this.#parts.ledger.dirtyCount;
   }
 
@@ -136,11 +138,15 @@ export class BucketKeeper {
     this.#parts.keyring.destroy();
   }
 
-  /** An application that is still there may change what was just stored. */
-  async #flushUntilClean(): Promise<void> {
+  /** An application that is still there may change what was just stored; a bucket that fails may answer the next time. */
+  async #flushUntilClean(signal: AbortSignal): Promise<void> {
     this.#sync.flusher.end();
-    do await this.#sync.flusher.flushAll();
-    while (this.#parts.ledger.dirtyCount > 0);
+    while (!signal.aborted) {
+      const failure = await this.#sync.flusher.flushAll().catch((error: unknown) => error);
+      const isFinal = failure !== undefined && !(failure instanceof BucketError && failure.isTransient);
+      if (isFinal || this.#parts.ledger.dirtyCount === 0) return;
+      await sleep(LAST_FLUSH_PAUSE_MS, undefined, { signal }).catch(() => {});
+    }
   }
 
   async #restore(session: string): Promise<void> {

@@ -3,6 +3,7 @@
  * changed, everything at the end, and whatever is asked for. A session is never flushed twice at the same time; what fails
  * stays dirty and is tried again on the next interval.
  */
+import { BucketError } from '../bucket/bucket-error.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Backup, SyncEvents } from './events.ts';
 import { FailureLog } from './failure-log.ts';
@@ -22,6 +23,10 @@ export interface FlusherParts extends FlushParts {
 const NEW_SESSION_DELAY_MS = 300;
 const CREDENTIALS_DELAY_MS = 1_000;
 const ALL = Symbol('all sessions');
+
+function mayPass(error: unknown): boolean {
+  return error instanceof BucketError && error.isTransient;
+}
 
 export interface SessionBackup {
   lastBackupAt: string | undefined;
@@ -86,14 +91,16 @@ export class Flusher {
     await this.#flushSettled(session);
   }
 
-  /** As `flush`, for all sessions: each is tried, whatever becomes of the others. */
+  /** As `flush`, for all sessions: each is tried, whatever becomes of the others. Rejects with a failure that may pass, if there is one. */
   async flushAll(): Promise<void> {
     await this.#settle();
     const results = await Promise.allSettled(
       this.#parts.ledger.dirtySessions.map((session) => this.#flushSettled(session)),
     );
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
+    const reasons = results.flatMap((result) =>
+      result.status === 'rejected' ? [result.reason as unknown] : [],
+    );
+    if (reasons.length > 0) throw reasons.find(mayPass) ?? reasons[0];
   }
 
   /** No flush begins by itself any more. */

@@ -33,8 +33,11 @@ export async function upload(parts: UploadParts, entry: ObjectEntry): Promise<nu
   const { ledger } = parts;
   const { change } = entry;
   const sealed = await readFile(parts.locate(entry.name)).catch(noFile);
-  // Deleted meanwhile, which the ledger is about to hear.
-  if (sealed === undefined) return 0;
+  if (sealed === undefined) {
+    // Deleted meanwhile; whoever deleted it may have been killed before the ledger heard of it.
+    if (entry.change === change) await ledger.changed([], [entry.name]);
+    return 0;
+  }
   if (isThere(entry, sealed)) {
     ledger.stored(entry, change, entry.remote);
     return 0;

@@ -194,6 +194,19 @@ test('a new session and changed credentials go by themselves, and so does what w
   );
 });
 
+test('a file that is gone from the cache is gone from the bucket, whoever died before he could say so', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  await machine.write(`${S}/a.json`, 'ok');
+  await machine.sync.flusher.flush(S);
+  await machine.write(`${S}/a.json`, 'ok 2');
+  await machine.write(`${S}/b.json`, 'ok');
+  for (const file of ['a', 'b']) await machine.cache.remove(`${S}/${file}.json`);
+  for (let round = 0; round < 2; round++) await machine.sync.flusher.flush(S);
+  assert.deepEqual(contentsOf(bucket), {});
+  assert.deepEqual(machine.ledger.dirtySessions, []);
+});
+
 test('on every interval what is dirty goes, also what failed before', async (t) => {
   const bucket = new MemoryBucket();
   const machine = new Machine(t, bucket, { intervalMs: 100 });
