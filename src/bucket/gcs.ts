@@ -1,4 +1,5 @@
 /** Google Cloud Storage through @google-cloud/storage. Every request has a deadline, and both ways a checksum. */
+import { setMaxListeners } from 'node:events';
 import type { File, Bucket as SdkBucket, Storage } from '@google-cloud/storage';
 import { crc32c } from '../lib/crc32c.ts';
 import type { Bucket, ObjectPage, ObjectVersion, PutOptions, StoredObject } from './bucket.ts';
@@ -45,6 +46,8 @@ class GcsBucket implements Bucket {
     this.#isEmulated = emulatorUrl !== undefined;
     this.#timeoutMs = timeoutMs;
     this.#observe = observe;
+    // Each call that is under way listens, however many there are: Node would warn of a leak from the eleventh on.
+    setMaxListeners(0, this.#closed.signal);
   }
 
   list(prefix: string, page?: string): Promise<ObjectPage> {

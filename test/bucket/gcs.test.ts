@@ -87,6 +87,19 @@ test('the youngest age at which a rule deletes is found among the rules', async 
   await assert.rejects(bucket.deleteAfterDays(), ofKind('permission', /storage\.buckets\.get/));
 });
 
+test('many calls at once are no leak of listeners, and Node warns of none', async (t) => {
+  const { proxy, name } = await gcsBehindProxy(t);
+  const bucket = openGcs(t, proxy, { name });
+  const warnings: string[] = [];
+  const heard = ({ message }: Error) => warnings.push(message);
+  process.on('warning', heard);
+  t.after(() => process.off('warning', heard));
+  await Promise.all(Array.from({ length: 30 }, () => bucket.list('')));
+  // A warning is told a tick later.
+  await new Promise(setImmediate);
+  assert.deepEqual(warnings, []);
+});
+
 test('each call is one request', async (t) => {
   const { proxy, name } = await gcsBehindProxy(t);
   const bucket = openGcs(t, proxy, { name });
