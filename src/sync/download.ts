@@ -17,6 +17,8 @@ export interface DownloadParts {
   cache: Cache;
   /** Checks the authentication tag; decrypts nothing. */
   verify: (path: string, directoryMeta: boolean, sealed: Buffer) => Verdict;
+  /** Runs a request to the bucket when it is its turn. */
+  inTurn: <T>(request: () => Promise<T>) => Promise<T>;
 }
 
 export type Downloaded =
@@ -40,10 +42,11 @@ export class KeyUnknown extends Error {
 
 /** The staged bytes are on stable storage. Rejects with BucketError, KeyUnknown, or a system error of the cache. */
 export async function download(
-  { bucket, cache, verify }: DownloadParts,
+  { bucket, cache, verify, inTurn }: DownloadParts,
   entry: ObjectEntry,
 ): Promise<Downloaded> {
-  const object = await fetchWhole(bucket, entry.name);
+  // The disk is waited for outside of the turn: another request goes meanwhile.
+  const object = await inTurn(() => fetchWhole(bucket, entry.name));
   if (object === undefined) return { kind: 'gone' };
   if (!('bytes' in object)) return { kind: 'corrupt', object, bytes: Buffer.alloc(0), reason: 'checksum' };
   const identity = fromObjectName(entry.name);

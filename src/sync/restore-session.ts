@@ -9,8 +9,6 @@ import { isCredentials, type ObjectEntry } from './object-entry.ts';
 export interface RestoreParts extends DownloadParts {
   ledger: Ledger;
   log: Logger;
-  /** Runs a request to the bucket when it is its turn. */
-  inTurn: <T>(request: () => Promise<T>) => Promise<T>;
 }
 
 export interface Restored {
@@ -20,7 +18,8 @@ export interface Restored {
   corrupt: number;
 }
 
-const FILES_AT_A_TIME = 32;
+/** What is under way in the bucket and on the disk together; of the former, as many at a time as have a turn. */
+const FILES_AT_A_TIME = 64;
 
 /**
  * Brings everything that the session lacks into the cache: its credentials first, the rest in parallel. What was fetched
@@ -33,7 +32,7 @@ export async function restoreSession(parts: RestoreParts, session: string): Prom
   const absent = ledger.absentOf(session).sort((a, b) => rank(a) - rank(b));
   try {
     await mapLimit(absent, FILES_AT_A_TIME, async (entry) => {
-      const downloaded = await parts.inTurn(() => download(parts, entry));
+      const downloaded = await download(parts, entry);
       await keep(parts, entry, downloaded, touched, total);
     });
   } finally {
