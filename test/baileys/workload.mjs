@@ -4,6 +4,7 @@
  *
  *   node workload.mjs DIR [--mode all|init|resume|check] [--k 4] [--m 400] [--group M/10] [--prekeys 812]
  *                     [--contacts 50] [--fanout 1] [--cache 0] [--rounds 4] [--creds-every 25]
+ *                     [--pace-ms 0]
  *
  *   init    makes K accounts in DIR/userN-+1555000NNN, pairs them, exchanges M direct and GROUP sender-key messages
  *   resume  opens the folders it finds in DIR, with no other input, and continues every conversation

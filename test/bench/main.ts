@@ -1,14 +1,16 @@
 /**
- * `npm run bench -- [--json] [--quick] [--only operations,workload,scale,gap] [--subjects ext4,sessionfs,gocryptfs]`
+ * `npm run bench -- [--json] [--quick] [--only operations,workload,scale,gap,bucket] [--subjects ext4,sessionfs,gocryptfs]`
  *
  * Measures sessionfs against a plain directory on the same disk, and a peer where it is installed. Asserts nothing.
+ * `bucket`, only when asked for, measures hybrid mode on an emulated bucket instead: that takes a quarter of an hour.
  * The directories are made in $TMPDIR, which should lie on the disk that a cache would lie on.
  */
 import { statfsSync } from 'node:fs';
 import { cpus, release, tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
+import { measureBucket } from './bucket/measure.ts';
 import { measureGap } from './gap.ts';
-import { BASELINE, type Measurement, type SubjectName } from './measurement.ts';
+import { BASELINE, type Measurement, type MeasurementGroup, type SubjectName } from './measurement.ts';
 import { measureOperations } from './operations.ts';
 import { summarize, table } from './report.ts';
 import { measureScale } from './scale.ts';
@@ -24,6 +26,8 @@ const { values: options } = parseArgs({
   },
 });
 
+const BUCKET = 'bucket';
+const parts = options.only.split(',');
 const EXT4_MAGIC = 0xef53;
 
 function chosenSubjects(): SubjectName[] {
@@ -44,9 +48,9 @@ async function measureAll(names: readonly SubjectName[]): Promise<Measurement[]>
     scale: () => withScope((scope) => measureScale(scope, options.quick ? 10_000 : 100_000)),
   };
   const measurements: Measurement[] = [];
-  for (const name of options.only.split(',')) {
+  for (const name of parts.filter((part) => part !== BUCKET)) {
     const section = sections[name];
-    if (!section) throw new Error(`--only: ${name}; known: ${Object.keys(sections).join(', ')}`);
+    if (!section) throw new Error(`--only: ${name}; known: ${Object.keys(sections).join(', ')}, bucket`);
     if (!hasBaseline(name) && !names.includes('sessionfs')) continue;
     process.stderr.write(`measuring: ${name}\n`);
     measurements.push(...(await section()));
@@ -64,17 +68,32 @@ function machine(): string {
   return `Linux ${release()}, Node ${process.version}, ${processors.length} x ${processors[0]?.model.trim()}`;
 }
 
+/** What is measured of hybrid mode has subjects of its own, and tables of its own. */
+async function measureHybrid(): Promise<MeasurementGroup[]> {
+  process.stderr.write('measuring: bucket\n');
+  return measureBucket(options.quick, (failure) => failures.push(failure));
+}
+
 const names = chosenSubjects();
-const rows = (await measureAll(names)).map(summarize);
+const measured = await measureAll(names);
+const groups: MeasurementGroup[] = [
+  ...(measured.length > 0 ? [{ subjects: names, baseline: BASELINE, measurements: measured }] : []),
+  ...(parts.includes(BUCKET) ? await measureHybrid() : []),
+];
+const tables = groups.map(({ subjects: columns, baseline, measurements }) => {
+  return { columns, baseline, rows: measurements.map((one) => summarize(one, baseline)) };
+});
 if (options.json) {
+  const rows = tables.flatMap((one) => one.rows);
   process.stdout.write(`${JSON.stringify({ machine: machine(), failures, rows }, null, 2)}\n`);
 } else {
   const notes = [machine(), ...failures];
   if (statfsSync(tmpdir()).type !== EXT4_MAGIC)
-    notes.push(`${tmpdir()} is not on ext4: that column is another filesystem`);
-  if (options.subjects.includes('gocryptfs') && !names.includes('gocryptfs')) {
+    notes.push(`${tmpdir()} is not on ext4: a column of that name is another filesystem`);
+  if (measured.length > 0 && options.subjects.includes('gocryptfs') && !names.includes('gocryptfs')) {
     notes.push('gocryptfs: not installed (Debian, Ubuntu: apt-get install gocryptfs fuse3)');
   }
-  notes.push(`in parentheses: the ratio to ${BASELINE}, as a median over the rounds`);
-  process.stdout.write(`${notes.join('\n')}\n\n${table(rows, names)}\n`);
+  notes.push('in parentheses: the ratio to the first column, as a median over the rounds');
+  process.stdout.write(`${notes.join('\n')}\n`);
+  for (const { rows, columns } of tables) process.stdout.write(`\n${table(rows, columns)}\n`);
 }

@@ -9,7 +9,15 @@ export interface Measurement {
   /** What sessionfs aims at: its ratio to the baseline, or an absolute value. */
   target: { kind: 'ratio' | 'value'; relation: '<=' | '>='; value: number } | undefined;
   /** One value a round; the same index is the same round. */
-  rounds: Partial<Record<SubjectName, number[]>>;
+  rounds: Record<string, number[]>;
+}
+
+/** What goes into one table. */
+export interface MeasurementGroup {
+  subjects: readonly string[];
+  /** The subject that the others are compared with. */
+  baseline: string;
+  measurements: readonly Measurement[];
 }
 
 export function ratioTarget(relation: '<=' | '>=', value: number): Measurement['target'] {
@@ -20,8 +28,13 @@ export function valueTarget(relation: '<=' | '>=', value: number): Measurement['
   return { kind: 'value', relation, value };
 }
 
+/** Without a target, and without a round so far. */
+export function measurement(name: string, unit: string): Measurement {
+  return { name, unit, target: undefined, rounds: {} };
+}
+
 /** Adds one round's value of one subject. */
-export function record(measurement: Measurement, subject: SubjectName, value: number): void {
+export function record(measurement: Measurement, subject: string, value: number): void {
   measurement.rounds[subject] ??= [];
   measurement.rounds[subject].push(value);
 }

@@ -1,4 +1,4 @@
-import { BASELINE, type Measurement, type SubjectName } from './measurement.ts';
+import type { Measurement } from './measurement.ts';
 import { median, medianRatio } from './statistics.ts';
 
 interface Row {
@@ -6,27 +6,28 @@ interface Row {
   unit: string;
   target: string;
   /** Medians, and the median of the ratios to the baseline of the same round. */
-  results: Partial<Record<SubjectName, { value: number; ratio: number | undefined }>>;
+  results: Record<string, { value: number; ratio: number | undefined }>;
 }
 
-export function summarize({ name, unit, target, rounds }: Measurement): Row {
-  const baseline = rounds[BASELINE];
+export function summarize({ name, unit, target, rounds }: Measurement, baselineName: string): Row {
+  const baseline = rounds[baselineName];
   const results: Row['results'] = {};
-  for (const [subject, values] of Object.entries(rounds) as [SubjectName, number[]][]) {
-    const ratio = baseline && subject !== BASELINE ? medianRatio(values, baseline) : undefined;
+  for (const [subject, values] of Object.entries(rounds)) {
+    const ratio = baseline && subject !== baselineName ? medianRatio(values, baseline) : undefined;
     results[subject] = { value: median(values), ratio };
   }
   const aim = target && `${target.relation} ${target.value}${target.kind === 'ratio' ? 'x' : ` ${unit}`}`;
   return { name, unit, target: aim ?? '', results };
 }
 
-/** A Markdown table: a measurement a line, a column for each subject, the target of sessionfs last. */
-export function table(rows: readonly Row[], names: readonly SubjectName[]): string {
-  const head = ['', ...names, 'target of sessionfs'];
+/** A Markdown table: a measurement a line, a column for each subject, the target of sessionfs last where there is any. */
+export function table(rows: readonly Row[], names: readonly string[]): string {
+  const targets = rows.some(({ target }) => target !== '') ? ['target of sessionfs'] : [];
+  const head = ['', ...names, ...targets];
   const body = rows.map((row) => [
-    `${row.name}, ${row.unit}`,
+    [row.name, row.unit].filter(Boolean).join(', '),
     ...names.map((name) => cell(row, name)),
-    row.target,
+    ...(targets.length > 0 ? [row.target] : []),
   ]);
   const lines = [head, ...body];
   const widths = head.map((_, column) => Math.max(3, ...lines.map((line) => (line[column] ?? '').length)));
@@ -36,7 +37,7 @@ export function table(rows: readonly Row[], names: readonly SubjectName[]): stri
   return [format(head), rule, ...body.map(format)].join('\n');
 }
 
-function cell({ results }: Row, name: SubjectName): string {
+function cell({ results }: Row, name: string): string {
   const result = results[name];
   if (!result) return '';
   const { value, ratio } = result;

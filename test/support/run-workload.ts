@@ -12,12 +12,12 @@ export interface WorkloadResult {
   resume?: { accounts: number; direct: number; group: number; errors: string[] };
   disk?: { files: number; bytes: number; bad: string[] };
   msgsPerSec?: { direct: number; group: number };
-  storeOps?: { bursts: { files: number; ms: number }[] };
+  storeOps?: { writes: number; bursts: { files: number; ms: number }[] };
 }
 
 // Not compiled: the workload is a program of its own, in plain JavaScript like a user's bot.
 const workload = join(repository, 'test/baileys/workload.mjs');
-const HANG_MS = 120_000;
+const HANG_MS = 400_000;
 
 /** Runs the workload on `directory` in a process of its own; answers also when it found something wrong. */
 export async function runWorkload(directory: string, ...args: string[]): Promise<WorkloadResult> {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { nowSeconds } from './accounts.mjs';
 import { latency } from './measure.mjs';
 import { receive, sendDirect, sendGroup } from './messages.mjs';
@@ -31,6 +32,7 @@ export async function converse(accounts, server, total, label, errors) {
   const talk = async (lane, laneIndex) => {
     const mine = Math.floor(total / ring.length) + (laneIndex < total % ring.length ? 1 : 0);
     for (let i = 0; i < mine; i++) {
+      if (options.paceMs > 0) await sleep(options.paceMs);
       // Runs of one to three messages each way, so that chains advance and ratchets step.
       const forward = Math.floor(i / (1 + (laneIndex % 3))) % 2 === 0;
       const [from, to] = forward ? [lane.a, lane.b] : [lane.b, lane.a];

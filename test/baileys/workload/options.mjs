@@ -30,6 +30,8 @@ function parse(argv) {
     cache: number('cache', 0),
     rounds: number('rounds', 4),
     credsEvery: number('creds-every', 25),
+    /** Milliseconds from one message of a conversation to the next; 0: as fast as they go. */
+    paceMs: number('pace-ms', 0),
   };
 }
 
