@@ -10,6 +10,7 @@ import { verifier } from './daemon-verify.ts';
 import type { KernelThreadClient, Running } from './kernel/kernel-thread-client.ts';
 import type { KernelThreadData } from './kernel/messages.ts';
 import { systemClock } from './lib/clock.ts';
+import { sharedAbort } from './lib/shared-abort.ts';
 import type { Logger } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
 import type { Cache } from './store/cache.ts';
@@ -39,7 +40,7 @@ export type FromThread = Extract<Running, { type: 'wanted' | 'urgent' | 'ask' }>
 export class BucketKeeper {
   readonly #parts: BucketKeeperParts;
   readonly #sync: BucketSync;
-  readonly #aborted = new AbortController();
+  readonly #aborted = sharedAbort();
   /** What the kernel thread must know before it builds the tree. */
   readonly threadData: NonNullable<KernelThreadData['bucket']>;
   #thread: KernelThreadClient | undefined;

@@ -3,6 +3,7 @@ import { lstat, mkdir, readdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { crc32c } from '../lib/crc32c.ts';
+import { sharedAbort } from '../lib/shared-abort.ts';
 import type { Bucket, ObjectPage, ObjectVersion, PutOptions, StoredObject } from './bucket.ts';
 import { BucketError } from './bucket-error.ts';
 import { DEFAULT_TIMEOUT_MS, type Deadline, withDeadline } from './deadline.ts';
@@ -41,7 +42,7 @@ class DirectoryBucket implements Bucket {
   readonly #objects: DirectoryObjects;
   readonly #timeoutMs: number;
   readonly #now: () => number;
-  readonly #closed = new AbortController();
+  readonly #closed = sharedAbort();
   #wasSeen = false;
   #settingUp: Promise<void> | undefined;
 

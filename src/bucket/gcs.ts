@@ -2,6 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import type { File, Bucket as SdkBucket, Storage } from '@google-cloud/storage';
 import { crc32c } from '../lib/crc32c.ts';
+import { sharedAbort } from '../lib/shared-abort.ts';
 import type { Bucket, ObjectPage, ObjectVersion, PutOptions, StoredObject } from './bucket.ts';
 import { BucketError } from './bucket-error.ts';
 import { type BucketOperation, type Observe, observed } from './counted.ts';
@@ -37,7 +38,7 @@ class GcsBucket implements Bucket {
   readonly #isEmulated: boolean;
   readonly #timeoutMs: number;
   readonly #observe: Observe | undefined;
-  readonly #closed = new AbortController();
+  readonly #closed = sharedAbort();
 
   constructor({ name, emulatorUrl, timeoutMs = DEFAULT_TIMEOUT_MS, observe }: GcsOptions) {
     this.address = `gs://${name}`;

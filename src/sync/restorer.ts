@@ -5,6 +5,7 @@
 import { type Dirent, readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Limiter } from '../lib/limiter.ts';
+import { sharedAbort } from '../lib/shared-abort.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Cache } from '../store/cache.ts';
 import { codeOf } from '../store/file-operations.ts';
@@ -37,7 +38,7 @@ const REPEAT_LOG_MS = 30_000;
 export class Restorer {
   readonly #parts: RestorerParts;
   readonly #running = new Map<string, Promise<void>>();
-  readonly #ended = new AbortController();
+  readonly #ended = sharedAbort();
 
   constructor(parts: RestorerParts) {
     this.#parts = parts;
