@@ -58,6 +58,7 @@ export class GcsProxy {
   }>();
   readonly #releases = new Set<() => void>();
   #isOut = false;
+  #underWay = 0;
 
   private constructor(server: Server, emulatorUrl: string, random: () => number) {
     this.#server = server;
@@ -120,6 +121,11 @@ export class GcsProxy {
     return this.requests.filter((request) => request.kind === kind).length;
   }
 
+  /** Requests that came and may still reach the store, whether their senders live or not. */
+  get underWay(): number {
+    return this.#underWay;
+  }
+
   /** Open connections of clients. */
   connections(): Promise<number> {
     return new Promise((resolve, reject) => {
@@ -132,6 +138,7 @@ export class GcsProxy {
     response.on('error', () => {});
     const asked = describe(request);
     this.requests.push(asked);
+    this.#underWay++;
     try {
       const body = await bodyOf(request);
       await this.#wait(asked);
@@ -139,6 +146,8 @@ export class GcsProxy {
     } catch {
       // The client is gone in mid-request, or the emulator is at the end of the test.
       request.socket.destroy();
+    } finally {
+      this.#underWay--;
     }
   }
 

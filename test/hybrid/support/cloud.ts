@@ -1,0 +1,68 @@
+/** Hybrid mode on Google's own code path: a bucket of the emulator, the proxy in front of it, and machines that mount it. */
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Tree } from '../../mount/session-files.ts';
+import type { Scope } from '../../support/cleanup.ts';
+import { createTestBucket, gcsEmulator } from '../../support/gcs-emulator.ts';
+import { GcsProxy } from '../../support/gcs-proxy.ts';
+import type { Mounted } from '../../support/mount-sessionfs.ts';
+import { Account, type Machine, statusOf } from '../support.ts';
+
+export class Cloud {
+  readonly proxy: GcsProxy;
+  readonly #account: Account;
+
+  private constructor(proxy: GcsProxy, account: Account) {
+    this.proxy = proxy;
+    this.#account = account;
+  }
+
+  /** `random` casts the proxy's lots. */
+  static async start(scope: Scope, random = Math.random): Promise<Cloud> {
+    const emulator = await gcsEmulator();
+    const proxy = await GcsProxy.start(scope, emulator, random);
+    return new Cloud(proxy, new Account(scope, await createTestBucket(emulator)));
+  }
+
+  /** One with nothing on it. */
+  machine(): Machine {
+    return this.#account.machine();
+  }
+
+  /** On a new machine when none is given. */
+  mount(env: Readonly<Record<string, string>> = {}, machine = this.machine()): Promise<Mounted> {
+    return machine.mount({ STORAGE_EMULATOR_HOST: this.proxy.url, ...env });
+  }
+
+  /** A dead machine's last uploads may be on their way: resolves when they have arrived. */
+  async settled(): Promise<void> {
+    while (this.proxy.underWay > 0) await sleep(POLL_MS);
+  }
+}
+
+const POLL_MS = 5;
+
+/** `echo all > .sessionfs/flush`; rejects with EIO when not everything went. */
+export function flushAll({ mountPoint }: Mounted): Promise<void> {
+  return writeFile(join(mountPoint, '.sessionfs/flush'), 'all\n');
+}
+
+/** Resolves when everything is in the bucket, which nobody asks for here. */
+export async function backedUp(mounted: Mounted): Promise<void> {
+  while ((await statusOf(mounted)).dirty > 0) await sleep(POLL_MS * 10);
+}
+
+/**
+ * Path -> content of every file, a character a byte. Not synchronous: a mount that waits for the bucket waits for the proxy,
+ * which lives in this process.
+ */
+export async function filesBelow(directory: string, prefix = ''): Promise<Tree> {
+  const tree: Tree = {};
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) Object.assign(tree, await filesBelow(path, `${prefix}${entry.name}/`));
+    else tree[`${prefix}${entry.name}`] = await readFile(path, 'latin1');
+  }
+  return tree;
+}
