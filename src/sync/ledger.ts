@@ -291,9 +291,9 @@ function* recordsOf(state: LedgerState): Generator<LedgerRecord> {
       const kind = local === 'same' || local === 'absent' ? local : 'stored';
       yield [kind, name, ...fieldsOf(remote)];
     }
-    if (local === 'changed' || local === 'same') {
-      if (local === 'changed' || remote === undefined) yield ['changed', name, entry.dirtySinceMs];
-    }
+    // Also of a deleted file whose upload may have been stored: nothing but its entry says so.
+    if (local === 'changed' || (remote === undefined && local !== 'absent'))
+      yield ['changed', name, entry.dirtySinceMs];
     if (attempted) yield ['attempt', name];
     if (local === 'deleted') yield ['deleted', name, entry.dirtySinceMs];
   }

@@ -18,6 +18,8 @@ const KILLS = count(8, 100);
 const MACHINES = count(3, 25);
 /** Of every upload: the time in which a daemon can die with it. */
 const LATENCY_MS = 10;
+/** The journal must not be all that the disk has to do. */
+const STEP_PAUSE_MS = 10;
 const PRE_KEYS = 60;
 /** Of each account, again and again. */
 const NEW_KEYS = 12;
@@ -46,7 +48,7 @@ test(
     const first = await cloud.mount({ SESSION_BACKUP_INTERVAL: '500' });
     const folder = join(first.mountPoint, 'steps-+1');
     mkdirSync(folder);
-    const writer = new StepWriter(t, folder);
+    const writer = new StepWriter(t, folder, STEP_PAUSE_MS);
     const killer = new FlushKiller(first, cloud.proxy);
     let resumed = 0;
     await killer.during(async () => {

@@ -40,35 +40,37 @@ test('with a new ledger everything in the cache is to be stored, temporary files
 test('every state of an entry is there for the next process', async (t) => {
   const cachePath = temporaryDirectory(t);
   let ledger = open(cachePath);
-  const names = ['same', 'stored', 'absent', 'deleted', 'attempt', 'removed', 'never'].map(
-    (name) => `sessions/a/${name}`,
-  );
-  const [same = '', stored = '', absent = '', deleted = '', attempt = '', removed = '', never = ''] = names;
-  await ledger.changed([same, stored, deleted, attempt, removed, never], []);
+  const kinds = ['same', 'stored', 'absent', 'deleted', 'attempt', 'undecided', 'removed', 'never'];
+  const names = kinds.map((name) => `sessions/a/${name}`);
+  const [same = '', stored = '', absent = '', deleted = '', attempt = '', undecided = ''] = names;
+  const [removed = '', never = ''] = names.slice(-2);
+  await ledger.changed([same, stored, deleted, attempt, undecided, removed, never], []);
   const change = (name: string) => ledger.get(name)?.change ?? -1;
   for (const name of [same, stored, deleted, removed]) {
     const entry = ledger.get(name);
     assert.ok(entry);
     ledger.stored(entry, change(name), version);
   }
-  await ledger.changed([stored], [deleted, removed, never]);
+  ledger.attempt([attempt, undecided]);
+  await ledger.changed([stored], [deleted, undecided, removed, never]);
   const gone = ledger.get(removed);
   assert.ok(gone);
   ledger.removed(gone, gone.change);
   ledger.absent(absent, version);
-  ledger.attempt([attempt]);
   const expected = {
     [same]: { local: 'same', remote: version, attempted: false },
     [stored]: { local: 'changed', remote: version, attempted: false },
     [absent]: { local: 'absent', remote: version, attempted: false },
     [deleted]: { local: 'deleted', remote: version, attempted: false },
     [attempt]: { local: 'changed', remote: undefined, attempted: true },
+    // Whether the bucket has it must be asked, and it must not stay there.
+    [undecided]: { local: 'deleted', remote: undefined, attempted: true },
     [removed]: undefined,
     [never]: undefined,
   };
-  for (const round of ['written', 'read', 'rewritten']) {
+  for (const round of ['written', 'read', 'rewritten', 'read anew']) {
     for (const name of names) assert.deepEqual(shape(ledger, name), expected[name], `${name}, ${round}`);
-    if (round === 'written') ledger = reopened(ledger, cachePath);
+    if (round === 'written' || round === 'rewritten') ledger = reopened(ledger, cachePath);
     if (round !== 'read') continue;
     // Many lines about few entries: the next start writes it anew.
     for (let line = 0; line < 1500; line++) ledger.attempt([attempt]);

@@ -9,7 +9,7 @@ import { repository } from '../../support/repository.ts';
 const script = join(repository, 'dist/test/mount/crash-writer.js');
 
 /**
- * A process that changes a directory without pause: overwrites, appends, renames, unlinks, mkdirs. It notes each change
+ * A process that changes a directory again and again: overwrites, appends, renames, unlinks, mkdirs. It notes each change
  * whose calls have all returned, and ends with the first that fails.
  */
 export class StepWriter {
@@ -18,11 +18,13 @@ export class StepWriter {
   readonly #closed: Promise<unknown>;
   #said = '';
 
-  /** `directory` is empty. */
-  constructor(scope: Scope, directory: string) {
+  /** `directory` is empty. `pauseMs`: after each change. */
+  constructor(scope: Scope, directory: string, pauseMs = 0) {
     writeTree(directory, beforeAll);
     this.#directory = directory;
-    this.#child = spawn(process.execPath, [script, directory, '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#child = spawn(process.execPath, [script, directory, '0', String(pauseMs)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.#said += text;
     });
