@@ -1,5 +1,6 @@
 /** The process that serves a mount. A supervisor starts it, with /dev/fuse as an inherited descriptor. */
 import { type Daemon, startDaemon } from './daemon.ts';
+import { findMount } from './kernel/mountinfo.ts';
 import { deferred } from './lib/deferred.ts';
 import { SessionfsError } from './lib/errors.ts';
 import { createLogger, type Logger } from './observe/log.ts';
@@ -24,6 +25,7 @@ class DaemonProcess {
   #daemon: Daemon | undefined;
   #stopReason: string | undefined;
   #handOver = false;
+  #isMounted = false;
 
   constructor(start: DaemonStart) {
     this.#start = start;
@@ -34,7 +36,7 @@ class DaemonProcess {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.#stop(signal));
     // The mount outlives its supervisor, and whatever its terminal was.
     process.on('SIGHUP', () => {});
-    process.on('disconnect', () => this.#log.warn('The supervisor is gone; the mount goes on without one'));
+    process.on('disconnect', () => void this.#goOnAlone());
     try {
       this.#daemon = await startDaemon(this.#start, descriptors, this.#owner(), this.#log);
     } catch (error) {
@@ -49,6 +51,7 @@ class DaemonProcess {
 
   hear(message: Command): void {
     if (message.type === 'mounted') {
+      this.#isMounted = true;
       this.#mounted.resolve(message.device);
       return;
     }
@@ -66,6 +69,20 @@ class DaemonProcess {
         void send({ type: 'initialized', session });
       },
     };
+  }
+
+  /** The supervisor died. A mount that is there goes on; one that it has yet to make will never be. */
+  async #goOnAlone(): Promise<void> {
+    const { takeover, mountPoint } = this.#start;
+    if (!this.#isMounted) {
+      const mount = takeover === undefined ? undefined : await findMount(mountPoint);
+      if (mount === undefined) {
+        this.#log.error('The supervisor died before the mount was made');
+        process.exit(FAILED);
+      }
+      this.#mounted.resolve(mount.device);
+    }
+    this.#log.warn('The supervisor is gone; the mount goes on without one');
   }
 
   #stop(reason: string): void {

@@ -1,10 +1,11 @@
 /** What a bucket can have against a mount: it is served all the same, the log says what to do, and it recovers by itself. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createTestBucket, gcsEmulator } from '../support/gcs-emulator.ts';
 import { type Fault, GcsProxy } from '../support/gcs-proxy.ts';
 import { Account, logged, type Machine, readFiles, SESSION, statusOf, writeFiles } from './support.ts';
@@ -166,6 +167,39 @@ test(
     await mounted.unmount();
   },
 );
+
+test('a daemon whose supervisor dies before the mount is made ends', options, async (t) => {
+  const { proxy, account, env } = await cloud(t);
+  proxy.inject({ fault: 'stall' });
+  const machine = account.machine();
+  const mounted = machine.mount(env).then(
+    () => assert.fail('it was mounted'),
+    (error: Error) => error,
+  );
+  const daemon = await until(() => pidIn(join(machine.cachePath, 'lock')));
+  // The bucket does not answer, so the start takes its time.
+  await until(() => proxy.count('list') > 0);
+  process.kill(parentOf(daemon), 'SIGKILL');
+  assert.match((await mounted).message, /exited with null/);
+  await until(() => !existsSync(`/proc/${daemon}`));
+});
+
+async function until<T>(look: () => T | undefined | false): Promise<T> {
+  for (;;) {
+    const seen = look();
+    if (seen !== undefined && seen !== false) return seen;
+    await sleep(10);
+  }
+}
+
+function pidIn(path: string): number | undefined {
+  const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  return Number(/\d+/.exec(text)?.[0]) || undefined;
+}
+
+function parentOf(pid: number): number {
+  return Number(/^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+}
 
 test('modification times of another century change nothing', options, async (t) => {
   const account = new Account(t);
