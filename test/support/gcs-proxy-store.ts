@@ -22,6 +22,10 @@ export class GcsStore {
     this.#emulatorUrl = emulatorUrl;
   }
 
+  throughProxy(location: string, proxyUrl: string): string {
+    return location.replace(this.#emulatorUrl, proxyUrl);
+  }
+
   close(): void {
     this.#agent.destroy();
   }

@@ -70,6 +70,22 @@ test('of a stale delete and a put that race, the put survives', async (t) => {
   }
 });
 
+test('an upload in parts comes through the proxy with all its requests', async (t) => {
+  const { proxy, bucket } = await rig(t);
+  const begun = await fetch(`${proxy.url}/upload/storage/v1/b/${bucket}/o?uploadType=resumable&name=x`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: '{}',
+  });
+  await begun.arrayBuffer();
+  const location = begun.headers.get('location') ?? assert.fail('no address for the parts');
+  assert.ok(location.startsWith(`${proxy.url}/`), location);
+  const sent = await fetch(location, { method: 'PUT', body: 'one' });
+  await sent.arrayBuffer();
+  assert.equal(sent.status, 200);
+  assert.equal(proxy.count('put'), 2);
+});
+
 test('an outage cuts every connection, and ends', async (t) => {
   const { proxy, bucket } = await rig(t);
   await put(proxy.url, bucket, 'one');

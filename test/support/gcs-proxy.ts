@@ -174,13 +174,23 @@ export class GcsProxy {
       return send(response, jsonError(status, reason, message));
     }
     const sent = fault === 'corrupt-upload' ? flipped(body, body.indexOf('\r\n\r\n', 200) + 4) : body;
-    const answer = await this.#store.answer(asked, sent);
+    const answer = this.#returning(await this.#store.answer(asked, sent));
     if (fault === 'lost-answer' || this.#isOut) return cut(response);
     if (fault === 'cut' || fault === 'stall-body') {
       sendHalf(response, answer, fault === 'cut');
     } else {
       send(response, fault === 'corrupt' ? { ...answer, body: flipped(answer.body, 0) } : answer);
     }
+  }
+
+  /** The emulator sends who uploads in parts to its own address: the parts must come this way too. */
+  #returning(answer: Answer): Answer {
+    const { location } = answer.headers;
+    if (location === undefined) return answer;
+    return {
+      ...answer,
+      headers: { ...answer.headers, location: this.#store.throughProxy(location, this.url) },
+    };
   }
 
   /** The first rule that matches, and whose lot falls on this request. */
