@@ -5,9 +5,10 @@
  */
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileOperations } from '../store/file-operations.ts';
-import { fieldsOf, LEDGER_VERSION, type LedgerRecord, lineOf, parseLine } from './ledger-format.ts';
+import { isWordy, LEDGER_FILE_MODE, readLedger, rewriteLedger } from './ledger-file.ts';
+import { fieldsOf, LEDGER_VERSION, type LedgerRecord, lineOf } from './ledger-format.ts';
 import { LedgerState } from './ledger-state.ts';
 import { isTemporary, type ObjectEntry, type RemoteVersion } from './object-entry.ts';
 
@@ -21,9 +22,6 @@ export interface LedgerOptions {
 }
 
 const LEDGER_NAME = 'bucket.log';
-const FILE_MODE = 0o600;
-/** Written anew at the start when it has more than twice as many lines as entries, and these. */
-const SPARE_LINES = 1000;
 
 export class Ledger {
   readonly #state: LedgerState;
@@ -45,7 +43,7 @@ export class Ledger {
   static open(options: LedgerOptions): Ledger {
     const path = join(options.cachePath, LEDGER_NAME);
     const nowMs = options.nowMs ?? Date.now;
-    let read = readState(path);
+    let read = readLedger(path);
     const bucket = options.bucket ?? read?.state.bucket ?? '';
     if (read !== undefined && read.state.bucket !== bucket) {
       fs.renameSync(path, `${path}.${read.state.id}`);
@@ -53,7 +51,7 @@ export class Ledger {
     }
     const state = read?.state ?? newState(bucket);
     if (read === undefined || read.damaged) markAll(state, options.cachedObjects(), nowMs());
-    if (read === undefined || read.damaged || isWordy(state)) rewrite(path, state);
+    if (read === undefined || read.damaged || isWordy(state)) rewriteLedger(path, state);
     return new Ledger(path, state, nowMs);
   }
 
@@ -63,7 +61,7 @@ export class Ledger {
     this.#fd = fs.openSync(
       path,
       fs.constants.O_WRONLY | fs.constants.O_APPEND | fs.constants.O_CREAT,
-      FILE_MODE,
+      LEDGER_FILE_MODE,
     );
     this.#size = fs.fstatSync(this.#fd).size;
   }
@@ -252,67 +250,4 @@ function newState(bucket: string): LedgerState {
 
 function markAll(state: LedgerState, names: Iterable<string>, atMs: number): void {
   for (const name of names) if (!isTemporary(name)) state.apply(['changed', name, atMs]);
-}
-
-function isWordy(state: LedgerState): boolean {
-  let entries = 0;
-  for (const _ of state.entries()) entries++;
-  return state.records > 2 * entries + SPARE_LINES;
-}
-
-/** Undefined: there is none, or none that says whose it is. A cut last line is no damage: nobody was told that it holds. */
-function readState(path: string): { state: LedgerState; damaged: boolean } | undefined {
-  let text: string;
-  try {
-    text = fs.readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as { code?: string }).code === 'ENOENT') return undefined;
-    throw error;
-  }
-  const lines = text.split('\n');
-  const torn = lines.pop() !== '';
-  const state = new LedgerState();
-  let damaged = torn;
-  for (const line of lines) {
-    const record = parseLine(line);
-    if (record === undefined) damaged = true;
-    else state.apply(record);
-  }
-  return state.id === '' ? undefined : { state, damaged };
-}
-
-function* recordsOf(state: LedgerState): Generator<LedgerRecord> {
-  yield ['ledger', LEDGER_VERSION, state.id, state.bucket];
-  if (state.wasListed) yield ['listed', true];
-  yield ['listed', state.listed];
-  for (const entry of state.entries()) {
-    const { name, local, remote, attempted } = entry;
-    if (remote !== undefined) {
-      const kind = local === 'same' || local === 'absent' ? local : 'stored';
-      yield [kind, name, ...fieldsOf(remote)];
-    }
-    // Also of a deleted file whose upload may have been stored: nothing but its entry says so.
-    if (local === 'changed' || (remote === undefined && local !== 'absent'))
-      yield ['changed', name, entry.dirtySinceMs];
-    if (attempted) yield ['attempt', name];
-    if (local === 'deleted') yield ['deleted', name, entry.dirtySinceMs];
-  }
-}
-
-function rewrite(path: string, state: LedgerState): void {
-  const fd = fs.openSync(`${path}.new`, 'w', FILE_MODE);
-  try {
-    fs.writeFileSync(fd, [...recordsOf(state)].map(lineOf).join(''));
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
-  fs.renameSync(`${path}.new`, path);
-  // What is appended from now on must not hang on a name that a power cut takes.
-  const directory = fs.openSync(dirname(path), fs.constants.O_RDONLY);
-  try {
-    fs.fsyncSync(directory);
-  } finally {
-    fs.closeSync(directory);
-  }
 }
