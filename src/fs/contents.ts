@@ -114,7 +114,12 @@ export class Contents {
   #sealed(node: FileNode, path: string): Buffer {
     const { cache, journal } = this.#parts;
     if (this.isInJournal(node)) {
-      return journal.readSync(node.segment, node.position, node.sealedLength);
+      try {
+        return journal.readSync(node.segment, node.position, node.sealedLength);
+      } catch (error) {
+        // The main thread may retire the segment between the look and the reading: then the cache has it.
+        if (this.isInJournal(node)) throw error;
+      }
     }
     node.segment = IN_CACHE;
     return cache.readSync(path);

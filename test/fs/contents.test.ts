@@ -34,6 +34,20 @@ describe('contents that do not fit into memory', () => {
   });
 });
 
+describe('a segment that a checkpoint has done with', () => {
+  it('is read from the cache when it goes between the look at it and the reading', async (t) => {
+    const h = harness(t, { memoryLimit: 1 });
+    write(h, 'creds.json', document(1));
+    await h.checkpoint();
+    const { contents } = h.opened.core;
+    const isInJournal = contents.isInJournal.bind(contents);
+    let looks = 0;
+    contents.isInJournal = (node) => looks++ === 0 || isInJournal(node);
+    assert.equal(read(h, 'creds.json'), document(1));
+    assert.ok(looks > 1);
+  });
+});
+
 describe('a file that does not open', () => {
   it('is kept in set-aside when it is overwritten, byte for byte, and only once', async (t) => {
     const h = harness(t);
