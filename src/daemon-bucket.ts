@@ -44,7 +44,7 @@ export class BucketKeeper {
   /** What the kernel thread must know before it builds the tree. */
   readonly threadData: NonNullable<KernelThreadData['bucket']>;
   #thread: KernelThreadClient | undefined;
-  #settle: () => Promise<void> = async () => {};
+  #settle: MountSide['settle'] = async () => {};
 
   constructor(parts: BucketKeeperParts) {
     const { config, bucket, ledger, cache, keyring, metrics, log, takeover } = parts;
@@ -88,8 +88,8 @@ export class BucketKeeper {
     if (!takeover) this.#sync.begin();
   }
 
-  /** The thread is loaded. `settle`: everything that was committed so far goes into the cache and the ledger. */
-  connect(thread: KernelThreadClient, settle: () => Promise<void>): void {
+  /** The thread is loaded. `settle`: see MountSide. */
+  connect(thread: KernelThreadClient, settle: MountSide['settle']): void {
     this.#thread = thread;
     this.#settle = settle;
   }
@@ -198,7 +198,7 @@ export class BucketKeeper {
 
   #mountSide(): MountSide {
     return {
-      settle: () => this.#settle(),
+      settle: (everything) => this.#settle(everything),
       absent: (sessions) => this.#thread?.post({ type: 'absent', sessions }),
       namesKnown: () => this.#thread?.post({ type: 'names-known' }),
       restored: (content) => this.#thread?.post({ type: 'restored', ...content }),

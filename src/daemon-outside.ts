@@ -15,6 +15,7 @@ import { Metrics } from './observe/metrics.ts';
 import type { Cache } from './store/cache.ts';
 import type { CheckpointPlan } from './store/checkpoint-plan.ts';
 import type { DaemonStart } from './supervision.ts';
+import type { MountSide } from './sync/bucket-sync.ts';
 import { noteCheckpoint } from './sync/checkpointed.ts';
 import type { Ledger } from './sync/ledger.ts';
 import { version } from './version.ts';
@@ -80,8 +81,8 @@ export class Outside {
     return ledger && ((plan) => noteCheckpoint(ledger, plan));
   }
 
-  /** The thread is loaded. `settle`: everything that was committed so far goes into the cache and the ledger. */
-  connect(thread: KernelThreadClient, settle: () => Promise<void>): void {
+  /** The thread is loaded. `settle`: see MountSide. */
+  connect(thread: KernelThreadClient, settle: MountSide['settle']): void {
     this.#thread = thread;
     this.#keeper?.connect(thread, settle);
   }

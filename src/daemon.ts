@@ -172,7 +172,7 @@ export class Daemon {
     const requestRoll = () => thread.post({ type: 'roll' });
     const { onApplied } = outside;
     this.#store = new StoreKeeper({ cache, progress, replayed, requestRoll, onApplied, log });
-    outside.connect(thread, async () => this.#store.settle(await thread.roll()));
+    outside.connect(thread, async (everything) => this.#store.settle(await thread.roll(everything)));
     thread.listen((message) => this.#hear(message));
   }
 

@@ -26,7 +26,7 @@ import type {
   FilesystemStatistics,
   Status,
 } from './operations.ts';
-import { dirtyFiles, repeatPending, settleAll, settleIdle } from './pending.ts';
+import { commitPlainFiles, dirtyFiles, repeatPending, settleAll, settleIdle } from './pending.ts';
 import { rename } from './rename.ts';
 import { setAttributes } from './setattr.ts';
 
@@ -74,6 +74,11 @@ export class FileSystem implements FileSystemOperations {
   /** Commits or gives up what has rested long enough. */
   settleIdle(): void {
     settleIdle(this.#core);
+  }
+
+  /** What is still being written, where it need not be complete, becomes a version as it is. */
+  commitPlainFiles(): void {
+    commitPlainFiles(this.#core);
   }
 
   /** Before unmounting: commits what can be, gives up what is incomplete. Answers the paths that could not be written. */

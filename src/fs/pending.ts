@@ -36,6 +36,14 @@ export function settleIdle(core: Core): void {
   }
 }
 
+/** Commits plain files that are still being written, as they are: a backup of everything wants them. */
+export function commitPlainFiles(core: Core): void {
+  for (const node of core.pending) {
+    if (node.working?.gated === false && absentSessionOf(core.tree, node) === undefined)
+      commitPlain(core, node);
+  }
+}
+
 /**
  * Before the mount goes: nobody can complete anything any more. Answers the paths that could not be committed. What was
  * begun in a session that has become absent stays in the journal: the next daemon has it restored, and drops it then.

@@ -66,11 +66,11 @@ export class KernelThreadClient {
 
   /**
    * Resolves to the newest journal segment that holds anything which was committed before the call; undefined: all of it is in
-   * the cache, or the thread has ended.
+   * the cache, or the thread has ended. `commitPlain`: plain files that are still being written count as committed.
    */
-  async roll(): Promise<number | undefined> {
+  async roll(commitPlain: boolean): Promise<number | undefined> {
     const rolled = new Promise<number | undefined>((resolve) => this.#rolling.push(resolve));
-    this.post({ type: 'roll-now' });
+    this.post({ type: 'roll-now', commitPlain });
     return Promise.race([rolled, this.#settled()]);
   }
 

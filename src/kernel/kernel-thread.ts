@@ -146,6 +146,7 @@ class KernelThread {
         this.#room.retryInIt(() => this.#driver?.retryParked());
         break;
       case 'roll-now':
+        if (message.commitPlain) this.#opened.filesystem.commitPlainFiles();
         this.#rollJournal();
         this.#post({ type: 'rolled', segment: this.#newestInJournal() });
         break;

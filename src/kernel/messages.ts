@@ -90,8 +90,8 @@ export type ToKernelThread =
   | { type: 'settle-idle' }
   /** Close the present journal segment. */
   | { type: 'roll' }
-  /** The same, and say 'rolled'. */
-  | { type: 'roll-now' }
+  /** The same, and say 'rolled'. `commitPlain`: first commit plain files that are still being written, as they are. */
+  | { type: 'roll-now'; commitPlain: boolean }
   /** These top-level directories are (partly or wholly) in the bucket only: what needs their content waits. */
   | { type: 'absent'; sessions: string[] }
   /** No top-level name is missing any more. */

@@ -90,8 +90,10 @@ export class Metrics {
     const registry = this.#registry;
     const asked = (name: string, help: string, value: (source: MetricsSource) => number) =>
       registry.computed(name, help, () => (this.#source === undefined ? undefined : value(this.#source)));
-    asked('dirty_files', 'Files whose newest version is not in the bucket yet.', (source) =>
-      source.dirtyFiles(),
+    asked(
+      'dirty_files',
+      'Files whose newest version is not in the bucket yet; changes of the last 10 s may be missing.',
+      (source) => source.dirtyFiles(),
     );
     asked(
       'dirty_oldest_age_seconds',

@@ -20,8 +20,11 @@ import { Restorer, type SessionContent } from './restorer.ts';
 import { Turns } from './turns.ts';
 
 export interface MountSide {
-  /** Brings all that was committed so far into the cache and the ledger. Rejects when it cannot. */
-  settle(): Promise<void>;
+  /**
+   * Brings all that was committed so far into the cache and the ledger; with `everything` plain files too that are still being
+   * written, as they are. Rejects when it cannot.
+   */
+  settle(everything: boolean): Promise<void>;
   /** What these sessions hold is (partly) in the bucket: whoever touches them must wait, and `restore` be called. */
   absent(sessions: string[]): void;
   /** The root holds no names but those that are known now. */
@@ -68,7 +71,7 @@ export class BucketSync {
       ledger,
       locate: (name) => cache.files.locate(name),
       inTurn: (name, request) => turns.inTurn(name, request),
-      settle: () => mount.settle(),
+      settle: (everything) => mount.settle(everything),
       intervalMs,
       events,
       log,
@@ -105,7 +108,7 @@ export class BucketSync {
     try {
       const listing = await inTime(this.#listing, FIRST_LISTING_MS);
       if (listing === undefined) throw new Error(`no answer within ${FIRST_LISTING_MS} ms`);
-      await this.#parts.mount.settle();
+      await this.#parts.mount.settle(false);
       await this.#compare(listing, () => false);
     } catch (error) {
       this.#unlisted(error);

@@ -11,8 +11,8 @@ import { type FlushParts, flushSession } from './flush-session.ts';
 import { ForeignWrite } from './upload.ts';
 
 export interface FlusherParts extends FlushParts {
-  /** Brings everything that was committed so far into the cache, and what changed there into the ledger. */
-  settle: () => Promise<void>;
+  /** See MountSide. */
+  settle: (everything: boolean) => Promise<void>;
   /** 0: nothing goes by itself, only at the end and when asked for. */
   intervalMs: number;
   events: SyncEvents;
@@ -79,13 +79,13 @@ export class Flusher {
 
   /** Resolves when everything of the session that was committed before is in the bucket. Rejects with the first failure. */
   async flush(session: string): Promise<void> {
-    await this.#settle();
+    await this.#settle(false);
     await this.#flushSettled(session);
   }
 
   /** As `flush`, but rejects for a session of which nothing is known. */
   async flushKnown(session: string): Promise<void> {
-    await this.#settle();
+    await this.#settle(true);
     if (session === '' || !this.#parts.ledger.sessionNames.includes(session))
       throw new Error(`there is no session ${session}`);
     await this.#flushSettled(session);
@@ -93,7 +93,7 @@ export class Flusher {
 
   /** As `flush`, for all sessions: each is tried, whatever becomes of the others. Rejects with a failure that may pass, if there is one. */
   async flushAll(): Promise<void> {
-    await this.#settle();
+    await this.#settle(true);
     const results = await Promise.allSettled(
       this.#parts.ledger.dirtySessions.map((session) => this.#flushSettled(session)),
     );
@@ -132,9 +132,9 @@ export class Flusher {
     return this.#everything;
   }
 
-  async #settle(): Promise<void> {
+  async #settle(everything: boolean): Promise<void> {
     try {
-      await this.#parts.settle();
+      await this.#parts.settle(everything);
     } catch (error) {
       this.#failures.unsettled(error);
       throw error;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -54,6 +54,23 @@ test(
     await restored.unmount();
   },
 );
+
+test('a plain file that is written without a pause is backed up as it is', options, async (t) => {
+  const account = new Account(t);
+  const machine = account.machine();
+  const mounted = await machine.mount(byHand);
+  writeFiles(machine.mountPoint, { [`${SESSION}/events.log`]: 'one\n' });
+  const log = openSync(machine.path(SESSION, 'events.log'), 'a');
+  for (let line = 0; line < 50; line++) writeSync(log, `${line}\n`);
+  writeFileSync(join(machine.mountPoint, '.sessionfs/flush'), 'all');
+  mounted.crash();
+  closeSync(log);
+  const other = account.machine();
+  const restored = await other.mount(byHand);
+  const text = readFileSync(other.path(SESSION, 'events.log'), 'utf8');
+  assert.equal(text.split('\n').length, 52);
+  await restored.unmount();
+});
 
 test('a flush that fails is EIO, its reason in status.json; what was written stays', options, async (t) => {
   const emulator = await gcsEmulator();

@@ -57,7 +57,7 @@ class Thread {
 
   /** What was heard before the answer, and the answer. */
   async roll(): Promise<{ segment: number | undefined; heard: Running[] }> {
-    const segment = await this.client.roll();
+    const segment = await this.client.roll(false);
     return { segment, heard: this.#heard.splice(0) };
   }
 }
