@@ -45,10 +45,11 @@ export interface BucketSyncParts {
   /** Uploads at a time, and downloads at a time for each session. */
   concurrency: number;
   clock?: Clock;
+  /** How long the start waits for each page of the listing; then what is here is served without it. */
+  listingPageMs?: number;
 }
 
-/** The start waits that long for the bucket; then what is here is served without it. */
-const FIRST_LISTING_MS = 10_000;
+const LISTING_PAGE_MS = 10_000;
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 15_000;
 
@@ -60,6 +61,8 @@ export class BucketSync {
   readonly #ended = new AbortController();
   #listing: Promise<Map<string, ObjectVersion>> | undefined;
   #lastListingError: string | undefined;
+  /** When the last page of the first listing came. */
+  #pageMs = 0;
 
   constructor(parts: BucketSyncParts) {
     const { bucket, ledger, cache, mount, events, log, intervalMs, concurrency, verify } = parts;
@@ -95,7 +98,10 @@ export class BucketSync {
 
   /** Asks for the listing; `prepare` will wait for it. */
   begin(): void {
-    this.#listing = listObjects(this.#parts.bucket);
+    this.#pageMs = performance.now();
+    this.#listing = listObjects(this.#parts.bucket, () => {
+      this.#pageMs = performance.now();
+    });
     this.#listing.catch(() => {});
   }
 
@@ -106,8 +112,7 @@ export class BucketSync {
   async prepare(): Promise<void> {
     if (this.#listing === undefined) this.begin();
     try {
-      const listing = await inTime(this.#listing, FIRST_LISTING_MS);
-      if (listing === undefined) throw new Error(`no answer within ${FIRST_LISTING_MS} ms`);
+      const listing = await this.#listedInTime();
       await this.#parts.mount.settle(false);
       await this.#compare(listing, () => false);
     } catch (error) {
@@ -130,6 +135,16 @@ export class BucketSync {
     this.#guard.end();
     this.flusher.end();
     await this.restorer.end();
+  }
+
+  async #listedInTime(): Promise<Map<string, ObjectVersion>> {
+    const { listingPageMs = LISTING_PAGE_MS } = this.#parts;
+    for (;;) {
+      const leftMs = this.#pageMs + listingPageMs - performance.now();
+      if (leftMs <= 0) throw new Error(`no answer within ${listingPageMs} ms`);
+      const listing = await inTime(this.#listing, leftMs);
+      if (listing !== undefined) return listing;
+    }
   }
 
   async #listUntilKnown(): Promise<void> {

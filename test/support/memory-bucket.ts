@@ -22,15 +22,15 @@ export class MemoryBucket implements Bucket {
   /** Called after it took effect: throwing loses the answer. */
   after: (call: Call) => void = () => {};
   ageRuleDays: number | undefined;
+  pageSize = 1000;
   #generation = 1000;
   nowMs = () => Date.now();
 
-  async list(prefix: string): Promise<ObjectPage> {
+  async list(prefix: string, page = '0'): Promise<ObjectPage> {
     await this.#begin({ operation: 'list', name: prefix });
-    return {
-      objects: [...this.objects.values()].filter(({ name }) => name.startsWith(prefix)),
-      nextPage: undefined,
-    };
+    const all = [...this.objects.values()].filter(({ name }) => name.startsWith(prefix));
+    const end = Number(page) + this.pageSize;
+    return { objects: all.slice(Number(page), end), nextPage: end < all.length ? String(end) : undefined };
   }
 
   async get(name: string): Promise<StoredObject> {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import { toObjectName } from '../../src/store/layout.ts';
@@ -170,6 +171,23 @@ test('a restore that was cut off goes on where it was, in the next process', asy
     [object(`${S}/b.json`)],
   );
   assert.equal(second.restored[0]?.files.length, 3);
+});
+
+test('the start waits for a long listing as long as its pages come, and no longer', async (t) => {
+  const bucket = new MemoryBucket();
+  bucket.pageSize = 1;
+  await stored(bucket, Object.fromEntries([1, 2, 3, 4, 5, 6].map((n) => [`u-+${n}/creds.json`, 'ok'])));
+  bucket.before = () => sleep(100);
+  const patient = new Machine(t, bucket, { listingPageMs: 400 });
+  await patient.sync.prepare();
+  assert.deepEqual([patient.absent.size, patient.ledger.listed], [6, true]);
+  let pages = 0;
+  const never = deferred<void>();
+  bucket.before = () => (pages++ < 3 ? sleep(10) : never.promise);
+  const waiting = new Machine(t, bucket, { listingPageMs: 400 });
+  await waiting.sync.prepare();
+  assert.deepEqual([waiting.absent.size, waiting.ledger.listed, pages], [0, false, 4]);
+  assert.match(waiting.sync.listingError ?? '', /no answer within 400 ms/);
 });
 
 test('files in the root are there before the names are said to be known', async (t) => {

@@ -32,7 +32,11 @@ export class Machine {
   readonly #listeners = new Set<() => void>();
 
   /** Sealed bytes open when they begin with "ok". */
-  constructor(scope: Scope, bucket: MemoryBucket, options: { cachePath?: string; intervalMs?: number } = {}) {
+  constructor(
+    scope: Scope,
+    bucket: MemoryBucket,
+    options: { cachePath?: string; intervalMs?: number; listingPageMs?: number } = {},
+  ) {
     const cachePath = options.cachePath ?? temporaryDirectory(scope);
     this.bucket = bucket;
     this.cache = Cache.open(cachePath, { mountPoint: '/nowhere/sessions', keyId: '0011223344556677' });
@@ -67,6 +71,7 @@ export class Machine {
       log: this.#log(),
       intervalMs: options.intervalMs ?? 3_600_000,
       concurrency: 8,
+      listingPageMs: options.listingPageMs ?? 10_000,
     });
     cleanUp(scope, async () => {
       await this.sync.end();
