@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Ledger } from '../../src/sync/ledger.ts';
 import { lineOf, parseLine } from '../../src/sync/ledger-format.ts';
+import { repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const CREDS = 'sessions/u/+1/creds.json';
@@ -139,6 +140,20 @@ test('local mode goes on with the ledger of whatever bucket; what it makes anew 
   assert.deepEqual(shape(back, CREDS), { local: 'changed', remote: undefined, attempted: false });
   assert.equal(back.dirtyOf('u-+1').length, 2);
   back.close();
+});
+
+test('docs/file-format.md shows every kind of line, as it is', () => {
+  const page = readFileSync(join(repository, 'docs/file-format.md'), 'utf8');
+  const section = page.slice(page.indexOf('## Ledger'), page.indexOf('## Objects'));
+  const shown = [...section.matchAll(/^\| `\[([^\]]*)\]`/gm)].map(([, inner = '']) => inner.split(','));
+  const values: Record<string, unknown> = {
+    ...{ id: 'i', bucket: 'b', name: CREDS, ms: 1, generation: '7', crc32c: 1, size: 2, boolean: true },
+  };
+  assert.equal(shown.length, 9);
+  for (const [kind = '', ...fields] of shown) {
+    const record = [JSON.parse(kind), ...fields.map((field) => values[field] ?? Number(field))];
+    assert.deepEqual(parseLine(lineOf(record as never).trimEnd()), record, kind);
+  }
 });
 
 test('a line is read as it was written, and nothing else is a line', () => {
