@@ -64,7 +64,8 @@ async function mounted(t: TestContext): Promise<Mounted> {
   await thread.loaded();
   await mountDirect(fuseFd, folder, { source: 'sessionfs', allowOther: true });
   cleanUp(t, async () => {
-    await unmount(folder);
+    // The process that wakes the thread may be in it for a moment.
+    while ((await unmount(folder)).kind !== 'unmounted') await sleep(20);
     await thread.ended;
     closeSync(fuseFd);
     closeSync(inFlightFd);
