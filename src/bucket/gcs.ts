@@ -1,5 +1,4 @@
 /** Google Cloud Storage through @google-cloud/storage. Every request has a deadline, and both ways a checksum. */
-import { setMaxListeners } from 'node:events';
 import type { File, Bucket as SdkBucket, Storage } from '@google-cloud/storage';
 import { crc32c } from '../lib/crc32c.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
@@ -47,8 +46,6 @@ class GcsBucket implements Bucket {
     this.#isEmulated = emulatorUrl !== undefined;
     this.#timeoutMs = timeoutMs;
     this.#observe = observe;
-    // Each call that is under way listens, however many there are: Node would warn of a leak from the eleventh on.
-    setMaxListeners(0, this.#closed.signal);
   }
 
   list(prefix: string, page?: string): Promise<ObjectPage> {

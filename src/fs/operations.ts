@@ -39,6 +39,25 @@ export interface Attributes {
   attributesValidMs: number;
 }
 
+/** An object for answers to be filled into. */
+export function emptyAttributes(): Attributes {
+  return {
+    ino: 0,
+    size: 0,
+    mode: 0,
+    nlink: 0,
+    uid: 0,
+    gid: 0,
+    atimeSec: 0,
+    atimeNsec: 0,
+    mtimeSec: 0,
+    mtimeNsec: 0,
+    ctimeSec: 0,
+    ctimeNsec: 0,
+    attributesValidMs: 0,
+  };
+}
+
 /** The answer to a lookup: a node whose lookup count was raised by one, or (nodeId 0) a name known to be absent. */
 export interface Entry extends Attributes {
   nodeId: number;

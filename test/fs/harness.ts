@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Keyring } from '../../src/crypto/keyring.ts';
 import type { HybridFileSystem } from '../../src/fs/hybrid-filesystem.ts';
 import { type OpenedFileSystem, openFileSystem } from '../../src/fs/open.ts';
-import type { Attributes, Caller, Entry } from '../../src/fs/operations.ts';
+import { type Caller, type Entry, emptyAttributes } from '../../src/fs/operations.ts';
 import { defaultTimings } from '../../src/fs/options.ts';
 import type { BucketView, Question, RemoteHost, Urgency } from '../../src/fs/remote.ts';
 import type { LogRecord } from '../../src/observe/log.ts';
@@ -18,21 +18,7 @@ import { type KnownNodes, NodeTable } from '../../src/store/node-table.ts';
 export const KEY = '00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff';
 export const CALLER: Caller = { uid: 1000, gid: 1000, pid: 1 };
 
-export const newAttributes = (): Attributes => ({
-  ino: 0,
-  size: 0,
-  mode: 0,
-  nlink: 0,
-  uid: 0,
-  gid: 0,
-  atimeSec: 0,
-  atimeNsec: 0,
-  mtimeSec: 0,
-  mtimeNsec: 0,
-  ctimeSec: 0,
-  ctimeNsec: 0,
-  attributesValidMs: 0,
-});
+export const newAttributes = emptyAttributes;
 export const newEntry = (): Entry => ({ ...newAttributes(), nodeId: 0, entryValidMs: 0 });
 
 export interface HarnessOptions {

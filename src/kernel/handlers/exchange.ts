@@ -1,4 +1,10 @@
-import type { Attributes, Entry, FileSystemOperations, FilesystemStatistics } from '../../fs/operations.ts';
+import {
+  type Attributes,
+  type Entry,
+  emptyAttributes,
+  type FileSystemOperations,
+  type FilesystemStatistics,
+} from '../../fs/operations.ts';
 import { DirectoryListing } from '../directory-listing.ts';
 import { Reply } from '../reply.ts';
 import { Request } from '../request.ts';
@@ -29,24 +35,6 @@ export interface Operation {
   readonly run: Handler;
   /** What a successful reply hands to the kernel and must be taken back when it does not arrive: lookups of these nodes. */
   readonly gives?: 'entry' | 'listing';
-}
-
-function emptyAttributes(): Attributes {
-  return {
-    ino: 0,
-    size: 0,
-    mode: 0,
-    nlink: 0,
-    uid: 0,
-    gid: 0,
-    atimeSec: 0,
-    atimeNsec: 0,
-    mtimeSec: 0,
-    mtimeNsec: 0,
-    ctimeSec: 0,
-    ctimeNsec: 0,
-    attributesValidMs: 0,
-  };
 }
 
 function emptyStatistics(): FilesystemStatistics {
