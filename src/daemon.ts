@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs';
 import { PlainFiles } from './daemon-import.ts';
 import { loadKeyring } from './daemon-keys.ts';
 import { Outside } from './daemon-outside.ts';
-import { statusOf } from './daemon-report.ts';
+import { cacheName, statusOf } from './daemon-report.ts';
 import { endMount, type Unmounted } from './daemon-shutdown.ts';
 import { StoreKeeper } from './daemon-store.ts';
 import { freeSlot } from './kernel/in-flight.ts';
@@ -137,7 +137,7 @@ export class Daemon {
 
   /** Resolves when the mount answers. */
   static async start(parts: Parts): Promise<Daemon> {
-    const { thread, owner, log, cache, outside } = parts;
+    const { thread, owner, log, outside } = parts;
     const { mountPoint, plainSessions, takeover, restarts } = parts.start;
     const loaded = await thread.loaded();
     const daemon = new Daemon(parts, loaded);
@@ -161,7 +161,10 @@ export class Daemon {
     daemon.#stopped = daemon.#untilEnded();
     const { files, sessions } = loaded;
     const message = takeover === undefined ? 'Mounted' : 'Took the mount over';
-    log.info({ mountPoint, cache: cache.path, sessions, files, restarts, version }, message);
+    log.info(
+      { mountPoint, cache: cacheName(parts.start.config), sessions, files, restarts, version },
+      message,
+    );
     return daemon;
   }
 
@@ -172,7 +175,10 @@ export class Daemon {
     const requestRoll = () => thread.post({ type: 'roll' });
     const { onApplied } = outside;
     this.#store = new StoreKeeper({ cache, progress, replayed, requestRoll, onApplied, log });
-    outside.connect(thread, async (everything) => this.#store.settle(await thread.roll(everything)));
+    outside.connect({
+      thread,
+      settle: async (everything) => this.#store.settle(await thread.roll(everything)),
+    });
     thread.listen((message) => this.#hear(message));
   }
 
@@ -240,6 +246,9 @@ export class Daemon {
       case 'wanted':
       case 'urgent':
       case 'ask':
+      case 'store':
+      case 'store-cancelled':
+      case 'evicted':
         this.#parts.outside.hear(message);
         break;
       case 'pending':

@@ -7,6 +7,7 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from '
 import { Keyring } from '../crypto/keyring.ts';
 import { importPlainSessions } from '../fs/import-plain.ts';
 import { type OpenedFileSystem, openFileSystem } from '../fs/open.ts';
+import type { Unstored } from '../fs/operations.ts';
 import { defaultTimings } from '../fs/options.ts';
 import type { RemoteHost } from '../fs/remote.ts';
 import { SessionfsError } from '../lib/errors.ts';
@@ -17,8 +18,12 @@ import { type KnownNodes, NodeTable } from '../store/node-table.ts';
 import { DirectDriver, type DirectDriverHost } from './direct-driver.ts';
 import type { FromKernelThread, KernelThreadData, ToKernelThread } from './messages.ts';
 import { Room } from './room.ts';
+import { Unanswered } from './unanswered.ts';
 
-type NewsOfBucket = Extract<ToKernelThread, { type: 'absent' | 'names-known' | 'restored' | 'answer' }>;
+type NewsOfBucket = Extract<
+  ToKernelThread,
+  { type: 'absent' | 'names-known' | 'restored' | 'evict' | 'answer' }
+>;
 
 const KERNEL_THREAD_NICENESS = -10;
 
@@ -33,12 +38,15 @@ class KernelThread {
   #pings = 0;
   readonly #mailbox: Mailbox;
   readonly #room: Room;
+  readonly #unanswered: Unanswered | undefined;
 
   constructor(data: KernelThreadData, port: MessagePort) {
     this.#data = data;
     this.#port = port;
     this.#progress = new JournalProgress(data.progress);
     this.#mailbox = new Mailbox(data.mailbox);
+    if (data.bucket?.writeThrough)
+      this.#unanswered = Unanswered.open(data.cachePath, data.takeover !== undefined);
     const { maxFileSizeBytes: maxFileSize, memoryLimitBytes: memoryLimit, owner, rootMode } = data;
     this.#opened = openFileSystem({
       cache: new Cache(data.cachePath),
@@ -47,6 +55,7 @@ class KernelThread {
       owner,
       rootMode,
       inherited: knownNodes(data),
+      unanswered: this.#unanswered?.numbers ?? [],
       maxFileSize,
       memoryLimit,
       ...defaultTimings,
@@ -87,6 +96,7 @@ class KernelThread {
     const uncommitted = this.#handingOver ? [] : filesystem.settleAll();
     if (!this.#handingOver) this.#rollJournal();
     journal.close();
+    this.#unanswered?.close();
     this.#post({ type: 'ended', uncommitted });
   }
 
@@ -96,6 +106,8 @@ class KernelThread {
       afterRequest: () => this.#afterRequest(),
       syncThenReply: (uniqueLo, uniqueHi, slot) =>
         this.#post({ type: 'sync-then-reply', uniqueLo, uniqueHi, slot }),
+      store: (request, unstored) => this.#store(request, unstored),
+      answered: (request, interrupted) => this.#answered(request, interrupted),
       makeRoom: () => this.#room.make(),
       initialized: (session) => this.#post({ type: 'initialized', session }),
       refused: ({ code, message, hint }) => this.#post({ type: 'failed', code, message, hint }),
@@ -109,6 +121,17 @@ class KernelThread {
           },
         }),
     };
+  }
+
+  /** Written down first: should this daemon die before the answer, the next one must not carry the request out again. */
+  #store(request: number, unstored: Unstored): void {
+    this.#unanswered?.add(request);
+    this.#post({ type: 'store', request, unstored });
+  }
+
+  #answered(request: number, interrupted: boolean): void {
+    this.#unanswered?.remove(request);
+    if (interrupted) this.#post({ type: 'store-cancelled', request });
   }
 
   #remoteHost(): RemoteHost {
@@ -155,6 +178,9 @@ class KernelThread {
         this.#rollJournal();
         this.#post({ type: 'done' });
         break;
+      case 'stored':
+        this.#driver?.answerStored(message.request, message.error);
+        break;
       case 'ping':
         this.#pings++;
         break;
@@ -181,8 +207,11 @@ class KernelThread {
         hybrid.learnNames();
         break;
       case 'restored':
-        hybrid.restore(message.session, message.files, message.directories);
+        hybrid.restore(message.session, message.files, message.directories, message.unchanged);
         break;
+      case 'evict':
+        this.#post({ type: 'evicted', session: hybrid.evictLeastUsed(message.except) });
+        return;
       case 'answer':
         hybrid.answer(message.id, message.text);
         break;
