@@ -50,7 +50,17 @@ export class Outside {
     const keeper =
       bucket === undefined || ledger === undefined
         ? undefined
-        : new BucketKeeper({ config, bucket, ledger, cache, keyring, metrics, log, takeover });
+        : new BucketKeeper({
+            config,
+            mountPoint: start.mountPoint,
+            bucket,
+            ledger,
+            cache,
+            keyring,
+            metrics,
+            log,
+            takeover,
+          });
     const outside = new Outside(config, log, ledger, keeper);
     const ready = () => outside.#readiness();
     outside.#http = await serveObservations(start, { metrics, health: () => true, ready }, log);
@@ -118,6 +128,7 @@ export class Outside {
       const message = 'Not everything is in the bucket: it is in the cache, and goes out at the next start';
       this.#log.warn({ files, sessions: this.#ledger?.dirtySessions.slice(0, 10) }, message);
     }
+    await this.#keeper.release();
     return files;
   }
 
