@@ -10,6 +10,8 @@ import { ownerCodec, ownerName, sessionOfOwner } from '../../src/lease/owner-rec
 import { printableName, readRecord, writeRecord } from '../../src/lease/record.ts';
 import { backoffMs, checkOrder, pollAfterMs, takeOverAfterMs } from '../../src/lease/times.ts';
 import { cleanUp } from '../support/cleanup.ts';
+import { markdownTable } from '../support/markdown-table.ts';
+import { repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { TIMES } from './support.ts';
 
@@ -132,4 +134,16 @@ test('changes of an identity are saved in order; one that cannot be saved is tol
   assert.deepEqual([kept.now.opened, kept.now.started], [false, false]);
   const broken = new KeptIdentity(identityFile(join(cache, 'missing')), first);
   await assert.rejects(broken.change(renewed), { code: 'ENOENT' });
+});
+
+test('docs/file-format.md lists what owners, inboxes and mount ids hold', () => {
+  const keysOf = (head: string) =>
+    markdownTable('docs/file-format.md', [head, 'meaning']).map(([key]) => key?.replaceAll('`', ''));
+  const owner = { holder: 'a', name: 'a', epoch: 1, floor: 0, refresh: false };
+  assert.deepEqual(keysOf("owner's key"), Object.keys(ownerCodec.write(owner)));
+  const inbox = { start: 'a', challenge: '', condemned: false, permissionMs: 1, name: 'a' };
+  assert.deepEqual(keysOf("inbox's key"), Object.keys(inboxCodec.write(inbox)));
+  const page = readFileSync(join(repository, 'docs/file-format.md'), 'utf8');
+  const section = page.slice(page.indexOf('## Mount id'));
+  for (const key of Object.keys(newIdentity())) assert.match(section, new RegExp(`\`${key}\` \\(`));
 });

@@ -243,6 +243,21 @@ test('a holder that finds itself condemned goes on under a new id where nobody t
   assert.deepEqual(a.events, [`acquired ${S} created 1`]);
 });
 
+test('a session that could not be claimed under the new id at once is claimed after the next look', async (t) => {
+  const rig = new Rig(t);
+  const a = await rig.mount('a');
+  await a.leases.acquire(S);
+  rig.bucket.objects.delete(inboxName((await loaded(a.identity)).id));
+  rig.bucket.before = ({ operation, name }) => {
+    if (operation === 'put' && name === ownerName(S)) throw new BucketError('unreachable', 'no answer');
+  };
+  await rig.clock.pass(31_000);
+  rig.bucket.before = () => {};
+  assert.notEqual(rig.owner()?.holder, (await loaded(a.identity)).id);
+  await rig.clock.pass(31_000);
+  assert.equal(rig.owner()?.holder, (await loaded(a.identity)).id);
+});
+
 test('an inbox that somebody deleted is never made again: the mount goes on under a new id', async (t) => {
   const rig = new Rig(t);
   const [a, b] = [await rig.mount('a'), await rig.mount('b')];
