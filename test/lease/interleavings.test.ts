@@ -15,6 +15,7 @@ import type { MemoryBucket } from '../support/memory-bucket.ts';
 import { Rig, S, settle } from './support.ts';
 
 const RUNS = Number(process.env.SESSIONFS_TEST_LEASE_RUNS ?? 100);
+const KEYS = ['grants', 'uploads', 'takeOvers', 'copiesInStep'] as const;
 const OBJECT = 'sessions/u/+1/creds.json';
 
 type Action =
@@ -57,6 +58,8 @@ class Machine {
   /** Of the present run; what it permitted ends with it. */
   run = 0;
   grant: Permit | undefined;
+  /** What its cache holds: in step with that version of the object, under that epoch. */
+  copy = { epoch: 0, generation: '' };
   #isUnsettled = false;
   #isWriting = false;
 
@@ -92,12 +95,13 @@ class Machine {
     this.grant = permit;
     this.#world.checkGrants();
     if (permit.refresh) {
-      this.#world.storeAgain(permit);
+      this.#world.storeAgain(this, permit);
       await leases.floorRaised(S, permit.epoch).catch(toleratedFailure);
       return;
     }
+    this.#world.restore(this, permit);
     this.#isWriting = true;
-    await this.#world.upload(permit);
+    await this.#world.upload(this, permit);
     if (this.run === run) this.#isWriting = false;
   }
 
@@ -117,7 +121,7 @@ class Interleaved {
   readonly #schedule: fc.Scheduler;
   readonly #fate: () => Fate;
   readonly #uploads: (() => void)[] = [];
-  readonly seen = { grants: 0, uploads: 0, takeOvers: 0 };
+  readonly seen = { grants: 0, uploads: 0, takeOvers: 0, copiesInStep: 0 };
 
   constructor(scope: Scope, schedule: fc.Scheduler, fate: () => Fate) {
     this.rig = new Rig(scope);
@@ -161,13 +165,27 @@ class Interleaved {
     assert.ok(writers.length <= 1, `${writers.map(({ name }) => name)} may write at a time`);
   }
 
-  storeAgain({ epoch }: Permit): void {
+  storeAgain(machine: Machine, { epoch }: Permit): void {
     this.seen.takeOvers++;
-    if (this.rig.bucket.objects.has(OBJECT)) this.#store(epoch);
+    if (this.rig.bucket.objects.has(OBJECT)) this.#store(machine, epoch);
+    machine.copy = { epoch, generation: this.#generation() };
+  }
+
+  /** Where the permit says that the copy is still in step, nobody else wrote since. */
+  restore(machine: Machine, { epoch, previousEpoch, floor }: Permit): void {
+    const now = this.rig.bucket.objects.get(OBJECT);
+    const isInStep = machine.copy.epoch === epoch || machine.copy.epoch === previousEpoch;
+    const counts = now !== undefined && Number(now.metadata.epoch) >= floor;
+    if (isInStep && machine.copy.epoch > 0) {
+      this.seen.copiesInStep++;
+      const isKnown = now?.generation === machine.copy.generation || now?.metadata.writer === machine.name;
+      assert.ok(!counts || isKnown, `${machine.name} has an old copy and is told that it is in step`);
+    }
+    machine.copy = { epoch, generation: this.#generation() };
   }
 
   /** An upload that may arrive whenever it likes. */
-  async upload({ epoch }: Permit): Promise<void> {
+  async upload(machine: Machine, { epoch }: Permit): Promise<void> {
     const known = this.rig.bucket.objects.get(OBJECT)?.generation;
     await new Promise<void>((arrive) => this.#uploads.push(arrive));
     const now = this.rig.bucket.objects.get(OBJECT);
@@ -180,11 +198,15 @@ class Interleaved {
     const isLate = epoch < Number(owner.epoch) || owner.holder === '-';
     const isBelowFloor = (now === undefined ? epoch : newest) < Number(owner.floor);
     assert.ok(!isLate || owner.refresh === '1' || isBelowFloor, `a late upload of epoch ${epoch} counts`);
-    this.#store(epoch);
+    this.#store(machine, epoch);
   }
 
-  #store(epoch: number): void {
-    this.rig.bucket.store(OBJECT, Buffer.from('x'), { epoch: String(epoch) });
+  #store({ name }: Machine, epoch: number): void {
+    this.rig.bucket.store(OBJECT, Buffer.from('x'), { epoch: String(epoch), writer: name });
+  }
+
+  #generation(): string {
+    return this.rig.bucket.objects.get(OBJECT)?.generation ?? '';
   }
 
   async carryOut(step: Action): Promise<void> {
@@ -249,7 +271,7 @@ function toleratedFailure(error: unknown): undefined {
 }
 
 test('whatever is delayed, lost or dies: one writer at a time, no late write counts, somebody always gets it', async (t) => {
-  const seen = { grants: 0, uploads: 0, takeOvers: 0 };
+  const seen = { grants: 0, uploads: 0, takeOvers: 0, copiesInStep: 0 };
   const fates = fc.infiniteStream(
     fc.oneof(
       { weight: 8, arbitrary: fc.constant<Fate>('carried out') },
@@ -279,7 +301,7 @@ test('whatever is delayed, lost or dies: one writer at a time, no late write cou
         } finally {
           for (const machine of world.machines) machine.die();
           for (const cleanup of cleanups) await cleanup();
-          for (const key of ['grants', 'uploads', 'takeOvers'] as const) seen[key] += world.seen[key];
+          for (const key of KEYS) seen[key] += world.seen[key];
         }
       },
     ),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { LeaseLost } from '../../src/lease/held.ts';
+import { identityInMemory } from '../../src/lease/identity.ts';
 import { inboxName } from '../../src/lease/inbox.ts';
 import { ownerName } from '../../src/lease/owner-record.ts';
 import { cut, loaded, mend, Rig, S, settle, TIMES } from './support.ts';
@@ -359,6 +360,27 @@ test('waiting for a bucket that does not answer ends when it does', async (t) =>
   assert.equal((await waiting).how, 'created');
   assert.equal(a.leases.isOpen, true);
   assert.equal(a.lines.filter(({ level }) => level === 'warn').length, 2);
+});
+
+test('waiting outlasts a disk that is full when the mount needs a new id', async (t) => {
+  const rig = new Rig(t);
+  const kept = identityInMemory();
+  let isFull = false;
+  const save: typeof kept.save = async (identity) => {
+    if (isFull) throw Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' });
+    return kept.save(identity);
+  };
+  const a = await rig.mount('a', { identity: { load: kept.load, save } });
+  await a.leases.acquire('v-+2');
+  rig.bucket.objects.delete(inboxName((await loaded(kept)).id));
+  isFull = true;
+  await rig.clock.pass(31_000);
+  const waiting = a.leases.acquire(S);
+  await rig.clock.pass(31_000);
+  isFull = false;
+  await rig.clock.pass(60_000);
+  assert.equal((await waiting).how, 'created');
+  assert.equal((await a.leases.permit('v-+2')).epoch, 1);
 });
 
 test('a wait that is cancelled ends at once, also in the middle of a request', async (t) => {
