@@ -136,7 +136,7 @@ export class BucketKeeper {
       sessions: () => ({ local: this.#localSessions(), remote: ledger.absentSessions.length }),
       storageBytes: () => ledger.inBucket().bytes,
       storageObjects: () => ledger.inBucket().objects,
-      waiting: () => this.#sync.restorer.waiting.length,
+      waiting: () => this.#sessions.waiting.length,
       leaseWaiting: () => leases.waiting.length,
     });
     this.#stores = new StoreRequests({
@@ -351,7 +351,7 @@ export class BucketKeeper {
     const status = bucketStatus({
       address: this.#parts.bucket.address,
       ledger,
-      waiting: restorer.waiting,
+      waiting: [...restorer.waiting, ...this.#sessions.waiting],
       outcomeOf: (session) => flusher.outcomeOf(session),
       holderOf: (session) => waiting.get(session),
       listingError,

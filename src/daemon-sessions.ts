@@ -27,6 +27,9 @@ export interface SessionsParts {
 /** A bucket that has not answered by then does not answer: what is here is served without it. */
 const PATIENCE_MS = 3_000;
 const POLL_MS = 100;
+/** Of waiting for the bucket, in the log. */
+const SILENT_MS = 1_000;
+const REPEAT_LOG_MS = 30_000;
 const RETRY_MS_MIN = 250;
 const RETRY_MS_MAX = 15_000;
 
@@ -72,6 +75,11 @@ export class Sessions {
     return owner.holder !== '' || this.#parts.sync.hasObjects(session);
   }
 
+  /** Sessions that somebody waits for. */
+  get waiting(): string[] {
+    return [...this.#opening.keys()];
+  }
+
   async end(): Promise<void> {
     this.#ended.abort();
     await Promise.all(this.#opening.values());
@@ -106,6 +114,7 @@ export class Sessions {
   ): Promise<Held | 'refused' | 'unasked' | undefined> {
     const { leases, waitLimitMs } = this.#parts;
     const startedMs = performance.now();
+    let toldMs = startedMs - REPEAT_LOG_MS + SILENT_MS;
     for (;;) {
       const held = await this.#inTime(acquired, performance.now() + POLL_MS).catch(() => 'over' as const);
       if (held === 'over') return undefined;
@@ -115,6 +124,17 @@ export class Sessions {
       if (waitLimitMs > 0 && isHeldElsewhere && waitedMs >= waitLimitMs) return 'refused';
       const isUnreachable = !isHeldElsewhere && (!leases.isOpen || waitedMs >= PATIENCE_MS);
       if (isUnreachable && this.#mayServeUnasked(session)) return 'unasked';
+      if (isHeldElsewhere || performance.now() - toldMs < REPEAT_LOG_MS) continue;
+      toldMs = performance.now();
+      this.#parts.log.warn(
+        {
+          session,
+          waitedMs: Math.round(waitedMs),
+          reason: 'unreachable',
+          error: 'the bucket does not say who has it',
+        },
+        'A session could not be restored yet; whoever opened it waits',
+      );
     }
   }
 

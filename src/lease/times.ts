@@ -18,7 +18,7 @@ const FOREIGN_MARGIN = 1.5;
 const PATIENT_AFTER_MS = 60_000;
 const PATIENT_FACTOR = 5;
 const BACKOFF_FIRST_MS = 500;
-const BACKOFF_DOUBLINGS = 6;
+const BACKOFF_DOUBLINGS = 3;
 
 /** Throws an Error whose message names the two settings that do not fit together. */
 export function checkOrder(times: LeaseTimes): void {

@@ -160,35 +160,6 @@ test('only unchanged here: the newer version in the bucket is taken', options, a
   await back.unmount();
 });
 
-test(
-  'two machines at the same time: the second one’s write is not overwritten, and the first one tells',
-  options,
-  async (t) => {
-    const account = new Account(t);
-    const here = account.machine();
-    const first = await here.mount();
-    writeFiles(here.mountPoint, session(1));
-    writeFileSync(join(here.mountPoint, '.sessionfs/flush'), 'all');
-    const there = account.machine();
-    const second = await there.mount();
-    writeFileSync(there.path(SESSION, 'creds.json'), creds(2));
-    await second.unmount();
-    writeFileSync(here.path(SESSION, 'creds.json'), creds(3));
-    const line = await logged(first, /Another mount has written this session/);
-    assert.deepEqual([line.session, line.level], [SESSION, 'error']);
-    assert.equal(
-      (await statusOf(first)).backups.find(({ session }) => session === SESSION)?.state,
-      'conflict',
-    );
-    assert.equal(readFileSync(here.path(SESSION, 'creds.json'), 'utf8'), creds(3));
-    await first.unmount();
-    const third = account.machine();
-    const restored = await third.mount();
-    assert.equal(readFileSync(third.path(SESSION, 'creds.json'), 'utf8'), creds(2));
-    await restored.unmount();
-  },
-);
-
 test('a session that was made and removed leaves nothing in the bucket', options, async (t) => {
   const account = new Account(t);
   const machine = account.machine();
