@@ -20,7 +20,9 @@ export type OwnNamespace =
 
 /** Ends what it starts with a signal that it can act on, when its parent dies. */
 const DIES_WITH_PARENT = ['setpriv', '--pdeathsig', 'TERM', '--'];
-const ENTER = ['unshare', '--user', '--map-root-user', '--mount', '--', ...DIES_WITH_PARENT];
+/** What is unmounted outside must not live on within: a FUSE connection ends with its last mount in any namespace. */
+const NAMESPACES = ['--user', '--map-root-user', '--mount', '--propagation', 'slave'];
+const ENTER = ['unshare', ...NAMESPACES, '--', ...DIES_WITH_PARENT];
 const DEVICE = '/dev/fuse';
 const PROBE_TIMEOUT_MS = 10_000;
 

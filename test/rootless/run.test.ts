@@ -1,5 +1,6 @@
 /** `sessionfs run` as an ordinary user: a mount in a namespace of the command's own, with all that root gets. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -48,6 +49,22 @@ test('nobody outside of the namespace sees the mount, and nothing of it is left'
   again.process.signal('SIGTERM');
   assert.equal((await again.ended()).code, 143, again.process.log());
   assert.deepEqual(again.process.processes(), []);
+});
+
+test('what is mounted and unmounted outside is so within, and nothing of the inside gets out', async (t) => {
+  const run = await startRootlessShell(t, 'echo ready; exec sleep 60');
+  await untilLogged(run.process, /^ready$/m);
+  const other = run.user.directory('other');
+  const outside = (...command: string[]) =>
+    execFileSync('nsenter', [`--mount=/proc/${run.outside}/ns/mnt`, ...command]);
+  const isSeenBy = (pid: number, path: string) =>
+    readFileSync(`/proc/${pid}/mountinfo`, 'utf8').includes(` ${path} `);
+  outside('mount', '-t', 'tmpfs', 'none', other);
+  assert.ok(isSeenBy(run.command(), other));
+  outside('umount', other);
+  assert.ok(!isSeenBy(run.command(), other));
+  assert.ok(isSeenBy(run.command(), run.mountPoint));
+  assert.ok(!isSeenBy(run.outside, run.mountPoint));
 });
 
 for (const [what, script, code] of [

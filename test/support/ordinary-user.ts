@@ -15,8 +15,11 @@ export const GID = 64002;
 export const checkout = '/mnt';
 
 const DROP = `setpriv --reuid=${UID} --regid=${GID} --clear-groups --`;
-/** A mount namespace of its own hides the mount on /mnt, and takes it away with its last process. */
-const BECOME = `mount --bind "$0" ${checkout} && cd "$HOME" && exec ${DROP} "$@"`;
+/**
+ * A mount namespace of its own hides the mount on /mnt, and takes it away with its last process. Mounts in it are shared, as
+ * systemd makes them.
+ */
+const BECOME = `mount --make-rshared / && mount --bind "$0" ${checkout} && cd "$HOME" && exec ${DROP} "$@"`;
 
 /** Without the folders of root, which a search for a program would be refused. */
 const PATH = [dirname(process.execPath), '/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/sbin'].join(
