@@ -75,7 +75,7 @@ function deviceProblem(): string | undefined {
     const { code } = error as NodeJS.ErrnoException;
     return code === 'ENOENT'
       ? `${DEVICE} is not there: modprobe fuse`
-      : `${DEVICE} may not be opened (${code}): chmod 0666 ${DEVICE}, which is what udev does where fuse3 is installed`;
+      : `${DEVICE} may not be opened (${code}): chmod 0666 ${DEVICE}, as udev makes it where that runs`;
   }
 }
 
@@ -92,6 +92,8 @@ function probeProblem(caller: Caller): string | undefined {
   if ((error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT')
     return 'unshare(1) is not installed: it is in the package util-linux';
   const said = error?.message ?? (stderr.trim().split('\n', 1)[0] || `unshare ended with status ${status}`);
+  // busybox has both programs, with fewer options.
+  if (said.includes('unrecognized option')) return `${said}: install unshare(1) and setpriv(1) of util-linux`;
   const setting = forbiddenBy();
   return setting === undefined ? said : `${said} (${setting})`;
 }
