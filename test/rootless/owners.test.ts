@@ -55,6 +55,19 @@ test('a session that another machine backed up, with a stranger’s files, belon
   assert.match(next.process.log(), /^\{"a":1\}\n\{"b":3\}$/m);
 });
 
+test('cloud mode works from within, on a bucket that belongs to the user', async (t) => {
+  const user = await userWithFuse(t);
+  const env = { ...hybrid(user.directory('bucket')), SESSION_STORAGE_TYPE: 'cloud' };
+  const written = await startRootlessShell(t, 'mkdir "$DIR/u-+1" && echo "{}" >"$DIR/u-+1/creds.json"', {
+    user,
+    env,
+  });
+  assert.equal((await written.ended()).code, 0, written.process.log());
+  const read = await startRootlessShell(t, LIST, { user, env });
+  assert.equal((await read.ended()).code, 0, read.process.log());
+  assert.match(read.process.log(), new RegExp(`^u-\\+1/creds.json ${UID}:${GID}\n\\{\\}$`, 'm'));
+});
+
 test('plain sessions are imported as the user’s own', async (t) => {
   const user = await userWithFuse(t);
   const plain = join(user.directory('sessions'), 'u-+1');
