@@ -28,6 +28,8 @@ export interface Ending {
 
 const BUSY_RETRIES = 10;
 const BUSY_RETRY_MS = 50;
+/** Each takes a fifth of a second. */
+const ENDING_LOOKS = 10;
 
 /**
  * The kernel thread has ended, or is about to, when it returns; where even that cannot be done, the log says so, and the
@@ -37,8 +39,13 @@ export async function endMount(ending: Ending): Promise<Unmounted> {
   const { mountPoint, device, log } = ending;
   try {
     const mount = await findMount(mountPoint);
-    return mount?.device === device ? await takeAway(ending) : await endOutOfSight(ending);
+    if (mount?.device === device) return await takeAway(ending);
+    return await endOutOfSight(
+      ending,
+      'The mount was taken away by someone else and is still in use; it is ended',
+    );
   } catch (error) {
+    if (await ending.thread.hasEnded()) return { lazy: false, holders: [] };
     log.error(
       { mountPoint, error: String(error) },
       'The mount could not be ended; umount(8) it to end the daemon',
@@ -47,11 +54,15 @@ export async function endMount(ending: Ending): Promise<Unmounted> {
   }
 }
 
-async function takeAway({ mountPoint, thread, settle, log }: Ending): Promise<Unmounted> {
+async function takeAway(ending: Ending): Promise<Unmounted> {
+  const { mountPoint, thread, settle, log } = ending;
   await settle();
   for (let attempt = 1; ; attempt++) {
     const result = await unmount(mountPoint);
-    if (result.kind === 'unmounted') return { lazy: false, holders: [] };
+    // A mount namespace that was made meanwhile has a copy, which may live for long.
+    if (result.kind === 'unmounted' && (await endsByItself(thread))) return { lazy: false, holders: [] };
+    if (result.kind === 'unmounted')
+      return endOutOfSight(ending, 'Another mount namespace still has the mount; it is ended there as well');
     if (attempt < BUSY_RETRIES) {
       await sleep(BUSY_RETRY_MS);
       continue;
@@ -63,13 +74,22 @@ async function takeAway({ mountPoint, thread, settle, log }: Ending): Promise<Un
   }
 }
 
+/** As it does where nobody else has the mount, however busy the machine is. */
+async function endsByItself(thread: KernelThreadClient): Promise<boolean> {
+  for (let look = 0; look < ENDING_LOOKS; look++) if (await thread.hasEnded()) return true;
+  return false;
+}
+
 /**
- * Somebody has unmounted it lazily, or covered it. If it is still in use, the thread can only be woken by a path: the
- * connection is mounted once more for that (Linux 5.15 or newer), where nobody looks.
+ * Somebody has unmounted it lazily, or covered it, or has a copy of it elsewhere. If it is still in use, the thread can only
+ * be woken by a path: the connection is mounted once more for that (Linux 5.15 or newer), where nobody looks.
  */
-async function endOutOfSight({ fuseFd, thread, mountPoint, log }: Ending): Promise<Unmounted> {
+async function endOutOfSight(
+  { fuseFd, thread, mountPoint, log }: Ending,
+  reason: string,
+): Promise<Unmounted> {
   if (await thread.hasEnded()) return { lazy: false, holders: [] };
-  log.warn({ mountPoint }, 'The mount was taken away by someone else and is still in use; it is ended');
+  log.warn({ mountPoint }, reason);
   const directory = await mkdtemp(join(tmpdir(), 'sessionfs-'));
   try {
     await mountDirect(fuseFd, directory, { source: 'sessionfs', allowOther: false });

@@ -38,6 +38,8 @@ export interface DaemonStart {
   supervisor: { pid: number; version: string };
   /** How often a daemon of this mount died. */
   restarts: number;
+  /** Once the supervisor is gone: stop when no process but this one is left in the mount's namespace. */
+  endsWithLastUser: boolean;
 }
 
 export type ToDaemon =

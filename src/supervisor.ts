@@ -37,6 +37,8 @@ const SECRET_PREFIX = 'SESSION_ENCRYPTION_KEY';
 export interface SupervisorHooks {
   /** No daemon can be started any more. Calls on the mount hang until this resolves, and fail from then on. */
   beforeGivingUp?: () => Promise<void>;
+  /** The mount is in a namespace that only its users and this process are in: nobody else can end it when this process is gone. */
+  endsWithLastUser?: boolean;
 }
 
 export class Supervisor {
@@ -143,6 +145,7 @@ export class Supervisor {
       resend: process.env[NO_RESEND] === undefined,
       supervisor: { pid: process.pid, version },
       restarts: this.#restarts,
+      endsWithLastUser: this.#hooks.endsWithLastUser ?? false,
     };
     const child: DaemonChild = new DaemonChild(start, this.#descriptors, this.#secrets, {
       loaded: () => void this.#mount(child),
