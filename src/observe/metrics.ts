@@ -75,6 +75,10 @@ export class Metrics {
     'lifecycle_refreshed_total',
     'Objects that were uploaded again before a rule of the bucket deletes them by age.',
   );
+  readonly #freshRegistrations = this.#registry.counter(
+    'fresh_registrations_total',
+    'Times that an application replaced the credentials of a registered account by others: it started over.',
+  );
   readonly #restarts = this.#registry.counter(
     'daemon_restarts_total',
     'Daemons of this mount that died and were replaced.',
@@ -150,6 +154,10 @@ export class Metrics {
   conflict(setAside: number): void {
     this.#conflicts.inc();
     this.#setAside.inc(setAside);
+  }
+
+  freshRegistration(): void {
+    this.#freshRegistrations.inc();
   }
 
   lifecycleRefreshed(objects: number): void {
