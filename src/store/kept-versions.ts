@@ -46,7 +46,7 @@ export class KeptVersions {
 
   /**
    * Keeps sealed bytes of `path` as its newest version, and removes the oldest beyond KEPT_VERSIONS_MAX. On stable storage on
-   * return, which is its name. Throws system errors (ENOSPC…): then nothing was kept or removed.
+   * return, which is its name. Throws system errors (ENOSPC…): then nothing was removed, and nothing counts as kept.
    */
   keep(path: string, sealed: Uint8Array, nowMs: number): string {
     const before = this.list(path);

@@ -1,22 +1,17 @@
 /** Versions that were set aside, as objects: `.sessionfs/set-aside/<object name>.<ms>`, outside of what a restore looks at. */
-import type { Bucket, ObjectVersion } from '../bucket/bucket.ts';
-import { setAsideObjectName } from '../store/set-aside-names.ts';
+import { parseSetAsideName, setAsideObjectName } from '../store/set-aside-names.ts';
 
-const SET_ASIDE_ROOT = '.sessionfs/set-aside/';
+export const SET_ASIDE_ROOT = '.sessionfs/set-aside/';
 
 /** Of a file's name in set-aside/, or of the part that all versions have. */
 export function setAsideObject(name: string): string {
   return SET_ASIDE_ROOT + setAsideObjectName(name);
 }
 
-/** All whose names begin with `prefix`, from `setAsideObject`; '': all. One request a thousand objects. Rejects with BucketError. */
-export async function listSetAsideObjects(bucket: Bucket, prefix: string): Promise<ObjectVersion[]> {
-  const all: ObjectVersion[] = [];
-  let page: string | undefined;
-  do {
-    const { objects, nextPage } = await bucket.list(prefix || SET_ASIDE_ROOT, page);
-    all.push(...objects);
-    page = nextPage;
-  } while (page !== undefined);
-  return all;
+/** The object that was set aside, and when; undefined for a foreign name. */
+export function parseSetAsideObject(name: string): { objectName: string; ms: number } | undefined {
+  const parsed = name.startsWith(SET_ASIDE_ROOT)
+    ? parseSetAsideName(name.slice(SET_ASIDE_ROOT.length))
+    : undefined;
+  return parsed && { objectName: parsed.prefix, ms: parsed.ms };
 }

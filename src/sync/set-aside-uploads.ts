@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ABSENT, type Bucket, type ObjectVersion } from '../bucket/bucket.ts';
 import { BucketError } from '../bucket/bucket-error.ts';
+import { listAll } from '../bucket/list-all.ts';
 import { crc32c } from '../lib/crc32c.ts';
 import type { Logger } from '../observe/log.ts';
 import { codeOf } from '../store/file-operations.ts';
@@ -14,7 +15,7 @@ import { KEPT_VERSIONS_MAX, listSetAside } from '../store/kept-versions.ts';
 import { parseSetAsideName, setAsideDirectory, setAsideName } from '../store/set-aside-names.ts';
 import { reasonOf } from './failure-log.ts';
 import { isCredentials } from './object-entry.ts';
-import { listSetAsideObjects, setAsideObject } from './set-aside-objects.ts';
+import { SET_ASIDE_ROOT, setAsideObject } from './set-aside-objects.ts';
 
 export interface SetAsideUploadsParts {
   bucket: Bucket;
@@ -99,7 +100,7 @@ export class SetAsideUploads {
       isCredentials(setAsideObject(prefix)),
     );
     if (here.length > 0) {
-      const there = new Set((await listSetAsideObjects(this.#parts.bucket, '')).map(({ name }) => name));
+      const there = new Set((await listAll(this.#parts.bucket, SET_ASIDE_ROOT)).map(({ name }) => name));
       for (const { name } of here) if (!there.has(setAsideObject(name))) this.#waiting.add(name);
     }
     this.#isCompared = true;
@@ -135,11 +136,12 @@ export class SetAsideUploads {
   /** The oldest go: as many are kept as on the disk. */
   async #prune(prefix: string): Promise<void> {
     const { bucket } = this.#parts;
-    const kept = await listSetAsideObjects(bucket, `${setAsideObject(prefix)}.`);
+    const object = setAsideObject(prefix);
+    const kept = await listAll(bucket, `${object}.`);
     const versions = kept
-      .flatMap((object) => {
-        const parsed = parseSetAsideName(object.name);
-        return parsed === undefined ? [] : [{ ...parsed, generation: object.generation }];
+      .flatMap(({ name, generation }) => {
+        const parsed = parseSetAsideName(name);
+        return parsed?.prefix === object ? [{ ...parsed, generation }] : [];
       })
       .sort((a, b) => a.ms - b.ms);
     for (const { name, generation } of versions.slice(0, Math.max(0, versions.length - KEPT_VERSIONS_MAX)))
