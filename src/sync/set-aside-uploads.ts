@@ -39,6 +39,9 @@ export class SetAsideUploads {
   #failures = 0;
   /** It fails for a reason that does not pass by itself. */
   #isStuck = false;
+  /** Somebody waits for it, and not for ever. */
+  #isLast = false;
+  #pausing: AbortController | undefined;
 
   constructor(parts: SetAsideUploadsParts) {
     this.#parts = parts;
@@ -56,10 +59,13 @@ export class SetAsideUploads {
   }
 
   /**
-   * Resolves when nothing is to be stored any more, cannot be before somebody repairs something, or at `deadlineMs`
-   * (`performance.now()`), with the number of files left.
+   * At the end: tries at once what failed before. Resolves when nothing is to be stored any more, nothing can be before somebody
+   * repairs something, or at `deadlineMs` (`performance.now()`), with the number of files left.
    */
   async settled(deadlineMs: number): Promise<number> {
+    this.#isLast = true;
+    this.#isStuck = false;
+    this.#pausing?.abort();
     while (this.#running !== undefined && !this.#isStuck && performance.now() < deadlineMs)
       await Promise.race([this.#running, sleep(SETTLE_POLL_MS)]);
     return this.#waiting.size;
@@ -149,12 +155,13 @@ export class SetAsideUploads {
   }
 
   async #pause(): Promise<void> {
-    const limit = Math.min(
-      RETRY_MS_MAX,
-      (this.#parts.retryMs ?? RETRY_MS) * 2 ** Math.min(this.#failures, 10),
-    );
-    const ms = limit * (0.5 + Math.random() / 2);
-    await sleep(ms, undefined, { signal: this.#ended.signal }).catch(() => {});
+    const { retryMs = RETRY_MS } = this.#parts;
+    const limit = this.#isLast
+      ? retryMs
+      : Math.min(RETRY_MS_MAX, retryMs * 2 ** Math.min(this.#failures, 10));
+    this.#pausing = new AbortController();
+    const signal = AbortSignal.any([this.#ended.signal, this.#pausing.signal]);
+    await sleep(limit * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {});
   }
 
   #tell(error: unknown): void {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { createLogger } from '../../src/observe/log.ts';
 import { setAsideName, setAsidePrefix } from '../../src/store/set-aside-names.ts';
@@ -37,10 +38,10 @@ class Rig {
     rmSync(this.#locate(name));
   }
 
-  uploads(): SetAsideUploads {
+  uploads(retryMs = 5): SetAsideUploads {
     const write = (text: string) => void this.lines.push(JSON.parse(text));
     const log = createLogger({ level: 'info', destination: { write } });
-    const uploads = new SetAsideUploads({ bucket: this.bucket, cachePath: this.cachePath, log, retryMs: 5 });
+    const uploads = new SetAsideUploads({ bucket: this.bucket, cachePath: this.cachePath, log, retryMs });
     cleanUp(this.#scope, () => uploads.end());
     return uploads;
   }
@@ -125,6 +126,20 @@ test('the end waits for an outage as long as it is told to, and not for a missin
   assert.equal(await settled(uploads), 1);
   await uploads.end();
   assert.deepEqual(rig.stored(), {});
+});
+
+test('the end does not wait for the next try of something that has failed before', async (t) => {
+  const rig = new Rig(t);
+  let isRepaired = false;
+  rig.bucket.before = () => {
+    if (!isRepaired) throw new BucketError('permission', 'injected');
+  };
+  const uploads = rig.uploads(1_000_000);
+  uploads.add(rig.keep(1000));
+  while (rig.lines.length === 0) await sleep(1);
+  isRepaired = true;
+  assert.equal(await settled(uploads), 0);
+  assert.deepEqual(Object.keys(rig.stored()), [`${OBJECT}.1000`]);
 });
 
 test('a lost answer stores nothing twice, and another machine’s version of the same moment stays', async (t) => {
