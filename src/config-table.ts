@@ -32,6 +32,17 @@ export interface SettingValues {
   readonly logLevel: LogLevel;
   readonly maxFileSizeBytes: number;
   readonly memoryLimitBytes: number;
+  /** Cloud mode: sealed, as in the bucket. */
+  readonly cloudMemoryLimitBytes: number;
+  /** Cloud mode; 0: a caller waits for as long as it takes. */
+  readonly storeTimeoutMs: number;
+  readonly credentialsTimeoutMs: number;
+  readonly leaseLookIntervalMs: number;
+  readonly leasePermissionMs: number;
+  readonly leaseTakeOverMs: number;
+  readonly leasePollMs: number;
+  /** 0: for as long as the other mount lives. */
+  readonly leaseWaitLimitMs: number;
 }
 
 export type SettingName = keyof SettingValues;
@@ -180,6 +191,75 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     parse: parse.integer(65536, Number.MAX_SAFE_INTEGER, 'bytes'),
     default: '67108864',
     meaning: 'bytes of decrypted file contents that are kept in memory',
+  },
+  cloudMemoryLimitBytes: {
+    variable: 'SESSION_CLOUD_MEMORY_LIMIT',
+    flag: '--cloud-memory-limit',
+    placeholder: 'BYTES',
+    parse: parse.integer(1024 * 1024, Number.MAX_SAFE_INTEGER, 'bytes'),
+    default: '268435456',
+    meaning:
+      'cloud mode: bytes of sealed sessions that are kept in memory; the longest unused is fetched again when it is needed',
+  },
+  storeTimeoutMs: {
+    variable: 'SESSION_STORE_TIMEOUT',
+    flag: '--store-timeout',
+    placeholder: 'MS',
+    parse: parse.integer(0, TIMER_MAX_MS, 'milliseconds'),
+    default: '120000',
+    meaning:
+      'cloud mode: milliseconds that a change waits for the bucket before its caller gets EIO; 0: without limit',
+  },
+  credentialsTimeoutMs: {
+    variable: 'SESSION_CREDS_STORE_TIMEOUT',
+    flag: '--creds-store-timeout',
+    placeholder: 'MS',
+    parse: parse.integer(0, TIMER_MAX_MS, 'milliseconds'),
+    default: '0',
+    meaning: "the same for a session's creds.json",
+  },
+  leaseLookIntervalMs: {
+    variable: 'SESSION_LEASE_LOOK_INTERVAL',
+    flag: '--lease-look-interval',
+    placeholder: 'MS',
+    parse: parse.integer(100, TIMER_MAX_MS, 'milliseconds'),
+    default: '30000',
+    meaning:
+      'milliseconds between looks whether another mount wants a session of this one; a look is one read',
+  },
+  leasePermissionMs: {
+    variable: 'SESSION_LEASE_PERMISSION',
+    flag: '--lease-permission',
+    placeholder: 'MS',
+    parse: parse.integer(150, TIMER_MAX_MS, 'milliseconds'),
+    default: '60000',
+    meaning: 'milliseconds that one look permits writing to the bucket',
+  },
+  leaseTakeOverMs: {
+    variable: 'SESSION_LEASE_TAKEOVER',
+    flag: '--lease-takeover',
+    placeholder: 'MS',
+    parse: parse.integer(200, TIMER_MAX_MS, 'milliseconds'),
+    default: '90000',
+    meaning:
+      'milliseconds that the holder of a session must not have answered before another mount takes over',
+  },
+  leasePollMs: {
+    variable: 'SESSION_LEASE_POLL',
+    flag: '--lease-poll',
+    placeholder: 'MS',
+    parse: parse.integer(10, TIMER_MAX_MS, 'milliseconds'),
+    default: '2000',
+    meaning: 'milliseconds between questions of a mount that waits for a session',
+  },
+  leaseWaitLimitMs: {
+    variable: 'SESSION_LEASE_WAIT_LIMIT',
+    flag: '--lease-wait-limit',
+    placeholder: 'MS',
+    parse: parse.integer(0, TIMER_MAX_MS, 'milliseconds'),
+    default: '0',
+    meaning:
+      'milliseconds that a call waits for a session that another mount holds before it gets EBUSY; 0: without limit',
   },
 };
 

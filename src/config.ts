@@ -11,6 +11,8 @@ export type { LogLevel } from './config-table.ts';
 export interface Config extends SettingValues {
   /** Absolute. */
   readonly cachePath: string;
+  /** Cloud mode, and no directory was named: what would lie in the cache lies in memory. */
+  readonly cacheInMemory: boolean;
   /** Whole sentences for the log: variables that look like settings and are none. */
   readonly warnings: readonly string[];
 }
@@ -32,6 +34,7 @@ export function loadConfig(env: NodeJS.ProcessEnv, flags: Flags): Config {
   requireOneKey(env, flags);
   return {
     ...values,
+    cacheInMemory: values.storageType === 'cloud' && values.cachePath === undefined,
     cachePath: values.cachePath ?? `${values.mountPoint}.sealed`,
     warnings: unknownVariables(env),
   };
@@ -42,13 +45,8 @@ export function loadMountPoint(env: NodeJS.ProcessEnv, argument: string | undefi
   return settingOf('mountPoint', env, argument === undefined ? {} : { mountPoint: argument });
 }
 
-/** Refuses what parses but comes in a later version. Throws CONFIG_INVALID, DRIVER_UNAVAILABLE. */
+/** Refuses what parses but comes in a later version. Throws DRIVER_UNAVAILABLE. */
 export function assertSupported(config: Config): void {
-  if (config.storageType === 'cloud') {
-    throw new SessionfsError('CONFIG_INVALID', 'storage type cloud is not part of this version yet', {
-      hint: 'Set SESSION_STORAGE_TYPE=hybrid, which keeps the same objects in the same bucket.',
-    });
-  }
   if (config.fuseDriver === 'fuse-native') {
     throw new SessionfsError('DRIVER_UNAVAILABLE', 'the driver fuse-native is not part of this version yet', {
       hint: 'Leave SESSION_FUSE_DRIVER at auto, which mounts directly.',

@@ -6,6 +6,7 @@ import { retrying } from './bucket/retry.ts';
 import type { Config } from './config.ts';
 import type { Keyring } from './crypto/keyring.ts';
 import { bucketStatus } from './daemon-bucket-status.ts';
+import { StoreRequests } from './daemon-store-requests.ts';
 import { verifier } from './daemon-verify.ts';
 import type { KernelThreadClient, Running } from './kernel/kernel-thread-client.ts';
 import type { KernelThreadData } from './kernel/messages.ts';
@@ -16,6 +17,8 @@ import type { Metrics } from './observe/metrics.ts';
 import type { Cache } from './store/cache.ts';
 import { BucketSync, type MountSide } from './sync/bucket-sync.ts';
 import type { Ledger } from './sync/ledger.ts';
+import { MemoryLimit } from './sync/memory-limit.ts';
+import type { SessionContent } from './sync/restorer.ts';
 
 export interface BucketKeeperParts {
   config: Config;
@@ -34,8 +37,18 @@ const ATTEMPTS = 4;
 const RETRY_BASE_MS = 500;
 const RETRY_CAP_MS = 8_000;
 const LAST_FLUSH_PAUSE_MS = 200;
+const CLOUD_INTERVAL_MS = 60_000;
 
-export type FromThread = Extract<Running, { type: 'wanted' | 'urgent' | 'ask' }>;
+export type FromThread = Extract<
+  Running,
+  { type: 'wanted' | 'urgent' | 'ask' | 'store' | 'store-cancelled' | 'evicted' }
+>;
+
+/** The daemon's other parts, as the bucket's share needs them. */
+export interface ThreadSide {
+  thread: KernelThreadClient;
+  settle: MountSide['settle'];
+}
 
 export class BucketKeeper {
   readonly #parts: BucketKeeperParts;
@@ -43,18 +56,22 @@ export class BucketKeeper {
   readonly #aborted = sharedAbort();
   /** What the kernel thread must know before it builds the tree. */
   readonly threadData: NonNullable<KernelThreadData['bucket']>;
-  #thread: KernelThreadClient | undefined;
+  readonly #stores: StoreRequests;
+  readonly #memory: MemoryLimit | undefined;
+  #side: ThreadSide | undefined;
   #settle: MountSide['settle'] = async () => {};
 
   constructor(parts: BucketKeeperParts) {
     const { config, bucket, ledger, cache, keyring, metrics, log, takeover } = parts;
     this.#parts = parts;
+    const isCloud = config.storageType === 'cloud';
     const listedBefore = ledger.listed || ledger.wasListed;
     if (!takeover) ledger.setListed(false);
     this.threadData = {
       absent: ledger.absentSessions.filter((session) => session !== ''),
       namesKnown: ledger.listed && !ledger.absentSessions.includes(''),
       rootListable: listedBefore,
+      writeThrough: isCloud,
     };
     this.#sync = new BucketSync({
       bucket: retrying(bucket, {
@@ -74,7 +91,8 @@ export class BucketKeeper {
         refreshed: (objects) => metrics.lifecycleRefreshed(objects),
       },
       log,
-      intervalMs: config.backupIntervalMs,
+      // In cloud mode a change that nobody waits for (a plain file at rest) goes soon all the same.
+      intervalMs: isCloud ? config.backupIntervalMs || CLOUD_INTERVAL_MS : config.backupIntervalMs,
       concurrency: config.backupConcurrency,
     });
     metrics.source({
@@ -85,13 +103,30 @@ export class BucketKeeper {
       storageObjects: () => ledger.inBucket().objects,
       waiting: () => this.#sync.restorer.waiting.length,
     });
+    this.#stores = new StoreRequests({
+      flush: (session) =>
+        session === 'all' ? this.#sync.flusher.flushAll() : this.#sync.flusher.flush(session),
+      isFinal: () => false,
+      answer: (request, error) => this.#side?.thread.post({ type: 'stored', request, error }),
+      limitMs: { file: config.storeTimeoutMs, credentials: config.credentialsTimeoutMs },
+      log,
+    });
+    if (isCloud) {
+      this.#memory = new MemoryLimit({
+        ledger,
+        cache,
+        limitBytes: config.cloudMemoryLimitBytes,
+        evict: (except) => this.#side?.thread.post({ type: 'evict', except }),
+        announce: (session) => this.#sync.restorer.announce(session),
+      });
+    }
     if (!takeover) this.#sync.begin();
   }
 
-  /** The thread is loaded. `settle`: see MountSide. */
-  connect(thread: KernelThreadClient, settle: MountSide['settle']): void {
-    this.#thread = thread;
-    this.#settle = settle;
+  /** The thread is loaded. */
+  connect(side: ThreadSide): void {
+    this.#side = side;
+    this.#settle = side.settle;
   }
 
   /** Before a new mount is served: compares with the bucket, as far as that answers in time. */
@@ -102,6 +137,7 @@ export class BucketKeeper {
   /** The mount is served. */
   start(): void {
     this.#sync.start();
+    this.#memory?.start();
   }
 
   /** Why an application should not be started yet; undefined: it may. */
@@ -111,9 +147,26 @@ export class BucketKeeper {
   }
 
   hear(message: FromThread): void {
-    if (message.type === 'wanted') void this.#restore(message.session);
-    else if (message.type === 'urgent') this.#sync.flusher.urgent(message.session, message.why);
-    else void this.#answer(message);
+    switch (message.type) {
+      case 'wanted':
+        void this.#restore(message.session);
+        break;
+      case 'urgent':
+        this.#sync.flusher.urgent(message.session, message.why);
+        break;
+      case 'ask':
+        void this.#answer(message);
+        break;
+      case 'store':
+        this.#stores.add(message.request, message.unstored);
+        break;
+      case 'store-cancelled':
+        this.#stores.cancel(message.request);
+        break;
+      case 'evicted':
+        void this.#evicted(message.session);
+        break;
+    }
   }
 
   /**
@@ -127,11 +180,15 @@ export class BucketKeeper {
     await Promise.race([this.#flushUntilClean(over.signal), timer]);
     timer.catch(() => {});
     over.abort();
-    return this.#parts.ledger.dirtyCount;
+    const dirty = this.#parts.ledger.dirtyCount;
+    this.#stores.close(dirty === 0);
+    return dirty;
   }
 
   /** What is under way is given up; the ledger knows what was done. */
   async end(): Promise<void> {
+    this.#memory?.end();
+    this.#stores.leave();
     this.#aborted.abort();
     this.#parts.bucket.close();
     await this.#sync.end();
@@ -157,6 +214,19 @@ export class BucketKeeper {
     else await this.#sync.restorer.restore(session);
   }
 
+  #restored(content: SessionContent): void {
+    const unchanged = this.#memory?.isUnchanged(content.session) ?? false;
+    this.#side?.thread.post({ type: 'restored', ...content, unchanged });
+  }
+
+  async #evicted(session: string | undefined): Promise<void> {
+    try {
+      await this.#memory?.evicted(session);
+    } catch (error) {
+      this.#parts.log.error({ session, error: String(error) }, 'A session could not be removed from memory');
+    }
+  }
+
   async #answer({ id, question, argument, dirtyPaths }: Extract<FromThread, { type: 'ask' }>): Promise<void> {
     let text: string | undefined;
     try {
@@ -166,7 +236,7 @@ export class BucketKeeper {
     } catch {
       // The flush has told why.
     }
-    this.#thread?.post({ type: 'answer', id, text });
+    this.#side?.thread.post({ type: 'answer', id, text });
   }
 
   async #flushAsAsked(what: string): Promise<string> {
@@ -199,9 +269,9 @@ export class BucketKeeper {
   #mountSide(): MountSide {
     return {
       settle: (everything) => this.#settle(everything),
-      absent: (sessions) => this.#thread?.post({ type: 'absent', sessions }),
-      namesKnown: () => this.#thread?.post({ type: 'names-known' }),
-      restored: (content) => this.#thread?.post({ type: 'restored', ...content }),
+      absent: (sessions) => this.#side?.thread.post({ type: 'absent', sessions }),
+      namesKnown: () => this.#side?.thread.post({ type: 'names-known' }),
+      restored: (content) => this.#restored(content),
     };
   }
 }

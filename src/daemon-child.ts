@@ -1,11 +1,10 @@
 /** One daemon process, as its supervisor sees it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { Descriptors } from './daemon.ts';
 import type { NegotiatedSession } from './kernel/session.ts';
 import { type Deferred, deferred } from './lib/deferred.ts';
 import { SessionfsError } from './lib/errors.ts';
-import type { DaemonStart, FromDaemon, StopReport, ToDaemon } from './supervision.ts';
+import type { DaemonStart, FromDaemon, OwnedDescriptors, StopReport, ToDaemon } from './supervision.ts';
 
 const ENTRY = fileURLToPath(new URL('./daemon-process.js', import.meta.url));
 /** The disk's work of a checkpoint must not keep an fsync waiting. */
@@ -38,7 +37,7 @@ export class DaemonChild {
   /** `secrets`: the key's variables, which are in no other environment. */
   constructor(
     start: DaemonStart,
-    { fuseFd, inFlightFd }: Descriptors,
+    { fuseFd, inFlightFd, memoryFd }: OwnedDescriptors,
     secrets: NodeJS.ProcessEnv,
     events: DaemonChildEvents,
   ) {
@@ -48,7 +47,7 @@ export class DaemonChild {
     const exited = deferred<DaemonExit>();
     this.exited = exited.promise;
     this.#process = spawn(process.execPath, [ENTRY], {
-      stdio: ['ignore', 'inherit', 'inherit', fuseFd, inFlightFd, 'ipc'],
+      stdio: ['ignore', 'inherit', 'inherit', fuseFd, inFlightFd, 'ipc', memoryFd ?? 'ignore'],
       env: {
         UV_THREADPOOL_SIZE: THREADPOOL_SIZE,
         MALLOC_ARENA_MAX: MALLOC_ARENAS,

@@ -3,7 +3,7 @@ import type { Bucket } from './bucket/bucket.ts';
 import { openBucket } from './bucket/open.ts';
 import type { Config } from './config.ts';
 import type { Keyring } from './crypto/keyring.ts';
-import { BucketKeeper, type FromThread } from './daemon-bucket.ts';
+import { BucketKeeper, type FromThread, type ThreadSide } from './daemon-bucket.ts';
 import { serveObservations } from './daemon-http.ts';
 import { openLedger } from './daemon-ledger.ts';
 import type { StartedOver } from './fs/registrations.ts';
@@ -16,7 +16,6 @@ import { Metrics } from './observe/metrics.ts';
 import type { Cache } from './store/cache.ts';
 import type { CheckpointPlan } from './store/checkpoint-plan.ts';
 import type { DaemonStart } from './supervision.ts';
-import type { MountSide } from './sync/bucket-sync.ts';
 import { noteCheckpoint } from './sync/checkpointed.ts';
 import type { Ledger } from './sync/ledger.ts';
 import { SetAsideUploads } from './sync/set-aside-uploads.ts';
@@ -90,10 +89,10 @@ export class Outside {
     return ledger && ((plan) => noteCheckpoint(ledger, plan));
   }
 
-  /** The thread is loaded. `settle`: see MountSide. */
-  connect(thread: KernelThreadClient, settle: MountSide['settle']): void {
-    this.#thread = thread;
-    this.#keeper?.connect(thread, settle);
+  /** The thread is loaded. */
+  connect(side: ThreadSide): void {
+    this.#thread = side.thread;
+    this.#keeper?.connect(side);
   }
 
   /** Before a new mount is served: compares with the bucket, as far as that answers in time. */

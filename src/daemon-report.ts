@@ -1,6 +1,12 @@
 /** What a daemon says about itself in `.sessionfs/status.json`, beside the counts. */
+import type { Config } from './config.ts';
 import type { DaemonStart } from './supervision.ts';
 import { version } from './version.ts';
+
+/** Where the sealed files lie, for people. */
+export function cacheName({ cacheInMemory, cachePath }: Config): string {
+  return cacheInMemory ? 'memory' : cachePath;
+}
 
 export function statusOf({ config, mountPoint, supervisor, restarts }: DaemonStart): Record<string, unknown> {
   return {
@@ -11,7 +17,7 @@ export function statusOf({ config, mountPoint, supervisor, restarts }: DaemonSta
     pids: { supervisor: supervisor.pid, daemon: process.pid },
     versions: { supervisor: supervisor.version, daemon: version },
     restarts,
-    cachePath: config.cachePath,
+    cachePath: cacheName(config),
     startedAt: new Date().toISOString(),
   };
 }

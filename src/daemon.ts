@@ -3,13 +3,14 @@ import { closeSync } from 'node:fs';
 import { PlainFiles } from './daemon-import.ts';
 import { loadKeyring } from './daemon-keys.ts';
 import { Outside } from './daemon-outside.ts';
-import { statusOf } from './daemon-report.ts';
+import { cacheName, statusOf } from './daemon-report.ts';
 import { endMount, type Unmounted } from './daemon-shutdown.ts';
 import { StoreKeeper } from './daemon-store.ts';
 import { freeSlot } from './kernel/in-flight.ts';
 import { KernelThreadClient, type Loaded, type Running } from './kernel/kernel-thread-client.ts';
 import { KernelNotifier } from './kernel/notifier.ts';
 import { canResend, type NegotiatedSession } from './kernel/session.ts';
+import { WorkerLink } from './kernel/worker-link.ts';
 import { deferred } from './lib/deferred.ts';
 import { errnoOf } from './lib/errno.ts';
 import { type Logger, writeRecord } from './observe/log.ts';
@@ -68,23 +69,25 @@ async function startLocked(
     log.error({ error: String(error) }, 'the kernel refused a notification'),
   );
   const outside = await Outside.open({ start, cache, keyring, log });
-  const thread = new KernelThreadClient({
-    fuseFd,
-    inFlightFd,
-    resend: start.resend,
-    cachePath: cache.path,
-    keyring: keyring.export(),
-    progress: progress.shared,
-    owner: config.owner ?? { uid: root.uid, gid: root.gid },
-    rootMode: root.mode,
-    maxFileSizeBytes: config.maxFileSizeBytes,
-    memoryLimitBytes: config.memoryLimitBytes,
-    mountPoint,
-    plainSessions,
-    takeover,
-    status: statusOf(start),
-    bucket: outside.threadData,
-  });
+  const thread = new KernelThreadClient(
+    new WorkerLink({
+      fuseFd,
+      inFlightFd,
+      resend: start.resend,
+      cachePath: cache.path,
+      keyring: keyring.export(),
+      progress: progress.shared,
+      owner: config.owner ?? { uid: root.uid, gid: root.gid },
+      rootMode: root.mode,
+      maxFileSizeBytes: config.maxFileSizeBytes,
+      memoryLimitBytes: config.memoryLimitBytes,
+      mountPoint,
+      plainSessions,
+      takeover,
+      status: statusOf(start),
+      bucket: outside.threadData,
+    }),
+  );
   // The restorer goes on checking what comes from the bucket.
   if (outside.threadData === undefined) keyring.destroy();
   try {
@@ -137,7 +140,7 @@ export class Daemon {
 
   /** Resolves when the mount answers. */
   static async start(parts: Parts): Promise<Daemon> {
-    const { thread, owner, log, cache, outside } = parts;
+    const { thread, owner, log, outside } = parts;
     const { mountPoint, plainSessions, takeover, restarts } = parts.start;
     const loaded = await thread.loaded();
     const daemon = new Daemon(parts, loaded);
@@ -161,7 +164,10 @@ export class Daemon {
     daemon.#stopped = daemon.#untilEnded();
     const { files, sessions } = loaded;
     const message = takeover === undefined ? 'Mounted' : 'Took the mount over';
-    log.info({ mountPoint, cache: cache.path, sessions, files, restarts, version }, message);
+    log.info(
+      { mountPoint, cache: cacheName(parts.start.config), sessions, files, restarts, version },
+      message,
+    );
     return daemon;
   }
 
@@ -172,7 +178,10 @@ export class Daemon {
     const requestRoll = () => thread.post({ type: 'roll' });
     const { onApplied } = outside;
     this.#store = new StoreKeeper({ cache, progress, replayed, requestRoll, onApplied, log });
-    outside.connect(thread, async (everything) => this.#store.settle(await thread.roll(everything)));
+    outside.connect({
+      thread,
+      settle: async (everything) => this.#store.settle(await thread.roll(everything)),
+    });
     thread.listen((message) => this.#hear(message));
   }
 
@@ -240,6 +249,9 @@ export class Daemon {
       case 'wanted':
       case 'urgent':
       case 'ask':
+      case 'store':
+      case 'store-cancelled':
+      case 'evicted':
         this.#parts.outside.hear(message);
         break;
       case 'started-over':

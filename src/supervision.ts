@@ -7,6 +7,15 @@ import type { ErrorCode } from './lib/errors.ts';
 export const FUSE_DESCRIPTOR = 3;
 /** A file in memory, for requests in flight (kernel/in-flight.ts). */
 export const IN_FLIGHT_DESCRIPTOR = 4;
+/** The directory in memory that takes the cache's place (kernel/memory-directory.ts), if there is one; IPC has the one before it. */
+export const MEMORY_DESCRIPTOR = 6;
+
+/** What the supervisor keeps open for all daemons of a mount. */
+export interface OwnedDescriptors {
+  fuseFd: number;
+  inFlightFd: number;
+  memoryFd: number | undefined;
+}
 
 /** Who the mount point belonged to, and its permission bits, before it was mounted: afterwards nobody may look. */
 export interface MountRoot {

@@ -9,10 +9,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assertSupported, type Config } from './config.ts';
-import type { Descriptors } from './daemon.ts';
 import { DaemonChild, type DaemonExit } from './daemon-child.ts';
 import { requirePlainSessions } from './fs/plain-sessions.ts';
 import { openFuseDevice } from './kernel/device.ts';
+import { openMemoryDirectory, pathOfDescriptor } from './kernel/memory-directory.ts';
 import { cleanUpStaleMount, mountDirect, unmountByForce, unmountLazily } from './kernel/mount.ts';
 import { checkMountPoint, resolveMountPoint } from './kernel/mount-point.ts';
 import type { MountRecord } from './kernel/mountinfo.ts';
@@ -21,11 +21,15 @@ import { type Deferred, deferred } from './lib/deferred.ts';
 import { exitStatus } from './lib/errors.ts';
 import type { Logger } from './observe/log.ts';
 import { RestartPolicy } from './restart-policy.ts';
-import type { MountRoot, StopReport } from './supervision.ts';
+import { MEMORY_DESCRIPTOR, type MountRoot, type OwnedDescriptors, type StopReport } from './supervision.ts';
 import { version } from './version.ts';
 
 /** Set by tests, to be served as by a kernel older than 6.9. */
 const NO_RESEND = 'SESSIONFS_TEST_NO_RESEND';
+/** The cache of a daemon that has none on disk. */
+const MEMORY_CACHE = join(pathOfDescriptor(MEMORY_DESCRIPTOR), 'sessionfs-in-memory');
+/** For the journal, and for sessions that are on their way. */
+const MEMORY_HEADROOM_BYTES = 128 * 1024 * 1024;
 /** The key's variables go to the daemon and to no other child. */
 const SECRET_PREFIX = 'SESSION_ENCRYPTION_KEY';
 
@@ -40,7 +44,7 @@ export class Supervisor {
   readonly stopped: Promise<StopReport>;
   readonly #config: Config;
   readonly #root: MountRoot;
-  readonly #descriptors: Descriptors;
+  readonly #descriptors: OwnedDescriptors;
   readonly #secrets: NodeJS.ProcessEnv;
   readonly #log: Logger;
   readonly #hooks: SupervisorHooks;
@@ -61,7 +65,7 @@ export class Supervisor {
     const plainSessions = requirePlainSessions(mountPoint);
     const { uid, gid, mode } = await stat(mountPoint);
     const root = { uid, gid, mode: mode & 0o7777 };
-    const descriptors = { fuseFd: openFuseDevice(), inFlightFd: openInFlight() };
+    const descriptors = await openDescriptors(config, mountPoint);
     const supervisor = new Supervisor({
       config,
       mountPoint,
@@ -87,11 +91,12 @@ export class Supervisor {
     mountPoint: string;
     plainSessions: string[];
     root: MountRoot;
-    descriptors: Descriptors;
+    descriptors: OwnedDescriptors;
     log: Logger;
     hooks: SupervisorHooks;
   }) {
-    this.#config = parts.config;
+    this.#config =
+      parts.descriptors.memoryFd === undefined ? parts.config : { ...parts.config, cachePath: MEMORY_CACHE };
     this.mountPoint = parts.mountPoint;
     this.#plainSessions = parts.plainSessions;
     this.#root = parts.root;
@@ -204,7 +209,7 @@ export class Supervisor {
   }
 
   #end(report: StopReport): void {
-    for (const fd of Object.values(this.#descriptors)) closeSync(fd);
+    closeDescriptors(this.#descriptors);
     this.#stopped.resolve(report);
   }
 
@@ -217,7 +222,7 @@ export class Supervisor {
       () => false,
     );
     if (isMounted) await unmountLazily(this.mountPoint).catch(() => {});
-    for (const fd of Object.values(this.#descriptors)) closeSync(fd);
+    closeDescriptors(this.#descriptors);
   }
 }
 
@@ -231,9 +236,22 @@ async function prepareMountPoint(path: string, log: Logger): Promise<string> {
   return mountPoint;
 }
 
+async function openDescriptors(config: Config, mountPoint: string): Promise<OwnedDescriptors> {
+  const memoryFd = config.cacheInMemory
+    ? await openMemoryDirectory(mountPoint, 2 * config.cloudMemoryLimitBytes + MEMORY_HEADROOM_BYTES)
+    : undefined;
+  const fuseFd = openFuseDevice();
+  return { fuseFd, inFlightFd: openInFlight(memoryFd), memoryFd };
+}
+
+function closeDescriptors({ fuseFd, inFlightFd, memoryFd }: OwnedDescriptors): void {
+  for (const fd of [fuseFd, inFlightFd, memoryFd]) if (fd !== undefined) closeSync(fd);
+}
+
 /** A file in memory that has no name and lives as long as someone has it open. */
-function openInFlight(): number {
-  const directory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+function openInFlight(memoryFd: number | undefined): number {
+  const shared = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+  const directory = memoryFd === undefined ? shared : pathOfDescriptor(memoryFd);
   const path = join(directory, `sessionfs-${process.pid}-${randomUUID()}`);
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
   unlinkSync(path);

@@ -36,6 +36,15 @@ test('without any setting there is a local mount on ./sessions', () => {
     logLevel: 'info',
     maxFileSizeBytes: 67108864,
     memoryLimitBytes: 67108864,
+    cacheInMemory: false,
+    cloudMemoryLimitBytes: 268435456,
+    storeTimeoutMs: 120000,
+    credentialsTimeoutMs: 0,
+    leaseLookIntervalMs: 30000,
+    leasePermissionMs: 60000,
+    leaseTakeOverMs: 90000,
+    leasePollMs: 2000,
+    leaseWaitLimitMs: 0,
     warnings: [],
   };
   assert.deepEqual(loadConfig({}, {}), expected);
@@ -59,6 +68,14 @@ test('every variable is read', () => {
       LOG_LEVEL: 'WARN',
       SESSION_MAX_FILE_SIZE: '4096',
       SESSION_MEMORY_LIMIT: '65536',
+      SESSION_CLOUD_MEMORY_LIMIT: '1048576',
+      SESSION_STORE_TIMEOUT: '1',
+      SESSION_CREDS_STORE_TIMEOUT: '2',
+      SESSION_LEASE_LOOK_INTERVAL: '100',
+      SESSION_LEASE_PERMISSION: '200',
+      SESSION_LEASE_TAKEOVER: '300',
+      SESSION_LEASE_POLL: '10',
+      SESSION_LEASE_WAIT_LIMIT: '5',
     },
     {},
   );
@@ -78,6 +95,15 @@ test('every variable is read', () => {
     logLevel: 'warn',
     maxFileSizeBytes: 4096,
     memoryLimitBytes: 65536,
+    cloudMemoryLimitBytes: 1048576,
+    storeTimeoutMs: 1,
+    credentialsTimeoutMs: 2,
+    leaseLookIntervalMs: 100,
+    leasePermissionMs: 200,
+    leaseTakeOverMs: 300,
+    leasePollMs: 10,
+    leaseWaitLimitMs: 5,
+    cacheInMemory: false,
     warnings: [],
   });
 });
@@ -169,18 +195,19 @@ test('the mount point alone is found whatever the other settings are', () => {
 });
 
 test('what comes in a later version parses and is refused by name', () => {
-  const cloud = loadConfig({ SESSION_STORAGE_TYPE: 'cloud', STORAGE_BUCKET: 'name' }, {});
-  const refused = errorOf(() => assertSupported(cloud));
-  assert.deepEqual(
-    [refused.code, refused.message],
-    ['CONFIG_INVALID', 'storage type cloud is not part of this version yet'],
-  );
   const native = loadConfig({ SESSION_FUSE_DRIVER: 'fuse-native' }, {});
   assert.equal(errorOf(() => assertSupported(native)).code, 'DRIVER_UNAVAILABLE');
   assertSupported(loadConfig({ SESSION_FUSE_DRIVER: 'direct' }, {}));
 });
 
-test('local and hybrid mode are part of this version', () => {
+test('cloud mode keeps its cache in memory, unless a directory is named', () => {
+  const env = { SESSION_STORAGE_TYPE: 'cloud', STORAGE_BUCKET: 'name' };
+  assert.equal(loadConfig(env, {}).cacheInMemory, true);
+  assert.equal(loadConfig({ ...env, SESSION_CACHE_PATH: '/dev/shm/x' }, {}).cacheInMemory, false);
+});
+
+test('local, hybrid and cloud mode are part of this version', () => {
+  assertSupported(loadConfig({ SESSION_STORAGE_TYPE: 'cloud', STORAGE_BUCKET: 'name' }, {}));
   assertSupported(loadConfig({}, {}));
   assertSupported(loadConfig({ SESSION_STORAGE_TYPE: 'hybrid', STORAGE_BUCKET: 'name' }, {}));
 });

@@ -35,6 +35,23 @@ export function fillAttributes(core: Core, node: Node, out: Attributes): void {
   out.ctimeSec = node.ctimeSec;
   out.ctimeNsec = node.ctimeNsec;
   if (node.kind === 'file' && node.deferring) markHeldWrites(node, out);
+  if (node.kind === 'file' && core.remote?.writeThrough) remember(node, out);
+}
+
+/** See FileSystemOperations.holdAttributes. */
+function remember(node: FileNode, out: Attributes): void {
+  node.told ??= { size: out.size, mtimeSec: out.mtimeSec, mtimeNsec: out.mtimeNsec, holds: 0 };
+  const { told } = node;
+  if (told.holds === 0) {
+    told.size = out.size;
+    told.mtimeSec = out.mtimeSec;
+    told.mtimeNsec = out.mtimeNsec;
+  } else {
+    out.size = told.size;
+    out.mtimeSec = told.mtimeSec;
+    out.mtimeNsec = told.mtimeNsec;
+    out.attributesValidMs = 0;
+  }
 }
 
 /**

@@ -30,8 +30,8 @@ export interface Core {
   readonly control: DirectoryNode;
   /** The kernel's number of the request that is being carried out; 0: none. */
   request: number;
-  /** The last request that an earlier server of this connection carried out; 0: none. It may not have been answered. */
-  readonly executedBefore: number;
+  /** Requests that an earlier server of this connection carried out, and may not have answered. */
+  readonly executedBefore: ReadonlySet<number>;
   /** Files that have a working copy and a name. */
   readonly pending: Set<FileNode>;
 }

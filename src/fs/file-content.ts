@@ -49,7 +49,7 @@ export function writeFile(core: Core, node: FileNode, offset: number, data: Buff
 
 /** The kernel asks for this again because the daemon that did it died before it could answer. */
 export function isRepeated(core: Core): boolean {
-  return core.request !== 0 && core.request === core.executedBefore;
+  return core.request !== 0 && core.executedBefore.has(core.request);
 }
 
 /** The usual case: one write that brings a whole *.json. It needs no working copy. */

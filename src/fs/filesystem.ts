@@ -25,6 +25,7 @@ import type {
   FileSystemOperations,
   FilesystemStatistics,
   Status,
+  Unstored,
 } from './operations.ts';
 import { commitPlainFiles, dirtyFiles, repeatPending, settleAll, settleIdle } from './pending.ts';
 import { rename } from './rename.ts';
@@ -119,10 +120,18 @@ export class FileSystem implements FileSystemOperations {
   }
 
   wasCarriedOut(unique: number): boolean {
-    return unique !== 0 && unique === this.#core.executedBefore;
+    return unique !== 0 && this.#core.executedBefore.has(unique);
   }
 
   interrupted(_unique: number): void {}
+
+  holdAttributes(_node: number): void {}
+
+  releaseAttributes(_node: number): void {}
+
+  takeUnstored(): Unstored | undefined {
+    return undefined;
+  }
 
   /** While suspended every change fails with ENOSPC and is not tried: what room there is belongs to a checkpoint. */
   suspend(suspended: boolean): void {

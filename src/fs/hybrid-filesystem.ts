@@ -6,6 +6,7 @@ import { forgetInKernel, learnNames, markAbsent } from './absent.ts';
 import { fillAttributes } from './attributes.ts';
 import { ControlQuestions } from './control-questions.ts';
 import type { Core } from './core.ts';
+import { evictLeastUsed } from './evict.ts';
 import { isRepeated } from './file-content.ts';
 import { FileSystem } from './filesystem.ts';
 import { findChild } from './namespace.ts';
@@ -19,16 +20,18 @@ import {
   type FilesystemStatistics,
   PARKED,
   type Status,
+  type Unstored,
 } from './operations.ts';
 import { dirtyFiles } from './pending.ts';
 import type { Remote } from './remote.ts';
 import { restore } from './restore.ts';
-import { absentSessionOf } from './tree.ts';
+import { sessionOf } from './tree.ts';
 
 export class HybridFileSystem extends FileSystem {
   readonly #core: Core;
   readonly #remote: Remote;
   readonly #questions: ControlQuestions;
+  #uses = 0;
 
   constructor(
     core: Core,
@@ -61,8 +64,18 @@ export class HybridFileSystem extends FileSystem {
   }
 
   /** See restore.ts. */
-  restore(session: string, files: readonly string[], directories: readonly string[]): void {
-    restore(this.#core, session, files, directories);
+  restore(
+    session: string,
+    files: readonly string[],
+    directories: readonly string[],
+    unchanged = false,
+  ): void {
+    restore(this.#core, session, files, directories, unchanged);
+  }
+
+  /** See evict.ts. */
+  evictLeastUsed(except: readonly string[]): string | undefined {
+    return evictLeastUsed(this.#core, new Set(except));
   }
 
   /** To a RemoteHost.ask; undefined: it failed. */
@@ -77,6 +90,22 @@ export class HybridFileSystem extends FileSystem {
 
   override interrupted(unique: number): void {
     this.#questions.interrupted(unique);
+  }
+
+  override holdAttributes(id: number): void {
+    const node = this.#core.tree.byId(id);
+    if (node?.kind === 'file' && node.told !== undefined) node.told.holds++;
+  }
+
+  override releaseAttributes(id: number): void {
+    const node = this.#core.tree.byId(id);
+    if (node?.kind === 'file' && node.told !== undefined && node.told.holds > 0) node.told.holds--;
+  }
+
+  override takeUnstored(): Unstored | undefined {
+    const unstored = this.#remote.takeUnstored();
+    const isKnown = !this.#remote.writeThrough || !isRepeated(this.#core);
+    return isKnown ? unstored : { sessions: 'all', credentials: true };
   }
 
   override lookup(parent: number, name: string, out: Entry): Status {
@@ -141,7 +170,10 @@ export class HybridFileSystem extends FileSystem {
   }
 
   override fsync(id: number): Status {
-    return this.#waitsInside(id) ? PARKED : super.fsync(id);
+    if (this.#waitsInside(id)) return PARKED;
+    const status = super.fsync(id);
+    if (status === 0) this.#awaitStored(id);
+    return status;
   }
 
   override fallocate(id: number, offset: number, length: number, keepSize: boolean): Status {
@@ -162,9 +194,11 @@ export class HybridFileSystem extends FileSystem {
 
   /** It is an absent session, or lies in one. */
   #waitsIn(node: Node | undefined): boolean {
-    const session = node === undefined ? undefined : absentSessionOf(this.#core.tree, node);
-    if (session !== undefined) this.#remote.want(session.name);
-    return session !== undefined;
+    const session = node === undefined ? undefined : sessionOf(this.#core.tree, node);
+    if (session === undefined) return false;
+    session.usedAt = ++this.#uses;
+    if (session.absent) this.#remote.want(session.name);
+    return session.absent;
   }
 
   /** It lies in an absent session; the session itself is there. */
@@ -193,6 +227,12 @@ export class HybridFileSystem extends FileSystem {
   #waitsToMove(parent: number, name: string): boolean {
     if (isRepeated(this.#core)) return false;
     return this.#waitsToChange(parent, name) || this.#waitsIn(this.#directoryOf(parent)?.children.get(name));
+  }
+
+  #awaitStored(id: number): void {
+    const node = this.#core.tree.byId(id);
+    if (node === undefined || node.kind === 'control' || node.parent === undefined) return;
+    this.#remote.awaitStored(this.#core.tree.pathOf(node), node.kind);
   }
 
   #refresh(node: Node | undefined): Status {

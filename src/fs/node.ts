@@ -52,12 +52,24 @@ export class DirectoryNode extends BaseNode {
   hiddenChildren = 0;
   /** A session whose content is (partly or wholly) still in the bucket: nothing in it is answered before it is restored. */
   absent = false;
+  /** A session: grows with its uses, so that the least recently used can be told. */
+  usedAt = 0;
   /** Where the last READDIR stopped, so that the next one need not search. */
   cursor: { offset: number; pending: Node | undefined; iterator: Iterator<Node> } | undefined = undefined;
 }
 
+/** In cloud mode: what the kernel was told last of what its pages depend on. */
+export interface Told {
+  size: number;
+  mtimeSec: number;
+  mtimeNsec: number;
+  /** Writes that are not answered yet: until they are, this is told again. */
+  holds: number;
+}
+
 export class FileNode extends BaseNode {
   readonly kind = 'file';
+  told: Told | undefined = undefined;
   /** Bytes of the committed version. */
   size = 0;
   segment: number = NOT_COMMITTED;

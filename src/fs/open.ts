@@ -38,6 +38,8 @@ export interface OpenOptions extends FileSystemOptions {
   rootMode: number;
   /** Another daemon served this connection before; undefined: the kernel is new and knows nothing. */
   inherited?: KnownNodes | undefined;
+  /** Requests that it had carried out, and that waited to be stored. */
+  unanswered?: Iterable<number>;
   /** Bytes of decrypted contents to keep in memory. */
   memoryLimit: number;
   clock?: Clock;
@@ -103,7 +105,8 @@ export function openFileSystem(options: OpenOptions): OpenedFileSystem {
     control: makeControlDirectory(owner.uid, owner.gid),
     pending: new Set(),
     request: 0,
-    executedBefore: options.inherited === undefined ? 0 : loader.lastRequest,
+    executedBefore:
+      options.inherited === undefined ? NOTHING : executed(loader.lastRequest, options.unanswered),
   };
   core.control.parent = root;
   tree.inherit(core.control, CONTROL_NODE);
@@ -114,6 +117,13 @@ export function openFileSystem(options: OpenOptions): OpenedFileSystem {
   const hybrid = remote && new HybridFileSystem(core, remote, nextSegment - 1, statistics);
   const filesystem = hybrid ?? new FileSystem(core, nextSegment - 1, statistics);
   return { filesystem, hybrid, core, cache, journal, replayed };
+}
+
+const NOTHING: ReadonlySet<number> = new Set();
+
+/** The journal tells only the last one: those before it were answered, or waited to be stored. */
+function executed(last: number, unanswered: Iterable<number> = []): ReadonlySet<number> {
+  return new Set(last === 0 ? unanswered : [last, ...unanswered]);
 }
 
 function diskStatistics(path: string, tree: Tree, out: FilesystemStatistics): void {

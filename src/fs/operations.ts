@@ -15,6 +15,13 @@ export const PARKED = -100_000;
 
 export type Status = 0 | Errno | typeof PARKED;
 
+export interface Unstored {
+  /** That changed ('': files in the root), or all of them: only an earlier server knew which. */
+  readonly sessions: readonly string[] | 'all';
+  /** It may be a session's creds.json. */
+  readonly credentials: boolean;
+}
+
 export interface Caller {
   uid: number;
   gid: number;
@@ -105,6 +112,17 @@ export interface FileSystemOperations {
    * same connection has carried out, and could not answer, is not carried out again: the same calls then only answer.
    */
   begin(unique: number): void;
+  /**
+   * In cloud mode, after a call that succeeded: whoever asked for it is to be answered once this is in the bucket. Undefined: at
+   * once. Forgets it.
+   */
+  takeUnstored(): Unstored | undefined;
+  /**
+   * A write to this file is carried out and not yet answered: the kernel keeps its pages locked, and whoever is told other
+   * attributes meanwhile would wait for them. So what was told before counts until the release.
+   */
+  holdAttributes(node: number): void;
+  releaseAttributes(node: number): void;
   /** An earlier server carried this request out, and perhaps could not answer it. */
   wasCarriedOut(unique: number): boolean;
   /** This request was parked and will not be carried out: the caller no longer waits. */

@@ -35,6 +35,8 @@ export class Records {
   /** See FileSystem.suspend. */
   suspended = false;
   #segment = 0;
+  /** The record in the making is on behalf of a request. */
+  #hasCaller = false;
   readonly #remote: Remote | undefined;
   /** What is to be told of the record in the making once it is committed. */
   readonly #news: (() => void)[] = [];
@@ -51,6 +53,7 @@ export class Records {
     if (this.suspended) throw systemError('ENOSPC', 'append', 'room is being made');
     this.#placements.length = 0;
     this.#news.length = 0;
+    this.#hasCaller = unique !== 0;
     this.#journal.begin(unique);
   }
 
@@ -98,14 +101,17 @@ export class Records {
     else this.#journal.add(OpType.MKDIR, 0, path, 0, 0);
     const remote = this.#remote;
     if (remote !== undefined && !path.includes('/')) this.#news.push(() => remote.sessionMade(path));
+    this.#noteDirectory(path);
   }
 
   directoryMeta(node: DirectoryNode, path: string): void {
     this.#sealedDirectory(OpType.DIRECTORY_META, node, path);
+    this.#noteDirectory(path);
   }
 
   removeDirectory(path: string): void {
     this.#journal.add(OpType.RMDIR, 0, path, 0, 0);
+    this.#noteDirectory(path);
   }
 
   /** `held`: readers do not see the working copy until it is complete. */
@@ -149,8 +155,21 @@ export class Records {
 
   #noteFile(path: string): void {
     const remote = this.#remote;
-    const session = remote === undefined ? undefined : sessionOfCreds(path);
-    if (remote !== undefined && session !== undefined) this.#news.push(() => remote.credsChanged(session));
+    if (remote === undefined) return;
+    const session = sessionOfCreds(path);
+    if (session !== undefined) this.#news.push(() => remote.credsChanged(session));
+    // Renaming a temporary file is what counts.
+    if (!path.endsWith('.tmp')) this.#noteChange(remote, path, 'file');
+  }
+
+  #noteDirectory(path: string): void {
+    if (this.#remote !== undefined) this.#noteChange(this.#remote, path, 'directory');
+  }
+
+  #noteChange(remote: Remote, path: string, kind: 'file' | 'directory'): void {
+    if (!remote.writeThrough) return;
+    const hasCaller = this.#hasCaller;
+    this.#news.push(() => remote.changed(path, kind, hasCaller));
   }
 
   #sealedDirectory(type: OpType, node: DirectoryNode, path: string): void {

@@ -1,5 +1,7 @@
 /** What the core knows of the bucket in hybrid mode, and what it tells whoever restores sessions from it. */
 
+import type { Unstored } from './operations.ts';
+
 /** Where a tree is built with a bucket behind it. */
 export interface BucketView {
   /** Top-level directories whose content is (partly or wholly) still in the bucket. */
@@ -8,6 +10,8 @@ export interface BucketView {
   namesKnown: boolean;
   /** The root may be listed although names are missing. */
   rootListable: boolean;
+  /** Cloud mode: a change counts once it is in the bucket. */
+  writeThrough?: boolean;
 }
 
 export type Urgency = 'new' | 'creds';
@@ -25,6 +29,13 @@ export interface RemoteHost {
 
 const CREDS_SUFFIX = '/creds.json';
 
+/** The top-level directory that a path is or lies in; '' for a file in the root. */
+function sessionOfPath(path: string, kind: 'file' | 'directory'): string {
+  const slash = path.indexOf('/');
+  if (slash >= 0) return path.slice(0, slash);
+  return kind === 'file' ? '' : path;
+}
+
 /** The session whose creds.json this is the path of, if it is one's. */
 export function sessionOfCreds(path: string): string | undefined {
   if (!path.endsWith(CREDS_SUFFIX)) return undefined;
@@ -35,6 +46,7 @@ export function sessionOfCreds(path: string): string | undefined {
 export class Remote {
   readonly host: RemoteHost;
   readonly rootListable: boolean;
+  readonly writeThrough: boolean;
   /** Absent when the tree was built. */
   readonly absentAtStart: readonly string[];
   namesKnown: boolean;
@@ -42,12 +54,16 @@ export class Remote {
   readonly #known = new Set<string>();
   readonly #wanted = new Set<string>();
   readonly #urgent = new Set<string>();
+  /** In cloud mode: sessions that changed on behalf of the request that is carried out. */
+  readonly #unstored = new Set<string>();
+  #unstoredCredentials = false;
 
-  constructor({ absent, namesKnown, rootListable }: BucketView, host: RemoteHost) {
+  constructor({ absent, namesKnown, rootListable, writeThrough = false }: BucketView, host: RemoteHost) {
     this.host = host;
     this.absentAtStart = absent;
     this.namesKnown = namesKnown;
     this.rootListable = rootListable;
+    this.writeThrough = writeThrough;
   }
 
   want(session: string): void {
@@ -69,6 +85,29 @@ export class Remote {
   /** Everything committed so far lies in closed segments, or will with the next record. */
   rolled(): void {
     this.#urgent.clear();
+  }
+
+  /** A file or directory has a new version, or is gone. `forCaller`: somebody waits for the answer. */
+  changed(path: string, kind: 'file' | 'directory', forCaller: boolean): void {
+    if (!this.writeThrough) return;
+    if (forCaller) this.awaitStored(path, kind);
+    else this.#hurry(sessionOfPath(path, kind), 'new');
+  }
+
+  /** The caller waits until what is at this path is stored, whether or not it changed. */
+  awaitStored(path: string, kind: 'file' | 'directory'): void {
+    if (!this.writeThrough) return;
+    this.#unstored.add(sessionOfPath(path, kind));
+    this.#unstoredCredentials ||= sessionOfCreds(path) !== undefined;
+  }
+
+  /** What the caller is to wait for. Forgets it. */
+  takeUnstored(): Unstored | undefined {
+    if (this.#unstored.size === 0) return undefined;
+    const unstored = { sessions: [...this.#unstored], credentials: this.#unstoredCredentials };
+    this.#unstored.clear();
+    this.#unstoredCredentials = false;
+    return unstored;
   }
 
   /** A directory of this name was made in the root. */

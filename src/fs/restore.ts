@@ -13,27 +13,32 @@ import { touch, touchAll } from './times.ts';
 
 /**
  * The cache now holds exactly these files and directories (mount paths) below `session`, all durable. Session '': top-level
- * files, which are added to what is there. Nobody who waits is told: carry the parked requests out again.
+ * files, which are added to what is there. `unchanged`: they are what they were before the session became absent. Nobody who
+ * waits is told: carry the parked requests out again.
  */
 export function restore(
   core: Core,
   session: string,
   files: readonly string[],
   directories: readonly string[],
+  unchanged = false,
 ): void {
   const known = core.remote?.restored(session) ?? false;
-  if (session === '') new Restoration(core, true).addTopLevel(files);
-  else new Restoration(core, known).replace(session, files, directories);
+  if (session === '') new Restoration(core, true, false).addTopLevel(files);
+  else new Restoration(core, known, unchanged).replace(session, files, directories);
 }
 
 class Restoration {
   readonly #core: Core;
   /** The kernel may believe names free that are taken now. */
   readonly #known: boolean;
+  /** What the kernel knows is true. */
+  readonly #unchanged: boolean;
 
-  constructor(core: Core, known: boolean) {
+  constructor(core: Core, known: boolean, unchanged: boolean) {
     this.#core = core;
     this.#known = known;
+    this.#unchanged = unchanged;
   }
 
   /** Nobody waited for them: what is being written stays. */
@@ -59,6 +64,7 @@ class Restoration {
     for (const path of files) this.#placeFile(path);
     directory.absent = false;
     // The kernel keeps a listing as long as the time stays.
+    if (this.#unchanged) return;
     if (directory.mtimeSec === mtimeSec && directory.mtimeNsec === mtimeNsec) touch(this.#core, directory);
   }
 
@@ -102,7 +108,7 @@ class Restoration {
     const node = this.#placeDirectory(path);
     if (node === undefined) return;
     // No listing that the kernel keeps may pass for the present one.
-    touch(this.#core, node);
+    if (!this.#unchanged) touch(this.#core, node);
     this.#loadMeta(node, path);
   }
 
@@ -139,7 +145,7 @@ class Restoration {
     if (node.working?.gated !== true || !node.working.isFromScratch) this.#dropWorkingCopy(node);
     contents.reset(node);
     if (wasHidden && node.parent !== undefined) node.parent.hiddenChildren--;
-    if (node.lookups > 0) invalidator.inode(node.id, 0, 0);
+    if (node.lookups > 0 && !this.#unchanged) invalidator.inode(node.id, 0, 0);
   }
 
   /** If it is not written down that the copy is gone, the next daemon builds it again. */

@@ -125,11 +125,17 @@ export class Tree {
   }
 }
 
-/** The absent session (see DirectoryNode.absent) that `node` is or lies in. */
-export function absentSessionOf(tree: Tree, node: Node): DirectoryNode | undefined {
+/** The top-level directory that `node` is or lies in. */
+export function sessionOf(tree: Tree, node: Node): DirectoryNode | undefined {
   let at: Node | undefined = node;
   while (at !== undefined && at.parent !== tree.root) at = at.parent;
-  return at?.kind === 'directory' && at.absent ? at : undefined;
+  return at?.kind === 'directory' ? at : undefined;
+}
+
+/** The absent session (see DirectoryNode.absent) that `node` is or lies in. */
+export function absentSessionOf(tree: Tree, node: Node): DirectoryNode | undefined {
+  const session = sessionOf(tree, node);
+  return session?.absent ? session : undefined;
 }
 
 export function isInside(node: Node, directory: DirectoryNode): boolean {

@@ -67,6 +67,11 @@ export class DirectDriver {
     this.#dispatcher.retryParked();
   }
 
+  /** See Dispatcher. Only from `beforeRequest`. */
+  answerStored(request: number, error: number): void {
+    this.#dispatcher.answerStored(request, error);
+  }
+
   get parkedCount(): number {
     return this.#dispatcher.parkedCount;
   }
@@ -88,6 +93,8 @@ export class DirectDriver {
       keep: (request) => (this.#keepsRequests ? this.#inFlight.keep(request) : 0),
       release: (slot) => this.#inFlight.release(slot),
       syncThenReply: (uniqueLo, uniqueHi, slot) => host.syncThenReply(uniqueLo, uniqueHi, slot),
+      store: (request, unstored) => host.store(request, unstored),
+      answered: (request, interrupted) => host.answered(request, interrupted),
       mayBeLost: () => this.#keepsRequests,
       initialized: (session) => {
         this.#keepsRequests = !canResend(session);

@@ -1,4 +1,4 @@
-import { type FileSystemOperations, PARKED } from '../fs/operations.ts';
+import { type FileSystemOperations, PARKED, type Unstored } from '../fs/operations.ts';
 import { Errno, errnoOf } from '../lib/errno.ts';
 import type { SessionfsError } from '../lib/errors.ts';
 import { fuse_write_in } from './abi/files.ts';
@@ -28,6 +28,10 @@ export interface DispatchHost {
   release(slot: number): void;
   /** Answer this request with success once everything journaled so far is on stable storage; then release its slot. */
   syncThenReply(uniqueLo: number, uniqueHi: number, slot: number): void;
+  /** The request of this number was carried out: `answerStored` is to be called once that is in the bucket. */
+  store(request: number, unstored: Unstored): void;
+  /** It was answered. `interrupted`: by EINTR, without that call. */
+  answered(request: number, interrupted: boolean): void;
   /** The kernel asks for the end of a request that is not waiting here: true if it may have been lost, and is to get EINTR. */
   mayBeLost(): boolean;
   /**
@@ -40,6 +44,19 @@ export interface DispatchHost {
   refused(error: SessionfsError): void;
   /** Something was thrown that should not have been; the request was answered with an error. */
   unexpected(error: unknown, opcode: number): void;
+}
+
+/** An answer that waits for what the request has changed to be stored. */
+interface DeferredReply {
+  uniqueLo: number;
+  uniqueHi: number;
+  /** Where the request is kept; 0: nowhere. */
+  slot: number;
+  bytes: Buffer;
+  /** If the kernel no longer waits for it, a lookup of this node is taken back; 0: none. */
+  entry: number;
+  /** The file that a WRITE is for, whose pages the kernel keeps locked; 0: none. */
+  written: number;
 }
 
 const WRITE_ARGUMENTS_END = fuse_in_header.SIZE + fuse_write_in.SIZE;
@@ -63,6 +80,8 @@ export class Dispatcher {
   readonly #exchange: Exchange;
   readonly #request: Request;
   readonly #parked = new ParkingLot();
+  /** By the request's number. */
+  readonly #deferred = new Map<number, DeferredReply>();
   readonly #resend: boolean;
   #session: NegotiatedSession | undefined;
 
@@ -99,12 +118,38 @@ export class Dispatcher {
       return;
     }
     const written = bytes.readUInt32LE(fuse_in_header.SIZE + fuse_write_in.size);
-    this.#host.send(reply.bytes, reply.finish(uniqueLo, uniqueHi, 0, reply.written(written)));
+    fs.begin(request.number);
+    const unstored = fs.takeUnstored();
+    const payloadBytes = reply.written(written);
+    if (unstored === undefined)
+      this.#host.send(reply.bytes, reply.finish(uniqueLo, uniqueHi, 0, payloadBytes));
+    else this.#deferReply(payloadBytes, undefined, 0, unstored);
   }
 
   /** Carries every parked request out again, in the order they came; some may be parked again. */
   retryParked(): void {
     for (const parked of this.#parked.takeAll()) this.#dispatch(parked.bytes, parked.bytes.length, parked);
+  }
+
+  /** What the request of this number has changed is stored, or (`error`, a negative errno) will not be in time. */
+  answerStored(request: number, error: number): void {
+    const deferred = this.#takeDeferred(request);
+    if (deferred === undefined) return;
+    const { uniqueLo, uniqueHi, bytes, entry } = deferred;
+    const isTaken = error === 0 && this.#host.send(bytes, bytes.length);
+    if (error !== 0) this.#sendError(uniqueLo, uniqueHi, error);
+    if (!isTaken && entry !== 0) this.#exchange.fs.forget(entry, 1);
+    this.#host.answered(request, false);
+  }
+
+  /** Readers are shown from now on what it has written. */
+  #takeDeferred(request: number): DeferredReply | undefined {
+    const deferred = this.#deferred.get(request);
+    if (deferred === undefined) return undefined;
+    this.#deferred.delete(request);
+    if (deferred.written !== 0) this.#exchange.fs.releaseAttributes(deferred.written);
+    this.#host.release(deferred.slot);
+    return deferred;
   }
 
   #dispatch(bytes: Buffer, length: number, retried: ParkedRequest | undefined): void {
@@ -136,6 +181,11 @@ export class Dispatcher {
     if (outcome === NO_REPLY || !this.#wantsReply()) return;
     if (outcome === PARKED || (isDiskFull(outcome) && this.#host.makeRoom?.() === true)) {
       this.#parked.park(retried ?? this.#waiting());
+      return;
+    }
+    const unstored = this.#exchange.fs.takeUnstored();
+    if (unstored !== undefined && (outcome >= 0 || outcome === AWAIT_SYNC)) {
+      this.#deferReply(Math.max(0, outcome), operation, (retried ?? this.#waiting()).slot, unstored);
     } else if (outcome === AWAIT_SYNC) {
       const { slot } = retried ?? this.#waiting();
       this.#host.syncThenReply(uniqueLo, uniqueHi, slot);
@@ -171,6 +221,23 @@ export class Dispatcher {
     else if (operation?.gives === 'entry' && entry.nodeId !== 0) fs.forget(entry.nodeId, 1);
   }
 
+  #deferReply(
+    payloadBytes: number,
+    operation: Operation | undefined,
+    slot: number,
+    unstored: Unstored,
+  ): void {
+    const { reply, entry, fs, request } = this.#exchange;
+    const { uniqueLo, uniqueHi, number } = request;
+    const length = reply.finish(uniqueLo, uniqueHi, 0, payloadBytes);
+    const bytes = Buffer.from(reply.bytes.subarray(0, length));
+    const given = operation?.gives === 'entry' ? entry.nodeId : 0;
+    const written = request.opcode === Opcode.FUSE_WRITE ? request.node : 0;
+    if (written !== 0) fs.holdAttributes(written);
+    this.#deferred.set(number, { uniqueLo, uniqueHi, slot, bytes, entry: given, written });
+    this.#host.store(number, unstored);
+  }
+
   #sendError(uniqueLo: number, uniqueHi: number, error: number): void {
     const { reply } = this.#exchange;
     this.#host.send(reply.bytes, reply.finish(uniqueLo, uniqueHi, error, 0));
@@ -190,9 +257,19 @@ export class Dispatcher {
       this.#exchange.fs.interrupted(requestNumber(parked.uniqueLo, parked.uniqueHi));
       this.#sendError(parked.uniqueLo, parked.uniqueHi, Errno.EINTR);
       this.#host.release(parked.slot);
-    } else if (this.#host.mayBeLost()) {
+    } else if (!this.#interruptDeferred(requestNumber(uniqueLo, uniqueHi)) && this.#host.mayBeLost()) {
       this.#sendError(uniqueLo, uniqueHi, Errno.EINTR);
     }
+  }
+
+  /** The change is made, and goes on to the bucket; only nobody waits for that any more. */
+  #interruptDeferred(request: number): boolean {
+    const deferred = this.#takeDeferred(request);
+    if (deferred === undefined) return false;
+    this.#sendError(deferred.uniqueLo, deferred.uniqueHi, Errno.EINTR);
+    if (deferred.entry !== 0) this.#exchange.fs.forget(deferred.entry, 1);
+    this.#host.answered(request, true);
+    return true;
   }
 
   #initialize(): number {

@@ -1,6 +1,7 @@
 /** What the main thread and the kernel thread tell each other. */
 
 import type { ImportReport } from '../fs/import-plain.ts';
+import type { Unstored } from '../fs/operations.ts';
 import type { Owner } from '../fs/options.ts';
 import type { StartedOver } from '../fs/registrations.ts';
 import type { BucketView, Question, Urgency } from '../fs/remote.ts';
@@ -8,18 +9,12 @@ import type { ErrorCode } from '../lib/errors.ts';
 import type { LogRecord } from '../observe/log.ts';
 import type { NegotiatedSession } from './session.ts';
 
-/** Everything the kernel thread needs; the keyring is moved, not copied, and zeroed once it is imported. */
-export interface KernelThreadData {
-  fuseFd: number;
-  inFlightFd: number;
-  /** False: behave as on a kernel that sends nothing again to the next daemon. */
-  resend: boolean;
+/** Everything that the filesystem core is built from; the keyring is moved, not copied, and zeroed once it is imported. */
+export interface CoreData {
   cachePath: string;
   keyring: ArrayBuffer;
   /** JournalProgress, shared with the main thread. */
   progress: SharedArrayBuffer;
-  /** Mailbox, shared with the main thread. */
-  mailbox: SharedArrayBuffer;
   owner: Owner;
   /** Permission bits of the mount's root. */
   rootMode: number;
@@ -34,6 +29,16 @@ export interface KernelThreadData {
   status: Readonly<Record<string, unknown>>;
   /** Hybrid mode: what is known of the bucket at the start; undefined: local mode, and none of the messages about it. */
   bucket: BucketView | undefined;
+}
+
+/** What the direct driver's thread needs beside it. */
+export interface KernelThreadData extends CoreData {
+  fuseFd: number;
+  inFlightFd: number;
+  /** False: behave as on a kernel that sends nothing again to the next daemon. */
+  resend: boolean;
+  /** Mailbox, shared with the main thread. */
+  mailbox: SharedArrayBuffer;
 }
 
 export interface ReplayedJournal {
@@ -58,6 +63,10 @@ export type FromKernelThread =
   /** Whoever changes something waits for 'room-made'; the segments up to `closed`, if any, can be checkpointed. */
   | { type: 'disk-full'; closed: number | undefined }
   | { type: 'sync-then-reply'; uniqueLo: number; uniqueHi: number; slot: number }
+  /** Cloud mode: the request of this number was carried out; send 'stored' once that is in the bucket. */
+  | { type: 'store'; request: number; unstored: Unstored }
+  /** Cloud mode: its caller no longer waits. */
+  | { type: 'store-cancelled'; request: number }
   | { type: 'invalidate-inode'; node: number; offset: number; length: number }
   | { type: 'invalidate-entry'; parent: number; name: string }
   /** An application replaced a session's registered credentials by others: what was there lies in set-aside/, durably. */
@@ -82,6 +91,8 @@ export type FromKernelThread =
    * segment that was closed, and later ones are left out.
    */
   | { type: 'rolled'; segment: number | undefined }
+  /** To an 'evict': the bucket's version is the one that counts from now on; undefined: no session can go. */
+  | { type: 'evicted'; session: string | undefined }
   /** The mount is gone; nothing will be written any more. */
   | { type: 'ended'; uncommitted: string[] };
 
@@ -103,9 +114,13 @@ export type ToKernelThread =
    * The cache now holds exactly these mount paths below the session, all durable, and the journal holds nothing of it. Session
    * '': top-level files, which are added.
    */
-  | { type: 'restored'; session: string; files: string[]; directories: string[] }
+  | { type: 'restored'; session: string; files: string[]; directories: string[]; unchanged?: boolean }
+  /** Cloud mode: make a session absent that is not among these, and say 'evicted'. */
+  | { type: 'evict'; except: string[] }
   /** To an 'ask'; undefined: it failed. */
   | { type: 'answer'; id: number; text: string | undefined }
+  /** To a 'store'. `error`: 0, or the negative errno that its caller gets. */
+  | { type: 'stored'; request: number; error: number }
   /** As much as can be of what a 'disk-full' asked for. */
   | { type: 'room-made' }
   /** Commit what can be committed, give up what is incomplete, and close the segment. */

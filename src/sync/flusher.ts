@@ -4,6 +4,7 @@
  * stays dirty and is tried again on the next interval.
  */
 import { BucketError } from '../bucket/bucket-error.ts';
+import { Coalesced } from '../lib/coalesced.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Backup, SyncEvents } from './events.ts';
 import { FailureLog } from './failure-log.ts';
@@ -42,6 +43,8 @@ export class Flusher {
   readonly #urgent = new Map<string, NodeJS.Timeout>();
   readonly #scheduled = new Set<string>();
   readonly #outcomes = new Map<string, SessionBackup>();
+  readonly #settleCommitted: Coalesced;
+  readonly #settleEverything: Coalesced;
   #interval: NodeJS.Timeout | undefined;
   #everything: Promise<void> | undefined;
   #ended = false;
@@ -49,6 +52,8 @@ export class Flusher {
   constructor(parts: FlusherParts) {
     this.#parts = parts;
     this.#failures = new FailureLog(parts.log);
+    this.#settleCommitted = new Coalesced(() => parts.settle(false));
+    this.#settleEverything = new Coalesced(() => parts.settle(true));
   }
 
   /** What is dirty already goes at once. */
@@ -135,7 +140,7 @@ export class Flusher {
 
   async #settle(everything: boolean): Promise<void> {
     try {
-      await this.#parts.settle(everything);
+      await (everything ? this.#settleEverything : this.#settleCommitted).run();
     } catch (error) {
       this.#failures.unsettled(error);
       throw error;

@@ -63,6 +63,12 @@ class Examiner implements DispatchHost {
     return 0;
   }
   release(): void {}
+  store(): void {
+    throw new Error('nothing is to be stored');
+  }
+
+  answered(): void {}
+
   mayBeLost(): boolean {
     return false;
   }

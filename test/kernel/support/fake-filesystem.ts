@@ -44,6 +44,14 @@ export class FakeFilesystem implements FileSystemOperations {
   /** The numbers of parked requests whose callers gave up. */
   readonly interruptions: number[] = [];
 
+  takeUnstored(): undefined {
+    return undefined;
+  }
+
+  holdAttributes(): void {}
+
+  releaseAttributes(): void {}
+
   interrupted(unique: number): void {
     this.interruptions.push(unique);
   }

@@ -18,6 +18,14 @@ const FAILURES = [Errno.ENOENT, Errno.EEXIST, Errno.EIO, Errno.ENOSPC, -511, -51
 export class HostileFilesystem implements FileSystemOperations {
   begin(): void {}
 
+  takeUnstored(): undefined {
+    return undefined;
+  }
+
+  holdAttributes(): void {}
+
+  releaseAttributes(): void {}
+
   interrupted(): void {}
   wasCarriedOut(): boolean {
     return false;

@@ -44,6 +44,12 @@ export class KernelSide implements DispatchHost {
   release(slot: number): void {
     this.kept.delete(slot);
   }
+  store(): void {
+    throw new Error('nothing is to be stored');
+  }
+
+  answered(): void {}
+
   mayBeLost(): boolean {
     return this.losesRequests;
   }

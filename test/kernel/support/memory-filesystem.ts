@@ -27,6 +27,14 @@ interface MemoryFile {
 export class MemoryFilesystem implements FileSystemOperations {
   begin(): void {}
 
+  takeUnstored(): undefined {
+    return undefined;
+  }
+
+  holdAttributes(): void {}
+
+  releaseAttributes(): void {}
+
   interrupted(): void {}
   wasCarriedOut(): boolean {
     return false;

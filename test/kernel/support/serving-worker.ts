@@ -39,6 +39,8 @@ function beforeRequest(): 'continue' | 'stop' {
 const driver = new DirectDriver({ fd, session, inFlightFd: -1, resend: true }, fs, {
   beforeRequest,
   afterRequest: () => {},
+  store: () => {},
+  answered: () => {},
   syncThenReply: (uniqueLo, uniqueHi) => report({ kind: 'sync', uniqueLo, uniqueHi }),
   initialized: (agreed) => report({ kind: 'initialized', session: agreed }),
   refused: (error) => report({ kind: 'trouble', error: String(error) }),

@@ -1,0 +1,111 @@
+/** Waits for one session until this mount holds it. */
+import { BucketError } from '../bucket/bucket-error.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Limiter } from '../lib/limiter.ts';
+import type { Logger } from '../observe/log.ts';
+import type { Held } from './held.ts';
+import type { Holding, Ownership } from './ownership.ts';
+import { Fenced, type Permission } from './permission.ts';
+import type { OwnerRecord } from './protocol.ts';
+import type { Rival } from './rival.ts';
+import { backoffMs, type LeaseTimes, pollAfterMs } from './times.ts';
+import { type Sleep, unlessAborted } from './waiting.ts';
+
+export interface AcquisitionParts {
+  readonly ownership: Ownership;
+  readonly permission: Permission;
+  readonly rivalOf: (holder: string) => Rival;
+  readonly times: LeaseTimes;
+  readonly clock: Clock;
+  readonly sleep: Sleep;
+  /** Of requests by all who wait. */
+  readonly limiter: Limiter;
+  /** From 0 to 1. */
+  readonly random: () => number;
+  readonly log: Logger;
+  /** Whoever waits gives up when it is aborted. */
+  readonly signal: AbortSignal;
+  /** Called as soon as the session is this mount's. */
+  readonly keep: (holding: Holding, waitedMs: number) => Held;
+  /** At once, and then every 30 s. */
+  readonly waiting: (session: string, holderName: string, waitedMs: number) => void;
+}
+
+const TELL_EVERY_MS = 30_000;
+
+export class Acquisition {
+  readonly session: string;
+  readonly #parts: AcquisitionParts;
+  readonly #beganMs: number;
+  #holder: OwnerRecord | undefined;
+  #toldMs = Number.NEGATIVE_INFINITY;
+  #failures = 0;
+
+  constructor(parts: AcquisitionParts, session: string) {
+    this.session = session;
+    this.#parts = parts;
+    this.#beganMs = parts.clock.monotonicMs();
+  }
+
+  get waitedMs(): number {
+    return this.#parts.clock.monotonicMs() - this.#beganMs;
+  }
+
+  /** The name of the mount that is waited for. */
+  get holderName(): string | undefined {
+    return this.#holder?.name;
+  }
+
+  /** Rejects with Fenced, a system error, or the signal's reason; whatever the bucket fails with is tried again. */
+  async run(): Promise<Held> {
+    const { sleep, signal, random, times } = this.#parts;
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        const held = await unlessAborted(signal, this.#attempt());
+        if (held) return held;
+        await sleep(pollAfterMs(times, this.waitedMs), signal);
+      } catch (error) {
+        if (signal.aborted || error instanceof Fenced || !(error instanceof BucketError)) throw error;
+        this.#failed(error);
+        await sleep(backoffMs(this.#failures, random()), signal);
+      }
+    }
+  }
+
+  /** Undefined: another mount holds it, and is not known to be dead. */
+  async #attempt(): Promise<Held | undefined> {
+    const { permission, ownership, rivalOf, limiter, signal } = this.#parts;
+    const keep = (holding: Holding) => this.#parts.keep(holding, this.waitedMs);
+    await permission.open();
+    for (;;) {
+      signal.throwIfAborted();
+      const claim = await limiter.run(() => ownership.claim(this.session, keep));
+      if ('held' in claim) return claim.held;
+      this.#wait(claim.heldBy.record);
+      const verdict = await rivalOf(claim.heldBy.record.holder).verdict();
+      this.#failures = 0;
+      if (verdict === 'alive') return undefined;
+      signal.throwIfAborted();
+      const taken = await ownership.takeOver(this.session, claim.heldBy, keep);
+      if (taken) return taken;
+    }
+  }
+
+  #wait(holder: OwnerRecord): void {
+    this.#holder = holder;
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (nowMs - this.#toldMs < TELL_EVERY_MS) return;
+    this.#toldMs = nowMs;
+    const fields = { session: this.session, holder: holder.name, waitedMs: Math.round(this.waitedMs) };
+    this.#parts.log.warn(fields, 'A session is held by another mount; whoever opened it waits');
+    this.#parts.waiting(this.session, holder.name, this.waitedMs);
+  }
+
+  #failed(error: BucketError): void {
+    const level = this.#failures === 0 ? 'warn' : 'debug';
+    this.#failures++;
+    const fields = { session: this.session, reason: error.message, hint: error.hint };
+    this.#parts.log[level](fields, 'Who holds a session could not be asked; whoever opened it waits');
+  }
+}

@@ -1,0 +1,147 @@
+/** Who a mount is, kept in its cache, so that a restart goes on as the same holder. */
+import { randomBytes } from 'node:crypto';
+import { open, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { codeOf } from '../store/file-operations.ts';
+
+export interface Identity {
+  /** 32 hex digits; the inbox's name. */
+  readonly id: string;
+  /** An inbox of this id was written. */
+  readonly opened: boolean;
+  /** Of the run; a daemon that takes over within it keeps it. */
+  readonly nonce: string;
+  /** The inbox was written by this run. */
+  readonly started: boolean;
+  /** Ids from before the present one, the newest first. */
+  readonly former: readonly string[];
+  /** Sessions whose release was sent, and perhaps never arrived, or will only arrive later. */
+  readonly releasing: readonly string[];
+}
+
+export interface IdentityStore {
+  /** Undefined: there is none, or none that can be read: a new one costs some waiting, but nothing else. */
+  load(): Promise<Identity | undefined>;
+  /** Durable on return. Rejects with a system error. */
+  save(identity: Identity): Promise<void>;
+}
+
+const FILE = 'mount-id';
+const FORMER_MAX = 32;
+
+export function newIdentity(): Identity {
+  return { id: newId(), opened: false, nonce: newId(), started: false, former: [], releasing: [] };
+}
+
+/** The identity that counts now; changes are saved one after the other. */
+export class KeptIdentity {
+  readonly #store: IdentityStore;
+  #now: Identity;
+  #saved: Promise<void> = Promise.resolve();
+
+  constructor(store: IdentityStore, now: Identity) {
+    this.#store = store;
+    this.#now = now;
+  }
+
+  get now(): Identity {
+    return this.#now;
+  }
+
+  /** Durable on return; counts at once, and also when saving fails, which rejects with a system error. */
+  change(change: (now: Identity) => Identity): Promise<void> {
+    const next = change(this.#now);
+    this.#now = next;
+    const saved = this.#saved.catch(() => {}).then(() => this.#store.save(next));
+    saved.catch(() => {});
+    this.#saved = saved;
+    return saved;
+  }
+}
+
+/** The same mount under another id. */
+export function renewed(identity: Identity): Identity {
+  const former = [identity.id, ...identity.former].slice(0, FORMER_MAX);
+  return { ...newIdentity(), former, releasing: identity.releasing };
+}
+
+export function newId(): string {
+  return randomBytes(16).toString('hex');
+}
+
+/** `<cachePath>/mount-id`. */
+export function identityFile(cachePath: string): IdentityStore {
+  const path = join(cachePath, FILE);
+  return {
+    load: async () => {
+      const text = await readFile(path, 'utf8').catch((error: unknown) => {
+        if (codeOf(error) === 'ENOENT') return '';
+        throw error;
+      });
+      return parse(text);
+    },
+    save: async (identity) => {
+      const aside = `${path}.new`;
+      await writeDurably(aside, `${JSON.stringify({ version: 1, ...identity })}\n`);
+      await rename(aside, path);
+      await syncDirectory(cachePath);
+    },
+  };
+}
+
+/** For a mount that keeps nothing on a disk: every start is another mount. */
+export function identityInMemory(): IdentityStore {
+  let kept: Identity | undefined;
+  return {
+    load: async () => kept,
+    save: async (identity) => {
+      kept = identity;
+    },
+  };
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  const file = await open(path, 'w', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+function parse(text: string): Identity | undefined {
+  let value: Partial<Record<keyof Identity | 'version', unknown>> | null;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (value === null || typeof value !== 'object' || value.version !== 1) return undefined;
+  const { id, opened, nonce, started, former, releasing } = value;
+  if (!isId(id) || !isId(nonce) || typeof opened !== 'boolean' || typeof started !== 'boolean')
+    return undefined;
+  if (!isListOf(former, isId) || !isListOf(releasing, isText)) return undefined;
+  return { id, opened, nonce, started, former, releasing };
+}
+
+function isId(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]{32}$/.test(value);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+function isListOf<T>(value: unknown, is: (item: unknown) => item is T): value is T[] {
+  return Array.isArray(value) && value.every(is);
+}

@@ -1,0 +1,93 @@
+/** Cloud mode: keeps what lies in memory below a limit. The sessions that nobody has used for longest go first; the bucket has them. */
+import type { Cache } from '../store/cache.ts';
+import type { Ledger } from './ledger.ts';
+import type { RemoteVersion } from './object-entry.ts';
+
+export interface MemoryLimitParts {
+  ledger: Ledger;
+  cache: Cache;
+  limitBytes: number;
+  /** Makes a session absent that is not in `except` and at rest, if there is one: `evicted` follows. */
+  evict: (except: string[]) => void;
+  /** It is not given up after all: what the cache holds of it is all there is. */
+  announce: (session: string) => void;
+}
+
+const LOOK_EVERY_MS = 1_000;
+
+export class MemoryLimit {
+  readonly #parts: MemoryLimitParts;
+  /** Of sessions that were given up: the versions that the kernel may know. */
+  readonly #versions = new Map<string, Map<string, string>>();
+  #timer: NodeJS.Timeout | undefined;
+  #isAsked = false;
+  #evictions = 0;
+
+  constructor(parts: MemoryLimitParts) {
+    this.#parts = parts;
+  }
+
+  get evictions(): number {
+    return this.#evictions;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
+    this.#timer.unref();
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** What the kernel thread answered; undefined: no session can go. Rejects with system errors of the cache. */
+  async evicted(session: string | undefined): Promise<void> {
+    this.#isAsked = false;
+    if (session === undefined) return;
+    await this.#drop(session);
+    this.#look();
+  }
+
+  /** Whether a session that was restored is as it was when it was given up. Forgets it. */
+  isUnchanged(session: string): boolean {
+    const versions = this.#versions.get(session);
+    this.#versions.delete(session);
+    const entries = this.#parts.ledger.entriesOf(session);
+    if (versions?.size !== entries.length) return false;
+    return entries.every(({ name, remote }) => remote?.generation === versions.get(name));
+  }
+
+  #look(): void {
+    const { ledger, limitBytes, evict } = this.#parts;
+    if (this.#isAsked || this.#bytes() <= limitBytes) return;
+    this.#isAsked = true;
+    evict(ledger.dirtySessions);
+  }
+
+  #bytes(): number {
+    let bytes = 0;
+    for (const { local, remote } of this.#parts.ledger.entries())
+      if (local !== 'absent') bytes += remote?.size ?? 0;
+    return bytes;
+  }
+
+  /** The ledger first: a daemon that takes over in between restores what is still there. */
+  async #drop(session: string): Promise<void> {
+    const { ledger, cache, announce } = this.#parts;
+    const entries = ledger.entriesOf(session);
+    const stored = entries.filter(hasRemote);
+    // Something was noted since it was chosen.
+    if (stored.length < entries.length || ledger.dirtyOf(session).length > 0) return announce(session);
+    this.#versions.set(session, new Map(stored.map(({ name, remote }) => [name, remote.generation])));
+    for (const { name, remote } of stored) ledger.absent(name, remote);
+    const touched = new Set<string>();
+    for (const { name } of stored) await cache.files.removeFile(name, touched);
+    this.#evictions++;
+  }
+}
+
+function hasRemote<T extends { remote: RemoteVersion | undefined }>(
+  entry: T,
+): entry is T & { remote: RemoteVersion } {
+  return entry.remote !== undefined;
+}

@@ -1,0 +1,194 @@
+/**
+ * Explores every interleaving of a few mounts that want one session: requests that arrive at any later time or never, answers
+ * that get lost, mounts that stand still, die and start again, releases, deleted inboxes. The mounts decide by
+ * src/lease/protocol.ts. SESSIONFS_TEST_LEASE_MODEL=full explores the larger worlds as well, for some minutes.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import * as protocol from '../../src/lease/protocol.ts';
+import { heldByA, heldEmptyByA, rules, untouched } from './model/scenarios.ts';
+import { explore } from './model/search.ts';
+import type { Rules } from './model/steps.ts';
+import type { World } from './model/world.ts';
+
+const IS_FULL = process.env.SESSIONFS_TEST_LEASE_MODEL === 'full';
+/** A search that is not to end is cut here. */
+const STATES_MAX = IS_FULL ? 6_000_000 : 600_000;
+
+const writes = { writes: 1 };
+const dies = { crashes: 1 };
+const releases = { releases: 1 };
+
+type Scenario = [string, World, Rules];
+
+const small: Scenario[] = [
+  ['a session that nobody ever held', untouched([{}, {}]), rules()],
+  ['a holder and a contender', heldByA([{}, {}]), rules({ epoch: 3 })],
+  ['the same with slower clocks', heldByA([{}, {}]), rules({}, { permission: 2, takeOver: 2 })],
+  ['a holder that goes on under a new id', heldByA([{}, {}]), rules({ renewals: 1 })],
+  ['uploads and deletions', heldByA([writes, writes]), rules()],
+  ['a first upload', heldEmptyByA([writes, writes]), rules()],
+  ['a holder that dies and comes back, with uploads', heldByA([{ ...dies, ...writes }, writes]), rules()],
+  ['a holder that dies and comes back, and a lost answer', heldByA([dies, {}], { abandons: 1 }), rules()],
+  ['a release, and a death', heldByA([{ ...releases, ...dies }, {}]), rules({ epoch: 3 })],
+];
+
+const large: Scenario[] = [
+  ['uploads and a lost answer', heldByA([writes, writes], { abandons: 1 }), rules()],
+  ['a first upload and a lost answer', heldEmptyByA([writes, writes], { abandons: 1 }), rules()],
+  ['releases and a lost answer', heldByA([releases, {}], { abandons: 1 }), rules({ epoch: 3 })],
+  ['a deleted inbox', heldByA([{}, {}], { deletions: 1 }), rules({ renewals: 1 })],
+  ['death, uploads, a release', heldByA([{ ...dies, ...writes, ...releases }, writes]), rules()],
+  [
+    'releases both ways, and uploads',
+    heldByA([
+      { ...writes, ...releases },
+      { ...writes, ...releases },
+    ]),
+    rules({ epoch: 3 }),
+  ],
+  ['two contenders', heldByA([{}, {}, {}]), rules()],
+  ['two contenders, and a holder that dies', heldByA([dies, {}, {}]), rules()],
+];
+
+describe('at most one mount may write, no late write counts, a dead holder is always replaced', () => {
+  for (const [name, world, given] of IS_FULL ? [...small, ...large] : small) {
+    it(`${name}: every interleaving`, (t) => {
+      const { states, isComplete, rescued, violation, trace } = explore(world, given, STATES_MAX);
+      t.diagnostic(`${states} states, ${rescued} of them with a dead holder`);
+      assert.equal(violation, undefined, trace.join('\n'));
+      assert.ok(isComplete || IS_FULL, `more than ${STATES_MAX} states`);
+    });
+  }
+
+  it('two contenders: the first 100,000 states', (t) => {
+    const { states, violation, trace } = explore(heldByA([dies, {}, {}]), rules(), 100_000, 'breadth');
+    t.diagnostic(`${states} states`);
+    assert.equal(violation, undefined, trace.join('\n'));
+  });
+});
+
+const TWO_WRITERS = 'two mounts may write the session';
+const LATE = 'a late write changed a session that was handed over';
+
+type Protocol = Partial<typeof protocol>;
+const changed = (change: Protocol): Partial<Rules> => ({ protocol: { ...protocol, ...change } });
+
+const mutations: [string, World, Rules, string][] = [
+  [
+    'a permission that lasts longer than a challenge',
+    heldByA([{}, {}]),
+    rules({}, { permission: 2 }),
+    TWO_WRITERS,
+  ],
+  [
+    'a permission that counts from the answer',
+    heldByA([{}, {}]),
+    rules({}, { countsFromAnswer: true }),
+    TWO_WRITERS,
+  ],
+  [
+    'a challenge that counts from when it was sent',
+    heldByA([{}, {}]),
+    rules({}, { knowsFromSend: true }),
+    TWO_WRITERS,
+  ],
+  [
+    'taking over without condemning',
+    heldByA([{}, {}]),
+    rules(
+      {},
+      changed({ contend: (inbox, how) => withoutCondemning(protocol.contend(inbox, how), 'take-over') }),
+    ),
+    TWO_WRITERS,
+  ],
+  [
+    'a holder that does not mind being condemned',
+    heldByA([{}, {}]),
+    rules({}, changed({ look: (inbox, nonce) => protocol.look(absolved(inbox), nonce) })),
+    TWO_WRITERS,
+  ],
+  [
+    'not storing everything again after taking over',
+    heldByA([writes, {}]),
+    rules({}, changed({ takeOver: (owner, me) => withoutRefresh(protocol.takeOver(owner, me)) })),
+    LATE,
+  ],
+  [
+    'not raising the floor',
+    heldEmptyByA([writes, {}]),
+    rules(
+      {},
+      changed({
+        raiseFloor: (owner) => ({
+          record: { ...owner.record, refresh: false },
+          ifGeneration: owner.generation,
+        }),
+      }),
+    ),
+    LATE,
+  ],
+  [
+    'trusting an owner object after a release that was never answered',
+    heldByA([{ ...releases, ...dies }, {}]),
+    rules({ epoch: 3 }, changed({ claim: (owner, me) => protocol.claim(owner, { ...me, unsure: false }) })),
+    TWO_WRITERS,
+  ],
+  [
+    'a clean release with an upload under way',
+    heldByA([{ ...releases, ...writes }, {}], { abandons: 1 }),
+    rules({}, changed({ release: (owner) => protocol.release(owner, true) })),
+    LATE,
+  ],
+  [
+    'making a deleted inbox again',
+    heldByA([{}, {}], { deletions: 1 }),
+    rules({}, changed({ look: (inbox, nonce) => (inbox ? protocol.look(inbox, nonce) : newInbox(nonce)) })),
+    TWO_WRITERS,
+  ],
+  [
+    'accepting an inbox that a contender made',
+    heldByA([{}, {}], { deletions: 1, abandons: 1 }),
+    rules({}, changed({ look: (inbox, nonce) => protocol.look(adopted(inbox, nonce), nonce) })),
+    TWO_WRITERS,
+  ],
+  [
+    'never condemning',
+    heldByA([dies, {}]),
+    rules({}, changed({ contend: (inbox, how) => withoutCondemning(protocol.contend(inbox, how), 'wait') })),
+    'a dead holder keeps a session for ever',
+  ],
+];
+
+describe('the search finds what is wrong', () => {
+  for (const [name, world, given, violation] of mutations) {
+    it(name, (t) => {
+      const found = explore(world, given, STATES_MAX, 'breadth');
+      t.diagnostic(`${found.states} states: ${found.trace.join('; ')}`);
+      assert.equal(found.violation, violation);
+    });
+  }
+});
+
+type SeenInbox = protocol.Seen<protocol.InboxRecord> | undefined;
+
+function withoutCondemning(step: protocol.ContendStep, instead: 'take-over' | 'wait'): protocol.ContendStep {
+  return step.do === 'condemn' ? { do: instead } : step;
+}
+
+function absolved(inbox: SeenInbox): SeenInbox {
+  return inbox && { ...inbox, record: { ...inbox.record, condemned: false } };
+}
+
+function adopted(inbox: SeenInbox, nonce: string): SeenInbox {
+  return inbox?.record.start === '' ? { ...inbox, record: { ...inbox.record, start: nonce } } : inbox;
+}
+
+function withoutRefresh(write: protocol.Write<protocol.OwnerRecord>): typeof write {
+  return { ...write, record: { ...write.record, refresh: false } };
+}
+
+function newInbox(nonce: string): protocol.LookStep {
+  const record = { start: nonce, challenge: '', condemned: false, permissionMs: 1, name: '' };
+  return { do: 'answer', record, ifGeneration: '0' };
+}
