@@ -10,6 +10,8 @@ export interface BucketStatusParts {
   waiting: readonly string[];
   outcomeOf: (session: string) => SessionBackup;
   listingError: string | undefined;
+  /** Who holds a session that is waited for. */
+  holderOf: (session: string) => { holder: string; waitedMs: number } | undefined;
   /** Committed files that have not reached the cache, and so not the ledger. */
   dirtyPaths: readonly string[];
 }
@@ -18,11 +20,21 @@ export interface BucketStatus {
   /** Files whose newest version is not in the bucket. */
   dirty: number;
   bucket: { address: string; listed: boolean; lastError: string | undefined };
-  backups: ({ session: string; state: SessionState; files: number; dirty: number } & SessionBackup)[];
+  backups: ({
+    session: string;
+    state: SessionState;
+    files: number;
+    dirty: number;
+    holder?: string;
+    waitedMs?: number;
+  } & SessionBackup)[];
 }
 
-/** restoring: someone waits for it. remote: it is in the bucket, nobody has asked for it. */
-export type SessionState = 'local' | 'remote' | 'restoring' | 'conflict';
+/**
+ * waiting: another mount holds it, someone waits for that one. restoring: someone waits for it. remote: it is in the bucket,
+ * nobody has asked for it.
+ */
+export type SessionState = 'local' | 'remote' | 'waiting' | 'restoring' | 'conflict';
 
 export function bucketStatus(parts: BucketStatusParts): BucketStatus {
   const { address, ledger, listingError, outcomeOf, dirtyPaths } = parts;
@@ -40,6 +52,7 @@ export function bucketStatus(parts: BucketStatusParts): BucketStatus {
     files: ledger.entriesOf(session).length,
     dirty: ledger.dirtyOf(session).length + (unsettled.get(session) ?? 0),
     ...outcomeOf(session),
+    ...parts.holderOf(session),
   }));
   return {
     dirty: backups.reduce((sum, { dirty }) => sum + dirty, 0),
@@ -48,8 +61,9 @@ export function bucketStatus(parts: BucketStatusParts): BucketStatus {
   };
 }
 
-function stateOf({ ledger, waiting }: BucketStatusParts, session: string): SessionState {
+function stateOf({ ledger, waiting, holderOf }: BucketStatusParts, session: string): SessionState {
   if (ledger.conflicts.has(session)) return 'conflict';
+  if (holderOf(session) !== undefined) return 'waiting';
   if (ledger.absentOf(session).length === 0) return 'local';
   return waiting.includes(session) ? 'restoring' : 'remote';
 }

@@ -6,6 +6,8 @@ import { retrying } from './bucket/retry.ts';
 import type { Config } from './config.ts';
 import type { Keyring } from './crypto/keyring.ts';
 import { bucketStatus } from './daemon-bucket-status.ts';
+import { SessionLeases } from './daemon-leases.ts';
+import { Sessions } from './daemon-sessions.ts';
 import { StoreRequests } from './daemon-store-requests.ts';
 import { verifier } from './daemon-verify.ts';
 import type { KernelThreadClient, Running } from './kernel/kernel-thread-client.ts';
@@ -16,12 +18,15 @@ import type { Logger } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
 import type { Cache } from './store/cache.ts';
 import { BucketSync, type MountSide } from './sync/bucket-sync.ts';
+import { SessionInConflict } from './sync/flusher.ts';
 import type { Ledger } from './sync/ledger.ts';
 import { MemoryLimit } from './sync/memory-limit.ts';
 import type { SessionContent } from './sync/restorer.ts';
+import { ForeignWrite } from './sync/upload.ts';
 
 export interface BucketKeeperParts {
   config: Config;
+  mountPoint: string;
   bucket: Bucket;
   ledger: Ledger;
   cache: Cache;
@@ -41,7 +46,7 @@ const CLOUD_INTERVAL_MS = 60_000;
 
 export type FromThread = Extract<
   Running,
-  { type: 'wanted' | 'urgent' | 'ask' | 'store' | 'store-cancelled' | 'evicted' }
+  { type: 'wanted' | 'name-wanted' | 'urgent' | 'ask' | 'store' | 'store-cancelled' | 'evicted' }
 >;
 
 /** The daemon's other parts, as the bucket's share needs them. */
@@ -58,6 +63,8 @@ export class BucketKeeper {
   readonly threadData: NonNullable<KernelThreadData['bucket']>;
   readonly #stores: StoreRequests;
   readonly #memory: MemoryLimit | undefined;
+  readonly #leases: SessionLeases;
+  readonly #sessions: Sessions;
   #side: ThreadSide | undefined;
   #settle: MountSide['settle'] = async () => {};
 
@@ -66,13 +73,32 @@ export class BucketKeeper {
     this.#parts = parts;
     const isCloud = config.storageType === 'cloud';
     const listedBefore = ledger.listed || ledger.wasListed;
-    if (!takeover) ledger.setListed(false);
+    if (!takeover) {
+      ledger.setListed(false);
+      ledger.beginMount();
+    }
     this.threadData = {
-      absent: ledger.absentSessions.filter((session) => session !== ''),
+      absent: notServed(ledger),
       namesKnown: ledger.listed && !ledger.absentSessions.includes(''),
       rootListable: listedBefore,
       writeThrough: isCloud,
+      shared: true,
     };
+    this.#leases = new SessionLeases({
+      bucket,
+      config,
+      cachePath: cache.path,
+      mountPoint: parts.mountPoint,
+      takeover,
+      log,
+      events: {
+        waiting: () => {},
+        acquired: ({ how }, waitedMs) => metrics.leaseAcquired(how, waitedMs),
+        lost: (session, holder) => this.#lost(session, holder),
+        fenced: () => {},
+      },
+    });
+    const leases = this.#leases;
     this.#sync = new BucketSync({
       bucket: retrying(bucket, {
         attempts: ATTEMPTS,
@@ -83,6 +109,15 @@ export class BucketKeeper {
       ledger,
       cache,
       verify: verifier(keyring),
+      rights: leases,
+      learnOwners: () => leases.list(),
+      compared: () => this.#compared(),
+      floorOf: (session) => leases.ownerOf(session)?.floor ?? 0,
+      wroteElsewhere: (session) => {
+        const owner = leases.ownerOf(session);
+        return owner !== undefined && owner.epoch !== ledger.epochOf(session);
+      },
+      rewriteOwners: (beforeMs) => leases.rewriteOlderThan(beforeMs),
       mount: this.#mountSide(),
       events: {
         backup: (result, counts) => metrics.backup(result, counts),
@@ -102,13 +137,24 @@ export class BucketKeeper {
       storageBytes: () => ledger.inBucket().bytes,
       storageObjects: () => ledger.inBucket().objects,
       waiting: () => this.#sync.restorer.waiting.length,
+      leaseWaiting: () => leases.waiting.length,
     });
     this.#stores = new StoreRequests({
       flush: (session) =>
         session === 'all' ? this.#sync.flusher.flushAll() : this.#sync.flusher.flush(session),
-      isFinal: () => false,
+      isFinal: (error) =>
+        leases.isLost(error) || error instanceof SessionInConflict || error instanceof ForeignWrite,
       answer: (request, error) => this.#side?.thread.post({ type: 'stored', request, error }),
       limitMs: { file: config.storeTimeoutMs, credentials: config.credentialsTimeoutMs },
+      log,
+    });
+    this.#sessions = new Sessions({
+      leases,
+      sync: this.#sync,
+      ledger,
+      servesUnasked: !isCloud,
+      waitLimitMs: config.leaseWaitLimitMs,
+      refuse: (session) => this.#side?.thread.post({ type: 'refuse', session }),
       log,
     });
     if (isCloud) {
@@ -131,7 +177,16 @@ export class BucketKeeper {
 
   /** Before a new mount is served: compares with the bucket, as far as that answers in time. */
   async prepare(): Promise<void> {
-    if (!this.#parts.takeover) await this.#sync.prepare();
+    const { takeover, ledger, log } = this.#parts;
+    if (takeover) return;
+    try {
+      await this.#settle(false);
+      // Also what only the journal knew of.
+      this.#side?.thread.post({ type: 'absent', sessions: notServed(ledger) });
+    } catch (error) {
+      log.warn({ error: String(error) }, 'The journal did not go into the cache yet');
+    }
+    await this.#sync.prepare();
   }
 
   /** The mount is served. */
@@ -149,9 +204,13 @@ export class BucketKeeper {
   hear(message: FromThread): void {
     switch (message.type) {
       case 'wanted':
-        void this.#restore(message.session);
+        this.#sessions.want(message.session);
+        break;
+      case 'name-wanted':
+        void this.#askForName(message.name);
         break;
       case 'urgent':
+        if (message.why === 'new') this.#parts.ledger.serve(message.session);
         this.#sync.flusher.urgent(message.session, message.why);
         break;
       case 'ask':
@@ -185,13 +244,26 @@ export class BucketKeeper {
     return dirty;
   }
 
+  /** Nothing changes any more: whoever waits for a session of which everything is in the bucket has it now. Never rejects. */
+  async release(): Promise<void> {
+    const { ledger } = this.#parts;
+    const clean = ledger.sessionNames.filter(
+      (session) => session !== '' && ledger.dirtyOf(session).length === 0 && !ledger.conflicts.has(session),
+    );
+    const held = clean.filter((session) => this.#leases.holds(session));
+    const unsettled = held.filter((session) => ledger.entriesOf(session).some(({ attempted }) => attempted));
+    await this.#leases.release(held, new Set(unsettled));
+  }
+
   /** What is under way is given up; the ledger knows what was done. */
   async end(): Promise<void> {
     this.#memory?.end();
+    const ended = Promise.all([this.#leases.end(), this.#sessions.end()]);
     this.#stores.leave();
     this.#aborted.abort();
     this.#parts.bucket.close();
     await this.#sync.end();
+    await ended;
     this.#parts.ledger.close();
     this.#parts.keyring.destroy();
   }
@@ -207,14 +279,35 @@ export class BucketKeeper {
     }
   }
 
-  async #restore(session: string): Promise<void> {
+  async #askForName(name: string): Promise<void> {
+    const exists = await this.#sessions.existsElsewhere(name);
+    this.#side?.thread.post({ type: 'name', name, exists });
+  }
+
+  /** Every session that this mount holds is in step with the bucket now. */
+  #compared(): void {
     const { ledger } = this.#parts;
-    // Nothing of it is in the bucket (any more): what is here is all there is.
-    if (ledger.absentOf(session).length === 0) this.#sync.restorer.announce(session);
-    else await this.#sync.restorer.restore(session);
+    for (const session of ledger.sessionNames) {
+      const owner = this.#leases.ownerOf(session);
+      if (owner !== undefined && this.#leases.holds(session)) ledger.inStep(session, owner.epoch);
+    }
+  }
+
+  /** An application that works with it does not notice: what it writes stays here. */
+  #lost(session: string, holder: string): void {
+    const { ledger, metrics, log } = this.#parts;
+    metrics.leaseLost();
+    if (!ledger.isServing(session) || ledger.conflicts.has(session)) return;
+    ledger.conflicts.add(session);
+    metrics.conflict(0);
+    log.error(
+      { session, holder, files: ledger.dirtyOf(session).length },
+      'Another mount has taken a session over that is in use here: it is not backed up until the next start, which takes the version in the bucket and keeps this one aside',
+    );
   }
 
   #restored(content: SessionContent): void {
+    this.#parts.ledger.serve(content.session);
     const unchanged = this.#memory?.isUnchanged(content.session) ?? false;
     this.#side?.thread.post({ type: 'restored', ...content, unchanged });
   }
@@ -249,11 +342,18 @@ export class BucketKeeper {
   #status(known: string, dirtyPaths: readonly string[]): string {
     const { ledger } = this.#parts;
     const { flusher, restorer, listingError } = this.#sync;
+    const waiting = new Map(
+      this.#leases.waiting.map(({ session, holder, waitedMs }) => [
+        session,
+        { holder, waitedMs: Math.round(waitedMs) },
+      ]),
+    );
     const status = bucketStatus({
       address: this.#parts.bucket.address,
       ledger,
       waiting: restorer.waiting,
       outcomeOf: (session) => flusher.outcomeOf(session),
+      holderOf: (session) => waiting.get(session),
       listingError,
       dirtyPaths,
     });
@@ -274,4 +374,10 @@ export class BucketKeeper {
       restored: (content) => this.#restored(content),
     };
   }
+}
+
+/** What applications are not to see before the lease is there. */
+function notServed(ledger: Ledger): string[] {
+  const absent = new Set(ledger.absentSessions);
+  return ledger.sessionNames.filter((name) => name !== '' && (absent.has(name) || !ledger.isServing(name)));
 }

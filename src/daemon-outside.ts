@@ -54,7 +54,17 @@ export class Outside {
     const keeper =
       bucket === undefined || ledger === undefined
         ? undefined
-        : new BucketKeeper({ config, bucket, ledger, cache, keyring, metrics, log, takeover });
+        : new BucketKeeper({
+            config,
+            mountPoint: start.mountPoint,
+            bucket,
+            ledger,
+            cache,
+            keyring,
+            metrics,
+            log,
+            takeover,
+          });
     const setAside = bucket && new SetAsideUploads({ bucket, cachePath: cache.path, log });
     const outside = new Outside(config, log, metrics, ledger, keeper, setAside);
     const ready = () => outside.#readiness();
@@ -134,6 +144,7 @@ export class Outside {
       const message = 'Not everything is in the bucket: it is in the cache, and goes out at the next start';
       this.#log.warn({ files, sessions: this.#ledger?.dirtySessions.slice(0, 10) }, message);
     }
+    await this.#keeper.release();
     return files;
   }
 

@@ -247,6 +247,7 @@ export class Daemon {
         if (this.#isMounted) this.#notifier.entry(message.parent, message.name);
         break;
       case 'wanted':
+      case 'name-wanted':
       case 'urgent':
       case 'ask':
       case 'store':

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assertSupported, type Config } from './config.ts';
 import { DaemonChild, type DaemonExit } from './daemon-child.ts';
+import { leaseTimes } from './daemon-leases.ts';
 import { requirePlainSessions } from './fs/plain-sessions.ts';
 import { openFuseDevice } from './kernel/device.ts';
 import { openMemoryDirectory, pathOfDescriptor } from './kernel/memory-directory.ts';
@@ -61,6 +62,7 @@ export class Supervisor {
   /** Mounts and serves; resolves when the mount answers. Throws SessionfsError, and leaves nothing behind then. */
   static async start(config: Config, log: Logger, hooks: SupervisorHooks = {}): Promise<Supervisor> {
     assertSupported(config);
+    leaseTimes(config);
     const mountPoint = await prepareMountPoint(config.mountPoint, log);
     const plainSessions = requirePlainSessions(mountPoint);
     const { uid, gid, mode } = await stat(mountPoint);

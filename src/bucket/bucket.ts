@@ -34,8 +34,13 @@ export interface StoredObject extends ObjectVersion {
 /** The `ifGeneration` of a name that must not exist. */
 export const ABSENT = '0';
 
-export interface PutOptions {
+export interface ChangeOptions {
   readonly ifGeneration: string;
+  /** When the request must have ended, by `performance.now()`: a later one is not sent, one under way is aborted. */
+  readonly deadlineMs?: number | undefined;
+}
+
+export interface PutOptions extends ChangeOptions {
   /** Keys of `a-z 0-9 -`, values of printable ASCII: what every store keeps as it is. */
   readonly metadata: Readonly<Record<string, string>>;
   /** The same for every try of one upload, so that a later try knows what an earlier one stored; a new one when not given. */
@@ -63,7 +68,7 @@ export interface Bucket {
   put(name: string, bytes: Uint8Array, options: PutOptions): Promise<ObjectVersion>;
 
   /** Resolves when the version is gone, whoever deleted it. Rejects with 'precondition' when there is a newer one. */
-  delete(name: string, options: { ifGeneration: string }): Promise<void>;
+  delete(name: string, options: ChangeOptions): Promise<void>;
 
   /** After how many days a rule of the bucket deletes objects by their age, whatever else it asks; undefined: no such rule. */
   deleteAfterDays(): Promise<number | undefined>;

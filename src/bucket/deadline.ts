@@ -10,6 +10,11 @@ export interface Deadline {
   remainingMs(): number;
 }
 
+/** What is left of a call's time when it must also have ended by `deadlineMs`. */
+export function timeLeft(timeoutMs: number, deadlineMs: number = Number.POSITIVE_INFINITY): number {
+  return Math.min(timeoutMs, deadlineMs - performance.now());
+}
+
 /**
  * Runs `work`; rejects with 'unreachable' when it takes longer than `timeoutMs` or `closed` is aborted meanwhile. `work` may
  * then still run: it must look at the signal before every step that changes anything.
@@ -20,6 +25,7 @@ export async function withDeadline<T>(
   closed: AbortSignal,
   work: (deadline: Deadline) => Promise<T>,
 ): Promise<T> {
+  if (timeoutMs <= 0) throw new BucketError('unreachable', `${what}: the time for it is over`);
   const controller = new AbortController();
   const endMs = performance.now() + timeoutMs;
   const late = () =>

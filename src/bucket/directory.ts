@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { crc32c } from '../lib/crc32c.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
-import type { Bucket, ObjectPage, ObjectVersion, PutOptions, StoredObject } from './bucket.ts';
+import type { Bucket, ChangeOptions, ObjectPage, ObjectVersion, PutOptions, StoredObject } from './bucket.ts';
 import { BucketError } from './bucket-error.ts';
-import { DEFAULT_TIMEOUT_MS, type Deadline, withDeadline } from './deadline.ts';
+import { DEFAULT_TIMEOUT_MS, type Deadline, timeLeft, withDeadline } from './deadline.ts';
 import { directoryError, unlessMissing } from './directory-error.ts';
 import { exists, makeDirectories, renameDurably, writeDurably } from './directory-files.ts';
 import { DirectoryLayout, type ObjectPaths } from './directory-layout.ts';
@@ -90,20 +90,30 @@ class DirectoryBucket implements Bucket {
   }
 
   put(name: string, bytes: Uint8Array, options: PutOptions): Promise<ObjectVersion> {
-    return this.#call(`cannot write ${this.address}/${name}`, async (deadline) => {
-      const paths = this.#layout.object(name);
-      const upload = prepareUpload(bytes, options);
-      return this.#locks.with(paths.lock, deadline, (lock) =>
-        this.#objects.put(paths, bytes, options, upload, lock),
-      );
-    });
+    return this.#call(
+      `cannot write ${this.address}/${name}`,
+      async (deadline) => {
+        const paths = this.#layout.object(name);
+        const upload = prepareUpload(bytes, options);
+        return this.#locks.with(paths.lock, deadline, (lock) =>
+          this.#objects.put(paths, bytes, options, upload, lock),
+        );
+      },
+      options.deadlineMs,
+    );
   }
 
-  delete(name: string, { ifGeneration }: { ifGeneration: string }): Promise<void> {
-    return this.#call(`cannot delete ${this.address}/${name}`, async (deadline) => {
-      const paths = this.#layout.object(name);
-      await this.#locks.with(paths.lock, deadline, (lock) => this.#objects.delete(paths, ifGeneration, lock));
-    });
+  delete(name: string, { ifGeneration, deadlineMs }: ChangeOptions): Promise<void> {
+    return this.#call(
+      `cannot delete ${this.address}/${name}`,
+      async (deadline) => {
+        const paths = this.#layout.object(name);
+        await this.#locks.with(paths.lock, deadline, (lock) =>
+          this.#objects.delete(paths, ifGeneration, lock),
+        );
+      },
+      deadlineMs,
+    );
   }
 
   /** A directory has no rules. */
@@ -126,16 +136,21 @@ class DirectoryBucket implements Bucket {
     return version;
   }
 
-  #call<T>(what: string, work: (deadline: Deadline) => Promise<T>): Promise<T> {
-    return withDeadline(what, this.#timeoutMs, this.#closed.signal, async (deadline) => {
-      try {
-        await this.#prepare();
-        deadline.signal.throwIfAborted();
-        return await work(deadline);
-      } catch (error) {
-        throw directoryError(what, error);
-      }
-    });
+  #call<T>(what: string, work: (deadline: Deadline) => Promise<T>, deadlineMs?: number): Promise<T> {
+    return withDeadline(
+      what,
+      timeLeft(this.#timeoutMs, deadlineMs),
+      this.#closed.signal,
+      async (deadline) => {
+        try {
+          await this.#prepare();
+          deadline.signal.throwIfAborted();
+          return await work(deadline);
+        } catch (error) {
+          throw directoryError(what, error);
+        }
+      },
+    );
   }
 
   async #prepare(): Promise<void> {

@@ -2,10 +2,10 @@
 import type { File, Bucket as SdkBucket, Storage } from '@google-cloud/storage';
 import { crc32c } from '../lib/crc32c.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
-import type { Bucket, ObjectPage, ObjectVersion, PutOptions, StoredObject } from './bucket.ts';
+import type { Bucket, ChangeOptions, ObjectPage, ObjectVersion, PutOptions, StoredObject } from './bucket.ts';
 import { BucketError } from './bucket-error.ts';
 import { type BucketOperation, type Observe, observed } from './counted.ts';
-import { DEFAULT_TIMEOUT_MS, type Deadline, withDeadline } from './deadline.ts';
+import { DEFAULT_TIMEOUT_MS, type Deadline, timeLeft, withDeadline } from './deadline.ts';
 import { createStorage, limited } from './gcs-client.ts';
 import { download } from './gcs-download.ts';
 import { authError, gcsError, type Target } from './gcs-error.ts';
@@ -86,18 +86,20 @@ class GcsBucket implements Bucket {
   async put(name: string, bytes: Uint8Array, options: PutOptions): Promise<ObjectVersion> {
     const upload = prepareUpload(bytes, options);
     try {
-      return await this.#upload(name, bytes, options.ifGeneration, upload);
+      return await this.#upload(name, bytes, options, upload);
     } catch (error) {
       if (!(error instanceof BucketError && error.kind === 'precondition')) throw error;
       return await this.#ownVersion(name, upload, error);
     }
   }
 
-  async delete(name: string, { ifGeneration }: { ifGeneration: string }): Promise<void> {
+  async delete(name: string, { ifGeneration, deadlineMs }: ChangeOptions): Promise<void> {
+    const what = `cannot delete ${this.address}/${name}`;
+    const work = async (deadline: Deadline) => {
+      await this.#file(name, deadline).delete({ ifGenerationMatch: ifGeneration });
+    };
     try {
-      await this.#request('delete', `cannot delete ${this.address}/${name}`, 'object', async (deadline) => {
-        await this.#file(name, deadline).delete({ ifGenerationMatch: ifGeneration });
-      });
+      await this.#request('delete', what, 'object', work, undefined, deadlineMs);
     } catch (error) {
       // Gone is what was asked for. A bucket that is gone comes with a hint, and is not.
       if (!(error instanceof BucketError && error.kind === 'missing' && error.hint === undefined))
@@ -124,7 +126,12 @@ class GcsBucket implements Bucket {
     this.#closed.abort();
   }
 
-  #upload(name: string, bytes: Uint8Array, ifGeneration: string, upload: Upload): Promise<ObjectVersion> {
+  #upload(
+    name: string,
+    bytes: Uint8Array,
+    { ifGeneration, deadlineMs }: ChangeOptions,
+    upload: Upload,
+  ): Promise<ObjectVersion> {
     const work = async (deadline: Deadline) => {
       const file = this.#file(name, deadline);
       await file.save(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), {
@@ -143,7 +150,7 @@ class GcsBucket implements Bucket {
       );
     };
     const what = `cannot write ${this.address}/${name}`;
-    return this.#request('put', what, 'bucket', work, () => bytes.length);
+    return this.#request('put', what, 'bucket', work, () => bytes.length, deadlineMs);
   }
 
   /** The version that is there, where it is the one that this upload stored before its answer was lost; else throws `refusal`. */
@@ -170,9 +177,10 @@ class GcsBucket implements Bucket {
     target: Target,
     work: (deadline: Deadline) => Promise<T>,
     bytesOf?: (result: T) => number,
+    deadlineMs?: number,
   ): Promise<T> {
     const inTime = () =>
-      withDeadline(what, this.#timeoutMs, this.#closed.signal, async (deadline) => {
+      withDeadline(what, timeLeft(this.#timeoutMs, deadlineMs), this.#closed.signal, async (deadline) => {
         await this.#authorize(what);
         deadline.signal.throwIfAborted();
         return work(deadline).catch((error: unknown) => {

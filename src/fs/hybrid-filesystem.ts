@@ -2,6 +2,8 @@
  * The filesystem core with a bucket behind it: what needs something that is not restored yet is answered PARKED, before
  * anything has changed. A request that an earlier server carried out only waits to be answered: it never parks.
  */
+
+import { Errno } from '../lib/errno.ts';
 import { forgetInKernel, learnNames, markAbsent } from './absent.ts';
 import { fillAttributes } from './attributes.ts';
 import { ControlQuestions } from './control-questions.ts';
@@ -27,11 +29,15 @@ import type { Remote } from './remote.ts';
 import { restore } from './restore.ts';
 import { sessionOf } from './tree.ts';
 
+/** Not at all, until somebody has what is missing, or no longer. */
+type Waits = 0 | typeof PARKED | typeof Errno.EBUSY;
+
 export class HybridFileSystem extends FileSystem {
   readonly #core: Core;
   readonly #remote: Remote;
   readonly #questions: ControlQuestions;
   #uses = 0;
+  #refused: string | undefined;
 
   constructor(
     core: Core,
@@ -73,6 +79,20 @@ export class HybridFileSystem extends FileSystem {
     restore(this.#core, session, files, directories, unchanged);
   }
 
+  /** Whoever waits for this session now gets EBUSY. `retry` carries all parked requests out again. */
+  refuse(session: string, retry: () => void): void {
+    this.#refused = session;
+    this.#remote.giveUp(session);
+    retry();
+    this.#refused = undefined;
+  }
+
+  /** Nobody else has made a session of this name, or (`exists`) somebody has. After this: retry what is parked. */
+  learnName(name: string, exists: boolean): void {
+    this.#remote.told(name, this.#core.clock.monotonicMs());
+    if (exists) markAbsent(this.#core, [name]);
+  }
+
   /** See evict.ts. */
   evictLeastUsed(except: readonly string[]): string | undefined {
     return evictLeastUsed(this.#core, new Set(except));
@@ -111,13 +131,16 @@ export class HybridFileSystem extends FileSystem {
   override lookup(parent: number, name: string, out: Entry): Status {
     const directory = this.#directoryOf(parent);
     if (directory === undefined) return super.lookup(parent, name, out);
-    if (this.#waitsIn(directory) || this.#waitsForName(directory, name)) return PARKED;
-    return this.#refresh(findChild(this.#core, directory, name)) || super.lookup(parent, name, out);
+    return (
+      this.#waitsIn(directory) ||
+      this.#waitsForName(directory, name) ||
+      this.#refresh(findChild(this.#core, directory, name)) ||
+      super.lookup(parent, name, out)
+    );
   }
 
   override getattr(id: number, out: Attributes): Status {
-    if (this.#waitsInside(id)) return PARKED;
-    return this.#refresh(this.#core.tree.byId(id)) || super.getattr(id, out);
+    return this.#waitsInside(id) || this.#refresh(this.#core.tree.byId(id)) || super.getattr(id, out);
   }
 
   override setattr(id: number, change: AttributeChange, out: Attributes): Status {
@@ -126,65 +149,70 @@ export class HybridFileSystem extends FileSystem {
       fillAttributes(this.#core, node, out);
       return 0;
     }
-    return this.#waitsFor(node) ? PARKED : super.setattr(id, change, out);
+    return this.#waitsFor(node) || super.setattr(id, change, out);
   }
 
   override readlink(id: number): string | Exclude<Status, 0> {
-    return this.#waitsInside(id) ? PARKED : super.readlink(id);
+    return this.#waitsInside(id) || super.readlink(id);
   }
 
   override mknod(parent: number, name: string, mode: number, caller: Caller, out: Entry): Status {
-    return this.#waitsToChange(parent, name) ? PARKED : super.mknod(parent, name, mode, caller, out);
+    return this.#waitsToChange(parent, name) || super.mknod(parent, name, mode, caller, out);
   }
 
   override mkdir(parent: number, name: string, mode: number, caller: Caller, out: Entry): Status {
-    return this.#waitsToChange(parent, name) ? PARKED : super.mkdir(parent, name, mode, caller, out);
+    return this.#waitsToChange(parent, name) || super.mkdir(parent, name, mode, caller, out);
   }
 
   override symlink(parent: number, name: string, target: string, caller: Caller, out: Entry): Status {
-    return this.#waitsToChange(parent, name) ? PARKED : super.symlink(parent, name, target, caller, out);
+    return this.#waitsToChange(parent, name) || super.symlink(parent, name, target, caller, out);
   }
 
   override unlink(parent: number, name: string): Status {
-    return this.#waitsToChange(parent, name) ? PARKED : super.unlink(parent, name);
+    return this.#waitsToChange(parent, name) || super.unlink(parent, name);
   }
 
   override rmdir(parent: number, name: string): Status {
-    return this.#waitsToMove(parent, name) ? PARKED : super.rmdir(parent, name);
+    return this.#waitsToMove(parent, name) || super.rmdir(parent, name);
   }
 
   override rename(parent: number, name: string, newParent: number, newName: string, flags: number): Status {
-    if (this.#waitsToMove(parent, name) || this.#waitsToMove(newParent, newName)) return PARKED;
-    return super.rename(parent, name, newParent, newName, flags);
+    return (
+      this.#waitsToMove(parent, name) ||
+      this.#waitsToMove(newParent, newName) ||
+      super.rename(parent, name, newParent, newName, flags)
+    );
   }
 
   override read(id: number, offset: number, size: number, out: Buffer, outOffset: number): number {
-    if (this.#waitsInside(id)) return PARKED;
-    return this.#refresh(this.#core.tree.byId(id)) || super.read(id, offset, size, out, outOffset);
+    return (
+      this.#waitsInside(id) ||
+      this.#refresh(this.#core.tree.byId(id)) ||
+      super.read(id, offset, size, out, outOffset)
+    );
   }
 
   override write(id: number, offset: number, data: Buffer, append: boolean): number {
     if (isOrders(this.#core.tree.byId(id))) return this.#questions.order(data);
-    if (this.#waitsInside(id) && !isRepeated(this.#core)) return PARKED;
-    return super.write(id, offset, data, append);
+    const waits = isRepeated(this.#core) ? 0 : this.#waitsInside(id);
+    return waits || super.write(id, offset, data, append);
   }
 
   override fsync(id: number): Status {
-    if (this.#waitsInside(id)) return PARKED;
-    const status = super.fsync(id);
+    const status = this.#waitsInside(id) || super.fsync(id);
     if (status === 0) this.#awaitStored(id);
     return status;
   }
 
   override fallocate(id: number, offset: number, length: number, keepSize: boolean): Status {
-    return this.#waitsInside(id) ? PARKED : super.fallocate(id, offset, length, keepSize);
+    return this.#waitsInside(id) || super.fallocate(id, offset, length, keepSize);
   }
 
   override readdir(id: number, offset: number, add: (entry: DirectoryEntry) => boolean): Status {
     const directory = this.#directoryOf(id);
     const { namesKnown, rootListable } = this.#remote;
     if (directory === this.#core.tree.root && !namesKnown && !rootListable) return PARKED;
-    return this.#waitsIn(directory) ? PARKED : super.readdir(id, offset, add);
+    return this.#waitsIn(directory) || super.readdir(id, offset, add);
   }
 
   #directoryOf(id: number): DirectoryNode | undefined {
@@ -193,39 +221,43 @@ export class HybridFileSystem extends FileSystem {
   }
 
   /** It is an absent session, or lies in one. */
-  #waitsIn(node: Node | undefined): boolean {
+  #waitsIn(node: Node | undefined): Waits {
     const session = node === undefined ? undefined : sessionOf(this.#core.tree, node);
-    if (session === undefined) return false;
+    if (session === undefined) return 0;
     session.usedAt = ++this.#uses;
-    if (session.absent) this.#remote.want(session.name);
-    return session.absent;
+    if (!session.absent) return 0;
+    if (session.name === this.#refused) return Errno.EBUSY;
+    this.#remote.want(session.name);
+    return PARKED;
   }
 
   /** It lies in an absent session; the session itself is there. */
-  #waitsInside(id: number): boolean {
+  #waitsInside(id: number): Waits {
     const node = this.#core.tree.byId(id);
-    return node !== undefined && node.parent !== this.#core.tree.root && this.#waitsIn(node);
+    return node === undefined || node.parent === this.#core.tree.root ? 0 : this.#waitsIn(node);
   }
 
-  #waitsFor(node: Node | undefined): boolean {
-    return this.#waitsIn(node) && !isRepeated(this.#core);
+  #waitsFor(node: Node | undefined): Waits {
+    return isRepeated(this.#core) ? 0 : this.#waitsIn(node);
   }
 
-  /** The bucket may have that name in the root, and it has not been told yet. */
-  #waitsForName(directory: DirectoryNode, name: string): boolean {
-    if (this.#remote.namesKnown || directory !== this.#core.tree.root) return false;
-    return findChild(this.#core, directory, name) === undefined;
+  /** The bucket may have that name in the root, and it has not been told yet, or another mount may just have made it. */
+  #waitsForName(directory: DirectoryNode, name: string): Waits {
+    const { remote, tree, clock } = this.#core;
+    if (directory !== tree.root || findChild(this.#core, directory, name) !== undefined) return 0;
+    if (!this.#remote.namesKnown) return PARKED;
+    return remote?.mustAskFor(name, clock.monotonicMs()) ? PARKED : 0;
   }
 
-  #waitsToChange(parent: number, name: string): boolean {
+  #waitsToChange(parent: number, name: string): Waits {
     const directory = this.#directoryOf(parent);
-    if (directory === undefined || isRepeated(this.#core)) return false;
+    if (directory === undefined || isRepeated(this.#core)) return 0;
     return this.#waitsIn(directory) || this.#waitsForName(directory, name);
   }
 
   /** Also for what the name stands for, which is to go or to be replaced. */
-  #waitsToMove(parent: number, name: string): boolean {
-    if (isRepeated(this.#core)) return false;
+  #waitsToMove(parent: number, name: string): Waits {
+    if (isRepeated(this.#core)) return 0;
     return this.#waitsToChange(parent, name) || this.#waitsIn(this.#directoryOf(parent)?.children.get(name));
   }
 

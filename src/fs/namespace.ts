@@ -27,12 +27,18 @@ export function lookup(core: Core, parent: DirectoryNode, name: string, out: Ent
     if (Buffer.byteLength(name) > NAME_BYTES_MAX) return Errno.ENAMETOOLONG;
     out.nodeId = 0;
     // While the bucket has not told all it has, any session may turn out to have more in it.
-    out.entryValidMs = core.remote?.namesKnown === false ? 0 : KERNEL_CACHE_MS;
+    out.entryValidMs = mayAppear(core, parent) ? 0 : KERNEL_CACHE_MS;
     return 0;
   }
   if (child.kind === 'file' && child.hidden) return Errno.ENOENT;
   fillEntry(core, child, out);
   return 0;
+}
+
+/** A name that is not there may turn up without the kernel's doing. */
+function mayAppear({ remote, tree }: Core, parent: DirectoryNode): boolean {
+  if (remote === undefined) return false;
+  return !remote.namesKnown || (remote.shared && parent === tree.root);
 }
 
 export function findChild(core: Core, parent: DirectoryNode, name: string): Node | undefined {

@@ -12,6 +12,8 @@ export interface BucketView {
   rootListable: boolean;
   /** Cloud mode: a change counts once it is in the bucket. */
   writeThrough?: boolean;
+  /** Other mounts may make sessions in the same bucket at any time. */
+  shared?: boolean;
 }
 
 export type Urgency = 'new' | 'creds';
@@ -21,13 +23,22 @@ export type Question = 'status' | 'metrics' | 'flush';
 export interface RemoteHost {
   /** Somebody waits for what is in this session; told once until it is restored. */
   wanted(session: string): void;
+  /** Somebody looks for a session of this name, which is not here: HybridFileSystem.learnName is to follow. */
+  nameWanted(name: string): void;
   /** A session folder was made, or its creds.json changed; told at most once per session until `rolled`. */
   urgent(session: string, why: Urgency): void;
   /** To be answered by HybridFileSystem.answer. `dirtyPaths`: files whose newest version is not in the cache yet. */
   ask(id: number, question: Question, argument: string, dirtyPaths: string[]): void;
 }
 
+/** A caller looks a folder up before it makes it: that it asks twice need not cost two requests. */
+const NAME_VALID_MS = 3_000;
 const CREDS_SUFFIX = '/creds.json';
+
+/** Files in the root are not looked for elsewhere. */
+function isNoSession(name: string): boolean {
+  return name.startsWith('.') || name.endsWith('.json') || name.endsWith('.tmp');
+}
 
 /** The top-level directory that a path is or lies in; '' for a file in the root. */
 function sessionOfPath(path: string, kind: 'file' | 'directory'): string {
@@ -47,29 +58,59 @@ export class Remote {
   readonly host: RemoteHost;
   readonly rootListable: boolean;
   readonly writeThrough: boolean;
+  readonly shared: boolean;
   /** Absent when the tree was built. */
   readonly absentAtStart: readonly string[];
   namesKnown: boolean;
   /** Absent sessions of which the kernel may keep names that it was told before they were absent. */
   readonly #known = new Set<string>();
   readonly #wanted = new Set<string>();
+  /** Names that somebody looked for, and when the bucket had none (or undefined: it has not said yet). */
+  readonly #names = new Map<string, number | undefined>();
   readonly #urgent = new Set<string>();
   /** In cloud mode: sessions that changed on behalf of the request that is carried out. */
   readonly #unstored = new Set<string>();
   #unstoredCredentials = false;
 
-  constructor({ absent, namesKnown, rootListable, writeThrough = false }: BucketView, host: RemoteHost) {
+  constructor(
+    { absent, namesKnown, rootListable, writeThrough = false, shared = false }: BucketView,
+    host: RemoteHost,
+  ) {
     this.host = host;
     this.absentAtStart = absent;
     this.namesKnown = namesKnown;
     this.rootListable = rootListable;
     this.writeThrough = writeThrough;
+    this.shared = shared;
   }
 
   want(session: string): void {
     if (this.#wanted.has(session)) return;
     this.#wanted.add(session);
     this.host.wanted(session);
+  }
+
+  /** Nobody waits for it any more. */
+  giveUp(session: string): void {
+    this.#wanted.delete(session);
+  }
+
+  /** Whether a name that is not in the root may have been made by another mount since it was last asked for. Asks. */
+  mustAskFor(name: string, nowMs: number): boolean {
+    if (!this.shared || isNoSession(name)) return false;
+    const toldMs = this.#names.get(name);
+    if (toldMs !== undefined && nowMs - toldMs < NAME_VALID_MS) return false;
+    if (toldMs === undefined && this.#names.has(name)) return true;
+    this.#names.set(name, undefined);
+    this.host.nameWanted(name);
+    return true;
+  }
+
+  /** What the bucket says of the name is known. */
+  told(name: string, nowMs: number): void {
+    for (const [other, toldMs] of this.#names)
+      if (toldMs !== undefined && nowMs - toldMs >= NAME_VALID_MS) this.#names.delete(other);
+    this.#names.set(name, nowMs);
   }
 
   knownBefore(session: string): void {

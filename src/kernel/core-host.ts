@@ -18,7 +18,7 @@ import { Unanswered } from './unanswered.ts';
 
 type NewsOfBucket = Extract<
   ToKernelThread,
-  { type: 'absent' | 'names-known' | 'restored' | 'evict' | 'answer' }
+  { type: 'absent' | 'names-known' | 'restored' | 'refuse' | 'name' | 'evict' | 'answer' }
 >;
 
 /** What a driver does on behalf of messages; called only from `obey`. */
@@ -126,6 +126,7 @@ export class CoreHost {
   #remoteHost(): RemoteHost {
     return {
       wanted: (session) => this.#post({ type: 'wanted', session }),
+      nameWanted: (name) => this.#post({ type: 'name-wanted', name }),
       urgent: (session, why) => this.#post({ type: 'urgent', session, why }),
       ask: (id, question, argument, dirtyPaths) =>
         this.#post({ type: 'ask', id, question, argument, dirtyPaths }),
@@ -189,6 +190,12 @@ export class CoreHost {
         break;
       case 'restored':
         hybrid.restore(message.session, message.files, message.directories, message.unchanged);
+        break;
+      case 'refuse':
+        hybrid.refuse(message.session, () => this.#driver.retryParked());
+        break;
+      case 'name':
+        hybrid.learnName(message.name, message.exists);
         break;
       case 'evict':
         this.#post({ type: 'evicted', session: hybrid.evictLeastUsed(message.except) });

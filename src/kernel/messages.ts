@@ -75,6 +75,8 @@ export type FromKernelThread =
   | { type: 'pending' }
   /** Somebody waits for what is in this session; once until it was restored. */
   | { type: 'wanted'; session: string }
+  /** Somebody looks for a session of this name, which is not here: 'name' is to follow. */
+  | { type: 'name-wanted'; name: string }
   /**
    * A session folder was made or got its name, or its creds.json changed; at most once a session until the next 'roll' or
    * 'roll-now' was obeyed: take everything that is journaled until then.
@@ -117,6 +119,10 @@ export type ToKernelThread =
   | { type: 'restored'; session: string; files: string[]; directories: string[]; unchanged?: boolean }
   /** Cloud mode: make a session absent that is not among these, and say 'evicted'. */
   | { type: 'evict'; except: string[] }
+  /** Whoever waits for this session now gets EBUSY. */
+  | { type: 'refuse'; session: string }
+  /** To a 'name-wanted': whether another mount has made a session of this name. */
+  | { type: 'name'; name: string; exists: boolean }
   /** To an 'ask'; undefined: it failed. */
   | { type: 'answer'; id: number; text: string | undefined }
   /** To a 'store'. `error`: 0, or the negative errno that its caller gets. */

@@ -3,6 +3,7 @@ import { BucketError } from '../bucket/bucket-error.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Limiter } from '../lib/limiter.ts';
 import type { Logger } from '../observe/log.ts';
+import { codeOf } from '../store/file-operations.ts';
 import type { Held } from './held.ts';
 import type { Holding, Ownership } from './ownership.ts';
 import { Fenced, type Permission } from './permission.ts';
@@ -56,7 +57,7 @@ export class Acquisition {
     return this.#holder?.name;
   }
 
-  /** Rejects with Fenced, a system error, or the signal's reason; whatever the bucket fails with is tried again. */
+  /** Rejects with Fenced or the signal's reason; whatever the bucket or the cache's disk fails with is tried again. */
   async run(): Promise<Held> {
     const { sleep, signal, random, times } = this.#parts;
     for (;;) {
@@ -66,7 +67,7 @@ export class Acquisition {
         if (held) return held;
         await sleep(pollAfterMs(times, this.waitedMs), signal);
       } catch (error) {
-        if (signal.aborted || error instanceof Fenced || !(error instanceof BucketError)) throw error;
+        if (signal.aborted || error instanceof Fenced || !mayPass(error)) throw error;
         this.#failed(error);
         await sleep(backoffMs(this.#failures, random()), signal);
       }
@@ -102,10 +103,16 @@ export class Acquisition {
     this.#parts.waiting(this.session, holder.name, this.waitedMs);
   }
 
-  #failed(error: BucketError): void {
+  #failed(error: Error): void {
     const level = this.#failures === 0 ? 'warn' : 'debug';
     this.#failures++;
-    const fields = { session: this.session, reason: error.message, hint: error.hint };
+    const hint = error instanceof BucketError ? error.hint : undefined;
+    const fields = { session: this.session, reason: error.message, hint };
     this.#parts.log[level](fields, 'Who holds a session could not be asked; whoever opened it waits');
   }
+}
+
+/** Not a defect of this program. A full disk keeps a new id from being noted. */
+function mayPass(error: unknown): error is Error {
+  return error instanceof BucketError || codeOf(error) !== undefined;
 }

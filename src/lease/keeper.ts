@@ -64,7 +64,7 @@ export class Keeper {
       try {
         if (permission.nextLookMs === 0) await unlessAborted(signal, permission.look());
         this.#failures = 0;
-        await looked();
+        await unlessAborted(signal, looked());
       } catch (error) {
         if (!signal.aborted) this.failed(error);
       }

@@ -42,6 +42,7 @@ export interface MetricsSource {
   storageObjects(): number;
   /** Sessions that are not here yet and for which a caller waits. */
   waiting(): number;
+  leaseWaiting(): number;
 }
 
 export interface DaemonFacts {
@@ -51,3 +52,5 @@ export interface DaemonFacts {
   /** How often a daemon of this mount was replaced because it had died. */
   readonly restarts: number;
 }
+
+export type LeaseHow = 'already' | 'created' | 'released' | 'taken-over';

@@ -4,6 +4,7 @@ import type {
   BackupCounts,
   BucketRequest,
   DaemonFacts,
+  LeaseHow,
   MetricsSource,
   RestoreResult,
 } from './measurements.ts';
@@ -79,6 +80,19 @@ export class Metrics {
     'fresh_registrations_total',
     'Times that an application replaced the credentials of a registered account by others: it started over.',
   );
+  readonly #leases = this.#registry.counter(
+    'leases_total',
+    'Sessions whose lease this mount got, by how: already, created, released, taken-over.',
+    { how: ['already', 'created', 'released', 'taken-over'] },
+  );
+  readonly #leaseWaits = this.#registry.counter(
+    'lease_wait_seconds_total',
+    'For how long sessions were waited for that another mount held.',
+  );
+  readonly #leasesLost = this.#registry.counter(
+    'leases_lost_total',
+    'Sessions that another mount has taken over from this one.',
+  );
   readonly #restarts = this.#registry.counter(
     'daemon_restarts_total',
     'Daemons of this mount that died and were replaced.',
@@ -105,6 +119,9 @@ export class Metrics {
       (source) => (source.oldestDirtyMs() ?? 0) * MS,
     );
     asked('restore_waiting', 'Sessions that a caller waits for.', (source) => source.waiting());
+    asked('lease_waiting', 'Sessions that a caller waits for and another mount holds.', (source) =>
+      source.leaseWaiting(),
+    );
     asked('storage_bytes', 'Sealed bytes in the bucket.', (source) => source.storageBytes());
     asked('storage_objects', 'Objects in the bucket.', (source) => source.storageObjects());
     this.#sessions = registry.gauge(
@@ -158,6 +175,15 @@ export class Metrics {
 
   freshRegistration(): void {
     this.#freshRegistrations.inc();
+  }
+
+  leaseAcquired(how: LeaseHow, waitedMs: number): void {
+    this.#leases.inc({ how });
+    this.#leaseWaits.inc(waitedMs * MS);
+  }
+
+  leaseLost(): void {
+    this.#leasesLost.inc();
   }
 
   lifecycleRefreshed(objects: number): void {

@@ -12,12 +12,16 @@ import type { DownloadParts } from './download.ts';
 import type { SyncEvents } from './events.ts';
 import { reasonOf } from './failure-log.ts';
 import { Flusher } from './flusher.ts';
+import { bringInStep, deleteStale, type InStepParts, listSession } from './in-step.ts';
 import type { Ledger } from './ledger.ts';
 import { LifecycleGuard } from './lifecycle-guard.ts';
 import { listObjects } from './listing.ts';
+import { sessionOf } from './object-entry.ts';
 import { reconcile } from './reconcile.ts';
 import { Restorer, type SessionContent } from './restorer.ts';
+import type { Permit, Rights } from './rights.ts';
 import { Turns } from './turns.ts';
+import { isBelow } from './writer.ts';
 
 export interface MountSide {
   /**
@@ -37,6 +41,17 @@ export interface BucketSyncParts {
   ledger: Ledger;
   cache: Cache;
   verify: DownloadParts['verify'];
+  rights: Rights;
+  /** The floor of a session's lease, as far as it is known. */
+  floorOf?: (session: string) => number;
+  /** Learns which mounts have which sessions. Rejects with BucketError. */
+  learnOwners?: () => Promise<void>;
+  /** See LifecycleParts. */
+  rewriteOwners?: (beforeMs: number) => Promise<number>;
+  /** The ledger was compared with the whole bucket. */
+  compared?: () => void;
+  /** See ReconcileOptions. */
+  wroteElsewhere?: (session: string) => boolean;
   mount: MountSide;
   events: SyncEvents;
   log: Logger;
@@ -65,7 +80,7 @@ export class BucketSync {
   #pageMs = 0;
 
   constructor(parts: BucketSyncParts) {
-    const { bucket, ledger, cache, mount, events, log, intervalMs, concurrency, verify } = parts;
+    const { bucket, ledger, cache, mount, events, log, intervalMs, concurrency, verify, rights } = parts;
     const clock = parts.clock ?? systemClock;
     this.#parts = parts;
     const turns = new Turns(concurrency, clock);
@@ -75,6 +90,8 @@ export class BucketSync {
       locate: (name) => cache.files.locate(name),
       inTurn: (name, request) => turns.inTurn(name, request),
       settle: (everything) => mount.settle(everything),
+      rights,
+      inStep: (session, permit) => this.bringInStep(session, permit, true),
       intervalMs,
       events,
       log,
@@ -87,6 +104,7 @@ export class BucketSync {
       events,
       log,
       refreshed: () => void this.flusher.flushAll().catch(() => {}),
+      ...(parts.rewriteOwners === undefined ? {} : { rewriteOwners: parts.rewriteOwners }),
       nowMs: () => clock.wallMs(),
     });
   }
@@ -99,9 +117,7 @@ export class BucketSync {
   /** Asks for the listing; `prepare` will wait for it. */
   begin(): void {
     this.#pageMs = performance.now();
-    this.#listing = listObjects(this.#parts.bucket, () => {
-      this.#pageMs = performance.now();
-    });
+    this.#listing = this.#list();
     this.#listing.catch(() => {});
   }
 
@@ -113,11 +129,32 @@ export class BucketSync {
     if (this.#listing === undefined) this.begin();
     try {
       const listing = await this.#listedInTime();
-      await this.#parts.mount.settle(false);
       await this.#compare(listing, () => false);
     } catch (error) {
       this.#unlisted(error);
     }
+  }
+
+  /**
+   * This mount has got the right to the session: compares it with the bucket where somebody else may have had it since. Rejects
+   * with BucketError. `served`: an application may have seen what is here.
+   */
+  async bringInStep(session: string, permit: Permit, served: boolean): Promise<void> {
+    const { bucket, ledger, log } = this.#parts;
+    const resolve: InStepParts['resolve'] = (...conflict) => this.#resolve(...conflict);
+    const remove: InStepParts['remove'] = (names) => this.#removeFromCache(names);
+    const stale = await bringInStep({ bucket, ledger, resolve, remove }, session, permit, served);
+    if (stale.length === 0) return;
+    const deleted = await deleteStale(bucket, stale, permit.deadlineMs);
+    log.warn(
+      { session, objects: stale.length, deleted },
+      'Late writes of a mount that had lost the session do not count, and are deleted',
+    );
+  }
+
+  /** Whether the bucket has anything of the session. Rejects with BucketError. */
+  async hasObjects(session: string): Promise<boolean> {
+    return (await listSession(this.#parts.bucket, session)).size > 0;
   }
 
   /** The mount is served from now on. */
@@ -148,13 +185,14 @@ export class BucketSync {
   }
 
   async #listUntilKnown(): Promise<void> {
+    const { ledger } = this.#parts;
     for (let attempt = 0; !this.#ended.signal.aborted; attempt++) {
       const limit = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(attempt, 10));
       const pauseMs = limit * (0.5 + Math.random() / 2);
       await sleep(pauseMs, undefined, { signal: this.#ended.signal }).catch(() => {});
       if (this.#ended.signal.aborted) return;
       try {
-        await this.#compare(await listObjects(this.#parts.bucket), this.#isServed());
+        await this.#compare(await this.#list(), (session) => session === '' || ledger.isServing(session));
         this.#parts.log.info({ bucket: this.#parts.bucket.address }, 'The bucket answers');
         return;
       } catch (error) {
@@ -163,10 +201,13 @@ export class BucketSync {
     }
   }
 
-  /** Everything that was here when the mount was made. */
-  #isServed(): (session: string) => boolean {
-    const absent = new Set(this.#parts.ledger.absentSessions);
-    return (session) => !absent.has(session);
+  /** Owners come first: what is listed after that may be newer, and is no worse for it. */
+  async #list(): Promise<Map<string, ObjectVersion>> {
+    const { bucket, learnOwners } = this.#parts;
+    await learnOwners?.();
+    return listObjects(bucket, () => {
+      this.#pageMs = performance.now();
+    });
   }
 
   async #compare(
@@ -174,15 +215,27 @@ export class BucketSync {
     served: (session: string) => boolean,
   ): Promise<void> {
     const { ledger, log, mount } = this.#parts;
-    const { conflicts, lost, foreign } = reconcile(ledger, listing.values(), served);
-    for (const session of conflicts) await this.#resolve(session, listing, served(session));
+    const counted = withoutStale(listing, this.#parts.floorOf ?? (() => 0));
+    const { conflicts, removed, lost, foreign } = reconcile(ledger, counted.values(), served, {
+      ...(this.#parts.wroteElsewhere === undefined ? {} : { wroteElsewhere: this.#parts.wroteElsewhere }),
+    });
+    await this.#removeFromCache(removed);
+    for (const session of conflicts) await this.#resolve(session, counted, served(session));
     if (lost > 0)
       log.warn({ objects: lost }, 'The bucket has lost objects that are here; they are stored again');
     if (foreign > 0) log.debug({ objects: foreign }, 'Objects with names of no session are left alone');
     ledger.setListed(true);
+    this.#parts.compared?.();
     this.#lastListingError = undefined;
     mount.absent(ledger.absentSessions.filter((session) => session !== ''));
     await this.#knowNames();
+  }
+
+  async #removeFromCache(objectNames: readonly string[]): Promise<void> {
+    const { files } = this.#parts.cache;
+    const touched = new Set<string>();
+    for (const name of objectNames) await files.removeFile(name, touched);
+    await files.syncDirectories(touched, 1);
   }
 
   /** Files in the root come before their names are known to be all. */
@@ -228,6 +281,19 @@ export class BucketSync {
       'The bucket cannot be used: sessions that are here are served, others are waited for, and it is asked again',
     );
   }
+}
+
+/** Leaves out what was written by mounts that had lost the session. */
+function withoutStale(
+  listing: ReadonlyMap<string, ObjectVersion>,
+  floorOf: (session: string) => number,
+): Map<string, ObjectVersion> {
+  const counted = new Map(listing);
+  for (const { name, metadata } of listing.values()) {
+    const session = sessionOf(name);
+    if (session !== undefined && isBelow(floorOf(session), metadata)) counted.delete(name);
+  }
+  return counted;
 }
 
 async function inTime<T>(promise: Promise<T> | undefined, ms: number): Promise<T | undefined> {

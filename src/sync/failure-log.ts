@@ -27,7 +27,7 @@ export class FailureLog {
     );
   }
 
-  failed(session: string, error: unknown, dirty: number): void {
+  failed(session: string, error: unknown, dirty: number, isLost: boolean): void {
     if (this.#told.has(session)) return;
     this.#told.add(session);
     const fields = { session, files: dirty, ...reasonOf(error) };
@@ -35,6 +35,11 @@ export class FailureLog {
       this.#log.error(
         { ...fields, object: error.object },
         'Another mount has written this session: nothing of it is backed up from here until the next start, which takes the version in the bucket and keeps this one aside',
+      );
+    } else if (isLost) {
+      this.#log.error(
+        fields,
+        'Another mount has taken this session over: nothing of it is backed up from here until the next start, which takes the version in the bucket and keeps this one aside',
       );
     } else {
       this.#log.warn(fields, 'Failed to backup to Cloud Storage, continuing with local storage');

@@ -9,9 +9,12 @@ import type { Logger } from '../observe/log.ts';
 import type { Backup, SyncEvents } from './events.ts';
 import { FailureLog } from './failure-log.ts';
 import { type FlushParts, flushSession } from './flush-session.ts';
+import type { Permit } from './rights.ts';
 import { ForeignWrite } from './upload.ts';
 
 export interface FlusherParts extends FlushParts {
+  /** See in-step.ts; an application may have seen the session. */
+  inStep: (session: string, permit: Permit) => Promise<void>;
   /** See MountSide. */
   settle: (everything: boolean) => Promise<void>;
   /** 0: nothing goes by itself, only at the end and when asked for. */
@@ -30,6 +33,13 @@ function mayPass(error: unknown): boolean {
   return error instanceof BucketError && error.isTransient;
 }
 
+/** Another mount has the session, or has written it: nothing of it is stored from here. */
+export class SessionInConflict extends Error {
+  constructor(session: string) {
+    super(`session ${session} is in conflict`);
+  }
+}
+
 export interface SessionBackup {
   lastBackupAt: string | undefined;
   lastError: string | undefined;
@@ -42,6 +52,9 @@ export class Flusher {
   readonly #running = new Map<string, Promise<void>>();
   readonly #urgent = new Map<string, NodeJS.Timeout>();
   readonly #scheduled = new Set<string>();
+  /** Sessions of which every object is being stored again, and under which epoch. */
+  readonly #refreshing = new Map<string, number>();
+  readonly #toRefresh = new Set<string>();
   readonly #outcomes = new Map<string, SessionBackup>();
   readonly #settleCommitted: Coalesced;
   readonly #settleEverything: Coalesced;
@@ -101,12 +114,20 @@ export class Flusher {
   async flushAll(): Promise<void> {
     await this.#settle(true);
     const results = await Promise.allSettled(
-      this.#parts.ledger.dirtySessions.map((session) => this.#flushSettled(session)),
+      [...new Set([...this.#parts.ledger.dirtySessions, ...this.#toRefresh])].map((session) =>
+        this.#flushSettled(session),
+      ),
     );
     const reasons = results.flatMap((result) =>
       result.status === 'rejected' ? [result.reason as unknown] : [],
     );
     if (reasons.length > 0) throw reasons.find(mayPass) ?? reasons[0];
+  }
+
+  /** Somebody who lost the session may still write: every object is to be stored again, soon. */
+  refresh(session: string): void {
+    this.#toRefresh.add(session);
+    void this.#try(session);
   }
 
   /** No flush begins by itself any more. */
@@ -161,12 +182,17 @@ export class Flusher {
 
   async #flushNow(session: string): Promise<void> {
     const { ledger, events, log } = this.#parts;
-    if (ledger.conflicts.has(session)) throw new Error(`session ${session} is in conflict`);
-    if (ledger.dirtyOf(session).length === 0) return;
+    if (ledger.conflicts.has(session)) throw new SessionInConflict(session);
+    if (ledger.dirtyOf(session).length === 0 && !this.#toRefresh.has(session)) return;
     const done: Backup = { files: 0, bytes: 0, deletes: 0 };
     const startedMs = performance.now();
     try {
+      const permit = await this.#parts.rights.permit(session);
+      await this.#parts.inStep(session, permit);
+      if (ledger.conflicts.has(session)) throw new SessionInConflict(session);
+      this.#beginRefresh(session, permit);
       await flushSession(this.#parts, session, done);
+      await this.#endRefresh(session, permit);
     } catch (error) {
       this.#failed(session, error, done);
       throw error;
@@ -178,16 +204,35 @@ export class Flusher {
     log.info({ session, ...done, ms }, 'Session backed up to Cloud Storage');
   }
 
+  /** Once for each epoch: whatever late writer there is finds every object changed after that. */
+  #beginRefresh(session: string, { epoch, refresh }: Permit): void {
+    const { ledger } = this.#parts;
+    if (!refresh || this.#refreshing.get(session) === epoch) return;
+    this.#refreshing.set(session, epoch);
+    for (const entry of ledger.entriesOf(session))
+      if (entry.local === 'same' || (entry.local === 'changed' && entry.remote !== undefined))
+        ledger.refresh(entry);
+  }
+
+  async #endRefresh(session: string, { epoch, refresh }: Permit): Promise<void> {
+    const { ledger, rights } = this.#parts;
+    this.#toRefresh.delete(session);
+    if (!refresh || this.#refreshing.get(session) !== epoch) return;
+    if (ledger.entriesOf(session).some(({ refresh: isLeft }) => isLeft)) return;
+    await rights.floorRaised(session, epoch);
+    this.#refreshing.delete(session);
+  }
+
   #failed(session: string, error: unknown, done: Backup): void {
-    const { ledger, events } = this.#parts;
+    const { ledger, events, rights } = this.#parts;
     const { lastBackupAt } = this.outcomeOf(session);
     this.#outcomes.set(session, { lastBackupAt, lastError: (error as Error).message });
     events.backup('failure', done);
-    if (error instanceof ForeignWrite) {
+    if (error instanceof ForeignWrite || rights.isLost(error)) {
       ledger.conflicts.add(session);
       events.conflict(0);
     }
-    this.#failures.failed(session, error, ledger.dirtyOf(session).length);
+    this.#failures.failed(session, error, ledger.dirtyOf(session).length, rights.isLost(error));
   }
 
   #announce(session: string): void {

@@ -40,6 +40,9 @@ function* recordsOf(state: LedgerState): Generator<LedgerRecord> {
   yield ['ledger', LEDGER_VERSION, state.id, state.bucket];
   if (state.wasListed) yield ['listed', true];
   yield ['listed', state.listed];
+  for (const [session, epoch] of state.epochs)
+    if (state.sessions.has(session)) yield ['epoch', session, epoch];
+  for (const session of state.serving) yield ['serving', session];
   for (const entry of state.entries()) {
     const { name, local, remote, attempted } = entry;
     if (remote !== undefined) {

@@ -25,7 +25,13 @@ export type LedgerRecord =
   /** Neither has it: nothing more is to be known. */
   | ['gone', name: string]
   /** The bucket was listed: false at the start of each mount. */
-  | ['listed', boolean];
+  | ['listed', boolean]
+  /** A mount begins: it serves no session yet. */
+  | ['mount']
+  /** The mount serves the session. */
+  | ['serving', session: string]
+  /** The cache was in step with the bucket, or is ahead of it, under this epoch of the session's lease. */
+  | ['epoch', session: string, epoch: number];
 
 export type VersionFields = [generation: string, crc32c: number, size: number, updatedMs: number];
 
@@ -73,6 +79,9 @@ const shapes: { readonly [Kind in LedgerRecord[0]]: ReadonlyArray<(value: unknow
   absent: [isString, ...version],
   gone: [isString],
   listed: [(value) => typeof value === 'boolean'],
+  mount: [],
+  serving: [isString],
+  epoch: [isString, isCount],
 };
 
 function isRecord(value: unknown): value is LedgerRecord {

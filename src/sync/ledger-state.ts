@@ -14,6 +14,10 @@ export class LedgerState {
   bucket = '';
   listed = false;
   wasListed = false;
+  /** Sessions that the present mount serves. */
+  readonly serving = new Set<string>();
+  /** By session. */
+  readonly epochs = new Map<string, number>();
   /** Records that were applied. */
   records = 0;
   get(name: string): ObjectEntry | undefined {
@@ -34,6 +38,15 @@ export class LedgerState {
       case 'listed':
         this.listed = record[1];
         this.wasListed ||= this.listed;
+        break;
+      case 'mount':
+        this.serving.clear();
+        break;
+      case 'serving':
+        this.serving.add(record[1]);
+        break;
+      case 'epoch':
+        this.epochs.set(record[1], record[2]);
         break;
       case 'changed':
         this.#changed(record[1], 'changed', record[2]);

@@ -116,6 +116,29 @@ export class Ledger {
     if (listed !== this.#state.listed) this.#note(['listed', listed]);
   }
 
+  /** A mount begins that no daemon served before. */
+  beginMount(): void {
+    this.#note(['mount']);
+  }
+
+  /** Applications may have seen it since the mount was made. */
+  isServing(session: string): boolean {
+    return this.#state.serving.has(session);
+  }
+
+  serve(session: string): void {
+    if (!this.isServing(session)) this.#note(['serving', session]);
+  }
+
+  /** Under which epoch of its lease the cache was in step with the bucket last; undefined: never. */
+  epochOf(session: string): number | undefined {
+    return this.#state.epochs.get(session);
+  }
+
+  inStep(session: string, epoch: number): void {
+    if (this.epochOf(session) !== epoch) this.#note(['epoch', session, epoch]);
+  }
+
   get(name: string): ObjectEntry | undefined {
     return this.#state.get(name);
   }

@@ -15,6 +15,8 @@ export interface LifecycleParts {
   log: Logger;
   /** Something became dirty. */
   refreshed: () => void;
+  /** Stores again what says who has a session, where it is older (ms since the epoch); answers how many objects. */
+  rewriteOwners?: (beforeMs: number) => Promise<number>;
   /** ms since the epoch. */
   nowMs: () => number;
 }
@@ -54,7 +56,8 @@ export class LifecycleGuard {
     }
     if (days === undefined) return 0;
     const youngest = nowMs() - (days * DAY_MS) / 2;
-    let objects = 0;
+    let objects = (await this.#parts.rewriteOwners?.(youngest).catch(() => 0)) ?? 0;
+    const owners = objects;
     for (const entry of ledger.entries()) {
       if (entry.local !== 'same' || entry.remote === undefined || entry.remote.updatedMs > youngest) continue;
       ledger.refresh(entry);
@@ -66,7 +69,7 @@ export class LifecycleGuard {
       'Objects are stored again before a lifecycle rule of the bucket deletes them',
     );
     events.refreshed(objects);
-    refreshed();
+    if (objects > owners) refreshed();
     return objects;
   }
 

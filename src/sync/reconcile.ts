@@ -1,7 +1,7 @@
 /**
  * Compares the ledger with the bucket's listing. Unchanged here and newer there: the bucket's version is the one that counts.
  * Changed here and unchanged there: it will be uploaded. Changed on both sides: a conflict of the whole session, since half
- * of one version and half of another are no session. Missing there: uploaded again, never deleted here.
+ * of one version and half of another are no session. Missing there: uploaded again, unless another mount had the session.
  */
 import type { ObjectVersion } from '../bucket/bucket.ts';
 import type { Ledger } from './ledger.ts';
@@ -13,10 +13,19 @@ export interface Reconciled {
   conflicts: Set<string>;
   /** Sessions whose version here is older than the bucket's. */
   outdated: Set<string>;
+  /** Objects that were deleted in the bucket by another mount: the cache's files are to go as well. */
+  removed: string[];
   /** Objects that the bucket had and has no more. */
   lost: number;
   /** Names that are none of ours. */
   foreign: number;
+}
+
+export interface ReconcileOptions {
+  /** The listing is of this session alone. */
+  only?: string;
+  /** Whether another mount may have written the session since the cache was in step with it. */
+  wroteElsewhere?: (session: string) => boolean;
 }
 
 /**
@@ -27,8 +36,9 @@ export function reconcile(
   ledger: Ledger,
   listing: Iterable<ObjectVersion>,
   served: (session: string) => boolean,
+  { only, wroteElsewhere = () => false }: ReconcileOptions = {},
 ): Reconciled {
-  const result: Reconciled = { conflicts: new Set(), outdated: new Set(), lost: 0, foreign: 0 };
+  const result: Reconciled = { conflicts: new Set(), outdated: new Set(), removed: [], lost: 0, foreign: 0 };
   const listed = new Set<string>();
   const live = new Set(ledger.sessionNames.filter(served));
   for (const object of listing) {
@@ -40,12 +50,25 @@ export function reconcile(
     listed.add(object.name);
     compare(ledger, object, session, live.has(session), result);
   }
-  for (const entry of [...ledger.entries()]) {
+  for (const entry of only === undefined ? [...ledger.entries()] : ledger.entriesOf(only)) {
     if (entry.remote === undefined || listed.has(entry.name)) continue;
-    ledger.lost(entry);
-    result.lost++;
+    if (wroteElsewhere(entry.session)) deletedElsewhere(ledger, entry, live.has(entry.session), result);
+    else {
+      ledger.lost(entry);
+      result.lost++;
+    }
   }
   return result;
+}
+
+/** Another mount had the session meanwhile: what it lacks there was deleted on purpose. */
+function deletedElsewhere(ledger: Ledger, entry: ObjectEntry, live: boolean, result: Reconciled): void {
+  if (entry.local === 'changed' || (live && entry.local === 'same')) {
+    result.conflicts.add(entry.session);
+    return;
+  }
+  if (entry.local === 'same') result.removed.push(entry.name);
+  ledger.forget(entry);
 }
 
 /** `live`: an application may have seen the session as it is here. */

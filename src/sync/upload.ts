@@ -6,11 +6,13 @@ import { crc32c } from '../lib/crc32c.ts';
 import { codeOf } from '../store/file-operations.ts';
 import type { Ledger } from './ledger.ts';
 import type { ObjectEntry, RemoteVersion } from './object-entry.ts';
-import { isSignedBy, signature } from './writer.ts';
+import type { Permit, Rights } from './rights.ts';
+import { epochOf, isSignedBy, signature } from './writer.ts';
 
 export interface UploadParts {
   bucket: Bucket;
   ledger: Ledger;
+  rights: Rights;
   /** Where the cache keeps the object of that name. */
   locate: (objectName: string) => string;
 }
@@ -27,7 +29,7 @@ export class ForeignWrite extends Error {
 
 /**
  * Stores what the cache has of a changed entry and notes it; answers the bytes that went, 0 where the bucket had them. Rejects
- * with ForeignWrite, BucketError, or a system error of the cache.
+ * with ForeignWrite, BucketError, what the rights reject with, or a system error of the cache.
  */
 export async function upload(parts: UploadParts, entry: ObjectEntry): Promise<number> {
   const { ledger } = parts;
@@ -42,9 +44,12 @@ export async function upload(parts: UploadParts, entry: ObjectEntry): Promise<nu
     ledger.stored(entry, change, entry.remote);
     return 0;
   }
+  const permit = await parts.rights.permit(entry.session);
   ledger.attempt([entry.name]);
-  const version = await withOwnGeneration(parts, entry, (ifGeneration) =>
-    parts.bucket.put(entry.name, sealed, { ifGeneration, metadata: signature(ledger.id) }),
+  const metadata = signature(ledger.id, permit.epoch);
+  const { deadlineMs } = permit;
+  const version = await withOwnGeneration(parts, entry, permit, (ifGeneration) =>
+    parts.bucket.put(entry.name, sealed, { ifGeneration, metadata, deadlineMs }),
   );
   ledger.stored(entry, change, version);
   return sealed.length;
@@ -53,8 +58,10 @@ export async function upload(parts: UploadParts, entry: ObjectEntry): Promise<nu
 /** Deletes the object of a deleted entry and notes it. Rejects as `upload` does. */
 export async function remove(parts: UploadParts, entry: ObjectEntry): Promise<void> {
   const { change } = entry;
-  await withOwnGeneration(parts, entry, async (ifGeneration, isKnown) => {
-    if (ifGeneration !== ABSENT) await parts.bucket.delete(entry.name, { ifGeneration });
+  const permit = await parts.rights.permit(entry.session);
+  const { deadlineMs } = permit;
+  await withOwnGeneration(parts, entry, permit, async (ifGeneration, isKnown) => {
+    if (ifGeneration !== ABSENT) await parts.bucket.delete(entry.name, { ifGeneration, deadlineMs });
     else if (entry.attempted && !isKnown)
       throw new BucketError('precondition', 'what became of an upload is not known');
   });
@@ -70,24 +77,43 @@ function isThere(entry: ObjectEntry, sealed: Buffer): entry is ObjectEntry & { r
 
 /**
  * Calls with the generation that the bucket should have. Where it has another one that was written from this very cache, by
- * an upload whose outcome was never noted, once more with that.
+ * an upload whose outcome was never noted, or by a mount that had lost the session by then, once more with that.
  */
 async function withOwnGeneration<T>(
-  { bucket, ledger }: UploadParts,
+  parts: UploadParts,
   entry: ObjectEntry,
+  permit: Permit,
   call: (ifGeneration: string, isKnown: boolean) => Promise<T>,
 ): Promise<T> {
   try {
     return await call(entry.remote?.generation ?? ABSENT, false);
   } catch (error) {
     if (!isPrecondition(error)) throw error;
-    const found = await newest(bucket, entry.name);
-    if (found !== undefined && !isSignedBy(ledger.id, found.metadata))
-      throw new ForeignWrite(entry.name, error);
+    const found = await newest(parts.bucket, entry.name);
+    await refuseForeign(parts, entry, permit, found, error);
     return call(found?.generation ?? ABSENT, true).catch((again: unknown) => {
       throw isPrecondition(again) ? new ForeignWrite(entry.name, again) : again;
     });
   }
+}
+
+/** Throws unless what was found may be replaced: it is gone, or ours, or older than the right to write it. */
+async function refuseForeign(
+  { ledger, rights }: UploadParts,
+  { name, session }: ObjectEntry,
+  permit: Permit,
+  found: ObjectVersion | undefined,
+  cause: unknown,
+): Promise<void> {
+  const isShared = permit.epoch > 0;
+  if (isShared && !(await rights.verify(session))) {
+    // Says who has it.
+    await rights.permit(session);
+    throw new ForeignWrite(name, cause);
+  }
+  if (found === undefined || isSignedBy(ledger.id, found.metadata)) return;
+  const epoch = epochOf(found.metadata);
+  if (!isShared || epoch === undefined || epoch >= permit.epoch) throw new ForeignWrite(name, cause);
 }
 
 async function newest(bucket: Bucket, name: string): Promise<ObjectVersion | undefined> {

@@ -31,26 +31,14 @@ const CREDS = '{"me":{"id":"49"},"registered":true}';
 async function afterKill({ cloud, mounted }: Rig): Promise<Record<string, string>> {
   await mounted.kill();
   await cloud.settled();
-  const other = await mountCloud(cloud, {
-    SESSION_LEASE_TAKEOVER: '2000',
-    SESSION_LEASE_PERMISSION: '1000',
-    SESSION_LEASE_LOOK_INTERVAL: '500',
-    SESSION_LEASE_POLL: '100',
-  });
+  const other = await mountCloud(cloud);
   const files = await filesBelow(other.mountPoint);
   await other.unmount();
   return files;
 }
 
-const lease = {
-  SESSION_LEASE_LOOK_INTERVAL: '500',
-  SESSION_LEASE_PERMISSION: '1000',
-  SESSION_LEASE_TAKEOVER: '2000',
-  SESSION_LEASE_POLL: '100',
-};
-
 test('a write, a rename and an unlink that returned survive SIGKILL of everything, with no disk', async (t) => {
-  const made = await rig(t, lease);
+  const made = await rig(t);
   const { directory, mounted } = made;
   await writeFile(join(directory, 'pre-key-1.json'), '{"key":1}');
   await writeFile(join(directory, 'pre-key-2.json'), '{"key":2}');

@@ -53,6 +53,7 @@ export class Harness {
   readonly cachePath: string;
   readonly logs: LogRecord[] = [];
   /** What the core told and asked the side that knows the bucket. */
+  readonly names: string[] = [];
   readonly wanted: string[] = [];
   readonly urgent: [session: string, why: Urgency][] = [];
   readonly asks: Ask[] = [];
@@ -183,6 +184,7 @@ export class Harness {
 
   #remoteHost(): RemoteHost {
     return {
+      nameWanted: (name) => this.names.push(name),
       wanted: (session) => this.wanted.push(session),
       urgent: (session, why) => this.urgent.push([session, why]),
       ask: (id, question, argument, dirtyPaths) => this.asks.push({ id, question, argument, dirtyPaths }),

@@ -41,6 +41,14 @@ function newDirectory(scope: Scope): string {
   return directory;
 }
 
+/** A machine that was killed is taken for dead soon. */
+export const quickLeases = {
+  SESSION_LEASE_LOOK_INTERVAL: '400',
+  SESSION_LEASE_PERMISSION: '800',
+  SESSION_LEASE_TAKEOVER: '1200',
+  SESSION_LEASE_POLL: '50',
+};
+
 export class Machine {
   readonly directory: string;
   readonly mountPoint: string;
@@ -66,6 +74,7 @@ export class Machine {
         SESSION_STORAGE_TYPE: 'hybrid',
         STORAGE_BUCKET: bucket,
         SESSION_ENCRYPTION_KEY: key,
+        ...quickLeases,
         ...env,
       },
     });

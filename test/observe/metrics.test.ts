@@ -18,6 +18,7 @@ function source(changes: Partial<MetricsSource> = {}): MetricsSource {
     storageBytes: () => 4096,
     storageObjects: () => 54,
     waiting: () => 1,
+    leaseWaiting: () => 0,
     ...changes,
   };
 }
@@ -134,6 +135,7 @@ test('the gauges are asked at each scrape', async () => {
     storageBytes: () => present.storageBytes(),
     storageObjects: () => present.storageObjects(),
     waiting: () => present.waiting(),
+    leaseWaiting: () => present.leaseWaiting(),
   });
   const values = async () => {
     const { samples } = await scrape(metrics);

@@ -139,7 +139,7 @@ test('a cache holds what the table of its names lists, and nothing else', async 
   );
   assert.deepEqual(
     listed.filter((name) => !there.includes(name ?? '')),
-    ['lock', 'bucket.log', 'bucket.log.<id>'],
+    ['lock', 'mount-id', 'bucket.log', 'bucket.log.<id>'],
     'made by whoever locks it, and where there is a bucket',
   );
   assert.ok(page.includes(fs.readFileSync(join(rig.cachePath, 'format.json'), 'utf8').trim()));

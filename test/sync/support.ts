@@ -7,6 +7,7 @@ import { BucketSync } from '../../src/sync/bucket-sync.ts';
 import type { Verdict } from '../../src/sync/download.ts';
 import { Ledger } from '../../src/sync/ledger.ts';
 import type { SessionContent } from '../../src/sync/restorer.ts';
+import { type Rights, UNSHARED } from '../../src/sync/rights.ts';
 import { cleanUp, type Scope } from '../support/cleanup.ts';
 import type { MemoryBucket } from '../support/memory-bucket.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -17,6 +18,14 @@ export interface Line {
   session?: string;
   [field: string]: unknown;
 }
+
+/** Nobody else uses the bucket. */
+const alone: Rights = {
+  permit: async () => UNSHARED,
+  verify: async () => true,
+  floorRaised: async () => {},
+  isLost: () => false,
+};
 
 export class Machine {
   readonly cache: Cache;
@@ -35,7 +44,7 @@ export class Machine {
   constructor(
     scope: Scope,
     bucket: MemoryBucket,
-    options: { cachePath?: string; intervalMs?: number; listingPageMs?: number } = {},
+    options: { cachePath?: string; intervalMs?: number; listingPageMs?: number; rights?: Rights } = {},
   ) {
     const cachePath = options.cachePath ?? temporaryDirectory(scope);
     this.bucket = bucket;
@@ -50,6 +59,7 @@ export class Machine {
       ledger: this.ledger,
       cache: this.cache,
       verify: (_path, _meta, sealed) => verdictOf(sealed),
+      rights: options.rights ?? alone,
       mount: {
         settle: () => this.settle(),
         absent: (sessions) => sessions.forEach((session) => void this.absent.add(session)),

@@ -1,0 +1,175 @@
+/**
+ * From the first touch of a session to its content: the lease, a comparison with the bucket where another mount may have had
+ * the session, the restore. Whoever touched it waits in the kernel meanwhile.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { SessionLeases } from './daemon-leases.ts';
+import type { Held } from './lease/held.ts';
+import { sharedAbort } from './lib/shared-abort.ts';
+import type { Logger } from './observe/log.ts';
+import type { BucketSync } from './sync/bucket-sync.ts';
+import type { Ledger } from './sync/ledger.ts';
+import type { Permit } from './sync/rights.ts';
+
+export interface SessionsParts {
+  leases: SessionLeases;
+  sync: BucketSync;
+  ledger: Ledger;
+  /** What is here is served although the bucket does not answer. */
+  servesUnasked: boolean;
+  /** How long a call waits for another mount; 0: for as long as that lives. */
+  waitLimitMs: number;
+  /** Whoever waits for it gets EBUSY. */
+  refuse: (session: string) => void;
+  log: Logger;
+}
+
+/** A bucket that has not answered by then does not answer: what is here is served without it. */
+const PATIENCE_MS = 3_000;
+const POLL_MS = 100;
+const RETRY_MS_MIN = 250;
+const RETRY_MS_MAX = 15_000;
+
+export class Sessions {
+  readonly #parts: SessionsParts;
+  readonly #opening = new Map<string, Promise<void>>();
+  readonly #ended = sharedAbort();
+
+  constructor(parts: SessionsParts) {
+    this.#parts = parts;
+  }
+
+  /** Somebody waits for what is in it. */
+  want(session: string): void {
+    if (this.#opening.has(session)) return;
+    const opening = this.#open(session).finally(() => this.#opening.delete(session));
+    this.#opening.set(session, opening);
+  }
+
+  /** Whether it exists although it is not here: another mount made it. Resolves late rather than wrongly, but not for ever. */
+  async existsElsewhere(session: string): Promise<boolean> {
+    const { leases, servesUnasked, log } = this.#parts;
+    // What is not here of a session that nobody else can have is nowhere.
+    if (leases.holds(session)) return false;
+    const untilMs = servesUnasked ? performance.now() + PATIENCE_MS : Number.POSITIVE_INFINITY;
+    for (let attempt = 0; !this.#ended.signal.aborted; attempt++) {
+      const exists = await this.#inTime(this.#isInBucket(session), untilMs).catch(() => undefined);
+      if (exists !== undefined) return exists;
+      if (performance.now() >= untilMs) break;
+      await this.#pause(attempt);
+    }
+    log.warn(
+      { session },
+      'The bucket does not say whether another mount has made this session: it is taken for a new one',
+    );
+    return false;
+  }
+
+  /** A session that was deleted leaves its owner object behind. */
+  async #isInBucket(session: string): Promise<boolean> {
+    const owner = await this.#parts.leases.askForOwner(session);
+    if (owner === undefined) return false;
+    return owner.holder !== '' || this.#parts.sync.hasObjects(session);
+  }
+
+  async end(): Promise<void> {
+    this.#ended.abort();
+    await Promise.all(this.#opening.values());
+  }
+
+  async #open(session: string): Promise<void> {
+    const { sync, leases } = this.#parts;
+    const acquired = leases.acquire(session);
+    acquired.catch(() => {});
+    const held = await this.#waitFor(session, acquired);
+    if (held === 'refused') return this.#parts.refuse(session);
+    if (held === 'unasked') {
+      sync.restorer.announce(session);
+      void this.#catchUp(session, acquired);
+      return;
+    }
+    if (held === undefined || !(await this.#bringInStep(session, held, false))) return;
+    await this.#give(session);
+    if (held.refresh) sync.flusher.refresh(session);
+  }
+
+  async #give(session: string): Promise<void> {
+    const { sync, ledger } = this.#parts;
+    if (ledger.absentOf(session).length === 0) sync.restorer.announce(session);
+    else await sync.restorer.restore(session);
+  }
+
+  /** undefined: this mount ends, or is fenced. */
+  async #waitFor(
+    session: string,
+    acquired: Promise<Held>,
+  ): Promise<Held | 'refused' | 'unasked' | undefined> {
+    const { leases, waitLimitMs } = this.#parts;
+    const startedMs = performance.now();
+    for (;;) {
+      const held = await this.#inTime(acquired, performance.now() + POLL_MS).catch(() => 'over' as const);
+      if (held === 'over') return undefined;
+      if (held !== undefined || this.#ended.signal.aborted) return held;
+      const waitedMs = performance.now() - startedMs;
+      const isHeldElsewhere = leases.holderOf(session) !== undefined;
+      if (waitLimitMs > 0 && isHeldElsewhere && waitedMs >= waitLimitMs) return 'refused';
+      const isUnreachable = !isHeldElsewhere && (!leases.isOpen || waitedMs >= PATIENCE_MS);
+      if (isUnreachable && this.#mayServeUnasked(session)) return 'unasked';
+    }
+  }
+
+  /** All of it is here, and nobody else had it when the bucket answered last. */
+  #mayServeUnasked(session: string): boolean {
+    const { servesUnasked, ledger, leases } = this.#parts;
+    const isHere = ledger.entriesOf(session).length > 0 && ledger.absentOf(session).length === 0;
+    return servesUnasked && isHere && !leases.wasHeldElsewhere(session);
+  }
+
+  /** It was served without the lease: who had it meanwhile shows now. */
+  async #catchUp(session: string, acquired: Promise<Held>): Promise<void> {
+    this.#parts.log.warn(
+      { session },
+      'The bucket does not answer: a session is served as it is here, without knowing whether another mount has it',
+    );
+    const held = await acquired.catch(() => undefined);
+    if (held === undefined || !(await this.#bringInStep(session, held, true))) return;
+    if (held.refresh) this.#parts.sync.flusher.refresh(session);
+  }
+
+  /** False: this mount ends. */
+  async #bringInStep(session: string, held: Held, served: boolean): Promise<boolean> {
+    const permit: Permit = { ...held, deadlineMs: Number.POSITIVE_INFINITY };
+    for (let attempt = 0; !this.#ended.signal.aborted; attempt++) {
+      try {
+        await this.#parts.sync.bringInStep(session, permit, served);
+        return true;
+      } catch (error) {
+        this.#parts.log.debug(
+          { session, error: String(error) },
+          'A session could not be compared with the bucket',
+        );
+        await this.#pause(attempt);
+      }
+    }
+    return false;
+  }
+
+  async #inTime<T>(promise: Promise<T>, untilMs: number): Promise<T | undefined> {
+    if (untilMs === Number.POSITIVE_INFINITY) return promise;
+    const done = new AbortController();
+    const late = sleep(Math.max(0, untilMs - performance.now()), undefined, { signal: done.signal }).catch(
+      () => undefined,
+    );
+    try {
+      return await Promise.race([promise, late]);
+    } finally {
+      done.abort();
+    }
+  }
+
+  async #pause(attempt: number): Promise<void> {
+    const limit = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(attempt, 10));
+    const ms = limit * (0.5 + Math.random() / 2);
+    await sleep(ms, undefined, { signal: this.#ended.signal }).catch(() => {});
+  }
+}
