@@ -255,6 +255,9 @@ export class Daemon {
       case 'evicted':
         this.#parts.outside.hear(message);
         break;
+      case 'started-over':
+        this.#parts.outside.startedOver(message);
+        break;
       case 'pending':
         setTimeout(() => thread.post({ type: 'settle-idle' }), SETTLE_DELAY_MS).unref();
         break;

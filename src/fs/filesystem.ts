@@ -58,6 +58,11 @@ export class FileSystem implements FileSystemOperations {
     return this.#core.tree.sessions;
   }
 
+  /** How often an application started over (see registrations.ts) since this process began. */
+  get freshRegistrations(): number {
+    return this.#core.registrations.count;
+  }
+
   /** Files that changed and are not in the cache yet, working copies included. Walks the whole tree. */
   dirtyFiles(): number {
     return dirtyFiles(this.#core).length;

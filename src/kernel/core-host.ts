@@ -64,6 +64,7 @@ export class CoreHost {
       ...defaultTimings,
       bucket: data.bucket && { view: data.bucket, host: this.#remoteHost() },
       woken: () => this.woken(),
+      startedOver: (event) => this.#post({ type: 'started-over', ...event }),
       invalidator: {
         inode: (node, offset, length) => this.#post({ type: 'invalidate-inode', node, offset, length }),
         entry: (parent, name) => this.#post({ type: 'invalidate-entry', parent, name }),
@@ -237,7 +238,8 @@ export class CoreHost {
 
   #status(): string {
     const { filesystem } = this.#opened;
-    const counts = { sessions: filesystem.sessions, files: filesystem.files, dirty: filesystem.dirtyFiles() };
+    const { sessions, files, freshRegistrations } = filesystem;
+    const counts = { sessions, files, dirty: filesystem.dirtyFiles(), freshRegistrations };
     return `${JSON.stringify({ ...this.#data.status, ...counts }, undefined, 2)}\n`;
   }
 }

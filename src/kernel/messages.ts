@@ -3,6 +3,7 @@
 import type { ImportReport } from '../fs/import-plain.ts';
 import type { Unstored } from '../fs/operations.ts';
 import type { Owner } from '../fs/options.ts';
+import type { StartedOver } from '../fs/registrations.ts';
 import type { BucketView, Question, Urgency } from '../fs/remote.ts';
 import type { ErrorCode } from '../lib/errors.ts';
 import type { LogRecord } from '../observe/log.ts';
@@ -68,6 +69,8 @@ export type FromKernelThread =
   | { type: 'store-cancelled'; request: number }
   | { type: 'invalidate-inode'; node: number; offset: number; length: number }
   | { type: 'invalidate-entry'; parent: number; name: string }
+  /** An application replaced a session's registered credentials by others: what was there lies in set-aside/, durably. */
+  | ({ type: 'started-over' } & StartedOver)
   /** There are working copies: send 'settle-idle' in a while. */
   | { type: 'pending' }
   /** Somebody waits for what is in this session; once until it was restored. */

@@ -7,6 +7,7 @@ import type { HybridFileSystem } from '../../src/fs/hybrid-filesystem.ts';
 import { type OpenedFileSystem, openFileSystem } from '../../src/fs/open.ts';
 import { type Caller, type Entry, emptyAttributes } from '../../src/fs/operations.ts';
 import { defaultTimings } from '../../src/fs/options.ts';
+import type { StartedOver } from '../../src/fs/registrations.ts';
 import type { BucketView, Question, RemoteHost, Urgency } from '../../src/fs/remote.ts';
 import type { LogRecord } from '../../src/observe/log.ts';
 import { Cache } from '../../src/store/cache.ts';
@@ -56,6 +57,7 @@ export class Harness {
   readonly wanted: string[] = [];
   readonly urgent: [session: string, why: Urgency][] = [];
   readonly asks: Ask[] = [];
+  readonly startedOver: StartedOver[] = [];
   /** What the kernel was told to drop: `entry PARENT NAME`, `inode NODE OFFSET`. */
   readonly invalidated: string[] = [];
   nowMs = 1_700_000_000_000;
@@ -120,6 +122,7 @@ export class Harness {
       },
       bucket: options.bucket && { view: options.bucket, host: this.#remoteHost() },
       log: (record) => this.logs.push(record),
+      startedOver: (event) => this.startedOver.push(event),
     });
     this.fs.takeClosedSegment();
   }
