@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,6 +8,7 @@ import { openBucket } from '../src/bucket/open.ts';
 import { cleanUp } from './support/cleanup.ts';
 import { DaemonProcess } from './support/daemon-process.ts';
 import { cleanEnvironment } from './support/environment.ts';
+import { freePort } from './support/free-port.ts';
 import { gcsEmulator } from './support/gcs-emulator.ts';
 import { repository } from './support/repository.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
@@ -89,12 +88,4 @@ async function answers(url: string, emulator: DaemonProcess): Promise<void> {
     if (answer?.status === 200) return;
   }
   assert.fail(`${url} does not answer:\n${emulator.log()}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
