@@ -48,6 +48,15 @@ test('the emulator of docker-compose.yml is the release that scripts/gcs-emulato
   assert.equal(found(/^ {4}image: fsouza\/fake-gcs-server:(.+)$/m), release);
 });
 
+test('the example bot of docker-compose.yml has the Baileys that the tests use', () => {
+  const read = (path: string) => JSON.parse(readFileSync(join(repository, path), 'utf8'));
+  const baileys = '@whiskeysockets/baileys';
+  assert.equal(
+    read('examples/bot/package.json').dependencies[baileys],
+    read('package.json').devDependencies[baileys],
+  );
+});
+
 test('the emulator of docker-compose.yml has the bucket from the start, and is healthy', async (t) => {
   // Builds it where that was not done yet.
   await gcsEmulator();

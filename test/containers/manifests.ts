@@ -8,6 +8,8 @@ import { pythonTools, run } from './podman.ts';
 const folder = join(repository, 'deploy/kubernetes');
 export const manifestFiles = readdirSync(folder).map((name) => join(folder, name));
 
+export const sidecarFiles = ['statefulset.yaml', 'deployment.yaml'];
+
 export interface Variable {
   name: string;
   value: string;

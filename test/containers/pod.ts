@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { version } from '../../src/version.ts';
 import { cleanUp, type Scope } from '../support/cleanup.ts';
 import { freePort } from '../support/free-port.ts';
 import { createTestBucket, gcsEmulator } from '../support/gcs-emulator.ts';
@@ -14,8 +15,9 @@ import type { Container, PodSpec, Variable } from './manifests.ts';
 import { exitStatusOf, logOf, podman, run, until } from './podman.ts';
 import { sharedFolder } from './share.ts';
 
-const IMAGES: Readonly<Record<string, string>> = {
-  'REGISTRY/sessionfs:0.1.0': SESSIONFS,
+/** What stands for the images of the manifests: those of this version. */
+export const playedImages: Readonly<Record<string, string>> = {
+  [`REGISTRY/sessionfs:${version}`]: SESSIONFS,
   'REGISTRY/sessionfs-example-bot:1.0.0': BOT,
   'REGISTRY/sessionfs-example-bot-alone:1.0.0': BOT_ALONE,
 };
@@ -123,7 +125,7 @@ export class Pod {
         containers: [
           {
             ...kept,
-            image: IMAGES[container.image],
+            image: playedImages[container.image],
             env: isSessionfs
               ? [...container.env.filter(({ name }) => !names.has(name)), ...this.#settings]
               : container.env,
