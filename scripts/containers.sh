@@ -22,7 +22,7 @@ install_container_tools() {
   fi
   quietly 'fetching the lists of packages (apt-get update)' apt-get update || die 'apt-get update failed, see above'
   quietly "installing ${missing[*]}" env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y --no-install-recommends "${missing[@]}" || die 'that failed, see above'
+    apt-get install -y --no-install-recommends "${missing[@]}" netavark || die 'that failed, see above'
 }
 
 # runc, and limits that every machine allows; the locks in files, since those in memory are shared by all that podman runs.
