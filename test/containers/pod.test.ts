@@ -101,15 +101,15 @@ test('run-unprivileged.yaml: a container without root, capabilities or new privi
   assert.deepEqual(bot.securityContext.capabilities, { drop: ['ALL'] });
   const device = openDevice(t);
   const [shell = '', option = '', script = ''] = bot.command;
-  const says = `sh -c 'id -u; grep CapEff /proc/self/status; mkdir $SESSION_DIR; echo 1 >$SESSION_DIR/creds.json; stat -c %U $SESSION_DIR'`;
+  const says = `sh -c 'id -u; grep CapEff /proc/self/status; mkdir sessions/a && stat -c %U sessions/a'`;
   const { status, stdout, stderr } = await run('podman', [
     ...['run', '--rm', '--network', 'none', '--user', '1000:1000', '--cap-drop', 'all'],
     ...['--security-opt', 'no-new-privileges', '--security-opt', 'seccomp=unconfined'],
     ...['--security-opt', 'apparmor=unconfined', '--device', `${device}:/dev/fuse`],
-    ...['--env', `SESSION_DIR=${settingOf(bot, 'SESSION_DIR')}`, '--env', 'SESSION_OWNER='],
+    ...['--env', `SESSION_OWNER=${settingOf(bot, 'SESSION_OWNER')}`],
     ...['--env', `SESSION_STORAGE_PATH=${settingOf(bot, 'SESSION_STORAGE_PATH')}`],
     ...['--env', 'SESSION_CACHE_PATH=/tmp/cache', '--entrypoint', shell, BOT_ALONE],
-    ...[option, script.replace('node bot.js', says)],
+    ...[option, script.replace('node /app/bot.js', says)],
   ]);
   assert.equal(status, 0, stderr);
   assert.match(stdout, /^1000\nCapEff:\s+0{16}\nnode\n$/);
