@@ -117,4 +117,6 @@ prepare_containers() {
   make_base_image
   unlock_checkout
   make_emulator_image
+  # Steps of builds of other days; today's make the next build fast.
+  podman image prune --force --filter until=24h >/dev/null
 }
