@@ -65,7 +65,7 @@ export class Supervisor {
   static async start(config: Config, log: Logger, hooks: SupervisorHooks = {}): Promise<Supervisor> {
     assertSupported(config);
     leaseTimes(config);
-    const mountPoint = await prepareMountPoint(config.mountPoint, log);
+    const { mountPoint, wasDead } = await prepareMountPoint(config.mountPoint, log);
     const plainSessions = requirePlainSessions(mountPoint);
     const { uid, gid, mode } = await stat(mountPoint);
     const root = { uid, gid, mode: mode & 0o7777 };
@@ -79,6 +79,9 @@ export class Supervisor {
       log,
       hooks,
     });
+    // Whoever goes on using what was a dead mount waits for the daemon, and does not find an empty folder meanwhile. Plain
+    // sessions must be read before a mount hides them.
+    if (wasDead && plainSessions.length === 0) supervisor.#makeMount().catch(() => {});
     try {
       await supervisor.#child.ready;
     } catch (error) {
@@ -156,13 +159,17 @@ export class Supervisor {
     return child;
   }
 
-  async #mount(child: DaemonChild): Promise<void> {
+  #makeMount(): Promise<MountRecord> {
     this.#mounting ??= mountDirect(this.#descriptors.fuseFd, this.mountPoint, {
       source: 'sessionfs',
       allowOther: true,
     });
+    return this.#mounting;
+  }
+
+  async #mount(child: DaemonChild): Promise<void> {
     try {
-      const { device } = await this.#mounting;
+      const { device } = await this.#makeMount();
       child.serve(device);
     } catch (error) {
       child.fail(error);
@@ -231,14 +238,18 @@ export class Supervisor {
   }
 }
 
-async function prepareMountPoint(path: string, log: Logger): Promise<string> {
+async function prepareMountPoint(
+  path: string,
+  log: Logger,
+): Promise<{ mountPoint: string; wasDead: boolean }> {
   const mountPoint = await resolveMountPoint(path);
-  if ((await checkMountPoint(mountPoint)) === 'stale') {
+  const wasDead = (await checkMountPoint(mountPoint)) === 'stale';
+  if (wasDead) {
     await cleanUpStaleMount(mountPoint);
     log.warn({ mountPoint }, 'A dead mount that an earlier run had left was removed');
     await checkMountPoint(mountPoint);
   }
-  return mountPoint;
+  return { mountPoint, wasDead };
 }
 
 async function openDescriptors(config: Config, mountPoint: string): Promise<OwnedDescriptors> {
