@@ -10,6 +10,7 @@ import { freeSlot } from './kernel/in-flight.ts';
 import { KernelThreadClient, type Loaded, type Running } from './kernel/kernel-thread-client.ts';
 import { KernelNotifier } from './kernel/notifier.ts';
 import { canResend, type NegotiatedSession } from './kernel/session.ts';
+import { WorkerLink } from './kernel/worker-link.ts';
 import { deferred } from './lib/deferred.ts';
 import { errnoOf } from './lib/errno.ts';
 import { type Logger, writeRecord } from './observe/log.ts';
@@ -68,23 +69,25 @@ async function startLocked(
     log.error({ error: String(error) }, 'the kernel refused a notification'),
   );
   const outside = await Outside.open({ start, cache, keyring, log });
-  const thread = new KernelThreadClient({
-    fuseFd,
-    inFlightFd,
-    resend: start.resend,
-    cachePath: cache.path,
-    keyring: keyring.export(),
-    progress: progress.shared,
-    owner: config.owner ?? { uid: root.uid, gid: root.gid },
-    rootMode: root.mode,
-    maxFileSizeBytes: config.maxFileSizeBytes,
-    memoryLimitBytes: config.memoryLimitBytes,
-    mountPoint,
-    plainSessions,
-    takeover,
-    status: statusOf(start),
-    bucket: outside.threadData,
-  });
+  const thread = new KernelThreadClient(
+    new WorkerLink({
+      fuseFd,
+      inFlightFd,
+      resend: start.resend,
+      cachePath: cache.path,
+      keyring: keyring.export(),
+      progress: progress.shared,
+      owner: config.owner ?? { uid: root.uid, gid: root.gid },
+      rootMode: root.mode,
+      maxFileSizeBytes: config.maxFileSizeBytes,
+      memoryLimitBytes: config.memoryLimitBytes,
+      mountPoint,
+      plainSessions,
+      takeover,
+      status: statusOf(start),
+      bucket: outside.threadData,
+    }),
+  );
   // The restorer goes on checking what comes from the bucket.
   if (outside.threadData === undefined) keyring.destroy();
   try {

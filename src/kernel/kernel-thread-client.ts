@@ -1,23 +1,34 @@
-/** The main thread's side of the kernel thread: starts it, hears it, and wakes it. */
+/**
+ * The main thread's side of whoever serves the mount: asks it, hears it, and learns of its end. How messages get there and
+ * back is the link's affair: worker-link.ts for a thread of its own, native-link.ts for the main thread itself.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import { SessionfsError } from '../lib/errors.ts';
-import { Mailbox } from '../lib/mailbox.ts';
-import type { FromKernelThread, KernelThreadData, ToKernelThread } from './messages.ts';
-import { Waker } from './waker.ts';
+import type { FromKernelThread, ToKernelThread } from './messages.ts';
 
 export type Loaded = Extract<FromKernelThread, { type: 'loaded' }>;
 export type Running = Exclude<FromKernelThread, { type: 'loaded' | 'ended' | 'failed' | 'done' | 'rolled' }>;
 
 const ENDING_MS = 200;
 
+/** The way to whoever serves the mount. */
+export interface KernelLink {
+  /** Called once, before anything else. Neither callback is called before it returns. */
+  start(receive: (message: FromKernelThread) => void, fail: (error: Error) => void): void;
+  post(message: ToKernelThread): void;
+  /** See KernelThreadClient.serve, keepAccess, terminate. */
+  serve(): void;
+  keepAccess(directory: string): Promise<void>;
+  terminate(): Promise<void>;
+  /** It has ended. */
+  close(): void;
+}
+
 export class KernelThreadClient {
   /** Settles when the thread is gone: with what it could not commit, or with the reason of its failure. */
   readonly ended: Promise<{ uncommitted: string[] }>;
-  readonly #worker: Worker;
-  readonly #mailbox = new Mailbox();
-  readonly #waker: Waker;
+  readonly #link: KernelLink;
   /** Whoever waits for the thread to act on a message, in the order in which it was asked. */
   readonly #waiting: (() => void)[] = [];
   readonly #rolling: ((segment: number | undefined) => void)[] = [];
@@ -27,19 +38,15 @@ export class KernelThreadClient {
   #early: Running[] = [];
   #listener: (message: Running) => void = (message) => this.#early.push(message);
 
-  constructor(data: Omit<KernelThreadData, 'mailbox'>) {
-    this.#waker = new Waker(data.mountPoint, () => this.#mailbox.isRaised);
-    this.#worker = new Worker(new URL('./kernel-thread.js', import.meta.url), {
-      workerData: { ...data, mailbox: this.#mailbox.shared } satisfies KernelThreadData,
-      transferList: [data.keyring],
-      name: 'sessionfs-kernel',
-    });
+  constructor(link: KernelLink) {
+    this.#link = link;
     this.ended = this.#ended.promise;
     // Whoever awaits them sees a failure; nobody has to.
     for (const { promise } of [this.#loaded, this.#ended]) promise.catch(() => {});
-    this.#worker.on('message', (message: FromKernelThread) => this.#receive(message));
-    this.#worker.on('error', (error) => this.#fail(error));
-    this.#worker.on('exit', (code) => this.#fail(new Error(`the kernel thread ended with code ${code}`)));
+    link.start(
+      (message) => this.#receive(message),
+      (error) => this.#fail(error),
+    );
   }
 
   /** The tree is built and plain sessions are journaled; nothing is served yet. */
@@ -54,7 +61,7 @@ export class KernelThreadClient {
 
   /** Lets it read requests. The descriptor must be mounted: before that, reading it fails. */
   serve(): void {
-    this.#worker.postMessage({ type: 'serve' } satisfies ToKernelThread);
+    this.#link.serve();
   }
 
   /** Resolves once the thread has acted on the message and all that the kernel sent it before, or has ended. */
@@ -75,20 +82,17 @@ export class KernelThreadClient {
   }
 
   post(message: ToKernelThread): void {
-    this.#worker.postMessage(message);
-    if (this.#mailbox.raise()) this.#waker.wake();
+    this.#link.post(message);
   }
 
   /** Before a lazy unmount: keeps a way to wake the thread, until it ends. */
   async keepAccess(directory: string): Promise<void> {
-    await this.#waker.enter(directory);
-    // Earlier calls may have gone where the mount no longer was, and later ones rely on them.
-    this.#waker.wake();
+    await this.#link.keepAccess(directory);
   }
 
   /** For a thread that does not serve yet: one that is blocked in read(2) does not hear of it. */
   async terminate(): Promise<void> {
-    await this.#worker.terminate();
+    await this.#link.terminate();
   }
 
   /** Whether `ended` has settled, after a moment for what it has sent already. */
@@ -114,13 +118,13 @@ export class KernelThreadClient {
 
   #end(message: { uncommitted: string[] }): void {
     this.#ended.resolve(message);
-    this.#waker.close();
+    this.#link.close();
   }
 
   #fail(error: Error): void {
     this.#loaded.reject(error);
     this.#ended.reject(error);
-    this.#waker.close();
+    this.#link.close();
   }
 }
 

@@ -4,99 +4,49 @@
  */
 import { setPriority } from 'node:os';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { Keyring } from '../crypto/keyring.ts';
-import { importPlainSessions } from '../fs/import-plain.ts';
-import { type OpenedFileSystem, openFileSystem } from '../fs/open.ts';
-import { defaultTimings } from '../fs/options.ts';
-import type { RemoteHost } from '../fs/remote.ts';
-import { SessionfsError } from '../lib/errors.ts';
 import { Mailbox } from '../lib/mailbox.ts';
-import { Cache } from '../store/cache.ts';
-import { JournalProgress } from '../store/journal-progress.ts';
-import { type KnownNodes, NodeTable } from '../store/node-table.ts';
+import { CoreHost, failureMessage } from './core-host.ts';
 import { DirectDriver, type DirectDriverHost } from './direct-driver.ts';
 import type { FromKernelThread, KernelThreadData, ToKernelThread } from './messages.ts';
-import { Room } from './room.ts';
-
-type NewsOfBucket = Extract<ToKernelThread, { type: 'absent' | 'names-known' | 'restored' | 'answer' }>;
 
 const KERNEL_THREAD_NICENESS = -10;
 
 class KernelThread {
   readonly #data: KernelThreadData;
   readonly #port: MessagePort;
-  readonly #progress: JournalProgress;
-  readonly #opened: OpenedFileSystem;
-  #driver: DirectDriver | undefined;
-  #settleRequested = false;
-  #handingOver = false;
-  #pings = 0;
   readonly #mailbox: Mailbox;
-  readonly #room: Room;
+  readonly host: CoreHost;
+  #driver: DirectDriver | undefined;
 
   constructor(data: KernelThreadData, port: MessagePort) {
     this.#data = data;
     this.#port = port;
-    this.#progress = new JournalProgress(data.progress);
     this.#mailbox = new Mailbox(data.mailbox);
-    const { maxFileSizeBytes: maxFileSize, memoryLimitBytes: memoryLimit, owner, rootMode } = data;
-    this.#opened = openFileSystem({
-      cache: new Cache(data.cachePath),
-      keyring: Keyring.import(data.keyring),
-      progress: this.#progress,
-      owner,
-      rootMode,
-      inherited: knownNodes(data),
-      maxFileSize,
-      memoryLimit,
-      ...defaultTimings,
-      bucket: data.bucket && { view: data.bucket, host: this.#remoteHost() },
-      woken: () => this.#woken(),
-      invalidator: {
-        inode: (node, offset, length) => this.#post({ type: 'invalidate-inode', node, offset, length }),
-        entry: (parent, name) => this.#post({ type: 'invalidate-entry', parent, name }),
-      },
-      log: (record) => this.#post({ type: 'log', record }),
-    });
-    const { filesystem, hybrid } = this.#opened;
-    if (hybrid === undefined) filesystem.addControlFile('status.json', () => this.#status());
-    else hybrid.addControlFiles(() => this.#status());
-    this.#room = new Room(this.#opened, (message) => this.#post(message));
-  }
-
-  load(): void {
-    const { core, filesystem, replayed } = this.#opened;
-    const imported = importPlainSessions(core, this.#data.mountPoint, this.#data.plainSessions);
-    const { segments, nextSegment, records, droppedBytes } = replayed;
-    this.#post({
-      type: 'loaded',
-      replayed: { segments, nextSegment, records, droppedBytes },
-      imported,
-      files: filesystem.files,
-      sessions: filesystem.sessions,
-    });
-    this.#afterRequest();
+    this.host = new CoreHost(
+      data,
+      (message) => this.#post(message),
+      () => this.#driver?.retryParked(),
+    );
   }
 
   serve(): void {
     const { fuseFd: fd, inFlightFd, resend, takeover: session } = this.#data;
-    const { filesystem, journal } = this.#opened;
-    this.#driver = new DirectDriver({ fd, inFlightFd, resend, session }, filesystem, this.#host());
+    this.#driver = new DirectDriver(
+      { fd, inFlightFd, resend, session },
+      this.host.filesystem,
+      this.#driverHost(),
+    );
     this.#driver.serve();
-    filesystem.begin(0);
-    const uncommitted = this.#handingOver ? [] : filesystem.settleAll();
-    if (!this.#handingOver) this.#rollJournal();
-    journal.close();
-    this.#post({ type: 'ended', uncommitted });
+    this.host.end();
   }
 
-  #host(): DirectDriverHost {
+  #driverHost(): DirectDriverHost {
     return {
       beforeRequest: () => (this.#mailbox.lower() ? this.#takeMessages() : 'continue'),
-      afterRequest: () => this.#afterRequest(),
+      afterRequest: () => this.host.afterRequest(),
       syncThenReply: (uniqueLo, uniqueHi, slot) =>
         this.#post({ type: 'sync-then-reply', uniqueLo, uniqueHi, slot }),
-      makeRoom: () => this.#room.make(),
+      makeRoom: () => this.host.makeRoom(),
       initialized: (session) => this.#post({ type: 'initialized', session }),
       refused: ({ code, message, hint }) => this.#post({ type: 'failed', code, message, hint }),
       unexpected: (error, opcode) =>
@@ -111,117 +61,17 @@ class KernelThread {
     };
   }
 
-  #remoteHost(): RemoteHost {
-    return {
-      wanted: (session) => this.#post({ type: 'wanted', session }),
-      urgent: (session, why) => this.#post({ type: 'urgent', session, why }),
-      ask: (id, question, argument, dirtyPaths) =>
-        this.#post({ type: 'ask', id, question, argument, dirtyPaths }),
-    };
-  }
-
   #takeMessages(): 'continue' | 'stop' {
     let next: 'continue' | 'stop' = 'continue';
     for (;;) {
-      // Each on nobody's behalf: the one before may have carried parked requests out.
-      this.#opened.filesystem.begin(0);
       const received = receiveMessageOnPort(this.#port) as { message: ToKernelThread } | undefined;
-      if (received === undefined) return next;
-      if (this.obey(received.message) === 'stop') next = 'stop';
+      if (received === undefined) {
+        // The last one may have carried parked requests out.
+        this.host.filesystem.begin(0);
+        return next;
+      }
+      if (this.host.obey(received.message) === 'stop') next = 'stop';
     }
-  }
-
-  obey(message: ToKernelThread): 'continue' | 'stop' {
-    switch (message.type) {
-      case 'serve':
-        break;
-      case 'settle-idle':
-        this.#settleRequested = false;
-        this.#opened.filesystem.settleIdle();
-        break;
-      case 'roll':
-        this.#rollJournal();
-        break;
-      case 'room-made':
-        this.#room.retryInIt(() => this.#driver?.retryParked());
-        break;
-      case 'roll-now':
-        if (message.commitPlain) this.#opened.filesystem.commitPlainFiles();
-        this.#rollJournal();
-        this.#post({ type: 'rolled', segment: this.#newestInJournal() });
-        break;
-      case 'settle-all':
-        this.#opened.filesystem.settleAll();
-        this.#rollJournal();
-        this.#post({ type: 'done' });
-        break;
-      case 'ping':
-        this.#pings++;
-        break;
-      case 'hand-over':
-        this.#handingOver = true;
-        return 'stop';
-      case 'stop':
-        return 'stop';
-      default:
-        this.#learn(message);
-    }
-    return 'continue';
-  }
-
-  /** News of the bucket: somebody may wait for it. */
-  #learn(message: NewsOfBucket): void {
-    const { hybrid } = this.#opened;
-    if (hybrid === undefined) return;
-    switch (message.type) {
-      case 'absent':
-        hybrid.markAbsent(message.sessions);
-        break;
-      case 'names-known':
-        hybrid.learnNames();
-        break;
-      case 'restored':
-        hybrid.restore(message.session, message.files, message.directories);
-        break;
-      case 'answer':
-        hybrid.answer(message.id, message.text);
-        break;
-    }
-    this.#driver?.retryParked();
-    this.#afterRequest();
-  }
-
-  #woken(): void {
-    for (; this.#pings > 0; this.#pings--) this.#post({ type: 'done' });
-  }
-
-  #rollJournal(): void {
-    this.#opened.filesystem.rollJournal();
-    this.#afterRequest();
-  }
-
-  /** The newest closed segment, unless the cache has all of it. */
-  #newestInJournal(): number | undefined {
-    const { closedSegment } = this.#opened.filesystem;
-    return closedSegment > this.#progress.retired ? closedSegment : undefined;
-  }
-
-  /** A handful of atomic reads when there is nothing to tell. */
-  #afterRequest(): void {
-    const { filesystem } = this.#opened;
-    const segment = filesystem.takeClosedSegment();
-    if (!this.#progress.synced && this.#progress.shouldNotify()) this.#post({ type: 'appended' });
-    if (segment !== undefined) this.#post({ type: 'closed', segment });
-    if (!this.#settleRequested && filesystem.hasPending) {
-      this.#settleRequested = true;
-      this.#post({ type: 'pending' });
-    }
-  }
-
-  #status(): string {
-    const { filesystem } = this.#opened;
-    const counts = { sessions: filesystem.sessions, files: filesystem.files, dirty: filesystem.dirtyFiles() };
-    return `${JSON.stringify({ ...this.#data.status, ...counts }, undefined, 2)}\n`;
   }
 
   #post(message: FromKernelThread): void {
@@ -229,20 +79,13 @@ class KernelThread {
   }
 }
 
-function knownNodes({ cachePath, takeover }: KernelThreadData): KnownNodes | undefined {
-  const table = new NodeTable(cachePath);
-  if (takeover !== undefined) return table.readSync();
-  table.clearSync();
-  return undefined;
-}
-
 function main(port: MessagePort): void {
   try {
     const thread = new KernelThread(workerData as KernelThreadData, port);
-    thread.load();
+    thread.host.load();
     port.on('message', (message: ToKernelThread) => {
       if (message.type !== 'serve') {
-        thread.obey(message);
+        thread.host.obey(message);
         return;
       }
       // From here on messages are taken by receiveMessageOnPort only.
@@ -250,14 +93,7 @@ function main(port: MessagePort): void {
       port.close();
     });
   } catch (error) {
-    const known = error instanceof SessionfsError ? error : undefined;
-    const message = known?.message ?? `the filesystem could not be loaded: ${String(error)}`;
-    port.postMessage({
-      type: 'failed',
-      code: known?.code ?? 'INTERNAL',
-      message,
-      hint: known?.hint,
-    } satisfies FromKernelThread);
+    port.postMessage(failureMessage(error));
     port.close();
   }
 }

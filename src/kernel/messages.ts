@@ -7,18 +7,12 @@ import type { ErrorCode } from '../lib/errors.ts';
 import type { LogRecord } from '../observe/log.ts';
 import type { NegotiatedSession } from './session.ts';
 
-/** Everything the kernel thread needs; the keyring is moved, not copied, and zeroed once it is imported. */
-export interface KernelThreadData {
-  fuseFd: number;
-  inFlightFd: number;
-  /** False: behave as on a kernel that sends nothing again to the next daemon. */
-  resend: boolean;
+/** Everything that the filesystem core is built from; the keyring is moved, not copied, and zeroed once it is imported. */
+export interface CoreData {
   cachePath: string;
   keyring: ArrayBuffer;
   /** JournalProgress, shared with the main thread. */
   progress: SharedArrayBuffer;
-  /** Mailbox, shared with the main thread. */
-  mailbox: SharedArrayBuffer;
   owner: Owner;
   /** Permission bits of the mount's root. */
   rootMode: number;
@@ -33,6 +27,16 @@ export interface KernelThreadData {
   status: Readonly<Record<string, unknown>>;
   /** Hybrid mode: what is known of the bucket at the start; undefined: local mode, and none of the messages about it. */
   bucket: BucketView | undefined;
+}
+
+/** What the direct driver's thread needs beside it. */
+export interface KernelThreadData extends CoreData {
+  fuseFd: number;
+  inFlightFd: number;
+  /** False: behave as on a kernel that sends nothing again to the next daemon. */
+  resend: boolean;
+  /** Mailbox, shared with the main thread. */
+  mailbox: SharedArrayBuffer;
 }
 
 export interface ReplayedJournal {

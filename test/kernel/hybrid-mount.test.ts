@@ -11,6 +11,7 @@ import { openFuseDevice } from '../../src/kernel/device.ts';
 import { KernelThreadClient } from '../../src/kernel/kernel-thread-client.ts';
 import { mountDirect, unmount } from '../../src/kernel/mount.ts';
 import { KernelNotifier } from '../../src/kernel/notifier.ts';
+import { WorkerLink } from '../../src/kernel/worker-link.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import { Cache } from '../../src/store/cache.ts';
 import { JournalProgress } from '../../src/store/journal-progress.ts';
@@ -36,23 +37,25 @@ async function mounted(t: TestContext): Promise<Mounted> {
   const fuseFd = openFuseDevice();
   const inFlightFd = openSync(join(directory, 'in-flight'), 'w+');
   const notifier = new KernelNotifier(fuseFd, (error) => t.diagnostic(`notifier: ${error}`));
-  const thread = new KernelThreadClient({
-    fuseFd,
-    inFlightFd,
-    resend: true,
-    cachePath: cache.path,
-    keyring: keyring.export(),
-    progress: new JournalProgress().shared,
-    owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
-    rootMode: 0o755,
-    maxFileSizeBytes: 1 << 20,
-    memoryLimitBytes: 1 << 20,
-    mountPoint: folder,
-    plainSessions: [],
-    takeover: undefined,
-    status: {},
-    bucket: { absent: [], namesKnown: false, rootListable: false },
-  });
+  const thread = new KernelThreadClient(
+    new WorkerLink({
+      fuseFd,
+      inFlightFd,
+      resend: true,
+      cachePath: cache.path,
+      keyring: keyring.export(),
+      progress: new JournalProgress().shared,
+      owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+      rootMode: 0o755,
+      maxFileSizeBytes: 1 << 20,
+      memoryLimitBytes: 1 << 20,
+      mountPoint: folder,
+      plainSessions: [],
+      takeover: undefined,
+      status: {},
+      bucket: { absent: [], namesKnown: false, rootListable: false },
+    }),
+  );
   const initialized = deferred<void>();
   thread.listen((message) => {
     if (message.type === 'initialized') initialized.resolve();

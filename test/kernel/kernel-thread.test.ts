@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { Keyring } from '../../src/crypto/keyring.ts';
 import type { BucketView } from '../../src/fs/remote.ts';
 import { KernelThreadClient, type Running } from '../../src/kernel/kernel-thread-client.ts';
+import { WorkerLink } from '../../src/kernel/worker-link.ts';
 import { Cache } from '../../src/store/cache.ts';
 import { Checkpointer } from '../../src/store/checkpointer.ts';
 import { JournalProgress } from '../../src/store/journal-progress.ts';
@@ -28,23 +29,25 @@ class Thread {
     const { currentId: keyId, ids: acceptedKeyIds } = keyring;
     const cache = Cache.open(join(directory, 'cache'), { mountPoint, keyId, acceptedKeyIds });
     const progress = new JournalProgress();
-    this.client = new KernelThreadClient({
-      fuseFd: -1,
-      inFlightFd: -1,
-      resend: true,
-      cachePath: cache.path,
-      keyring: keyring.export(),
-      progress: progress.shared,
-      owner: { uid: 1000, gid: 1000 },
-      rootMode: 0o700,
-      maxFileSizeBytes: 1 << 20,
-      memoryLimitBytes: 1 << 20,
-      mountPoint,
-      plainSessions: [SESSION],
-      takeover: undefined,
-      status: {},
-      bucket,
-    });
+    this.client = new KernelThreadClient(
+      new WorkerLink({
+        fuseFd: -1,
+        inFlightFd: -1,
+        resend: true,
+        cachePath: cache.path,
+        keyring: keyring.export(),
+        progress: progress.shared,
+        owner: { uid: 1000, gid: 1000 },
+        rootMode: 0o700,
+        maxFileSizeBytes: 1 << 20,
+        memoryLimitBytes: 1 << 20,
+        mountPoint,
+        plainSessions: [SESSION],
+        takeover: undefined,
+        status: {},
+        bucket,
+      }),
+    );
     this.checkpointer = new Checkpointer({
       journalDirectory: cache.journalDirectory,
       cache,

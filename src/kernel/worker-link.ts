@@ -1,0 +1,50 @@
+/** The way to the kernel thread, a worker that must be woken to hear what it is told. */
+import { Worker } from 'node:worker_threads';
+import { Mailbox } from '../lib/mailbox.ts';
+import type { KernelLink } from './kernel-thread-client.ts';
+import type { FromKernelThread, KernelThreadData, ToKernelThread } from './messages.ts';
+import { Waker } from './waker.ts';
+
+export class WorkerLink implements KernelLink {
+  readonly #worker: Worker;
+  readonly #mailbox = new Mailbox();
+  readonly #waker: Waker;
+
+  constructor(data: Omit<KernelThreadData, 'mailbox'>) {
+    this.#waker = new Waker(data.mountPoint, () => this.#mailbox.isRaised);
+    this.#worker = new Worker(new URL('./kernel-thread.js', import.meta.url), {
+      workerData: { ...data, mailbox: this.#mailbox.shared } satisfies KernelThreadData,
+      transferList: [data.keyring],
+      name: 'sessionfs-kernel',
+    });
+  }
+
+  start(receive: (message: FromKernelThread) => void, fail: (error: Error) => void): void {
+    this.#worker.on('message', receive);
+    this.#worker.on('error', fail);
+    this.#worker.on('exit', (code) => fail(new Error(`the kernel thread ended with code ${code}`)));
+  }
+
+  serve(): void {
+    this.#worker.postMessage({ type: 'serve' } satisfies ToKernelThread);
+  }
+
+  post(message: ToKernelThread): void {
+    this.#worker.postMessage(message);
+    if (this.#mailbox.raise()) this.#waker.wake();
+  }
+
+  async keepAccess(directory: string): Promise<void> {
+    await this.#waker.enter(directory);
+    // Earlier calls may have gone where the mount no longer was, and later ones rely on them.
+    this.#waker.wake();
+  }
+
+  async terminate(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  close(): void {
+    this.#waker.close();
+  }
+}
