@@ -42,16 +42,11 @@ export function loadMountPoint(env: NodeJS.ProcessEnv, argument: string | undefi
   return settingOf('mountPoint', env, argument === undefined ? {} : { mountPoint: argument });
 }
 
-/** Refuses what parses but comes in a later version. Throws CONFIG_INVALID, DRIVER_UNAVAILABLE. */
+/** Refuses what parses but comes in a later version. Throws CONFIG_INVALID. */
 export function assertSupported(config: Config): void {
   if (config.storageType === 'cloud') {
     throw new SessionfsError('CONFIG_INVALID', 'storage type cloud is not part of this version yet', {
       hint: 'Set SESSION_STORAGE_TYPE=hybrid, which keeps the same objects in the same bucket.',
-    });
-  }
-  if (config.fuseDriver === 'fuse-native') {
-    throw new SessionfsError('DRIVER_UNAVAILABLE', 'the driver fuse-native is not part of this version yet', {
-      hint: 'Leave SESSION_FUSE_DRIVER at auto, which mounts directly.',
     });
   }
 }

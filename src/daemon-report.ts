@@ -2,12 +2,18 @@
 import type { DaemonStart } from './supervision.ts';
 import { version } from './version.ts';
 
-export function statusOf({ config, mountPoint, supervisor, restarts }: DaemonStart): Record<string, unknown> {
+export function statusOf({
+  config,
+  driver,
+  mountPoint,
+  supervisor,
+  restarts,
+}: DaemonStart): Record<string, unknown> {
   return {
     version,
     mountPoint,
     mode: config.storageType,
-    driver: 'direct',
+    driver,
     pids: { supervisor: supervisor.pid, daemon: process.pid },
     versions: { supervisor: supervisor.version, daemon: version },
     restarts,

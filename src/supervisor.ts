@@ -11,7 +11,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { assertSupported, type Config } from './config.ts';
 import type { Descriptors } from './daemon.ts';
 import { DaemonChild, type DaemonExit } from './daemon-child.ts';
-import { requirePlainSessions } from './fs/plain-sessions.ts';
+import { chooseDriver, type Driver } from './driver.ts';
+import { findPlainSessions, requirePlainSessions } from './fs/plain-sessions.ts';
 import { openFuseDevice } from './kernel/device.ts';
 import { cleanUpStaleMount, mountDirect, unmountByForce, unmountLazily } from './kernel/mount.ts';
 import { checkMountPoint, resolveMountPoint } from './kernel/mount-point.ts';
@@ -39,6 +40,7 @@ export class Supervisor {
   /** Resolves when the mount is gone for whatever reason; never rejects. */
   readonly stopped: Promise<StopReport>;
   readonly #config: Config;
+  readonly #driver: Driver;
   readonly #root: MountRoot;
   readonly #descriptors: Descriptors;
   readonly #secrets: NodeJS.ProcessEnv;
@@ -61,9 +63,12 @@ export class Supervisor {
     const plainSessions = requirePlainSessions(mountPoint);
     const { uid, gid, mode } = await stat(mountPoint);
     const root = { uid, gid, mode: mode & 0o7777 };
+    const { driver, reason } = chooseDriver(config.fuseDriver);
+    log.info({ driver, reason }, 'Driver chosen');
     const descriptors = { fuseFd: openFuseDevice(), inFlightFd: openInFlight() };
     const supervisor = new Supervisor({
       config,
+      driver,
       mountPoint,
       plainSessions,
       root,
@@ -84,6 +89,7 @@ export class Supervisor {
 
   private constructor(parts: {
     config: Config;
+    driver: Driver;
     mountPoint: string;
     plainSessions: string[];
     root: MountRoot;
@@ -92,6 +98,7 @@ export class Supervisor {
     hooks: SupervisorHooks;
   }) {
     this.#config = parts.config;
+    this.#driver = parts.driver;
     this.mountPoint = parts.mountPoint;
     this.#plainSessions = parts.plainSessions;
     this.#root = parts.root;
@@ -129,6 +136,7 @@ export class Supervisor {
   #startChild(): DaemonChild {
     const start = {
       config: this.#config,
+      driver: this.#driver,
       mountPoint: this.mountPoint,
       root: this.#root,
       plainSessions: this.#plainSessions,
@@ -147,6 +155,10 @@ export class Supervisor {
   }
 
   async #mount(child: DaemonChild): Promise<void> {
+    if (this.#driver === 'fuse-native') {
+      child.serve('');
+      return;
+    }
     this.#mounting ??= mountDirect(this.#descriptors.fuseFd, this.mountPoint, {
       source: 'sessionfs',
       allowOther: true,
@@ -181,6 +193,7 @@ export class Supervisor {
       if (delayMs === undefined) return this.#giveUp();
       if (delayMs > 0) await sleep(delayMs);
     }
+    if (this.#driver === 'fuse-native') await this.#clearDeadMount();
     this.#child = this.#startChild();
     this.#child.ready.then(
       () => this.#policy.ready(),
@@ -189,6 +202,19 @@ export class Supervisor {
     if (this.#stopReason !== undefined)
       this.#child.ready.then(() => this.#child.kill('SIGTERM')).catch(() => {});
     return true;
+  }
+
+  /**
+   * With fuse-native a daemon's mount dies with it, and the next one makes another. For that moment applications see the folder
+   * below: what they make there is taken in as plain sessions are, unless the cache has the same session.
+   */
+  async #clearDeadMount(): Promise<void> {
+    try {
+      await cleanUpStaleMount(this.mountPoint);
+      this.#plainSessions = findPlainSessions(this.mountPoint).sessions;
+    } catch (error) {
+      this.#log.error({ error: String(error) }, 'The dead mount could not be removed');
+    }
   }
 
   async #giveUp(): Promise<false> {
