@@ -12,7 +12,7 @@ import { assertSupported, type Config } from './config.ts';
 import type { Descriptors } from './daemon.ts';
 import { DaemonChild, type DaemonExit } from './daemon-child.ts';
 import { chooseDriver, type Driver } from './driver.ts';
-import { findPlainSessions, requirePlainSessions } from './fs/plain-sessions.ts';
+import { requirePlainSessions } from './fs/plain-sessions.ts';
 import { openFuseDevice } from './kernel/device.ts';
 import { cleanUpStaleMount, mountDirect, unmountByForce, unmountLazily } from './kernel/mount.ts';
 import { checkMountPoint, resolveMountPoint } from './kernel/mount-point.ts';
@@ -155,10 +155,7 @@ export class Supervisor {
   }
 
   async #mount(child: DaemonChild): Promise<void> {
-    if (this.#driver === 'fuse-native') {
-      child.serve('');
-      return;
-    }
+    if (this.#driver === 'fuse-native') return this.#letMount(child);
     this.#mounting ??= mountDirect(this.#descriptors.fuseFd, this.mountPoint, {
       source: 'sessionfs',
       allowOther: true,
@@ -193,7 +190,6 @@ export class Supervisor {
       if (delayMs === undefined) return this.#giveUp();
       if (delayMs > 0) await sleep(delayMs);
     }
-    if (this.#driver === 'fuse-native') await this.#clearDeadMount();
     this.#child = this.#startChild();
     this.#child.ready.then(
       () => this.#policy.ready(),
@@ -205,15 +201,15 @@ export class Supervisor {
   }
 
   /**
-   * With fuse-native a daemon's mount dies with it, and the next one makes another. For that moment applications see the folder
-   * below: what they make there is taken in as plain sessions are, unless the cache has the same session.
+   * With fuse-native a daemon's mount dies with it, and the next one makes another. The dead one is removed as late as can be:
+   * until then calls fail, and do not find the empty folder below.
    */
-  async #clearDeadMount(): Promise<void> {
+  async #letMount(child: DaemonChild): Promise<void> {
     try {
       await cleanUpStaleMount(this.mountPoint);
-      this.#plainSessions = findPlainSessions(this.mountPoint).sessions;
+      child.serve('');
     } catch (error) {
-      this.#log.error({ error: String(error) }, 'The dead mount could not be removed');
+      child.fail(error);
     }
   }
 
@@ -243,6 +239,7 @@ export class Supervisor {
       () => false,
     );
     if (isMounted) await unmountLazily(this.mountPoint).catch(() => {});
+    if (this.#driver === 'fuse-native') await cleanUpStaleMount(this.mountPoint).catch(() => {});
     for (const fd of Object.values(this.#descriptors)) closeSync(fd);
   }
 }

@@ -1,7 +1,7 @@
 /** What each of libfuse's operations is given and what it is answered, between the native side and native-operations.ts. */
 import type { NativeBinding, NativeOperationName, NativeThread } from './native-binding.ts';
 import type { NativeOperations } from './native-operations.ts';
-import { u64 } from './native-stat.ts';
+import { i64, u64 } from './native-stat.ts';
 
 /** One request, ready to be carried out any number of times, and to be answered once. */
 export interface NativeCall {
@@ -62,7 +62,7 @@ const shapes: { readonly [Name in NativeOperationName]: Shape } = {
   chown: { run: (o, [path, uid, gid]) => o.chown(path, uid, gid) },
   utimens: {
     run: (o, [path, low, high], thread) => {
-      const atimeMs = u64(low, high);
+      const atimeMs = i64(low, high);
       return o.utimens(path, atimeMs, modificationTimeOf(thread, atimeMs));
     },
   },
@@ -94,6 +94,6 @@ const ATIME_AT = 104;
  */
 function modificationTimeOf(thread: NativeThread, atimeMs: number): number {
   if (thread.length < ATIME_AT + 16) return atimeMs;
-  const isThere = thread.readBigUInt64LE(ATIME_AT) === BigInt(atimeMs);
-  return isThere ? Number(thread.readBigUInt64LE(ATIME_AT + 8)) : atimeMs;
+  const isThere = thread.readBigInt64LE(ATIME_AT) === BigInt(atimeMs);
+  return isThere ? Number(thread.readBigInt64LE(ATIME_AT + 8)) : atimeMs;
 }

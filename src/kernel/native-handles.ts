@@ -70,10 +70,9 @@ export class OpenFiles {
     return this.#files.get(handle);
   }
 
-  /** The node of a file that someone has open under this path. */
-  nodeAt(path: string): number | undefined {
-    for (const file of this.#files.values()) if (file.path === path) return file.node;
-    return undefined;
+  /** The nodes of files that were opened under this path. */
+  nodesAt(path: string): number[] {
+    return [...this.#files.values()].filter((file) => file.path === path).map(({ node }) => node);
   }
 
   /** What was at or below `from` is at or below `to` now; what was at `to` has no path any more. */

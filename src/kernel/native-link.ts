@@ -4,7 +4,7 @@ import type { KernelLink } from './kernel-thread-client.ts';
 import type { CoreData, FromKernelThread, ToKernelThread } from './messages.ts';
 import { loadNativeBinding, type NativeBinding } from './native-binding.ts';
 import { NativeDriver } from './native-driver.ts';
-import { mayAllowOther, nativeMountOptions, provideFusermount } from './native-mount.ts';
+import { mayAllowOther, nativeMountOptions, withFusermount } from './native-mount.ts';
 import { untilUnmounted } from './native-watch.ts';
 
 export class NativeLink implements KernelLink {
@@ -19,7 +19,6 @@ export class NativeLink implements KernelLink {
   constructor(data: CoreData) {
     this.#data = data;
     this.#binding = loadNativeBinding();
-    if (process.platform === 'linux' && !isRoot()) provideFusermount(process.env);
   }
 
   start(receive: (message: FromKernelThread) => void): void {
@@ -33,7 +32,10 @@ export class NativeLink implements KernelLink {
 
   serve(): void {
     this.#later(() => {
-      this.#driver?.mount(this.#data.mountPoint, nativeMountOptions(mayAllowOther(isRoot())));
+      const options = nativeMountOptions(mayAllowOther(isRoot()));
+      const mount = () => this.#driver?.mount(this.#data.mountPoint, options);
+      if (process.platform === 'linux' && !isRoot()) withFusermount(process.env, mount);
+      else mount();
     });
   }
 

@@ -1,5 +1,5 @@
 /** What libfuse 2 needs to mount, and how it is told: as root it mounts by itself, otherwise fusermount does it. */
-import { accessSync, constants, mkdtempSync, readFileSync, symlinkSync } from 'node:fs';
+import { accessSync, constants, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { SessionfsError } from '../lib/errors.ts';
@@ -22,6 +22,7 @@ export function nativeMountOptions(allowOther: boolean): string {
     'subtype=sessionfs',
     'default_permissions',
     'noatime',
+    'nonempty',
     'use_ino',
     'big_writes',
     'direct_io',
@@ -42,17 +43,30 @@ export function mayAllowOther(isRoot: boolean, configuration = CONFIGURATION): b
   }
 }
 
-/** libfuse 2 runs `fusermount`; today's packages install fusermount3. Throws DRIVER_UNAVAILABLE where there is neither. */
-export function provideFusermount(env: NodeJS.ProcessEnv): void {
-  if (isExecutable(BUILT_IN_FUSERMOUNT) || onPath('fusermount', env) !== undefined) return;
+/**
+ * libfuse 2 runs `fusermount`; today's packages install fusermount3, so that during `mount` it goes by that name. Throws
+ * DRIVER_UNAVAILABLE where there is neither, and what `mount` throws.
+ */
+export function withFusermount(env: NodeJS.ProcessEnv, mount: () => void): void {
+  if (isExecutable(BUILT_IN_FUSERMOUNT) || onPath('fusermount', env) !== undefined) {
+    mount();
+    return;
+  }
   const fusermount3 = onPath('fusermount3', env);
   if (fusermount3 === undefined) throw noFusermount();
   const directory = mkdtempSync(join(tmpdir(), 'sessionfs-fusermount-'));
-  symlinkSync(fusermount3, join(directory, 'fusermount'));
-  env.PATH = `${directory}${delimiter}${env.PATH ?? ''}`;
+  const path = env.PATH;
+  try {
+    symlinkSync(fusermount3, join(directory, 'fusermount'));
+    env.PATH = `${directory}${delimiter}${path}`;
+    mount();
+  } finally {
+    env.PATH = path;
+    rmSync(directory, { recursive: true });
+  }
 }
 
-export function onPath(tool: string, env: NodeJS.ProcessEnv): string | undefined {
+function onPath(tool: string, env: NodeJS.ProcessEnv): string | undefined {
   const directories = (env.PATH ?? '').split(delimiter).filter((directory) => directory !== '');
   return directories.map((directory) => join(directory, tool)).find(isExecutable);
 }

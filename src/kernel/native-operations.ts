@@ -3,6 +3,7 @@
  * be repeated whole) or AWAIT_SYNC. Nobody says who the caller is: what is made here belongs to the mount's owner.
  */
 import { constants } from 'node:fs';
+import { isGatedName } from '../fs/json-gate.ts';
 import {
   type AttributeChange,
   type Attributes,
@@ -73,8 +74,7 @@ export class NativeOperations {
     if (node >= 0) return this.#opened(node, path, flags);
     const forWriting = (flags & (constants.O_WRONLY | constants.O_RDWR)) !== 0;
     // The kernel may still believe in a name that was made and never finished: whoever writes there begins anew.
-    if (node !== Errno.ENOENT || !forWriting || this.#files.nodeAt(path) === undefined) return node;
-    return this.create(path, 0o600, flags);
+    return node === Errno.ENOENT && forWriting && isGatedName(path) ? this.create(path, 0o600, flags) : node;
   }
 
   opened = 0;

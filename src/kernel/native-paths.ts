@@ -21,6 +21,7 @@ export function splitPath(path: string): { folder: string; name: string } {
 
 export class NativePaths {
   readonly entry: Entry = { nodeId: 0, entryValidMs: 0, ...emptyAttributes() };
+  readonly #attributes = emptyAttributes();
   readonly #fs: FileSystemOperations;
   readonly #references: NodeReferences;
   readonly #files: OpenFiles;
@@ -49,11 +50,17 @@ export class NativePaths {
     return node;
   }
 
-  /** Also a file too unfinished to have a name, if someone has it open: its maker sees it. */
+  /** Also a file too unfinished to have a name, if someone has it open: fstat(2) of its maker comes as any other stat. */
   resolveOwn(path: string): number {
     const node = this.resolve(path);
-    const own = node === Errno.ENOENT ? this.#files.nodeAt(path) : undefined;
+    if (node !== Errno.ENOENT) return node;
+    const own = this.#files.nodesAt(path).find((candidate) => this.#isInPlace(candidate));
     return own === undefined ? node : this.#references.share(own);
+  }
+
+  /** It was not removed, replaced or given up meanwhile. */
+  #isInPlace(node: number): boolean {
+    return this.#fs.getattr(node, this.#attributes) === 0 && this.#attributes.nlink > 0;
   }
 
   /** The folder that a name is, or is to be, in. A number: why there is none. */

@@ -3,6 +3,7 @@ import type { Attributes, FilesystemStatistics } from '../fs/operations.ts';
 
 const STAT_WORDS = 18;
 const STATFS_WORDS = 11;
+const TWO_TO_31 = 2 ** 31;
 const TWO_TO_32 = 2 ** 32;
 const STAT_BLOCK_BYTES = 512;
 const PREFERRED_IO_BYTES = 4096;
@@ -64,6 +65,11 @@ export function timeOf(ms: number): { sec: number; nsec: number } {
 
 export function u64(low: number, high: number): number {
   return high * TWO_TO_32 + low;
+}
+
+/** Times before 1970 are negative. */
+export function i64(low: number, high: number): number {
+  return u64(low, high < TWO_TO_31 ? high : high - TWO_TO_32);
 }
 
 function putU64(out: Uint32Array, at: number, value: number): void {

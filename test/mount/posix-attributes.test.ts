@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { test } from '../support/driver.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { permissionsOf } from './support/probe.ts';
 import { sharedMount } from './support/shared-mount.ts';

@@ -19,8 +19,9 @@ import {
 } from 'node:fs';
 import { opendir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { Errno } from '../../src/lib/errno.ts';
+import { test } from '../support/driver.ts';
 import { CoreFiles } from './support/core-files.ts';
 import { outcome } from './support/probe.ts';
 import { hasPython, python } from './support/python.ts';

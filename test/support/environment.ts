@@ -1,12 +1,9 @@
-import type { Driver } from '../../src/driver.ts';
+import { driverUnderTest } from './driver.ts';
 
 /**
  * The environment for a program under test: this process's own without any setting of sessionfs, so that a developer's
  * shell decides nothing, and without what node:test tells its children.
  */
-export const driverUnderTest: Driver =
-  process.env.SESSIONFS_TEST_DRIVER === 'fuse-native' ? 'fuse-native' : 'direct';
-
 export function cleanEnvironment(added: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !isSetting(name));
   return { ...Object.fromEntries(inherited), SESSION_FUSE_DRIVER: driverUnderTest, ...added };
