@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nextDaemonOf } from '../crash/support/processes.ts';
 import { sessionTree, type Tree } from '../mount/session-files.ts';
-import { isNative, test } from '../support/driver.ts';
+import { directTest, isNative } from '../support/driver.ts';
 import type { Mounted } from '../support/mount-sessionfs.ts';
 import { mountAt } from '../support/mounts.ts';
 import { Cloud, filesBelow, flushAll } from './support/cloud.ts';
@@ -114,7 +114,7 @@ test(
   },
 );
 
-test(
+directTest(
   'whoever waits behind another one for the same name goes on when that one is killed',
   options,
   async (t) => {
@@ -137,7 +137,7 @@ for (const [kernel, env] of [
   ['', {}],
   [', on a kernel that sends nothing again', { SESSIONFS_TEST_NO_RESEND: '1' }],
 ] as const) {
-  test(
+  directTest(
     `daemons are killed while callers wait for a restore: they get it all the same${kernel}`,
     options,
     async (t) => {

@@ -1,8 +1,8 @@
 /**
- * The driver that mounts are tried on. scripts/test runs some files a second time with SESSIONFS_TEST_DRIVER=fuse-native; what
+ * The driver that mounts are tried on. test/fuse-native runs some files a second time with the other one; what
  * cannot be had there is listed here by name, with the heading in docs/semantics.md that says so.
  */
-import { test as register, type TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { Driver } from '../../src/driver.ts';
 
 export const driverUnderTest: Driver =
@@ -55,9 +55,13 @@ export function isExcluded(name: string): boolean {
 
 type TestFunction = (t: TestContext) => void | Promise<void>;
 
-/** As node:test's, but for what the driver cannot have, which semantics.test.ts prints. */
-export function test(name: string, ...rest: [TestFunction] | [{ timeout?: number }, TestFunction]): void {
+/** A test of the direct driver that is none of fuse-native, whose name the list must have. */
+export function directTest(
+  name: string,
+  ...rest: [TestFunction] | [{ timeout?: number }, TestFunction]
+): void {
+  if (!Object.values(notOnFuseNative).flat().includes(name)) throw new Error(`not in the list: ${name}`);
   if (isExcluded(name)) return;
   const [options, run] = rest.length === 2 ? rest : [{}, rest[0]];
-  void register(name, options, run);
+  void test(name, options, run);
 }
