@@ -45,15 +45,6 @@ export function loadMountPoint(env: NodeJS.ProcessEnv, argument: string | undefi
   return settingOf('mountPoint', env, argument === undefined ? {} : { mountPoint: argument });
 }
 
-/** Refuses what parses but comes in a later version. Throws DRIVER_UNAVAILABLE. */
-export function assertSupported(config: Config): void {
-  if (config.fuseDriver === 'fuse-native') {
-    throw new SessionfsError('DRIVER_UNAVAILABLE', 'the driver fuse-native is not part of this version yet', {
-      hint: 'Leave SESSION_FUSE_DRIVER at auto, which mounts directly.',
-    });
-  }
-}
-
 function settingOf<Name extends SettingName>(
   name: Name,
   env: NodeJS.ProcessEnv,

@@ -47,7 +47,7 @@ export class Outside {
     const { start, cache, keyring, log } = parts;
     const { config, restarts } = start;
     const metrics = new Metrics();
-    metrics.daemon({ version, mode: config.storageType, driver: 'direct', restarts });
+    metrics.daemon({ version, mode: config.storageType, driver: start.driver, restarts });
     const bucket = await bucketOf(config, metrics);
     const ledger = openLedger(config, cache, bucket, log);
     const takeover = start.takeover !== undefined;

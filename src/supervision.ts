@@ -1,5 +1,6 @@
 /** What the supervisor and the daemon tell each other, over Node's IPC channel. */
 import type { Config } from './config.ts';
+import type { Driver } from './driver.ts';
 import type { NegotiatedSession } from './kernel/session.ts';
 import type { ErrorCode } from './lib/errors.ts';
 
@@ -26,6 +27,7 @@ export interface MountRoot {
 
 export interface DaemonStart {
   config: Config;
+  driver: Driver;
   /** Resolved. */
   mountPoint: string;
   root: MountRoot;

@@ -8,9 +8,10 @@ import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { assertSupported, type Config } from './config.ts';
+import type { Config } from './config.ts';
 import { DaemonChild, type DaemonExit } from './daemon-child.ts';
 import { leaseTimes } from './daemon-leases.ts';
+import { chooseDriver, type Driver } from './driver.ts';
 import { requirePlainSessions } from './fs/plain-sessions.ts';
 import { openFuseDevice } from './kernel/device.ts';
 import { openMemoryDirectory, pathOfDescriptor } from './kernel/memory-directory.ts';
@@ -46,6 +47,7 @@ export class Supervisor {
   /** Resolves when the mount is gone for whatever reason; never rejects. */
   readonly stopped: Promise<StopReport>;
   readonly #config: Config;
+  readonly #driver: Driver;
   readonly #root: MountRoot;
   readonly #descriptors: OwnedDescriptors;
   readonly #secrets: NodeJS.ProcessEnv;
@@ -63,15 +65,17 @@ export class Supervisor {
 
   /** Mounts and serves; resolves when the mount answers. Throws SessionfsError, and leaves nothing behind then. */
   static async start(config: Config, log: Logger, hooks: SupervisorHooks = {}): Promise<Supervisor> {
-    assertSupported(config);
     leaseTimes(config);
     const { mountPoint, wasDead } = await prepareMountPoint(config.mountPoint, log);
     const plainSessions = requirePlainSessions(mountPoint);
     const { uid, gid, mode } = await stat(mountPoint);
     const root = { uid, gid, mode: mode & 0o7777 };
+    const { driver, reason } = chooseDriver(config.fuseDriver);
+    log.info({ driver, reason }, 'Driver chosen');
     const descriptors = await openDescriptors(config, mountPoint);
     const supervisor = new Supervisor({
       config,
+      driver,
       mountPoint,
       plainSessions,
       root,
@@ -81,7 +85,7 @@ export class Supervisor {
     });
     // Whoever goes on using what was a dead mount waits for the daemon, and does not find an empty folder meanwhile. Plain
     // sessions must be read before a mount hides them.
-    if (wasDead && plainSessions.length === 0) supervisor.#makeMount().catch(() => {});
+    if (wasDead && driver === 'direct' && plainSessions.length === 0) supervisor.#makeMount().catch(() => {});
     try {
       await supervisor.#child.ready;
     } catch (error) {
@@ -95,6 +99,7 @@ export class Supervisor {
 
   private constructor(parts: {
     config: Config;
+    driver: Driver;
     mountPoint: string;
     plainSessions: string[];
     root: MountRoot;
@@ -104,6 +109,7 @@ export class Supervisor {
   }) {
     this.#config =
       parts.descriptors.memoryFd === undefined ? parts.config : { ...parts.config, cachePath: MEMORY_CACHE };
+    this.#driver = parts.driver;
     this.mountPoint = parts.mountPoint;
     this.#plainSessions = parts.plainSessions;
     this.#root = parts.root;
@@ -141,6 +147,7 @@ export class Supervisor {
   #startChild(): DaemonChild {
     const start = {
       config: this.#config,
+      driver: this.#driver,
       mountPoint: this.mountPoint,
       root: this.#root,
       plainSessions: this.#plainSessions,
@@ -168,6 +175,7 @@ export class Supervisor {
   }
 
   async #mount(child: DaemonChild): Promise<void> {
+    if (this.#driver === 'fuse-native') return this.#letMount(child);
     try {
       const { device } = await this.#makeMount();
       child.serve(device);
@@ -208,6 +216,19 @@ export class Supervisor {
     return true;
   }
 
+  /**
+   * With fuse-native a daemon's mount dies with it, and the next one makes another. The dead one is removed as late as can be:
+   * until then calls fail, and do not find the empty folder below.
+   */
+  async #letMount(child: DaemonChild): Promise<void> {
+    try {
+      await cleanUpStaleMount(this.mountPoint);
+      child.serve('');
+    } catch (error) {
+      child.fail(error);
+    }
+  }
+
   async #giveUp(): Promise<false> {
     this.#log.fatal(
       { restarts: this.#restarts, mountPoint: this.mountPoint },
@@ -234,6 +255,7 @@ export class Supervisor {
       () => false,
     );
     if (isMounted) await unmountLazily(this.mountPoint).catch(() => {});
+    if (this.#driver === 'fuse-native') await cleanUpStaleMount(this.mountPoint).catch(() => {});
     closeDescriptors(this.#descriptors);
   }
 }

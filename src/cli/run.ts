@@ -1,5 +1,5 @@
 /** `sessionfs run`: a mount for as long as a command runs. The container's entry point, or the line before `node bot.js`. */
-import { assertSupported, type Config, loadConfig } from '../config.ts';
+import { type Config, loadConfig } from '../config.ts';
 import { exitStatus } from '../lib/errors.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
 import { Supervisor } from '../supervisor.ts';
@@ -24,7 +24,6 @@ async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv): Prom
   const command = separator < 0 ? [] : args.slice(separator + 1);
   if (command.length === 0) throw usage('which command? It follows --: sessionfs run [DIR] -- COMMAND');
   const config = loadConfig(env, flagsOf(parseArguments(args.slice(0, separator), run.flags)));
-  assertSupported(config);
   const log = createLogger({ level: config.logLevel });
   if (caller === undefined && wantsOwnNamespace(config)) {
     const own = ownNamespace(config);

@@ -55,7 +55,8 @@ export type FromKernelThread =
   | { type: 'done' }
   | { type: 'failed'; code: ErrorCode; message: string; hint: string | undefined }
   | { type: 'log'; record: LogRecord }
-  | { type: 'initialized'; session: NegotiatedSession }
+  /** The kernel is served from here on. `session`: what the next daemon must know; undefined: none can take this over. */
+  | { type: 'initialized'; session: NegotiatedSession | undefined }
   /** Something was appended to the journal since the last such message was acknowledged. */
   | { type: 'appended' }
   /** Only the checkpoint needs the segments up to this one any more. */

@@ -94,11 +94,6 @@ test('a mode that needs a bucket says so before anything is mounted', () => {
 test('what comes in a later version is refused by name', () => {
   const cloud = { SESSION_STORAGE_TYPE: 'cloud', STORAGE_BUCKET: 'some-bucket' };
   assertFails(runCli(['mount'], cloud), 'CONFIG_INVALID', /cloud is not part of this version/);
-  assertFails(
-    runCli(['mount', '--fuse-driver=fuse-native']),
-    'DRIVER_UNAVAILABLE',
-    /fuse-native is not part of this/,
-  );
 });
 
 test('status and unmount of a directory that is not mounted say so', (t) => {
