@@ -27,7 +27,7 @@ import type {
   Status,
   Unstored,
 } from './operations.ts';
-import { commitPlainFiles, dirtyFiles, repeatPending, settleAll, settleIdle } from './pending.ts';
+import { commitPlainFiles, dirtyFiles, postponeIdle, repeatPending, settleAll, settleIdle } from './pending.ts';
 import { rename } from './rename.ts';
 import { setAttributes } from './setattr.ts';
 
@@ -77,8 +77,9 @@ export class FileSystem implements FileSystemOperations {
     addControlFile(this.#core, name, { by: 'render', render });
   }
 
-  /** Commits or gives up what has rested long enough. */
-  settleIdle(): void {
+  /** Commits or gives up what has rested long enough. `heldUp`: callers wait for what they did to be stored. */
+  settleIdle(heldUp = false): void {
+    if (heldUp) postponeIdle(this.#core);
     settleIdle(this.#core);
   }
 

@@ -41,6 +41,8 @@ export class CoreHost {
   readonly #room: Room;
   /** In cloud mode. */
   readonly #unanswered: Unanswered | undefined;
+  /** Callers that wait for the bucket. */
+  #storing = 0;
 
   /** Throws as openFileSystem does. */
   constructor(data: CoreData, post: (message: FromKernelThread) => void, driver: HostedDriver) {
@@ -113,12 +115,14 @@ export class CoreHost {
 
   /** See DispatchHost. Written down first: should this daemon die before the answer, the next one must only answer. */
   store(request: number, unstored: Unstored): void {
+    this.#storing++;
     this.#unanswered?.add(request);
     this.#post({ type: 'store', request, unstored });
   }
 
   /** See DispatchHost. */
   answered(request: number, interrupted: boolean): void {
+    this.#storing--;
     this.#unanswered?.remove(request);
     if (interrupted) this.#post({ type: 'store-cancelled', request });
   }
@@ -142,7 +146,7 @@ export class CoreHost {
         break;
       case 'settle-idle':
         this.#settleRequested = false;
-        this.#opened.filesystem.settleIdle();
+        this.#opened.filesystem.settleIdle(this.#storing > 0);
         break;
       case 'roll':
         this.#rollJournal();
