@@ -38,6 +38,8 @@ export interface HarnessOptions {
   cacheFiles?: FileOperations;
   /** Hybrid mode. */
   bucket?: BucketView;
+  /** What an earlier server had carried out and not answered. */
+  unanswered?: readonly number[];
 }
 
 /** One RemoteHost.ask. */
@@ -110,6 +112,7 @@ export class Harness {
       owner: options.owner ?? { uid: CALLER.uid, gid: CALLER.gid },
       rootMode: 0o755,
       inherited: this.#inherited,
+      ...(options.unanswered === undefined ? {} : { unanswered: options.unanswered }),
       maxFileSize: options.maxFileSize ?? 64 * 1024 * 1024,
       memoryLimit: options.memoryLimit ?? 64 * 1024 * 1024,
       ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
