@@ -2,8 +2,8 @@
 # and makes the images that a registry would have, from the packages of Debian and this machine's own Node.js.
 # Everything lies in .cache/containers and a folder of /run: podman's own images and containers of this machine are another's.
 # shellcheck shell=bash
-containers=$root/.cache/containers
-containers_run=/run/sessionfs-containers-$(printf '%s' "$root" | cksum | cut -d ' ' -f 1)
+containers=$(readlink -m "$root/.cache")/containers
+containers_run=/run/sessionfs-containers-$(printf '%s' "$containers" | cksum | cut -d ' ' -f 1)
 export CONTAINERS_CONF=$containers/containers.conf CONTAINERS_STORAGE_CONF=$containers/storage.conf
 # Whoever changes how an image is made here counts it up.
 images_version=1
