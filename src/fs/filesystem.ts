@@ -27,7 +27,14 @@ import type {
   Status,
   Unstored,
 } from './operations.ts';
-import { commitPlainFiles, dirtyFiles, postponeIdle, repeatPending, settleAll, settleIdle } from './pending.ts';
+import {
+  commitPlainFiles,
+  dirtyFiles,
+  postponeIdle,
+  repeatPending,
+  settleAll,
+  settleIdle,
+} from './pending.ts';
 import { rename } from './rename.ts';
 import { setAttributes } from './setattr.ts';
 

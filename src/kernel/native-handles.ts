@@ -1,5 +1,6 @@
 /** Nodes that this driver holds, and files that are open: libfuse names both by paths, the core by numbers. */
 import { type FileSystemOperations, ROOT_NODE } from '../fs/operations.ts';
+import { WholeRead } from './native-whole-read.ts';
 
 /** Keeps the core's lookup counts: a number stays good as long as someone here holds it. */
 export class NodeReferences {
@@ -45,6 +46,7 @@ export interface OpenFile {
   readonly append: boolean;
   /** Under which it can be found as long as it is too unfinished to have a name for others. */
   path: string;
+  readonly reads: WholeRead;
 }
 
 /** Open files by the number that the kernel names them by; 0 is none. */
@@ -58,11 +60,11 @@ export class OpenFiles {
   }
 
   /** Takes over what the caller holds of the node. */
-  add(file: OpenFile): number {
+  add(file: Omit<OpenFile, 'reads'>): number {
     // What libfuse carries for us is 31 bits wide.
     do this.#last = (this.#last % 0x7fff_ffff) + 1;
     while (this.#files.has(this.#last));
-    this.#files.set(this.#last, file);
+    this.#files.set(this.#last, { ...file, reads: new WholeRead() });
     return this.#last;
   }
 

@@ -99,7 +99,11 @@ export class NativeOperations {
   }
 
   read(path: string, handle: number, buffer: Buffer, offset: number): number {
-    return this.#withFile(path, handle, (node) => this.#fs.read(node, offset, buffer.length, buffer, 0));
+    const file = this.#files.get(handle);
+    if (file !== undefined) return file.reads.read(this.#fs, file.node, offset, buffer);
+    return this.#with(this.paths.resolve(path), (node) =>
+      this.#fs.read(node, offset, buffer.length, buffer, 0),
+    );
   }
 
   write(path: string, handle: number, data: Buffer, offset: number): number {

@@ -170,6 +170,25 @@ test('a file too unfinished to have a name is stated to its maker, and opened on
   assert.equal(rig.read('/new.json', again), '{}');
 });
 
+test('a read of a large file that comes in pieces gets one version, a reader in steps what is there', (t) => {
+  const { rig } = realRig(t);
+  const [piece, json] = [128 * 1024, (letter: string) => JSON.stringify(letter.repeat(300_000))];
+  const writer = rig.create('/large.json', json('a'));
+  const reader = rig.open('/large.json', constants.O_RDONLY);
+  const readAt = (offset: number, size = piece) => {
+    const out = Buffer.alloc(size);
+    const { result } = rig.libfuse.call(rig.thread, 'read', '/large.json', reader, out, size, offset, 0);
+    return out.toString('utf8', 0, result);
+  };
+  const first = readAt(0);
+  rig.write('/large.json', writer, json('b'), 0);
+  assert.equal(first + readAt(piece) + readAt(2 * piece), json('a'));
+  assert.equal(readAt(0) + readAt(piece) + readAt(2 * piece), json('b'));
+  const step = readAt(0, 1000);
+  rig.write('/large.json', writer, json('c'), 0);
+  assert.deepEqual([step[1], readAt(1000)[0]], ['b', 'c']);
+});
+
 test('what is parked is answered once it is carried out, and an fsync when the disk has it', () => {
   const fs = new FakeFilesystem();
   const { libfuse, thread, other, driver, syncs } = new Rig(fs);
