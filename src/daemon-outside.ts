@@ -28,11 +28,18 @@ export interface OutsideParts {
   log: Logger;
 }
 
+const LATER = 'Not everything is in the bucket: it is in the cache, and goes out at the next start';
+/** Whoever wrote it was told: no call that returned without an error is among it. */
+const LOST =
+  'Not everything is in the bucket, and nothing is kept here: what the bucket did not take is lost';
+
 type Phase = 'starting' | 'serving' | 'stopping';
 
 export class Outside {
   readonly #log: Logger;
   readonly #shutdownTimeoutMs: number;
+  /** No disk has what memory has. */
+  readonly #keepsNothing: boolean;
   readonly #ledger: Ledger | undefined;
   readonly #keeper: BucketKeeper | undefined;
   readonly #setAside: SetAsideUploads | undefined;
@@ -81,6 +88,7 @@ export class Outside {
     setAside: SetAsideUploads | undefined,
   ) {
     this.#shutdownTimeoutMs = config.shutdownTimeoutMs;
+    this.#keepsNothing = config.cacheInMemory;
     this.#log = log;
     this.#ledger = ledger;
     this.#keeper = keeper;
@@ -141,8 +149,9 @@ export class Outside {
     const files = await this.#keeper.flushBefore(deadlineMs, true);
     await this.#setAside?.settled(deadlineMs);
     if (files > 0) {
-      const message = 'Not everything is in the bucket: it is in the cache, and goes out at the next start';
-      this.#log.warn({ files, sessions: this.#ledger?.dirtySessions.slice(0, 10) }, message);
+      const fields = { files, sessions: this.#ledger?.dirtySessions.slice(0, 10) };
+      if (this.#keepsNothing) this.#log.error(fields, LOST);
+      else this.#log.warn(fields, LATER);
     }
     await this.#keeper.release();
     return files;

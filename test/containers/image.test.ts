@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { createTestBucket, gcsEmulator } from '../support/gcs-emulator.ts';
 import { repository } from '../support/repository.ts';
 import { BOT_ALONE, buildImages, SESSIONFS } from './images.ts';
 import { containerName, exitStatusOf, logOf, podman, run, untilHealthy } from './podman.ts';
@@ -86,4 +88,38 @@ test('sessionfs run gives its command the mount, its status and its signals, and
   await untilHealthy(container);
   await podman('stop', '--time', '60', container);
   assert.equal(await exitStatusOf(container), 3, await logOf(container));
+});
+
+test('cloud mode runs in a container that may write nothing, and keeps what it was given', async (t) => {
+  const emulator = await gcsEmulator();
+  const bucket = await createTestBucket(emulator);
+  const settings = {
+    SESSION_STORAGE_TYPE: 'cloud',
+    STORAGE_BUCKET: bucket,
+    STORAGE_EMULATOR_HOST: emulator,
+    SESSION_ENCRYPTION_KEY: randomBytes(32).toString('hex'),
+  };
+  const start = async (name: string) => {
+    const container = containerName(t, name);
+    const env = Object.entries(settings).flatMap(([variable, value]) => ['--env', `${variable}=${value}`]);
+    const mayMount = MAY_MOUNT.filter((word) => !['--network', 'none'].includes(word));
+    const closed = ['--read-only', '--read-only-tmpfs=false', '--network', 'host'];
+    await podman('run', '--detach', '--name', container, ...closed, ...mayMount, ...env, SESSIONFS);
+    await untilHealthy(container);
+    return container;
+  };
+  const first = await start('cloud');
+  await assert.rejects(podman('exec', first, 'touch', '/anything', '/tmp/anything'));
+  await podman(
+    'exec',
+    first,
+    'sh',
+    '-c',
+    'mkdir /sessions/a-+1 && echo "{"n":1}" >/sessions/a-+1/creds.json',
+  );
+  await podman('stop', '--time', '60', first);
+  assert.equal(await exitStatusOf(first), 0, await logOf(first));
+  const second = await start('cloud-again');
+  assert.equal(await podman('exec', second, 'cat', '/sessions/a-+1/creds.json'), '{"n":1}');
+  await podman('stop', '--time', '60', second);
 });
