@@ -11,8 +11,10 @@ export type { LogLevel } from './config-table.ts';
 export interface Config extends SettingValues {
   /** Absolute. */
   readonly cachePath: string;
-  /** Cloud mode, and no directory was named: what would lie in the cache lies in memory. */
+  /** Cloud mode: what would lie in the cache lies in memory. */
   readonly cacheInMemory: boolean;
+  /** SESSION_CACHE_PATH was given. */
+  readonly cacheIsNamed: boolean;
   /** Whole sentences for the log: variables that look like settings and are none. */
   readonly warnings: readonly string[];
 }
@@ -34,7 +36,8 @@ export function loadConfig(env: NodeJS.ProcessEnv, flags: Flags): Config {
   requireOneKey(env, flags);
   return {
     ...values,
-    cacheInMemory: values.storageType === 'cloud' && values.cachePath === undefined,
+    cacheInMemory: values.storageType === 'cloud',
+    cacheIsNamed: values.cachePath !== undefined,
     cachePath: values.cachePath ?? `${values.mountPoint}.sealed`,
     warnings: unknownVariables(env),
   };

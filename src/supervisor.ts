@@ -14,7 +14,7 @@ import { leaseTimes } from './daemon-leases.ts';
 import { chooseDriver, type Driver } from './driver.ts';
 import { requirePlainSessions } from './fs/plain-sessions.ts';
 import { openFuseDevice } from './kernel/device.ts';
-import { openMemoryDirectory, pathOfDescriptor } from './kernel/memory-directory.ts';
+import { isInMemory, openMemoryDirectory, pathOfDescriptor } from './kernel/memory-directory.ts';
 import { cleanUpStaleMount, mountDirect, unmountByForce, unmountLazily } from './kernel/mount.ts';
 import { checkMountPoint, resolveMountPoint } from './kernel/mount-point.ts';
 import type { MountRecord } from './kernel/mountinfo.ts';
@@ -64,7 +64,8 @@ export class Supervisor {
   #handingOver = false;
 
   /** Mounts and serves; resolves when the mount answers. Throws SessionfsError, and leaves nothing behind then. */
-  static async start(config: Config, log: Logger, hooks: SupervisorHooks = {}): Promise<Supervisor> {
+  static async start(given: Config, log: Logger, hooks: SupervisorHooks = {}): Promise<Supervisor> {
+    const config = withTmpfs(given);
     leaseTimes(config);
     const { mountPoint, wasDead } = await prepareMountPoint(config.mountPoint, log);
     const plainSessions = requirePlainSessions(mountPoint);
@@ -272,6 +273,12 @@ async function prepareMountPoint(
     await checkMountPoint(mountPoint);
   }
   return { mountPoint, wasDead };
+}
+
+/** A directory of a tmpfs that was named is memory as well; any other one is not used in cloud mode. */
+function withTmpfs(config: Config): Config {
+  const isNamed = config.cacheInMemory && config.cacheIsNamed && isInMemory(config.cachePath);
+  return isNamed ? { ...config, cacheInMemory: false } : config;
 }
 
 async function openDescriptors(config: Config, mountPoint: string): Promise<OwnedDescriptors> {

@@ -37,6 +37,7 @@ test('without any setting there is a local mount on ./sessions', () => {
     maxFileSizeBytes: 67108864,
     memoryLimitBytes: 67108864,
     cacheInMemory: false,
+    cacheIsNamed: false,
     cloudMemoryLimitBytes: 268435456,
     storeTimeoutMs: 120000,
     credentialsTimeoutMs: 0,
@@ -104,6 +105,7 @@ test('every variable is read', () => {
     leasePollMs: 10,
     leaseWaitLimitMs: 5,
     cacheInMemory: false,
+    cacheIsNamed: true,
     warnings: [],
   });
 });
@@ -199,10 +201,11 @@ test('every driver can be asked for', () => {
     assert.equal(loadConfig({ SESSION_FUSE_DRIVER: driver }, {}).fuseDriver, driver);
 });
 
-test('cloud mode keeps its cache in memory, unless a directory is named', () => {
+test('cloud mode keeps its cache in memory', () => {
   const env = { SESSION_STORAGE_TYPE: 'cloud', STORAGE_BUCKET: 'name' };
   assert.equal(loadConfig(env, {}).cacheInMemory, true);
-  assert.equal(loadConfig({ ...env, SESSION_CACHE_PATH: '/dev/shm/x' }, {}).cacheInMemory, false);
+  const named = loadConfig({ ...env, SESSION_CACHE_PATH: '/dev/shm/x' }, {});
+  assert.deepEqual([named.cacheInMemory, named.cacheIsNamed], [true, true]);
 });
 
 test('a backup has at least one transfer at a time, and at most 256', () => {

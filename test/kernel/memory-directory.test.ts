@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openMemoryDirectory, pathOfDescriptor } from '../../src/kernel/memory-directory.ts';
+import { isInMemory, openMemoryDirectory, pathOfDescriptor } from '../../src/kernel/memory-directory.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const TMPFS_MAGIC = 0x01021994;
@@ -44,4 +44,11 @@ test('where nothing may be mounted, the error says what to do', async (t) => {
     assert.match(error.hint ?? '', /CAP_SYS_ADMIN.*SESSION_CACHE_PATH/s);
     return true;
   });
+});
+
+test('a directory of a tmpfs is known, also before it is made', async (t) => {
+  const fd = await openMemoryDirectory(temporaryDirectory(t), LIMIT);
+  t.after(() => closeSync(fd));
+  assert.ok(isInMemory(join(pathOfDescriptor(fd), 'not/there/yet')));
+  assert.ok(!isInMemory('/proc/self'));
 });
