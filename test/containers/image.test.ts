@@ -115,7 +115,7 @@ test('cloud mode runs in a container that may write nothing, and keeps what it w
     first,
     'sh',
     '-c',
-    'mkdir /sessions/a-+1 && echo "{"n":1}" >/sessions/a-+1/creds.json',
+    `mkdir /sessions/a-+1 && echo '{"n":1}' >/sessions/a-+1/creds.json`,
   );
   await podman('stop', '--time', '60', first);
   assert.equal(await exitStatusOf(first), 0, await logOf(first));
