@@ -128,6 +128,7 @@ test('SIGSTOP in mid-flush, take-over, SIGCONT: nothing of the new holder change
   assert.equal(await flushed, 'failed');
   await tells(made);
   await sleep(TAKE_OVER_MS);
+  assert.equal(refused(old), 1);
   assert.deepEqual(taken(old), before, 'the old holder changed something after it was taken for dead');
   const expected = { ...FIRST, 'key-3.json': '{"k":3}', ...second };
   assert.deepEqual(await sessionOf(next), expected);
