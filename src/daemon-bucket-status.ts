@@ -45,7 +45,8 @@ export function bucketStatus(parts: BucketStatusParts): BucketStatus {
     const session = path.includes('/') ? path.slice(0, path.indexOf('/')) : '';
     unsettled.set(session, (unsettled.get(session) ?? 0) + 1);
   }
-  const names = new Set([...ledger.sessionNames, ...unsettled.keys()]);
+  // One that another mount has just made is known by its name only.
+  const names = new Set([...ledger.sessionNames, ...unsettled.keys(), ...parts.waiting]);
   const backups = [...names].sort().map((session) => ({
     session,
     state: stateOf(parts, session),
@@ -64,6 +65,8 @@ export function bucketStatus(parts: BucketStatusParts): BucketStatus {
 function stateOf({ ledger, waiting, holderOf }: BucketStatusParts, session: string): SessionState {
   if (ledger.conflicts.has(session)) return 'conflict';
   if (holderOf(session) !== undefined) return 'waiting';
-  if (ledger.absentOf(session).length === 0) return 'local';
-  return waiting.includes(session) ? 'restoring' : 'remote';
+  const isWaitedFor = waiting.includes(session);
+  const isUnknown = isWaitedFor && ledger.entriesOf(session).length === 0;
+  if (ledger.absentOf(session).length === 0 && !isUnknown) return 'local';
+  return isWaitedFor ? 'restoring' : 'remote';
 }

@@ -144,6 +144,8 @@ export class BucketSync {
     const resolve: InStepParts['resolve'] = (...conflict) => this.#resolve(...conflict);
     const remove: InStepParts['remove'] = (names) => this.#removeFromCache(names);
     const stale = await bringInStep({ bucket, ledger, resolve, remove }, session, permit, served);
+    // What was found before nobody has seen.
+    if (!served) ledger.conflicts.delete(session);
     if (stale.length === 0) return;
     const deleted = await deleteStale(bucket, stale, permit.deadlineMs);
     log.warn(

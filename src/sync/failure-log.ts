@@ -27,7 +27,8 @@ export class FailureLog {
     );
   }
 
-  failed(session: string, error: unknown, dirty: number, isLost: boolean): void {
+  /** `lost`: another mount has the session. */
+  failed(session: string, error: unknown, dirty: number, lost?: { inUse: boolean }): void {
     if (this.#told.has(session)) return;
     this.#told.add(session);
     const fields = { session, files: dirty, ...reasonOf(error) };
@@ -36,7 +37,12 @@ export class FailureLog {
         { ...fields, object: error.object },
         'Another mount has written this session: nothing of it is backed up from here until the next start, which takes the version in the bucket and keeps this one aside',
       );
-    } else if (isLost) {
+    } else if (lost !== undefined && !lost.inUse) {
+      this.#log.warn(
+        fields,
+        'Another mount has this session, of which files changed here before: they are kept, and set aside when it is opened here and has changed there',
+      );
+    } else if (lost !== undefined) {
       this.#log.error(
         fields,
         'Another mount has taken this session over: nothing of it is backed up from here until the next start, which takes the version in the bucket and keeps this one aside',

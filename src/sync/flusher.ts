@@ -228,11 +228,14 @@ export class Flusher {
     const { lastBackupAt } = this.outcomeOf(session);
     this.#outcomes.set(session, { lastBackupAt, lastError: (error as Error).message });
     events.backup('failure', done);
-    if (error instanceof ForeignWrite || rights.isLost(error)) {
+    const isLost = rights.isLost(error);
+    const inUse = ledger.isServing(session);
+    if (error instanceof ForeignWrite || (isLost && inUse)) {
       ledger.conflicts.add(session);
       events.conflict(0);
     }
-    this.#failures.failed(session, error, ledger.dirtyOf(session).length, rights.isLost(error));
+    const files = ledger.dirtyOf(session).length;
+    this.#failures.failed(session, error, files, isLost ? { inUse } : undefined);
   }
 
   #announce(session: string): void {

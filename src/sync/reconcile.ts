@@ -40,6 +40,7 @@ export function reconcile(
 ): Reconciled {
   const result: Reconciled = { conflicts: new Set(), outdated: new Set(), removed: [], lost: 0, foreign: 0 };
   const listed = new Set<string>();
+  const newer = new Set<string>();
   const live = new Set(ledger.sessionNames.filter(served));
   for (const object of listing) {
     const session = sessionOf(object.name);
@@ -48,16 +49,21 @@ export function reconcile(
       continue;
     }
     listed.add(object.name);
-    compare(ledger, object, session, live.has(session), result);
+    compare(ledger, object, session, live.has(session), result, newer);
   }
   for (const entry of only === undefined ? [...ledger.entries()] : ledger.entriesOf(only)) {
     if (entry.remote === undefined || listed.has(entry.name)) continue;
-    if (wroteElsewhere(entry.session)) deletedElsewhere(ledger, entry, live.has(entry.session), result);
-    else {
+    if (wroteElsewhere(entry.session)) {
+      newer.add(entry.session);
+      deletedElsewhere(ledger, entry, live.has(entry.session), result);
+    } else {
       ledger.lost(entry);
       result.lost++;
     }
   }
+  // Also where the files that changed here are others than those that changed there. Files in the root are no session.
+  for (const session of newer)
+    if (session !== '' && ledger.dirtyOf(session).length > 0) result.conflicts.add(session);
   return result;
 }
 
@@ -71,22 +77,25 @@ function deletedElsewhere(ledger: Ledger, entry: ObjectEntry, live: boolean, res
   ledger.forget(entry);
 }
 
-/** `live`: an application may have seen the session as it is here. */
+/** `live`: an application may have seen the session as it is here. `newer`: sessions that somebody else has written. */
 function compare(
   ledger: Ledger,
   object: ObjectVersion,
   session: string,
   live: boolean,
   result: Reconciled,
+  newer: Set<string>,
 ): void {
   const entry = ledger.get(object.name);
+  if (entry?.remote?.generation === object.generation) return;
+  const isOurs = isSignedBy(ledger.id, object.metadata);
+  if (!isOurs) newer.add(session);
   if (entry === undefined) {
     if (!live) ledger.absent(object.name, object);
-    else if (!isSignedBy(ledger.id, object.metadata)) result.conflicts.add(session);
+    else if (!isOurs) result.conflicts.add(session);
     return;
   }
-  if (entry.remote?.generation === object.generation) return;
-  if (isSignedBy(ledger.id, object.metadata)) adopt(ledger, entry, object);
+  if (isOurs) adopt(ledger, entry, object);
   else if (isDirty(entry) || (live && entry.local === 'same')) result.conflicts.add(entry.session);
   else {
     if (entry.local === 'same') result.outdated.add(entry.session);

@@ -105,8 +105,12 @@ test(
       'sessionfs_sessions{state="local"} 1',
       'sessionfs_sessions{state="remote"} 0',
       'sessionfs_storage_objects 2',
-      'sessionfs_bucket_operations_total{operation="put",class="A",result="ok"} 2',
-      'sessionfs_bucket_operations_total{operation="list",class="A",result="ok"} 1',
+      // The files, the session's owner and the mount's inbox.
+      'sessionfs_bucket_operations_total{operation="put",class="A",result="ok"} 4',
+      // Owners and sessions at the start, the session when it was made.
+      'sessionfs_bucket_operations_total{operation="list",class="A",result="ok"} 3',
+      'sessionfs_leases_total{how="created"} 1',
+      'sessionfs_leases_lost_total 0',
     ];
     for (const text of [await inMount(), (await get('/metrics')).text]) {
       for (const line of expected) assert.ok(text.includes(`${line}\n`), `${line} in\n${text}`);
@@ -197,10 +201,13 @@ test('a rule of the bucket that deletes by age: what grows old is stored again',
   await first.unmount();
   // At 0 days everything is old enough.
   proxy.lifecycle = { rule: [{ action: { type: 'Delete' }, condition: { age: 0 } }] };
-  const puts = proxy.count('put');
+  const uploads = () =>
+    proxy.requests.filter(({ kind, object }) => kind === 'put' && object.startsWith('sessions/')).length;
+  const before = uploads();
   const second = await machine.mount(env);
-  assert.equal((await logged(second, /^Objects are stored again/)).objects, 2);
+  // The mount's inbox too.
+  assert.equal((await logged(second, /^Objects are stored again/)).objects, 3);
   assert.equal((await logged(second, BACKED_UP)).files, 2);
-  assert.equal(proxy.count('put'), puts + 2);
+  assert.equal(uploads(), before + 2);
   await second.unmount();
 });

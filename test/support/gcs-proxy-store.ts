@@ -1,6 +1,6 @@
 /**
  * The emulator as Google documents the service: what fake-gcs-server ignores or says less clearly is done here. One lock per
- * object: compare, then forward.
+ * object, whichever proxy of this process a request comes by: compare, then forward.
  */
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import type { ProxiedRequest } from './gcs-proxy-request.ts';
@@ -11,12 +11,14 @@ export interface Answer {
   readonly body: Buffer;
 }
 
+/** The end of the line before each object. */
+const lines = new Map<string, Promise<unknown>>();
+
 export class GcsStore {
   /** Of every bucket; the emulator keeps no rules. */
   lifecycle: object | undefined;
   readonly #emulatorUrl: string;
   readonly #agent = new Agent({ keepAlive: true });
-  readonly #lines = new Map<string, Promise<unknown>>();
 
   constructor(emulatorUrl: string) {
     this.#emulatorUrl = emulatorUrl;
@@ -31,7 +33,7 @@ export class GcsStore {
   }
 
   async answer(asked: ProxiedRequest, body: Buffer): Promise<Answer> {
-    const answer = await this.#inTurn(`${asked.bucket}/${asked.object}`, async () => {
+    const answer = await this.#inTurn(`${this.#emulatorUrl}/${asked.bucket}/${asked.object}`, async () => {
       const refusal = asked.object === '' ? undefined : await this.#checkPreconditions(asked);
       return refusal ?? this.#forward(asked.method, asked.target, asked.headers, body);
     });
@@ -42,13 +44,13 @@ export class GcsStore {
   }
 
   async #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const turn = (this.#lines.get(key) ?? Promise.resolve()).then(work);
+    const turn = (lines.get(key) ?? Promise.resolve()).then(work);
     const settled = turn.catch(() => {});
-    this.#lines.set(key, settled);
+    lines.set(key, settled);
     try {
       return await turn;
     } finally {
-      if (this.#lines.get(key) === settled) this.#lines.delete(key);
+      if (lines.get(key) === settled) lines.delete(key);
     }
   }
 

@@ -36,6 +36,18 @@ export interface FaultRule {
   readonly count?: number;
 }
 
+/** What the store answered to a put or a delete. */
+export interface Change {
+  /** Of all changes by all proxies of this process: whoever had an answer did what follows after it. */
+  readonly order: number;
+  readonly request: ProxiedRequest;
+  readonly status: number;
+  /** Of the object that was stored. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+let changeCount = 0;
+
 export interface Hold {
   /** How many requests are, or were, held back. */
   readonly count: number;
@@ -47,6 +59,8 @@ export class GcsProxy {
   readonly url: string;
   /** All that came, oldest first, whatever became of it. */
   readonly requests: ProxiedRequest[] = [];
+  /** Puts and deletes that reached the store, oldest first. */
+  readonly changes: Change[] = [];
   readonly #server: Server;
   readonly #store: GcsStore;
   readonly #random: () => number;
@@ -175,6 +189,7 @@ export class GcsProxy {
     }
     const sent = fault === 'corrupt-upload' ? flipped(body, body.indexOf('\r\n\r\n', 200) + 4) : body;
     const answer = this.#returning(await this.#store.answer(asked, sent));
+    if (asked.kind === 'put' || asked.kind === 'delete') this.changes.push(changeOf(asked, answer));
     if (fault === 'lost-answer' || this.#isOut) return cut(response);
     if (fault === 'cut' || fault === 'stall-body') {
       sendHalf(response, answer, fault === 'cut');
@@ -213,6 +228,11 @@ export class GcsProxy {
     await closed;
     this.#store.close();
   }
+}
+
+function changeOf(request: ProxiedRequest, { status, body }: Answer): Change {
+  const stored = request.kind === 'put' && status === 200 ? JSON.parse(body.toString()) : {};
+  return { order: changeCount++, request, status, metadata: stored.metadata ?? {} };
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Buffer> {

@@ -273,6 +273,7 @@ test('found only after it was served, a conflict leaves both sides as they are',
   bucket.before = unreachable;
   await machine.sync.prepare();
   machine.sync.start();
+  machine.ledger.serve(S);
   bucket.before = () => {};
   await machine.until(() => machine.namesKnown);
   assert.deepEqual([...machine.absent], []);

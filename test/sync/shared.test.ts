@@ -1,0 +1,259 @@
+/** Sessions that several mounts may write, by turns: what is uploaded, compared, and left alone. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { BucketError } from '../../src/bucket/bucket-error.ts';
+import { toObjectName } from '../../src/store/layout.ts';
+import { deleteStale, isInStep, listSession } from '../../src/sync/in-step.ts';
+import { reconcile } from '../../src/sync/reconcile.ts';
+import { ForeignWrite } from '../../src/sync/upload.ts';
+import { epochOf, signature } from '../../src/sync/writer.ts';
+import { MemoryBucket } from '../support/memory-bucket.ts';
+import { FakeRights, Lost, permitOf } from './lease-support.ts';
+import { contentsOf, Machine } from './support.ts';
+
+const S = 'u-+1';
+const name = (file: string) => toObjectName(`${S}/${file}`, 'file');
+const OTHER = 'another-cache';
+
+/** As another mount stores it under an epoch. */
+function theirs(bucket: MemoryBucket, file: string, content: string, epoch: number): void {
+  bucket.store(name(file), Buffer.from(content), signature(OTHER, epoch));
+}
+
+function epochsOf(bucket: MemoryBucket): Record<string, number | undefined> {
+  return Object.fromEntries(
+    [...bucket.objects.values()].map(({ name, metadata }) => [name.split('/').at(-1), epochOf(metadata)]),
+  );
+}
+
+test('every object carries the epoch of the right that it was written by', async (t) => {
+  const bucket = new MemoryBucket();
+  const rights = new FakeRights({ epoch: 7 });
+  const machine = new Machine(t, bucket, { rights });
+  await machine.write(`${S}/creds.json`, 'ok');
+  await machine.write('root.json', 'ok');
+  await machine.sync.flusher.flushAll();
+  const { metadata } = bucket.objects.get(name('creds.json')) ?? {};
+  assert.deepEqual(metadata, signature(machine.ledger.id, 7));
+});
+
+test('an upload has the deadline of its permit', async (t) => {
+  const bucket = new MemoryBucket();
+  const deadlines: unknown[] = [];
+  const put = bucket.put.bind(bucket);
+  bucket.put = (object, bytes, options) => {
+    deadlines.push(options.deadlineMs);
+    return put(object, bytes, options);
+  };
+  const rights = new FakeRights({ deadlineMs: performance.now() + 60_000 });
+  const machine = new Machine(t, bucket, { rights });
+  await machine.write(`${S}/creds.json`, 'ok');
+  await machine.sync.flusher.flushAll();
+  assert.deepEqual(deadlines, [rights.permitted.deadlineMs]);
+});
+
+test('a late write of an earlier holder is replaced, one of the same epoch or a later one is not', async (t) => {
+  for (const [epoch, isReplaced] of [
+    [1, true],
+    [2, false],
+    [3, false],
+  ] as const) {
+    const bucket = new MemoryBucket();
+    const machine = new Machine(t, bucket, { rights: new FakeRights({ epoch: 2, previousEpoch: 1 }) });
+    machine.ledger.inStep(S, 2);
+    machine.ledger.serve(S);
+    await machine.write(`${S}/a.json`, 'ok mine');
+    theirs(bucket, 'a.json', 'ok theirs', epoch);
+    const flushed = machine.sync.flusher.flush(S);
+    if (isReplaced) await flushed;
+    else await assert.rejects(flushed, ForeignWrite);
+    assert.equal(contentsOf(bucket)[`${S}/a.json`], isReplaced ? 'ok mine' : 'ok theirs', `epoch ${epoch}`);
+    assert.deepEqual([...machine.ledger.conflicts], isReplaced ? [] : [S]);
+  }
+});
+
+test('what was brought by hand is not replaced', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket, { rights: new FakeRights({ epoch: 2, previousEpoch: 1 }) });
+  machine.ledger.inStep(S, 2);
+  await machine.write(`${S}/a.json`, 'ok mine');
+  bucket.store(name('a.json'), Buffer.from('ok by hand'));
+  await assert.rejects(machine.sync.flusher.flush(S), ForeignWrite);
+  assert.equal(contentsOf(bucket)[`${S}/a.json`], 'ok by hand');
+});
+
+test('an object that the right was lost for in mid-flush is not touched again', async (t) => {
+  const bucket = new MemoryBucket();
+  const rights = new FakeRights({ epoch: 2, previousEpoch: 1 });
+  const machine = new Machine(t, bucket, { rights });
+  machine.ledger.inStep(S, 2);
+  machine.ledger.serve(S);
+  await machine.write(`${S}/a.json`, 'ok mine');
+  bucket.before = ({ operation }) => {
+    if (operation !== 'put' || rights.isTaken) return;
+    rights.isTaken = true;
+    // Even one of an epoch that it could replace.
+    theirs(bucket, 'a.json', 'ok theirs', 1);
+  };
+  await assert.rejects(machine.sync.flusher.flush(S), Lost);
+  assert.equal(contentsOf(bucket)[`${S}/a.json`], 'ok theirs');
+  assert.equal(bucket.calls.filter(({ operation }) => operation === 'put').length, 1);
+});
+
+test('lost while it is in use: a conflict, once; lost before anybody opened it: opening it settles that', async (t) => {
+  for (const isServed of [true, false]) {
+    const rights = new FakeRights();
+    const machine = new Machine(t, new MemoryBucket(), { rights });
+    if (isServed) machine.ledger.serve(S);
+    await machine.write(`${S}/a.json`, 'ok');
+    rights.isTaken = true;
+    await assert.rejects(machine.sync.flusher.flush(S), Lost);
+    await assert.rejects(machine.sync.flusher.flush(S));
+    assert.deepEqual([...machine.ledger.conflicts], isServed ? [S] : []);
+    assert.equal(machine.counted.includes('conflict 0'), isServed);
+    const [line] = machine.lines.filter(({ msg }) => msg.startsWith('Another mount has'));
+    assert.equal(line?.level, isServed ? 'error' : 'warn');
+    rights.isTaken = false;
+    await machine.sync.bringInStep(S, permitOf({ epoch: 3, previousEpoch: 2 }), isServed);
+    if (isServed) await assert.rejects(machine.sync.flusher.flush(S));
+    else await machine.sync.flusher.flush(S);
+  }
+});
+
+test('after an unclean take-over every object is stored again, then the floor is raised, once', async (t) => {
+  const bucket = new MemoryBucket();
+  for (const file of ['creds.json', 'a.json']) theirs(bucket, file, `ok ${file}`, 1);
+  const rights = new FakeRights({ epoch: 2, previousEpoch: 1, refresh: true });
+  const machine = new Machine(t, bucket, { rights });
+  await machine.sync.prepare();
+  await machine.sync.bringInStep(S, rights.permitted, false);
+  await machine.sync.restorer.restore(S);
+  bucket.before = ({ operation }) => {
+    if (operation === 'put') throw new BucketError('unreachable', 'no answer');
+  };
+  machine.sync.flusher.refresh(S);
+  await assert.rejects(machine.sync.flusher.flush(S), { kind: 'unreachable' });
+  assert.deepEqual(rights.floors, []);
+  bucket.before = () => {};
+  await machine.sync.flusher.flush(S);
+  assert.deepEqual(epochsOf(bucket), { 'creds.json': 2, 'a.json': 2 });
+  assert.deepEqual(rights.floors, [`${S} 2`]);
+  const puts = bucket.calls.length;
+  machine.sync.flusher.refresh(S);
+  await machine.sync.flusher.flush(S);
+  assert.equal(bucket.calls.length, puts);
+});
+
+test('in step: of the epoch that was found or the one that was made, and of no other', async (t) => {
+  const machine = new Machine(t, new MemoryBucket());
+  const permit = permitOf({ epoch: 5, previousEpoch: 4 });
+  assert.ok(!isInStep(machine.ledger, S, permit));
+  for (const [epoch, expected] of [
+    [3, false],
+    [4, true],
+    [5, true],
+  ] as const) {
+    machine.ledger.inStep(S, epoch);
+    assert.equal(isInStep(machine.ledger, S, permit), expected, `epoch ${epoch}`);
+  }
+});
+
+test('a copy that is in step costs no request, one that is not is compared', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  machine.ledger.inStep(S, 4);
+  await machine.sync.bringInStep(S, permitOf({ epoch: 5, previousEpoch: 4 }), false);
+  assert.deepEqual([bucket.calls.length, machine.ledger.epochOf(S)], [0, 5]);
+  theirs(bucket, 'creds.json', 'ok', 6);
+  await machine.sync.bringInStep(S, permitOf({ epoch: 7, previousEpoch: 6 }), false);
+  assert.deepEqual(
+    bucket.calls.map(({ operation }) => operation),
+    ['list'],
+  );
+  assert.deepEqual(
+    machine.ledger.absentOf(S).map(({ name }) => name),
+    [name('creds.json')],
+  );
+  await machine.sync.bringInStep('', permitOf({ epoch: 7 }), false);
+  await machine.sync.bringInStep(S, permitOf({ epoch: 0 }), false);
+  assert.equal(bucket.calls.length, 1);
+});
+
+test('what lies below the floor is not restored, and is deleted in just that version', async (t) => {
+  const bucket = new MemoryBucket();
+  theirs(bucket, 'creds.json', 'ok', 3);
+  theirs(bucket, 'late.json', 'ok late', 2);
+  const machine = new Machine(t, bucket);
+  await machine.sync.bringInStep(S, permitOf({ epoch: 4, previousEpoch: 3, floor: 3 }), false);
+  assert.deepEqual(Object.keys(contentsOf(bucket)), [`${S}/creds.json`]);
+  assert.deepEqual(
+    machine.ledger.absentOf(S).map(({ name }) => name),
+    [name('creds.json')],
+  );
+  const [line] = machine.lines;
+  assert.deepEqual([line?.level, line?.session, line?.objects, line?.deleted], ['warn', S, 1, 1]);
+
+  theirs(bucket, 'late.json', 'ok late', 2);
+  const listed = [...(await listSession(bucket, S)).values()].filter(({ name }) =>
+    name.endsWith('late.json'),
+  );
+  theirs(bucket, 'late.json', 'ok newer', 4);
+  assert.equal(await deleteStale(bucket, listed, Number.POSITIVE_INFINITY), 0);
+  assert.equal(contentsOf(bucket)[`${S}/late.json`], 'ok newer');
+});
+
+test('the objects of a session are those of no other one, also where a user has several', async () => {
+  const bucket = new MemoryBucket();
+  for (const path of ['u-+1/a.json', 'u-+10/a.json', 'u/a.json', 'u-+2/a.json'])
+    bucket.store(toObjectName(path, 'file'), Buffer.from('ok'));
+  for (const session of ['u-+1', 'u']) {
+    const listing = await listSession(bucket, session);
+    assert.deepEqual([...listing.keys()], [toObjectName(`${session}/a.json`, 'file')]);
+  }
+});
+
+test('what another mount deleted while it had the session goes here as well; what nobody had is stored again', async (t) => {
+  for (const previousEpoch of [0, 2]) {
+    const bucket = new MemoryBucket();
+    const machine = new Machine(t, bucket, { rights: new FakeRights() });
+    await machine.write(`${S}/creds.json`, 'ok');
+    await machine.write(`${S}/used.json`, 'ok');
+    await machine.sync.flusher.flush(S);
+    bucket.objects.delete(name('used.json'));
+    const permit = permitOf({ epoch: previousEpoch + 1, previousEpoch });
+    machine.ledger.inStep(S, 99);
+    await machine.sync.bringInStep(S, permit, false);
+    const isGone = previousEpoch > 0;
+    assert.equal(existsSync(machine.cache.files.locate(name('used.json'))), !isGone);
+    assert.equal(machine.ledger.get(name('used.json'))?.local, isGone ? undefined : 'changed');
+  }
+});
+
+test('other files changed here than there: still a conflict of the whole session, which is kept aside', async (t) => {
+  const bucket = new MemoryBucket();
+  const rights = new FakeRights();
+  const machine = new Machine(t, bucket, { rights });
+  for (const file of ['creds.json', 'used.json']) await machine.write(`${S}/${file}`, 'ok');
+  await machine.sync.flusher.flush(S);
+  await machine.write(`${S}/new.json`, 'ok here');
+  theirs(bucket, 'creds.json', 'ok there', 2);
+  await machine.sync.bringInStep(S, permitOf({ epoch: 3, previousEpoch: 2 }), false);
+  assert.deepEqual(machine.counted.slice(-1), ['conflict 1']);
+  assert.match(String(readdirSync(join(machine.cache.path, 'set-aside'))), /%2Fnew\.json\.\d+$/);
+  assert.deepEqual(machine.ledger.dirtyOf(S), []);
+  await machine.sync.restorer.restore(S);
+  assert.equal(machine.read(`${S}/creds.json`), 'ok there');
+});
+
+test('files in the root are no session: each has its own version', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  await machine.write('a.json', 'ok');
+  await machine.sync.flusher.flushAll();
+  await machine.write('b.json', 'ok here');
+  bucket.store(toObjectName('a.json', 'file'), Buffer.from('ok there'));
+  const { conflicts } = reconcile(machine.ledger, bucket.objects.values(), () => false);
+  assert.deepEqual([...conflicts], []);
+});
