@@ -13,7 +13,7 @@ import type { Descriptors } from './daemon.ts';
 import { DaemonChild, type DaemonExit } from './daemon-child.ts';
 import { chooseDriver, type Driver } from './driver.ts';
 import { requirePlainSessions } from './fs/plain-sessions.ts';
-import { openFuseDevice } from './kernel/device.ts';
+import { openFuseDevice, openUnusedDevice } from './kernel/device.ts';
 import { cleanUpStaleMount, mountDirect, unmountByForce, unmountLazily } from './kernel/mount.ts';
 import { checkMountPoint, resolveMountPoint } from './kernel/mount-point.ts';
 import type { MountRecord } from './kernel/mountinfo.ts';
@@ -65,7 +65,8 @@ export class Supervisor {
     const root = { uid, gid, mode: mode & 0o7777 };
     const { driver, reason } = chooseDriver(config.fuseDriver);
     log.info({ driver, reason }, 'Driver chosen');
-    const descriptors = { fuseFd: openFuseDevice(), inFlightFd: openInFlight() };
+    const fuseFd = driver === 'direct' ? openFuseDevice() : openUnusedDevice();
+    const descriptors = { fuseFd, inFlightFd: openInFlight() };
     const supervisor = new Supervisor({
       config,
       driver,

@@ -101,6 +101,7 @@ export class NativeLink implements KernelLink {
   /** Requests that still wait end with this process, whose connection goes with it. */
   #end(): void {
     if (this.#ended) return;
+    this.#driver?.requests.finish();
     this.#ended = true;
     this.#host?.end();
   }

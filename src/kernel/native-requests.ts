@@ -81,6 +81,11 @@ export class NativeRequests {
     if (request !== undefined) this.#answer(request, error);
   }
 
+  /** The mount is gone: what was taken for granted so far is done. */
+  finish(): void {
+    if (this.#hiding !== undefined) this.#settleHiding(this.#hiding, undefined);
+  }
+
   #run(request: NativeRequest): void {
     const outcome = this.#outcome(request);
     if (outcome === PARKED || (isDiskFull(outcome) && this.#host.makeRoom())) {

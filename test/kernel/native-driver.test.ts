@@ -154,6 +154,15 @@ test('a thread that hides a file and then says nothing has removed it', async (t
   }
 });
 
+test('a file that was hidden just before the mount went is removed', (t) => {
+  const { rig, harness } = realRig(t);
+  rig.create('/a.json', '{"a":1}');
+  assert.equal(rig.libfuse.call(rig.thread, 'rename', '/a.json', `/${HIDDEN}`).result, 0);
+  assert.equal(harness.fs.files, 1);
+  rig.driver.requests.finish();
+  assert.equal(harness.fs.files, 0);
+});
+
 test('a file too unfinished to have a name is stated to its maker, and opened only to be written anew', (t) => {
   const { rig } = realRig(t);
   const handle = rig.create('/new.json', '{"cut');
