@@ -6,6 +6,7 @@ import { type FileSystemOperations, PARKED } from '../fs/operations.ts';
 import { Errno, errnoOf } from '../lib/errno.ts';
 import type { NativeThread } from './native-binding.ts';
 import { type NativeCall, renameOf } from './native-calls.ts';
+import { errnoOfThisSystem } from './native-errno.ts';
 import type { NativeOperations } from './native-operations.ts';
 import { NativePaths, splitPath } from './native-paths.ts';
 import { AWAIT_SYNC, replyableError } from './outcome.ts';
@@ -113,7 +114,8 @@ export class NativeRequests {
   }
 
   #answer({ thread, call }: NativeRequest, result: number): void {
-    if (thread !== undefined) call.answer(thread, result, this.#operations);
+    const told = result < 0 ? errnoOfThisSystem(result) : result;
+    if (thread !== undefined) call.answer(thread, told, this.#operations);
   }
 
   #hide(thread: NativeThread, { from, to }: { from: string; to: string }): number {

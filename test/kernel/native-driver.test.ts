@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PARKED } from '../../src/fs/operations.ts';
 import { NativeDriver } from '../../src/kernel/native-driver.ts';
+import { errnoOfThisSystem } from '../../src/kernel/native-errno.ts';
 import { Errno } from '../../src/lib/errno.ts';
 import { CALLER, Harness } from '../fs/harness.ts';
 import { cleanUp } from '../support/cleanup.ts';
@@ -242,6 +243,13 @@ test('both times arrive, although the native side passes the first one twice', (
   const stat = rig.libfuse.call(rig.thread, 'getattr', '/file').more[0] as Uint32Array;
   const at = (index: number) => (stat[index] ?? 0) + (stat[index + 1] ?? 0) * 2 ** 32;
   assert.deepEqual([at(12), at(14)], [atimeMs, mtimeMs]);
+});
+
+test('errors have the numbers of the system that is told', () => {
+  for (const value of Object.values(Errno)) assert.equal(errnoOfThisSystem(value), value);
+  const darwin = { ENOTEMPTY: 66, ESTALE: 70 };
+  assert.equal(errnoOfThisSystem(Errno.ENOTEMPTY, darwin), -66);
+  assert.equal(errnoOfThisSystem(-999, darwin), -999);
 });
 
 test('names that are no UTF-8, links, and what is no file are refused', (t) => {
