@@ -7,12 +7,10 @@ import type { Driver } from './driver.ts';
 import { KernelThreadClient } from './kernel/kernel-thread-client.ts';
 import type { CoreData } from './kernel/messages.ts';
 import { mountDirect, unmountLazily } from './kernel/mount.ts';
-import { findMount } from './kernel/mountinfo.ts';
 import { NativeLink } from './kernel/native-link.ts';
 import { KernelNotifier } from './kernel/notifier.ts';
 import { canResend } from './kernel/session.ts';
 import { WorkerLink } from './kernel/worker-link.ts';
-import { SessionfsError } from './lib/errors.ts';
 import type { Logger } from './observe/log.ts';
 
 export interface Connection {
@@ -88,10 +86,8 @@ class NativeConnection implements Connection {
   readonly thread: KernelThreadClient;
   readonly notifier: Connection['notifier'];
   readonly #link: NativeLink;
-  readonly #mountPoint: string;
 
   constructor(data: CoreData) {
-    this.#mountPoint = data.mountPoint;
     this.#link = new NativeLink(data);
     this.thread = new KernelThreadClient(this.#link);
     this.notifier = {
@@ -107,10 +103,7 @@ class NativeConnection implements Connection {
     this.thread.serve();
     const ended = this.thread.ended.then(() => Promise.reject(new Error('it has ended')));
     await Promise.race([initialized, ended]);
-    const mount = await findMount(this.#mountPoint);
-    if (mount === undefined) throw new SessionfsError('MOUNT_FAILED', `${this.#mountPoint} is not mounted`);
-    void this.#link.watch(mount.device);
-    return mount.device;
+    return this.#link.watch();
   }
 
   async serve(): Promise<void> {}

@@ -13,7 +13,7 @@ import { DaemonChild, type DaemonExit } from './daemon-child.ts';
 import { leaseTimes } from './daemon-leases.ts';
 import { chooseDriver, type Driver } from './driver.ts';
 import { requirePlainSessions } from './fs/plain-sessions.ts';
-import { openFuseDevice } from './kernel/device.ts';
+import { openFuseDevice, openUnusedDevice } from './kernel/device.ts';
 import { isInMemory, openMemoryDirectory, pathOfDescriptor } from './kernel/memory-directory.ts';
 import { cleanUpStaleMount, mountDirect, unmountByForce, unmountLazily } from './kernel/mount.ts';
 import { checkMountPoint, resolveMountPoint } from './kernel/mount-point.ts';
@@ -73,7 +73,7 @@ export class Supervisor {
     const root = { uid, gid, mode: mode & 0o7777 };
     const { driver, reason } = chooseDriver(config.fuseDriver);
     log.info({ driver, reason }, 'Driver chosen');
-    const descriptors = await openDescriptors(config, mountPoint);
+    const descriptors = await openDescriptors(config, driver, mountPoint);
     const supervisor = new Supervisor({
       config,
       driver,
@@ -281,11 +281,15 @@ function withTmpfs(config: Config): Config {
   return isNamed ? { ...config, cacheInMemory: false } : config;
 }
 
-async function openDescriptors(config: Config, mountPoint: string): Promise<OwnedDescriptors> {
+async function openDescriptors(
+  config: Config,
+  driver: Driver,
+  mountPoint: string,
+): Promise<OwnedDescriptors> {
   const memoryFd = config.cacheInMemory
     ? await openMemoryDirectory(mountPoint, 2 * config.cloudMemoryLimitBytes + MEMORY_HEADROOM_BYTES)
     : undefined;
-  const fuseFd = openFuseDevice();
+  const fuseFd = driver === 'direct' ? openFuseDevice() : openUnusedDevice();
   return { fuseFd, inFlightFd: openInFlight(memoryFd), memoryFd };
 }
 

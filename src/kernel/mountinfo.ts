@@ -1,9 +1,11 @@
 /** The kernel's table of mounts. Reading it touches no mount, whoever serves it or no longer does. */
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 export const FILESYSTEM_TYPE = 'fuse.sessionfs';
+const DARWIN_MOUNT = '/sbin/mount';
 
 export interface MountRecord {
   mountPoint: string;
@@ -25,6 +27,15 @@ export async function findMount(
   return records.findLast((record) => record.mountPoint === mountPoint);
 }
 
+/** The same, before anybody who was waiting for the mount can have used it, and taken it away. */
+export function findMountSync(mountPoint: string): MountRecord | undefined {
+  const records =
+    process.platform === 'darwin'
+      ? parseDarwinMounts(execFileSync(DARWIN_MOUNT, { encoding: 'utf8' }))
+      : parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'));
+  return records.findLast((record) => record.mountPoint === mountPoint);
+}
+
 /** Whether the device is mounted anywhere, seen or covered. */
 export async function isMounted(device: string, table = '/proc/self/mountinfo'): Promise<boolean> {
   const records = await readMounts(table);
@@ -33,7 +44,7 @@ export async function isMounted(device: string, table = '/proc/self/mountinfo'):
 
 async function readMounts(table: string): Promise<MountRecord[]> {
   if (process.platform !== 'darwin') return parseMountinfo(await readFile(table, 'utf8'));
-  const { stdout } = await promisify(execFile)('/sbin/mount');
+  const { stdout } = await promisify(execFile)(DARWIN_MOUNT);
   return parseDarwinMounts(stdout);
 }
 

@@ -71,7 +71,7 @@ export interface NativeBinding extends Numbers, Signals {
   ): void;
 }
 
-export const PACKAGE = 'fuse-native';
+const PACKAGE = 'fuse-native';
 const RTLD_NODELETE = 0x1000;
 
 /** Throws DRIVER_UNAVAILABLE, which says what to install. */

@@ -85,7 +85,7 @@ export function nativeCall(
   };
 }
 
-/** Where the thread's C structure has the two times of utimens, in 64-bit builds: size_t atime, mtime. */
+/** Where the thread's C structure has the two times of utimens, in 64-bit builds for Linux: size_t atime, mtime. */
 const ATIME_AT = 104;
 
 /**
@@ -93,7 +93,7 @@ const ATIME_AT = 104;
  * it there is the access time.
  */
 function modificationTimeOf(thread: NativeThread, atimeMs: number): number {
-  if (thread.length < ATIME_AT + 16) return atimeMs;
+  if (process.platform !== 'linux' || thread.length < ATIME_AT + 16) return atimeMs;
   const isThere = thread.readBigInt64LE(ATIME_AT) === BigInt(atimeMs);
   return isThere ? Number(thread.readBigInt64LE(ATIME_AT + 8)) : atimeMs;
 }

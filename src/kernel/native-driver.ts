@@ -3,6 +3,7 @@ import type { FileSystemOperations } from '../fs/operations.ts';
 import type { Owner } from '../fs/options.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { messageOf } from './device.ts';
+import { CONTAINER_HINT } from './mount-hints.ts';
 import {
   type NativeBinding,
   type NativeHandler,
@@ -51,7 +52,7 @@ export class NativeDriver {
     } catch (cause) {
       throw new SessionfsError('MOUNT_FAILED', `libfuse cannot mount on ${mountPoint}: ${messageOf(cause)}`, {
         cause,
-        hint: 'libfuse or fusermount said why on stderr, in the log above.',
+        hint: `libfuse or fusermount said why on stderr, in the log above. ${CONTAINER_HINT}`,
       });
     }
   }

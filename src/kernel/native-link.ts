@@ -1,7 +1,9 @@
 /** Serves the mount from the main thread itself, through fuse-native: messages only take turns here. */
+import { SessionfsError } from '../lib/errors.ts';
 import { CoreHost, failureMessage } from './core-host.ts';
 import type { KernelLink } from './kernel-thread-client.ts';
 import type { CoreData, FromKernelThread, ToKernelThread } from './messages.ts';
+import { findMountSync } from './mountinfo.ts';
 import { loadNativeBinding, type NativeBinding } from './native-binding.ts';
 import { NativeDriver } from './native-driver.ts';
 import { mayAllowOther, nativeMountOptions, withFusermount } from './native-mount.ts';
@@ -13,6 +15,7 @@ export class NativeLink implements KernelLink {
   #receive: (message: FromKernelThread) => void = () => {};
   #host: CoreHost | undefined;
   #driver: NativeDriver | undefined;
+  #device: string | undefined;
   #ended = false;
 
   /** Throws DRIVER_UNAVAILABLE. */
@@ -36,6 +39,7 @@ export class NativeLink implements KernelLink {
       const mount = () => this.#driver?.mount(this.#data.mountPoint, options);
       if (process.platform === 'linux' && !isRoot()) withFusermount(process.env, mount);
       else mount();
+      this.#device = findMountSync(this.#data.mountPoint)?.device;
     });
   }
 
@@ -54,10 +58,13 @@ export class NativeLink implements KernelLink {
     if (!this.#ended) this.#driver?.requests.replySynced(uniqueLo, uniqueHi, error);
   }
 
-  /** The mount, whose device this is, is served: its end is noticed by itself, or told by `unmounted`. */
-  async watch(device: string): Promise<void> {
-    await untilUnmounted(device, () => this.#ended);
-    this.#end();
+  /** The mount is made: answers its `major:minor`. Its end is noticed by itself, or told by `unmounted`. */
+  watch(): string {
+    const device = this.#device;
+    if (device === undefined)
+      throw new SessionfsError('MOUNT_FAILED', `libfuse has not mounted on ${this.#data.mountPoint}`);
+    void untilUnmounted(device, () => this.#ended).then(() => this.#end());
+    return device;
   }
 
   unmounted(): void {
@@ -102,6 +109,7 @@ export class NativeLink implements KernelLink {
   /** Requests that still wait end with this process, whose connection goes with it. */
   #end(): void {
     if (this.#ended) return;
+    this.#driver?.requests.finish();
     this.#ended = true;
     this.#host?.end();
   }

@@ -9,6 +9,9 @@ const CONFIGURATION = '/etc/fuse.conf';
 /** Where the libfuse that comes with fuse-native looks first. */
 const BUILT_IN_FUSERMOUNT = '/usr/local/bin/fusermount';
 
+/** macFUSE knows none of them. nonempty: what lies below was judged already. */
+const LINUX_OPTIONS = ['subtype=sessionfs', 'noatime', 'nonempty', 'big_writes'];
+
 /** Names and attributes may be a second old to the kernel: nobody can take them back here. */
 const CACHED_SECONDS = 1;
 
@@ -16,16 +19,13 @@ const CACHED_SECONDS = 1;
  * One argument for libfuse. Reads go to the core each time (direct_io): the kernel's pages would show the pieces of a version
  * that is held back, and libfuse 2 has no way to drop them.
  */
-export function nativeMountOptions(allowOther: boolean): string {
+export function nativeMountOptions(allowOther: boolean, platform: string = process.platform): string {
   const options = [
     'fsname=sessionfs',
-    'subtype=sessionfs',
     'default_permissions',
-    'noatime',
-    'nonempty',
     'use_ino',
-    'big_writes',
     'direct_io',
+    ...(platform === 'linux' ? LINUX_OPTIONS : []),
     `attr_timeout=${CACHED_SECONDS}`,
     `entry_timeout=${CACHED_SECONDS}`,
     ...(allowOther ? ['allow_other'] : []),

@@ -6,6 +6,7 @@ import { type FileSystemOperations, PARKED, type Unstored } from '../fs/operatio
 import { Errno, errnoOf } from '../lib/errno.ts';
 import type { NativeThread } from './native-binding.ts';
 import { type NativeCall, renameOf } from './native-calls.ts';
+import { errnoOfThisSystem } from './native-errno.ts';
 import type { NativeOperations } from './native-operations.ts';
 import { NativePaths, splitPath } from './native-paths.ts';
 import { AWAIT_SYNC, replyableError } from './outcome.ts';
@@ -95,6 +96,11 @@ export class NativeRequests {
     this.#host.answered(unique);
   }
 
+  /** The mount is gone: what was taken for granted so far is done. */
+  finish(): void {
+    if (this.#hiding !== undefined) this.#settleHiding(this.#hiding, undefined);
+  }
+
   #run(request: NativeRequest): void {
     const outcome = this.#outcome(request);
     const unstored = outcome === PARKED ? undefined : this.#fs.takeUnstored();
@@ -126,7 +132,8 @@ export class NativeRequests {
   }
 
   #answer({ thread, call }: NativeRequest, result: number): void {
-    if (thread !== undefined) call.answer(thread, result, this.#operations);
+    const told = result < 0 ? errnoOfThisSystem(result) : result;
+    if (thread !== undefined) call.answer(thread, told, this.#operations);
   }
 
   #hide(thread: NativeThread, { from, to }: { from: string; to: string }): number {

@@ -9,7 +9,7 @@ const CONNECTIONS = '/sys/fs/fuse/connections';
 /** Resolves when the device is mounted nowhere and no longer in use, as far as can be seen, or `isOver` says so. */
 export async function untilUnmounted(device: string, isOver: () => boolean): Promise<void> {
   do await sleep(POLL_MS);
-  while (!isOver() && ((await isMounted(device)) || (await isConnected(device))));
+  while (!isOver() && ((await isMounted(device).catch(() => true)) || (await isConnected(device))));
 }
 
 /** A mount that was taken away lazily is in use by whoever still is in it; only where fusectl is mounted that can be seen. */

@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PARKED } from '../../src/fs/operations.ts';
 import { NativeDriver } from '../../src/kernel/native-driver.ts';
+import { errnoOfThisSystem } from '../../src/kernel/native-errno.ts';
 import { Errno } from '../../src/lib/errno.ts';
 import { CALLER, Harness } from '../fs/harness.ts';
 import { cleanUp } from '../support/cleanup.ts';
@@ -156,6 +157,15 @@ test('a thread that hides a file and then says nothing has removed it', async (t
   }
 });
 
+test('a file that was hidden just before the mount went is removed', (t) => {
+  const { rig, harness } = realRig(t);
+  rig.create('/a.json', '{"a":1}');
+  assert.equal(rig.libfuse.call(rig.thread, 'rename', '/a.json', `/${HIDDEN}`).result, 0);
+  assert.equal(harness.fs.files, 1);
+  rig.driver.requests.finish();
+  assert.equal(harness.fs.files, 0);
+});
+
 test('a file too unfinished to have a name is stated to its maker, and opened only to be written anew', (t) => {
   const { rig } = realRig(t);
   const handle = rig.create('/new.json', '{"cut');
@@ -235,6 +245,13 @@ test('both times arrive, although the native side passes the first one twice', (
   const stat = rig.libfuse.call(rig.thread, 'getattr', '/file').more[0] as Uint32Array;
   const at = (index: number) => (stat[index] ?? 0) + (stat[index + 1] ?? 0) * 2 ** 32;
   assert.deepEqual([at(12), at(14)], [atimeMs, mtimeMs]);
+});
+
+test('errors have the numbers of the system that is told', () => {
+  for (const value of Object.values(Errno)) assert.equal(errnoOfThisSystem(value), value);
+  const darwin = { ENOTEMPTY: 66, ESTALE: 70 };
+  assert.equal(errnoOfThisSystem(Errno.ENOTEMPTY, darwin), -66);
+  assert.equal(errnoOfThisSystem(-999, darwin), -999);
 });
 
 test('names that are no UTF-8, links, and what is no file are refused', (t) => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { mayAllowOther, withFusermount } from '../../src/kernel/native-mount.ts';
 import { fusermountHint, installHint } from '../../src/kernel/native-packages.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -71,6 +72,23 @@ test('others are let in by root, or where fuse.conf permits it', (t) => {
   assert.equal(mayAllowOther(false, configuration), false);
   writeFileSync(configuration, '# x\nuser_allow_other\n');
   assert.equal(mayAllowOther(false, configuration), true);
+});
+
+test('where the package is missing, what needs it says so, and nothing else needs it', (t) => {
+  const copy = join(temporaryDirectory(t), 'src');
+  const source = fileURLToPath(new URL('../../src/', import.meta.url));
+  for (const folder of ['kernel', 'lib', 'fs', 'store', 'crypto', 'observe'])
+    cpSync(join(source, folder), join(copy, folder), { recursive: true });
+  writeFileSync(join(copy, 'package.json'), '{"type":"module"}');
+  const script = `
+    const { loadNativeBinding } = await import(process.argv[1]);
+    try { loadNativeBinding() } catch ({ code, message, hint }) { console.log(code, message, hint) }`;
+  const url = join(copy, 'kernel/native-binding.js');
+  const printed = execFileSync(process.execPath, ['--input-type=module', '-e', script, url], {
+    encoding: 'utf8',
+  });
+  assert.match(printed, /^DRIVER_UNAVAILABLE .*Cannot find module 'fuse-native/);
+  assert.match(printed, /npm install --include=optional/);
 });
 
 test('the native part is loaded with the libfuse that comes with it: none must be installed', (t) => {
