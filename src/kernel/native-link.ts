@@ -63,7 +63,7 @@ export class NativeLink implements KernelLink {
     const device = this.#device;
     if (device === undefined)
       throw new SessionfsError('MOUNT_FAILED', `libfuse has not mounted on ${this.#data.mountPoint}`);
-    void untilUnmounted(device, () => this.#ended).then(() => this.#end());
+    void untilUnmounted(device, () => this.#ended).then(() => this.unmounted());
     return device;
   }
 
