@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Cloud, filesBelow } from '../hybrid/support/cloud.ts';
 import { logged, SESSION } from '../hybrid/support.ts';
+import { directTest } from '../support/driver.ts';
 import type { Mounted } from '../support/mount-sessionfs.ts';
 import { workloadSucceeds } from '../support/run-workload.ts';
 import { mountCloud, script, uploads } from './support.ts';
@@ -71,34 +72,37 @@ test('a write does not return before its object is stored', async (t) => {
   await mounted.unmount();
 });
 
-test('writes that wait when the daemon is killed are stored once and answered by the next one', async (t) => {
-  const { cloud, directory, mounted } = await rig(t);
-  await writeFile(join(directory, 'gone.json'), '{}');
-  await writeFile(join(directory, 'a.json.tmp'), '{"a":1}');
-  const hold = cloud.proxy.hold(
-    ({ kind, object }) => (kind === 'put' || kind === 'delete') && object.startsWith('sessions/'),
-  );
-  const calls = [
-    script(`fs.writeFileSync(${JSON.stringify(join(directory, 'creds.json'))}, ${JSON.stringify(CREDS)})`),
-    script(`fs.unlinkSync(${JSON.stringify(join(directory, 'gone.json'))})`),
-    script(
-      `fs.renameSync(${JSON.stringify(join(directory, 'a.json.tmp'))}, ${JSON.stringify(join(directory, 'a.json'))})`,
-    ),
-    script(`fs.mkdirSync(${JSON.stringify(join(mounted.mountPoint, 'other-+1'))})`),
-  ];
-  while (hold.count === 0) await sleep(5);
-  await sleep(200);
-  process.kill(await mounted.daemonPid(), 'SIGKILL');
-  hold.release();
-  for (const { done } of calls) assert.deepEqual(await done, { code: 0, stdout: '', stderr: '' });
-  assert.deepEqual(await filesBelow(mounted.mountPoint), {
-    [`${SESSION}/creds.json`]: CREDS,
-    [`${SESSION}/a.json`]: '{"a":1}',
-  });
-  await mounted.unmount();
-});
+directTest(
+  'writes that wait when the daemon is killed are stored once and answered by the next one',
+  async (t) => {
+    const { cloud, directory, mounted } = await rig(t);
+    await writeFile(join(directory, 'gone.json'), '{}');
+    await writeFile(join(directory, 'a.json.tmp'), '{"a":1}');
+    const hold = cloud.proxy.hold(
+      ({ kind, object }) => (kind === 'put' || kind === 'delete') && object.startsWith('sessions/'),
+    );
+    const calls = [
+      script(`fs.writeFileSync(${JSON.stringify(join(directory, 'creds.json'))}, ${JSON.stringify(CREDS)})`),
+      script(`fs.unlinkSync(${JSON.stringify(join(directory, 'gone.json'))})`),
+      script(
+        `fs.renameSync(${JSON.stringify(join(directory, 'a.json.tmp'))}, ${JSON.stringify(join(directory, 'a.json'))})`,
+      ),
+      script(`fs.mkdirSync(${JSON.stringify(join(mounted.mountPoint, 'other-+1'))})`),
+    ];
+    while (hold.count === 0) await sleep(5);
+    await sleep(200);
+    process.kill(await mounted.daemonPid(), 'SIGKILL');
+    hold.release();
+    for (const { done } of calls) assert.deepEqual(await done, { code: 0, stdout: '', stderr: '' });
+    assert.deepEqual(await filesBelow(mounted.mountPoint), {
+      [`${SESSION}/creds.json`]: CREDS,
+      [`${SESSION}/a.json`]: '{"a":1}',
+    });
+    await mounted.unmount();
+  },
+);
 
-test('an outage makes calls wait; they can be killed, and go on when it ends', async (t) => {
+directTest('an outage makes calls wait; they can be killed, and go on when it ends', async (t) => {
   const { cloud, directory, mounted } = await rig(t);
   await writeFile(join(directory, 'creds.json'), CREDS);
   await writeFile(join(directory, 'known.json'), '{"k":1}');

@@ -63,6 +63,8 @@ class Pair {
   constructor() {
     const host = {
       syncThenReply: () => {},
+      store: () => {},
+      answered: () => {},
       makeRoom: () => false,
       afterRequest: () => {},
       initialized: () => {},

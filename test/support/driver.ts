@@ -41,9 +41,11 @@ export const notOnFuseNative: Readonly<Record<string, readonly string[]>> = {
   'fuse-native: a daemon that dies takes the mount along for a moment': [
     'daemons are killed while callers wait for a restore: they get it all the same',
     'daemons are killed while callers wait for a restore: they get it all the same, on a kernel that sends nothing again',
+    'writes that wait when the daemon is killed are stored once and answered by the next one',
   ],
   'fuse-native: whoever waits for a restore cannot be killed': [
     'whoever waits behind another one for the same name goes on when that one is killed',
+    'an outage makes calls wait; they can be killed, and go on when it ends',
   ],
 };
 
