@@ -8,6 +8,7 @@ export class Refusal extends Error {}
 export interface Owner {
   readonly uid: number;
   readonly gid: number;
+  readonly ownsAll?: boolean;
 }
 
 export type BucketAddress =

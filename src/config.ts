@@ -11,8 +11,10 @@ export type { LogLevel } from './config-table.ts';
 export interface Config extends SettingValues {
   /** Absolute. */
   readonly cachePath: string;
-  /** Cloud mode, and no directory was named: what would lie in the cache lies in memory. */
+  /** Cloud mode: what would lie in the cache lies in memory. */
   readonly cacheInMemory: boolean;
+  /** SESSION_CACHE_PATH was given. */
+  readonly cacheIsNamed: boolean;
   /** Whole sentences for the log: variables that look like settings and are none. */
   readonly warnings: readonly string[];
 }
@@ -34,7 +36,8 @@ export function loadConfig(env: NodeJS.ProcessEnv, flags: Flags): Config {
   requireOneKey(env, flags);
   return {
     ...values,
-    cacheInMemory: values.storageType === 'cloud' && values.cachePath === undefined,
+    cacheInMemory: values.storageType === 'cloud',
+    cacheIsNamed: values.cachePath !== undefined,
     cachePath: values.cachePath ?? `${values.mountPoint}.sealed`,
     warnings: unknownVariables(env),
   };
@@ -43,15 +46,6 @@ export function loadConfig(env: NodeJS.ProcessEnv, flags: Flags): Config {
 /** The mount point alone, absolute, for commands that only look for a mount. Throws as loadConfig does. */
 export function loadMountPoint(env: NodeJS.ProcessEnv, argument: string | undefined): string {
   return settingOf('mountPoint', env, argument === undefined ? {} : { mountPoint: argument });
-}
-
-/** Refuses what parses but comes in a later version. Throws DRIVER_UNAVAILABLE. */
-export function assertSupported(config: Config): void {
-  if (config.fuseDriver === 'fuse-native') {
-    throw new SessionfsError('DRIVER_UNAVAILABLE', 'the driver fuse-native is not part of this version yet', {
-      hint: 'Leave SESSION_FUSE_DRIVER at auto, which mounts directly.',
-    });
-  }
 }
 
 function settingOf<Name extends SettingName>(

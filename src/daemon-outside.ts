@@ -6,6 +6,7 @@ import type { Keyring } from './crypto/keyring.ts';
 import { BucketKeeper, type FromThread, type ThreadSide } from './daemon-bucket.ts';
 import { serveObservations } from './daemon-http.ts';
 import { openLedger } from './daemon-ledger.ts';
+import type { StartedOver } from './fs/registrations.ts';
 import type { KernelThreadClient } from './kernel/kernel-thread-client.ts';
 import type { KernelThreadData } from './kernel/messages.ts';
 import type { HttpServer } from './observe/http.ts';
@@ -17,6 +18,7 @@ import type { CheckpointPlan } from './store/checkpoint-plan.ts';
 import type { DaemonStart } from './supervision.ts';
 import { noteCheckpoint } from './sync/checkpointed.ts';
 import type { Ledger } from './sync/ledger.ts';
+import { SetAsideUploads } from './sync/set-aside-uploads.ts';
 import { version } from './version.ts';
 
 export interface OutsideParts {
@@ -26,13 +28,22 @@ export interface OutsideParts {
   log: Logger;
 }
 
+const LATER = 'Not everything is in the bucket: it is in the cache, and goes out at the next start';
+/** Whoever wrote it was told: no call that returned without an error is among it. */
+const LOST =
+  'Not everything is in the bucket, and nothing is kept here: what the bucket did not take is lost';
+
 type Phase = 'starting' | 'serving' | 'stopping';
 
 export class Outside {
   readonly #log: Logger;
   readonly #shutdownTimeoutMs: number;
+  /** No disk has what memory has. */
+  readonly #keepsNothing: boolean;
   readonly #ledger: Ledger | undefined;
   readonly #keeper: BucketKeeper | undefined;
+  readonly #setAside: SetAsideUploads | undefined;
+  readonly #metrics: Metrics;
   #http: HttpServer | undefined;
   #thread: KernelThreadClient | undefined;
   #phase: Phase = 'starting';
@@ -43,7 +54,7 @@ export class Outside {
     const { start, cache, keyring, log } = parts;
     const { config, restarts } = start;
     const metrics = new Metrics();
-    metrics.daemon({ version, mode: config.storageType, driver: 'direct', restarts });
+    metrics.daemon({ version, mode: config.storageType, driver: start.driver, restarts });
     const bucket = await bucketOf(config, metrics);
     const ledger = openLedger(config, cache, bucket, log);
     const takeover = start.takeover !== undefined;
@@ -61,7 +72,8 @@ export class Outside {
             log,
             takeover,
           });
-    const outside = new Outside(config, log, ledger, keeper);
+    const setAside = bucket && new SetAsideUploads({ bucket, cachePath: cache.path, log });
+    const outside = new Outside(config, log, metrics, ledger, keeper, setAside);
     const ready = () => outside.#readiness();
     outside.#http = await serveObservations(start, { metrics, health: () => true, ready }, log);
     return outside;
@@ -70,13 +82,18 @@ export class Outside {
   private constructor(
     config: Config,
     log: Logger,
+    metrics: Metrics,
     ledger: Ledger | undefined,
     keeper: BucketKeeper | undefined,
+    setAside: SetAsideUploads | undefined,
   ) {
     this.#shutdownTimeoutMs = config.shutdownTimeoutMs;
+    this.#keepsNothing = config.cacheInMemory;
     this.#log = log;
     this.#ledger = ledger;
     this.#keeper = keeper;
+    this.#metrics = metrics;
+    this.#setAside = setAside;
   }
 
   /** What the kernel thread must know of the bucket; undefined in local mode. */
@@ -105,10 +122,16 @@ export class Outside {
   start(): void {
     this.#phase = 'serving';
     this.#keeper?.start();
+    this.#setAside?.start();
   }
 
   hear(message: FromThread): void {
     this.#keeper?.hear(message);
+  }
+
+  startedOver({ keptAs }: StartedOver): void {
+    this.#metrics.freshRegistration();
+    this.#setAside?.add(keptAs);
   }
 
   /** Everything that was committed goes to the bucket, as far as that can be done within SESSION_SHUTDOWN_TIMEOUT. */
@@ -124,9 +147,11 @@ export class Outside {
     if (this.#keeper === undefined) return 0;
     const deadlineMs = this.#deadlineMs ?? performance.now() + this.#shutdownTimeoutMs;
     const files = await this.#keeper.flushBefore(deadlineMs, true);
+    await this.#setAside?.settled(deadlineMs);
     if (files > 0) {
-      const message = 'Not everything is in the bucket: it is in the cache, and goes out at the next start';
-      this.#log.warn({ files, sessions: this.#ledger?.dirtySessions.slice(0, 10) }, message);
+      const fields = { files, sessions: this.#ledger?.dirtySessions.slice(0, 10) };
+      if (this.#keepsNothing) this.#log.error(fields, LOST);
+      else this.#log.warn(fields, LATER);
     }
     await this.#keeper.release();
     return files;
@@ -143,6 +168,7 @@ export class Outside {
 
   async end(): Promise<void> {
     await this.#http?.close();
+    await this.#setAside?.end();
     if (this.#keeper !== undefined) await this.#keeper.end();
     else this.#ledger?.close();
   }

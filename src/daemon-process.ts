@@ -1,5 +1,7 @@
 /** The process that serves a mount. A supervisor starts it, with /dev/fuse as an inherited descriptor. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Daemon, startDaemon } from './daemon.ts';
+import { othersInMountNamespace } from './kernel/mount-namespace.ts';
 import { findMount } from './kernel/mountinfo.ts';
 import { deferred } from './lib/deferred.ts';
 import { SessionfsError } from './lib/errors.ts';
@@ -16,6 +18,7 @@ type Command = Exclude<ToDaemon, { type: 'start' }>;
 
 /** A failed start leaves its reason with the supervisor; this is only for whoever reads exit statuses. */
 const FAILED = 1;
+const LAST_USER_POLL_MS = 200;
 const descriptors = { fuseFd: FUSE_DESCRIPTOR, inFlightFd: IN_FLIGHT_DESCRIPTOR };
 
 class DaemonProcess {
@@ -83,6 +86,9 @@ class DaemonProcess {
       this.#mounted.resolve(mount.device);
     }
     this.#log.warn('The supervisor is gone; the mount goes on without one');
+    if (!this.#start.endsWithLastUser) return;
+    while ((await othersInMountNamespace()).length > 0) await sleep(LAST_USER_POLL_MS);
+    this.#stop('nobody is left in its namespace');
   }
 
   #stop(reason: string): void {

@@ -8,12 +8,18 @@ export function cacheName({ cacheInMemory, cachePath }: Config): string {
   return cacheInMemory ? 'memory' : cachePath;
 }
 
-export function statusOf({ config, mountPoint, supervisor, restarts }: DaemonStart): Record<string, unknown> {
+export function statusOf({
+  config,
+  driver,
+  mountPoint,
+  supervisor,
+  restarts,
+}: DaemonStart): Record<string, unknown> {
   return {
     version,
     mountPoint,
     mode: config.storageType,
-    driver: 'direct',
+    driver,
     pids: { supervisor: supervisor.pid, daemon: process.pid },
     versions: { supervisor: supervisor.version, daemon: version },
     restarts,

@@ -27,6 +27,8 @@ interface Waiting {
   timer: NodeJS.Timeout | undefined;
 }
 
+/** An application that writes several files at a time has them stored together. */
+const GATHERING_MS = 3;
 const RETRY_MS_MIN = 250;
 const RETRY_MS_MAX = 8_000;
 const CLOSING_MS = 3_000;
@@ -80,6 +82,7 @@ export class StoreRequests {
 
   async #untilStored(waiting: Waiting, sessions: Unstored['sessions']): Promise<void> {
     const left = new Set<string>(sessions === 'all' ? ['all'] : sessions);
+    await sleep(GATHERING_MS);
     for (let attempt = 0; this.#isWaiting(waiting); attempt++) {
       const failures = await this.#flushEach(left);
       if (!this.#isWaiting(waiting)) return;

@@ -1,5 +1,6 @@
 /** Wires the layers: the kernel thread, the journal's sync and checkpoint, the mount, and the end of all of them. */
 import { closeSync } from 'node:fs';
+import { type Connection, openConnection } from './daemon-connection.ts';
 import { PlainFiles } from './daemon-import.ts';
 import { loadKeyring } from './daemon-keys.ts';
 import { Outside } from './daemon-outside.ts';
@@ -7,10 +8,8 @@ import { cacheName, statusOf } from './daemon-report.ts';
 import { endMount, type Unmounted } from './daemon-shutdown.ts';
 import { StoreKeeper } from './daemon-store.ts';
 import { freeSlot } from './kernel/in-flight.ts';
-import { KernelThreadClient, type Loaded, type Running } from './kernel/kernel-thread-client.ts';
-import { KernelNotifier } from './kernel/notifier.ts';
-import { canResend, type NegotiatedSession } from './kernel/session.ts';
-import { WorkerLink } from './kernel/worker-link.ts';
+import type { KernelThreadClient, Loaded, Running } from './kernel/kernel-thread-client.ts';
+import type { NegotiatedSession } from './kernel/session.ts';
 import { deferred } from './lib/deferred.ts';
 import { errnoOf } from './lib/errno.ts';
 import { type Logger, writeRecord } from './observe/log.ts';
@@ -22,7 +21,10 @@ import { version } from './version.ts';
 
 /** What the daemon needs of whoever owns the mount. */
 export interface MountOwner {
-  /** Resolves when the kernel connection may be served, with the mount's `major:minor`; called once, when everything is loaded. */
+  /**
+   * Called once, when everything is loaded. Resolves when the kernel connection may be served, with the mount's
+   * `major:minor`; with '' where the driver mounts by itself, which it may then.
+   */
   mounted(): Promise<string>;
   /** The kernel agreed on this; the next daemon will need it. */
   initialized(session: NegotiatedSession): void;
@@ -65,15 +67,10 @@ async function startLocked(
   const cache = Cache.open(config.cachePath, { mountPoint, keyId, acceptedKeyIds });
   cache.removeLeftoversSync();
   const progress = new JournalProgress();
-  const notifier = new KernelNotifier(fuseFd, (error) =>
-    log.error({ error: String(error) }, 'the kernel refused a notification'),
-  );
   const outside = await Outside.open({ start, cache, keyring, log });
-  const thread = new KernelThreadClient(
-    new WorkerLink({
-      fuseFd,
-      inFlightFd,
-      resend: start.resend,
+  let connection: Connection | undefined;
+  try {
+    const data = {
       cachePath: cache.path,
       keyring: keyring.export(),
       progress: progress.shared,
@@ -86,16 +83,16 @@ async function startLocked(
       takeover,
       status: statusOf(start),
       bucket: outside.threadData,
-    }),
-  );
-  // The restorer goes on checking what comes from the bucket.
-  if (outside.threadData === undefined) keyring.destroy();
-  try {
+    };
+    connection = openConnection(start.driver, data, { fuseFd, inFlightFd, resend: start.resend }, log);
+    // The restorer goes on checking what comes from the bucket.
+    if (outside.threadData === undefined) keyring.destroy();
+    const { thread } = connection;
     return await Daemon.start({
       start,
       fuseFd,
       inFlightFd,
-      notifier,
+      connection,
       thread,
       cache,
       progress,
@@ -105,7 +102,7 @@ async function startLocked(
       log,
     });
   } catch (error) {
-    await thread.terminate();
+    await connection?.thread.terminate();
     await outside.end();
     closeSync(fuseFd);
     throw error;
@@ -114,7 +111,7 @@ async function startLocked(
 
 interface Parts extends Descriptors {
   start: DaemonStart;
-  notifier: KernelNotifier;
+  connection: Connection;
   thread: KernelThreadClient;
   cache: Cache;
   progress: JournalProgress;
@@ -128,7 +125,7 @@ type SyncThenReply = Extract<Running, { type: 'sync-then-reply' }>;
 
 export class Daemon {
   readonly #parts: Parts;
-  readonly #notifier: KernelNotifier;
+  readonly #notifier: Connection['notifier'];
   readonly #store: StoreKeeper;
   readonly #initialized = deferred<void>();
   /** Callers of fsync that still wait for the disk. */
@@ -140,7 +137,7 @@ export class Daemon {
 
   /** Resolves when the mount answers. */
   static async start(parts: Parts): Promise<Daemon> {
-    const { thread, owner, log, outside } = parts;
+    const { thread, connection, owner, log, outside } = parts;
     const { mountPoint, plainSessions, takeover, restarts } = parts.start;
     const loaded = await thread.loaded();
     const daemon = new Daemon(parts, loaded);
@@ -148,11 +145,9 @@ export class Daemon {
     try {
       if (plainSessions.length > 0) await daemon.#store.sync();
       await outside.prepare();
-      daemon.#device = await owner.mounted();
-      if (takeover !== undefined && canResend(takeover)) daemon.#notifier.resend();
-      thread.serve();
-      // Nobody here may touch the mount: a thread that waits for its answer would keep a killed daemon from dying.
-      await (takeover === undefined ? daemon.#initialized.promise : thread.send('ping'));
+      const initialized = daemon.#initialized.promise;
+      daemon.#device = await connection.mount(owner, initialized);
+      await connection.serve(initialized);
       plainFiles.setAside(loaded.imported, log);
     } catch (error) {
       await daemon.#store.finish();
@@ -174,7 +169,7 @@ export class Daemon {
   private constructor(parts: Parts, { replayed }: Loaded) {
     const { cache, progress, log, thread, outside } = parts;
     this.#parts = parts;
-    this.#notifier = parts.notifier;
+    this.#notifier = parts.connection.notifier;
     const requestRoll = () => thread.post({ type: 'roll' });
     const { onApplied } = outside;
     this.#store = new StoreKeeper({ cache, progress, replayed, requestRoll, onApplied, log });
@@ -193,7 +188,7 @@ export class Daemon {
 
   /** Commits, unmounts, checkpoints. Everything that was written is on stable storage when it resolves. */
   stop(reason: string): Promise<StopReport> {
-    const { fuseFd, thread, log, start, outside } = this.#parts;
+    const { connection, thread, log, start, outside } = this.#parts;
     const { mountPoint } = start;
     if (this.#unmounting === undefined) log.info({ reason, mountPoint }, 'Stopping');
     const settle = async () => {
@@ -201,7 +196,7 @@ export class Daemon {
       await this.#store.sync().catch(() => {});
       await outside.flushBeforeUnmount();
     };
-    this.#unmounting ??= endMount({ mountPoint, device: this.#device, fuseFd, thread, settle, log });
+    this.#unmounting ??= endMount({ mountPoint, device: this.#device, connection, settle, log });
     return this.stopped;
   }
 
@@ -225,7 +220,7 @@ export class Daemon {
         break;
       case 'initialized':
         log.debug({ session: message.session }, 'The kernel agreed on a session');
-        owner.initialized(message.session);
+        if (message.session !== undefined) owner.initialized(message.session);
         this.#initialized.resolve();
         break;
       case 'appended':
@@ -254,6 +249,9 @@ export class Daemon {
       case 'store-cancelled':
       case 'evicted':
         this.#parts.outside.hear(message);
+        break;
+      case 'started-over':
+        this.#parts.outside.startedOver(message);
         break;
       case 'pending':
         setTimeout(() => thread.post({ type: 'settle-idle' }), SETTLE_DELAY_MS).unref();

@@ -1,5 +1,6 @@
 /** What the supervisor and the daemon tell each other, over Node's IPC channel. */
 import type { Config } from './config.ts';
+import type { Driver } from './driver.ts';
 import type { NegotiatedSession } from './kernel/session.ts';
 import type { ErrorCode } from './lib/errors.ts';
 
@@ -26,6 +27,7 @@ export interface MountRoot {
 
 export interface DaemonStart {
   config: Config;
+  driver: Driver;
   /** Resolved. */
   mountPoint: string;
   root: MountRoot;
@@ -38,6 +40,8 @@ export interface DaemonStart {
   supervisor: { pid: number; version: string };
   /** How often a daemon of this mount died. */
   restarts: number;
+  /** Once the supervisor is gone: stop when no process but this one is left in the mount's namespace. */
+  endsWithLastUser: boolean;
 }
 
 export type ToDaemon =

@@ -8,12 +8,13 @@ import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { assertSupported, type Config } from './config.ts';
+import type { Config } from './config.ts';
 import { DaemonChild, type DaemonExit } from './daemon-child.ts';
 import { leaseTimes } from './daemon-leases.ts';
+import { chooseDriver, type Driver } from './driver.ts';
 import { requirePlainSessions } from './fs/plain-sessions.ts';
-import { openFuseDevice } from './kernel/device.ts';
-import { openMemoryDirectory, pathOfDescriptor } from './kernel/memory-directory.ts';
+import { openFuseDevice, openUnusedDevice } from './kernel/device.ts';
+import { isInMemory, openMemoryDirectory, pathOfDescriptor } from './kernel/memory-directory.ts';
 import { cleanUpStaleMount, mountDirect, unmountByForce, unmountLazily } from './kernel/mount.ts';
 import { checkMountPoint, resolveMountPoint } from './kernel/mount-point.ts';
 import type { MountRecord } from './kernel/mountinfo.ts';
@@ -37,6 +38,8 @@ const SECRET_PREFIX = 'SESSION_ENCRYPTION_KEY';
 export interface SupervisorHooks {
   /** No daemon can be started any more. Calls on the mount hang until this resolves, and fail from then on. */
   beforeGivingUp?: () => Promise<void>;
+  /** The mount is in a namespace that only its users and this process are in: nobody else can end it when this process is gone. */
+  endsWithLastUser?: boolean;
 }
 
 export class Supervisor {
@@ -44,6 +47,7 @@ export class Supervisor {
   /** Resolves when the mount is gone for whatever reason; never rejects. */
   readonly stopped: Promise<StopReport>;
   readonly #config: Config;
+  readonly #driver: Driver;
   readonly #root: MountRoot;
   readonly #descriptors: OwnedDescriptors;
   readonly #secrets: NodeJS.ProcessEnv;
@@ -60,16 +64,19 @@ export class Supervisor {
   #handingOver = false;
 
   /** Mounts and serves; resolves when the mount answers. Throws SessionfsError, and leaves nothing behind then. */
-  static async start(config: Config, log: Logger, hooks: SupervisorHooks = {}): Promise<Supervisor> {
-    assertSupported(config);
+  static async start(given: Config, log: Logger, hooks: SupervisorHooks = {}): Promise<Supervisor> {
+    const config = withTmpfs(given);
     leaseTimes(config);
-    const mountPoint = await prepareMountPoint(config.mountPoint, log);
+    const { mountPoint, wasDead } = await prepareMountPoint(config.mountPoint, log);
     const plainSessions = requirePlainSessions(mountPoint);
     const { uid, gid, mode } = await stat(mountPoint);
     const root = { uid, gid, mode: mode & 0o7777 };
-    const descriptors = await openDescriptors(config, mountPoint);
+    const { driver, reason } = chooseDriver(config.fuseDriver);
+    log.info({ driver, reason }, 'Driver chosen');
+    const descriptors = await openDescriptors(config, driver, mountPoint);
     const supervisor = new Supervisor({
       config,
+      driver,
       mountPoint,
       plainSessions,
       root,
@@ -77,6 +84,9 @@ export class Supervisor {
       log,
       hooks,
     });
+    // Whoever goes on using what was a dead mount waits for the daemon, and does not find an empty folder meanwhile. Plain
+    // sessions must be read before a mount hides them.
+    if (wasDead && driver === 'direct' && plainSessions.length === 0) supervisor.#makeMount().catch(() => {});
     try {
       await supervisor.#child.ready;
     } catch (error) {
@@ -90,6 +100,7 @@ export class Supervisor {
 
   private constructor(parts: {
     config: Config;
+    driver: Driver;
     mountPoint: string;
     plainSessions: string[];
     root: MountRoot;
@@ -99,6 +110,7 @@ export class Supervisor {
   }) {
     this.#config =
       parts.descriptors.memoryFd === undefined ? parts.config : { ...parts.config, cachePath: MEMORY_CACHE };
+    this.#driver = parts.driver;
     this.mountPoint = parts.mountPoint;
     this.#plainSessions = parts.plainSessions;
     this.#root = parts.root;
@@ -136,6 +148,7 @@ export class Supervisor {
   #startChild(): DaemonChild {
     const start = {
       config: this.#config,
+      driver: this.#driver,
       mountPoint: this.mountPoint,
       root: this.#root,
       plainSessions: this.#plainSessions,
@@ -143,6 +156,7 @@ export class Supervisor {
       resend: process.env[NO_RESEND] === undefined,
       supervisor: { pid: process.pid, version },
       restarts: this.#restarts,
+      endsWithLastUser: this.#hooks.endsWithLastUser ?? false,
     };
     const child: DaemonChild = new DaemonChild(start, this.#descriptors, this.#secrets, {
       loaded: () => void this.#mount(child),
@@ -153,13 +167,18 @@ export class Supervisor {
     return child;
   }
 
-  async #mount(child: DaemonChild): Promise<void> {
+  #makeMount(): Promise<MountRecord> {
     this.#mounting ??= mountDirect(this.#descriptors.fuseFd, this.mountPoint, {
       source: 'sessionfs',
       allowOther: true,
     });
+    return this.#mounting;
+  }
+
+  async #mount(child: DaemonChild): Promise<void> {
+    if (this.#driver === 'fuse-native') return this.#letMount(child);
     try {
-      const { device } = await this.#mounting;
+      const { device } = await this.#makeMount();
       child.serve(device);
     } catch (error) {
       child.fail(error);
@@ -198,6 +217,19 @@ export class Supervisor {
     return true;
   }
 
+  /**
+   * With fuse-native a daemon's mount dies with it, and the next one makes another. The dead one is removed as late as can be:
+   * until then calls fail, and do not find the empty folder below.
+   */
+  async #letMount(child: DaemonChild): Promise<void> {
+    try {
+      await cleanUpStaleMount(this.mountPoint);
+      child.serve('');
+    } catch (error) {
+      child.fail(error);
+    }
+  }
+
   async #giveUp(): Promise<false> {
     this.#log.fatal(
       { restarts: this.#restarts, mountPoint: this.mountPoint },
@@ -224,25 +256,40 @@ export class Supervisor {
       () => false,
     );
     if (isMounted) await unmountLazily(this.mountPoint).catch(() => {});
+    if (this.#driver === 'fuse-native') await cleanUpStaleMount(this.mountPoint).catch(() => {});
     closeDescriptors(this.#descriptors);
   }
 }
 
-async function prepareMountPoint(path: string, log: Logger): Promise<string> {
+async function prepareMountPoint(
+  path: string,
+  log: Logger,
+): Promise<{ mountPoint: string; wasDead: boolean }> {
   const mountPoint = await resolveMountPoint(path);
-  if ((await checkMountPoint(mountPoint)) === 'stale') {
+  const wasDead = (await checkMountPoint(mountPoint)) === 'stale';
+  if (wasDead) {
     await cleanUpStaleMount(mountPoint);
     log.warn({ mountPoint }, 'A dead mount that an earlier run had left was removed');
     await checkMountPoint(mountPoint);
   }
-  return mountPoint;
+  return { mountPoint, wasDead };
 }
 
-async function openDescriptors(config: Config, mountPoint: string): Promise<OwnedDescriptors> {
+/** A directory of a tmpfs that was named is memory as well; any other one is not used in cloud mode. */
+function withTmpfs(config: Config): Config {
+  const isNamed = config.cacheInMemory && config.cacheIsNamed && isInMemory(config.cachePath);
+  return isNamed ? { ...config, cacheInMemory: false } : config;
+}
+
+async function openDescriptors(
+  config: Config,
+  driver: Driver,
+  mountPoint: string,
+): Promise<OwnedDescriptors> {
   const memoryFd = config.cacheInMemory
     ? await openMemoryDirectory(mountPoint, 2 * config.cloudMemoryLimitBytes + MEMORY_HEADROOM_BYTES)
     : undefined;
-  const fuseFd = openFuseDevice();
+  const fuseFd = driver === 'direct' ? openFuseDevice() : openUnusedDevice();
   return { fuseFd, inFlightFd: openInFlight(memoryFd), memoryFd };
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
-import { assertSupported, type Config, loadConfig, loadMountPoint } from '../src/config.ts';
+import { type Config, loadConfig, loadMountPoint } from '../src/config.ts';
 import { configurationTable, FILE_SIZE_LIMIT_BYTES, settings } from '../src/config-table.ts';
 import { PLAIN_LENGTH_MAX } from '../src/crypto/sealed-file.ts';
 import { SessionfsError } from '../src/lib/errors.ts';
@@ -37,6 +37,7 @@ test('without any setting there is a local mount on ./sessions', () => {
     maxFileSizeBytes: 67108864,
     memoryLimitBytes: 67108864,
     cacheInMemory: false,
+    cacheIsNamed: false,
     cloudMemoryLimitBytes: 268435456,
     storeTimeoutMs: 120000,
     credentialsTimeoutMs: 0,
@@ -104,6 +105,7 @@ test('every variable is read', () => {
     leasePollMs: 10,
     leaseWaitLimitMs: 5,
     cacheInMemory: false,
+    cacheIsNamed: true,
     warnings: [],
   });
 });
@@ -194,22 +196,16 @@ test('the mount point alone is found whatever the other settings are', () => {
   assert.equal(loadMountPoint(env, '/argument'), '/argument');
 });
 
-test('what comes in a later version parses and is refused by name', () => {
-  const native = loadConfig({ SESSION_FUSE_DRIVER: 'fuse-native' }, {});
-  assert.equal(errorOf(() => assertSupported(native)).code, 'DRIVER_UNAVAILABLE');
-  assertSupported(loadConfig({ SESSION_FUSE_DRIVER: 'direct' }, {}));
+test('every driver can be asked for', () => {
+  for (const driver of ['auto', 'direct', 'fuse-native'])
+    assert.equal(loadConfig({ SESSION_FUSE_DRIVER: driver }, {}).fuseDriver, driver);
 });
 
-test('cloud mode keeps its cache in memory, unless a directory is named', () => {
+test('cloud mode keeps its cache in memory', () => {
   const env = { SESSION_STORAGE_TYPE: 'cloud', STORAGE_BUCKET: 'name' };
   assert.equal(loadConfig(env, {}).cacheInMemory, true);
-  assert.equal(loadConfig({ ...env, SESSION_CACHE_PATH: '/dev/shm/x' }, {}).cacheInMemory, false);
-});
-
-test('local, hybrid and cloud mode are part of this version', () => {
-  assertSupported(loadConfig({ SESSION_STORAGE_TYPE: 'cloud', STORAGE_BUCKET: 'name' }, {}));
-  assertSupported(loadConfig({}, {}));
-  assertSupported(loadConfig({ SESSION_STORAGE_TYPE: 'hybrid', STORAGE_BUCKET: 'name' }, {}));
+  const named = loadConfig({ ...env, SESSION_CACHE_PATH: '/dev/shm/x' }, {});
+  assert.deepEqual([named.cacheInMemory, named.cacheIsNamed], [true, true]);
 });
 
 test('a backup has at least one transfer at a time, and at most 256', () => {

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,6 +8,7 @@ import { openBucket } from '../src/bucket/open.ts';
 import { cleanUp } from './support/cleanup.ts';
 import { DaemonProcess } from './support/daemon-process.ts';
 import { cleanEnvironment } from './support/environment.ts';
+import { freePort } from './support/free-port.ts';
 import { gcsEmulator } from './support/gcs-emulator.ts';
 import { repository } from './support/repository.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
@@ -47,6 +46,15 @@ test('the emulator of docker-compose.yml is the release that scripts/gcs-emulato
   const script = readFileSync(join(repository, 'scripts/gcs-emulator'), 'utf8');
   const release = /^release=(.+)$/m.exec(script)?.[1];
   assert.equal(found(/^ {4}image: fsouza\/fake-gcs-server:(.+)$/m), release);
+});
+
+test('the example bot of docker-compose.yml has the Baileys that the tests use', () => {
+  const read = (path: string) => JSON.parse(readFileSync(join(repository, path), 'utf8'));
+  const baileys = '@whiskeysockets/baileys';
+  assert.equal(
+    read('examples/bot/package.json').dependencies[baileys],
+    read('package.json').devDependencies[baileys],
+  );
 });
 
 test('the emulator of docker-compose.yml has the bucket from the start, and is healthy', async (t) => {
@@ -89,12 +97,4 @@ async function answers(url: string, emulator: DaemonProcess): Promise<void> {
     if (answer?.status === 200) return;
   }
   assert.fail(`${url} does not answer:\n${emulator.log()}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -1,6 +1,6 @@
 /** `sessionfs mount`: serves a mount in the foreground until SIGTERM or SIGINT, or starts a daemon that does. */
 import { resolve } from 'node:path';
-import { assertSupported, loadConfig } from '../config.ts';
+import { loadConfig } from '../config.ts';
 import { type Arguments, parseArguments, usage } from './arguments.ts';
 import type { Command } from './command.ts';
 import { daemonize } from './daemonize.ts';
@@ -33,7 +33,6 @@ async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   const parsed = parseArguments(args, mount.flags);
   const launcher = takeLauncher(env);
   const config = loadConfig(env, flagsOf(parsed));
-  assertSupported(config);
   const pidFile = absolute(parsed.given.get('--pid-file'));
   const logFile = absolute(parsed.given.get('--log-file'));
   if (parsed.given.has('--daemonize')) {

@@ -1,12 +1,13 @@
 /** `sessionfs run`: a mount for as long as a command runs. The container's entry point, or the line before `node bot.js`. */
-import { constants } from 'node:os';
-import { assertSupported, loadConfig } from '../config.ts';
+import { type Config, loadConfig } from '../config.ts';
 import { exitStatus } from '../lib/errors.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
 import { Supervisor } from '../supervisor.ts';
 import { parseArguments, usage } from './arguments.ts';
 import type { Command } from './command.ts';
-import { type CommandEnd, RunningCommand } from './running-command.ts';
+import { ownNamespace, wantsOwnNamespace } from './own-namespace.ts';
+import { commandWithin, ownedByCaller, runWithin, takeCaller } from './rootless-run.ts';
+import { RunningCommand, statusOf } from './running-command.ts';
 import { flagsOf, settingFlags } from './setting-flags.ts';
 
 export const run: Command = {
@@ -18,15 +19,39 @@ export const run: Command = {
 };
 
 async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const caller = takeCaller(env);
   const separator = args.indexOf('--');
-  const [file, ...rest] = separator < 0 ? [] : args.slice(separator + 1);
-  if (file === undefined) throw usage('which command? It follows --: sessionfs run [DIR] -- COMMAND');
+  const command = separator < 0 ? [] : args.slice(separator + 1);
+  if (command.length === 0) throw usage('which command? It follows --: sessionfs run [DIR] -- COMMAND');
   const config = loadConfig(env, flagsOf(parseArguments(args.slice(0, separator), run.flags)));
-  assertSupported(config);
   const log = createLogger({ level: config.logLevel });
+  if (caller === undefined && wantsOwnNamespace(config)) {
+    const own = ownNamespace(config);
+    if (own.kind === 'permitted') {
+      log.info('This user may not mount here: mounting in a user and mount namespace of the command’s own');
+      return runWithin(own.caller, args, log);
+    }
+    log.warn({ reason: own.reason }, 'This user may not mount here, nor in a namespace of the command’s own');
+  }
   for (const warning of config.warnings) log.warn(warning);
-  const command = new RunningCommand(file, rest, log);
-  const supervisor = await Supervisor.start(config, log, { beforeGivingUp: () => command.end() });
+  return mountAndRun(
+    caller === undefined ? config : ownedByCaller(config),
+    commandWithin(caller, command),
+    log,
+    {
+      endsWithLastUser: caller !== undefined,
+    },
+  );
+}
+
+async function mountAndRun(
+  config: Config,
+  [file = '', ...args]: readonly string[],
+  log: Logger,
+  options: { endsWithLastUser: boolean },
+): Promise<number> {
+  const command = new RunningCommand(file, args, log);
+  const supervisor = await Supervisor.start(config, log, { ...options, beforeGivingUp: () => command.end() });
   process.on('SIGUSR2', () => supervisor.reload());
   return runMounted(supervisor, command, log);
 }
@@ -44,9 +69,4 @@ async function runMounted(supervisor: Supervisor, command: RunningCommand, log: 
   await command.end();
   log.fatal({ mountPoint: supervisor.mountPoint }, 'The mount was lost; the command was ended');
   return exitStatus.DAEMON_FAILED;
-}
-
-/** As a shell says it. */
-function statusOf(end: CommandEnd): number {
-  return end.signal === null ? end.code : 128 + (constants.signals[end.signal] ?? 0);
 }

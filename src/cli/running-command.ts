@@ -1,5 +1,6 @@
 /** The application that `sessionfs run` starts: gets the signals that this process gets, and is waited for. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import type { Logger } from '../observe/log.ts';
@@ -13,20 +14,30 @@ const GRACE_MS = 5_000;
 const NOT_FOUND = 127;
 const NOT_EXECUTABLE = 126;
 
+export interface CommandOptions {
+  /** This process's own when not given. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Signals that it gets besides the usual ones. */
+  readonly passesOn?: readonly NodeJS.Signals[];
+}
+
 export class RunningCommand {
   readonly #file: string;
   readonly #args: readonly string[];
   readonly #log: Logger;
+  readonly #env: NodeJS.ProcessEnv | undefined;
   readonly #ended: Deferred<CommandEnd> = deferred();
   #child: ChildProcess | undefined;
   /** A signal that came before the command was there ends everything as soon as it would start. */
   #early: NodeJS.Signals | undefined;
 
-  constructor(file: string, args: readonly string[], log: Logger) {
+  constructor(file: string, args: readonly string[], log: Logger, options: CommandOptions = {}) {
     this.#file = file;
     this.#args = args;
     this.#log = log;
-    for (const signal of PASSED_ON) process.on(signal, () => this.#pass(signal));
+    this.#env = options.env;
+    for (const signal of [...PASSED_ON, ...(options.passesOn ?? [])])
+      process.on(signal, () => this.#pass(signal));
     for (const signal of FROM_TERMINAL) {
       process.on(signal, () => {
         if (!process.stdin.isTTY || this.#child === undefined) this.#pass(signal);
@@ -40,7 +51,10 @@ export class RunningCommand {
       this.#ended.resolve({ code: null, signal: this.#early });
       return this.#ended.promise;
     }
-    const child = spawn(this.#file, this.#args, { stdio: 'inherit' });
+    const child = spawn(this.#file, this.#args, {
+      stdio: 'inherit',
+      env: this.#env ?? process.env,
+    });
     this.#child = child;
     child.on('exit', (code, signal) => {
       this.#ended.resolve(signal === null ? { code: code ?? 0, signal } : { code: null, signal });
@@ -77,4 +91,9 @@ export class RunningCommand {
       this.#child.kill(signal);
     }
   }
+}
+
+/** As a shell says it. */
+export function statusOf(end: CommandEnd): number {
+  return end.signal === null ? end.code : 128 + (constants.signals[end.signal] ?? 0);
 }

@@ -18,6 +18,7 @@ export function fillAttributes(core: Core, node: Node, out: Attributes): void {
     if (node === core.tree.root && core.remote?.namesKnown === false) out.attributesValidMs = 0;
   } else if (node.kind === 'file') {
     if (!node.loaded) core.contents.load(node, core.tree.pathOf(node));
+    if (node.parent === undefined) out.nlink = 0;
     fillFileSize(node, out);
   } else {
     renderControlFile(core, node);

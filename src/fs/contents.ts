@@ -152,8 +152,8 @@ export function metaOf(node: Node, owner: Owner): SealedMeta {
 export function applyMeta(node: Node, meta: SealedMeta, owner: Owner): void {
   const type = meta.mode & S_IFMT;
   node.mode = type === 0 ? S_IFREG | meta.mode : meta.mode;
-  node.uid = meta.uid === OWNER ? owner.uid : meta.uid;
-  node.gid = meta.gid === OWNER ? owner.gid : meta.gid;
+  node.uid = meta.uid === OWNER || owner.ownsAll ? owner.uid : meta.uid;
+  node.gid = meta.gid === OWNER || owner.ownsAll ? owner.gid : meta.gid;
   node.mtimeSec = node.atimeSec = node.ctimeSec = meta.mtimeSec;
   node.mtimeNsec = node.atimeNsec = node.ctimeNsec = meta.mtimeNsec;
 }

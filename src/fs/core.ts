@@ -7,6 +7,7 @@ import type { DirectoryNode, FileNode } from './node.ts';
 import type { Invalidator } from './operations.ts';
 import type { FileSystemOptions, Log } from './options.ts';
 import type { Records } from './records.ts';
+import type { Registrations } from './registrations.ts';
 import type { Remote } from './remote.ts';
 import type { Tree } from './tree.ts';
 
@@ -15,6 +16,7 @@ export interface Core {
   readonly contents: Contents;
   readonly records: Records;
   readonly cache: Cache;
+  readonly registrations: Registrations;
   /** undefined: local mode, no bucket. */
   readonly remote: Remote | undefined;
   readonly keyring: Keyring;

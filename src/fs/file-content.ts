@@ -134,9 +134,13 @@ export function commitPlain(core: Core, node: FileNode): 0 | Errno {
 
 function store(core: Core, node: FileNode, plain: Buffer): 0 | Errno {
   const wasHidden = node.hidden;
-  const failed = record(core, () => core.records.put(node, core.tree.pathOf(node), plain));
+  const path = core.tree.pathOf(node);
+  const change = core.registrations.change(path, node, plain);
+  if (typeof change === 'number') return change;
+  const failed = record(core, () => core.records.put(node, path, plain));
   if (failed !== 0) return failed;
   core.contents.remember(node, Buffer.from(plain));
+  if (change !== undefined) core.registrations.changed(node, change);
   dropWorkingCopy(core, node);
   if (wasHidden) published(core, node);
   return 0;

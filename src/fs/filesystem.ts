@@ -27,7 +27,14 @@ import type {
   Status,
   Unstored,
 } from './operations.ts';
-import { commitPlainFiles, dirtyFiles, repeatPending, settleAll, settleIdle } from './pending.ts';
+import {
+  commitPlainFiles,
+  dirtyFiles,
+  postponeIdle,
+  repeatPending,
+  settleAll,
+  settleIdle,
+} from './pending.ts';
 import { rename } from './rename.ts';
 import { setAttributes } from './setattr.ts';
 
@@ -58,6 +65,11 @@ export class FileSystem implements FileSystemOperations {
     return this.#core.tree.sessions;
   }
 
+  /** How often an application started over (see registrations.ts) since this process began. */
+  get freshRegistrations(): number {
+    return this.#core.registrations.count;
+  }
+
   /** Files that changed and are not in the cache yet, working copies included. Walks the whole tree. */
   dirtyFiles(): number {
     return dirtyFiles(this.#core).length;
@@ -72,8 +84,9 @@ export class FileSystem implements FileSystemOperations {
     addControlFile(this.#core, name, { by: 'render', render });
   }
 
-  /** Commits or gives up what has rested long enough. */
-  settleIdle(): void {
+  /** Commits or gives up what has rested long enough. `heldUp`: callers wait for what they did to be stored. */
+  settleIdle(heldUp = false): void {
+    if (heldUp) postponeIdle(this.#core);
     settleIdle(this.#core);
   }
 

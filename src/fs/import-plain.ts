@@ -51,8 +51,9 @@ function readSession(core: Core, mountPoint: string, name: string, report: Impor
   const session: Session = { directories: [], files: [] };
   for (const { path, isDirectory } of walkPlain(mountPoint, name)) {
     const stats = statSync(join(mountPoint, path));
+    const { uid, gid } = core.options.owner.ownsAll ? core.options.owner : stats;
     if (isDirectory) {
-      const node = new DirectoryNode(S_IFDIR | (stats.mode & 0o700), stats.uid, stats.gid);
+      const node = new DirectoryNode(S_IFDIR | (stats.mode & 0o700), uid, gid);
       session.directories.push({ path, node: withTimes(node, stats) });
       continue;
     }
@@ -62,7 +63,7 @@ function readSession(core: Core, mountPoint: string, name: string, report: Impor
       report.refused.push({ file: path, reason });
       continue;
     }
-    const node = new FileNode(S_IFREG | (stats.mode & 0o700), stats.uid, stats.gid);
+    const node = new FileNode(S_IFREG | (stats.mode & 0o700), uid, gid);
     session.files.push({ path, node: withTimes(node, stats), content });
   }
   return session;

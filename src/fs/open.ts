@@ -3,11 +3,12 @@ import { statfsSync } from 'node:fs';
 import type { Keyring } from '../crypto/keyring.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Cache } from '../store/cache.ts';
-import type { SyncFileOperations } from '../store/file-operations.ts';
+import { type SyncFileOperations, syncFileOperations } from '../store/file-operations.ts';
 import type { JournalOp, OpPlace } from '../store/journal-format.ts';
 import type { JournalProgress } from '../store/journal-progress.ts';
 import { type ReplayResult, replayJournal } from '../store/journal-replay.ts';
 import { JournalWriter } from '../store/journal-writer.ts';
+import { KeptVersions } from '../store/kept-versions.ts';
 import type { KnownNodes } from '../store/node-table.ts';
 import { Contents } from './contents.ts';
 import { CONTROL_NODE, makeControlDirectory } from './control-files.ts';
@@ -19,6 +20,7 @@ import { DirectoryNode, S_IFDIR } from './node.ts';
 import type { FilesystemStatistics, Invalidator } from './operations.ts';
 import type { FileSystemOptions, Log } from './options.ts';
 import { Records } from './records.ts';
+import { Registrations, type StartedOver } from './registrations.ts';
 import { type BucketView, Remote, type RemoteHost } from './remote.ts';
 import { touchAll } from './times.ts';
 import { Tree } from './tree.ts';
@@ -30,6 +32,8 @@ export interface OpenOptions extends FileSystemOptions {
   log: Log;
   invalidator: Invalidator;
   woken?: () => void;
+  /** A session's registered credentials were replaced by others; called in the middle of a request. */
+  startedOver?: (event: StartedOver) => void;
   /** Permission bits of the root, until someone changes them. */
   rootMode: number;
   /** Another daemon served this connection before; undefined: the kernel is new and knows nothing. */
@@ -40,7 +44,7 @@ export interface OpenOptions extends FileSystemOptions {
   memoryLimit: number;
   clock?: Clock;
   segmentBytes?: number;
-  /** What the journal is written with; a test may record or fail it. */
+  /** What journal and set-aside/ are written with; a test may record or fail it. */
   journalFiles?: SyncFileOperations;
   /** Hybrid mode; undefined: local mode. */
   bucket?: { view: BucketView; host: RemoteHost } | undefined;
@@ -82,12 +86,15 @@ export function openFileSystem(options: OpenOptions): OpenedFileSystem {
     log,
     memoryLimit: options.memoryLimit,
   });
+  const kept = new KeptVersions(cache.path, options.journalFiles ?? syncFileOperations);
+  const { startedOver = () => {} } = options;
   const remote = options.bucket && new Remote(options.bucket.view, options.bucket.host);
   const core: Core = {
     tree,
     contents,
     records: new Records(journal, keyring, owner, remote),
     cache,
+    registrations: new Registrations({ contents, keyring, options, clock, log }, kept, startedOver),
     remote,
     keyring,
     clock,

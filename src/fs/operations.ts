@@ -156,7 +156,7 @@ export interface FileSystemOperations {
 
 /**
  * What the core asks of the kernel's caches, through whoever owns a thread that may notify (never the one that serves
- * requests: it would deadlock, see native-notes/).
+ * requests: it would deadlock, see native-notes/01-kernel-interface.md).
  */
 export interface Invalidator {
   /** Drop cached pages of a node from `offset` on (length 0: to the end) and its attributes; offset -1: attributes only. */

@@ -4,6 +4,8 @@ import type { LogRecord } from '../observe/log.ts';
 export interface Owner {
   uid: number;
   gid: number;
+  /** The mount knows no other user: what carries another's numbers is this one's too. */
+  ownsAll?: boolean;
 }
 
 export interface FileSystemOptions {

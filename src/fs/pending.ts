@@ -36,6 +36,15 @@ export function settleIdle(core: Core): void {
   }
 }
 
+/**
+ * Applications are held up by the bucket: what they have begun beside what they wait for is not idle. Baileys creates hundreds
+ * of files before it writes the first one.
+ */
+export function postponeIdle({ clock, pending }: Core): void {
+  const now = clock.monotonicMs();
+  for (const { working } of pending) if (working?.gated) working.changedMs = now;
+}
+
 /** Commits plain files that are still being written, as they are: a backup of everything wants them. */
 export function commitPlainFiles(core: Core): void {
   for (const node of core.pending) {

@@ -13,6 +13,7 @@ import type { DirectoryNode, FileNode, Node } from './node.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE } from './operations.ts';
 import { contentForOrphan, makeOrphan } from './orphan.ts';
 import { repeatPending } from './pending.ts';
+import type { CredsChange } from './registrations.ts';
 import { touch, touchChange } from './times.ts';
 import { isInside } from './tree.ts';
 
@@ -79,6 +80,8 @@ function replace(core: Core, node: Node, target: Node | undefined, from: Place, 
   const move = planMove(core, node, from, to);
   if (typeof move === 'number') return move;
   const targetPath = core.tree.pathIn(to.parent, to.name);
+  const change = credsChange(core, move, target);
+  if (typeof change === 'number') return change;
   const orphan = target?.kind === 'file' ? contentForOrphan(core, target, targetPath) : undefined;
   const failed = record(core, () => {
     if (target?.kind === 'directory') core.records.removeDirectory(targetPath);
@@ -90,7 +93,31 @@ function replace(core: Core, node: Node, target: Node | undefined, from: Place, 
   core.tree.detach(node);
   arrive(core, move);
   touchParents(core, from, to);
+  noteCreds(core, move, change);
   return 0;
+}
+
+/** A file alone takes another one's name: what came with its directory replaces nothing. */
+function credsChange(
+  core: Core,
+  { node, files }: Move,
+  target: Node | undefined,
+): CredsChange | Errno | undefined {
+  const [moved] = files;
+  if (node.kind !== 'file' || moved === undefined) return undefined;
+  return core.registrations.change(moved.path, target?.kind === 'file' ? target : undefined, moved.content);
+}
+
+function noteCreds(
+  core: Core,
+  { node, from, to, files, removed }: Move,
+  change: CredsChange | undefined,
+): void {
+  const [moved] = files;
+  const [old] = removed;
+  if (node.kind !== 'file' || moved === undefined || old === undefined) return;
+  if (change !== undefined) core.registrations.changed(node, change);
+  if (from.parent === to.parent) core.registrations.movedAside(old.path, node, moved.content);
 }
 
 function removeTarget(core: Core, target: Node | undefined, orphan: Buffer | undefined): void {
@@ -107,6 +134,10 @@ function exchange(core: Core, a: Node, b: Node, placeA: Place, placeB: Place): 0
   if (typeof moveA === 'number') return moveA;
   const moveB = planMove(core, b, placeB, placeA);
   if (typeof moveB === 'number') return moveB;
+  const changeA = credsChange(core, moveA, b);
+  if (typeof changeA === 'number') return changeA;
+  const changeB = credsChange(core, moveB, a);
+  if (typeof changeB === 'number') return changeB;
   const failed = record(core, () => {
     addRemovals(core, moveA);
     addRemovals(core, moveB);
@@ -119,6 +150,8 @@ function exchange(core: Core, a: Node, b: Node, placeA: Place, placeB: Place): 0
   arrive(core, moveA);
   arrive(core, moveB);
   touchParents(core, placeA, placeB);
+  noteCreds(core, moveA, changeA);
+  noteCreds(core, moveB, changeB);
   return 0;
 }
 

@@ -41,6 +41,8 @@ export class CoreHost {
   readonly #room: Room;
   /** In cloud mode. */
   readonly #unanswered: Unanswered | undefined;
+  /** Callers that wait for the bucket. */
+  #storing = 0;
 
   /** Throws as openFileSystem does. */
   constructor(data: CoreData, post: (message: FromKernelThread) => void, driver: HostedDriver) {
@@ -64,6 +66,7 @@ export class CoreHost {
       ...defaultTimings,
       bucket: data.bucket && { view: data.bucket, host: this.#remoteHost() },
       woken: () => this.woken(),
+      startedOver: (event) => this.#post({ type: 'started-over', ...event }),
       invalidator: {
         inode: (node, offset, length) => this.#post({ type: 'invalidate-inode', node, offset, length }),
         entry: (parent, name) => this.#post({ type: 'invalidate-entry', parent, name }),
@@ -112,12 +115,14 @@ export class CoreHost {
 
   /** See DispatchHost. Written down first: should this daemon die before the answer, the next one must only answer. */
   store(request: number, unstored: Unstored): void {
+    this.#storing++;
     this.#unanswered?.add(request);
     this.#post({ type: 'store', request, unstored });
   }
 
   /** See DispatchHost. */
   answered(request: number, interrupted: boolean): void {
+    this.#storing--;
     this.#unanswered?.remove(request);
     if (interrupted) this.#post({ type: 'store-cancelled', request });
   }
@@ -141,7 +146,7 @@ export class CoreHost {
         break;
       case 'settle-idle':
         this.#settleRequested = false;
-        this.#opened.filesystem.settleIdle();
+        this.#opened.filesystem.settleIdle(this.#storing > 0);
         break;
       case 'roll':
         this.#rollJournal();
@@ -237,7 +242,8 @@ export class CoreHost {
 
   #status(): string {
     const { filesystem } = this.#opened;
-    const counts = { sessions: filesystem.sessions, files: filesystem.files, dirty: filesystem.dirtyFiles() };
+    const { sessions, files, freshRegistrations } = filesystem;
+    const counts = { sessions, files, dirty: filesystem.dirtyFiles(), freshRegistrations };
     return `${JSON.stringify({ ...this.#data.status, ...counts }, undefined, 2)}\n`;
   }
 }

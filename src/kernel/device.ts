@@ -19,6 +19,18 @@ export function openFuseDevice(path = '/dev/fuse'): number {
       hint: 'Set SESSION_FUSE_DRIVER=fuse-native.',
     });
   }
+  return open(path);
+}
+
+/**
+ * For a supervisor whose daemon mounts by itself: nobody reads it. By it other commands know that the process serves a mount, and
+ * that it may be opened is what libfuse needs too. Throws FUSE_DEVICE_MISSING, MOUNT_NOT_PERMITTED.
+ */
+export function openUnusedDevice(platform: string = process.platform): number {
+  return open(platform === 'linux' ? '/dev/fuse' : '/dev/null');
+}
+
+function open(path: string): number {
   try {
     return openSync(path, 'r+');
   } catch (cause) {

@@ -16,7 +16,7 @@ export interface Holder {
  * answer depends on the mount's server.
  */
 export async function findHolders(directory: string, proc = '/proc'): Promise<Holder[]> {
-  const pids = (await readdir(proc)).filter((name) => /^\d+$/.test(name));
+  const pids = (await readdir(proc).catch((): string[] => [])).filter((name) => /^\d+$/.test(name));
   const holders = await Promise.all(pids.map((pid) => holderOf(`${proc}/${pid}`, Number(pid), directory)));
   return holders.filter((holder) => holder !== undefined);
 }

@@ -5,12 +5,14 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { constants, openSync } from 'node:fs';
+import { constants, openSync, statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { SessionfsError } from '../lib/errors.ts';
 import { messageOf } from './device.ts';
 
 /** Mounts it over a directory that is there in any case, says so, and waits to be told to end. */
 const SCRIPT = 'mount -t tmpfs -o "mode=0700,size=$2" sessionfs "$1" && echo mounted && exec cat >/dev/null';
+const TMPFS_MAGIC = 0x01021994;
 const NAMESPACES = [
   ['--mount', '--propagation', 'private'],
   // Who may not mount may do so in a user namespace of their own, where the kernel lets them.
@@ -32,6 +34,16 @@ export async function openMemoryDirectory(over: string, limitBytes: number): Pro
       hint: 'Cloud mode keeps sessions in memory. Allow the container to mount (CAP_SYS_ADMIN), or set SESSION_CACHE_PATH to a directory of a tmpfs.',
     },
   );
+}
+
+/** Whether what lies at this path, or would, is in memory only. */
+export function isInMemory(path: string): boolean {
+  try {
+    return statfsSync(path).type === TMPFS_MAGIC;
+  } catch {
+    const parent = dirname(path);
+    return parent !== path && isInMemory(parent);
+  }
 }
 
 /** A path by which whoever has the descriptor reaches what lies in the directory. */

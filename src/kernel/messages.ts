@@ -3,6 +3,7 @@
 import type { ImportReport } from '../fs/import-plain.ts';
 import type { Unstored } from '../fs/operations.ts';
 import type { Owner } from '../fs/options.ts';
+import type { StartedOver } from '../fs/registrations.ts';
 import type { BucketView, Question, Urgency } from '../fs/remote.ts';
 import type { ErrorCode } from '../lib/errors.ts';
 import type { LogRecord } from '../observe/log.ts';
@@ -54,7 +55,8 @@ export type FromKernelThread =
   | { type: 'done' }
   | { type: 'failed'; code: ErrorCode; message: string; hint: string | undefined }
   | { type: 'log'; record: LogRecord }
-  | { type: 'initialized'; session: NegotiatedSession }
+  /** The kernel is served from here on. `session`: what the next daemon must know; undefined: none can take this over. */
+  | { type: 'initialized'; session: NegotiatedSession | undefined }
   /** Something was appended to the journal since the last such message was acknowledged. */
   | { type: 'appended' }
   /** Only the checkpoint needs the segments up to this one any more. */
@@ -68,6 +70,8 @@ export type FromKernelThread =
   | { type: 'store-cancelled'; request: number }
   | { type: 'invalidate-inode'; node: number; offset: number; length: number }
   | { type: 'invalidate-entry'; parent: number; name: string }
+  /** An application replaced a session's registered credentials by others: what was there lies in set-aside/, durably. */
+  | ({ type: 'started-over' } & StartedOver)
   /** There are working copies: send 'settle-idle' in a while. */
   | { type: 'pending' }
   /** Somebody waits for what is in this session; once until it was restored. */

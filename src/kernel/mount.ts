@@ -1,4 +1,7 @@
-/** Mounting and unmounting a connection with mount(8) and umount(8). Needs CAP_SYS_ADMIN in the current user namespace. */
+/**
+ * Mounting and unmounting a connection with mount(8) and umount(8), for which one must be root in the user namespace. What
+ * fusermount mounted for an ordinary user, it unmounts for that user too.
+ */
 import { spawn } from 'node:child_process';
 import { SessionfsError } from '../lib/errors.ts';
 import { messageOf } from './device.ts';
@@ -20,6 +23,8 @@ export type UnmountResult =
   | { kind: 'unmounted' }
   /** Nothing has changed. `holders` may be incomplete, even empty: not every process can be seen. */
   | { kind: 'busy'; holders: Holder[] };
+
+const NOT_PERMITTED = /not permitted|permission denied|superuser|only root/i;
 
 /**
  * Makes the connection `fd` appear at `mountPoint` (resolved), and returns once the mount table says so; nobody needs to
@@ -56,7 +61,7 @@ function mountOptions({ allowOther, readOnly }: MountOptions): string {
 }
 
 function mountError(mountPoint: string, stderr: string): SessionfsError {
-  if (/not permitted|permission denied|superuser|only root/i.test(stderr)) {
+  if (NOT_PERMITTED.test(stderr)) {
     return new SessionfsError('MOUNT_NOT_PERMITTED', `not allowed to mount on ${mountPoint}: ${stderr}`, {
       hint: CONTAINER_HINT,
     });
@@ -104,7 +109,19 @@ export async function cleanUpStaleMount(mountPoint: string): Promise<boolean> {
 /** What it said when it failed; undefined when it did not. */
 async function umount(args: string[]): Promise<string | undefined> {
   const { status, stderr } = await run('umount', args);
-  return status === 0 ? undefined : stderr;
+  if (status === 0) return undefined;
+  return NOT_PERMITTED.test(stderr) ? fusermount(args, stderr) : stderr;
+}
+
+/** As umount with these arguments; `refused` is what that said, should nobody else be there to ask. */
+async function fusermount(args: string[], refused: string): Promise<string | undefined> {
+  const [mountPoint = ''] = args.slice(-1);
+  const flags = args.includes('-l') ? ['-u', '-z'] : ['-u'];
+  for (const tool of ['fusermount3', 'fusermount']) {
+    const finished = await run(tool, [...flags, '--', mountPoint]).catch(() => undefined);
+    if (finished !== undefined) return finished.status === 0 ? undefined : finished.stderr;
+  }
+  return refused;
 }
 
 async function unmountError(mountPoint: string, stderr: string): Promise<SessionfsError> {

@@ -1,7 +1,11 @@
 /** The kernel's table of mounts. Reading it touches no mount, whoever serves it or no longer does. */
+import { execFile, execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
 
 export const FILESYSTEM_TYPE = 'fuse.sessionfs';
+const DARWIN_MOUNT = '/sbin/mount';
 
 export interface MountRecord {
   mountPoint: string;
@@ -19,8 +23,42 @@ export async function findMount(
   mountPoint: string,
   table = '/proc/self/mountinfo',
 ): Promise<MountRecord | undefined> {
-  const records = parseMountinfo(await readFile(table, 'utf8'));
+  const records = await readMounts(table);
   return records.findLast((record) => record.mountPoint === mountPoint);
+}
+
+/** The same, before anybody who was waiting for the mount can have used it, and taken it away. */
+export function findMountSync(mountPoint: string): MountRecord | undefined {
+  const records =
+    process.platform === 'darwin'
+      ? parseDarwinMounts(execFileSync(DARWIN_MOUNT, { encoding: 'utf8' }))
+      : parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'));
+  return records.findLast((record) => record.mountPoint === mountPoint);
+}
+
+/** Whether the device is mounted anywhere, seen or covered. */
+export async function isMounted(device: string, table = '/proc/self/mountinfo'): Promise<boolean> {
+  const records = await readMounts(table);
+  return records.some((record) => record.device === device);
+}
+
+async function readMounts(table: string): Promise<MountRecord[]> {
+  if (process.platform !== 'darwin') return parseMountinfo(await readFile(table, 'utf8'));
+  const { stdout } = await promisify(execFile)(DARWIN_MOUNT);
+  return parseDarwinMounts(stdout);
+}
+
+/**
+ * `sessionfs@macfuse0 on /Users/x/sessions (macfuse, nodev, nosuid)`: a device is named by its source there, and macFUSE has one
+ * type for all that it mounts.
+ */
+export function parseDarwinMounts(text: string): MountRecord[] {
+  return text.split('\n').flatMap((line) => {
+    const [, source, mountPoint, type] = /^(.+?) on (.+) \(([^,)]+)[^()]*\)$/.exec(line) ?? [];
+    if (source === undefined || mountPoint === undefined || type === undefined) return [];
+    const isOurs = /fuse/.test(type) && source.startsWith('sessionfs');
+    return [{ device: source, mountPoint, type: isOurs ? FILESYSTEM_TYPE : type, source }];
+  });
 }
 
 export function parseMountinfo(text: string): MountRecord[] {

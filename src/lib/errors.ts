@@ -29,6 +29,10 @@ export const exitStatus = {
   DAEMON_FAILED: 41,
   NOT_SUPERVISED: 42,
   HTTP_ADDRESS_UNAVAILABLE: 50,
+  SESSION_NOT_FOUND: 60,
+  EXPORT_TARGET: 61,
+  EXPORT_INCOMPLETE: 62,
+  BUCKET_UNAVAILABLE: 63,
 } as const;
 
 export type ErrorCode = keyof typeof exitStatus;

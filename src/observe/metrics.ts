@@ -76,6 +76,10 @@ export class Metrics {
     'lifecycle_refreshed_total',
     'Objects that were uploaded again before a rule of the bucket deletes them by age.',
   );
+  readonly #freshRegistrations = this.#registry.counter(
+    'fresh_registrations_total',
+    'Times that an application replaced the credentials of a registered account by others: it started over.',
+  );
   readonly #leases = this.#registry.counter(
     'leases_total',
     'Sessions whose lease this mount got, by how: already, created, released, taken-over.',
@@ -167,6 +171,10 @@ export class Metrics {
   conflict(setAside: number): void {
     this.#conflicts.inc();
     this.#setAside.inc(setAside);
+  }
+
+  freshRegistration(): void {
+    this.#freshRegistrations.inc();
   }
 
   leaseAcquired(how: LeaseHow, waitedMs: number): void {

@@ -14,7 +14,9 @@ export interface SyncFileOperations {
   ftruncate(fd: number, size: number): void;
   fdatasync(fd: number): void;
   fsync(fd: number): void;
+  link(existing: string, path: string): void;
   unlink(path: string): void;
+  mkdir(path: string, mode: number): void;
   close(fd: number): void;
 }
 
@@ -39,7 +41,9 @@ export const syncFileOperations: SyncFileOperations = {
   ftruncate: fs.ftruncateSync,
   fdatasync: fs.fdatasyncSync,
   fsync: fs.fsyncSync,
+  link: fs.linkSync,
   unlink: fs.unlinkSync,
+  mkdir: (path, mode) => void fs.mkdirSync(path, mode),
   close: fs.closeSync,
 };
 

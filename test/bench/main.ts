@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- [--json] [--quick] [--only operations,workload,scale,gap,bucket] [--subjects ext4,sessionfs,gocryptfs]`
+ * `npm run bench -- [--json] [--quick] [--only operations,workload,scale,gap,bucket] [--subjects ext4,sessionfs,fuse-native,gocryptfs]`
  *
- * Measures sessionfs against a plain directory on the same disk, and a peer where it is installed. Asserts nothing.
+ * Measures sessionfs, with both drivers, against a plain directory on the same disk, and a peer where it is installed. Asserts nothing.
  * `bucket`, only when asked for, measures hybrid mode on an emulated bucket instead: that takes a quarter of an hour.
  * The directories are made in $TMPDIR, which should lie on the disk that a cache would lie on.
  */

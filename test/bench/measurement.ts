@@ -1,4 +1,5 @@
-export type SubjectName = 'ext4' | 'sessionfs' | 'gocryptfs';
+/** sessionfs is the direct driver, fuse-native the same with the other one. */
+export type SubjectName = 'ext4' | 'sessionfs' | 'fuse-native' | 'gocryptfs';
 
 /** The plain directory that everything else is compared with, whatever filesystem it lies on. */
 export const BASELINE: SubjectName = 'ext4';

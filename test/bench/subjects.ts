@@ -15,6 +15,8 @@ type Open = (scope: Scope) => Promise<string>;
 export const subjects: Record<SubjectName, Open> = {
   ext4: async (scope) => temporaryDirectory(scope),
   sessionfs: async (scope) => (await mountSessionfs(scope)).mountPoint,
+  'fuse-native': async (scope) =>
+    (await mountSessionfs(scope, { env: { SESSION_FUSE_DRIVER: 'fuse-native' } })).mountPoint,
   gocryptfs: openGocryptfs,
 };
 

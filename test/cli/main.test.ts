@@ -91,14 +91,9 @@ test('a mode that needs a bucket says so before anything is mounted', () => {
   assertFails(runCli(['mount', '--storage-type=cloud']), 'CONFIG_INVALID', /needs STORAGE_BUCKET/);
 });
 
-test('what comes in a later version is refused by name', () => {
-  const cloud = { SESSION_STORAGE_TYPE: 'cloud', STORAGE_BUCKET: 'some-bucket' };
-  assertFails(runCli(['mount'], cloud), 'CONFIG_INVALID', /cloud is not part of this version/);
-  assertFails(
-    runCli(['mount', '--fuse-driver=fuse-native']),
-    'DRIVER_UNAVAILABLE',
-    /fuse-native is not part of this/,
-  );
+test('lease times that do not fit together are named, before anything is mounted', () => {
+  const env = { SESSION_LEASE_PERMISSION: '200000' };
+  assertFails(runCli(['mount'], env), 'CONFIG_INVALID', /SESSION_LEASE_TAKEOVER .*SESSION_LEASE_PERMISSION/s);
 });
 
 test('status and unmount of a directory that is not mounted say so', (t) => {

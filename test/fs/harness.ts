@@ -7,6 +7,7 @@ import type { HybridFileSystem } from '../../src/fs/hybrid-filesystem.ts';
 import { type OpenedFileSystem, openFileSystem } from '../../src/fs/open.ts';
 import { type Caller, type Entry, emptyAttributes } from '../../src/fs/operations.ts';
 import { defaultTimings } from '../../src/fs/options.ts';
+import type { StartedOver } from '../../src/fs/registrations.ts';
 import type { BucketView, Question, RemoteHost, Urgency } from '../../src/fs/remote.ts';
 import type { LogRecord } from '../../src/observe/log.ts';
 import { Cache } from '../../src/store/cache.ts';
@@ -37,6 +38,8 @@ export interface HarnessOptions {
   cacheFiles?: FileOperations;
   /** Hybrid mode. */
   bucket?: BucketView;
+  /** What an earlier server had carried out and not answered. */
+  unanswered?: readonly number[];
 }
 
 /** One RemoteHost.ask. */
@@ -56,6 +59,7 @@ export class Harness {
   readonly wanted: string[] = [];
   readonly urgent: [session: string, why: Urgency][] = [];
   readonly asks: Ask[] = [];
+  readonly startedOver: StartedOver[] = [];
   /** What the kernel was told to drop: `entry PARENT NAME`, `inode NODE OFFSET`. */
   readonly invalidated: string[] = [];
   nowMs = 1_700_000_000_000;
@@ -108,6 +112,7 @@ export class Harness {
       owner: options.owner ?? { uid: CALLER.uid, gid: CALLER.gid },
       rootMode: 0o755,
       inherited: this.#inherited,
+      ...(options.unanswered === undefined ? {} : { unanswered: options.unanswered }),
       maxFileSize: options.maxFileSize ?? 64 * 1024 * 1024,
       memoryLimit: options.memoryLimit ?? 64 * 1024 * 1024,
       ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
@@ -120,6 +125,7 @@ export class Harness {
       },
       bucket: options.bucket && { view: options.bucket, host: this.#remoteHost() },
       log: (record) => this.logs.push(record),
+      startedOver: (event) => this.startedOver.push(event),
     });
     this.fs.takeClosedSegment();
   }

@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { freePort } from '../support/free-port.ts';
 import { createTestBucket, gcsEmulator } from '../support/gcs-emulator.ts';
 import { GcsProxy } from '../support/gcs-proxy.ts';
 import { Account, logged, logLines, readFiles, SESSION, statusOf, writeFiles } from './support.ts';
@@ -13,15 +14,6 @@ const files = { [`${SESSION}/creds.json`]: '{}', [`${SESSION}/a.json`]: '{}' };
 const options = { timeout: 180_000 };
 /** Nothing goes by itself. */
 const byHand = { SESSION_BACKUP_INTERVAL: '0' };
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  assert.ok(address !== null && typeof address === 'object');
-  return address.port;
-}
 
 test(
   'echo SESSION > flush returns when the session is in the bucket; all stands for all of them',

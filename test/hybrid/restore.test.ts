@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nextDaemonOf } from '../crash/support/processes.ts';
 import { sessionTree, type Tree } from '../mount/session-files.ts';
+import { directTest, isNative } from '../support/driver.ts';
 import type { Mounted } from '../support/mount-sessionfs.ts';
 import { mountAt } from '../support/mounts.ts';
 import { Cloud, filesBelow, flushAll } from './support/cloud.ts';
@@ -76,13 +77,16 @@ test(
     const killed = reader(t, mounted, 'pre-key-1.json');
     await Promise.all([patient.waits(), killed.waits()]);
     while ((await stateOf(mounted, REMOTE)) !== 'restoring') await sleep(POLL_MS);
-    await killed.kill();
-    assert.equal((await killed.ended()).signal, 'SIGKILL');
+    const killing = killed.kill();
+    // libfuse 2 does not tell that a caller is to die: there it does when it is answered.
+    if (!isNative) await killing;
     await assertServed(mounted);
     await logged(mounted, WAITS);
     assert.ok(patient.isRunning);
     cloud.proxy.outage(false);
     await assertReads(patient, 'creds.json');
+    await killing;
+    assert.equal((await killed.ended()).signal, 'SIGKILL');
     assert.deepEqual(await filesBelow(join(mounted.mountPoint, REMOTE), `${REMOTE}/`), remoteTree);
     const waited = logLines(mounted).filter(({ msg }) => msg === WAITS);
     assert.deepEqual([waited.length, waited[0]?.session, waited[0]?.reason], [1, REMOTE, 'unreachable']);
@@ -110,7 +114,7 @@ test(
   },
 );
 
-test(
+directTest(
   'whoever waits behind another one for the same name goes on when that one is killed',
   options,
   async (t) => {
@@ -133,7 +137,7 @@ for (const [kernel, env] of [
   ['', {}],
   [', on a kernel that sends nothing again', { SESSIONFS_TEST_NO_RESEND: '1' }],
 ] as const) {
-  test(
+  directTest(
     `daemons are killed while callers wait for a restore: they get it all the same${kernel}`,
     options,
     async (t) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { findMount, parseMountinfo } from '../../src/kernel/mountinfo.ts';
+import { findMount, isMounted, parseDarwinMounts, parseMountinfo } from '../../src/kernel/mountinfo.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const TABLE = `21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -48,4 +48,26 @@ test('the last mount on a folder is the one that is seen', async (t) => {
 
 test("this machine's own table can be read", async () => {
   assert.equal((await findMount('/proc'))?.type, 'proc');
+});
+
+test('a device is mounted as long as any line has it', async (t) => {
+  const table = join(temporaryDirectory(t), 'mountinfo');
+  await writeFile(table, TABLE);
+  assert.equal(await isMounted('0:38', table), true);
+  assert.equal(await isMounted('0:99', table), false);
+});
+
+test('what mount(8) of macOS prints is read, and what macFUSE mounted for us is known by its source', () => {
+  const text = `/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)
+sessionfs@macfuse0 on /Users/x/my sessions (macfuse, nodev, nosuid, synchronous, mounted by x)
+other@macfuse1 on /Volumes/other (macfuse, nodev)
+`;
+  assert.deepEqual(
+    parseDarwinMounts(text).map(({ mountPoint, type, device }) => [mountPoint, type, device]),
+    [
+      ['/', 'apfs', '/dev/disk3s1s1'],
+      ['/Users/x/my sessions', 'fuse.sessionfs', 'sessionfs@macfuse0'],
+      ['/Volumes/other', 'macfuse', 'other@macfuse1'],
+    ],
+  );
 });

@@ -14,13 +14,14 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { directTest } from '../support/driver.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { permissionsOf } from './support/probe.ts';
 import { sharedMount } from './support/shared-mount.ts';
 
 const shared = await sharedMount();
 
-test('modification times keep their nanoseconds, also across a remount', async (t) => {
+directTest('modification times keep their nanoseconds, also across a remount', async (t) => {
   const first = await mountSessionfs(t);
   const { mountPoint } = first;
   const at = (name: string) => join(mountPoint, name);
@@ -106,7 +107,7 @@ function as(
   return spawnSync('setpriv', [...who, 'sh', '-c', script, 'sh', ...args], { encoding: 'utf8' });
 }
 
-test('another user gets in exactly as far as the permissions say', async (t) => {
+directTest('another user gets in exactly as far as the permissions say', async (t) => {
   const mounted = await mountSessionfs(t);
   const { mountPoint } = mounted;
   // The way to the mount must be open to begin with.
@@ -139,7 +140,7 @@ test('another user gets in exactly as far as the permissions say', async (t) => 
   await mounted.unmount();
 });
 
-test('in a sticky folder only its owner and the file’s remove a file', async (t) => {
+directTest('in a sticky folder only its owner and the file’s remove a file', async (t) => {
   const mounted = await mountSessionfs(t);
   chmodSync(join(mounted.mountPoint, '..'), 0o755);
   chmodSync(mounted.mountPoint, 0o755);
@@ -163,7 +164,7 @@ test('what is made in a set-group-id folder belongs to the folder’s group, and
   assert.equal(permissionsOf(join(folder, 'inner')), '2700');
 });
 
-test('a write by another user than root takes the set-id bits away', async (t) => {
+directTest('a write by another user than root takes the set-id bits away', async (t) => {
   const mounted = await mountSessionfs(t);
   chmodSync(join(mounted.mountPoint, '..'), 0o755);
   chmodSync(mounted.mountPoint, 0o755);

@@ -21,6 +21,7 @@ import { opendir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Errno } from '../../src/lib/errno.ts';
+import { directTest } from '../support/driver.ts';
 import { CoreFiles } from './support/core-files.ts';
 import { outcome } from './support/probe.ts';
 import { hasPython, python } from './support/python.ts';
@@ -137,29 +138,32 @@ test('a file that is renamed while it is open goes on under its new name', () =>
   closeSync(fd);
 });
 
-test('RENAME_NOREPLACE refuses to replace, RENAME_EXCHANGE swaps, and both at once are invalid', (t) => {
-  if (!hasPython) return renameFlagsInCore(t);
-  const folder = shared.folder();
-  const [a, b, missing] = [join(folder, 'a.json'), join(folder, 'b'), join(folder, 'missing')];
-  writeFileSync(a, '{"a":1}');
-  mkdirSync(b);
-  writeFileSync(join(b, 'inner'), 'inner');
-  const renameat2 = (from: string, to: string, flags: number) =>
-    python(
-      'print(attempt(lambda: renameat2(sys.argv[1], sys.argv[2], int(sys.argv[3]))))',
-      from,
-      to,
-      `${flags}`,
-    );
-  assert.equal(renameat2(a, b, 1), 'EEXIST');
-  assert.equal(renameat2(a, missing, 2), 'ENOENT');
-  assert.equal(renameat2(a, b, 3), 'EINVAL');
-  assert.equal(renameat2(a, b, 2), 'ok');
-  assert.equal(readFileSync(b, 'utf8'), '{"a":1}');
-  assert.equal(readFileSync(join(a, 'inner'), 'utf8'), 'inner');
-  assert.equal(renameat2(b, missing, 1), 'ok');
-  assert.deepEqual(readdirSync(folder).sort(), ['a.json', 'missing']);
-});
+directTest(
+  'RENAME_NOREPLACE refuses to replace, RENAME_EXCHANGE swaps, and both at once are invalid',
+  (t) => {
+    if (!hasPython) return renameFlagsInCore(t);
+    const folder = shared.folder();
+    const [a, b, missing] = [join(folder, 'a.json'), join(folder, 'b'), join(folder, 'missing')];
+    writeFileSync(a, '{"a":1}');
+    mkdirSync(b);
+    writeFileSync(join(b, 'inner'), 'inner');
+    const renameat2 = (from: string, to: string, flags: number) =>
+      python(
+        'print(attempt(lambda: renameat2(sys.argv[1], sys.argv[2], int(sys.argv[3]))))',
+        from,
+        to,
+        `${flags}`,
+      );
+    assert.equal(renameat2(a, b, 1), 'EEXIST');
+    assert.equal(renameat2(a, missing, 2), 'ENOENT');
+    assert.equal(renameat2(a, b, 3), 'EINVAL');
+    assert.equal(renameat2(a, b, 2), 'ok');
+    assert.equal(readFileSync(b, 'utf8'), '{"a":1}');
+    assert.equal(readFileSync(join(a, 'inner'), 'utf8'), 'inner');
+    assert.equal(renameat2(b, missing, 1), 'ok');
+    assert.deepEqual(readdirSync(folder).sort(), ['a.json', 'missing']);
+  },
+);
 
 function renameFlagsInCore(t: TestContext): void {
   const core = new CoreFiles(t);

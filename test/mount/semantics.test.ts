@@ -3,15 +3,24 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { driverUnderTest, isExcluded, isNative, notOnFuseNative } from '../support/driver.ts';
 import { repository } from '../support/repository.ts';
 import { attributeDeviations } from './deviations/attributes.ts';
 import { contentDeviations } from './deviations/content.ts';
+import { nativeDeviations } from './deviations/fuse-native.ts';
 import { gateCompleteness } from './deviations/gate-completeness.ts';
 import { gateReaders } from './deviations/gate-readers.ts';
 import { nameDeviations } from './deviations/names.ts';
 import { sharedMount } from './support/shared-mount.ts';
 
-const subjects = [gateReaders, gateCompleteness, nameDeviations, attributeDeviations, contentDeviations];
+const subjects = [
+  gateReaders,
+  gateCompleteness,
+  nameDeviations,
+  attributeDeviations,
+  contentDeviations,
+  nativeDeviations,
+];
 const deviations = subjects.flatMap((subject) => Object.entries(subject));
 
 function headings(): string[] {
@@ -28,7 +37,16 @@ test('each deviation that docs/semantics.md states has a test, and each test a h
   );
 });
 
+test('what is not tried with fuse-native is listed by name, under a heading that says why', (t) => {
+  const stated = headings();
+  for (const [heading, names] of Object.entries(notOnFuseNative)) {
+    assert.ok(stated.includes(heading), heading);
+    if (isNative) for (const name of names) t.diagnostic(`not with ${driverUnderTest}: ${name}`);
+  }
+});
+
 for (const [heading, prove] of deviations) {
+  if (isExcluded(heading) || (!isNative && heading in nativeDeviations)) continue;
   test(heading, (t) => prove({ t, mounted: shared.mounted, folder: shared.folder() }));
 }
 

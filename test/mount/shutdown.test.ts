@@ -128,3 +128,22 @@ test('sessionfs unmount returns when everything is in the cache and the daemon g
   assert.deepEqual(traces(join(mounted.mountPoint, '..')), []);
   await assertEndedWell(t, mounted, tree);
 });
+
+test('a mount of which another mount namespace has a copy is ended everywhere', async (t) => {
+  const mounted = await mountSessionfs(t);
+  const tree = writeMuch(mounted.mountPoint);
+  const script = `echo here; read -r line; stat -f "$0"`;
+  const elsewhere = spawn('unshare', ['--mount', 'sh', '-c', script, mounted.mountPoint], { stdio: 'pipe' });
+  cleanUp(t, () => void elsewhere.kill('SIGKILL'));
+  let said = '';
+  elsewhere.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  await once(elsewhere.stdout, 'data');
+  mounted.signal('SIGTERM');
+  await assertEndedWell(t, mounted, tree);
+  assert.match(mounted.log(), /Another mount namespace still has the mount; it is ended there as well/);
+  elsewhere.stdin.end('look\n');
+  await once(elsewhere, 'close');
+  assert.match(said, /Transport endpoint is not connected/);
+});

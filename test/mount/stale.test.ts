@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { statfsSync } from 'node:fs';
+import { readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -86,3 +86,59 @@ test('a start that is refused leaves no dead mount behind, and what was written 
   assert.deepEqual(readTree(mountPoint), { 'notes.txt': 'written' });
   await again.unmount();
 });
+
+test('whoever goes on using the mount of a killed daemon waits for the next one, and finds no empty folder', async (t) => {
+  const mounted = await mountSessionfs(t);
+  const { mountPoint } = mounted;
+  writeTree(mountPoint, { 'notes.txt': 'written' });
+  await killDaemon(mounted);
+
+  const starting = mountSessionfs(t, { mountPoint });
+  const daemon = await daemonServing(mountPoint);
+  process.kill(daemon, 'SIGSTOP');
+  cleanUp(t, () => void wake(daemon));
+  for (let look = 0; mountAt(mountPoint) === undefined && look < LOOKS_MAX; look++) await sleep(10);
+  assert.equal(mountAt(mountPoint)?.type, 'fuse.sessionfs');
+  const reader = spawn('cat', [join(mountPoint, 'notes.txt')], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const said: string[] = [];
+  for (const stream of [reader.stdout, reader.stderr]) stream.on('data', (text) => said.push(String(text)));
+  const closed = once(reader, 'close');
+  await sleep(PAUSE_MS);
+  assert.deepEqual(said, []);
+  wake(daemon);
+  const again = await starting;
+  assert.deepEqual(await closed, [0, null]);
+  assert.deepEqual(said, ['written']);
+  await again.unmount();
+});
+
+const PAUSE_MS = 300;
+const LOOKS_MAX = 500;
+
+function wake(pid: number): void {
+  try {
+    process.kill(pid, 'SIGCONT');
+  } catch {
+    // It has ended.
+  }
+}
+
+/** The daemon that a supervisor has just started for `mountPoint`, as soon as the dead mount is gone. */
+async function daemonServing(mountPoint: string): Promise<number> {
+  for (;;) {
+    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+      if (!readProc(pid, 'cmdline').includes('daemon-process.js')) continue;
+      const parent = /^PPid:\s+(\d+)/m.exec(readProc(pid, 'status'))?.[1] ?? '';
+      if (readProc(parent, 'cmdline').includes(`\0${mountPoint}\0`)) return Number(pid);
+    }
+    await sleep(1);
+  }
+}
+
+function readProc(pid: string, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'latin1');
+  } catch {
+    return '';
+  }
+}

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MountStatus } from '../../src/cli/mount-status.ts';
 import { runCli } from '../cli/run-cli.ts';
+import { driverUnderTest } from '../support/driver.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { sessionTree, writeTree } from './session-files.ts';
 
@@ -25,7 +26,10 @@ test('status --json says what is mounted, by whom, and counts sessions and files
   const { mountPoint } = mounted;
   const { sessions, files, dirty, ...described } = statusOf(mountPoint);
   assert.deepEqual([sessions, files, dirty], [0, 0, 0]);
-  assert.deepEqual([described.mountPoint, described.mode, described.driver], [mountPoint, 'local', 'direct']);
+  assert.deepEqual(
+    [described.mountPoint, described.mode, described.driver],
+    [mountPoint, 'local', driverUnderTest],
+  );
   const { daemon, ...others } = described.pids;
   assert.deepEqual(others, { supervisor: mounted.pid });
   assert.equal(parentOf(daemon), mounted.pid);

@@ -35,6 +35,7 @@ test('every result that is known beforehand is there at 0, so that the first fai
     'sessionfs_conflicts_total',
     'sessionfs_set_aside_files_total',
     'sessionfs_lifecycle_refreshed_total',
+    'sessionfs_fresh_registrations_total',
     'sessionfs_daemon_restarts_total',
   ]) {
     assert.equal(samples.get(sample), 0, sample);
@@ -92,15 +93,17 @@ test('requests to the bucket are counted by operation, class and result', async 
   assert.equal(samples.get('sessionfs_bucket_operation_duration_seconds_sum{operation="get"}'), 7);
 });
 
-test('conflicts, set aside files and refreshed objects are counted one by one', async () => {
+test('conflicts, set aside files, refreshed objects and fresh registrations are counted one by one', async () => {
   const metrics = new Metrics();
   metrics.conflict(2);
   metrics.conflict(1);
   metrics.lifecycleRefreshed(40);
+  metrics.freshRegistration();
   const { samples } = await scrape(metrics);
   assert.equal(samples.get('sessionfs_conflicts_total'), 2);
   assert.equal(samples.get('sessionfs_set_aside_files_total'), 3);
   assert.equal(samples.get('sessionfs_lifecycle_refreshed_total'), 40);
+  assert.equal(samples.get('sessionfs_fresh_registrations_total'), 1);
 });
 
 const GAUGES = [

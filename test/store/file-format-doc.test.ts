@@ -16,6 +16,8 @@ import {
 import { JournalProgress } from '../../src/store/journal-progress.ts';
 import { JournalWriter, SEGMENT_BYTES } from '../../src/store/journal-writer.ts';
 import { directoryMetaName, type EntryKind, fromObjectName, toObjectName } from '../../src/store/layout.ts';
+import { parseSetAsideName, setAsideName, setAsidePrefix } from '../../src/store/set-aside-names.ts';
+import { parseSetAsideObject, setAsideObject } from '../../src/sync/set-aside-objects.ts';
 import { append, KEY_ID, put, Rig, remove, replay, temporaryDirectory } from './support.ts';
 
 /** The tests run from dist/, the page lies beside package.json. */
@@ -142,4 +144,18 @@ test('a cache holds what the table of its names lists, and nothing else', async 
   );
   assert.ok(page.includes(fs.readFileSync(join(rig.cachePath, 'format.json'), 'utf8').trim()));
   assert.equal(KEY_ID, '0123456789abcdef');
+});
+
+test('the examples of what was set aside are the names that the code gives, and reads', () => {
+  const [name = '', object = ''] = [/^ {4}(sessions%2F.*)$/m, /^ {4}(\.sessionfs\/set-aside\/.*)$/m].map(
+    (line) => line.exec(page)?.[1],
+  );
+  const ms = Number(/\d+$/.exec(name)?.[0]);
+  assert.equal(setAsideName(setAsidePrefix('userId1-+1234567890/creds.json'), ms), name);
+  assert.deepEqual(parseSetAsideName(name), { name, prefix: name.slice(0, -14), ms });
+  assert.equal(setAsideObject(name), object);
+  assert.deepEqual(parseSetAsideObject(object), {
+    objectName: toObjectName('userId1-+1234567890/creds.json', 'file'),
+    ms,
+  });
 });

@@ -61,6 +61,11 @@ export class DaemonProcess {
     for (let look = 0; look < LOOKS; look++) for (const pid of markedProcesses(this.#mark)) kill(pid);
   }
 
+  /** All that the command started and that still runs, itself included. */
+  processes(): number[] {
+    return markedProcesses(this.#mark);
+  }
+
   /** Rejects, with the log, when the process still runs after `timeoutMs`: a guard against a hang, not a measurement. */
   async waitForExit(timeoutMs: number): Promise<Exit> {
     const hung = new AbortController();

@@ -14,7 +14,7 @@ export class DaemonKiller {
   #running = false;
   #done: Promise<void> = Promise.resolve();
 
-  constructor({ pid }: Mounted) {
+  constructor({ pid }: Pick<Mounted, 'pid'>) {
     this.#supervisor = pid;
   }
 

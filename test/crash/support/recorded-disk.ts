@@ -60,7 +60,9 @@ export class RecordedDisk {
     },
     fdatasync: (fd) => this.#sync(fd),
     fsync: (fd) => this.#sync(fd),
+    link: (existing, to) => this.#link(existing, to),
     unlink: (path) => this.#unlink(path),
+    mkdir: (path, mode) => this.#makeDirectory(path, mode),
     close: (fd) => this.#close(fd),
   };
 
@@ -76,16 +78,9 @@ export class RecordedDisk {
       this.#files.delete(this.#name(from));
       this.changes.push({ do: 'rename', from: this.#name(from), path: this.#name(to) });
     }),
-    link: this.#later((existing, to) => {
-      fs.linkSync(existing, to);
-      this.#files.set(this.#name(to), this.#fileAt(existing));
-      this.changes.push({ do: 'link', from: this.#name(existing), path: this.#name(to) });
-    }),
+    link: this.#later((existing, to) => this.#link(existing, to)),
     unlink: this.#later((path) => this.#unlink(path)),
-    mkdir: this.#later((path, mode) => {
-      fs.mkdirSync(path, mode);
-      this.changes.push({ do: 'mkdir', path: this.#name(path) });
-    }),
+    mkdir: this.#later((path, mode) => this.#makeDirectory(path, mode)),
     rmdir: this.#later((path) => {
       fs.rmdirSync(path);
       this.changes.push({ do: 'rmdir', path: this.#name(path) });
@@ -130,6 +125,17 @@ export class RecordedDisk {
     const { file, directory } = this.#descriptor(fd);
     if (directory === undefined) this.changes.push({ do: 'sync', file });
     else this.changes.push({ do: 'sync-directory', path: directory });
+  }
+
+  #link(existing: string, to: string): void {
+    fs.linkSync(existing, to);
+    this.#files.set(this.#name(to), this.#fileAt(existing));
+    this.changes.push({ do: 'link', from: this.#name(existing), path: this.#name(to) });
+  }
+
+  #makeDirectory(path: string, mode: number): void {
+    fs.mkdirSync(path, mode);
+    this.changes.push({ do: 'mkdir', path: this.#name(path) });
   }
 
   #unlink(path: string): void {

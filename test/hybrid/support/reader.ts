@@ -12,8 +12,11 @@ export interface Reading {
   signal: NodeJS.Signals | null;
 }
 
-/** Where the kernel has a process sleep until a FUSE request is answered. */
-const FUSE_WAIT = 'request_wait_answer';
+/**
+ * Where the kernel has a process sleep until a FUSE request is answered, its own or (libfuse 2 takes one lookup of a folder at a
+ * time) the one before it.
+ */
+const FUSE_WAITS = ['request_wait_answer', 'fuse_lock_inode'];
 const POLL_MS = 5;
 
 export class Reader {
@@ -40,7 +43,7 @@ export class Reader {
 
   /** Resolves when the kernel has it wait for an answer of the mount. */
   async waits(): Promise<void> {
-    while (waitChannelOf(this.#child.pid) !== FUSE_WAIT) {
+    while (!FUSE_WAITS.includes(waitChannelOf(this.#child.pid))) {
       if (!this.isRunning) throw new Error(`it did not wait: ${JSON.stringify(await this.#closed)}`);
       await sleep(POLL_MS);
     }

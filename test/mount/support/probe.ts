@@ -1,6 +1,7 @@
 /** Small questions that many tests of the mount ask. */
-import { statSync } from 'node:fs';
+import { closeSync, openSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isNative } from '../../support/driver.ts';
 
 const HANG_MS = 60_000;
 const POLL_MS = 20;
@@ -15,8 +16,16 @@ export function outcome(call: () => unknown): string {
   }
 }
 
+/** For a reader; fuse-native's stat tells of more than can be opened: see docs/semantics.md. */
 export function exists(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  if (!isNative) return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  try {
+    closeSync(openSync(path, 'r'));
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 export function permissionsOf(path: string): string {
@@ -27,6 +36,15 @@ export function permissionsOf(path: string): string {
 export async function until(isTrue: () => boolean, what: string): Promise<void> {
   const deadline = performance.now() + HANG_MS;
   while (!isTrue()) {
+    if (performance.now() > deadline) throw new Error(`it never came to this: ${what}`);
+    await sleep(POLL_MS);
+  }
+}
+
+/** As `until`, for what takes a while to find out. */
+export async function untilAsync(isTrue: () => Promise<boolean>, what: string): Promise<void> {
+  const deadline = performance.now() + HANG_MS;
+  while (!(await isTrue())) {
     if (performance.now() > deadline) throw new Error(`it never came to this: ${what}`);
     await sleep(POLL_MS);
   }

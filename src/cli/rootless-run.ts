@@ -1,0 +1,40 @@
+/** The two ends of a `sessionfs run` that starts itself again in a namespace of its own: the one outside, the one within. */
+import { fileURLToPath } from 'node:url';
+import type { Config } from '../config.ts';
+import type { Logger } from '../observe/log.ts';
+import { asCaller, type Caller, inOwnNamespace } from './own-namespace.ts';
+import { RunningCommand, statusOf } from './running-command.ts';
+
+/** Marks the one within: `UID:GID:PARENT`. Never inherited further. */
+const WITHIN = 'SESSIONFS_OWN_NAMESPACE';
+const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
+
+/** Outside: passes signals on, and answers the exit status of the one within. `args`: those of `sessionfs run`. */
+export async function runWithin(caller: Caller, args: readonly string[], log: Logger): Promise<number> {
+  const [file = '', ...rest] = inOwnNamespace([process.execPath, ...process.execArgv, MAIN, 'run', ...args]);
+  const within = new RunningCommand(file, rest, log, {
+    env: { ...process.env, [WITHIN]: `${caller.uid}:${caller.gid}:${process.pid}` },
+    passesOn: ['SIGUSR2'],
+  });
+  return statusOf(await within.start());
+}
+
+/** Within: who called the one outside; undefined anywhere else. Deletes the mark from `env`. */
+export function takeCaller(env: NodeJS.ProcessEnv): Caller | undefined {
+  const [, uid, gid, parent] = /^(\d+):(\d+):(\d+)$/.exec(env[WITHIN] ?? '') ?? [];
+  delete env[WITHIN];
+  if (uid === undefined || gid === undefined) return undefined;
+  // It died before this process could ask to be told.
+  if (process.ppid !== Number(parent)) process.kill(process.pid, 'SIGKILL');
+  return { uid: Number(uid), gid: Number(gid) };
+}
+
+/** Everything belongs to the caller, the namespace's only user, who is root there: no other number means anything. */
+export function ownedByCaller(config: Config): Config {
+  return { ...config, owner: { uid: 0, gid: 0, ownsAll: true } };
+}
+
+/** The command's command line within. */
+export function commandWithin(caller: Caller | undefined, command: readonly string[]): readonly string[] {
+  return caller === undefined ? command : asCaller(caller, command);
+}

@@ -1,0 +1,134 @@
+/** What an application sees of the sidecar's mount while the sidecar, or its daemon, is killed or stopped: docs/containers.md. */
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Compose } from './compose.ts';
+import { buildImages } from './images.ts';
+import { exitStatusOf, podman, until } from './podman.ts';
+import { mountedIn } from './share.ts';
+
+const MOUNT = '/share/sessions';
+const SESSION = `${MOUNT}/user1-+1555000001`;
+
+before(() => buildImages({ after }));
+
+/** A line of observer.mjs. */
+interface Seen {
+  ms: number;
+  call: 'read' | 'held' | 'write' | 'reread' | 'end';
+  answer: string;
+  written?: number;
+  counts?: Readonly<Record<string, number>>;
+  slowestMs?: number;
+}
+
+async function observed(compose: Compose): Promise<Seen[]> {
+  const lines = (await compose.log('bot')).split('\n').filter((line) => line.startsWith('{'));
+  return lines.map((line) => JSON.parse(line) as Seen);
+}
+
+/** With a session there, and the observer at work in it. */
+async function startObserver(compose: Compose): Promise<void> {
+  await compose.up('gcs', 'sessionfs');
+  await compose.workload('bot', MOUNT, '--mode init --k 2 --m 4');
+  await compose.start('bot', `node test/containers/observer.mjs ${SESSION}`);
+  await until(
+    'the observer has looked once',
+    async () => (await observed(compose)).length >= 4,
+    () => compose.log('bot'),
+  );
+}
+
+/** What the observer has seen when it is told to end. */
+async function endObserver(compose: Compose): Promise<Seen[]> {
+  await podman('stop', '--time', '20', compose.container('bot'));
+  return observed(compose);
+}
+
+const answersOf = (seen: readonly Seen[], call: Seen['call']) =>
+  seen.filter((line) => line.call === call).map(({ answer }) => answer);
+
+const KILLS = 3;
+/** Of 50 a second. */
+const EMPTY_LOOKS_MAX = 20;
+const daemonPid = `$(sed -n 's/.*"daemon": \\([0-9]*\\).*/\\1/p' ${MOUNT}/.sessionfs/status.json)`;
+
+test('SIGKILL of the sidecar’s daemon: the application notices a pause and nothing else', async (t) => {
+  const compose = await Compose.create(t);
+  await startObserver(compose);
+  for (let kill = 1; kill <= KILLS; kill++) {
+    await sleep(300);
+    await podman('exec', compose.container('sessionfs'), 'sh', '-c', `kill -KILL ${daemonPid}`);
+    await podman('exec', compose.container('sessionfs'), 'sessionfs', 'status');
+  }
+  const status = `cat ${MOUNT}/.sessionfs/status.json`;
+  const { restarts } = JSON.parse(
+    await podman('exec', compose.container('sessionfs'), 'sh', '-c', status),
+  ) as { restarts: number };
+  assert.equal(restarts, KILLS);
+  const seen = await endObserver(compose);
+  assert.deepEqual(answersOf(seen, 'read'), ['whole']);
+  assert.deepEqual(answersOf(seen, 'held'), ['whole']);
+  assert.deepEqual(answersOf(seen, 'write'), ['written']);
+  assert.deepEqual(answersOf(seen, 'reread'), ['newest']);
+  const end = seen.at(-1);
+  t.diagnostic(`${end?.written} writes during ${KILLS} kills, the slowest round took ${end?.slowestMs} ms`);
+});
+
+test('SIGKILL of the whole sidecar: errors until it is restarted, then everything is there again', async (t) => {
+  const compose = await Compose.create(t);
+  await startObserver(compose);
+  await sleep(500);
+  await podman('kill', '--signal', 'KILL', compose.container('sessionfs'));
+  await sleep(500);
+  await podman('start', compose.container('sessionfs'));
+  await untilWrittenAgain(compose);
+  const seen = await endObserver(compose);
+  for (const line of seen) t.diagnostic(JSON.stringify(line));
+
+  const writes = answersOf(seen, 'write');
+  assert.deepEqual([writes[0], writes.at(-1)], ['written', 'written']);
+  const between = new Set(writes.slice(1, -1));
+  assert.ok(between.has('ENOTCONN'), [...between].join());
+  for (const answer of between) assert.match(answer, /^(ENOTCONN|ECONNABORTED|ENOENT)$/);
+  // Between the dead mount and the new one lies a moment, not the seconds in which the daemon reads its journal: calls wait for that.
+  const empty = seen.at(-1)?.counts?.['write ENOENT'] ?? 0;
+  assert.ok(empty <= EMPTY_LOOKS_MAX, `${empty} times the folder was empty`);
+  assert.equal(answersOf(seen, 'reread').at(-1), 'newest');
+  assert.equal(answersOf(seen, 'read').at(-1), 'whole');
+  assert.ok(!answersOf(seen, 'reread').includes('lost a write'));
+  assert.ok(!answersOf(seen, 'read').includes('other content'));
+  assert.deepEqual(mountedIn(compose.share), [join(compose.share, 'sessions')]);
+
+  await compose.remove('bot');
+  assert.equal((await compose.workload('bot', MOUNT, '--mode resume')).resume?.accounts, 2);
+});
+
+test('a sidecar that is stopped before the application: its calls fail and write nothing elsewhere, then go on', async (t) => {
+  const compose = await Compose.create(t);
+  await startObserver(compose);
+  await podman('stop', '--time', '60', compose.container('sessionfs'));
+  await sleep(500);
+  assert.equal(await exitStatusOf(compose.container('sessionfs')), 0);
+  assert.match(await compose.log('sessionfs'), /"dirty":0,"lazy":true.*"Mount stopped"/);
+  assert.deepEqual(mountedIn(compose.share), []);
+  assert.deepEqual(readdirSync(join(compose.share, 'sessions')), [], 'plaintext lies below the mount point');
+  await podman('start', compose.container('sessionfs'));
+  await untilWrittenAgain(compose);
+  const seen = await endObserver(compose);
+  assert.deepEqual(answersOf(seen, 'write'), ['written', 'ENOENT', 'written']);
+  assert.deepEqual(answersOf(seen, 'reread'), ['newest', 'ENOENT', 'newest']);
+});
+
+async function untilWrittenAgain(compose: Compose): Promise<void> {
+  await until(
+    'the application writes again',
+    async () => {
+      const answers = answersOf(await observed(compose), 'write');
+      return answers.length > 1 && answers.at(-1) === 'written';
+    },
+    async () => `${await compose.log('bot')}\n${await compose.log('sessionfs')}`,
+  );
+}

@@ -1,0 +1,76 @@
+/** deploy/kubernetes/, read as Kubernetes reads it. */
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { repository } from '../support/repository.ts';
+import { pythonTools, run } from './podman.ts';
+
+const folder = join(repository, 'deploy/kubernetes');
+export const manifestFiles = readdirSync(folder).map((name) => join(folder, name));
+
+export const sidecarFiles = ['statefulset.yaml', 'deployment.yaml'];
+
+export interface Variable {
+  name: string;
+  value: string;
+}
+
+export interface Probe {
+  httpGet?: { path: string; port: string | number };
+  exec?: { command: string[] };
+}
+
+export interface Container {
+  name: string;
+  image: string;
+  restartPolicy?: string;
+  command?: string[];
+  args?: string[];
+  env: Variable[];
+  ports?: { name: string; containerPort: number }[];
+  securityContext: Record<string, unknown>;
+  startupProbe?: Probe;
+  livenessProbe?: Probe;
+  readinessProbe?: Probe;
+  lifecycle?: { preStop: { exec: { command: string[] } } };
+  resources?: unknown;
+  volumeMounts: { name: string; mountPath: string; mountPropagation?: string; readOnly?: boolean }[];
+}
+
+export interface PodSpec {
+  serviceAccountName: string;
+  terminationGracePeriodSeconds: number;
+  securityContext?: Record<string, unknown>;
+  initContainers?: Container[];
+  containers: Container[];
+  volumes: { name: string; emptyDir?: object; secret?: { secretName: string } }[];
+}
+
+interface Manifest {
+  kind: string;
+  metadata: { name: string; annotations?: Record<string, string> };
+  spec: {
+    strategy?: { type: string };
+    volumeClaimTemplates?: { metadata: { name: string } }[];
+    template: { spec: PodSpec };
+  };
+}
+
+const TO_JSON = 'import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))';
+
+export async function manifestsOf(file: string): Promise<Manifest[]> {
+  const { status, stdout, stderr } = await run(join(pythonTools, 'python3'), ['-c', TO_JSON, file]);
+  assert.equal(status, 0, stderr);
+  return JSON.parse(stdout) as Manifest[];
+}
+
+/** The one workload of a file. */
+export async function workloadOf(name: string): Promise<Manifest> {
+  const [manifest, ...others] = await manifestsOf(join(folder, name));
+  assert.ok(manifest && others.length === 0, name);
+  return manifest;
+}
+
+export function settingOf({ env }: Container, name: string): string {
+  return env.find((variable) => variable.name === name)?.value ?? assert.fail(`${name} is not set`);
+}

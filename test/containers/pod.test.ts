@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Scope } from '../support/cleanup.ts';
+import type { WorkloadResult } from '../support/run-workload.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { BOT_ALONE, buildImages } from './images.ts';
+import { settingOf, sidecarFiles, workloadOf } from './manifests.ts';
+import { Pod } from './pod.ts';
+import { run } from './podman.ts';
+import { mountedIn } from './share.ts';
+
+const workload = (mode: string) => [
+  'node',
+  '/app/test/baileys/workload.mjs',
+  '/share/sessions',
+  '--mode',
+  mode,
+];
+
+before(() => buildImages({ after }));
+
+function assertWorked(output: string): void {
+  const { ok, error, init, resume } = JSON.parse(output) as WorkloadResult;
+  assert.ok(ok, JSON.stringify({ error, init, resume }));
+}
+
+/** What observer.mjs says at its end. */
+function lastLine(output: string): { written: number } {
+  return JSON.parse(output.trimEnd().split('\n').at(-1) ?? '');
+}
+
+/** /dev/fuse as udev makes it, open to all; here it may be root's alone, and other tests' use of it is not to change. */
+function openDevice(scope: Scope): string {
+  const device = join(temporaryDirectory(scope), 'fuse');
+  const { status, stderr } = spawnSync('mknod', [device, 'c', '10', '229'], { encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  chmodSync(device, 0o666);
+  return device;
+}
+
+for (const name of sidecarFiles) {
+  test(`${name}, played: what the application wrote last is in the bucket when the pod has ended in Kubernetes' order`, async (t) => {
+    const { spec } = (await workloadOf(name)).spec.template;
+    const [sessionfs] = spec.initContainers ?? [];
+    const [bot] = spec.containers;
+    assert.ok(sessionfs && bot && sessionfs.lifecycle && bot.livenessProbe?.exec);
+    const pod = await Pod.create(t, spec);
+
+    await pod.start(sessionfs);
+    await pod.untilStarted(sessionfs);
+    await pod.start(bot, [...workload('init'), '--k', '2', '--m', '10']);
+    assertWorked(await pod.output(bot));
+
+    const session = '/share/sessions/user1-+1555000001';
+    await pod.start(bot, ['node', '/app/test/containers/observer.mjs', session]);
+    await sleep(1_000);
+    await pod.exec(bot, bot.livenessProbe.exec.command);
+    // As kubelet: the sidecar's preStop at once, beside the application's end; SIGTERM only after that.
+    const preStop = pod.exec(sessionfs, sessionfs.lifecycle.preStop.exec.command);
+    await sleep(300);
+    assert.equal(await pod.stop(bot), 0, await pod.log(bot));
+    await preStop;
+    assert.equal(await pod.stop(sessionfs), 0, await pod.log(sessionfs));
+    const { written } = lastLine(await pod.output(bot));
+    assert.ok(written > 10);
+    assert.match(await pod.log(sessionfs), /"exitStatus":0,"dirty":0,"lazy":false.*"Mount stopped"/);
+    assert.deepEqual(mountedIn(pod.share), [], 'a mount is left on the node');
+    assert.deepEqual(readdirSync(join(pod.share, 'sessions')), []);
+
+    pod.loseCache();
+    await pod.start(sessionfs);
+    await pod.untilStarted(sessionfs);
+    const file = `${session}/app-state-sync-key-count.json`;
+    assert.deepEqual(JSON.parse(await pod.exec(sessionfs, ['cat', file])), { count: written });
+    await pod.start(bot, workload('resume'));
+    assertWorked(await pod.output(bot));
+    assert.equal(await pod.stop(sessionfs), 0);
+  });
+}
+
+test('run.yaml, played: Baileys pairs under `sessionfs run`, and resumes in a pod with an empty volume', async (t) => {
+  const { spec } = (await workloadOf('run.yaml')).spec.template;
+  const [bot] = spec.containers;
+  assert.ok(bot);
+  const pod = await Pod.create(t, spec);
+  const args = ['node', '/app/test/baileys/workload.mjs', '/app/sessions', '--k', '2', '--m', '10', '--mode'];
+  await pod.start(bot, [...args, 'init']);
+  assertWorked(await pod.output(bot));
+  pod.loseCache();
+  await pod.start(bot, [...args, 'resume']);
+  assertWorked(await pod.output(bot));
+});
+
+test('run-unprivileged.yaml: a container without root, capabilities or new privileges mounts for its application', async (t) => {
+  const [bot] = (await workloadOf('run-unprivileged.yaml')).spec.template.spec.containers;
+  assert.ok(bot?.command);
+  assert.deepEqual(bot.securityContext.capabilities, { drop: ['ALL'] });
+  const device = openDevice(t);
+  const [shell = '', option = '', script = ''] = bot.command;
+  const says = `sh -c 'id -u; grep CapEff /proc/self/status; mkdir sessions/a && stat -c %U sessions/a'`;
+  const { status, stdout, stderr } = await run('podman', [
+    ...['run', '--rm', '--network', 'none', '--user', '1000:1000', '--cap-drop', 'all'],
+    ...['--security-opt', 'no-new-privileges', '--security-opt', 'seccomp=unconfined'],
+    ...['--security-opt', 'apparmor=unconfined', '--device', `${device}:/dev/fuse`],
+    ...['--env', `SESSION_OWNER=${settingOf(bot, 'SESSION_OWNER')}`],
+    ...['--env', `SESSION_STORAGE_PATH=${settingOf(bot, 'SESSION_STORAGE_PATH')}`],
+    ...['--env', 'SESSION_CACHE_PATH=/tmp/cache', '--entrypoint', shell, BOT_ALONE],
+    ...[option, script.replace('node /app/bot.js', says)],
+  ]);
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /^1000\nCapEff:\s+0{16}\nnode\n$/);
+  assert.match(stderr, /"dirty":0.*"Mount stopped"/);
+});

@@ -1,0 +1,109 @@
+/** podman with the images, and apart from the containers, of whoever runs the tests: see scripts/containers.sh. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { cleanUp, type Scope } from '../support/cleanup.ts';
+import { cleanEnvironment } from '../support/environment.ts';
+import { repository } from '../support/repository.ts';
+
+const folder = join(repository, '.cache/containers');
+export const pythonTools = join(folder, 'venv/bin');
+const CONFIGURATION = {
+  CONTAINERS_CONF: join(folder, 'containers.conf'),
+  CONTAINERS_STORAGE_CONF: join(folder, 'storage.conf'),
+};
+/** For one command; a guard against a hang. */
+const HANG_MS = 400_000;
+
+export interface Finished {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Never rejects because of what the command answers. */
+export function run(
+  command: string,
+  args: readonly string[],
+  { env = {}, stdin = '' }: { env?: Readonly<Record<string, string>>; stdin?: string } = {},
+): Promise<Finished> {
+  assert.ok(
+    existsSync(CONFIGURATION.CONTAINERS_CONF),
+    'run `scripts/test containers` once: it prepares this machine',
+  );
+  return new Promise((resolve) => {
+    const options = {
+      cwd: repository,
+      env: cleanEnvironment({ ...CONFIGURATION, ...env }),
+      timeout: HANG_MS,
+      maxBuffer: 1 << 26,
+    };
+    const child = execFile(command, args, options, (error, stdout, stderr) => {
+      const status = error === null ? 0 : Number(error.code ?? -1);
+      resolve({ status, stdout, stderr });
+    });
+    child.stdin?.end(stdin);
+  });
+}
+
+/** What it printed, without the blanks around. Rejects with what it complained of. */
+export async function podman(...args: string[]): Promise<string> {
+  const { status, stdout, stderr } = await run('podman', args);
+  if (status !== 0) throw new Error(`podman ${args.join(' ')}: status ${status}\n${stderr}\n${stdout}`);
+  return stdout.trim();
+}
+
+/** What the container wrote to stdout and stderr, whatever became of it. */
+export async function logOf(container: string): Promise<string> {
+  const { stdout, stderr } = await run('podman', ['logs', container]);
+  return stdout + stderr;
+}
+
+/** The container's, when it has ended. */
+export async function exitStatusOf(container: string): Promise<number> {
+  return Number(await podman('wait', container));
+}
+
+let named = 0;
+
+/** A name that is no other test's, for a container or pod that is gone after the test. */
+export function containerName(scope: Scope, what: string): string {
+  const name = `sessionfs-test-${process.pid}-${++named}-${what}`;
+  cleanUp(scope, async () => {
+    await podman('rm', '--force', '--ignore', '--time', '0', name);
+  });
+  return name;
+}
+
+export function volumeName(scope: Scope, what: string): string {
+  const name = `sessionfs-test-${process.pid}-${++named}-${what}`;
+  cleanUp(scope, async () => {
+    await podman('volume', 'rm', '--force', name);
+  });
+  return name;
+}
+
+const UNTIL_MS = 60_000;
+
+/** Asks again until the answer is true; rejects after a minute, with what `describe` says then. */
+export async function until(
+  what: string,
+  ask: () => Promise<boolean>,
+  describe: () => Promise<string>,
+): Promise<void> {
+  for (const endMs = performance.now() + UNTIL_MS; performance.now() < endMs; await sleep(100)) {
+    if (await ask()) return;
+  }
+  assert.fail(`not within ${UNTIL_MS / 1000} s: ${what}\n${await describe()}`);
+}
+
+/** podman has systemd ask; without systemd somebody else must. */
+export function untilHealthy(container: string): Promise<void> {
+  return until(
+    `${container} is healthy`,
+    async () => (await run('podman', ['healthcheck', 'run', container])).status === 0,
+    () => logOf(container),
+  );
+}

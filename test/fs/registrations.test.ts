@@ -1,0 +1,274 @@
+/** The core keeps what an application that starts over replaces, and tells. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { Keyring } from '../../src/crypto/keyring.ts';
+import { openSealed } from '../../src/crypto/sealed-file.ts';
+import { RENAME_EXCHANGE } from '../../src/fs/operations.ts';
+import { Errno } from '../../src/lib/errno.ts';
+import { syncFileOperations, systemError } from '../../src/store/file-operations.ts';
+import { changed, freshCreds, pairedCreds } from '../support/baileys-creds.ts';
+import { type Harness, KEY, newAttributes } from './harness.ts';
+import { find, harness, mkdir, read, unlink, write } from './support.ts';
+
+const SESSION = 'user-+4915100000';
+const CREDS = `${SESSION}/creds.json`;
+const STARTED_OVER = /^An application started over/;
+let paired = '';
+
+before(async () => {
+  paired = await pairedCreds({ after });
+});
+
+const setAside = (h: Harness) => join(h.cachePath, 'set-aside');
+const names = (h: Harness) => (existsSync(setAside(h)) ? readdirSync(setAside(h)).sort() : []);
+const alarms = (h: Harness) => h.logs.filter(({ message }) => STARTED_OVER.test(message));
+
+/** The kept versions, opened. */
+function kept(h: Harness): string[] {
+  return names(h).map((name) =>
+    openSealed(Keyring.fromHex(KEY), CREDS, readFileSync(join(setAside(h), name))).plain.toString(),
+  );
+}
+
+function paired1(h: Harness): void {
+  mkdir(h, SESSION);
+  write(h, CREDS, freshCreds());
+  write(h, CREDS, paired);
+}
+
+function rename(h: Harness, from: string, to: string, flags = 0): number {
+  const folder = find(h, SESSION);
+  return h.fs.rename(folder, from, folder, to, flags);
+}
+
+test('registered credentials that fresh ones replace are kept, told and counted', (t) => {
+  const h = harness(t);
+  paired1(h);
+  const fresh = freshCreds();
+  write(h, CREDS, fresh);
+  assert.equal(read(h, CREDS), fresh);
+  assert.deepEqual(kept(h), [paired]);
+  const [alarm, ...more] = alarms(h);
+  assert.deepEqual(more, []);
+  const keptAs = `sessions%2Fuser%2F+4915100000%2Fcreds.json.${h.nowMs}`;
+  assert.deepEqual(names(h), [keptAs]);
+  assert.deepEqual(
+    [alarm?.level, alarm?.fields.session, alarm?.fields.keptAs],
+    ['error', SESSION, join(setAside(h), keptAs)],
+  );
+  assert.deepEqual(h.startedOver, [{ session: SESSION, keptAs }]);
+  assert.equal(h.fs.freshRegistrations, 1);
+  assert.deepEqual(
+    [statSync(setAside(h)).mode & 0o777, statSync(join(setAside(h), keptAs)).mode & 0o777],
+    [0o700, 0o600],
+  );
+});
+
+test('so are those that lie in the cache since an earlier start, or of which nothing is in memory', async (t) => {
+  for (const memoryLimit of [64 * 1024 * 1024, 1]) {
+    const h = harness(t, { memoryLimit });
+    paired1(h);
+    await h.checkpoint();
+    h.restart();
+    write(h, CREDS, freshCreds());
+    assert.deepEqual(kept(h), [paired]);
+    assert.equal(alarms(h).length, 1);
+  }
+});
+
+test('every other change of credentials is none: pairing, going on, a new session, deletion', (t) => {
+  const h = harness(t);
+  paired1(h);
+  for (let counter = 0; counter < 5; counter++)
+    write(
+      h,
+      CREDS,
+      changed(paired, (creds) => void Object.assign(creds, { accountSyncCounter: counter })),
+    );
+  write(h, `${SESSION}/other.json`, freshCreds());
+  mkdir(h, 'second-+1');
+  write(h, 'second-+1/creds.json', freshCreds());
+  write(h, 'second-+1/creds.json', freshCreds());
+  unlink(h, CREDS);
+  write(h, CREDS, freshCreds());
+  write(h, CREDS, paired);
+  assert.deepEqual([names(h), alarms(h), h.startedOver], [[], [], []]);
+});
+
+test('an account that is paired anew, with no fresh version in between, started over too', (t) => {
+  const h = harness(t);
+  paired1(h);
+  const again = changed(paired, (creds) => {
+    Object.assign(creds, { signedIdentityKey: JSON.parse(freshCreds()).signedIdentityKey });
+  });
+  write(h, CREDS, again);
+  write(h, CREDS, freshCreds());
+  assert.deepEqual(kept(h), [paired, again]);
+  assert.equal(h.fs.freshRegistrations, 2);
+});
+
+test('also when the fresh credentials come in pieces, once they are complete', (t) => {
+  const h = harness(t);
+  paired1(h);
+  const node = find(h, CREDS);
+  const fresh = Buffer.from(freshCreds());
+  assert.equal(h.fs.setattr(node, { size: 0 }, newAttributes()), 0);
+  h.fs.write(node, 0, fresh.subarray(0, 1000), false);
+  assert.deepEqual([read(h, CREDS), names(h)], [paired, []]);
+  h.fs.write(node, 1000, fresh.subarray(1000), false);
+  assert.deepEqual([read(h, CREDS), kept(h)], [fresh.toString(), [paired]]);
+});
+
+test('a rename onto creds.json counts as a write of it', (t) => {
+  const h = harness(t);
+  paired1(h);
+  write(
+    h,
+    `${SESSION}/creds.json.tmp`,
+    changed(paired, (creds) => void Object.assign(creds, { lastPropHash: 'x' })),
+  );
+  assert.equal(rename(h, 'creds.json.tmp', 'creds.json'), 0);
+  assert.deepEqual(alarms(h), []);
+  const before = read(h, CREDS);
+  write(h, `${SESSION}/creds.json.tmp`, freshCreds());
+  assert.equal(rename(h, 'creds.json.tmp', 'creds.json'), 0);
+  assert.deepEqual(kept(h), [before]);
+  assert.equal(alarms(h).length, 1);
+});
+
+test('so does one after the old version was renamed to a name beside, and a deletion of the folder ends that', (t) => {
+  const h = harness(t);
+  const save = (creds: string) => {
+    write(h, `${SESSION}/creds.json.tmp`, creds);
+    if (find(h, CREDS) !== 0) assert.equal(rename(h, 'creds.json', 'creds.json.bak'), 0);
+    assert.equal(rename(h, 'creds.json.tmp', 'creds.json'), 0);
+  };
+  mkdir(h, SESSION);
+  for (const creds of [freshCreds(), paired, paired]) save(creds);
+  assert.deepEqual(alarms(h), []);
+  save(freshCreds());
+  assert.deepEqual(kept(h), [paired]);
+  save(paired);
+  assert.equal(rename(h, 'creds.json', 'creds.json.bak'), 0);
+  unlink(h, `${SESSION}/creds.json.bak`);
+  assert.equal(h.fs.rmdir(1, SESSION), 0);
+  mkdir(h, SESSION);
+  write(h, CREDS, freshCreds());
+  assert.equal(h.fs.freshRegistrations, 1);
+});
+
+test('an exchange of the two names is seen as well', (t) => {
+  const h = harness(t);
+  paired1(h);
+  write(h, `${SESSION}/new.json`, freshCreds());
+  assert.equal(rename(h, 'new.json', 'creds.json', RENAME_EXCHANGE), 0);
+  assert.deepEqual([kept(h), read(h, `${SESSION}/new.json`)], [[paired], paired]);
+  assert.equal(rename(h, 'creds.json', 'new.json', RENAME_EXCHANGE), 0);
+  write(h, CREDS, paired);
+  assert.equal(h.fs.freshRegistrations, 1);
+});
+
+test('ten versions of a session are kept, the newest ones', (t) => {
+  const h = harness(t);
+  mkdir(h, SESSION);
+  const versions = Array.from({ length: 13 }, (_, index) =>
+    changed(paired, (creds) => void Object.assign(creds, { lastPropHash: `version ${index}` })),
+  );
+  for (const version of versions) {
+    write(h, CREDS, version);
+    write(h, CREDS, freshCreds());
+  }
+  assert.deepEqual(kept(h), versions.slice(3));
+  assert.equal(h.fs.freshRegistrations, 13);
+});
+
+test('what cannot be kept is not replaced; when it can be, one version is kept', (t) => {
+  let failure: string | undefined;
+  const link = (from: string, to: string) => {
+    if (failure !== undefined) throw systemError(failure, 'link', 'injected');
+    syncFileOperations.link(from, to);
+  };
+  const h = harness(t, { journalFiles: { ...syncFileOperations, link } });
+  paired1(h);
+  const node = find(h, CREDS);
+  const fresh = Buffer.from(freshCreds());
+  for (const [code, errno] of [
+    ['ENOSPC', Errno.ENOSPC],
+    ['EIO', Errno.EIO],
+  ] as const) {
+    failure = code;
+    assert.equal(h.fs.setattr(node, { size: 0 }, newAttributes()), 0);
+    assert.equal(h.fs.write(node, 0, fresh, false), errno);
+    assert.deepEqual([read(h, CREDS), names(h), alarms(h)], [paired, [], []]);
+  }
+  assert.deepEqual(readdirSync(join(h.cachePath, 'tmp')), []);
+  failure = undefined;
+  assert.equal(h.fs.write(node, 0, fresh, false), fresh.length);
+  assert.deepEqual([read(h, CREDS), kept(h)], [fresh.toString(), [paired]]);
+});
+
+test('a commit that fails after the version was kept, and is tried again, keeps it once', (t) => {
+  let full = false;
+  const write2: typeof syncFileOperations.write = (fd, bytes, offset, length) => {
+    // The journal's record is larger than the file that is kept before it.
+    if (full && bytes.length > 10_000) throw systemError('ENOSPC', 'write', 'injected');
+    return syncFileOperations.write(fd, bytes, offset, length);
+  };
+  const h = harness(t, { journalFiles: { ...syncFileOperations, write: write2 } });
+  paired1(h);
+  const node = find(h, CREDS);
+  const fresh = Buffer.from(freshCreds());
+  assert.equal(h.fs.setattr(node, { size: 0 }, newAttributes()), 0);
+  full = true;
+  for (let attempt = 0; attempt < 3; attempt++) {
+    h.nowMs += 1000;
+    assert.equal(h.fs.write(node, 0, fresh, false), Errno.ENOSPC);
+  }
+  assert.deepEqual([read(h, CREDS), alarms(h)], [paired, []]);
+  full = false;
+  assert.equal(h.fs.write(node, 0, fresh, false), fresh.length);
+  assert.deepEqual([kept(h), alarms(h).length], [[paired], 1]);
+});
+
+test('it is on stable storage, with its name, before the new version is in the journal', (t) => {
+  const steps: string[] = [];
+  const paths = new Map<number, string>();
+  const h = harness(t, {
+    journalFiles: {
+      ...syncFileOperations,
+      open: (path, flags, mode) => {
+        const fd = syncFileOperations.open(path, flags, mode);
+        paths.set(fd, path);
+        return fd;
+      },
+      write: (fd, bytes, offset, length) => {
+        steps.push(`write ${kindOf(paths.get(fd))}`);
+        return syncFileOperations.write(fd, bytes, offset, length);
+      },
+      fsync: (fd) => {
+        steps.push(`fsync ${kindOf(paths.get(fd))}`);
+        syncFileOperations.fsync(fd);
+      },
+      link: (from, to) => {
+        steps.push(`link ${kindOf(from)} ${kindOf(to)}`);
+        syncFileOperations.link(from, to);
+      },
+    },
+  });
+  const kindOf = (path = '') => path.slice(h.cachePath.length + 1).split('/')[0] || 'cache';
+  paired1(h);
+  find(h, CREDS);
+  steps.length = 0;
+  write(h, CREDS, freshCreds());
+  assert.deepEqual(steps, [
+    'write journal',
+    'write tmp',
+    'fsync tmp',
+    'fsync cache',
+    'link tmp set-aside',
+    'fsync set-aside',
+    'write journal',
+  ]);
+});

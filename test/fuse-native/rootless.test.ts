@@ -1,0 +1,147 @@
+/** An ordinary user of a desktop: /dev/fuse is open to all, fusermount3 mounts, nobody is root. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { cleanUp } from '../support/cleanup.ts';
+import { DaemonProcess } from '../support/daemon-process.ts';
+import { cleanEnvironment } from '../support/environment.ts';
+import { mountTurn } from '../support/mount-turn.ts';
+import { mountAt, unmountBelow } from '../support/mounts.ts';
+import { repository } from '../support/repository.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+/** The user `nobody` of every distribution: fusermount3 wants one that has a name. */
+const USER = 65534;
+const AS_USER = [`--reuid=${USER}`, `--regid=${USER}`, '--clear-groups'];
+const SESSION = 'user1-+15550001';
+const HANG_MS = 30_000;
+const POLL_MS = 50;
+
+class Desktop {
+  readonly mountPoint: string;
+  readonly #cli: string;
+
+  constructor(t: TestContext, { deviceMode = 0o666 } = {}) {
+    // Wherever the checkout is: a user may not be let in there.
+    const root = temporaryDirectory(t);
+    const checkout = join(root, 'checkout');
+    mkdirSync(checkout);
+    assert.equal(spawnSync('mount', ['--bind', repository, checkout]).status, 0);
+    cleanUp(t, () => void spawnSync('umount', ['-l', checkout]));
+    const { mode } = statSync('/dev/fuse');
+    chmodSync('/dev/fuse', deviceMode);
+    cleanUp(t, () => chmodSync('/dev/fuse', mode & 0o777));
+    const home = join(root, 'home');
+    this.mountPoint = join(home, 'sessions');
+    mkdirSync(this.mountPoint, { recursive: true });
+    chmodSync(root, 0o755);
+    for (const path of [home, this.mountPoint]) chownSync(path, USER, USER);
+    this.#cli = join(checkout, 'dist/src/cli/main.js');
+  }
+
+  /** Runs it as the user; what it prints. */
+  run(command: string, ...args: string[]): { status: number | null; stdout: string; stderr: string } {
+    const env = cleanEnvironment({ SESSION_FUSE_DRIVER: '' });
+    return spawnSync('setpriv', [...AS_USER, command, ...args], {
+      encoding: 'utf8',
+      cwd: '/',
+      env,
+      timeout: HANG_MS,
+    });
+  }
+
+  cli(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+    return this.run(process.execPath, this.#cli, ...args);
+  }
+
+  /** Resolves when the user sees the mount answer. */
+  async mount(t: TestContext): Promise<DaemonProcess> {
+    const env = cleanEnvironment({ SESSION_FUSE_DRIVER: '' });
+    const args = [...AS_USER, process.execPath, this.#cli, 'mount', this.mountPoint];
+    const daemon = new DaemonProcess('setpriv', args, env, '/');
+    cleanUp(t, async () => {
+      daemon.killAll();
+      await daemon.waitForExit(HANG_MS);
+      unmountBelow(this.mountPoint);
+    });
+    await this.answers(() => daemon.exit === undefined);
+    assert.equal(mountAt(this.mountPoint)?.type, 'fuse.sessionfs', daemon.log());
+    return daemon;
+  }
+
+  async answers(isRunning = () => true): Promise<void> {
+    while (
+      isRunning() &&
+      this.run('stat', '-f', join(this.mountPoint, '.sessionfs/status.json')).status !== 0
+    )
+      await sleep(POLL_MS);
+  }
+}
+
+test('an ordinary user mounts, works, survives the daemon’s death, reloads and unmounts, without root', async (t) => {
+  await mountTurn();
+  const desktop = new Desktop(t);
+  const { mountPoint } = desktop;
+  const file = join(mountPoint, SESSION, 'creds.json');
+  // What was there before is taken in.
+  mkdirSync(join(mountPoint, SESSION));
+  writeFileSync(file, '{"plain":true}');
+  for (const path of [join(mountPoint, SESSION), file]) chownSync(path, USER, USER);
+
+  const daemon = await desktop.mount(t);
+  assert.match(daemon.log(), /"driver":"fuse-native","reason":"an ordinary user may not mount/);
+  assert.equal(desktop.run('cat', file).stdout, '{"plain":true}');
+  assert.equal(desktop.run('sh', '-c', 'echo "{\\"version\\":2}" > "$0"', file).status, 0);
+  // Without user_allow_other in /etc/fuse.conf it is the user's own: not even root sees into it.
+  if (!/^user_allow_other/m.test(readFileSync('/etc/fuse.conf', 'utf8')))
+    assert.throws(() => readFileSync(file), { code: 'EACCES' });
+
+  const before = JSON.parse(desktop.cli('status', mountPoint, '--json').stdout);
+  assert.deepEqual([before.driver, before.sessions], ['fuse-native', 1]);
+  process.kill(before.pids.daemon, 'SIGKILL');
+  while (desktop.run('cat', file).stdout !== '{"version":2}\n') await sleep(POLL_MS);
+  assert.equal(JSON.parse(desktop.cli('status', mountPoint, '--json').stdout).restarts, 1);
+
+  const reloaded = desktop.cli('reload', mountPoint);
+  assert.deepEqual([reloaded.status, reloaded.stderr], [0, '']);
+  assert.equal(desktop.run('cat', file).stdout, '{"version":2}\n');
+
+  const unmounted = desktop.cli('unmount', mountPoint);
+  assert.deepEqual([unmounted.status, unmounted.stderr], [0, '']);
+  assert.deepEqual(await daemon.waitForExit(HANG_MS), { code: 0, signal: null });
+  assert.equal(mountAt(mountPoint), undefined);
+});
+
+test('where /dev/fuse is root’s alone, the error says how to open it', async (t) => {
+  await mountTurn();
+  const desktop = new Desktop(t, { deviceMode: 0o600 });
+  const { status, stderr } = desktop.cli('mount', desktop.mountPoint);
+  assert.equal(status, 15, stderr);
+  assert.match(stderr, /\/dev\/fuse may not be opened/);
+  assert.match(stderr, /chmod 666 \/dev\/fuse/);
+});
+
+test('where nobody mounts for users, the error names the package', async (t) => {
+  await mountTurn();
+  const desktop = new Desktop(t);
+  const tools = join(desktop.mountPoint, '../tools');
+  mkdirSync(tools);
+  for (const tool of ['sh', 'flock']) {
+    const { stdout } = spawnSync('sh', ['-c', `command -v ${tool}`], { encoding: 'utf8' });
+    symlinkSync(stdout.trim(), join(tools, tool));
+  }
+  const { status, stderr } = desktop.run(
+    'env',
+    `PATH=${tools}`,
+    process.execPath,
+    join(desktop.mountPoint, '../../checkout/dist/src/cli/main.js'),
+    'mount',
+    desktop.mountPoint,
+  );
+  assert.equal(status, 18, stderr);
+  assert.match(stderr, /fusermount3 must mount, and it is not installed/);
+  assert.match(stderr, /fuse3/);
+});

@@ -1,0 +1,10 @@
+/** The driver fuse-native: what docs/semantics.md states, and the race of readers and writers. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+process.env.SESSIONFS_TEST_DRIVER = 'fuse-native';
+const { driverUnderTest } = await import('../support/driver.ts');
+await import('../mount/semantics.test.ts');
+await import('../mount/race.test.ts');
+
+test('all of this was tried with fuse-native', () => assert.equal(driverUnderTest, 'fuse-native'));

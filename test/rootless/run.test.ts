@@ -1,0 +1,131 @@
+/** `sessionfs run` as an ordinary user: a mount in a namespace of the command's own, with all that root gets. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { logLines, untilLogged } from '../mount/log-lines.ts';
+import { mountAt } from '../support/mounts.ts';
+import { GID, UID } from '../support/ordinary-user.ts';
+import { startRootless, startRootlessShell, userWithFuse } from './support/rootless-run.ts';
+
+test('the command has the user’s own numbers, and so have the files', async (t) => {
+  const script = `
+    cd "$DIR"; mkdir u-+1; echo '{"a":1}' >u-+1/creds.json; echo text >notes.txt
+    echo "user $(id -u):$(id -g)"; grep CapEff /proc/self/status
+    stat -c '%n %u:%g %a' . u-+1 u-+1/creds.json notes.txt`;
+  const run = await startRootlessShell(t, `umask 022; ${script}`);
+  assert.deepEqual(await run.ended(), { code: 0, signal: null }, run.process.log());
+  const log = run.process.log();
+  assert.match(log, new RegExp(`^user ${UID}:${GID}$`, 'm'));
+  assert.match(log, /^CapEff:\t0000000000000000$/m);
+  for (const line of ['. ID 755', 'u-+1 ID 700', 'u-+1/creds.json ID 600', 'notes.txt ID 600'])
+    assert.ok(log.includes(`\n${line.replace('ID', `${UID}:${GID}`)}\n`), `${line} is not in ${log}`);
+  const chosen = logLines(log).filter(({ msg }) => /namespace/.test(msg));
+  assert.equal(chosen.length, 1, log);
+  assert.match(String(chosen[0]?.msg), /may not mount here: mounting in a user and mount namespace/);
+  // What is left belongs to the user, too, and to nobody else.
+  for (const name of ['sessions.sealed', 'sessions.sealed.key', 'sessions.sealed/lock']) {
+    const { uid, gid, mode } = statSync(join(run.user.home, name));
+    assert.deepEqual([uid, gid, mode & 0o077], [UID, GID, 0], name);
+  }
+});
+
+test('nobody outside of the namespace sees the mount, and nothing of it is left', async (t) => {
+  const run = await startRootlessShell(t, 'echo "{}" >"$DIR/creds.json"; echo ready; read -r line');
+  // stdin is empty, so the command ends by itself.
+  assert.equal((await run.ended()).code, 1, run.process.log());
+  const again = await startRootlessShell(t, 'cat "$DIR/creds.json"; echo ready; exec sleep 60', {
+    user: run.user,
+  });
+  await untilLogged(again.process, /^ready$/m);
+  assert.match(again.process.log(), /^\{\}$/m);
+  assert.equal(mountAt(again.mountPoint), undefined);
+  assert.deepEqual(readdirSync(again.mountPoint), []);
+  const within = readFileSync(`/proc/${again.command()}/mountinfo`, 'utf8');
+  assert.match(within, new RegExp(` ${again.mountPoint} \\S+ - fuse\\.sessionfs sessionfs `));
+  // Not even root gets in by the back door.
+  assert.throws(() => readdirSync(`/proc/${again.command()}/root${again.mountPoint}`), { code: 'EACCES' });
+  again.process.signal('SIGTERM');
+  assert.equal((await again.ended()).code, 143, again.process.log());
+  assert.deepEqual(again.process.processes(), []);
+});
+
+test('what is mounted and unmounted outside is so within, and nothing of the inside gets out', async (t) => {
+  const run = await startRootlessShell(t, 'echo ready; exec sleep 60');
+  await untilLogged(run.process, /^ready$/m);
+  const other = run.user.directory('other');
+  const outside = (...command: string[]) =>
+    execFileSync('nsenter', [`--mount=/proc/${run.outside}/ns/mnt`, ...command]);
+  const isSeenBy = (pid: number, path: string) =>
+    readFileSync(`/proc/${pid}/mountinfo`, 'utf8').includes(` ${path} `);
+  outside('mount', '-t', 'tmpfs', 'none', other);
+  assert.ok(isSeenBy(run.command(), other));
+  outside('umount', other);
+  assert.ok(!isSeenBy(run.command(), other));
+  assert.ok(isSeenBy(run.command(), run.mountPoint));
+  assert.ok(!isSeenBy(run.outside, run.mountPoint));
+});
+
+for (const [what, script, code] of [
+  ['its exit status', 'exit 7', 7],
+  ['128 + n when signal n ended it', 'kill -KILL $$', 137],
+] as const) {
+  test(`the status is the command’s: ${what}`, async (t) => {
+    const run = await startRootlessShell(t, script);
+    assert.deepEqual(await run.ended(), { code, signal: null }, run.process.log());
+  });
+}
+
+test('127 for a command that does not exist, 126 for one that cannot be executed', async (t) => {
+  const user = await userWithFuse(t);
+  const missing = await startRootless(t, ['sessionfs-no-such-command'], { user });
+  assert.equal((await missing.ended()).code, 127, missing.process.log());
+  assert.match(missing.process.log(), /sessionfs-no-such-command: No such file/);
+  const file = join(user.home, 'not-executable');
+  writeFileSync(file, 'text', { mode: 0o644 });
+  const forbidden = await startRootless(t, [file], { user });
+  assert.equal((await forbidden.ended()).code, 126, forbidden.process.log());
+});
+
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1'] as const) {
+  test(`${signal} is passed on, and the command decides how it ends`, async (t) => {
+    const name = signal.slice(3);
+    const script = `trap 'echo got ${name}; exit 5' ${name}; echo waiting; while :; do sleep 0.05; done`;
+    const run = await startRootlessShell(t, script);
+    await untilLogged(run.process, /waiting/);
+    run.process.signal(signal);
+    assert.equal((await run.ended()).code, 5, run.process.log());
+    assert.equal(run.process.log().match(new RegExp(`^got ${name}$`, 'gm'))?.length, 1);
+  });
+}
+
+test('SIGUSR2 hands the mount over to a new daemon', async (t) => {
+  const run = await startRootlessShell(t, 'echo ready; exec sleep 60');
+  await untilLogged(run.process, /^ready$/m);
+  const daemon = run.daemon();
+  run.process.signal('SIGUSR2');
+  await untilLogged(run.process, /Took the mount over/);
+  assert.notEqual(run.daemon(), daemon);
+  assert.doesNotMatch(run.process.log(), /The daemon died/);
+  run.process.signal('SIGTERM');
+  assert.equal((await run.ended()).code, 143, run.process.log());
+});
+
+test('the command does not see the key, nor the processes that have it', async (t) => {
+  const key = '89abcdef01234567'.repeat(4);
+  const script = `env; for process in $SUPERVISOR $OUTSIDE $(cat /proc/$SUPERVISOR/task/*/children); do
+    [ $process = $$ ] || { tr '\\0' '\\n' </proc/$process/environ && echo leaked $process; }; done`;
+  const run = await startRootlessShell(
+    t,
+    `SUPERVISOR=$PPID OUTSIDE=$(awk '/^PPid/ { print $2 }' /proc/$PPID/status); ${script}; true`,
+    { env: { SESSION_ENCRYPTION_KEY: key, OTHER: 'seen' } },
+  );
+  assert.equal((await run.ended()).code, 0, run.process.log());
+  const log = run.process.log();
+  assert.match(log, /^OTHER=seen$/m);
+  assert.match(log, /Permission denied/);
+  assert.doesNotMatch(log, /leaked|SESSION_ENCRYPTION_KEY|SESSIONFS_OWN_NAMESPACE/);
+  assert.ok(!log.includes(key));
+  assert.ok(!existsSync(join(run.user.home, 'sessions.sealed.key')));
+});

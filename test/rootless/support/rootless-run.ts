@@ -1,0 +1,96 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { childrenOf, daemonOf } from '../../crash/support/processes.ts';
+import { cleanUp, type Scope } from '../../support/cleanup.ts';
+import { DaemonProcess, type Exit } from '../../support/daemon-process.ts';
+import { cleanEnvironment } from '../../support/environment.ts';
+import { mountTurn } from '../../support/mount-turn.ts';
+import {
+  checkout,
+  type OrdinaryUser,
+  openFuseToAll,
+  ordinaryUser,
+  requireUserNamespaces,
+} from '../../support/ordinary-user.ts';
+
+const HANG_MS = 90_000;
+
+export interface RootlessOptions {
+  user?: OrdinaryUser;
+  env?: Readonly<Record<string, string>>;
+  /** Further arguments of `sessionfs run DIR`. */
+  args?: readonly string[];
+  /** A command that runs `sessionfs run`. */
+  under?: readonly string[];
+}
+
+export interface RootlessRun {
+  readonly user: OrdinaryUser;
+  readonly mountPoint: string;
+  readonly process: DaemonProcess;
+  /** The process that the user started. */
+  readonly outside: number;
+  /** Throws before it is there. */
+  supervisor(): number;
+  daemon(): number;
+  command(): number;
+  /** Resolves when nobody holds its output any more: neither the command nor the daemon. */
+  ended(): Promise<Exit>;
+}
+
+/** An ordinary user on a machine where user namespaces and /dev/fuse are open to it. */
+export async function userWithFuse(scope: Scope): Promise<OrdinaryUser> {
+  await mountTurn();
+  openFuseToAll(scope);
+  const user = ordinaryUser(scope);
+  requireUserNamespaces(user);
+  return user;
+}
+
+/** Starts `sessionfs run ~/sessions -- COMMAND` as an ordinary user; all that it started is gone after the test. */
+export async function startRootless(
+  scope: Scope,
+  command: readonly string[],
+  { user, env, args = [], under = [] }: RootlessOptions = {},
+): Promise<RootlessRun> {
+  const owner = user ?? (await userWithFuse(scope));
+  const mountPoint = join(owner.home, 'sessions');
+  if (!existsSync(mountPoint)) owner.directory('sessions');
+  const sessionfs = [`${checkout}/bin/sessionfs`, 'run', mountPoint, ...args, '--', ...command];
+  const [file = '', ...rest] = owner.as([...under, ...sessionfs]);
+  const run = new DaemonProcess(file, rest, cleanEnvironment({ DIR: mountPoint, ...env }), '/');
+  cleanUp(scope, async () => {
+    run.killAll();
+    await run.waitForExit(HANG_MS);
+  });
+  const supervisor = () => only(childrenOf(run.pid), 'supervisor');
+  const daemon = () => only([daemonOf(supervisor()) ?? 0], 'daemon');
+  return {
+    user: owner,
+    mountPoint,
+    process: run,
+    outside: run.pid,
+    supervisor,
+    daemon,
+    command: () =>
+      only(
+        childrenOf(supervisor()).filter((pid) => pid !== daemon()),
+        'command',
+      ),
+    ended: () => run.waitForExit(HANG_MS),
+  };
+}
+
+export function startRootlessShell(
+  scope: Scope,
+  script: string,
+  options: RootlessOptions = {},
+): Promise<RootlessRun> {
+  return startRootless(scope, ['sh', '-c', script], options);
+}
+
+function only(pids: readonly number[], what: string): number {
+  const [pid] = pids;
+  if (pid === undefined || pid === 0 || pids.length > 1) throw new Error(`which is the ${what}? ${pids}`);
+  return pid;
+}
