@@ -134,6 +134,34 @@ test(
   },
 );
 
+for (const mode of ['hybrid', 'cloud'] as const) {
+  test(`${mode}: a new session while the bucket does not answer`, options, async (t) => {
+    const all = await Instances.start(t, mode);
+    const { mounted, proxy } = await all.mount();
+    proxy.outage(true);
+    const folder = join(mounted.mountPoint, SESSION);
+    const made = new Reader(t, folder, 'mkdir');
+    await made.waits();
+    if (mode === 'cloud') {
+      await sleep(4_000);
+      assert.ok(made.isRunning, 'another mount may have it');
+      proxy.outage(false);
+    }
+    assert.equal((await made.ended()).code, 0);
+    const written = writeFile(join(folder, 'creds.json'), '{"v":1}');
+    if (mode === 'hybrid') {
+      await written;
+      await logged(mounted, /^The bucket does not say whether another mount has made this session/);
+      proxy.outage(false);
+    }
+    await written;
+    await mounted.unmount();
+    const next = await all.mount();
+    assert.deepEqual(await filesBelow(next.mounted.mountPoint), { [`${SESSION}/creds.json`]: '{"v":1}' });
+    await next.mounted.unmount();
+  });
+}
+
 function states(both: readonly Instance[]): Promise<(string | undefined)[]> {
   return Promise.all(both.map(async ({ mounted }) => (await stateOf(mounted, SESSION))?.state));
 }
