@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Reader } from '../hybrid/support/reader.ts';
 import { logged, logLines, SESSION } from '../hybrid/support.ts';
+import { freePort } from '../support/free-port.ts';
 import { type Instance, Instances, metric, stateOf, TAKE_OVER_MS, until } from './support/instances.ts';
 import { writing } from './support/writers.ts';
 
@@ -42,7 +43,8 @@ for (const mode of ['hybrid', 'cloud'] as const) {
     options,
     async (t) => {
       const { all, holder } = await holderOf(t, mode);
-      const other = await all.mount();
+      const port = await freePort();
+      const other = await all.mount({ SESSION_HTTP_ADDRESS: `127.0.0.1:${port}` });
       const { mountPoint } = other.mounted;
       const reader = new Reader(t, join(mountPoint, SESSION, 'creds.json'));
       await reader.waits();
@@ -54,6 +56,7 @@ for (const mode of ['hybrid', 'cloud'] as const) {
       assert.ok(reader.isRunning, 'a live holder was not waited for');
       assert.deepEqual(await readdir(mountPoint), [SESSION]);
       assert.ok((await stat(join(mountPoint, SESSION))).isDirectory());
+      assert.equal((await fetch(`http://127.0.0.1:${port}/readyz`)).status, 200);
       const state = await stateOf(other.mounted, SESSION);
       assert.deepEqual([state?.state, state?.holder], ['waiting', line.holder]);
       assert.ok((state?.waitedMs ?? 0) >= 2 * TAKE_OVER_MS);
