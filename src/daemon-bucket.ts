@@ -5,7 +5,7 @@ import { BucketError } from './bucket/bucket-error.ts';
 import { retrying } from './bucket/retry.ts';
 import type { Config } from './config.ts';
 import type { Keyring } from './crypto/keyring.ts';
-import { bucketStatus } from './daemon-bucket-status.ts';
+import { ControlAnswers, type ControlQuestion } from './daemon-control.ts';
 import { SessionLeases } from './daemon-leases.ts';
 import { Sessions } from './daemon-sessions.ts';
 import { StoreRequests } from './daemon-store-requests.ts';
@@ -65,6 +65,7 @@ export class BucketKeeper {
   readonly #memory: MemoryLimit | undefined;
   readonly #leases: SessionLeases;
   readonly #sessions: Sessions;
+  readonly #control: ControlAnswers;
   #side: ThreadSide | undefined;
   #settle: MountSide['settle'] = async () => {};
 
@@ -78,7 +79,7 @@ export class BucketKeeper {
       ledger.beginMount();
     }
     this.threadData = {
-      absent: notServed(ledger),
+      absent: ledger.unservedSessions,
       namesKnown: ledger.listed && !ledger.absentSessions.includes(''),
       rootListable: listedBefore,
       writeThrough: isCloud,
@@ -157,6 +158,14 @@ export class BucketKeeper {
       refuse: (session) => this.#side?.thread.post({ type: 'refuse', session }),
       log,
     });
+    this.#control = new ControlAnswers({
+      address: bucket.address,
+      sync: this.#sync,
+      ledger,
+      leases,
+      sessions: this.#sessions,
+      metrics,
+    });
     if (isCloud) {
       this.#memory = new MemoryLimit({
         ledger,
@@ -182,7 +191,7 @@ export class BucketKeeper {
     try {
       await this.#settle(false);
       // Also what only the journal knew of.
-      this.#side?.thread.post({ type: 'absent', sessions: notServed(ledger) });
+      this.#side?.thread.post({ type: 'absent', sessions: ledger.unservedSessions });
     } catch (error) {
       log.warn({ error: String(error) }, 'The journal did not go into the cache yet');
     }
@@ -247,12 +256,11 @@ export class BucketKeeper {
   /** Nothing changes any more: whoever waits for a session of which everything is in the bucket has it now. Never rejects. */
   async release(): Promise<void> {
     const { ledger } = this.#parts;
-    const clean = ledger.sessionNames.filter(
-      (session) => session !== '' && ledger.dirtyOf(session).length === 0 && !ledger.conflicts.has(session),
-    );
-    const held = clean.filter((session) => this.#leases.holds(session));
-    const unsettled = held.filter((session) => ledger.entriesOf(session).some(({ attempted }) => attempted));
-    await this.#leases.release(held, new Set(unsettled));
+    const isClean = (session: string) =>
+      ledger.dirtyOf(session).length === 0 && !ledger.conflicts.has(session);
+    const isUnsettled = (session: string) => ledger.entriesOf(session).some(({ attempted }) => attempted);
+    const clean = this.#leases.held.filter(isClean);
+    await this.#leases.release(clean, new Set(clean.filter(isUnsettled)));
   }
 
   /** What is under way is given up; the ledger knows what was done. */
@@ -320,44 +328,9 @@ export class BucketKeeper {
     }
   }
 
-  async #answer({ id, question, argument, dirtyPaths }: Extract<FromThread, { type: 'ask' }>): Promise<void> {
-    let text: string | undefined;
-    try {
-      if (question === 'flush') text = await this.#flushAsAsked(argument);
-      else if (question === 'metrics') text = await this.#parts.metrics.render();
-      else text = this.#status(argument, dirtyPaths);
-    } catch {
-      // The flush has told why.
-    }
-    this.#side?.thread.post({ type: 'answer', id, text });
-  }
-
-  async #flushAsAsked(what: string): Promise<string> {
-    const { flusher } = this.#sync;
-    if (what === 'all') await flusher.flushAll();
-    else await flusher.flushKnown(what);
-    return '';
-  }
-
-  #status(known: string, dirtyPaths: readonly string[]): string {
-    const { ledger } = this.#parts;
-    const { flusher, restorer, listingError } = this.#sync;
-    const waiting = new Map(
-      this.#leases.waiting.map(({ session, holder, waitedMs }) => [
-        session,
-        { holder, waitedMs: Math.round(waitedMs) },
-      ]),
-    );
-    const status = bucketStatus({
-      address: this.#parts.bucket.address,
-      ledger,
-      waiting: [...restorer.waiting, ...this.#sessions.waiting],
-      outcomeOf: (session) => flusher.outcomeOf(session),
-      holderOf: (session) => waiting.get(session),
-      listingError,
-      dirtyPaths,
-    });
-    return `${JSON.stringify({ ...(JSON.parse(known) as object), ...status }, undefined, 2)}\n`;
+  async #answer(question: ControlQuestion): Promise<void> {
+    const text = await this.#control.answer(question);
+    this.#side?.thread.post({ type: 'answer', id: question.id, text });
   }
 
   #localSessions(): number {
@@ -374,10 +347,4 @@ export class BucketKeeper {
       restored: (content) => this.#restored(content),
     };
   }
-}
-
-/** What applications are not to see before the lease is there. */
-function notServed(ledger: Ledger): string[] {
-  const absent = new Set(ledger.absentSessions);
-  return ledger.sessionNames.filter((name) => name !== '' && (absent.has(name) || !ledger.isServing(name)));
 }

@@ -98,6 +98,11 @@ export class SessionLeases implements Rights {
     return this.#open?.holder(session)?.name;
   }
 
+  /** The sessions that this mount holds. */
+  get held(): string[] {
+    return this.#open?.held ?? [];
+  }
+
   holds(session: string): boolean {
     return this.#open?.holds(session) ?? false;
   }

@@ -21,6 +21,10 @@ export class Holdings {
     return this.#held.size;
   }
 
+  get sessions(): string[] {
+    return [...this.#held.keys()];
+  }
+
   has(session: string): boolean {
     return this.#held.has(session);
   }

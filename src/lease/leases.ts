@@ -120,6 +120,10 @@ export class Leases {
     return name === undefined ? undefined : { name };
   }
 
+  get held(): string[] {
+    return this.#held.sessions;
+  }
+
   holds(session: string): boolean {
     return this.#held.has(session);
   }

@@ -169,6 +169,12 @@ export class Ledger {
     return this.sessionNames.filter((name) => (this.#state.sessions.get(name)?.absent.size ?? 0) > 0);
   }
 
+  /** Known sessions that applications are not to see before this mount has got the right to them, and their content. */
+  get unservedSessions(): string[] {
+    const absent = new Set(this.absentSessions);
+    return this.sessionNames.filter((name) => name !== '' && (absent.has(name) || !this.isServing(name)));
+  }
+
   get dirtySessions(): string[] {
     return this.sessionNames.filter((name) => (this.#state.sessions.get(name)?.dirty.size ?? 0) > 0);
   }
