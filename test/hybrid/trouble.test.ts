@@ -178,7 +178,7 @@ test('a daemon whose supervisor dies before the mount is made ends', options, as
   );
   const daemon = await until(() => pidIn(join(machine.cachePath, 'lock')));
   // The bucket does not answer, so the start takes its time.
-  await until(() => proxy.count('list') > 0);
+  await until(() => proxy.requests.length > 0);
   process.kill(parentOf(daemon), 'SIGKILL');
   assert.match((await mounted).message, /exited with null/);
   await until(() => !existsSync(`/proc/${daemon}`));
