@@ -42,6 +42,8 @@ const ATTEMPTS = 4;
 const RETRY_BASE_MS = 500;
 const RETRY_CAP_MS = 8_000;
 const LAST_FLUSH_PAUSE_MS = 200;
+/** What a bucket that answers needs for a thousand sessions, where the last backup took all its time. */
+const RELEASE_MS = 3_000;
 const CLOUD_INTERVAL_MS = 60_000;
 
 export type FromThread = Extract<
@@ -67,6 +69,7 @@ export class BucketKeeper {
   readonly #sessions: Sessions;
   readonly #control: ControlAnswers;
   #side: ThreadSide | undefined;
+  #dropping: Promise<void> = Promise.resolve();
   #settle: MountSide['settle'] = async () => {};
 
   constructor(parts: BucketKeeperParts) {
@@ -173,6 +176,7 @@ export class BucketKeeper {
         limitBytes: config.cloudMemoryLimitBytes,
         evict: (except) => this.#side?.thread.post({ type: 'evict', except }),
         announce: (session) => this.#sync.restorer.announce(session),
+        settle: () => this.#settle(false),
       });
     }
     if (!takeover) this.#sync.begin();
@@ -200,6 +204,7 @@ export class BucketKeeper {
 
   /** The mount is served. */
   start(): void {
+    if (this.#parts.takeover) void this.#leases.inherit(this.#aborted.signal);
     this.#sync.start();
     this.#memory?.start();
   }
@@ -213,7 +218,8 @@ export class BucketKeeper {
   hear(message: FromThread): void {
     switch (message.type) {
       case 'wanted':
-        this.#sessions.want(message.session);
+        // What is about to be removed must be gone before it comes back.
+        void this.#dropping.then(() => this.#sessions.want(message.session));
         break;
       case 'name-wanted':
         void this.#askForName(message.name);
@@ -232,7 +238,7 @@ export class BucketKeeper {
         this.#stores.cancel(message.request);
         break;
       case 'evicted':
-        void this.#evicted(message.session);
+        this.#dropping = this.#dropping.then(() => this.#evicted(message.session));
         break;
     }
   }
@@ -254,13 +260,17 @@ export class BucketKeeper {
   }
 
   /** Nothing changes any more: whoever waits for a session of which everything is in the bucket has it now. Never rejects. */
-  async release(): Promise<void> {
+  async release(deadlineMs: number): Promise<void> {
     const { ledger } = this.#parts;
     const isClean = (session: string) =>
       ledger.dirtyOf(session).length === 0 && !ledger.conflicts.has(session);
     const isUnsettled = (session: string) => ledger.entriesOf(session).some(({ attempted }) => attempted);
     const clean = this.#leases.held.filter(isClean);
-    await this.#leases.release(clean, new Set(clean.filter(isUnsettled)));
+    const over = new AbortController();
+    const leftMs = Math.max(RELEASE_MS, deadlineMs - performance.now());
+    const late = sleep(leftMs, undefined, { signal: over.signal }).catch(() => {});
+    await Promise.race([this.#leases.release(clean, new Set(clean.filter(isUnsettled))), late]);
+    over.abort();
   }
 
   /** What is under way is given up; the ledger knows what was done. */
@@ -297,7 +307,8 @@ export class BucketKeeper {
     const { ledger } = this.#parts;
     for (const session of ledger.sessionNames) {
       const owner = this.#leases.ownerOf(session);
-      if (owner !== undefined && this.#leases.holds(session)) ledger.inStep(session, owner.epoch);
+      if (owner !== undefined && this.#leases.holds(session) && !ledger.conflicts.has(session))
+        ledger.inStep(session, owner.epoch);
     }
   }
 

@@ -1,6 +1,8 @@
 /** The leases of a mount, as the daemon's other parts use them. */
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bucket } from './bucket/bucket.ts';
+import { BucketError } from './bucket/bucket-error.ts';
 import type { Config } from './config.ts';
 import { type Held, type LeaseEvents, LeaseLost } from './lease/held.ts';
 import { identityFile } from './lease/identity.ts';
@@ -10,6 +12,7 @@ import type { OwnerRecord } from './lease/protocol.ts';
 import { readRecord } from './lease/record.ts';
 import { checkOrder, type LeaseTimes } from './lease/times.ts';
 import { SessionfsError } from './lib/errors.ts';
+import { sharedAbort } from './lib/shared-abort.ts';
 import type { Logger } from './observe/log.ts';
 import { type Permit, type Rights, UNSHARED } from './sync/rights.ts';
 
@@ -57,18 +60,50 @@ function withVariables(message: string): string {
   );
 }
 
+const RETRY_MS = 1_000;
+
+/** Notes whether the bucket answers. */
+function watched(bucket: Bucket, reach: { isFailing: boolean; answeredMs: number }): Bucket {
+  const note = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      const answer = await work;
+      Object.assign(reach, { isFailing: false, answeredMs: performance.now() });
+      return answer;
+    } catch (error) {
+      const isFailing = error instanceof BucketError && error.isTransient;
+      Object.assign(reach, isFailing ? { isFailing } : { isFailing, answeredMs: performance.now() });
+      throw error;
+    }
+  };
+  return {
+    address: bucket.address,
+    list: (...given) => note(bucket.list(...given)),
+    get: (...given) => note(bucket.get(...given)),
+    head: (...given) => note(bucket.head(...given)),
+    put: (...given) => note(bucket.put(...given)),
+    delete: (...given) => note(bucket.delete(...given)),
+    deleteAfterDays: () => note(bucket.deleteAfterDays()),
+    close: () => bucket.close(),
+  };
+}
+
 export class SessionLeases implements Rights {
   readonly #leases: Promise<Leases>;
   readonly #bucket: Bucket;
+  readonly #reach = { isFailing: false, answeredMs: performance.now() };
+  /** An earlier daemon of this mount has had the listing. */
+  readonly #inherits: boolean;
+  readonly #over = sharedAbort();
   #open: Leases | undefined;
   /** As listed at the start; undefined: the bucket has not told. */
   #owners: ReadonlyMap<string, OwnerRecord> | undefined;
 
   /** Asks the bucket at once; a mount that is taken over must not wait for that. */
   constructor({ bucket, config, cachePath, mountPoint, takeover, events, log }: SessionLeasesParts) {
-    this.#bucket = bucket;
-    this.#leases = Leases.open({
-      bucket,
+    this.#bucket = watched(bucket, this.#reach);
+    this.#inherits = takeover;
+    this.#leases = this.#openAtLast(log, {
+      bucket: this.#bucket,
       identity: identityFile(cachePath),
       name: `${hostname()}:${mountPoint}`,
       times: leaseTimes(config),
@@ -76,12 +111,26 @@ export class SessionLeases implements Rights {
       events,
       takeover,
     });
-    this.#leases.then(
-      (leases) => {
-        this.#open = leases;
-      },
-      (error: unknown) => log.error({ error: String(error) }, 'The leases of this mount cannot be kept'),
-    );
+    this.#leases.catch(() => {});
+  }
+
+  /** A disk that is full now need not be so for long. */
+  async #openAtLast(log: Logger, parts: Parameters<typeof Leases.open>[0]): Promise<Leases> {
+    for (let isTold = false; ; isTold = true) {
+      try {
+        this.#open = await Leases.open(parts);
+        return this.#open;
+      } catch (error) {
+        if (!isTold)
+          log.error(
+            { error: String(error) },
+            'The leases of this mount cannot be kept yet; it is tried again',
+          );
+        const { signal } = this.#over;
+        await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
+        if (signal.aborted) throw error;
+      }
+    }
   }
 
   /** Others can see that this mount lives: the bucket has answered. */
@@ -112,10 +161,28 @@ export class SessionLeases implements Rights {
     return this.#owners?.get(session);
   }
 
-  /** Another mount had the session when the bucket was listed. */
-  wasHeldElsewhere(session: string): boolean {
+  /** Another mount had the session when the bucket was listed; undefined: an earlier daemon knew, this one does not yet. */
+  wasHeldElsewhere(session: string): boolean | undefined {
+    if (this.#owners === undefined && this.#inherits) return undefined;
     const owner = this.ownerOf(session);
     return owner !== undefined && owner.holder !== '' && !this.holds(session);
+  }
+
+  /** The last request has failed for want of an answer. */
+  get isFailing(): boolean {
+    return this.#reach.isFailing;
+  }
+
+  /** For how long nothing has come from the bucket. */
+  get silentMs(): number {
+    return performance.now() - this.#reach.answeredMs;
+  }
+
+  /** A daemon that takes over holds what the one before held: so it goes on answering those who ask for it. */
+  async inherit(signal: AbortSignal): Promise<void> {
+    while (this.#owners === undefined && !signal.aborted) {
+      await this.list().catch(() => sleep(RETRY_MS, undefined, { signal }).catch(() => {}));
+    }
   }
 
   /** Learns who has what. Rejects with BucketError. */
@@ -158,6 +225,7 @@ export class SessionLeases implements Rights {
   }
 
   async end(): Promise<void> {
+    this.#over.abort();
     await (await this.#leases.catch(() => undefined))?.end();
   }
 }

@@ -153,7 +153,7 @@ export class Outside {
       if (this.#keepsNothing) this.#log.error(fields, LOST);
       else this.#log.warn(fields, LATER);
     }
-    await this.#keeper.release();
+    await this.#keeper.release(deadlineMs);
     return files;
   }
 

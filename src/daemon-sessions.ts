@@ -8,6 +8,7 @@ import type { Held } from './lease/held.ts';
 import { sharedAbort } from './lib/shared-abort.ts';
 import type { Logger } from './observe/log.ts';
 import type { BucketSync } from './sync/bucket-sync.ts';
+import { reasonOf } from './sync/failure-log.ts';
 import type { Ledger } from './sync/ledger.ts';
 import type { Permit } from './sync/rights.ts';
 
@@ -27,6 +28,7 @@ export interface SessionsParts {
 /** A bucket that has not answered by then does not answer: what is here is served without it. */
 const PATIENCE_MS = 3_000;
 const POLL_MS = 100;
+const SLOW_POLL_MS = 1_000;
 /** Of waiting for the bucket, in the log. */
 const SILENT_MS = 1_000;
 const REPEAT_LOG_MS = 30_000;
@@ -45,7 +47,11 @@ export class Sessions {
   /** Somebody waits for what is in it. */
   want(session: string): void {
     if (this.#opening.has(session)) return;
-    const opening = this.#open(session).finally(() => this.#opening.delete(session));
+    const opening = this.#open(session)
+      .catch((error: unknown) =>
+        this.#parts.log.error({ session, error: String(error) }, 'A session could not be opened'),
+      )
+      .finally(() => this.#opening.delete(session));
     this.#opening.set(session, opening);
   }
 
@@ -115,14 +121,26 @@ export class Sessions {
     const { leases, waitLimitMs } = this.#parts;
     const startedMs = performance.now();
     let toldMs = startedMs - REPEAT_LOG_MS + SILENT_MS;
+    // One listener for the whole wait: what races with a promise is kept as long as that is not settled.
+    const settled = new AbortController();
+    let held: Held | undefined;
+    acquired
+      .then(
+        (value) => {
+          held = value;
+        },
+        () => {},
+      )
+      .finally(() => settled.abort());
     for (;;) {
-      const held = await this.#inTime(acquired, performance.now() + POLL_MS).catch(() => 'over' as const);
-      if (held === 'over') return undefined;
-      if (held !== undefined || this.#ended.signal.aborted) return held;
+      const pollMs = performance.now() - startedMs < PATIENCE_MS ? POLL_MS : SLOW_POLL_MS;
+      await sleep(pollMs, undefined, { signal: settled.signal }).catch(() => {});
+      if (settled.signal.aborted || this.#ended.signal.aborted) return held;
       const waitedMs = performance.now() - startedMs;
       const isHeldElsewhere = leases.holderOf(session) !== undefined;
       if (waitLimitMs > 0 && isHeldElsewhere && waitedMs >= waitLimitMs) return 'refused';
-      const isUnreachable = !isHeldElsewhere && (!leases.isOpen || waitedMs >= PATIENCE_MS);
+      const isSilent = Math.min(waitedMs, leases.silentMs) >= PATIENCE_MS;
+      const isUnreachable = !isHeldElsewhere && (leases.isFailing || isSilent);
       if (isUnreachable && this.#mayServeUnasked(session)) return 'unasked';
       if (isHeldElsewhere || performance.now() - toldMs < REPEAT_LOG_MS) continue;
       toldMs = performance.now();
@@ -142,7 +160,7 @@ export class Sessions {
   #mayServeUnasked(session: string): boolean {
     const { servesUnasked, ledger, leases } = this.#parts;
     const isHere = ledger.entriesOf(session).length > 0 && ledger.absentOf(session).length === 0;
-    return servesUnasked && isHere && !leases.wasHeldElsewhere(session);
+    return servesUnasked && isHere && leases.wasHeldElsewhere(session) === false;
   }
 
   /** It was served without the lease: who had it meanwhile shows now. */
@@ -159,15 +177,19 @@ export class Sessions {
   /** False: this mount ends. */
   async #bringInStep(session: string, held: Held, served: boolean): Promise<boolean> {
     const permit: Permit = { ...held, deadlineMs: Number.POSITIVE_INFINITY };
+    let toldMs = Number.NEGATIVE_INFINITY;
     for (let attempt = 0; !this.#ended.signal.aborted; attempt++) {
       try {
         await this.#parts.sync.bringInStep(session, permit, served);
         return true;
       } catch (error) {
-        this.#parts.log.debug(
-          { session, error: String(error) },
-          'A session could not be compared with the bucket',
-        );
+        if (performance.now() - toldMs >= REPEAT_LOG_MS) {
+          toldMs = performance.now();
+          this.#parts.log.warn(
+            { session, ...reasonOf(error) },
+            'A session could not be compared with the bucket yet; whoever opened it waits',
+          );
+        }
         await this.#pause(attempt);
       }
     }

@@ -70,7 +70,14 @@ export class StoreRequests {
    */
   close(isStored: boolean): void {
     this.#closing = true;
-    for (const waiting of [...this.#waiting.values()]) this.#answer(waiting, isStored ? 0 : Errno.EIO);
+    for (const waiting of [...this.#waiting.values()]) {
+      if (!isStored) this.#answer(waiting, Errno.EIO);
+      // It may have come after the last backup had begun: its own flush says.
+      else {
+        clearTimeout(waiting.timer);
+        waiting.timer = setTimeout(() => this.#answer(waiting, Errno.EIO), CLOSING_MS);
+      }
+    }
   }
 
   /** The mount is gone, or another daemon takes it over and answers whoever waits. */

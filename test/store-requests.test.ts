@@ -87,9 +87,14 @@ test('who gives up is not answered; at the end everybody else is told what becam
   rig.requests.close(false);
   assert.deepEqual(rig.answers, [[2, Errno.EIO]]);
   const stored = new Rig(t);
-  stored.flush = () => new Promise(() => {});
+  let release = () => {};
+  stored.flush = () => new Promise((resolve) => (release = resolve));
   stored.requests.add(3, ONE);
   stored.requests.close(true);
+  assert.deepEqual(stored.answers, [], 'the last backup may have begun before it');
+  while (stored.flushed.length < 1) await sleep(1);
+  release();
+  await stored.until(1);
   assert.deepEqual(stored.answers, [[3, 0]]);
 });
 

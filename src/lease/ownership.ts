@@ -1,5 +1,6 @@
 /** The owner objects, as this mount reads and changes them. Every call rejects with BucketError. */
 import type { Bucket } from '../bucket/bucket.ts';
+import { SessionLocks } from '../lib/session-locks.ts';
 import type { Held } from './held.ts';
 import type { KeptIdentity } from './identity.ts';
 import { ownerCodec, ownerName } from './owner-record.ts';
@@ -14,7 +15,6 @@ import {
   type Write,
 } from './protocol.ts';
 import { isPrecondition, readRecord, writeRecord } from './record.ts';
-import { SessionLocks } from './session-locks.ts';
 
 /** A session that this mount holds. */
 export interface Holding extends Held {

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bucket, ObjectVersion } from '../bucket/bucket.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
+import { SessionLocks } from '../lib/session-locks.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Cache } from '../store/cache.ts';
 import { yieldSession } from './conflict.ts';
@@ -73,6 +74,8 @@ export class BucketSync {
   readonly restorer: Restorer;
   readonly #parts: BucketSyncParts;
   readonly #guard: LifecycleGuard;
+  /** One comparison at a time for each session. */
+  readonly #locks = new SessionLocks();
   readonly #ended = new AbortController();
   #listing: Promise<Map<string, ObjectVersion>> | undefined;
   #lastListingError: string | undefined;
@@ -91,7 +94,7 @@ export class BucketSync {
       inTurn: (name, request) => turns.inTurn(name, request),
       settle: (everything) => mount.settle(everything),
       rights,
-      inStep: (session, permit) => this.bringInStep(session, permit, true),
+      inStep: (session, permit) => this.#bringInStep(session, permit, () => ledger.isServing(session)),
       intervalMs,
       events,
       log,
@@ -139,13 +142,19 @@ export class BucketSync {
    * This mount has got the right to the session: compares it with the bucket where somebody else may have had it since. Rejects
    * with BucketError. `served`: an application may have seen what is here.
    */
-  async bringInStep(session: string, permit: Permit, served: boolean): Promise<void> {
+  bringInStep(session: string, permit: Permit, served: boolean): Promise<void> {
+    return this.#bringInStep(session, permit, () => served);
+  }
+
+  async #bringInStep(session: string, permit: Permit, served: () => boolean): Promise<void> {
     const { bucket, ledger, log } = this.#parts;
     const resolve: InStepParts['resolve'] = (...conflict) => this.#resolve(...conflict);
     const remove: InStepParts['remove'] = (names) => this.#removeFromCache(names);
-    const stale = await bringInStep({ bucket, ledger, resolve, remove }, session, permit, served);
+    const stale = await this.#locks.run(session, () =>
+      bringInStep({ bucket, ledger, resolve, remove }, session, permit, served),
+    );
     // What was found before nobody has seen.
-    if (!served) ledger.conflicts.delete(session);
+    if (!served()) ledger.conflicts.delete(session);
     if (stale.length === 0) return;
     const deleted = await deleteStale(bucket, stale, permit.deadlineMs);
     log.warn(

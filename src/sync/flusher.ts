@@ -9,7 +9,7 @@ import type { Logger } from '../observe/log.ts';
 import type { Backup, SyncEvents } from './events.ts';
 import { FailureLog } from './failure-log.ts';
 import { type FlushParts, flushSession } from './flush-session.ts';
-import type { Permit } from './rights.ts';
+import { type Permit, sameEpoch } from './rights.ts';
 import { ForeignWrite } from './upload.ts';
 
 export interface FlusherParts extends FlushParts {
@@ -191,7 +191,7 @@ export class Flusher {
       await this.#parts.inStep(session, permit);
       if (ledger.conflicts.has(session)) throw new SessionInConflict(session);
       this.#beginRefresh(session, permit);
-      await flushSession(this.#parts, session, done);
+      await flushSession({ ...this.#parts, rights: sameEpoch(this.#parts.rights, permit) }, session, done);
       await this.#endRefresh(session, permit);
     } catch (error) {
       this.#failed(session, error, done);
@@ -208,6 +208,8 @@ export class Flusher {
   #beginRefresh(session: string, { epoch, refresh }: Permit): void {
     const { ledger } = this.#parts;
     if (!refresh || this.#refreshing.get(session) === epoch) return;
+    // What is not here cannot be stored again, and must not fall below the floor: once it is restored this is asked for anew.
+    if (ledger.absentOf(session).length > 0) return;
     this.#refreshing.set(session, epoch);
     for (const entry of ledger.entriesOf(session))
       if (entry.local === 'same' || (entry.local === 'changed' && entry.remote !== undefined))
@@ -216,11 +218,12 @@ export class Flusher {
 
   async #endRefresh(session: string, { epoch, refresh }: Permit): Promise<void> {
     const { ledger, rights } = this.#parts;
+    if (refresh && this.#refreshing.get(session) === epoch) {
+      if (ledger.entriesOf(session).some(({ refresh: isLeft }) => isLeft)) return;
+      await rights.floorRaised(session, epoch);
+      this.#refreshing.delete(session);
+    }
     this.#toRefresh.delete(session);
-    if (!refresh || this.#refreshing.get(session) !== epoch) return;
-    if (ledger.entriesOf(session).some(({ refresh: isLeft }) => isLeft)) return;
-    await rights.floorRaised(session, epoch);
-    this.#refreshing.delete(session);
   }
 
   #failed(session: string, error: unknown, done: Backup): void {

@@ -32,7 +32,7 @@ export async function bringInStep(
   { bucket, ledger, resolve, remove }: InStepParts,
   session: string,
   permit: Permit,
-  served: boolean,
+  served: () => boolean,
 ): Promise<ObjectVersion[]> {
   const stale: ObjectVersion[] = [];
   if (session === '' || permit.epoch === 0) return stale;
@@ -40,12 +40,17 @@ export async function bringInStep(
     const listing = await listSession(bucket, session);
     for (const object of listing.values()) if (isBelow(permit.floor, object.metadata)) stale.push(object);
     for (const { name } of stale) listing.delete(name);
-    const { conflicts, removed } = reconcile(ledger, listing.values(), () => served, {
+    const { conflicts, removed } = reconcile(ledger, listing.values(), served, {
       only: session,
       wroteElsewhere: () => permit.previousEpoch > 0,
     });
     await remove(removed);
-    if (conflicts.size > 0) await resolve(session, listing, served);
+    if (conflicts.size > 0) {
+      const isServed = served();
+      await resolve(session, listing, isServed);
+      // It is not in step: whoever comes next, a daemon that takes over too, has to find that again.
+      if (isServed) return stale;
+    }
   }
   ledger.inStep(session, permit.epoch);
   return stale;

@@ -60,6 +60,8 @@ export class LifecycleGuard {
     const owners = objects;
     for (const entry of ledger.entries()) {
       if (entry.local !== 'same' || entry.remote === undefined || entry.remote.updatedMs > youngest) continue;
+      // Another mount may have it by now.
+      if (entry.session !== '' && !ledger.isServing(entry.session)) continue;
       ledger.refresh(entry);
       objects++;
     }

@@ -11,6 +11,8 @@ export interface MemoryLimitParts {
   evict: (except: string[]) => void;
   /** It is not given up after all: what the cache holds of it is all there is. */
   announce: (session: string) => void;
+  /** Brings all that was committed so far into the cache and the ledger. Rejects when it cannot. */
+  settle: () => Promise<void>;
 }
 
 const LOOK_EVERY_MS = 1_000;
@@ -73,7 +75,9 @@ export class MemoryLimit {
 
   /** The ledger first: a daemon that takes over in between restores what is still there. */
   async #drop(session: string): Promise<void> {
-    const { ledger, cache, announce } = this.#parts;
+    const { ledger, cache, announce, settle } = this.#parts;
+    // A deletion may be in the journal alone, of which the tree shows nothing.
+    await settle();
     const entries = ledger.entriesOf(session);
     const stored = entries.filter(hasRemote);
     // Something was noted since it was chosen.

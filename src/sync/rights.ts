@@ -31,3 +31,17 @@ export const UNSHARED: Permit = {
   refresh: false,
   deadlineMs: Number.POSITIVE_INFINITY,
 };
+
+/** What was begun under one epoch must not go on under another: in between somebody else may have had the session. */
+export function sameEpoch(rights: Rights, { epoch }: Permit): Rights {
+  return {
+    permit: async (session) => {
+      const permit = await rights.permit(session);
+      if (permit.epoch !== epoch) throw new Error(`session ${session} was held by another mount meanwhile`);
+      return permit;
+    },
+    verify: (session) => rights.verify(session),
+    floorRaised: (session, raised) => rights.floorRaised(session, raised),
+    isLost: (error) => rights.isLost(error),
+  };
+}

@@ -31,6 +31,7 @@ async function rig(t: TestContext, limitBytes: number): Promise<Rig> {
     cache,
     limitBytes,
     evict: (except) => asked.push(except),
+    settle: async () => {},
     announce: (session) => announced.push(session),
   });
   return { machine, memory, asked, announced };

@@ -307,6 +307,7 @@ test('objects of sessions that are here are stored again before a rule deletes t
   await machine.sync.prepare();
   bucket.calls.length = 0;
   bucket.ageRuleDays = 30;
+  machine.ledger.serve(S);
   machine.sync.start();
   await machine.until(() => machine.counted.filter((event) => event === 'backup success 1 0').length === 3);
   assert.deepEqual(
