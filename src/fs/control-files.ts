@@ -19,8 +19,6 @@ export const CONTROL_NODE = 2;
 
 /** One cat(1) is several calls, which must all see the same content. */
 const SNAPSHOT_MS = 50;
-/** Between its fstat(2) and its read(2) on a machine that has much to do: or it gets the beginning of a longer content. */
-export const READ_SNAPSHOT_MS = 1_000;
 
 export function makeControlDirectory(uid: number, gid: number): DirectoryNode {
   const directory = new DirectoryNode(S_IFDIR | 0o500, uid, gid);
@@ -48,8 +46,8 @@ export function renderControlFile(core: Core, node: ControlFileNode): void {
   if (node.source.by === 'render' && !isFresh(core, node)) setSnapshot(core, node, node.source.render());
 }
 
-export function isFresh(core: Core, node: ControlFileNode, validMs = SNAPSHOT_MS): boolean {
-  return core.clock.monotonicMs() - node.renderedMs < validMs;
+export function isFresh(core: Core, node: ControlFileNode): boolean {
+  return core.clock.monotonicMs() - node.renderedMs < SNAPSHOT_MS;
 }
 
 export function setSnapshot(core: Core, node: ControlFileNode, text: string): void {

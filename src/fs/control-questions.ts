@@ -49,14 +49,14 @@ export class ControlQuestions {
     addControlFile(this.#core, 'flush', { by: 'orders', question: 'flush' });
   }
 
-  /** 0 when the snapshot may be shown; PARKED until then; EIO when nobody could answer. `validMs`: how old it may be. */
-  refresh(node: ControlFileNode, validMs?: number): Status {
+  /** 0 when the snapshot may be shown; PARKED until then; EIO when nobody could answer. */
+  refresh(node: ControlFileNode): Status {
     const { source } = node;
     if (source.by !== 'question') return 0;
     const readers = this.#readersOf(node);
     const { request } = this.#core;
     if (readers.answered.delete(request)) return readers.failed ? Errno.EIO : 0;
-    if (isFresh(this.#core, node, validMs)) return 0;
+    if (isFresh(this.#core, node)) return 0;
     readers.waiting.add(request);
     if (!readers.asked) {
       readers.asked = true;

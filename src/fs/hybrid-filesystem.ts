@@ -6,7 +6,6 @@
 import { Errno } from '../lib/errno.ts';
 import { forgetInKernel, learnNames, markAbsent } from './absent.ts';
 import { fillAttributes } from './attributes.ts';
-import { READ_SNAPSHOT_MS } from './control-files.ts';
 import { ControlQuestions } from './control-questions.ts';
 import type { Core } from './core.ts';
 import { evictLeastUsed } from './evict.ts';
@@ -188,7 +187,7 @@ export class HybridFileSystem extends FileSystem {
   override read(id: number, offset: number, size: number, out: Buffer, outOffset: number): number {
     return (
       this.#waitsInside(id) ||
-      this.#refresh(this.#core.tree.byId(id), READ_SNAPSHOT_MS) ||
+      this.#refresh(this.#core.tree.byId(id)) ||
       super.read(id, offset, size, out, outOffset)
     );
   }
@@ -268,8 +267,8 @@ export class HybridFileSystem extends FileSystem {
     this.#remote.awaitStored(this.#core.tree.pathOf(node), node.kind);
   }
 
-  #refresh(node: Node | undefined, validMs?: number): Status {
-    return node?.kind === 'control' ? this.#questions.refresh(node, validMs) : 0;
+  #refresh(node: Node | undefined): Status {
+    return node?.kind === 'control' ? this.#questions.refresh(node) : 0;
   }
 }
 

@@ -49,18 +49,6 @@ for (const [name, question] of [
   ['metrics', 'metrics'],
 ] as const) {
   describe(`.sessionfs/${name}`, () => {
-    it('is for a read what it was for the fstat before, for a second', (t) => {
-      const h = opened(t);
-      const node = nodeOf(h, name, 'short');
-      h.nowMs += 999;
-      assert.equal(contentOf(h, node), 'short');
-      assert.equal(h.fs.getattr(node, newAttributes()), PARKED);
-      h.hybrid.answer(h.asks.at(-1)?.id ?? 0, 'longer than before');
-      assert.equal(contentOf(h, node), 'longer than before');
-      h.nowMs += 1_000;
-      assert.equal(contentOf(h, node), PARKED);
-    });
-
     it('is what the answer says, with what this thread knows and what is dirty in the question', async (t) => {
       const h = opened(t);
       mkdir(h, 'u-+1');
@@ -87,6 +75,7 @@ for (const [name, question] of [
       assert.equal(contentOf(h, node), 'first');
       h.nowMs += 1;
       assert.equal(h.fs.getattr(node, newAttributes()), PARKED);
+      assert.equal(contentOf(h, node), PARKED);
       assert.equal(h.asks.length, 2);
       h.hybrid.answer(2, 'second');
       assert.equal(contentOf(h, node), 'second');

@@ -1,7 +1,7 @@
 /** Mounts in hybrid mode, with a bucket that is a directory, and what their files and the bucket's come to. */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readTree, type Tree } from '../mount/session-files.ts';
@@ -127,8 +127,17 @@ export interface HybridStatus {
 }
 
 export async function statusOf(mounted: Mounted): Promise<HybridStatus> {
-  return JSON.parse(await readFile(join(mounted.mountPoint, '.sessionfs/status.json'), 'utf8'));
+  // As cat(1): by its size, as readFile, a status that has grown since fstat(2) would be cut.
+  const file = await open(join(mounted.mountPoint, '.sessionfs/status.json'));
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(STATUS_BYTES_MAX));
+    return JSON.parse(buffer.toString('utf8', 0, bytesRead));
+  } finally {
+    await file.close();
+  }
 }
+
+const STATUS_BYTES_MAX = 1 << 20;
 
 /** Writes files, and makes the folders that lead there. */
 export function writeFiles(directory: string, files: Tree): void {

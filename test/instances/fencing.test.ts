@@ -21,6 +21,12 @@ import {
 
 const options = { timeout: 180_000 };
 const byHand = { SESSION_BACKUP_INTERVAL: '0' };
+/** The uploads that are under way must not be over before their mount is paused. */
+const slower = {
+  SESSION_LEASE_LOOK_INTERVAL: '1000',
+  SESSION_LEASE_PERMISSION: '3000',
+  SESSION_LEASE_TAKEOVER: '4000',
+};
 const LOST = 'A session was taken over by another mount; nothing of it is written here any more';
 const CONFLICT = /^A session changed here and in the bucket: the version in the bucket is taken/;
 const FIRST = { 'creds.json': '{"v":1}', 'key-1.json': '{"k":1}', 'key-2.json': '{"k":2}' };
@@ -32,9 +38,9 @@ interface Rig {
 }
 
 /** A mount with a session, all of which is in the bucket. */
-async function rig(t: TestContext): Promise<Rig> {
+async function rig(t: TestContext, env: Record<string, string> = byHand): Promise<Rig> {
   const all = await Instances.start(t);
-  const old = await all.mount(byHand);
+  const old = await all.mount(env);
   const folder = join(old.mounted.mountPoint, SESSION);
   await mkdir(folder);
   await writeAll(folder, FIRST);
@@ -99,7 +105,7 @@ async function tells({ old, folder }: Rig): Promise<void> {
 }
 
 test('SIGSTOP in mid-flush, take-over, SIGCONT: nothing of the new holder changes', options, async (t) => {
-  const made = await rig(t);
+  const made = await rig(t, { ...byHand, ...slower });
   const { all, old, folder } = made;
   await writeAll(folder, {
     'creds.json': '{"v":"old"}',
@@ -110,11 +116,17 @@ test('SIGSTOP in mid-flush, take-over, SIGCONT: nothing of the new holder change
   const processes = processesOf(old.mounted);
   // The keys are on their way, credentials and deletions are to follow.
   const hold = old.proxy.hold((request) => isContent(request) && request.object.endsWith('key-1.json'));
-  const flushed = flushAll(old.mounted).then(
-    () => 'flushed',
-    () => 'failed',
-  );
-  await until(() => hold.count > 0 && taken(old).includes('put key-3.json'));
+  let isOver = false;
+  const flushed = flushAll(old.mounted)
+    .then(
+      () => 'flushed',
+      () => 'failed',
+    )
+    .finally(() => {
+      isOver = true;
+    });
+  await until(() => isOver || (hold.count > 0 && taken(old).includes('put key-3.json')));
+  assert.ok(!isOver, old.mounted.log());
   const before = taken(old);
   signalAll(processes, 'SIGSTOP');
   const next = await all.mount(byHand);
