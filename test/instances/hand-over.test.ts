@@ -66,7 +66,7 @@ for (const mode of ['hybrid', 'cloud'] as const) {
       assert.equal((await reader.ended()).text, CREDS);
       const folder = join(mountPoint, SESSION);
       assert.deepEqual((await readdir(folder)).sort(), ['creds.json', 'key-1.json']);
-      assert.equal(await metric(other.mounted, 'sessionfs_lease_waiting'), 0);
+      await until(async () => (await metric(other.mounted, 'sessionfs_lease_waiting')) === 0);
       assert.equal(await metric(other.mounted, 'sessionfs_leases_total{how="released"}'), 1);
       assert.ok(
         (await metric(other.mounted, 'sessionfs_lease_wait_seconds_total')) >= (2 * TAKE_OVER_MS) / 1000,
