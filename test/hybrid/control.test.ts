@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -23,7 +23,10 @@ test(
     const machine = account.machine();
     const mounted = await machine.mount(byHand);
     const flush = join(machine.mountPoint, '.sessionfs/flush');
-    writeFiles(machine.mountPoint, { ...files, 'other-+2/creds.json': '{}' });
+    // Not synchronously: the proxy lives in this process.
+    for (const session of [SESSION, 'other-+2']) await mkdir(machine.path(session));
+    for (const path of [...Object.keys(files), 'other-+2/creds.json'])
+      await writeFile(machine.path(path), '{}');
     assert.equal((await statusOf(mounted)).dirty, 3);
     writeFileSync(flush, `${SESSION}\n`);
     const { dirty, backups } = await statusOf(mounted);
@@ -196,18 +199,22 @@ test('a rule of the bucket that deletes by age: what grows old is stored again',
   const account = new Account(t, await createTestBucket(emulator));
   const machine = account.machine();
   const env = { STORAGE_EMULATOR_HOST: proxy.url };
-  const first = await machine.mount(env);
-  writeFiles(machine.mountPoint, files);
-  await first.unmount();
-  // At 0 days everything is old enough.
-  proxy.lifecycle = { rule: [{ action: { type: 'Delete' }, condition: { age: 0 } }] };
+  const mounted = await machine.mount(env);
+  // Not synchronously: the proxy lives in this process.
+  for (const session of [SESSION, 'other-+2']) await mkdir(machine.path(session));
+  for (const path of [...Object.keys(files), 'other-+2/creds.json'])
+    await writeFile(machine.path(path), '{}');
+  await mounted.unmount();
   const uploads = () =>
     proxy.requests.filter(({ kind, object }) => kind === 'put' && object.startsWith('sessions/')).length;
   const before = uploads();
-  const second = await machine.mount(env);
-  // The mount's inbox too.
-  assert.equal((await logged(second, /^Objects are stored again/)).objects, 3);
-  assert.equal((await logged(second, BACKED_UP)).files, 2);
-  assert.equal(uploads(), before + 2);
-  await second.unmount();
+  const again = await machine.mount(env);
+  assert.equal(await readFile(machine.path(SESSION, 'creds.json'), 'utf8'), '{}');
+  // At 0 days everything is old enough.
+  proxy.lifecycle = { rule: [{ action: { type: 'Delete' }, condition: { age: 0 } }] };
+  // The next daemon looks when it begins; this one looks every hour.
+  process.kill(await again.daemonPid(), 'SIGKILL');
+  assert.equal((await logged(again, BACKED_UP)).files, 2);
+  assert.equal(uploads(), before + 2, 'a session that nobody has opened here may be another mount’s');
+  await again.unmount();
 });
