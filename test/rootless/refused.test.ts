@@ -14,7 +14,9 @@ const args = ['--fuse-driver', 'direct'];
 
 async function refusedBecause(run: Pick<RootlessRun, 'ended' | 'process'>, reason: RegExp): Promise<void> {
   assert.equal((await run.ended()).code, exitStatus.MOUNT_NOT_PERMITTED, run.process.log());
-  const lines = logLines(run.process.log()).filter(({ reason }) => reason !== undefined);
+  const lines = logLines(run.process.log()).filter(
+    ({ level, reason }) => level === 'warn' && reason !== undefined,
+  );
   assert.equal(lines.length, 1, run.process.log());
   assert.match(String(lines[0]?.msg), /may not mount here, nor in a namespace/);
   assert.match(String(lines[0]?.reason), reason);
