@@ -147,9 +147,12 @@ for (const [kernel, env] of [
       const readers = files.map((file) => ({ file, reading: reader(t, mounted, file) }));
       await Promise.all(readers.map(({ reading }) => reading.waits()));
       let daemon = await nextDaemonOf(mounted.pid, undefined);
+      let asked = 0;
       for (let kill = 0; kill < 3; kill++) {
-        const asked = cloud.proxy.count('get');
-        while (kill > 0 && cloud.proxy.count('get') === asked) await new Promise(setImmediate);
+        // What the dead one had sent may still arrive: the next one has to serve, and to have asked.
+        if (kill > 0) await logged(mounted, 'Took the mount over', kill);
+        while (kill > 0 && cloud.proxy.count('get') === asked) await sleep(POLL_MS);
+        asked = cloud.proxy.count('get');
         process.kill(daemon, 'SIGKILL');
         daemon = await nextDaemonOf(mounted.pid, daemon);
       }
