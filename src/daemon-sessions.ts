@@ -2,9 +2,11 @@
  * From the first touch of a session to its content: the lease, a comparison with the bucket where another mount may have had
  * the session, the restore. Whoever touched it waits in the kernel meanwhile.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SessionLeases } from './daemon-leases.ts';
 import type { Held } from './lease/held.ts';
+import { backOff } from './lib/backoff.ts';
 import { sharedAbort } from './lib/shared-abort.ts';
 import type { Logger } from './observe/log.ts';
 import type { BucketSync } from './sync/bucket-sync.ts';
@@ -32,8 +34,7 @@ const SLOW_POLL_MS = 1_000;
 /** Of waiting for the bucket, in the log. */
 const SILENT_MS = 1_000;
 const REPEAT_LOG_MS = 30_000;
-const RETRY_MS_MIN = 250;
-const RETRY_MS_MAX = 15_000;
+const RETRY = { minMs: 250, maxMs: 15_000 };
 
 export class Sessions {
   readonly #parts: SessionsParts;
@@ -65,7 +66,7 @@ export class Sessions {
       const exists = await this.#inTime(this.#isInBucket(session), untilMs).catch(() => undefined);
       if (exists !== undefined) return exists;
       if (performance.now() >= untilMs) break;
-      await this.#pause(attempt);
+      await backOff(attempt, RETRY, this.#ended.signal);
     }
     log.warn(
       { session },
@@ -190,7 +191,7 @@ export class Sessions {
             'A session could not be compared with the bucket yet; whoever opened it waits',
           );
         }
-        await this.#pause(attempt);
+        await backOff(attempt, RETRY, this.#ended.signal);
       }
     }
     return false;
@@ -207,11 +208,5 @@ export class Sessions {
     } finally {
       done.abort();
     }
-  }
-
-  async #pause(attempt: number): Promise<void> {
-    const limit = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(attempt, 10));
-    const ms = limit * (0.5 + Math.random() / 2);
-    await sleep(ms, undefined, { signal: this.#ended.signal }).catch(() => {});
   }
 }

@@ -3,8 +3,10 @@
  * after its change has stored it, however often that must be tried, or with EIO after a time limit. What could not be stored
  * in time stays in memory and goes on being tried.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Unstored } from './fs/operations.ts';
+import { backOff } from './lib/backoff.ts';
 import { Errno } from './lib/errno.ts';
 import { sharedAbort } from './lib/shared-abort.ts';
 import type { Logger } from './observe/log.ts';
@@ -29,8 +31,7 @@ interface Waiting {
 
 /** An application that writes several files at a time has them stored together. */
 const GATHERING_MS = 3;
-const RETRY_MS_MIN = 250;
-const RETRY_MS_MAX = 8_000;
+const RETRY = { minMs: 250, maxMs: 8_000 };
 const CLOSING_MS = 3_000;
 
 export class StoreRequests {
@@ -95,9 +96,7 @@ export class StoreRequests {
       if (!this.#isWaiting(waiting)) return;
       if (failures.length === 0) return this.#answer(waiting, 0);
       if (failures.some((error) => this.#parts.isFinal(error))) return this.#answer(waiting, Errno.EIO);
-      const limit = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(attempt, 10));
-      const pauseMs = limit * (0.5 + Math.random() / 2);
-      await sleep(pauseMs, undefined, { signal: this.#ended.signal }).catch(() => {});
+      await backOff(attempt, RETRY, this.#ended.signal);
     }
   }
 

@@ -92,6 +92,19 @@ export interface FilesystemStatistics {
   nameLengthMax: number;
 }
 
+/** An object for answers to be filled into. */
+export function emptyStatistics(): FilesystemStatistics {
+  return {
+    blockSize: 0,
+    blocks: 0,
+    blocksFree: 0,
+    blocksAvailable: 0,
+    files: 0,
+    filesFree: 0,
+    nameLengthMax: 0,
+  };
+}
+
 /** A child as readdir shows it. `handle` is opaque and good only during the call of `add`. */
 export interface DirectoryEntry {
   name: string;

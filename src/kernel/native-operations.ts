@@ -9,6 +9,7 @@ import {
   type Attributes,
   type Caller,
   emptyAttributes,
+  emptyStatistics,
   type FileSystemOperations,
   type FilesystemStatistics,
   type Status,
@@ -41,15 +42,7 @@ export class NativeOperations {
   readonly #files: OpenFiles;
   readonly #caller: Caller;
   readonly #attributes: Attributes = emptyAttributes();
-  readonly #freeSpace: FilesystemStatistics = {
-    blockSize: 0,
-    blocks: 0,
-    blocksFree: 0,
-    blocksAvailable: 0,
-    files: 0,
-    filesFree: 0,
-    nameLengthMax: 0,
-  };
+  readonly #freeSpace: FilesystemStatistics = emptyStatistics();
 
   constructor(fs: FileSystemOperations, owner: Owner) {
     this.#fs = fs;

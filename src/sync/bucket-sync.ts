@@ -2,8 +2,10 @@
  * A mount's whole traffic with its bucket: lists it, restores what is touched, flushes what changes. Knows nothing of the
  * kernel; whoever owns the mount is told through `MountSide`.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bucket, ObjectVersion } from '../bucket/bucket.ts';
+import { backOff } from '../lib/backoff.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { SessionLocks } from '../lib/session-locks.ts';
 import type { Logger } from '../observe/log.ts';
@@ -66,8 +68,7 @@ export interface BucketSyncParts {
 }
 
 const LISTING_PAGE_MS = 10_000;
-const RETRY_MS_MIN = 500;
-const RETRY_MS_MAX = 15_000;
+const RETRY = { minMs: 500, maxMs: 15_000 };
 
 export class BucketSync {
   readonly flusher: Flusher;
@@ -198,9 +199,7 @@ export class BucketSync {
   async #listUntilKnown(): Promise<void> {
     const { ledger } = this.#parts;
     for (let attempt = 0; !this.#ended.signal.aborted; attempt++) {
-      const limit = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(attempt, 10));
-      const pauseMs = limit * (0.5 + Math.random() / 2);
-      await sleep(pauseMs, undefined, { signal: this.#ended.signal }).catch(() => {});
+      await backOff(attempt, RETRY, this.#ended.signal);
       if (this.#ended.signal.aborted) return;
       try {
         await this.#compare(await this.#list(), (session) => session === '' || ledger.isServing(session));

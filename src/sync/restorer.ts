@@ -2,8 +2,9 @@
  * Restores sessions when someone touches them, for as long as it takes: whoever wants one waits, and the bucket is asked again
  * and again. No session waits for another one.
  */
+
 import { type Dirent, readdirSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { backOff } from '../lib/backoff.ts';
 import { Limiter } from '../lib/limiter.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
 import type { Logger } from '../observe/log.ts';
@@ -31,8 +32,7 @@ export interface RestorerParts extends Omit<RestoreParts, 'inTurn'> {
   log: Logger;
 }
 
-const RETRY_MS_MIN = 250;
-const RETRY_MS_MAX = 15_000;
+const RETRY = { minMs: 250, maxMs: 15_000 };
 const REPEAT_LOG_MS = 30_000;
 
 export class Restorer {
@@ -87,7 +87,7 @@ export class Restorer {
       } catch (error) {
         if (attempt === 0) events.restore('failure', performance.now() - startedMs);
         told.failed(error);
-        await this.#pause(attempt);
+        await backOff(attempt, RETRY, this.#ended.signal);
       }
     }
     const ms = Math.round(performance.now() - startedMs);
@@ -95,12 +95,6 @@ export class Restorer {
     events.restore(total.corrupt > 0 ? 'corrupt' : 'success', ms);
     const { files, bytes } = total;
     log.info({ session, files, bytes, ms }, 'Session restored from Cloud Storage');
-  }
-
-  async #pause(attempt: number): Promise<void> {
-    const limit = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(attempt, 10));
-    const ms = limit * (0.5 + Math.random() / 2);
-    await sleep(ms, undefined, { signal: this.#ended.signal }).catch(() => {});
   }
 }
 

@@ -2,12 +2,14 @@
  * Credentials that were set aside go to the bucket too, so that a machine that loses its disk does not lose them. They lie
  * outside of `sessions/`: no restore ever takes one by itself. Nothing waits for them but the end of the mount.
  */
+
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ABSENT, type Bucket, type ObjectVersion } from '../bucket/bucket.ts';
 import { BucketError } from '../bucket/bucket-error.ts';
 import { listAll } from '../bucket/list-all.ts';
+import { backOff } from '../lib/backoff.ts';
 import { crc32c } from '../lib/crc32c.ts';
 import type { Logger } from '../observe/log.ts';
 import { codeOf } from '../store/file-operations.ts';
@@ -156,12 +158,9 @@ export class SetAsideUploads {
 
   async #pause(): Promise<void> {
     const { retryMs = RETRY_MS } = this.#parts;
-    const limit = this.#isLast
-      ? retryMs
-      : Math.min(RETRY_MS_MAX, retryMs * 2 ** Math.min(this.#failures, 10));
     this.#pausing = new AbortController();
     const signal = AbortSignal.any([this.#ended.signal, this.#pausing.signal]);
-    await sleep(limit * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {});
+    await backOff(this.#isLast ? 0 : this.#failures, { minMs: retryMs, maxMs: RETRY_MS_MAX }, signal);
   }
 
   #tell(error: unknown): void {

@@ -2,6 +2,7 @@ import {
   type Attributes,
   type Entry,
   emptyAttributes,
+  emptyStatistics,
   type FileSystemOperations,
   type FilesystemStatistics,
 } from '../../fs/operations.ts';
@@ -35,16 +36,4 @@ export interface Operation {
   readonly run: Handler;
   /** What a successful reply hands to the kernel and must be taken back when it does not arrive: lookups of these nodes. */
   readonly gives?: 'entry' | 'listing';
-}
-
-function emptyStatistics(): FilesystemStatistics {
-  return {
-    blockSize: 0,
-    blocks: 0,
-    blocksFree: 0,
-    blocksAvailable: 0,
-    files: 0,
-    filesFree: 0,
-    nameLengthMax: 0,
-  };
 }
