@@ -1,8 +1,8 @@
 /*
  * What an application sees of a mount while its sidecar is killed and restarted: node observer.mjs SESSION_FOLDER
  * Reads creds.json, reads it through a descriptor that stays open, and writes a file that counts up, 50 times a second. One line
- * of JSON on stdout whenever an answer differs from the one before: { ms, call, answer, tookMs }. Ends with SIGTERM, with how
- * often each answer came.
+ * of JSON on stdout whenever an answer differs from the one before: { ms, call, answer, tookMs }. Ends with SIGTERM after the
+ * round that is under way, with how often each answer came.
  */
 import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -54,12 +54,13 @@ async function readCount() {
   return JSON.parse(await readFile(counter, 'utf8')).count >= written ? 'newest' : 'lost a write';
 }
 
+// Not in the middle of a round: a write that nobody waits for any more would be in the file and not in `written`.
+let ending = false;
 process.on('SIGTERM', () => {
-  console.log(JSON.stringify({ call: 'end', written, counts, slowestMs: Math.round(slowestMs) }));
-  process.exit(0);
+  ending = true;
 });
 
-for (;;) {
+while (!ending) {
   await look('read', async () => ((await readFile(creds, 'utf8')) === expected ? 'whole' : 'other content'));
   await look('held', readHeld);
   await look('write', async () => {
@@ -71,3 +72,4 @@ for (;;) {
   await look('reread', readCount);
   await sleep(20);
 }
+console.log(JSON.stringify({ call: 'end', written, counts, slowestMs: Math.round(slowestMs) }));

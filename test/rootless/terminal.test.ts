@@ -41,7 +41,8 @@ test('standard input reaches the command, to its end', async (t) => {
 test('in a terminal the command is in the foreground, and Ctrl-C reaches it once', async (t) => {
   const script =
     'trap "echo got INT; exit 4" INT; tty; read -r line; echo $line; while :; do sleep 0.05; done';
-  const record = (command: string) => ['script', '-q', '-e', '-c', command, join('/dev', 'null')];
+  // script(1) runs a shell, of SHELL: one that stayed beside the command would answer Ctrl-C with a status of its own.
+  const record = (command: string) => ['script', '-q', '-e', '-c', `exec ${command}`, join('/dev', 'null')];
   const run = await started(t, record, script);
   await untilLogged(run, /^\/dev\/pts\/\d+$/m);
   run.child.stdin.write('typed\n');
