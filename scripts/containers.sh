@@ -87,7 +87,7 @@ make_emulator_image() {
   image=docker.io/fsouza/fake-gcs-server:$release
   if image_is_made "$image"; then return; fi
   "$root/scripts/gcs-emulator" --build-only </dev/null
-  podman build --quiet --pull=never --label "sessionfs-test=$images_version" --tag "$image" --file - "$root/.cache/fake-gcs-server-$release" >/dev/null <<'FILE' ||
+  podman build --quiet --pull=never --network none --label "sessionfs-test=$images_version" --tag "$image" --file - "$root/.cache/fake-gcs-server-$release" >/dev/null <<'FILE' ||
 FROM node:20-bookworm-slim
 COPY fake-gcs-server /bin/fake-gcs-server
 # As much of wget as the health check asks for.
