@@ -1,23 +1,20 @@
 /** Hybrid mode's share of the daemon: between the kernel thread, which serves and waits, and what syncs with the bucket. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bucket } from './bucket/bucket.ts';
-import { BucketError } from './bucket/bucket-error.ts';
-import { retrying } from './bucket/retry.ts';
 import type { Config } from './config.ts';
 import type { Keyring } from './crypto/keyring.ts';
+import { bucketNumbers, makeSync } from './daemon-bucket-sync.ts';
 import { ControlAnswers, type ControlQuestion } from './daemon-control.ts';
+import { LastBackup } from './daemon-last-backup.ts';
 import { SessionLeases } from './daemon-leases.ts';
 import { Sessions } from './daemon-sessions.ts';
 import { StoreRequests } from './daemon-store-requests.ts';
-import { verifier } from './daemon-verify.ts';
 import type { KernelThreadClient, Running } from './kernel/kernel-thread-client.ts';
 import type { KernelThreadData } from './kernel/messages.ts';
-import { systemClock } from './lib/clock.ts';
 import { sharedAbort } from './lib/shared-abort.ts';
 import type { Logger } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
 import type { Cache } from './store/cache.ts';
-import { BucketSync, type MountSide } from './sync/bucket-sync.ts';
+import type { BucketSync, MountSide } from './sync/bucket-sync.ts';
 import { SessionInConflict } from './sync/flusher.ts';
 import type { Ledger } from './sync/ledger.ts';
 import { MemoryLimit } from './sync/memory-limit.ts';
@@ -36,15 +33,6 @@ export interface BucketKeeperParts {
   /** An earlier daemon of this very mount has compared the cache with the bucket. */
   takeover: boolean;
 }
-
-/** Of one request: then whoever waits is told, and the next interval or caller tries again. */
-const ATTEMPTS = 4;
-const RETRY_BASE_MS = 500;
-const RETRY_CAP_MS = 8_000;
-const LAST_FLUSH_PAUSE_MS = 200;
-/** What a bucket that answers needs for a thousand sessions, where the last backup took all its time. */
-const RELEASE_MS = 3_000;
-const CLOUD_INTERVAL_MS = 60_000;
 
 export type FromThread = Extract<
   Running,
@@ -68,12 +56,13 @@ export class BucketKeeper {
   readonly #leases: SessionLeases;
   readonly #sessions: Sessions;
   readonly #control: ControlAnswers;
+  readonly #lastBackup: LastBackup;
   #side: ThreadSide | undefined;
   #dropping: Promise<void> = Promise.resolve();
   #settle: MountSide['settle'] = async () => {};
 
   constructor(parts: BucketKeeperParts) {
-    const { config, bucket, ledger, cache, keyring, metrics, log, takeover } = parts;
+    const { config, bucket, ledger, cache, metrics, log, takeover } = parts;
     this.#parts = parts;
     const isCloud = config.storageType === 'cloud';
     const listedBefore = ledger.listed || ledger.wasListed;
@@ -103,45 +92,12 @@ export class BucketKeeper {
       },
     });
     const leases = this.#leases;
-    this.#sync = new BucketSync({
-      bucket: retrying(bucket, {
-        attempts: ATTEMPTS,
-        baseMs: RETRY_BASE_MS,
-        capMs: RETRY_CAP_MS,
-        signal: this.#aborted.signal,
-      }),
-      ledger,
-      cache,
-      verify: verifier(keyring),
-      rights: leases,
-      learnOwners: () => leases.list(),
-      compared: () => this.#compared(),
-      floorOf: (session) => leases.ownerOf(session)?.floor ?? 0,
-      wroteElsewhere: (session) => {
-        const owner = leases.ownerOf(session);
-        return owner !== undefined && owner.epoch !== ledger.epochOf(session);
-      },
-      rewriteOwners: (beforeMs) => leases.rewriteOlderThan(beforeMs),
+    this.#sync = makeSync({
+      ...parts,
+      leases,
       mount: this.#mountSide(),
-      events: {
-        backup: (result, counts) => metrics.backup(result, counts),
-        restore: (result, ms) => metrics.restore(result, ms),
-        conflict: (setAside) => metrics.conflict(setAside),
-        refreshed: (objects) => metrics.lifecycleRefreshed(objects),
-      },
-      log,
-      // In cloud mode a change that nobody waits for (a plain file at rest) goes soon all the same.
-      intervalMs: isCloud ? config.backupIntervalMs || CLOUD_INTERVAL_MS : config.backupIntervalMs,
-      concurrency: config.backupConcurrency,
-    });
-    metrics.source({
-      dirtyFiles: () => ledger.dirtyCount,
-      oldestDirtyMs: () => ledger.oldestDirtyMs(systemClock.wallMs()),
-      sessions: () => ({ local: this.#localSessions(), remote: ledger.absentSessions.length }),
-      storageBytes: () => ledger.inBucket().bytes,
-      storageObjects: () => ledger.inBucket().objects,
-      waiting: () => this.#sessions.waiting.length,
-      leaseWaiting: () => leases.waiting.length,
+      compared: () => this.#compared(),
+      signal: this.#aborted.signal,
     });
     this.#stores = new StoreRequests({
       flush: (session) =>
@@ -161,6 +117,8 @@ export class BucketKeeper {
       refuse: (session) => this.#side?.thread.post({ type: 'refuse', session }),
       log,
     });
+    metrics.source(bucketNumbers(ledger, leases, this.#sessions));
+    this.#lastBackup = new LastBackup({ ledger, leases, flusher: this.#sync.flusher, stores: this.#stores });
     this.#control = new ControlAnswers({
       address: bucket.address,
       sync: this.#sync,
@@ -243,34 +201,14 @@ export class BucketKeeper {
     }
   }
 
-  /**
-   * The last backup: resolves when everything is in the bucket, or at the deadline (`performance.now()`), with the number of
-   * files that are not. `isSettled`: nothing is committed any more.
-   */
-  async flushBefore(deadlineMs: number, isSettled: boolean): Promise<number> {
+  /** See daemon-last-backup.ts. `isSettled`: nothing is committed any more. */
+  flushBefore(deadlineMs: number, isSettled: boolean): Promise<number> {
     if (isSettled) this.#settle = async () => {};
-    const over = new AbortController();
-    const timer = sleep(Math.max(0, deadlineMs - performance.now()), undefined, { signal: over.signal });
-    await Promise.race([this.#flushUntilClean(over.signal), timer]);
-    timer.catch(() => {});
-    over.abort();
-    const dirty = this.#parts.ledger.dirtyCount;
-    this.#stores.close(dirty === 0);
-    return dirty;
+    return this.#lastBackup.flushBefore(deadlineMs);
   }
 
-  /** Nothing changes any more: whoever waits for a session of which everything is in the bucket has it now. Never rejects. */
-  async release(deadlineMs: number): Promise<void> {
-    const { ledger } = this.#parts;
-    const isClean = (session: string) =>
-      ledger.dirtyOf(session).length === 0 && !ledger.conflicts.has(session);
-    const isUnsettled = (session: string) => ledger.entriesOf(session).some(({ attempted }) => attempted);
-    const clean = this.#leases.held.filter(isClean);
-    const over = new AbortController();
-    const leftMs = Math.max(RELEASE_MS, deadlineMs - performance.now());
-    const late = sleep(leftMs, undefined, { signal: over.signal }).catch(() => {});
-    await Promise.race([this.#leases.release(clean, new Set(clean.filter(isUnsettled))), late]);
-    over.abort();
+  release(deadlineMs: number): Promise<void> {
+    return this.#lastBackup.release(deadlineMs);
   }
 
   /** What is under way is given up; the ledger knows what was done. */
@@ -284,17 +222,6 @@ export class BucketKeeper {
     await ended;
     this.#parts.ledger.close();
     this.#parts.keyring.destroy();
-  }
-
-  /** An application that is still there may change what was just stored; a bucket that fails may answer the next time. */
-  async #flushUntilClean(signal: AbortSignal): Promise<void> {
-    this.#sync.flusher.end();
-    while (!signal.aborted) {
-      const failure = await this.#sync.flusher.flushAll().catch((error: unknown) => error);
-      const isFinal = failure !== undefined && !(failure instanceof BucketError && failure.isTransient);
-      if (isFinal || this.#parts.ledger.dirtyCount === 0) return;
-      await sleep(LAST_FLUSH_PAUSE_MS, undefined, { signal }).catch(() => {});
-    }
   }
 
   async #askForName(name: string): Promise<void> {
@@ -342,12 +269,6 @@ export class BucketKeeper {
   async #answer(question: ControlQuestion): Promise<void> {
     const text = await this.#control.answer(question);
     this.#side?.thread.post({ type: 'answer', id: question.id, text });
-  }
-
-  #localSessions(): number {
-    const { ledger } = this.#parts;
-    return ledger.sessionNames.filter((session) => session !== '' && ledger.absentOf(session).length === 0)
-      .length;
   }
 
   #mountSide(): MountSide {

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { SessionLeases } from './daemon-leases.ts';
 import type { Held } from './lease/held.ts';
 import { backOff } from './lib/backoff.ts';
+import { inTime } from './lib/in-time.ts';
 import { sharedAbort } from './lib/shared-abort.ts';
 import type { Logger } from './observe/log.ts';
 import type { BucketSync } from './sync/bucket-sync.ts';
@@ -63,11 +64,14 @@ export class Sessions {
     if (leases.holds(session)) return false;
     const untilMs = servesUnasked ? performance.now() + PATIENCE_MS : Number.POSITIVE_INFINITY;
     for (let attempt = 0; !this.#ended.signal.aborted; attempt++) {
-      const exists = await this.#inTime(this.#isInBucket(session), untilMs).catch(() => undefined);
+      const exists = await inTime(this.#isInBucket(session), untilMs - performance.now(), undefined).catch(
+        () => undefined,
+      );
       if (exists !== undefined) return exists;
       if (performance.now() >= untilMs) break;
       await backOff(attempt, RETRY, this.#ended.signal);
     }
+    if (this.#ended.signal.aborted) return false;
     log.warn(
       { session },
       'The bucket does not say whether another mount has made this session: it is taken for a new one',
@@ -195,18 +199,5 @@ export class Sessions {
       }
     }
     return false;
-  }
-
-  async #inTime<T>(promise: Promise<T>, untilMs: number): Promise<T | undefined> {
-    if (untilMs === Number.POSITIVE_INFINITY) return promise;
-    const done = new AbortController();
-    const late = sleep(Math.max(0, untilMs - performance.now()), undefined, { signal: done.signal }).catch(
-      () => undefined,
-    );
-    try {
-      return await Promise.race([promise, late]);
-    } finally {
-      done.abort();
-    }
   }
 }

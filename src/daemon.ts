@@ -7,11 +7,10 @@ import { Outside } from './daemon-outside.ts';
 import { cacheName, statusOf } from './daemon-report.ts';
 import { endMount, type Unmounted } from './daemon-shutdown.ts';
 import { StoreKeeper } from './daemon-store.ts';
-import { freeSlot } from './kernel/in-flight.ts';
+import { SyncReplies } from './daemon-sync-replies.ts';
 import type { KernelThreadClient, Loaded, Running } from './kernel/kernel-thread-client.ts';
 import type { NegotiatedSession } from './kernel/session.ts';
 import { deferred } from './lib/deferred.ts';
-import { errnoOf } from './lib/errno.ts';
 import { type Logger, writeRecord } from './observe/log.ts';
 import { Cache } from './store/cache.ts';
 import { type CacheLock, lockCache } from './store/cache-lock.ts';
@@ -121,15 +120,12 @@ interface Parts extends Descriptors {
   log: Logger;
 }
 
-type SyncThenReply = Extract<Running, { type: 'sync-then-reply' }>;
-
 export class Daemon {
   readonly #parts: Parts;
   readonly #notifier: Connection['notifier'];
   readonly #store: StoreKeeper;
   readonly #initialized = deferred<void>();
-  /** Callers of fsync that still wait for the disk. */
-  readonly #syncing = new Set<Promise<void>>();
+  readonly #syncReplies: SyncReplies;
   /** Of the mount: by the end something else may be mounted there. */
   #device = '';
   #unmounting: Promise<Unmounted> | undefined;
@@ -173,6 +169,8 @@ export class Daemon {
     const requestRoll = () => thread.post({ type: 'roll' });
     const { onApplied } = outside;
     this.#store = new StoreKeeper({ cache, progress, replayed, requestRoll, onApplied, log });
+    const sync = () => this.#store.sync();
+    this.#syncReplies = new SyncReplies({ sync, notifier: this.#notifier, inFlightFd: parts.inFlightFd });
     outside.connect({
       thread,
       settle: async (everything) => this.#store.settle(await thread.roll(everything)),
@@ -207,7 +205,7 @@ export class Daemon {
     this.#unmounting ??= new Promise(() => {});
     thread.post({ type: 'hand-over' });
     await thread.ended;
-    await Promise.all(this.#syncing);
+    await this.#syncReplies.settled();
     await this.#store.sync().catch(() => {});
     await this.#parts.outside.end();
   }
@@ -233,7 +231,7 @@ export class Daemon {
         void this.#makeRoom(message.closed);
         break;
       case 'sync-then-reply':
-        this.#replyWhenSynced(message);
+        this.#syncReplies.add(message);
         break;
       case 'invalidate-inode':
         if (this.#isMounted) this.#notifier.inode(message.node, message.offset, message.length);
@@ -267,22 +265,6 @@ export class Daemon {
   async #makeRoom(closed: number | undefined): Promise<void> {
     await this.#store.makeRoom(closed);
     this.#parts.thread.post({ type: 'room-made' });
-  }
-
-  #replyWhenSynced({ uniqueLo, uniqueHi, slot }: SyncThenReply): void {
-    const { inFlightFd } = this.#parts;
-    const replied = this.#store
-      .sync()
-      .then(
-        () => 0,
-        (cause: unknown) => errnoOf(cause),
-      )
-      .then((error) => {
-        this.#notifier.replyError(uniqueLo, uniqueHi, error);
-        if (slot !== 0) freeSlot(inFlightFd, slot);
-      })
-      .finally(() => this.#syncing.delete(replied));
-    this.#syncing.add(replied);
   }
 
   async #untilEnded(): Promise<StopReport> {

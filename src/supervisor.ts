@@ -2,39 +2,33 @@
  * Keeps a mount alive. It owns the kernel connection, which lives as long as any process holds its descriptor, and the
  * daemon that serves it. When the daemon dies another one takes over: calls on the mount wait for it and then go on.
  */
-import { randomUUID } from 'node:crypto';
-import { closeSync, constants, existsSync, openSync, unlinkSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from './config.ts';
 import { DaemonChild, type DaemonExit } from './daemon-child.ts';
 import { leaseTimes } from './daemon-leases.ts';
 import { chooseDriver, type Driver } from './driver.ts';
 import { requirePlainSessions } from './fs/plain-sessions.ts';
-import { openFuseDevice, openUnusedDevice } from './kernel/device.ts';
-import { isInMemory, openMemoryDirectory, pathOfDescriptor } from './kernel/memory-directory.ts';
 import { cleanUpStaleMount, mountDirect, unmountByForce, unmountLazily } from './kernel/mount.ts';
-import { checkMountPoint, resolveMountPoint } from './kernel/mount-point.ts';
 import type { MountRecord } from './kernel/mountinfo.ts';
 import type { NegotiatedSession } from './kernel/session.ts';
 import { type Deferred, deferred } from './lib/deferred.ts';
 import { exitStatus } from './lib/errors.ts';
 import type { Logger } from './observe/log.ts';
 import { RestartPolicy } from './restart-policy.ts';
-import { MEMORY_DESCRIPTOR, type MountRoot, type OwnedDescriptors, type StopReport } from './supervision.ts';
+import type { MountRoot, OwnedDescriptors, StopReport } from './supervision.ts';
+import {
+  closeDescriptors,
+  MEMORY_CACHE,
+  openDescriptors,
+  prepareMountPoint,
+  takeSecrets,
+  withTmpfs,
+} from './supervisor-resources.ts';
 import { version } from './version.ts';
 
 /** Set by tests, to be served as by a kernel older than 6.9. */
 const NO_RESEND = 'SESSIONFS_TEST_NO_RESEND';
-/** The cache of a daemon that has none on disk. */
-const MEMORY_CACHE = join(pathOfDescriptor(MEMORY_DESCRIPTOR), 'sessionfs-in-memory');
-/** For the journal, and for sessions that are on their way. */
-const MEMORY_HEADROOM_BYTES = 128 * 1024 * 1024;
-/** The key's variables go to the daemon and to no other child. */
-const SECRET_PREFIX = 'SESSION_ENCRYPTION_KEY';
-
 export interface SupervisorHooks {
   /** No daemon can be started any more. Calls on the mount hang until this resolves, and fail from then on. */
   beforeGivingUp?: () => Promise<void>;
@@ -259,57 +253,4 @@ export class Supervisor {
     if (this.#driver === 'fuse-native') await cleanUpStaleMount(this.mountPoint).catch(() => {});
     closeDescriptors(this.#descriptors);
   }
-}
-
-async function prepareMountPoint(
-  path: string,
-  log: Logger,
-): Promise<{ mountPoint: string; wasDead: boolean }> {
-  const mountPoint = await resolveMountPoint(path);
-  const wasDead = (await checkMountPoint(mountPoint)) === 'stale';
-  if (wasDead) {
-    await cleanUpStaleMount(mountPoint);
-    log.warn({ mountPoint }, 'A dead mount that an earlier run had left was removed');
-    await checkMountPoint(mountPoint);
-  }
-  return { mountPoint, wasDead };
-}
-
-/** A directory of a tmpfs that was named is memory as well; any other one is not used in cloud mode. */
-function withTmpfs(config: Config): Config {
-  const isNamed = config.cacheInMemory && config.cacheIsNamed && isInMemory(config.cachePath);
-  return isNamed ? { ...config, cacheInMemory: false } : config;
-}
-
-async function openDescriptors(
-  config: Config,
-  driver: Driver,
-  mountPoint: string,
-): Promise<OwnedDescriptors> {
-  const memoryFd = config.cacheInMemory
-    ? await openMemoryDirectory(mountPoint, 2 * config.cloudMemoryLimitBytes + MEMORY_HEADROOM_BYTES)
-    : undefined;
-  const fuseFd = driver === 'direct' ? openFuseDevice() : openUnusedDevice();
-  return { fuseFd, inFlightFd: openInFlight(memoryFd), memoryFd };
-}
-
-function closeDescriptors({ fuseFd, inFlightFd, memoryFd }: OwnedDescriptors): void {
-  for (const fd of [fuseFd, inFlightFd, memoryFd]) if (fd !== undefined) closeSync(fd);
-}
-
-/** A file in memory that has no name and lives as long as someone has it open. */
-function openInFlight(memoryFd: number | undefined): number {
-  const shared = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
-  const directory = memoryFd === undefined ? shared : pathOfDescriptor(memoryFd);
-  const path = join(directory, `sessionfs-${process.pid}-${randomUUID()}`);
-  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
-  unlinkSync(path);
-  return fd;
-}
-
-function takeSecrets(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const names = Object.keys(env).filter((name) => name.startsWith(SECRET_PREFIX));
-  const secrets = Object.fromEntries(names.map((name) => [name, env[name]]));
-  for (const name of names) delete env[name];
-  return secrets;
 }

@@ -1,6 +1,7 @@
 /** The filesystem core behind the drivers' interface: finds the nodes, and hands on to what knows the operation. */
 import { Errno } from '../lib/errno.ts';
 import { fillAttributes, fillEntry } from './attributes.ts';
+import { ClosedSegments } from './closed-segments.ts';
 import { addControlFile } from './control-files.ts';
 import type { Core } from './core.ts';
 import { makeDirectory, removeDirectory } from './directories.ts';
@@ -27,14 +28,7 @@ import type {
   Status,
   Unstored,
 } from './operations.ts';
-import {
-  commitPlainFiles,
-  dirtyFiles,
-  postponeIdle,
-  repeatPending,
-  settleAll,
-  settleIdle,
-} from './pending.ts';
+import { commitPlainFiles, dirtyFiles, postponeIdle, settleAll, settleIdle } from './pending.ts';
 import { rename } from './rename.ts';
 import { setAttributes } from './setattr.ts';
 
@@ -43,18 +37,13 @@ const SYMLINK_BYTES_MAX = 4095;
 export class FileSystem implements FileSystemOperations {
   readonly #core: Core;
   readonly #diskStatistics: (out: FilesystemStatistics) => void;
-  /** The journal segments up to this one are closed, but working copies may still need them. */
-  #closing: number | undefined;
-  #closed = 0;
+  readonly #segments: ClosedSegments;
 
   /** `closed`: the last segment that was there before this process. */
   constructor(core: Core, closed: number, diskStatistics: (out: FilesystemStatistics) => void) {
     this.#core = core;
-    this.#closing = closed;
+    this.#segments = new ClosedSegments(core, closed);
     this.#diskStatistics = diskStatistics;
-    core.records.onSegment = (last) => {
-      this.#closing = last;
-    };
   }
 
   get files(): number {
@@ -100,27 +89,17 @@ export class FileSystem implements FileSystemOperations {
     return settleAll(this.#core);
   }
 
-  /** Makes the next record open a new journal segment, so that what was written before can be checkpointed. */
+  /** See closed-segments.ts. */
   rollJournal(): void {
-    this.#closing = this.#core.records.roll();
+    this.#segments.roll();
   }
 
-  /**
-   * After an operation: the number of the newest journal segment that only the checkpoint needs any more, or undefined
-   * if that has not changed. Working copies that lie in closed segments are repeated in the present one first.
-   */
   takeClosedSegment(): number | undefined {
-    const closing = this.#closing;
-    if (closing === undefined || !repeatPending(this.#core)) return undefined;
-    // What was repeated may itself have closed segments: these are the next call's.
-    if (this.#closing === closing) this.#closing = undefined;
-    this.#closed = closing;
-    return closing;
+    return this.#segments.take();
   }
 
-  /** What `takeClosedSegment` answered last: every commit before the last roll, unless working copies could not be repeated. */
   get closedSegment(): number {
-    return this.#closed;
+    return this.#segments.last;
   }
 
   begin(unique: number): void {

@@ -1,6 +1,7 @@
 import type { FileSystemOperations } from '../fs/operations.ts';
 import { GONE, NOTHING, readRequest, writeMessage } from './device.ts';
-import { Dispatcher, type DispatchHost } from './dispatcher.ts';
+import type { DispatchHost } from './dispatch-host.ts';
+import { Dispatcher } from './dispatcher.ts';
 import { InFlight } from './in-flight.ts';
 import { canResend, type NegotiatedSession, REQUEST_BUFFER_BYTES } from './session.ts';
 

@@ -20,7 +20,7 @@ import { type OwnerRecord, raiseFloor } from './protocol.ts';
 import { printableName } from './record.ts';
 import { releaseAll } from './release.ts';
 import { rewriteOlderThan } from './rewrite.ts';
-import { Rival } from './rival.ts';
+import { Rivals } from './rival.ts';
 import { checkOrder } from './times.ts';
 import { realSleep } from './waiting.ts';
 
@@ -36,13 +36,14 @@ export class Leases {
   #hasReleased = false;
   readonly #acquiring = new Map<string, { acquisition: Acquisition; done: Promise<Held> }>();
   readonly #claiming = new Map<string, Promise<void>>();
-  readonly #rivals = new Map<string, Rival>();
+  readonly #rivals: Rivals;
   readonly #limiter = new Limiter(REQUESTS_AT_A_TIME);
   readonly #over = sharedAbort();
 
   private constructor(parts: LeaseParts, identity: KeptIdentity) {
     const { bucket, times, log, sleep = realSleep, random = Math.random, clock = systemClock } = parts;
     this.#parts = { ...parts, clock };
+    this.#rivals = new Rivals({ bucket, times, clock });
     this.#identity = identity;
     const name = printableName(parts.name);
     this.#held = new Holdings(identity, log, parts.events);
@@ -129,8 +130,9 @@ export class Leases {
   }
 
   get waiting(): { session: string; holder: string; waitedMs: number }[] {
-    return [...this.#acquiring.values()].flatMap(({ acquisition: { session, holderName, waitedMs } }) =>
-      holderName === undefined ? [] : [{ session, holder: holderName, waitedMs }],
+    const all = [...this.#acquiring.values()].map(({ acquisition }) => acquisition);
+    return all.flatMap(({ session, holderName: holder, waitedMs }) =>
+      holder === undefined ? [] : [{ session, holder, waitedMs }],
     );
   }
 
@@ -161,10 +163,7 @@ export class Leases {
         throw error instanceof Fenced ? this.#endOf(session) : error;
       });
       const kept = this.#held.current(session);
-      if (kept) {
-        const { epoch, previousEpoch, floor, refresh } = kept;
-        return { epoch, previousEpoch, floor, refresh, deadlineMs };
-      }
+      if (kept) return { ...heldOf(kept), deadlineMs };
       await this.#claim(session);
     }
   }
@@ -285,7 +284,7 @@ export class Leases {
     return {
       ownership: this.#ownership,
       permission: this.#permission,
-      rivalOf: (holder) => this.#rivalOf(holder),
+      rivalOf: (holder) => this.#rivals.of(holder),
       times,
       clock,
       sleep,
@@ -296,12 +295,5 @@ export class Leases {
       keep: (holding, waitedMs) => this.#keep(holding, waitedMs),
       waiting: (session, name, waitedMs) => events.waiting(session, name, waitedMs),
     };
-  }
-
-  #rivalOf(holder: string): Rival {
-    const { bucket, times, clock } = this.#parts;
-    const known = this.#rivals.get(holder) ?? new Rival({ bucket, times, clock }, holder);
-    this.#rivals.set(holder, known);
-    return known;
   }
 }

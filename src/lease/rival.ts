@@ -86,3 +86,19 @@ export class Rival {
     return this.#parts.clock.monotonicMs();
   }
 }
+
+/** One for each mount id. */
+export class Rivals {
+  readonly #parts: RivalParts;
+  readonly #known = new Map<string, Rival>();
+
+  constructor(parts: RivalParts) {
+    this.#parts = parts;
+  }
+
+  of(id: string): Rival {
+    const known = this.#known.get(id) ?? new Rival(this.#parts, id);
+    this.#known.set(id, known);
+    return known;
+  }
+}

@@ -1,4 +1,5 @@
 /** Which page says what. Knows requests and answers, not connections. */
+import { inTime } from '../lib/in-time.ts';
 import type { Logger } from './log.ts';
 
 export type Readiness = { readonly ready: boolean; readonly reason?: string };
@@ -57,7 +58,7 @@ function healthPage(pages: HttpPages): Answer {
 }
 
 async function readinessPage(pages: HttpPages): Promise<Answer> {
-  const { ready, reason } = await within(READY_TIMEOUT_MS, pages.ready(), {
+  const { ready, reason } = await inTime(Promise.resolve(pages.ready()), READY_TIMEOUT_MS, {
     ready: false,
     reason: 'the mount does not answer',
   });
@@ -67,18 +68,6 @@ async function readinessPage(pages: HttpPages): Promise<Answer> {
 
 async function metricsPage({ metrics }: HttpPages): Promise<Answer> {
   return { status: 200, type: metrics.contentType, body: await metrics.render() };
-}
-
-async function within<T>(ms: number, value: T | Promise<T>, late: T): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<T>((resolve) => {
-    timer = setTimeout(resolve, ms, late);
-  });
-  try {
-    return await Promise.race([value, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function json(status: number, value: Readonly<Record<string, string>>): Answer {

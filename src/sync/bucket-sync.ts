@@ -3,10 +3,10 @@
  * kernel; whoever owns the mount is told through `MountSide`.
  */
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bucket, ObjectVersion } from '../bucket/bucket.ts';
 import { backOff } from '../lib/backoff.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
+import { inTime } from '../lib/in-time.ts';
 import { SessionLocks } from '../lib/session-locks.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Cache } from '../store/cache.ts';
@@ -19,12 +19,10 @@ import { bringInStep, deleteStale, type InStepParts, listSession } from './in-st
 import type { Ledger } from './ledger.ts';
 import { LifecycleGuard } from './lifecycle-guard.ts';
 import { listObjects } from './listing.ts';
-import { sessionOf } from './object-entry.ts';
-import { reconcile } from './reconcile.ts';
+import { reconcile, withoutStale } from './reconcile.ts';
 import { Restorer, type SessionContent } from './restorer.ts';
 import type { Permit, Rights } from './rights.ts';
 import { Turns } from './turns.ts';
-import { isBelow } from './writer.ts';
 
 export interface MountSide {
   /**
@@ -191,7 +189,7 @@ export class BucketSync {
     for (;;) {
       const leftMs = this.#pageMs + listingPageMs - performance.now();
       if (leftMs <= 0) throw new Error(`no answer within ${listingPageMs} ms`);
-      const listing = await inTime(this.#listing, leftMs);
+      const listing = await inTime(this.#listing ?? this.#list(), leftMs, undefined);
       if (listing !== undefined) return listing;
     }
   }
@@ -290,28 +288,5 @@ export class BucketSync {
       fields,
       'The bucket cannot be used: sessions that are here are served, others are waited for, and it is asked again',
     );
-  }
-}
-
-/** Leaves out what was written by mounts that had lost the session. */
-function withoutStale(
-  listing: ReadonlyMap<string, ObjectVersion>,
-  floorOf: (session: string) => number,
-): Map<string, ObjectVersion> {
-  const counted = new Map(listing);
-  for (const { name, metadata } of listing.values()) {
-    const session = sessionOf(name);
-    if (session !== undefined && isBelow(floorOf(session), metadata)) counted.delete(name);
-  }
-  return counted;
-}
-
-async function inTime<T>(promise: Promise<T> | undefined, ms: number): Promise<T | undefined> {
-  const done = new AbortController();
-  const late = sleep(ms, undefined, { signal: done.signal }).catch(() => undefined);
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    done.abort();
   }
 }

@@ -6,7 +6,7 @@
 import type { ObjectVersion } from '../bucket/bucket.ts';
 import type { Ledger } from './ledger.ts';
 import { isDirty, type ObjectEntry, sessionOf } from './object-entry.ts';
-import { isSignedBy } from './writer.ts';
+import { isBelow, isSignedBy } from './writer.ts';
 
 export interface Reconciled {
   /** Sessions that changed here and there. */
@@ -110,4 +110,17 @@ function adopt(ledger: Ledger, entry: ObjectEntry, object: ObjectVersion): void 
   else if (entry.local === 'deleted') {
     entry.remote = object;
   } else ledger.ours(entry.name, object);
+}
+
+/** Leaves out what was written by mounts that had lost the session. */
+export function withoutStale(
+  listing: ReadonlyMap<string, ObjectVersion>,
+  floorOf: (session: string) => number,
+): Map<string, ObjectVersion> {
+  const counted = new Map(listing);
+  for (const { name, metadata } of listing.values()) {
+    const session = sessionOf(name);
+    if (session !== undefined && isBelow(floorOf(session), metadata)) counted.delete(name);
+  }
+  return counted;
 }

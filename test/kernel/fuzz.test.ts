@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Opcode } from '../../src/kernel/abi/opcodes.ts';
-import { Dispatcher, type DispatchHost } from '../../src/kernel/dispatcher.ts';
+import type { DispatchHost } from '../../src/kernel/dispatch-host.ts';
+import { Dispatcher } from '../../src/kernel/dispatcher.ts';
 import { REQUEST_BUFFER_BYTES } from '../../src/kernel/session.ts';
 import { Errno } from '../../src/lib/errno.ts';
 import { attributesCases } from './golden/attributes.ts';

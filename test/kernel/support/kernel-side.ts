@@ -1,5 +1,6 @@
 import type { FileSystemOperations } from '../../../src/fs/operations.ts';
-import { Dispatcher, type DispatchHost } from '../../../src/kernel/dispatcher.ts';
+import type { DispatchHost } from '../../../src/kernel/dispatch-host.ts';
+import { Dispatcher } from '../../../src/kernel/dispatcher.ts';
 import { type NegotiatedSession, negotiate } from '../../../src/kernel/session.ts';
 
 /** What Linux 6.18 agrees to. */
