@@ -78,6 +78,8 @@ export class BucketSync {
   readonly #ended = new AbortController();
   #listing: Promise<Map<string, ObjectVersion>> | undefined;
   #lastListingError: string | undefined;
+  /** Sessions that were brought in step, or are written, since the newest listing began. */
+  readonly #newer = new Set<string>();
   /** When the last page of the first listing came. */
   #pageMs = 0;
 
@@ -149,6 +151,7 @@ export class BucketSync {
     const { bucket, ledger, log } = this.#parts;
     const resolve: InStepParts['resolve'] = (...conflict) => this.#resolve(...conflict);
     const remove: InStepParts['remove'] = (names) => this.#removeFromCache(names);
+    if (permit.epoch > 0) this.#newer.add(session);
     const stale = await this.#locks.run(session, () =>
       bringInStep({ bucket, ledger, resolve, remove }, session, permit, served),
     );
@@ -212,6 +215,7 @@ export class BucketSync {
   /** Owners come first: what is listed after that may be newer, and is no worse for it. */
   async #list(): Promise<Map<string, ObjectVersion>> {
     const { bucket, learnOwners } = this.#parts;
+    this.#newer.clear();
     await learnOwners?.();
     return listObjects(bucket, () => {
       this.#pageMs = performance.now();
@@ -225,6 +229,7 @@ export class BucketSync {
     const { ledger, log, mount } = this.#parts;
     const counted = withoutStale(listing, this.#parts.floorOf ?? (() => 0));
     const { conflicts, removed, lost, foreign } = reconcile(ledger, counted.values(), served, {
+      except: this.#newer,
       ...(this.#parts.wroteElsewhere === undefined ? {} : { wroteElsewhere: this.#parts.wroteElsewhere }),
     });
     await this.#removeFromCache(removed);

@@ -24,6 +24,8 @@ export interface Reconciled {
 export interface ReconcileOptions {
   /** The listing is of this session alone. */
   only?: string;
+  /** Sessions that were compared after the listing had begun: it may be older than what is known of them. */
+  except?: ReadonlySet<string>;
   /** Whether another mount may have written the session since the cache was in step with it. */
   wroteElsewhere?: (session: string) => boolean;
 }
@@ -36,7 +38,7 @@ export function reconcile(
   ledger: Ledger,
   listing: Iterable<ObjectVersion>,
   served: (session: string) => boolean,
-  { only, wroteElsewhere = () => false }: ReconcileOptions = {},
+  { only, except, wroteElsewhere = () => false }: ReconcileOptions = {},
 ): Reconciled {
   const result: Reconciled = { conflicts: new Set(), outdated: new Set(), removed: [], lost: 0, foreign: 0 };
   const listed = new Set<string>();
@@ -49,10 +51,11 @@ export function reconcile(
       continue;
     }
     listed.add(object.name);
+    if (except?.has(session)) continue;
     compare(ledger, object, session, live.has(session), result, newer);
   }
   for (const entry of only === undefined ? [...ledger.entries()] : ledger.entriesOf(only)) {
-    if (entry.remote === undefined || listed.has(entry.name)) continue;
+    if (entry.remote === undefined || listed.has(entry.name) || except?.has(entry.session)) continue;
     if (wroteElsewhere(entry.session)) {
       newer.add(entry.session);
       deletedElsewhere(ledger, entry, live.has(entry.session), result);

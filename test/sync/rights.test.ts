@@ -164,3 +164,38 @@ test('a session that nobody has opened since another mount had it yields when it
   assert.equal(contentsOf(bucket)[CREDS], 'ok theirs');
   assert.ok(next.counted.includes('conflict 1'), 'what was here is kept aside');
 });
+
+test('a listing that began before a session was got says nothing of what was stored in it since', async (t) => {
+  const bucket = new MemoryBucket();
+  const rights = new TestRights();
+  bucket.pageSize = 1;
+  storeElsewhere(bucket, CREDS, 'ok theirs', 1);
+  storeElsewhere(bucket, 'user-+4915199999/creds.json', 'ok another session', 1);
+  const outage = new BucketError('unreachable', 'an outage at the start');
+  bucket.before = ({ operation }) => {
+    if (operation === 'list') throw outage;
+  };
+  const machine = new Machine(t, bucket, { rights });
+  await machine.sync.prepare();
+  rights.change({ epoch: 2, previousEpoch: 1 });
+  let pages = 0;
+  bucket.before = async ({ operation, name }) => {
+    // That of the whole bucket, after its first page.
+    if (operation !== 'list' || name !== 'sessions/' || ++pages !== 2) return;
+    await machine.sync.bringInStep(S, rights.now, false);
+    await machine.sync.restorer.restore(S);
+    machine.ledger.serve(S);
+    await machine.write(CREDS, 'ok mine');
+    await machine.write(`${S}/pre-key-1.json`, 'ok mine');
+    await machine.sync.flusher.flush(S);
+  };
+  machine.sync.start();
+  await machine.until(() => machine.messages().includes('The bucket answers'));
+  assert.ok(pages >= 2);
+  assert.deepEqual([...machine.ledger.conflicts], []);
+  await machine.write(CREDS, 'ok mine 2');
+  await machine.sync.flusher.flushAll();
+  assert.equal(contentsOf(bucket)[CREDS], 'ok mine 2');
+  assert.equal(contentsOf(bucket)[`${S}/pre-key-1.json`], 'ok mine');
+  assert.ok(machine.absent.has('user-+4915199999'), 'what was not touched is learned from it');
+});
