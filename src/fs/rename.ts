@@ -92,6 +92,7 @@ function replace(core: Core, node: Node, target: Node | undefined, from: Place, 
   removeTarget(core, target ?? findChild(core, to.parent, to.name), orphan);
   core.tree.detach(node);
   arrive(core, move);
+  repeatMoved(core, move);
   touchParents(core, from, to);
   noteCreds(core, move, change);
   return 0;
@@ -149,6 +150,8 @@ function exchange(core: Core, a: Node, b: Node, placeA: Place, placeB: Place): 0
   core.tree.detach(b);
   arrive(core, moveA);
   arrive(core, moveB);
+  // Only when both have a path again.
+  repeatMoved(core, moveA, moveB);
   touchParents(core, placeA, placeB);
   noteCreds(core, moveA, changeA);
   noteCreds(core, moveB, changeB);
@@ -174,9 +177,10 @@ function planMove(core: Core, node: Node, from: Place, to: Place): Move | Errno 
       bytes += content.length;
       if (node.kind === 'directory' && bytes > DIRECTORY_BYTES_MAX) return Errno.EXDEV;
       move.files.push({ node: each, path, content });
-    } else {
+    } else if (each.kind !== 'file') {
       continue;
     }
+    // A hidden file too: what the journal has of it must not be found under the old path, which an exchange gives to another folder.
     move.removed.unshift({ path: eachOld, isDirectory: each.kind === 'directory' });
   }
   return move;
@@ -226,8 +230,11 @@ function arrive(core: Core, move: Move): void {
   }
   core.tree.attach(move.to.parent, move.to.name, move.node);
   touchChange(core, move.node);
-  // What was begun below a directory and is not complete lies in the journal under its old path.
-  if (move.node.kind === 'directory') repeatPending(core);
+}
+
+/** What was begun below a directory and is not complete lies in the journal under its old path. */
+function repeatMoved(core: Core, ...moves: Move[]): void {
+  if (moves.some(({ node }) => node.kind === 'directory')) repeatPending(core);
 }
 
 function touchParents(core: Core, from: Place, to: Place): void {

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { ROOT_NODE } from '../../src/fs/operations.ts';
 import type { Harness } from './harness.ts';
-import { harness, mkdir, read, write } from './support.ts';
+import { find, harness, mkdir, read, write } from './support.ts';
 
 const OLD = '{"version":1}';
 const NEW = '{"version":2,"filler":"0123456789"}';
@@ -109,5 +110,37 @@ describe('what a roll has closed', () => {
     h.takeOver();
     for (const node of nodes) assert.equal(h.fs.write(node, begun.length, Buffer.from('"}'), false), 2);
     for (const name of names) assert.equal(read(h, name), `${begun}"}`);
+  });
+});
+
+describe('an exchange of two folders', () => {
+  const EXCHANGE = 2;
+  const names = (h: Harness, folder: string) => {
+    const found: string[] = [];
+    h.fs.readdir(find(h, folder), 0, ({ name }) => found.push(name) > 0);
+    return found.sort();
+  };
+
+  it('takes along what is being written in them: the next daemon finds it there, and nothing where it was', async (t) => {
+    const h = harness(t);
+    const nodes = begin(h);
+    mkdir(h, 'u-+2');
+    assert.equal(h.fs.rename(ROOT_NODE, 'u-+2', ROOT_NODE, 'u-+1', EXCHANGE), 0);
+    // Of the same name as one that was begun and is not published.
+    const other = write(h, 'u-+1/pre-key-1.json', '{"a":1');
+    h.takeOver();
+    assert.deepEqual(names(h, 'u-+1'), []);
+    assert.deepEqual(names(h, 'u-+2'), ['creds.json', 'notes.txt']);
+    assert.equal(read(h, 'u-+2/notes.txt'), 'some text');
+    assert.equal(h.fs.write(nodes.held, HALF.length, Buffer.from(REST), false), REST.length);
+    assert.equal(h.fs.write(nodes.hidden, HALF.length, Buffer.from(REST), false), REST.length);
+    assert.equal(h.fs.write(other, 6, Buffer.from('}'), false), 1);
+    assert.equal(read(h, 'u-+2/creds.json'), NEW);
+    assert.equal(read(h, 'u-+2/pre-key-1.json'), NEW);
+    assert.equal(read(h, 'u-+1/pre-key-1.json'), '{"a":1}');
+    await h.checkpoint();
+    h.restart();
+    assert.deepEqual(names(h, 'u-+1'), ['pre-key-1.json']);
+    assert.deepEqual(names(h, 'u-+2'), ['creds.json', 'notes.txt', 'pre-key-1.json']);
   });
 });
