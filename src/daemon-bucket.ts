@@ -36,7 +36,7 @@ export interface BucketKeeperParts {
 
 export type FromThread = Extract<
   Running,
-  { type: 'wanted' | 'name-wanted' | 'urgent' | 'ask' | 'store' | 'store-cancelled' | 'evicted' }
+  { type: 'wanted' | 'unwanted' | 'name-wanted' | 'urgent' | 'ask' | 'store' | 'store-cancelled' | 'evicted' }
 >;
 
 /** The daemon's other parts, as the bucket's share needs them. */
@@ -179,6 +179,9 @@ export class BucketKeeper {
         // What is about to be removed must be gone before it comes back.
         void this.#dropping.then(() => this.#sessions.want(message.session));
         break;
+      case 'unwanted':
+        void this.#dropping.then(() => this.#sessions.unwant(message.session));
+        break;
       case 'name-wanted':
         void this.#askForName(message.name);
         break;
@@ -208,6 +211,7 @@ export class BucketKeeper {
   }
 
   release(deadlineMs: number): Promise<void> {
+    this.#sessions.stop();
     return this.#lastBackup.release(deadlineMs);
   }
 

@@ -39,15 +39,22 @@ export class LastBackup {
     return dirty;
   }
 
-  /** Nothing changes any more: whoever waits for a session of which everything is in the bucket has it now. Never rejects. */
+  /**
+   * Nothing changes and nothing is opened any more: whoever waits for a session of which everything is in the bucket has it
+   * now. Never rejects.
+   */
   async release(deadlineMs: number): Promise<void> {
     const { ledger, leases } = this.#parts;
     const isClean = (session: string) =>
       ledger.dirtyOf(session).length === 0 && !ledger.conflicts.has(session);
     const isUnsettled = (session: string) => ledger.entriesOf(session).some(({ attempted }) => attempted);
-    const clean = leases.held.filter(isClean);
+    const release = async () => {
+      await leases.stopAcquiring();
+      const clean = leases.held.filter(isClean);
+      await leases.release(clean, new Set(clean.filter(isUnsettled)));
+    };
     const leftMs = Math.max(RELEASE_MS, deadlineMs - performance.now());
-    await inTime(leases.release(clean, new Set(clean.filter(isUnsettled))), leftMs, undefined);
+    await inTime(release(), leftMs, undefined);
   }
 
   /** An application that is still there may change what was just stored; a bucket that fails may answer the next time. */

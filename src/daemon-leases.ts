@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bucket } from './bucket/bucket.ts';
 import { BucketError } from './bucket/bucket-error.ts';
 import type { Config } from './config.ts';
-import { type Held, type LeaseEvents, LeaseLost } from './lease/held.ts';
+import type { Waiting } from './lease/acquisitions.ts';
+import { Abandoned, type Held, type LeaseEvents, LeaseLost } from './lease/held.ts';
 import { identityFile } from './lease/identity.ts';
 import { Leases } from './lease/leases.ts';
 import { ownerCodec, ownerName } from './lease/owner-record.ts';
@@ -138,7 +139,7 @@ export class SessionLeases implements Rights {
     return this.#open?.isOpen ?? false;
   }
 
-  get waiting(): { session: string; holder: string; waitedMs: number }[] {
+  get waiting(): Waiting[] {
     return this.#open?.waiting ?? [];
   }
 
@@ -194,6 +195,15 @@ export class SessionLeases implements Rights {
     return (await this.#leases).acquire(session);
   }
 
+  /** See Leases. */
+  abandon(session: string): void {
+    this.#open?.abandon(session);
+  }
+
+  isAbandoned(error: unknown): boolean {
+    return error instanceof Abandoned;
+  }
+
   async permit(session: string): Promise<Permit> {
     return session === '' ? UNSHARED : (await this.#leases).permit(session);
   }
@@ -213,6 +223,11 @@ export class SessionLeases implements Rights {
   /** Who has a session of this name now, or had it last; undefined: nobody ever did. Rejects with BucketError. */
   async askForOwner(session: string): Promise<OwnerRecord | undefined> {
     return (await readRecord(this.#bucket, ownerName(session), ownerCodec))?.record;
+  }
+
+  /** See Leases. */
+  async stopAcquiring(): Promise<void> {
+    await this.#open?.stopAcquiring();
   }
 
   /** See Leases. */

@@ -37,9 +37,15 @@ const SILENT_MS = 1_000;
 const REPEAT_LOG_MS = 30_000;
 const RETRY = { minMs: 250, maxMs: 15_000 };
 
+interface Opening {
+  done: Promise<void>;
+  /** Somebody waits for it. */
+  isWanted: boolean;
+}
+
 export class Sessions {
   readonly #parts: SessionsParts;
-  readonly #opening = new Map<string, Promise<void>>();
+  readonly #opening = new Map<string, Opening>();
   readonly #ended = sharedAbort();
 
   constructor(parts: SessionsParts) {
@@ -48,13 +54,26 @@ export class Sessions {
 
   /** Somebody waits for what is in it. */
   want(session: string): void {
-    if (this.#opening.has(session)) return;
-    const opening = this.#open(session)
+    const running = this.#opening.get(session);
+    if (running !== undefined) {
+      running.isWanted = true;
+      return;
+    }
+    const opening: Opening = { done: Promise.resolve(), isWanted: true };
+    this.#opening.set(session, opening);
+    opening.done = this.#openWhileWanted(session, opening)
       .catch((error: unknown) =>
         this.#parts.log.error({ session, error: String(error) }, 'A session could not be opened'),
       )
       .finally(() => this.#opening.delete(session));
-    this.#opening.set(session, opening);
+  }
+
+  /** Nobody does any more: a mount that lives keeps it, and is not asked for it again. */
+  unwant(session: string): void {
+    const opening = this.#opening.get(session);
+    if (opening === undefined) return;
+    opening.isWanted = false;
+    this.#parts.leases.abandon(session);
   }
 
   /** Whether it exists although it is not here: another mount made it. Resolves late rather than wrongly, but not for ever. */
@@ -91,25 +110,45 @@ export class Sessions {
     return [...this.#opening.keys()];
   }
 
-  async end(): Promise<void> {
+  /** Opens nothing any more. */
+  stop(): void {
     this.#ended.abort();
-    await Promise.all(this.#opening.values());
   }
 
-  async #open(session: string): Promise<void> {
+  async end(): Promise<void> {
+    this.stop();
+    await Promise.all([...this.#opening.values()].map(({ done }) => done));
+  }
+
+  async #openWhileWanted(session: string, opening: Opening): Promise<void> {
+    while ((await this.#open(session)) === 'abandoned')
+      if (!opening.isWanted || this.#ended.signal.aborted) return;
+  }
+
+  /** 'abandoned': nobody waited for it any more, before this mount had the right to it. */
+  async #open(session: string): Promise<'abandoned' | undefined> {
     const { sync, leases } = this.#parts;
     const acquired = leases.acquire(session);
     acquired.catch(() => {});
     const held = await this.#waitFor(session, acquired);
-    if (held === 'refused') return this.#parts.refuse(session);
-    if (held === 'unasked') {
-      sync.restorer.announce(session);
-      void this.#catchUp(session, acquired);
-      return;
+    switch (held) {
+      case 'abandoned':
+        return 'abandoned';
+      case 'refused':
+        leases.abandon(session);
+        this.#parts.refuse(session);
+        return undefined;
+      case 'unasked':
+        sync.restorer.announce(session);
+        void this.#catchUp(session, acquired);
+        return undefined;
+      case undefined:
+        return undefined;
     }
-    if (held === undefined || !(await this.#bringInStep(session, held, false))) return;
+    if (!(await this.#bringInStep(session, held, false))) return undefined;
     await this.#give(session);
     if (held.refresh) sync.flusher.refresh(session);
+    return undefined;
   }
 
   async #give(session: string): Promise<void> {
@@ -122,19 +161,21 @@ export class Sessions {
   async #waitFor(
     session: string,
     acquired: Promise<Held>,
-  ): Promise<Held | 'refused' | 'unasked' | undefined> {
+  ): Promise<Held | 'abandoned' | 'refused' | 'unasked' | undefined> {
     const { leases, waitLimitMs } = this.#parts;
     const startedMs = performance.now();
     let toldMs = startedMs - REPEAT_LOG_MS + SILENT_MS;
     // One listener for the whole wait: what races with a promise is kept as long as that is not settled.
     const settled = new AbortController();
-    let held: Held | undefined;
+    let held: Held | 'abandoned' | undefined;
     acquired
       .then(
         (value) => {
           held = value;
         },
-        () => {},
+        (error: unknown) => {
+          if (leases.isAbandoned(error)) held = 'abandoned';
+        },
       )
       .finally(() => settled.abort());
     for (;;) {

@@ -240,6 +240,7 @@ export class Daemon {
         if (this.#isMounted) this.#notifier.entry(message.parent, message.name);
         break;
       case 'wanted':
+      case 'unwanted':
       case 'name-wanted':
       case 'urgent':
       case 'ask':

@@ -110,6 +110,7 @@ export class HybridFileSystem extends FileSystem {
 
   override interrupted(unique: number): void {
     this.#questions.interrupted(unique);
+    this.#remote.interrupted(unique);
   }
 
   override holdAttributes(id: number): void {
@@ -227,7 +228,7 @@ export class HybridFileSystem extends FileSystem {
     session.usedAt = ++this.#uses;
     if (!session.absent) return 0;
     if (session.name === this.#refused) return Errno.EBUSY;
-    this.#remote.want(session.name);
+    this.#remote.want(session.name, this.#core.request);
     return PARKED;
   }
 

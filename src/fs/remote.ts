@@ -23,6 +23,8 @@ export type Question = 'status' | 'metrics' | 'flush';
 export interface RemoteHost {
   /** Somebody waits for what is in this session; told once until it is restored. */
   wanted(session: string): void;
+  /** Nobody who waited for it does any more. */
+  unwanted(session: string): void;
   /** Somebody looks for a session of this name, which is not here: HybridFileSystem.learnName is to follow. */
   nameWanted(name: string): void;
   /** A session folder was made, or its creds.json changed; told at most once per session until `rolled`. */
@@ -64,7 +66,8 @@ export class Remote {
   namesKnown: boolean;
   /** Absent sessions of which the kernel may keep names that it was told before they were absent. */
   readonly #known = new Set<string>();
-  readonly #wanted = new Set<string>();
+  /** The requests that wait for a session, by their numbers. */
+  readonly #wanted = new Map<string, Set<number>>();
   /** Names that somebody looked for, and when the bucket had none (or undefined: it has not said yet). */
   readonly #names = new Map<string, number | undefined>();
   readonly #urgent = new Set<string>();
@@ -84,13 +87,27 @@ export class Remote {
     this.shared = shared;
   }
 
-  want(session: string): void {
-    if (this.#wanted.has(session)) return;
-    this.#wanted.add(session);
+  /** `request`: the number of the one that waits for it. */
+  want(session: string, request: number): void {
+    const waiting = this.#wanted.get(session);
+    if (waiting !== undefined) {
+      waiting.add(request);
+      return;
+    }
+    this.#wanted.set(session, new Set([request]));
     this.host.wanted(session);
   }
 
-  /** Nobody waits for it any more. */
+  /** This request waits for nothing any more. */
+  interrupted(request: number): void {
+    for (const [session, waiting] of this.#wanted) {
+      if (!waiting.delete(request) || waiting.size > 0) continue;
+      this.#wanted.delete(session);
+      this.host.unwanted(session);
+    }
+  }
+
+  /** Whoever waits for it is told that it does not come. */
   giveUp(session: string): void {
     this.#wanted.delete(session);
   }

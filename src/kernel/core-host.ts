@@ -130,6 +130,7 @@ export class CoreHost {
   #remoteHost(): RemoteHost {
     return {
       wanted: (session) => this.#post({ type: 'wanted', session }),
+      unwanted: (session) => this.#post({ type: 'unwanted', session }),
       nameWanted: (name) => this.#post({ type: 'name-wanted', name }),
       urgent: (session, why) => this.#post({ type: 'urgent', session, why }),
       ask: (id, question, argument, dirtyPaths) =>

@@ -76,6 +76,8 @@ export type FromKernelThread =
   | { type: 'pending' }
   /** Somebody waits for what is in this session; once until it was restored. */
   | { type: 'wanted'; session: string }
+  /** Nobody who waited for it does any more. */
+  | { type: 'unwanted'; session: string }
   /** Somebody looks for a session of this name, which is not here: 'name' is to follow. */
   | { type: 'name-wanted'; name: string }
   /**

@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Limiter } from '../lib/limiter.ts';
 import type { Logger } from '../observe/log.ts';
 import { codeOf } from '../store/file-operations.ts';
-import type { Held } from './held.ts';
+import { Abandoned, type Held } from './held.ts';
 import type { Holding, Ownership } from './ownership.ts';
 import { Fenced, type Permission } from './permission.ts';
 import type { OwnerRecord } from './protocol.ts';
@@ -24,7 +24,7 @@ export interface AcquisitionParts {
   /** From 0 to 1. */
   readonly random: () => number;
   readonly log: Logger;
-  /** Whoever waits gives up when it is aborted. */
+  /** Whoever waits gives up when it is aborted; whoever aborts it calls `abandon` too. */
   readonly signal: AbortSignal;
   /** Called as soon as the session is this mount's. */
   readonly keep: (holding: Holding, waitedMs: number) => Held;
@@ -38,6 +38,7 @@ export class Acquisition {
   readonly session: string;
   readonly #parts: AcquisitionParts;
   readonly #beganMs: number;
+  readonly #abandoned = new AbortController();
   #holder: OwnerRecord | undefined;
   #toldMs = Number.NEGATIVE_INFINITY;
   #failures = 0;
@@ -57,40 +58,53 @@ export class Acquisition {
     return this.#holder?.name;
   }
 
-  /** Rejects with Fenced or the signal's reason; whatever the bucket or the cache's disk fails with is tried again. */
+  /** Ends with the request that is under way; what that gets is kept. */
+  abandon(): void {
+    this.#abandoned.abort();
+  }
+
+  /** Rejects with Abandoned, Fenced or the signal's reason; whatever the bucket or the cache's disk fails with is tried again. */
   async run(): Promise<Held> {
     const { sleep, signal, random, times } = this.#parts;
     for (;;) {
-      signal.throwIfAborted();
+      this.#throwIfGivenUp();
       try {
         const held = await unlessAborted(signal, this.#attempt());
         if (held) return held;
-        await sleep(pollAfterMs(times, this.waitedMs), signal);
+        await sleep(pollAfterMs(times, this.waitedMs), this.#abandoned.signal);
       } catch (error) {
         if (signal.aborted || error instanceof Fenced || !mayPass(error)) throw error;
         this.#failed(error);
-        await sleep(backoffMs(this.#failures, random()), signal);
+        await sleep(backoffMs(this.#failures, random()), this.#abandoned.signal);
       }
     }
   }
 
   /** Undefined: another mount holds it, and is not known to be dead. */
   async #attempt(): Promise<Held | undefined> {
-    const { permission, ownership, rivalOf, limiter, signal } = this.#parts;
+    const { permission, ownership, rivalOf, limiter } = this.#parts;
     const keep = (holding: Holding) => this.#parts.keep(holding, this.waitedMs);
     await permission.open();
     for (;;) {
-      signal.throwIfAborted();
+      this.#throwIfGivenUp();
       const claim = await limiter.run(() => ownership.claim(this.session, keep));
       if ('held' in claim) return claim.held;
       this.#wait(claim.heldBy.record);
       const verdict = await rivalOf(claim.heldBy.record.holder).verdict();
       this.#failures = 0;
       if (verdict === 'alive') return undefined;
-      signal.throwIfAborted();
+      this.#throwIfGivenUp();
       const taken = await ownership.takeOver(this.session, claim.heldBy, keep);
       if (taken) return taken;
     }
+  }
+
+  #throwIfGivenUp(): void {
+    this.#parts.signal.throwIfAborted();
+    if (!this.#abandoned.signal.aborted) return;
+    if (this.#holder !== undefined)
+      this.#parts.log.info({ session: this.session }, 'Nobody waits for the session any more');
+    throw new Abandoned(this.session);
   }
 
   #wait(holder: OwnerRecord): void {

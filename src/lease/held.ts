@@ -35,6 +35,14 @@ export class LeaseLost extends Error {
   }
 }
 
+/** Nobody waits for the session any more, and this mount does not have it. */
+export class Abandoned extends Error {
+  constructor(session: string) {
+    super(`nobody waits for ${session} any more`);
+    this.name = 'Abandoned';
+  }
+}
+
 /** Metrics; the log lines are written by the lease itself. */
 export interface LeaseEvents {
   /** At once, and then every 30 s. */

@@ -7,7 +7,9 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { Limiter } from '../lib/limiter.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
 import { mapLimit } from '../store/map-limit.ts';
-import { Acquisition, type AcquisitionParts } from './acquisition.ts';
+import type { AcquisitionParts } from './acquisition.ts';
+import { Acquisitions, type Waiting } from './acquisitions.ts';
+import { floorRaised, verify } from './confirm.ts';
 import { type Held, LeaseLost } from './held.ts';
 import { Holdings, heldOf } from './holdings.ts';
 import { KeptIdentity, newId, newIdentity } from './identity.ts';
@@ -16,7 +18,7 @@ import type { LeaseParts, Permit } from './lease-parts.ts';
 import { listOwners } from './list-owners.ts';
 import { type Holding, Ownership } from './ownership.ts';
 import { Fenced, Permission } from './permission.ts';
-import { type OwnerRecord, raiseFloor } from './protocol.ts';
+import type { OwnerRecord } from './protocol.ts';
 import { printableName } from './record.ts';
 import { releaseAll } from './release.ts';
 import { rewriteOlderThan } from './rewrite.ts';
@@ -34,7 +36,7 @@ export class Leases {
   readonly #keeper: Keeper;
   readonly #held: Holdings;
   #hasReleased = false;
-  readonly #acquiring = new Map<string, { acquisition: Acquisition; done: Promise<Held> }>();
+  readonly #acquiring: Acquisitions;
   readonly #claiming = new Map<string, Promise<void>>();
   readonly #rivals: Rivals;
   readonly #limiter = new Limiter(REQUESTS_AT_A_TIME);
@@ -68,6 +70,8 @@ export class Leases {
       isNeeded: () => this.#held.size > 0 || !this.#permission.isOpen,
       looked: () => this.#reclaim(),
     });
+    this.#acquiring = new Acquisitions(this.#acquisitionParts());
+    this.#over.signal.addEventListener('abort', () => this.#acquiring.abandonAll());
     parts.signal?.addEventListener('abort', () => void this.end(), { once: true });
     if (parts.signal?.aborted) void this.end();
   }
@@ -117,7 +121,7 @@ export class Leases {
 
   /** Whom an acquisition of this session waits for. */
   holder(session: string): { name: string } | undefined {
-    const name = this.#acquiring.get(session)?.acquisition.holderName;
+    const name = this.#acquiring.holderOf(session);
     return name === undefined ? undefined : { name };
   }
 
@@ -129,27 +133,30 @@ export class Leases {
     return this.#held.has(session);
   }
 
-  get waiting(): { session: string; holder: string; waitedMs: number }[] {
-    const all = [...this.#acquiring.values()].map(({ acquisition }) => acquisition);
-    return all.flatMap(({ session, holderName: holder, waitedMs }) =>
-      holder === undefined ? [] : [{ session, holder, waitedMs }],
-    );
+  get waiting(): Waiting[] {
+    return this.#acquiring.waiting;
   }
 
   /**
    * Resolves when this mount holds the session; waits for another holder to release it or to be dead, and for a bucket that
-   * does not answer. Who asks meanwhile shares the wait. Rejects with the reason of `end` or of being fenced only.
+   * does not answer. Who asks meanwhile shares the wait. Rejects with Abandoned, or the reason of `end` or of being fenced.
    */
   acquire(session: string): Promise<Held> {
     if (this.#over.signal.aborted) return Promise.reject(this.#over.signal.reason);
     const kept = this.#held.current(session);
     if (kept) return Promise.resolve({ ...heldOf(kept), how: 'already' });
-    const running = this.#acquiring.get(session);
-    if (running) return running.done;
-    const acquisition = new Acquisition(this.#acquisitionParts(), session);
-    const done = acquisition.run().finally(() => this.#acquiring.delete(session));
-    this.#acquiring.set(session, { acquisition, done });
-    return done;
+    return this.#acquiring.start(session);
+  }
+
+  /** Whoever acquires the session waits no longer: that rejects with Abandoned, unless a request under way just gets it. */
+  abandon(session: string): void {
+    this.#acquiring.abandon(session);
+  }
+
+  /** Abandons all. Resolves when none is under way: what was got all the same is held. Never rejects. */
+  async stopAcquiring(): Promise<void> {
+    this.#acquiring.abandonAll();
+    await this.#acquiring.settled();
   }
 
   /**
@@ -169,32 +176,16 @@ export class Leases {
   }
 
   /** Whether this mount holds the session, by its owner object; if not, it is dropped. Rejects with BucketError. */
-  async verify(session: string): Promise<boolean> {
-    const kept = this.#held.get(session);
-    const owner = await this.#ownership.read(session);
-    if (this.#held.get(session) !== kept) return this.verify(session);
-    if (kept && this.#ownership.isStill(kept, owner)) return true;
-    this.#held.lose(session, owner?.record.name ?? '');
-    return false;
+  verify(session: string): Promise<boolean> {
+    return verify(this.#held, this.#ownership, session);
   }
 
   /**
    * After every object was stored again under `epoch`, the one that the session was acquired with. Durable on return. Rejects
    * with LeaseLost where it is not held under it any more, or BucketError.
    */
-  async floorRaised(session: string, epoch: number): Promise<void> {
-    for (;;) {
-      const kept = this.#held.get(session);
-      if (kept?.epoch !== epoch) throw new LeaseLost(session, { name: kept?.owner.record.name ?? '', epoch });
-      const raised = await this.#ownership.write(session, raiseFloor(kept.owner));
-      if (raised) {
-        this.#held.update(kept, raised);
-        return;
-      }
-      const owner = await this.#ownership.read(session);
-      if (owner && this.#ownership.isStill(kept, owner)) this.#held.update(kept, owner);
-      else this.#held.lose(session, owner?.record.name ?? '');
-    }
+  floorRaised(session: string, epoch: number): Promise<void> {
+    return floorRaised(this.#held, this.#ownership, session, epoch);
   }
 
   /**
@@ -226,7 +217,7 @@ export class Leases {
   /** Stops looking and waiting; releases nothing. */
   async end(): Promise<void> {
     if (!this.#over.signal.aborted) this.#over.abort(new Error('the mount ends'));
-    await Promise.allSettled([...this.#acquiring.values()].map(({ done }) => done));
+    await this.#acquiring.settled();
     await this.#keeper.ended;
   }
 

@@ -100,6 +100,25 @@ describe('an absent session', () => {
     assert.deepEqual(h.wanted, [SESSION, SESSION]);
   });
 
+  it('is unwanted once the last one who waited is interrupted, and wanted again by the next one', async (t) => {
+    const { h, session } = await withAbsent(t);
+    const wait = (request: number) => {
+      h.fs.begin(request);
+      assert.equal(names(h, session), PARKED);
+    };
+    for (const request of [2, 4, 4]) wait(request);
+    h.fs.interrupted(2);
+    h.fs.interrupted(6);
+    assert.deepEqual(h.unwanted, []);
+    h.fs.interrupted(4);
+    assert.deepEqual(h.unwanted, [SESSION]);
+    wait(8);
+    assert.deepEqual(h.wanted, [SESSION, SESSION]);
+    h.restore(SESSION);
+    h.fs.interrupted(8);
+    assert.deepEqual(h.unwanted, [SESSION]);
+  });
+
   it('is a directory with default attributes where the cache has none, from the start', (t) => {
     const h = harness(t, { bucket: BUCKET });
     const attributes = newAttributes();

@@ -57,6 +57,7 @@ export class Harness {
   /** What the core told and asked the side that knows the bucket. */
   readonly names: string[] = [];
   readonly wanted: string[] = [];
+  readonly unwanted: string[] = [];
   readonly urgent: [session: string, why: Urgency][] = [];
   readonly asks: Ask[] = [];
   readonly startedOver: StartedOver[] = [];
@@ -189,6 +190,7 @@ export class Harness {
     return {
       nameWanted: (name) => this.names.push(name),
       wanted: (session) => this.wanted.push(session),
+      unwanted: (session) => this.unwanted.push(session),
       urgent: (session, why) => this.urgent.push([session, why]),
       ask: (id, question, argument, dirtyPaths) => this.asks.push({ id, question, argument, dirtyPaths }),
     };

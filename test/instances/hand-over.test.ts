@@ -95,6 +95,34 @@ test('whoever waits can be killed, and another one goes on waiting', options, as
 });
 
 test(
+  'a mount of which nobody waits any more does not get the session; who asks next waits for it anew',
+  options,
+  async (t) => {
+    const { all, holder } = await holderOf(t);
+    const looker = await all.mount();
+    const path = join(SESSION, 'creds.json');
+    const two = [
+      new Reader(t, join(looker.mounted.mountPoint, path)),
+      new Reader(t, join(looker.mounted.mountPoint, SESSION), 'ls'),
+    ];
+    for (const reader of two) await reader.waits();
+    await logged(looker.mounted, WAITS);
+    for (const reader of two) await reader.kill();
+    await logged(looker.mounted, 'Nobody waits for the session any more');
+    await until(async () => (await metric(looker.mounted, 'sessionfs_lease_waiting')) === 0);
+    await holder.mounted.unmount();
+    const next = await all.mount();
+    assert.equal(await readFile(join(next.mounted.mountPoint, path), 'utf8'), CREDS);
+    const third = new Reader(t, join(looker.mounted.mountPoint, path));
+    await third.waits();
+    assert.equal((await stateOf(looker.mounted, SESSION))?.state, 'waiting');
+    await next.mounted.unmount();
+    assert.equal((await third.ended()).text, CREDS);
+    await looker.mounted.unmount();
+  },
+);
+
+test(
   'a listing of a session that is waited for, and stat of what is in it, wait as well',
   options,
   async (t) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
-import { LeaseLost } from '../../src/lease/held.ts';
+import { Abandoned, LeaseLost } from '../../src/lease/held.ts';
 import { identityInMemory } from '../../src/lease/identity.ts';
 import { inboxName } from '../../src/lease/inbox.ts';
 import { ownerName } from '../../src/lease/owner-record.ts';
@@ -399,6 +399,47 @@ test('a wait that is cancelled ends at once, also in the middle of a request', a
   await assert.rejects(asking, /the mount ends/);
   await assert.rejects(b.leases.acquire('w-+3'), /the mount ends/);
   assert.deepEqual(b.leases.waiting, []);
+});
+
+test('an abandoned wait asks nothing any more, and leaves the session to whoever wants it', async (t) => {
+  const rig = new Rig(t);
+  const [a, b] = [await rig.mount('a'), await rig.mount('b')];
+  await a.leases.acquire(S);
+  const waiting = b.leases.acquire(S);
+  await rig.clock.pass(10_000);
+  assert.equal(b.leases.waiting.length, 1);
+  b.leases.abandon(S);
+  await assert.rejects(waiting, Abandoned);
+  assert.deepEqual(b.leases.waiting, []);
+  await a.leases.release([S]);
+  rig.count();
+  await rig.clock.pass(600_000);
+  assert.deepEqual(rig.count(), {});
+  assert.equal(b.leases.holds(S), false);
+  assert.equal((await b.leases.acquire(S)).how, 'released');
+});
+
+test('what an abandoned wait got all the same is held, and can be released: nobody waits for a mount that has ended', async (t) => {
+  const rig = new Rig(t);
+  const way = rig.way();
+  const [a, b] = [await rig.mount('a', {}, way), await rig.mount('b')];
+  let acquired = a.leases.acquire(S);
+  let stopped = Promise.resolve();
+  way.before = ({ operation }) => {
+    if (operation === 'put') stopped = a.leases.stopAcquiring();
+  };
+  assert.equal((await acquired).how, 'created');
+  await stopped;
+  assert.deepEqual(a.leases.held, [S]);
+  await a.leases.release(a.leases.held);
+  assert.equal((await b.leases.acquire(S)).how, 'released');
+  // One that is waiting for b.
+  acquired = a.leases.acquire(S);
+  acquired.catch(() => {});
+  await rig.clock.pass(5_000);
+  await a.leases.stopAcquiring();
+  await assert.rejects(acquired, Abandoned);
+  assert.deepEqual(a.leases.held, []);
 });
 
 test('who acquires the same session shares one acquisition', async (t) => {
