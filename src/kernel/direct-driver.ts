@@ -79,12 +79,12 @@ export class DirectDriver {
 
   /** What the server before this one read: some of it may be answered already, then the kernel ignores the answer. */
   #answerKept(): void {
-    this.#inFlight.answerAll(({ bytes, isWhole }) => {
-      bytes.copy(this.#buffer);
-      if (isWhole) this.#dispatcher.dispatch(this.#buffer, bytes.length);
-      else this.#dispatcher.answerCut(bytes);
+    for (const { bytes, isWhole, slot } of this.#inFlight.inherited()) {
+      if (isWhole) this.#dispatcher.dispatchKept(bytes, slot);
+      else this.#dispatcher.answerCut(bytes, slot);
       this.#host.afterRequest();
-    });
+    }
+    this.#inFlight.served();
   }
 
   #dispatchHost(): DispatchHost {

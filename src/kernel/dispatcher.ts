@@ -1,7 +1,7 @@
 import { type FileSystemOperations, PARKED, type Unstored } from '../fs/operations.ts';
 import { Errno, errnoOf } from '../lib/errno.ts';
 import { fuse_write_in } from './abi/files.ts';
-import { fuse_in_header, fuse_interrupt_in } from './abi/headers.ts';
+import { fuse_interrupt_in } from './abi/headers.ts';
 import { fuse_init_in, INIT_IN_SIZE_BEFORE_FLAGS2 } from './abi/init.ts';
 import { OPCODE_LIMIT, Opcode } from './abi/opcodes.ts';
 import type { DispatchHost } from './dispatch-host.ts';
@@ -27,8 +27,6 @@ interface DeferredReply {
   /** The file that a WRITE is for, whose pages the kernel keeps locked; 0: none. */
   written: number;
 }
-
-const WRITE_ARGUMENTS_END = fuse_in_header.SIZE + fuse_write_in.SIZE;
 
 const operations: ReadonlyArray<Operation | undefined> = tableByOpcode();
 
@@ -72,27 +70,18 @@ export class Dispatcher {
     this.#dispatch(bytes, length, undefined);
   }
 
+  /** A request that an earlier server read and kept in `slot` (0: that it was serving). If it waits on, it stays there. */
+  dispatchKept(bytes: Buffer, slot: number): void {
+    const kept = slot === 0 || !this.#request.bind(bytes, bytes.length) ? undefined : this.#keptIn(slot);
+    this.#dispatch(bytes, bytes.length, kept);
+  }
+
   /**
-   * A request that an earlier server read and left only the beginning of. If it was a WRITE that was carried out, it is
-   * answered; else the caller is told to try again.
+   * A request that an earlier server read and left only the beginning of, in `slot`. If it was a WRITE that was carried out, it
+   * is answered; else the caller is told to try again.
    */
-  answerCut(bytes: Buffer): void {
-    const request = this.#request;
-    if (!request.bind(bytes, bytes.length) || !this.#wantsReply()) return;
-    const { reply, fs } = this.#exchange;
-    const { uniqueLo, uniqueHi } = request;
-    const isWrite = request.opcode === Opcode.FUSE_WRITE && bytes.length >= WRITE_ARGUMENTS_END;
-    if (!isWrite || !fs.wasCarriedOut(request.number)) {
-      this.#sendError(uniqueLo, uniqueHi, Errno.EINTR);
-      return;
-    }
-    const written = bytes.readUInt32LE(fuse_in_header.SIZE + fuse_write_in.size);
-    fs.begin(request.number);
-    const unstored = fs.takeUnstored();
-    const payloadBytes = reply.written(written);
-    if (unstored === undefined)
-      this.#host.send(reply.bytes, reply.finish(uniqueLo, uniqueHi, 0, payloadBytes));
-    else this.#deferReply(payloadBytes, undefined, 0, unstored);
+  answerCut(bytes: Buffer, slot: number): void {
+    if (!this.#request.bind(bytes, bytes.length) || !this.#answersCut(slot)) this.#host.release(slot);
   }
 
   /** Carries every parked request out again, in the order they came; some may be parked again. */
@@ -145,9 +134,30 @@ export class Dispatcher {
     }
   }
 
+  /** Whether the answer waits, and the request stays in its slot. */
+  #answersCut(slot: number): boolean {
+    const { reply, fs, request } = this.#exchange;
+    if (!this.#wantsReply()) return false;
+    const { uniqueLo, uniqueHi, opcode, number } = request;
+    const isWrite = opcode === Opcode.FUSE_WRITE && request.beginArguments(fuse_write_in.SIZE);
+    if (!isWrite || !fs.wasCarriedOut(number)) {
+      this.#sendError(uniqueLo, uniqueHi, Errno.EINTR);
+      return false;
+    }
+    fs.begin(number);
+    const unstored = fs.takeUnstored();
+    const payloadBytes = reply.written(request.u32(fuse_write_in.size));
+    if (unstored !== undefined) this.#deferReply(payloadBytes, undefined, slot, unstored);
+    else this.#host.send(reply.bytes, reply.finish(uniqueLo, uniqueHi, 0, payloadBytes));
+    return unstored !== undefined;
+  }
+
   #settle(outcome: number, operation: Operation | undefined, retried: ParkedRequest | undefined): void {
     const { uniqueLo, uniqueHi } = this.#request;
-    if (outcome === NO_REPLY || !this.#wantsReply()) return;
+    if (outcome === NO_REPLY || !this.#wantsReply()) {
+      if (retried !== undefined) this.#host.release(retried.slot);
+      return;
+    }
     if (outcome === PARKED || (isDiskFull(outcome) && this.#host.makeRoom?.() === true)) {
       this.#parked.park(retried ?? this.#waiting());
       return;
@@ -166,9 +176,13 @@ export class Dispatcher {
   }
 
   #waiting(): ParkedRequest {
-    const { uniqueLo, uniqueHi } = this.#request;
     const bytes = this.#request.copyBytes();
-    return { uniqueLo, uniqueHi, bytes, slot: this.#host.keep(bytes) };
+    return this.#keptIn(this.#host.keep(bytes), bytes);
+  }
+
+  #keptIn(slot: number, bytes = this.#request.copyBytes()): ParkedRequest {
+    const { uniqueLo, uniqueHi } = this.#request;
+    return { uniqueLo, uniqueHi, bytes, slot };
   }
 
   /** A reply to the request number 0 would be taken for a notification. */

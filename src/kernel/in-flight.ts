@@ -14,9 +14,12 @@ const SLOT_BYTES = 8192;
 const SLOTS = 64;
 const SLOT_HEADER = 8;
 const KEPT_MAX = SLOT_BYTES - SLOT_HEADER;
+const SERVING = 0;
 const NO_SLOT = 0;
 
 export interface KeptRequest {
+  /** 0: it was being served. */
+  slot: number;
   /** All of the request, or of a WRITE all but its data. */
   bytes: Buffer;
   isWhole: boolean;
@@ -33,21 +36,29 @@ export class InFlight {
   }
 
   /**
-   * Has what the daemon before this one left answered, a request at a time, the one that it was serving last. A slot is
-   * freed only then: this daemon may die as well.
+   * What the daemon before this one left, each request once, the one that it was serving last. Each stays in its slot until that
+   * is released: this daemon may die as well.
    */
-  answerAll(answer: (request: KeptRequest) => void): void {
-    for (let slot = SLOTS - 1; slot >= 0; slot--) {
+  inherited(): KeptRequest[] {
+    const found: KeptRequest[] = [];
+    for (let slot = SLOTS - 1; slot > SERVING; slot--) {
       const request = this.#read(slot);
-      if (request === undefined) continue;
-      answer(request);
-      freeSlot(this.#fd, slot);
+      if (request !== undefined) found.push(request);
     }
+    // It may wait in a slot of its own already.
+    const last = this.#read(SERVING);
+    if (last !== undefined && !found.some(({ bytes }) => isSame(bytes, last.bytes))) found.push(last);
+    return found;
+  }
+
+  /** What was being served is answered, or waits in a slot of its own. */
+  served(): void {
+    freeSlot(this.#fd, SERVING);
   }
 
   /** This request is served now; the one before is answered or waits in a slot of its own. */
   serving(bytes: Buffer, length: number): void {
-    this.#write(0, bytes, length);
+    this.#write(SERVING, bytes, length);
   }
 
   /** The request being served must wait. Answers its slot; 0 when too many wait: this one is lost if we die. */
@@ -83,7 +94,7 @@ export class InFlight {
     const length = bytes.readUInt32LE(0);
     const kept = bytes.readUInt32LE(4);
     if (length < fuse_in_header.SIZE || kept < fuse_in_header.SIZE || kept > KEPT_MAX) return undefined;
-    return { bytes: bytes.subarray(SLOT_HEADER, SLOT_HEADER + kept), isWhole: kept === length };
+    return { slot, bytes: bytes.subarray(SLOT_HEADER, SLOT_HEADER + kept), isWhole: kept === length };
   }
 }
 
@@ -93,6 +104,12 @@ export function freeSlot(fd: number, slot: number): void {
 }
 
 const FREE = Buffer.alloc(SLOT_HEADER);
+
+/** By the number of the request. */
+function isSame(a: Buffer, b: Buffer): boolean {
+  const { unique } = fuse_in_header;
+  return a.readBigUInt64LE(unique) === b.readBigUInt64LE(unique);
+}
 
 function keptBytes(bytes: Buffer, length: number): number {
   const isWrite =

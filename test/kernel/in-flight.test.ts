@@ -20,9 +20,7 @@ function memory(t: TestContext): number {
 
 /** What the next server finds. */
 function left(fd: number): KeptRequest[] {
-  const found: KeptRequest[] = [];
-  new InFlight(fd).answerAll((kept) => found.push({ ...kept, bytes: Buffer.from(kept.bytes) }));
-  return found;
+  return new InFlight(fd).inherited();
 }
 
 const mkdir = (unique: bigint) =>
@@ -36,7 +34,8 @@ test('the next server finds the request that was being served, whole, and once',
   const inFlight = new InFlight(fd);
   inFlight.serving(mkdir(2n), mkdir(2n).length);
   inFlight.serving(mkdir(4n), mkdir(4n).length);
-  assert.deepEqual(left(fd), [{ bytes: mkdir(4n), isWhole: true }]);
+  assert.deepEqual(left(fd), [{ slot: 0, bytes: mkdir(4n), isWhole: true }]);
+  new InFlight(fd).served();
   assert.deepEqual(left(fd), []);
 });
 
@@ -70,24 +69,51 @@ test('more can wait than are kept, and slots that others freed are used again', 
   assert.equal(inFlight.keep(mkdir(200n)), 5);
 });
 
-test('a request is kept until it is answered: a server that dies before leaves it to the one after', (t) => {
+test('the request that was being served and waits is found once, in its own slot', (t) => {
   const fd = memory(t);
-  new InFlight(fd).serving(mkdir(2n), mkdir(2n).length);
-  assert.throws(() =>
-    new InFlight(fd).answerAll(() => {
-      throw new Error('died');
-    }),
+  const inFlight = new InFlight(fd);
+  for (const unique of [2n, 4n]) {
+    inFlight.serving(mkdir(unique), mkdir(unique).length);
+    inFlight.keep(mkdir(unique));
+  }
+  assert.deepEqual(
+    left(fd).map(({ slot, bytes }) => [slot, bytes.readBigUInt64LE(8)]),
+    [
+      [2, 4n],
+      [1, 2n],
+    ],
   );
-  assert.equal(left(fd).length, 1);
+});
+
+test('what an earlier server kept stays in its slot while it waits, and leaves it once it is answered', () => {
+  const fs = new FakeFilesystem();
+  const kernel = new KernelSide(fs);
+  kernel.kept.set(40, mkdir(2n)).set(41, mkdir(4n));
+  fs.status = PARKED;
+  kernel.dispatcher.dispatchKept(mkdir(2n), 40);
+  kernel.dispatcher.dispatchKept(mkdir(4n), 41);
+  assert.deepEqual([...kernel.kept.keys()], [40, 41]);
+  kernel.dispatcher.dispatchKept(mkdir(6n), 0);
+  assert.deepEqual([...kernel.kept.keys()], [40, 41, 1], 'the one that was being served gets a slot');
+  fs.status = 0;
+  kernel.dispatcher.dispatchKept(mkdir(8n), 42);
+  kernel.dispatcher.retryParked();
+  assert.deepEqual([...kernel.kept.keys()], []);
+  assert.deepEqual(
+    kernel.replies.map((reply) => reply.readBigUInt64LE(8)),
+    [8n, 2n, 4n, 6n],
+  );
 });
 
 test('a WRITE without its data is answered if it was carried out, else the caller tries again', () => {
   const fs = new FakeFilesystem();
   const kernel = new KernelSide(fs);
-  kernel.dispatcher.answerCut(write(2n).subarray(0, 80));
+  kernel.kept.set(40, write(2n)).set(41, write(4n));
+  kernel.dispatcher.answerCut(write(2n).subarray(0, 80), 40);
   assert.deepEqual([kernel.replies[0]?.readInt32LE(4), kernel.replies[0]?.length], [Errno.EINTR, 16]);
   fs.carriedOut = 4;
-  kernel.dispatcher.answerCut(write(4n).subarray(0, 80));
+  kernel.dispatcher.answerCut(write(4n).subarray(0, 80), 41);
+  assert.equal(kernel.kept.size, 0);
   const reply = kernel.replies[1];
   assert.deepEqual([reply?.readInt32LE(4), reply?.readUInt32LE(16)], [0, data.length]);
   assert.deepEqual(fs.calls, []);
