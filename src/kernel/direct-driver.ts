@@ -3,6 +3,7 @@ import { GONE, NOTHING, readRequest, writeMessage } from './device.ts';
 import type { DispatchHost } from './dispatch-host.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { InFlight } from './in-flight.ts';
+import { endLostRequests } from './lost-requests.ts';
 import { canResend, type NegotiatedSession, REQUEST_BUFFER_BYTES } from './session.ts';
 
 /** What the driver tells, on the thread that serves. */
@@ -79,7 +80,13 @@ export class DirectDriver {
 
   /** What the server before this one read: some of it may be answered already, then the kernel ignores the answer. */
   #answerKept(): void {
-    for (const { bytes, isWhole, slot } of this.#inFlight.inherited()) {
+    const inherited = this.#inFlight.inherited();
+    endLostRequests({
+      last: this.#inFlight.last,
+      kept: inherited.map(({ bytes }) => bytes),
+      send: (reply, length) => this.#send(reply, length),
+    });
+    for (const { bytes, isWhole, slot } of inherited) {
       if (isWhole) this.#dispatcher.dispatchKept(bytes, slot);
       else this.#dispatcher.answerCut(bytes, slot);
       this.#host.afterRequest();

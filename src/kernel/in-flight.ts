@@ -51,6 +51,13 @@ export class InFlight {
     return found;
   }
 
+  /** The number of the request that was served last, by whichever daemon; 0: none is known. */
+  get last(): bigint {
+    const number = Buffer.alloc(8);
+    readSync(this.#fd, number, 0, number.length, SLOT_HEADER + fuse_in_header.unique);
+    return number.readBigUInt64LE(0);
+  }
+
   /** What was being served is answered, or waits in a slot of its own. */
   served(): void {
     freeSlot(this.#fd, SERVING);
@@ -103,6 +110,7 @@ export function freeSlot(fd: number, slot: number): void {
   writeSync(fd, FREE, 0, FREE.length, slot * SLOT_BYTES);
 }
 
+/** The bytes behind it stay: see `last`. */
 const FREE = Buffer.alloc(SLOT_HEADER);
 
 /** By the number of the request. */

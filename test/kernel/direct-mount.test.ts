@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { appendFile, open, readdir, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -9,6 +10,7 @@ import { checkMountPoint } from '../../src/kernel/mount-point.ts';
 import { findMount } from '../../src/kernel/mountinfo.ts';
 import { canResend } from '../../src/kernel/session.ts';
 import { cleanUp } from '../support/cleanup.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { ServedMount } from './support/served-mount.ts';
 
 test('files are made, written, read, listed, renamed and removed through a real mount', async (t) => {
@@ -101,6 +103,40 @@ test('a second server takes the connection over and answers what the first left 
   mount.notifier.resend();
   await mount.command(second, 'release');
   assert.equal(await late, 'late\n');
+  await unmount(mount.folder);
+});
+
+test('on a kernel that sends nothing again, what a server had read when it died ends with EINTR, and what it kept is answered', async (t) => {
+  const mount = await ServedMount.create(t);
+  const inFlight = openSync(join(temporaryDirectory(t), 'in-flight'), 'w+');
+  cleanUp(t, () => closeSync(inFlight));
+  const first = mount.serve(undefined, inFlight);
+  await writeFile(join(mount.folder, 'f'), 'x');
+  const late = readFile(join(mount.folder, 'parked.txt'), 'utf8');
+  await mount.untilParked(first);
+  const { session } = await first.reported('initialized');
+  assert.equal(canResend(session), false);
+  await mount.command(first, 'stop');
+  assert.equal((await first.reported('ended')).why, 'stopped');
+
+  const lost = spawn('stat', [join(mount.folder, 'lost')], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  lost.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  const ended = once(lost, 'close');
+  // It dies between read(2) and its note of that.
+  const dying = spawn('dd', ['bs=2M', 'count=1', 'of=/dev/null', 'status=none'], {
+    stdio: [mount.fd, 'ignore', 'inherit'],
+  });
+  assert.deepEqual(await once(dying, 'exit'), [0, null]);
+
+  const second = mount.serve(session, inFlight);
+  assert.deepEqual(await ended, [1, null]);
+  assert.match(said, /Interrupted system call/);
+  await mount.command(second, 'release');
+  assert.equal(await late, 'late\n');
+  await assert.rejects(stat(join(mount.folder, 'lost')), { code: 'ENOENT' });
   await unmount(mount.folder);
 });
 

@@ -74,9 +74,16 @@ export class ServedMount {
     this.#isOpen = false;
   }
 
-  /** Starts a server; `session` when it is not the first one. It ends with the mount. */
-  serve(session?: NegotiatedSession): Server {
-    const data = { fd: this.fd, ...(session && { session }) };
+  /**
+   * Starts a server; `session` when it is not the first one, `inFlightFd` to have it serve as on a kernel that sends nothing
+   * again. It ends with the mount.
+   */
+  serve(session?: NegotiatedSession, inFlightFd?: number): Server {
+    const data = {
+      fd: this.fd,
+      ...(session && { session }),
+      ...(inFlightFd !== undefined && { inFlightFd }),
+    };
     const server = new Server(
       data,
       (report) => this.#onReport(report),

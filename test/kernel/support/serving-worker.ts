@@ -17,9 +17,11 @@ export type Report =
 export interface ServingWorkerData {
   fd: number;
   session?: NegotiatedSession;
+  /** Given: as on a kernel that sends nothing again. */
+  inFlightFd?: number;
 }
 
-const { fd, session } = workerData as ServingWorkerData;
+const { fd, session, inFlightFd } = workerData as ServingWorkerData;
 const fs = new MemoryFilesystem();
 
 function report(message: Report): void {
@@ -36,15 +38,19 @@ function beforeRequest(): 'continue' | 'stop' {
   return command === 'stop' ? 'stop' : 'continue';
 }
 
-const driver = new DirectDriver({ fd, session, inFlightFd: -1, resend: true }, fs, {
-  beforeRequest,
-  afterRequest: () => {},
-  store: () => {},
-  answered: () => {},
-  syncThenReply: (uniqueLo, uniqueHi) => report({ kind: 'sync', uniqueLo, uniqueHi }),
-  initialized: (agreed) => report({ kind: 'initialized', session: agreed }),
-  refused: (error) => report({ kind: 'trouble', error: String(error) }),
-  unexpected: (error) => report({ kind: 'trouble', error: String(error) }),
-});
+const driver = new DirectDriver(
+  { fd, session, inFlightFd: inFlightFd ?? -1, resend: inFlightFd === undefined },
+  fs,
+  {
+    beforeRequest,
+    afterRequest: () => {},
+    store: () => {},
+    answered: () => {},
+    syncThenReply: (uniqueLo, uniqueHi) => report({ kind: 'sync', uniqueLo, uniqueHi }),
+    initialized: (agreed) => report({ kind: 'initialized', session: agreed }),
+    refused: (error) => report({ kind: 'trouble', error: String(error) }),
+    unexpected: (error) => report({ kind: 'trouble', error: String(error) }),
+  },
+);
 
 report({ kind: 'ended', why: driver.serve() });
