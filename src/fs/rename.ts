@@ -12,7 +12,6 @@ import { findChild, refuseName } from './namespace.ts';
 import type { DirectoryNode, FileNode, Node } from './node.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE } from './operations.ts';
 import { contentForOrphan, makeOrphan } from './orphan.ts';
-import { repeatPending } from './pending.ts';
 import type { CredsChange } from './registrations.ts';
 import { touch, touchChange } from './times.ts';
 import { isInside } from './tree.ts';
@@ -38,6 +37,8 @@ interface Move {
   to: Place;
   directories: { node: DirectoryNode; path: string }[];
   files: MovedFile[];
+  /** Hidden ones below a directory: only the journal knows of them. */
+  begun: { node: FileNode; path: string }[];
   /** What the old names were, children before their parents. */
   removed: { path: string; isDirectory: boolean }[];
 }
@@ -92,7 +93,6 @@ function replace(core: Core, node: Node, target: Node | undefined, from: Place, 
   removeTarget(core, target ?? findChild(core, to.parent, to.name), orphan);
   core.tree.detach(node);
   arrive(core, move);
-  repeatMoved(core, move);
   touchParents(core, from, to);
   noteCreds(core, move, change);
   return 0;
@@ -150,8 +150,6 @@ function exchange(core: Core, a: Node, b: Node, placeA: Place, placeB: Place): 0
   core.tree.detach(b);
   arrive(core, moveA);
   arrive(core, moveB);
-  // Only when both have a path again.
-  repeatMoved(core, moveA, moveB);
   touchParents(core, placeA, placeB);
   noteCreds(core, moveA, changeA);
   noteCreds(core, moveB, changeB);
@@ -162,7 +160,7 @@ function exchange(core: Core, a: Node, b: Node, placeA: Place, placeB: Place): 0
 function planMove(core: Core, node: Node, from: Place, to: Place): Move | Errno {
   const oldPath = core.tree.pathIn(from.parent, from.name);
   const newPath = core.tree.pathIn(to.parent, to.name);
-  const move: Move = { node, from, to, directories: [], files: [], removed: [] };
+  const move: Move = { node, from, to, directories: [], files: [], begun: [], removed: [] };
   const nodes = node.kind === 'directory' ? [node, ...core.tree.below(node)] : [node];
   let bytes = 0;
   for (const each of nodes) {
@@ -171,16 +169,17 @@ function planMove(core: Core, node: Node, from: Place, to: Place): Move | Errno 
     if (!isStorableName(path)) return Errno.ENAMETOOLONG;
     if (each.kind === 'directory') {
       move.directories.push({ node: each, path });
-    } else if (each.kind === 'file' && !each.hidden) {
+    } else if (each.kind !== 'file') {
+      continue;
+    } else if (each.hidden) {
+      move.begun.push({ node: each, path });
+    } else {
       const content = committedContent(core, each, eachOld, path);
       if (typeof content === 'number') return content;
       bytes += content.length;
       if (node.kind === 'directory' && bytes > DIRECTORY_BYTES_MAX) return Errno.EXDEV;
       move.files.push({ node: each, path, content });
-    } else if (each.kind !== 'file') {
-      continue;
     }
-    // A hidden file too: what the journal has of it must not be found under the old path, which an exchange gives to another folder.
     move.removed.unshift({ path: eachOld, isDirectory: each.kind === 'directory' });
   }
   return move;
@@ -217,8 +216,17 @@ function addArrivals(core: Core, move: Move): void {
   for (const { node, path, content } of move.files) {
     core.records.put(node, path, content);
     if (node.id !== 0) core.records.node(node, path);
-    if (node.working?.gated && node.working.journaled) core.records.workSnapshot(node, path, node.working);
+    addBegun(core, node, path);
   }
+  for (const { node, path } of move.begun) {
+    if (node.id !== 0) core.records.node(node, path);
+    addBegun(core, node, path);
+  }
+}
+
+/** What is begun and not complete lies in the journal under the old path. */
+function addBegun(core: Core, node: FileNode, path: string): void {
+  if (node.working?.gated && node.working.journaled) core.records.workSnapshot(node, path, node.working);
 }
 
 function arrive(core: Core, move: Move): void {
@@ -230,11 +238,6 @@ function arrive(core: Core, move: Move): void {
   }
   core.tree.attach(move.to.parent, move.to.name, move.node);
   touchChange(core, move.node);
-}
-
-/** What was begun below a directory and is not complete lies in the journal under its old path. */
-function repeatMoved(core: Core, ...moves: Move[]): void {
-  if (moves.some(({ node }) => node.kind === 'directory')) repeatPending(core);
 }
 
 function touchParents(core: Core, from: Place, to: Place): void {

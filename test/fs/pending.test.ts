@@ -4,6 +4,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ROOT_NODE } from '../../src/fs/operations.ts';
+import { syncFileOperations } from '../../src/store/file-operations.ts';
 import type { Harness } from './harness.ts';
 import { find, harness, mkdir, read, write } from './support.ts';
 
@@ -110,6 +111,33 @@ describe('what a roll has closed', () => {
     h.takeOver();
     for (const node of nodes) assert.equal(h.fs.write(node, begun.length, Buffer.from('"}'), false), 2);
     for (const name of names) assert.equal(read(h, name), `${begun}"}`);
+  });
+});
+
+describe('a rename of a folder', () => {
+  it('takes along what is being written in it in one record: a disk that is full after it changes nothing', async (t) => {
+    const h = harness(t);
+    const nodes = begin(h);
+    let records = 0;
+    const { write: append } = syncFileOperations;
+    h.crash();
+    h.takeOver({
+      journalFiles: {
+        ...syncFileOperations,
+        write: (...given) => {
+          records++;
+          return append(...given);
+        },
+      },
+    });
+    const before = records;
+    assert.equal(h.fs.rename(ROOT_NODE, 'u-+1', ROOT_NODE, 'u-+2', 0), 0);
+    assert.equal(records, before + 1);
+    h.takeOver();
+    assert.equal(h.fs.write(nodes.hidden, HALF.length, Buffer.from(REST), false), REST.length);
+    assert.equal(h.fs.write(nodes.held, HALF.length, Buffer.from(REST), false), REST.length);
+    assert.equal(read(h, 'u-+2/creds.json'), NEW);
+    assert.equal(read(h, 'u-+2/pre-key-1.json'), NEW);
   });
 });
 
