@@ -31,6 +31,7 @@ export interface Connection {
 export class DirectDriver {
   readonly #fd: number;
   readonly #host: DirectDriverHost;
+  readonly #fs: FileSystemOperations;
   readonly #dispatcher: Dispatcher;
   readonly #inFlight: InFlight;
   readonly #buffer = Buffer.from(new ArrayBuffer(REQUEST_BUFFER_BYTES));
@@ -43,6 +44,7 @@ export class DirectDriver {
   ) {
     this.#fd = fd;
     this.#host = host;
+    this.#fs = fs;
     this.#inFlight = new InFlight(inFlightFd);
     this.#keepsRequests = session !== undefined && !canResend(session);
     this.#dispatcher = new Dispatcher(fs, this.#dispatchHost(), session, resend);
@@ -81,9 +83,10 @@ export class DirectDriver {
   /** What the server before this one read: some of it may be answered already, then the kernel ignores the answer. */
   #answerKept(): void {
     const inherited = this.#inFlight.inherited();
+    const kept = new Set(inherited.map(({ number }) => number));
     endLostRequests({
       last: this.#inFlight.last,
-      kept: inherited.map(({ bytes }) => bytes),
+      isKnown: (number) => kept.has(number) || this.#fs.wasCarriedOut(number),
       send: (reply, length) => this.#send(reply, length),
     });
     for (const { bytes, isWhole, slot } of inherited) {

@@ -147,7 +147,8 @@ export class Dispatcher {
     fs.begin(number);
     const unstored = fs.takeUnstored();
     const payloadBytes = reply.written(request.u32(fuse_write_in.size));
-    if (unstored !== undefined) this.#deferReply(payloadBytes, undefined, slot, unstored);
+    if (unstored !== undefined)
+      this.#deferReply(payloadBytes, undefined, slot || this.#host.keep(request.copyBytes()), unstored);
     else this.#host.send(reply.bytes, reply.finish(uniqueLo, uniqueHi, 0, payloadBytes));
     return unstored !== undefined;
   }

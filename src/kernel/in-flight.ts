@@ -3,16 +3,19 @@
  * (before Linux 6.9). The supervisor owns the file, in memory; each daemon writes to it, the next one answers what is in it.
  *
  * Slot 0 holds the request that is being served, the others those that wait for something. A slot: u32 length of the request
- * (0: free), u32 bytes of it that are kept, the bytes. Little-endian.
+ * (0: free), u32 bytes of it that are kept, f64 (of slot 0) the highest number of a request so far, the bytes. Little-endian.
  */
 import { readSync, writeSync } from 'node:fs';
 import { fuse_write_in } from './abi/files.ts';
 import { fuse_in_header } from './abi/headers.ts';
 import { Opcode } from './abi/opcodes.ts';
+import { requestNumber } from './request.ts';
 
 const SLOT_BYTES = 8192;
-const SLOTS = 64;
-const SLOT_HEADER = 8;
+/** Most of the file is never written to, and takes no memory. */
+const SLOTS = 512;
+const SLOT_HEADER = 16;
+const LAST_AT = 8;
 const KEPT_MAX = SLOT_BYTES - SLOT_HEADER;
 const SERVING = 0;
 const NO_SLOT = 0;
@@ -20,6 +23,7 @@ const NO_SLOT = 0;
 export interface KeptRequest {
   /** 0: it was being served. */
   slot: number;
+  number: number;
   /** All of the request, or of a WRITE all but its data. */
   bytes: Buffer;
   isWhole: boolean;
@@ -30,6 +34,7 @@ export class InFlight {
   readonly #slot = Buffer.alloc(SLOT_BYTES);
   /** Slots known to be free; whoever answers what waits frees them behind our back. */
   #free: number[] = [];
+  #last: number | undefined;
 
   constructor(fd: number) {
     this.#fd = fd;
@@ -47,15 +52,18 @@ export class InFlight {
     }
     // It may wait in a slot of its own already.
     const last = this.#read(SERVING);
-    if (last !== undefined && !found.some(({ bytes }) => isSame(bytes, last.bytes))) found.push(last);
+    if (last !== undefined && !found.some(({ number }) => number === last.number)) found.push(last);
     return found;
   }
 
-  /** The number of the request that was served last, by whichever daemon; 0: none is known. */
-  get last(): bigint {
-    const number = Buffer.alloc(8);
-    readSync(this.#fd, number, 0, number.length, SLOT_HEADER + fuse_in_header.unique);
-    return number.readBigUInt64LE(0);
+  /** The highest number of a request that was read, by whichever daemon; 0: none is known. */
+  get last(): number {
+    if (this.#last === undefined) {
+      const number = Buffer.alloc(8);
+      readSync(this.#fd, number, 0, number.length, LAST_AT);
+      this.#last = number.readDoubleLE(0);
+    }
+    return this.#last;
   }
 
   /** What was being served is answered, or waits in a slot of its own. */
@@ -65,14 +73,19 @@ export class InFlight {
 
   /** This request is served now; the one before is answered or waits in a slot of its own. */
   serving(bytes: Buffer, length: number): void {
+    this.#last = Math.max(this.last, numberOf(bytes));
+    this.#slot.writeDoubleLE(this.#last, LAST_AT);
     this.#write(SERVING, bytes, length);
   }
 
-  /** The request being served must wait. Answers its slot; 0 when too many wait: this one is lost if we die. */
+  /**
+   * The request being served must wait. What is cut tells its true length itself. Answers its slot; 0 when too many wait: this
+   * one is lost if we die.
+   */
   keep(request: Buffer): number {
     if (this.#free.length === 0) this.#free = this.#findFree();
     const slot = this.#free.pop() ?? NO_SLOT;
-    if (slot !== NO_SLOT) this.#write(slot, request, request.length);
+    if (slot !== NO_SLOT) this.#write(slot, request, request.readUInt32LE(fuse_in_header.len));
     return slot;
   }
 
@@ -82,26 +95,35 @@ export class InFlight {
 
   #findFree(): number[] {
     const free: number[] = [];
-    for (let slot = SLOTS - 1; slot > NO_SLOT; slot--) if (this.#read(slot) === undefined) free.push(slot);
+    for (let slot = SLOTS - 1; slot > NO_SLOT; slot--) if (this.#isFree(slot)) free.push(slot);
     return free;
   }
 
   #write(slot: number, bytes: Buffer, length: number): void {
-    const kept = Math.min(KEPT_MAX, keptBytes(bytes, length));
+    const kept = Math.min(KEPT_MAX, bytes.length, keptBytes(bytes, length));
     this.#slot.writeUInt32LE(length, 0);
     this.#slot.writeUInt32LE(kept, 4);
     bytes.copy(this.#slot, SLOT_HEADER, 0, kept);
     writeSync(this.#fd, this.#slot, 0, SLOT_HEADER + kept, slot * SLOT_BYTES);
   }
 
+  #isFree(slot: number): boolean {
+    const length = Buffer.alloc(4);
+    return (
+      readSync(this.#fd, length, 0, length.length, slot * SLOT_BYTES) < 4 || length.readUInt32LE(0) === 0
+    );
+  }
+
   #read(slot: number): KeptRequest | undefined {
+    if (this.#isFree(slot)) return undefined;
     const bytes = Buffer.alloc(SLOT_BYTES);
     const read = readSync(this.#fd, bytes, 0, SLOT_BYTES, slot * SLOT_BYTES);
     if (read < SLOT_HEADER) return undefined;
     const length = bytes.readUInt32LE(0);
     const kept = bytes.readUInt32LE(4);
     if (length < fuse_in_header.SIZE || kept < fuse_in_header.SIZE || kept > KEPT_MAX) return undefined;
-    return { slot, bytes: bytes.subarray(SLOT_HEADER, SLOT_HEADER + kept), isWhole: kept === length };
+    const request = bytes.subarray(SLOT_HEADER, SLOT_HEADER + kept);
+    return { slot, number: numberOf(request), bytes: request, isWhole: kept === length };
   }
 }
 
@@ -110,13 +132,12 @@ export function freeSlot(fd: number, slot: number): void {
   writeSync(fd, FREE, 0, FREE.length, slot * SLOT_BYTES);
 }
 
-/** The bytes behind it stay: see `last`. */
-const FREE = Buffer.alloc(SLOT_HEADER);
+/** Without the number in slot 0, which stays. */
+const FREE = Buffer.alloc(LAST_AT);
 
-/** By the number of the request. */
-function isSame(a: Buffer, b: Buffer): boolean {
+function numberOf(request: Buffer): number {
   const { unique } = fuse_in_header;
-  return a.readBigUInt64LE(unique) === b.readBigUInt64LE(unique);
+  return requestNumber(request.readUInt32LE(unique), request.readUInt32LE(unique + 4));
 }
 
 function keptBytes(bytes: Buffer, length: number): number {

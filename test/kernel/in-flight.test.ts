@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { PARKED } from '../../src/fs/operations.ts';
 import { Opcode } from '../../src/kernel/abi/opcodes.ts';
 import { freeSlot, InFlight, type KeptRequest } from '../../src/kernel/in-flight.ts';
+import { endLostRequests } from '../../src/kernel/lost-requests.ts';
 import { Errno } from '../../src/lib/errno.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { cString, request, u32s, u64s } from './support/bytes.ts';
@@ -34,7 +35,7 @@ test('the next server finds the request that was being served, whole, and once',
   const inFlight = new InFlight(fd);
   inFlight.serving(mkdir(2n), mkdir(2n).length);
   inFlight.serving(mkdir(4n), mkdir(4n).length);
-  assert.deepEqual(left(fd), [{ slot: 0, bytes: mkdir(4n), isWhole: true }]);
+  assert.deepEqual(left(fd), [{ slot: 0, number: 4, bytes: mkdir(4n), isWhole: true }]);
   new InFlight(fd).served();
   assert.deepEqual(left(fd), []);
 });
@@ -63,10 +64,47 @@ test('what waits is found until it is released, by whoever answers it', (t) => {
 test('more can wait than are kept, and slots that others freed are used again', (t) => {
   const fd = memory(t);
   const inFlight = new InFlight(fd);
-  const slots = Array.from({ length: 70 }, (_, index) => inFlight.keep(mkdir(BigInt(2 + index))));
+  const slots = Array.from({ length: 518 }, (_, index) => inFlight.keep(mkdir(BigInt(2 + index))));
   assert.equal(slots.filter((slot) => slot === 0).length, 7);
   freeSlot(fd, 5);
-  assert.equal(inFlight.keep(mkdir(200n)), 5);
+  assert.equal(inFlight.keep(mkdir(2000n)), 5);
+});
+
+test('the highest number outlives its request, a take-over and an INTERRUPT of an older one', (t) => {
+  const fd = memory(t);
+  assert.equal(new InFlight(fd).last, 0);
+  const inFlight = new InFlight(fd);
+  inFlight.serving(mkdir(4000n), 50);
+  const interrupt = request({ opcode: Opcode.FUSE_INTERRUPT, unique: 3n }, u64s(2));
+  inFlight.serving(interrupt, interrupt.length);
+  new InFlight(fd).served();
+  assert.equal(new InFlight(fd).last, 4000);
+});
+
+test('a request that is cut is kept with its true length, so that nobody takes it for whole', (t) => {
+  const fd = memory(t);
+  new InFlight(fd).keep(write(2n).subarray(0, 80));
+  const [kept] = left(fd);
+  assert.deepEqual([kept?.isWhole, kept?.bytes], [false, write(2n).subarray(0, 80)]);
+});
+
+test('what is lost is ended by its number, but nothing that is kept or was carried out', () => {
+  const ended: number[] = [];
+  endLostRequests({
+    last: 2 ** 33 + 4001,
+    isKnown: (number) => number % 4 === 0,
+    send: (reply, length) => {
+      assert.deepEqual([length, reply.readInt32LE(4)], [16, Errno.EINTR]);
+      ended.push(Number(reply.readBigUInt64LE(8)));
+    },
+  });
+  const middle = 2 ** 33 + 4000;
+  assert.deepEqual([ended[0], ended.at(-1)], [middle - 2046, middle + 510]);
+  assert.deepEqual(
+    ended.filter((number) => number % 4 !== 2),
+    [],
+  );
+  assert.equal(ended.length, 640);
 });
 
 test('the request that was being served and waits is found once, in its own slot', (t) => {
