@@ -23,8 +23,8 @@ export interface SyncOfDaemonParts {
   metrics: Metrics;
   leases: SessionLeases;
   mount: MountSide;
-  /** The ledger was compared with the whole bucket. */
-  compared: () => void;
+  /** See BucketSyncParts. */
+  compared: (except: ReadonlySet<string>) => void;
   /** Ends the tries. */
   signal: AbortSignal;
   log: Logger;

@@ -96,7 +96,7 @@ export class BucketKeeper {
       ...parts,
       leases,
       mount: this.#mountSide(),
-      compared: () => this.#compared(),
+      compared: (except) => this.#compared(except),
       signal: this.#aborted.signal,
     });
     this.#stores = new StoreRequests({
@@ -233,12 +233,13 @@ export class BucketKeeper {
     this.#side?.thread.post({ type: 'name', name, exists });
   }
 
-  /** Every session that this mount holds is in step with the bucket now. */
-  #compared(): void {
+  /** Every session that this mount has held since before the bucket was listed is in step with it now. */
+  #compared(except: ReadonlySet<string>): void {
     const { ledger } = this.#parts;
     for (const session of ledger.sessionNames) {
       const owner = this.#leases.ownerOf(session);
-      if (owner !== undefined && this.#leases.holds(session) && !ledger.conflicts.has(session))
+      const isHeldSince = owner !== undefined && this.#leases.epochOf(session) === owner.epoch;
+      if (isHeldSince && !except.has(session) && !ledger.conflicts.has(session))
         ledger.inStep(session, owner.epoch);
     }
   }

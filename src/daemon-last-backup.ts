@@ -48,10 +48,16 @@ export class LastBackup {
     const isClean = (session: string) =>
       ledger.dirtyOf(session).length === 0 && !ledger.conflicts.has(session);
     const isUnsettled = (session: string) => ledger.entriesOf(session).some(({ attempted }) => attempted);
-    const release = async () => {
-      await leases.stopAcquiring();
+    const releaseHeld = async () => {
       const clean = leases.held.filter(isClean);
       await leases.release(clean, new Set(clean.filter(isUnsettled)));
+    };
+    const release = async () => {
+      const stopped = leases.stopAcquiring();
+      await releaseHeld();
+      // A request that is under way may take its time, and get something.
+      await stopped;
+      await releaseHeld();
     };
     const leftMs = Math.max(RELEASE_MS, deadlineMs - performance.now());
     await inTime(release(), leftMs, undefined);

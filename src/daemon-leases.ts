@@ -157,6 +157,11 @@ export class SessionLeases implements Rights {
     return this.#open?.holds(session) ?? false;
   }
 
+  /** Under which this mount holds the session; undefined: it does not. */
+  epochOf(session: string): number | undefined {
+    return this.#open?.epochOf(session);
+  }
+
   /** What is known of the session since the start. */
   ownerOf(session: string): OwnerRecord | undefined {
     return this.#owners?.get(session);
@@ -191,8 +196,11 @@ export class SessionLeases implements Rights {
     this.#owners = await (await this.#leases).list();
   }
 
-  async acquire(session: string): Promise<Held> {
-    return (await this.#leases).acquire(session);
+  /** See Leases. Rejects with Abandoned also where it is not wanted any more by the time that this mount may ask. */
+  async acquire(session: string, isWanted: () => boolean): Promise<Held> {
+    const leases = await this.#leases;
+    if (!isWanted()) throw new Abandoned(session);
+    return leases.acquire(session);
   }
 
   /** See Leases. */

@@ -121,14 +121,14 @@ export class Sessions {
   }
 
   async #openWhileWanted(session: string, opening: Opening): Promise<void> {
-    while ((await this.#open(session)) === 'abandoned')
-      if (!opening.isWanted || this.#ended.signal.aborted) return;
+    const isWanted = () => opening.isWanted && !this.#ended.signal.aborted;
+    while ((await this.#open(session, isWanted)) === 'abandoned') if (!isWanted()) return;
   }
 
   /** 'abandoned': nobody waited for it any more, before this mount had the right to it. */
-  async #open(session: string): Promise<'abandoned' | undefined> {
+  async #open(session: string, isWanted: () => boolean): Promise<'abandoned' | undefined> {
     const { sync, leases } = this.#parts;
-    const acquired = leases.acquire(session);
+    const acquired = leases.acquire(session, isWanted);
     acquired.catch(() => {});
     const held = await this.#waitFor(session, acquired);
     switch (held) {

@@ -107,9 +107,9 @@ export class Remote {
     }
   }
 
-  /** Whoever waits for it is told that it does not come. */
+  /** Whoever waits for it is told that it does not come: those too that began to wait after that was decided. */
   giveUp(session: string): void {
-    this.#wanted.delete(session);
+    if (this.#wanted.delete(session)) this.host.unwanted(session);
   }
 
   /** Whether a name that is not in the root may have been made by another mount since it was last asked for. Asks. */

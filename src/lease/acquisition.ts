@@ -86,8 +86,11 @@ export class Acquisition {
     const keep = (holding: Holding) => this.#parts.keep(holding, this.waitedMs);
     await permission.open();
     for (;;) {
-      this.#throwIfGivenUp();
-      const claim = await limiter.run(() => ownership.claim(this.session, keep));
+      const claim = await limiter.run(async () => {
+        // It may have waited for its turn.
+        this.#throwIfGivenUp();
+        return ownership.claim(this.session, keep);
+      });
       if ('held' in claim) return claim.held;
       this.#wait(claim.heldBy.record);
       const verdict = await rivalOf(claim.heldBy.record.holder).verdict();

@@ -133,6 +133,11 @@ export class Leases {
     return this.#held.has(session);
   }
 
+  /** Under which this mount holds the session; undefined: it does not. */
+  epochOf(session: string): number | undefined {
+    return this.#held.get(session)?.epoch;
+  }
+
   get waiting(): Waiting[] {
     return this.#acquiring.waiting;
   }

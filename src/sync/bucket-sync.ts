@@ -49,8 +49,8 @@ export interface BucketSyncParts {
   learnOwners?: () => Promise<void>;
   /** See LifecycleParts. */
   rewriteOwners?: (beforeMs: number) => Promise<number>;
-  /** The ledger was compared with the whole bucket. */
-  compared?: () => void;
+  /** The ledger was compared with the whole bucket, except for these sessions: they are compared by themselves. */
+  compared?: (except: ReadonlySet<string>) => void;
   /** See ReconcileOptions. */
   wroteElsewhere?: (session: string) => boolean;
   mount: MountSide;
@@ -238,7 +238,7 @@ export class BucketSync {
       log.warn({ objects: lost }, 'The bucket has lost objects that are here; they are stored again');
     if (foreign > 0) log.debug({ objects: foreign }, 'Objects with names of no session are left alone');
     ledger.setListed(true);
-    this.#parts.compared?.();
+    this.#parts.compared?.(this.#newer);
     this.#lastListingError = undefined;
     mount.absent(ledger.absentSessions.filter((session) => session !== ''));
     await this.#knowNames();

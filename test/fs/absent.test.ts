@@ -119,6 +119,16 @@ describe('an absent session', () => {
     assert.deepEqual(h.unwanted, [SESSION]);
   });
 
+  it('is unwanted once it is refused: whoever began to wait meanwhile is refused too', async (t) => {
+    const { h, session } = await withAbsent(t);
+    h.fs.begin(2);
+    assert.equal(names(h, session), PARKED);
+    h.hybrid.refuse(SESSION, () => assert.equal(names(h, session), Errno.EBUSY));
+    assert.deepEqual(h.unwanted, [SESSION]);
+    assert.equal(names(h, session), PARKED);
+    assert.deepEqual(h.wanted, [SESSION, SESSION]);
+  });
+
   it('is a directory with default attributes where the cache has none, from the start', (t) => {
     const h = harness(t, { bucket: BUCKET });
     const attributes = newAttributes();

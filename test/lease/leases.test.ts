@@ -419,6 +419,31 @@ test('an abandoned wait asks nothing any more, and leaves the session to whoever
   assert.equal((await b.leases.acquire(S)).how, 'released');
 });
 
+test('an abandoned wait that has not had its turn asks nothing', async (t) => {
+  const rig = new Rig(t);
+  const way = rig.way();
+  const a = await rig.mount('a', {}, way);
+  let letGo = () => {};
+  const answers = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  let asked = 0;
+  way.before = async ({ operation }) => {
+    if (operation === 'head') asked++;
+    await answers;
+  };
+  const all = Array.from({ length: 100 }, (_, index) => a.leases.acquire(`u${index}-+1`));
+  const settled = Promise.allSettled(all);
+  await settle();
+  const underWay = asked;
+  assert.ok(underWay > 0 && underWay < all.length, String(underWay));
+  const stopped = a.leases.stopAcquiring();
+  letGo();
+  await stopped;
+  const got = (await settled).filter(({ status }) => status === 'fulfilled');
+  assert.deepEqual([asked, got.length, a.leases.held.length], [underWay, underWay, underWay]);
+});
+
 test('what an abandoned wait got all the same is held, and can be released: nobody waits for a mount that has ended', async (t) => {
   const rig = new Rig(t);
   const way = rig.way();

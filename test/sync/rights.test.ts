@@ -199,3 +199,32 @@ test('a listing that began before a session was got says nothing of what was sto
   assert.equal(contentsOf(bucket)[`${S}/pre-key-1.json`], 'ok mine');
   assert.ok(machine.absent.has('user-+4915199999'), 'what was not touched is learned from it');
 });
+
+test('a session whose comparison fails while the bucket is listed is out of step until it is compared', async (t) => {
+  const bucket = new MemoryBucket();
+  const rights = new TestRights();
+  storeElsewhere(bucket, CREDS, 'ok theirs', 1);
+  let isOut = true;
+  let tries = 0;
+  const failing = new BucketError('unreachable', 'no answer');
+  const machine = new Machine(t, bucket, { rights });
+  rights.change({ epoch: 2, previousEpoch: 1 });
+  bucket.before = async ({ operation, name }) => {
+    if (operation !== 'list') return;
+    if (isOut || name !== 'sessions/') throw failing;
+    // The listing is under way.
+    tries++;
+    await assert.rejects(machine.sync.bringInStep(S, rights.now, false));
+  };
+  await machine.sync.prepare();
+  isOut = false;
+  machine.sync.start();
+  await machine.until(() => machine.messages().includes('The bucket answers'));
+  assert.equal(tries, 1);
+  assert.deepEqual(machine.leftOut, [[S]]);
+  assert.equal(machine.ledger.epochOf(S), undefined);
+  bucket.before = () => {};
+  await machine.sync.bringInStep(S, rights.now, false);
+  await machine.sync.restorer.restore(S);
+  assert.equal(machine.read(CREDS), 'ok theirs');
+});

@@ -36,6 +36,8 @@ export class Machine {
   readonly restored: SessionContent[] = [];
   readonly absent = new Set<string>();
   readonly counted: string[] = [];
+  /** The sessions that each comparison with the whole bucket left out. */
+  readonly leftOut: string[][] = [];
   namesKnown = false;
   settle: () => Promise<void> = async () => {};
   readonly #listeners = new Set<() => void>();
@@ -60,6 +62,7 @@ export class Machine {
       cache: this.cache,
       verify: (_path, _meta, sealed) => verdictOf(sealed),
       rights: options.rights ?? alone,
+      compared: (except) => this.leftOut.push([...except]),
       mount: {
         settle: () => this.settle(),
         absent: (sessions) => sessions.forEach((session) => void this.absent.add(session)),
