@@ -41,7 +41,8 @@ async function writeUntilKilled(scope: Scope, mounted: Mounted, first: number): 
   await killDaemon(mounted);
   await closed;
   const lines = said.trimEnd().split('\n');
-  assert.match(lines.pop() ?? '', /^(ENOTCONN|ECONNABORTED)$/);
+  // EIO: the kernel was just copying the request or its answer when the daemon died.
+  assert.match(lines.pop() ?? '', /^(ENOTCONN|ECONNABORTED|EIO)$/);
   assert.ok(lines.length > 0);
   return Number(lines.at(-1)) + 1;
 }
