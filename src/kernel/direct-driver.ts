@@ -52,7 +52,8 @@ export class DirectDriver {
 
   /** Returns when the mount is gone, or when `beforeRequest` said so. The descriptor stays open. */
   serve(): 'unmounted' | 'stopped' {
-    const buffer = this.#buffer;
+    // Its pages must be there: for a process that is being killed the kernel fetches none, and fails the request with EIO.
+    const buffer = this.#buffer.fill(0);
     if (this.#keepsRequests) this.#answerKept();
     for (;;) {
       const length = readRequest(this.#fd, buffer);

@@ -48,10 +48,14 @@ export class Waker {
     this.#shell?.stdin.end();
   }
 
+  /** Starts the process, once; otherwise the first call does. */
+  prepare(): void {
+    if (!this.#closed) this.#shell ??= this.#start();
+  }
+
   #order(line: string): void {
-    if (this.#closed) return;
-    this.#shell ??= this.#start();
-    this.#shell.stdin.write(`${line}\n`);
+    this.prepare();
+    if (!this.#closed) this.#shell?.stdin.write(`${line}\n`);
   }
 
   #start(): ChildProcessByStdio<Writable, Readable, null> {

@@ -25,7 +25,9 @@ export class WorkerLink implements KernelLink {
     this.#worker.on('exit', (code) => fail(new Error(`the kernel thread ended with code ${code}`)));
   }
 
+  /** fork(2) takes the pages of this process away until they are written to: it comes before the thread readies its buffer. */
   serve(): void {
+    this.#waker.prepare();
     this.#worker.postMessage({ type: 'serve' } satisfies ToKernelThread);
   }
 
