@@ -1,8 +1,8 @@
 /** The application that `sessionfs run` starts: gets the signals that this process gets, and is waited for. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Deferred, deferred } from '../lib/deferred.ts';
+import { inTime } from '../lib/in-time.ts';
 import type { Logger } from '../observe/log.ts';
 
 export type CommandEnd = { code: number; signal: null } | { code: null; signal: NodeJS.Signals };
@@ -76,11 +76,8 @@ export class RunningCommand {
     if (child === undefined) return;
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       child.kill(signal);
-      const ended = await Promise.race([
-        this.#ended.promise.then(() => true),
-        sleep(signal === 'SIGTERM' ? GRACE_MS : 100, false),
-      ]);
-      if (ended) return;
+      const ended = this.#ended.promise.then(() => true);
+      if (await inTime(ended, signal === 'SIGTERM' ? GRACE_MS : 100, false)) return;
     }
   }
 

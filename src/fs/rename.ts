@@ -213,20 +213,12 @@ function addArrivals(core: Core, move: Move): void {
     core.records.makeDirectory(node, path, needsMeta(core, node, path));
     if (node.id !== 0) core.records.node(node, path);
   }
-  for (const { node, path, content } of move.files) {
-    core.records.put(node, path, content);
+  for (const { node, path, content } of move.files) core.records.put(node, path, content);
+  for (const { node, path } of [...move.files, ...move.begun]) {
     if (node.id !== 0) core.records.node(node, path);
-    addBegun(core, node, path);
+    // What is begun and not complete lies in the journal under the old path.
+    if (node.working?.gated && node.working.journaled) core.records.workSnapshot(node, path, node.working);
   }
-  for (const { node, path } of move.begun) {
-    if (node.id !== 0) core.records.node(node, path);
-    addBegun(core, node, path);
-  }
-}
-
-/** What is begun and not complete lies in the journal under the old path. */
-function addBegun(core: Core, node: FileNode, path: string): void {
-  if (node.working?.gated && node.working.journaled) core.records.workSnapshot(node, path, node.working);
 }
 
 function arrive(core: Core, move: Move): void {

@@ -2,9 +2,9 @@
  * The main thread's side of whoever serves the mount: asks it, hears it, and learns of its end. How messages get there and
  * back is the link's affair: worker-link.ts for a thread of its own, native-link.ts for the main thread itself.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import { SessionfsError } from '../lib/errors.ts';
+import { inTime } from '../lib/in-time.ts';
 import type { FromKernelThread, ToKernelThread } from './messages.ts';
 
 export type Loaded = Extract<FromKernelThread, { type: 'loaded' }>;
@@ -97,7 +97,11 @@ export class KernelThreadClient {
 
   /** Whether `ended` has settled, after a moment for what it has sent already. */
   async hasEnded(): Promise<boolean> {
-    return Promise.race([this.#settled().then(() => true), sleep(ENDING_MS, false)]);
+    return inTime(
+      this.#settled().then(() => true),
+      ENDING_MS,
+      false,
+    );
   }
 
   #settled(): Promise<undefined> {

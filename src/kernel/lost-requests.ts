@@ -4,14 +4,13 @@
  */
 import { Errno } from '../lib/errno.ts';
 import { fuse_out_header } from './abi/headers.ts';
-import { putOutHeader } from './reply.ts';
+import { putOutHeader, putU64 } from './reply.ts';
 
 /** Numbers grow by this; an odd one is an INTERRUPT's. */
 const STEP = 2;
 /** A FORGET gets its number when it is read, so what was read after it may have a lower one. */
 const BEFORE = 1024 * STEP;
 const AFTER = 256 * STEP;
-const TWO_TO_32 = 0x1_0000_0000;
 
 export interface LostRequestsParts {
   /** The highest number that is known to have been read; 0: none is. */
@@ -30,10 +29,11 @@ export function endLostRequests({ last, isKnown, send }: LostRequestsParts): voi
   const memory = new ArrayBuffer(fuse_out_header.SIZE);
   const reply = Buffer.from(memory);
   const view = new DataView(memory);
+  putOutHeader(view, reply.length, Errno.EINTR, 0, 0);
   const middle = last - (last % STEP);
   for (let number = Math.max(STEP, middle - BEFORE); number <= middle + AFTER; number += STEP) {
     if (isKnown(number)) continue;
-    putOutHeader(view, reply.length, Errno.EINTR, number % TWO_TO_32, Math.floor(number / TWO_TO_32));
+    putU64(view, fuse_out_header.unique, number);
     send(reply, reply.length);
   }
 }

@@ -5,12 +5,12 @@
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ABSENT, type Bucket, type ObjectVersion } from '../bucket/bucket.ts';
 import { BucketError } from '../bucket/bucket-error.ts';
 import { listAll } from '../bucket/list-all.ts';
 import { backOff } from '../lib/backoff.ts';
 import { crc32c } from '../lib/crc32c.ts';
+import { inTime } from '../lib/in-time.ts';
 import type { Logger } from '../observe/log.ts';
 import { codeOf } from '../store/file-operations.ts';
 import { KEPT_VERSIONS_MAX, listSetAside } from '../store/kept-versions.ts';
@@ -69,7 +69,7 @@ export class SetAsideUploads {
     this.#isStuck = false;
     this.#pausing?.abort();
     while (this.#running !== undefined && !this.#isStuck && performance.now() < deadlineMs)
-      await Promise.race([this.#running, sleep(SETTLE_POLL_MS)]);
+      await inTime(this.#running, SETTLE_POLL_MS, undefined);
     return this.#waiting.size;
   }
 
