@@ -18,6 +18,8 @@ export interface Reading {
  */
 const FUSE_WAITS = ['request_wait_answer', 'fuse_lock_inode'];
 const POLL_MS = 5;
+/** A path is looked up name by name, and a busy machine takes its time for each. */
+const STILL_MS = 100;
 
 export class Reader {
   readonly #child: ChildProcess;
@@ -41,11 +43,14 @@ export class Reader {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** Resolves when the kernel has it wait for an answer of the mount. */
+  /** Resolves when the kernel has it wait for one and the same answer of the mount, and not for one that comes at once. */
   async waits(): Promise<void> {
-    while (!FUSE_WAITS.includes(waitChannelOf(this.#child.pid))) {
+    let since = performance.now();
+    for (let before = ''; performance.now() - since < STILL_MS; await sleep(POLL_MS)) {
       if (!this.isRunning) throw new Error(`it did not wait: ${JSON.stringify(await this.#closed)}`);
-      await sleep(POLL_MS);
+      const wait = waitOf(this.#child.pid);
+      if (wait === '' || wait !== before) since = performance.now();
+      before = wait;
     }
   }
 
@@ -60,10 +65,11 @@ export class Reader {
   }
 }
 
-/** What a thread sleeps in; empty for one that is gone. */
-function waitChannelOf(pid: number | undefined): string {
+/** The wait for an answer that a process sleeps in, one like no other; empty when it does not. */
+function waitOf(pid: number | undefined): string {
   try {
-    return readFileSync(`/proc/${pid}/wchan`, 'utf8');
+    if (!FUSE_WAITS.includes(readFileSync(`/proc/${pid}/wchan`, 'utf8'))) return '';
+    return /^voluntary_ctxt_switches:\s+\d+$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[0] ?? '';
   } catch {
     return '';
   }
