@@ -15,6 +15,8 @@ const MALLOC_ARENAS = '2';
 export interface DaemonExit {
   /** It ended the mount, as it was told to or because somebody unmounted it. */
   report: StopReport | undefined;
+  /** It said why it cannot serve the mount. */
+  refused: boolean;
   code: number | null;
   signal: NodeJS.Signals | null;
 }
@@ -33,6 +35,7 @@ export class DaemonChild {
   readonly #ready: Deferred<void> = deferred();
   readonly #events: DaemonChildEvents;
   #report: StopReport | undefined;
+  #refused = false;
 
   /** `secrets`: the key's variables, which are in no other environment. */
   constructor(
@@ -64,7 +67,7 @@ export class DaemonChild {
       this.#ready.reject(
         new Error(`the daemon ended with ${signal ?? `status ${code}`} before it was ready`),
       );
-      exited.resolve({ report: this.#report, code, signal });
+      exited.resolve({ report: this.#report, refused: this.#refused, code, signal });
     });
     this.#send({ type: 'start', ...start });
   }
@@ -77,8 +80,9 @@ export class DaemonChild {
     this.#send({ type: 'mounted', device });
   }
 
-  /** It cannot be given what it waits for. */
+  /** It cannot be given the mount that it waits for, which counts as a refusal. */
   fail(error: unknown): void {
+    this.#refused = true;
     this.#ready.reject(error);
     this.kill('SIGKILL');
   }
@@ -109,6 +113,7 @@ export class DaemonChild {
         break;
       case 'failed': {
         const { code, hint } = message;
+        this.#refused = true;
         this.#ready.reject(new SessionfsError(code, message.message, hint === undefined ? {} : { hint }));
         break;
       }

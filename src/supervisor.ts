@@ -193,13 +193,13 @@ export class Supervisor {
     this.#handingOver = false;
     if (!handedOver) {
       this.#log.error(
-        { daemon: this.#child.pid, ...exit },
+        { daemon: this.#child.pid, code: exit.code, signal: exit.signal },
         'The daemon died; another one takes the mount over',
       );
       this.#restarts++;
-      const delayMs = this.#policy.died();
+      const delayMs = this.#policy.died(exit);
       if (delayMs === undefined) return this.#giveUp();
-      if (delayMs > 0) await sleep(delayMs);
+      if (delayMs > 0) await this.#waitToRetry(delayMs);
     }
     this.#child = this.#startChild();
     this.#child.ready.then(
@@ -209,6 +209,15 @@ export class Supervisor {
     if (this.#stopReason !== undefined)
       this.#child.ready.then(() => this.#child.kill('SIGTERM')).catch(() => {});
     return true;
+  }
+
+  async #waitToRetry(delayMs: number): Promise<void> {
+    const { deathsBeforeReady } = this.#policy;
+    this.#log.error(
+      { deathsBeforeReady, retryInMs: delayMs, mountPoint: this.mountPoint },
+      'No daemon has served the mount since the last one died; its callers wait, and the next daemon is started',
+    );
+    await sleep(delayMs);
   }
 
   /**

@@ -13,10 +13,13 @@ import { cleanEnvironment } from '../support/environment.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { mountAt } from '../support/mounts.ts';
 import { cliMain } from '../support/repository.ts';
+import { nextDaemonOf } from './support/processes.ts';
 import { StepWriter } from './support/step-writer.ts';
 
 const OTHER_KEY = '0123456789abcdef'.repeat(4);
 const RELOADS = 5;
+/** More than the refusals after which a mount is given up. */
+const KILLS_BEFORE_READY = 14;
 const HANG_MS = 90_000;
 
 test('a daemon that dies again and again before it is ready: the mount is given up, and nothing is lost', async (t) => {
@@ -48,6 +51,24 @@ test('a daemon that dies again and again before it is ready: the mount is given 
   const again = await mountSessionfs(t, { mountPoint });
   assert.deepEqual(readTree(mountPoint), tree);
   await again.unmount();
+});
+
+test('daemons that are killed before they are ready do not end the mount, and the call that waits is answered', async (t) => {
+  const mounted = await mountSessionfs(t);
+  const file = join(mounted.mountPoint, 'notes.txt');
+  writeFileSync(file, 'written before');
+  let daemon = await mounted.daemonPid();
+  process.kill(daemon, 'SIGKILL');
+  const waiting = readFile(file, 'utf8');
+  for (let kills = 0; kills < KILLS_BEFORE_READY; kills++) {
+    daemon = await nextDaemonOf(mounted.pid, daemon);
+    process.kill(daemon, 'SIGKILL');
+  }
+  assert.equal(await waiting, 'written before');
+  const tries = logLines(mounted.log()).filter(({ msg }) => String(msg).includes('its callers wait'));
+  assert.ok(tries.length >= KILLS_BEFORE_READY, mounted.log());
+  assert.equal(tries.at(-1)?.deathsBeforeReady, KILLS_BEFORE_READY);
+  await mounted.unmount();
 });
 
 test('sessionfs reload under load: other daemons go on, and no call fails', async (t) => {

@@ -46,7 +46,7 @@ test('Baileys pairs and talks while daemons are killed', async (t) => {
   const user = await userWithFuse(t);
   const run = await startWorkload(t, user, ['--mode', 'init', '--k', '2', '--m', '40']);
   await untilLogged(run.process, /"msg":"Mounted"/);
-  const killer = new DaemonKiller({ pid: run.supervisor() });
+  const killer = new DaemonKiller({ pid: run.supervisor(), log: () => run.process.log() });
   await killer.during(async () => {
     while (killer.kills < KILLS && run.process.exit === undefined) await sleep(POLL_MS);
   });

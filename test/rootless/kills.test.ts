@@ -29,7 +29,7 @@ const WRITER = `
 test('SIGKILL of the daemon while the command writes is not noticed', async (t) => {
   const run = await startRootless(t, ['node', '-e', WRITER]);
   await untilLogged(run.process, /^writing$/m);
-  const killer = new DaemonKiller({ pid: run.supervisor() });
+  const killer = new DaemonKiller({ pid: run.supervisor(), log: () => run.process.log() });
   await killer.during(async () => {
     while (killer.kills < KILLS && run.process.exit === undefined) await sleep(POLL_MS);
   });

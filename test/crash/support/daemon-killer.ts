@@ -6,16 +6,25 @@ import { nextDaemonOf } from './processes.ts';
 /** Also shorter than a start, so that some daemons die while they take the mount over. */
 const PAUSE_MS = [20, 700] as const;
 
-/** Kills the daemon of a mount at random moments, again and again. */
+/** What each daemon logs once it serves the mount. */
+const SERVING = /"msg":"(Mounted|Took the mount over)"/g;
+const POLL_MS = 20;
+
+/**
+ * Kills the daemon of a mount at random moments, again and again. Every second daemon is spared until it serves: on a loaded
+ * machine a start takes longer than any pause, and a mount whose daemons all die before they serve answers no call.
+ */
 export class DaemonKiller {
   kills = 0;
   readonly #supervisor: number;
+  readonly #log: () => string;
   #last: number | undefined;
   #running = false;
   #done: Promise<void> = Promise.resolve();
 
-  constructor({ pid }: Pick<Mounted, 'pid'>) {
+  constructor({ pid, log }: Pick<Mounted, 'pid' | 'log'>) {
     this.#supervisor = pid;
+    this.#log = log;
   }
 
   start(): void {
@@ -43,12 +52,22 @@ export class DaemonKiller {
 
   async #run(): Promise<void> {
     while (this.#running) {
+      const served = this.#timesServed();
       const daemon = await nextDaemonOf(this.#supervisor, this.#last);
+      if (this.kills % 2 === 1) await this.#untilServed(served);
       await sleep(randomMs(...PAUSE_MS));
       if (!this.#running) return;
       process.kill(daemon, 'SIGKILL');
       this.#last = daemon;
       this.kills++;
     }
+  }
+
+  async #untilServed(before: number): Promise<void> {
+    while (this.#running && this.#timesServed() <= before) await sleep(POLL_MS);
+  }
+
+  #timesServed(): number {
+    return this.#log().match(SERVING)?.length ?? 0;
   }
 }
