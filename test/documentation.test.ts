@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { configurationTable } from '../src/config-table.ts';
+import { configurationTable } from '../src/config/settings.ts';
 import { sealRefusals } from '../src/crypto/seal-error.ts';
 import { exitStatus } from '../src/lib/errors.ts';
 import { markdownTable } from './support/markdown-table.ts';

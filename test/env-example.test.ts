@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { loadConfig } from '../src/config.ts';
-import { configurationTable, settings } from '../src/config-table.ts';
+import { loadConfig } from '../src/config/load.ts';
+import { configurationTable, settings } from '../src/config/settings.ts';
 import { SessionfsError } from '../src/lib/errors.ts';
 import { repository } from './support/repository.ts';
 

@@ -1,7 +1,7 @@
-import type { BucketAddress } from '../config-parsers.ts';
+import type { BucketAddress } from '../config/parsers.ts';
 import type { Bucket } from './bucket.ts';
 import { counted, type Observe } from './counted.ts';
-import { openDirectoryBucket } from './directory.ts';
+import { openDirectoryBucket } from './directory/directory-bucket.ts';
 
 export interface OpenOptions {
   /** As config has it; undefined: Google itself. */
@@ -21,6 +21,6 @@ export async function openBucket(address: BucketAddress, options: OpenOptions = 
     return observe ? counted(bucket, observe) : bucket;
   }
   // Google's SDK takes a good part of a second to load: only who uses it waits for it.
-  const { openGcsBucket } = await import('./gcs.ts');
+  const { openGcsBucket } = await import('./gcs/gcs-bucket.ts');
   return openGcsBucket({ name: address.name, ...options });
 }

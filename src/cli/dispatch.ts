@@ -2,7 +2,7 @@
 import { exitStatus, SessionfsError } from '../lib/errors.ts';
 import { nearestName } from '../lib/nearest-name.ts';
 import { quote } from '../lib/quote.ts';
-import { version } from '../version.ts';
+import { version } from '../lib/version.ts';
 import { usage } from './arguments.ts';
 import { type Command, print } from './command.ts';
 import { exportSession } from './export.ts';

@@ -1,21 +1,21 @@
 /** `sessionfs export`: writes a session out of the sealed cache, or the bucket, as plain files. Needs no mount, and disturbs none. */
 import { basename, dirname, resolve } from 'node:path';
-import { type Config, loadConfig } from '../config.ts';
+import { type Config, loadConfig } from '../config/load.ts';
 import { loadKeys } from '../crypto/key-source.ts';
 import type { Keyring } from '../crypto/keyring.ts';
-import { SessionfsError } from '../lib/errors.ts';
-import { quote } from '../lib/quote.ts';
-import { Cache } from '../store/cache.ts';
-import { parseArguments, usage } from './arguments.ts';
-import { type Command, print } from './command.ts';
-import { checkFolder, writeFolder } from './export-folder.ts';
-import { readFromBucket, readFromCache, withoutRepeats } from './export-sources.ts';
+import { checkFolder, writeFolder } from '../export/folder.ts';
+import { readFromBucket, readFromCache, withoutRepeats } from '../export/sources.ts';
 import {
   type OpenedVersions,
   openVersions,
   type RefusedFile,
   type SealedVersions,
-} from './export-versions.ts';
+} from '../export/versions.ts';
+import { SessionfsError } from '../lib/errors.ts';
+import { quote } from '../lib/quote.ts';
+import { Cache } from '../store/cache/cache.ts';
+import { parseArguments, usage } from './arguments.ts';
+import { type Command, print } from './command.ts';
 import { flagsOf, settingFlags } from './setting-flags.ts';
 
 const SETTINGS = ['--cache-path', '--bucket', '--encryption-key-file', '--storage-emulator-host'];

@@ -1,8 +1,8 @@
 /** Finds a sessionfs mount by the name that a user typed, without a system call that a dead daemon could leave hanging. */
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { FILESYSTEM_TYPE, findMount } from '../kernel/mountinfo.ts';
 import { SessionfsError } from '../lib/errors.ts';
+import { FILESYSTEM_TYPE, findMount } from '../mount/mountinfo.ts';
 
 type IsMounted = (path: string) => Promise<boolean>;
 

@@ -1,6 +1,6 @@
 /** `sessionfs mount`: serves a mount in the foreground until SIGTERM or SIGINT, or starts a daemon that does. */
 import { resolve } from 'node:path';
-import { loadConfig } from '../config.ts';
+import { loadConfig } from '../config/load.ts';
 import { type Arguments, parseArguments, usage } from './arguments.ts';
 import type { Command } from './command.ts';
 import { daemonize } from './daemonize.ts';

@@ -5,8 +5,8 @@
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
-import type { Config } from '../config.ts';
-import { mayMount } from '../kernel/may-mount.ts';
+import type { Config } from '../config/load.ts';
+import { mayMount } from '../mount/may-mount.ts';
 
 export interface Caller {
   readonly uid: number;

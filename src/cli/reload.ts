@@ -1,6 +1,6 @@
 /** `sessionfs reload`: a new daemon, of whatever version is installed now, goes on with a mount. No call is lost. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { loadMountPoint } from '../config.ts';
+import { loadMountPoint } from '../config/load.ts';
 import { systemClock } from '../lib/clock.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { parseArguments } from './arguments.ts';

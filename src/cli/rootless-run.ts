@@ -1,6 +1,6 @@
 /** The two ends of a `sessionfs run` that starts itself again in a namespace of its own: the one outside, the one within. */
 import { fileURLToPath } from 'node:url';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/load.ts';
 import type { Logger } from '../observe/log.ts';
 import { asCaller, type Caller, inOwnNamespace } from './own-namespace.ts';
 import { RunningCommand, statusOf } from './running-command.ts';

@@ -1,8 +1,8 @@
 /** `sessionfs run`: a mount for as long as a command runs. The container's entry point, or the line before `node bot.js`. */
-import { type Config, loadConfig } from '../config.ts';
+import { type Config, loadConfig } from '../config/load.ts';
 import { exitStatus } from '../lib/errors.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
-import { Supervisor } from '../supervisor.ts';
+import { Supervisor } from '../supervisor/supervisor.ts';
 import { parseArguments, usage } from './arguments.ts';
 import type { Command } from './command.ts';
 import { ownNamespace, wantsOwnNamespace } from './own-namespace.ts';

@@ -1,8 +1,8 @@
 /** Serves one mount in this process, from start to the last flush. */
-import type { Config } from '../config.ts';
+import type { Config } from '../config/load.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
-import type { StopReport } from '../supervision.ts';
-import { Supervisor } from '../supervisor.ts';
+import type { StopReport } from '../supervisor/messages.ts';
+import { Supervisor } from '../supervisor/supervisor.ts';
 import type { Launcher } from './launcher.ts';
 import { PidFile } from './pid-file.ts';
 import { firstStopSignal } from './stop-signals.ts';

@@ -1,6 +1,6 @@
 /** The settings as flags of the commands that mount. */
-import type { Flags } from '../config.ts';
-import { type SettingName, settings } from '../config-table.ts';
+import type { Flags } from '../config/load.ts';
+import { type SettingName, settings } from '../config/settings.ts';
 import type { Arguments, FlagSpec } from './arguments.ts';
 
 export const settingFlags: readonly FlagSpec[] = Object.values(settings)

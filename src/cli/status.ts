@@ -1,5 +1,5 @@
 /** `sessionfs status`: what the daemon says about its mount. A mount that hangs is an error, not a wait. */
-import { loadMountPoint } from '../config.ts';
+import { loadMountPoint } from '../config/load.ts';
 import { parseArguments } from './arguments.ts';
 import { type Command, print } from './command.ts';
 import { deadMount, locateMount, notAnswering, notMounted, notPermitted } from './locate.ts';

@@ -1,10 +1,10 @@
 /** `sessionfs unmount`: asks the daemon to stop, and returns when all is flushed, unmounted and the process gone. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { loadMountPoint } from '../config.ts';
-import { integer, Refusal } from '../config-parsers.ts';
-import { unmountLazily } from '../kernel/mount.ts';
+import { loadMountPoint } from '../config/load.ts';
+import { integer, Refusal } from '../config/parsers.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { SessionfsError } from '../lib/errors.ts';
+import { unmountLazily } from '../mount/mount.ts';
 import { parseArguments, usage } from './arguments.ts';
 import { type Command, print } from './command.ts';
 import { isMountPoint, locateMount, notAnswering, notMounted, notPermitted } from './locate.ts';

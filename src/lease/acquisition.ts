@@ -1,14 +1,14 @@
 /** Waits for one session until this mount holds it. */
 import { BucketError } from '../bucket/bucket-error.ts';
 import type { Clock } from '../lib/clock.ts';
+import { codeOf } from '../lib/file-operations.ts';
 import type { Limiter } from '../lib/limiter.ts';
 import type { Logger } from '../observe/log.ts';
-import { codeOf } from '../store/file-operations.ts';
 import { Abandoned, type Held } from './held.ts';
+import type { Rival } from './holder-probe.ts';
 import type { Holding, Ownership } from './ownership.ts';
-import { Fenced, type Permission } from './permission.ts';
 import type { OwnerRecord } from './protocol.ts';
-import type { Rival } from './rival.ts';
+import { Fenced, type Permission } from './renewal.ts';
 import { backoffMs, type LeaseTimes, pollAfterMs } from './times.ts';
 import { type Sleep, unlessAborted } from './waiting.ts';
 

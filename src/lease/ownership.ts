@@ -3,7 +3,6 @@ import type { Bucket } from '../bucket/bucket.ts';
 import { SessionLocks } from '../lib/session-locks.ts';
 import type { Held } from './held.ts';
 import type { KeptIdentity } from './identity.ts';
-import { ownerCodec, ownerName } from './owner-record.ts';
 import {
   type Claimant,
   type ClaimStep,
@@ -14,7 +13,8 @@ import {
   takeOver,
   type Write,
 } from './protocol.ts';
-import { isPrecondition, readRecord, writeRecord } from './record.ts';
+import { ownerCodec, ownerName } from './records/owner.ts';
+import { isPrecondition, readRecord, writeRecord } from './records/record.ts';
 
 /** A session that this mount holds. */
 export interface Holding extends Held {

@@ -1,6 +1,7 @@
 /** Gives sessions up, so that whoever waits for one has it at once. */
+
+import { mapLimit } from '../lib/map-limit.ts';
 import type { Logger } from '../observe/log.ts';
-import { mapLimit } from '../store/map-limit.ts';
 import type { Ownership } from './ownership.ts';
 import { type OwnerRecord, release, type Seen } from './protocol.ts';
 

@@ -1,9 +1,9 @@
 /** For a bucket whose rules delete by age: an owner object that nobody changes grows old while its session is in use. */
 import type { Bucket } from '../bucket/bucket.ts';
-import { mapLimit } from '../store/map-limit.ts';
+import { mapLimit } from '../lib/map-limit.ts';
 import type { Holdings } from './holdings.ts';
-import { listOwners } from './list-owners.ts';
 import type { Ownership } from './ownership.ts';
+import { listOwners } from './records/list-owners.ts';
 
 const AT_A_TIME = 16;
 

@@ -1,7 +1,7 @@
 /** Health, readiness and metrics over HTTP, for probes and scrapers: small answers, no request body, one request a connection. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { HttpAddress } from '../config-parsers.ts';
+import type { HttpAddress } from '../config/parsers.ts';
 import { deferred } from '../lib/deferred.ts';
 import { type ErrorDetails, SessionfsError } from '../lib/errors.ts';
 import { answerTo, type HttpPages } from './http-pages.ts';

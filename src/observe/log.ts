@@ -6,7 +6,7 @@ import {
   pino,
   stdTimeFunctions,
 } from 'pino';
-import type { LogLevel } from '../config.ts';
+import type { LogLevel } from '../config/load.ts';
 
 export type Logger = PinoLogger;
 

@@ -9,20 +9,20 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { inTime } from '../lib/in-time.ts';
 import { SessionLocks } from '../lib/session-locks.ts';
 import type { Logger } from '../observe/log.ts';
-import type { Cache } from '../store/cache.ts';
-import { yieldSession } from './conflict.ts';
-import type { DownloadParts } from './download.ts';
+import type { Cache } from '../store/cache/cache.ts';
+import { reasonOf } from './backup/failure-log.ts';
+import { Flusher } from './backup/flusher.ts';
+import { Turns } from './backup/request-pacer.ts';
 import type { SyncEvents } from './events.ts';
-import { reasonOf } from './failure-log.ts';
-import { Flusher } from './flusher.ts';
-import { bringInStep, deleteStale, type InStepParts, listSession } from './in-step.ts';
-import type { Ledger } from './ledger.ts';
+import type { Ledger } from './ledger/ledger.ts';
 import { LifecycleGuard } from './lifecycle-guard.ts';
-import { listObjects } from './listing.ts';
-import { reconcile, withoutStale } from './reconcile.ts';
-import { Restorer, type SessionContent } from './restorer.ts';
-import type { Permit, Rights } from './rights.ts';
-import { Turns } from './turns.ts';
+import { yieldSession } from './reconcile/conflict.ts';
+import { listObjects } from './reconcile/listing.ts';
+import { reconcile, withoutStale } from './reconcile/reconcile.ts';
+import { bringInStep, deleteStale, type InStepParts, listSession } from './reconcile/reconcile-session.ts';
+import type { DownloadParts } from './restore/download.ts';
+import { Restorer, type SessionContent } from './restore/restorer.ts';
+import type { Permit, Rights } from './write-grant.ts';
 
 export interface MountSide {
   /**

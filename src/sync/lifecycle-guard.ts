@@ -4,9 +4,9 @@
  */
 import type { Bucket } from '../bucket/bucket.ts';
 import type { Logger } from '../observe/log.ts';
+import { reasonOf } from './backup/failure-log.ts';
 import type { SyncEvents } from './events.ts';
-import { reasonOf } from './failure-log.ts';
-import type { Ledger } from './ledger.ts';
+import type { Ledger } from './ledger/ledger.ts';
 
 export interface LifecycleParts {
   bucket: Bucket;

@@ -1,7 +1,7 @@
 /** Cloud mode: keeps what lies in memory below a limit. The sessions that nobody has used for longest go first; the bucket has them. */
-import type { Cache } from '../store/cache.ts';
-import type { Ledger } from './ledger.ts';
-import type { RemoteVersion } from './object-entry.ts';
+import type { Cache } from '../store/cache/cache.ts';
+import type { Ledger } from './ledger/ledger.ts';
+import type { RemoteVersion } from './ledger/object-entry.ts';
 
 export interface MemoryLimitParts {
   ledger: Ledger;

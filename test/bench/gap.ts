@@ -60,7 +60,7 @@ function daemonOf(supervisor: number): number {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
       const parent = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[1];
-      const isDaemon = readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('daemon-process');
+      const isDaemon = readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('daemon/main.js');
       if (Number(parent) === supervisor && isDaemon) return Number(pid);
     } catch {
       // It ended meanwhile.

@@ -4,7 +4,7 @@
  */
 import { ABSENT, type Bucket } from '../../src/bucket/bucket.ts';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
-import { openDirectoryBucket } from '../../src/bucket/directory.ts';
+import { openDirectoryBucket } from '../../src/bucket/directory/directory-bucket.ts';
 
 const [, , task, path = '', turns = '0'] = process.argv;
 const bucket = openDirectoryBucket(path, { timeoutMs: 60_000 });

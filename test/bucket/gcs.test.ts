@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { ABSENT } from '../../src/bucket/bucket.ts';
 import { openBucket } from '../../src/bucket/open.ts';
-import { emulatorHost } from '../../src/config-parsers.ts';
+import { emulatorHost } from '../../src/config/parsers.ts';
 import { cleanEnvironment } from '../support/environment.ts';
 import { repository } from '../support/repository.ts';
 import { gcsBehindProxy, ofKind, openGcs } from './subjects.ts';
@@ -120,7 +120,7 @@ function withoutCredentials(
   home: string,
   added: Record<string, string>,
 ): { kind: string; hint: string; message: string } {
-  const driver = join(repository, 'dist/src/bucket/gcs.js');
+  const driver = join(repository, 'dist/src/bucket/gcs/gcs-bucket.js');
   const script = `
     const { openGcsBucket } = await import(${JSON.stringify(driver)});
     const error = await openGcsBucket({ name: 'some-bucket', timeoutMs: 10000 }).head('x').catch((caught) => caught);

@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import type { Bucket } from '../../src/bucket/bucket.ts';
 import { BucketError, type BucketErrorKind } from '../../src/bucket/bucket-error.ts';
-import { openDirectoryBucket } from '../../src/bucket/directory.ts';
-import { type GcsOptions, openGcsBucket } from '../../src/bucket/gcs.ts';
+import { openDirectoryBucket } from '../../src/bucket/directory/directory-bucket.ts';
+import { type GcsOptions, openGcsBucket } from '../../src/bucket/gcs/gcs-bucket.ts';
 import { cleanUp, type Scope } from '../support/cleanup.ts';
 import { createTestBucket, gcsEmulator } from '../support/gcs-emulator.ts';
 import { GcsProxy } from '../support/gcs-proxy.ts';

@@ -3,10 +3,10 @@ import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSyn
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { exitStatus } from '../../src/lib/errors.ts';
-import { toObjectName } from '../../src/store/layout.ts';
+import { toObjectName } from '../../src/naming/object-name.ts';
 import { type Harness, KEY, newAttributes } from '../fs/harness.ts';
 import { find, harness, mkdir, unlink, write } from '../fs/support.ts';
-import { readTree } from '../mount/session-files.ts';
+import { readTree } from '../mounted/session-files.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { type CliResult, runCli } from './run-cli.ts';
 

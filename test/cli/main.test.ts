@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { configurationTable } from '../../src/config-table.ts';
+import { configurationTable } from '../../src/config/settings.ts';
 import { exitStatus } from '../../src/lib/errors.ts';
 import { repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';

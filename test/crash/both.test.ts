@@ -4,7 +4,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readTree, sessionTree, writeTree } from '../mount/session-files.ts';
+import { readTree, sessionTree, writeTree } from '../mounted/session-files.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { mountAt } from '../support/mounts.ts';
 import { workloadSucceeds } from '../support/run-workload.ts';

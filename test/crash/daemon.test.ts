@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { logLines } from '../mount/log-lines.ts';
+import { logLines } from '../mounted/log-lines.ts';
 import { type Mounted, mountSessionfs } from '../support/mount-sessionfs.ts';
 import { type WorkloadResult, workloadSucceeds } from '../support/run-workload.ts';
 import { count } from './support/counts.ts';

@@ -1,8 +1,8 @@
 /** ENOSPC at each write that the store makes, one at a time: the version before stays, and writing goes on with room. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { S_IFREG } from '../../src/fs/node.ts';
-import { RENAME_EXCHANGE, ROOT_NODE } from '../../src/fs/operations.ts';
+import { RENAME_EXCHANGE, ROOT_NODE } from '../../src/fs/contract.ts';
+import { S_IFREG } from '../../src/fs/model/node.ts';
 import { Errno } from '../../src/lib/errno.ts';
 import {
   type FileOperations,
@@ -10,10 +10,10 @@ import {
   type SyncFileOperations,
   syncFileOperations,
   systemError,
-} from '../../src/store/file-operations.ts';
+} from '../../src/lib/file-operations.ts';
+import { Prng } from '../drivers/support/prng.ts';
 import { CALLER, Harness, type HarnessOptions, newAttributes, newEntry } from '../fs/harness.ts';
-import { Prng } from '../kernel/support/prng.ts';
-import { SmallDisk } from '../mount/small-disk.ts';
+import { SmallDisk } from '../mounted/small-disk.ts';
 import { goesOn } from './support/goes-on.ts';
 import { History } from './support/history.ts';
 import { differences, snapshot } from './support/snapshot.ts';

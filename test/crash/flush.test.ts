@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Cloud, filesBelow, flushAll } from '../hybrid/support/cloud.ts';
 import { makeMoreKeys } from '../hybrid/support/more-keys.ts';
 import { logLines } from '../hybrid/support.ts';
-import { difference, type Tree } from '../mount/session-files.ts';
+import { difference, type Tree } from '../mounted/session-files.ts';
 import type { Mounted } from '../support/mount-sessionfs.ts';
 import { workloadSucceeds } from '../support/run-workload.ts';
 import { count, randomMs } from './support/counts.ts';

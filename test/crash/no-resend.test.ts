@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readTree, sessionTree, writeTree } from '../mount/session-files.ts';
+import { readTree, sessionTree, writeTree } from '../mounted/session-files.ts';
 import { cleanUp } from '../support/cleanup.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { randomMs } from './support/counts.ts';

@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { exitStatus } from '../../src/lib/errors.ts';
-import { untilLogged } from '../mount/log-lines.ts';
-import { readTree } from '../mount/session-files.ts';
+import { untilLogged } from '../mounted/log-lines.ts';
+import { readTree } from '../mounted/session-files.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { mountAt } from '../support/mounts.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';

@@ -1,7 +1,7 @@
 /** The control files of hybrid mode: whoever reads or writes them waits for the answer of the side that knows the bucket. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { PARKED, ROOT_NODE } from '../../src/fs/operations.ts';
+import { PARKED, ROOT_NODE } from '../../src/fs/contract.ts';
 import { Errno } from '../../src/lib/errno.ts';
 import { type Harness, newAttributes, newEntry } from './harness.ts';
 import { find, harness, mkdir, write } from './support.ts';

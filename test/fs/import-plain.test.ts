@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { importPlainSessions } from '../../src/fs/import-plain.ts';
-import { replayJournal } from '../../src/store/journal-replay.ts';
+import { importPlainSessions } from '../../src/fs/startup/import-plain.ts';
+import { replayJournal } from '../../src/store/journal/replay.ts';
 import type { Harness } from './harness.ts';
 import { find, harness, read } from './support.ts';
 

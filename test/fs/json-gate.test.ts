@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { JsonScanner, judgePieces, judgeWhole } from '../../src/fs/json-gate.ts';
+import { JsonScanner, judgePieces, judgeWhole } from '../../src/fs/model/json-gate.ts';
 import { judge } from './reference-model.ts';
 
 const whole = (text: string) => judgeWhole(Buffer.from(text));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ROOT_NODE } from '../../src/fs/operations.ts';
+import { ROOT_NODE } from '../../src/fs/contract.ts';
 import type { Harness } from './harness.ts';
 import { harness, unlink, write } from './support.ts';
 

@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { S_IFMT, S_IFREG } from '../../src/fs/node.ts';
-import { PARKED, ROOT_NODE } from '../../src/fs/operations.ts';
+import { PARKED, ROOT_NODE } from '../../src/fs/contract.ts';
+import { S_IFMT, S_IFREG } from '../../src/fs/model/node.ts';
 import { CALLER, Harness, newAttributes, newEntry } from './harness.ts';
 import { type ModelDirectory, type ModelFile, type ModelNode, ReferenceModel } from './reference-model.ts';
 

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { ROOT_NODE } from '../../src/fs/operations.ts';
-import { syncFileOperations } from '../../src/store/file-operations.ts';
+import { ROOT_NODE } from '../../src/fs/contract.ts';
+import { syncFileOperations } from '../../src/lib/file-operations.ts';
 import type { Harness } from './harness.ts';
 import { find, harness, mkdir, read, write } from './support.ts';
 

@@ -1,7 +1,7 @@
 /** What counts as registered, pinned on what Baileys makes and the workload pairs. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { goesOn, readRegistration } from '../../src/fs/registration.ts';
+import { goesOn, readRegistration } from '../../src/fs/model/registration.ts';
 import { changed, freshCreds, pairedCreds, type SavedCreds } from '../support/baileys-creds.ts';
 
 let paired = '';

@@ -1,7 +1,7 @@
 /** The tree after a session came from the bucket: it is what the cache has, whatever it was before. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { RENAME_EXCHANGE, ROOT_NODE } from '../../src/fs/operations.ts';
+import { RENAME_EXCHANGE, ROOT_NODE } from '../../src/fs/contract.ts';
 import { Errno } from '../../src/lib/errno.ts';
 import { type Harness, newAttributes, newEntry } from './harness.ts';
 import { find, harness, mkdir, read, unlink, write } from './support.ts';

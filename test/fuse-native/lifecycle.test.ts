@@ -11,7 +11,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 process.env.SESSIONFS_TEST_DRIVER = 'fuse-native';
 const { driverUnderTest } = await import('../support/driver.ts');
 await import('../cli/lifecycle.test.ts');
-await import('../mount/import.test.ts');
+await import('../mounted/import.test.ts');
 const { mountSessionfs } = await import('../support/mount-sessionfs.ts');
 
 test('a mount point that is a volume is mounted over, and stays', async (t) => {

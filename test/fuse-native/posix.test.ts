@@ -4,9 +4,9 @@ import { test } from 'node:test';
 
 process.env.SESSIONFS_TEST_DRIVER = 'fuse-native';
 const { driverUnderTest } = await import('../support/driver.ts');
-await import('../mount/posix-attributes.test.ts');
-await import('../mount/posix-content.test.ts');
-await import('../mount/posix-names.test.ts');
-await import('../mount/posix-sizes.test.ts');
+await import('../mounted/posix-attributes.test.ts');
+await import('../mounted/posix-content.test.ts');
+await import('../mounted/posix-names.test.ts');
+await import('../mounted/posix-sizes.test.ts');
 
 test('all of this was tried with fuse-native', () => assert.equal(driverUnderTest, 'fuse-native'));

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 
 process.env.SESSIONFS_TEST_DRIVER = 'fuse-native';
 const { driverUnderTest } = await import('../support/driver.ts');
-await import('../mount/semantics.test.ts');
-await import('../mount/race.test.ts');
+await import('../mounted/semantics.test.ts');
+await import('../mounted/race.test.ts');
 
 test('all of this was tried with fuse-native', () => assert.equal(driverUnderTest, 'fuse-native'));

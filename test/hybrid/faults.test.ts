@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isFull } from '../crash/support/counts.ts';
-import { difference } from '../mount/session-files.ts';
+import { difference } from '../mounted/session-files.ts';
 import type { Fault, GcsProxy } from '../support/gcs-proxy.ts';
 import { workloadSucceeds } from '../support/run-workload.ts';
 import { Cloud, filesBelow, flushAll } from './support/cloud.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { count } from '../crash/support/counts.ts';
-import { difference } from '../mount/session-files.ts';
+import { difference } from '../mounted/session-files.ts';
 import type { Mounted } from '../support/mount-sessionfs.ts';
 import { workloadSucceeds } from '../support/run-workload.ts';
 import { backedUp, Cloud, filesBelow } from './support/cloud.ts';

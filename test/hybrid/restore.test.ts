@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nextDaemonOf } from '../crash/support/processes.ts';
-import { sessionTree, type Tree } from '../mount/session-files.ts';
+import { sessionTree, type Tree } from '../mounted/session-files.ts';
 import { directTest, isNative } from '../support/driver.ts';
 import type { Mounted } from '../support/mount-sessionfs.ts';
 import { mountAt } from '../support/mounts.ts';

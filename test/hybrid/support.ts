@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readTree, type Tree } from '../mount/session-files.ts';
+import { readTree, type Tree } from '../mounted/session-files.ts';
 import type { Scope } from '../support/cleanup.ts';
 import { type Mounted, mountSessionfs } from '../support/mount-sessionfs.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { LeaseLost } from '../../src/lease/held.ts';
 import { identityInMemory } from '../../src/lease/identity.ts';
-import { inboxName } from '../../src/lease/inbox.ts';
-import { ownerName } from '../../src/lease/owner-record.ts';
+import { inboxName } from '../../src/lease/records/inbox.ts';
+import { ownerName } from '../../src/lease/records/owner.ts';
 import { cut, loaded, mend, Rig, S, settle, TIMES } from './support.ts';
 
 test('a session that nobody has is created, and a permit lasts from when the look was sent', async (t) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LeaseLost } from '../../src/lease/held.ts';
 import { identityInMemory } from '../../src/lease/identity.ts';
-import { inboxName } from '../../src/lease/inbox.ts';
+import { inboxName } from '../../src/lease/records/inbox.ts';
 import { loaded, Rig, S } from './support.ts';
 
 test('a restart on the same cache goes on as the same holder and costs one write', async (t) => {

@@ -1,9 +1,9 @@
 /** Mounts that share a bucket, on a clock that the test moves. */
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { type Identity, type IdentityStore, identityInMemory } from '../../src/lease/identity.ts';
-import { inboxName } from '../../src/lease/inbox.ts';
 import { Leases } from '../../src/lease/leases.ts';
-import { ownerName } from '../../src/lease/owner-record.ts';
+import { inboxName } from '../../src/lease/records/inbox.ts';
+import { ownerName } from '../../src/lease/records/owner.ts';
 import type { LeaseTimes } from '../../src/lease/times.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { createLogger, type Logger } from '../../src/observe/log.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LogLevel } from '../../src/config.ts';
+import type { LogLevel } from '../../src/config/load.ts';
 import { SessionfsError } from '../../src/lib/errors.ts';
 import { createLogger, writeRecord } from '../../src/observe/log.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DaemonKiller } from '../crash/support/daemon-killer.ts';
-import { untilLogged } from '../mount/log-lines.ts';
+import { untilLogged } from '../mounted/log-lines.ts';
 import type { Scope } from '../support/cleanup.ts';
 import { checkout, type OrdinaryUser } from '../support/ordinary-user.ts';
 import type { WorkloadResult } from '../support/run-workload.ts';

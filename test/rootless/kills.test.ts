@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DaemonKiller } from '../crash/support/daemon-killer.ts';
-import { logLines, untilLogged } from '../mount/log-lines.ts';
+import { logLines, untilLogged } from '../mounted/log-lines.ts';
 import { type RootlessRun, startRootless, startRootlessShell, userWithFuse } from './support/rootless-run.ts';
 
 const KILLS = 5;

@@ -4,7 +4,7 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from 'nod
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { logLines, untilLogged } from '../mount/log-lines.ts';
+import { logLines, untilLogged } from '../mounted/log-lines.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { GID, UID } from '../support/ordinary-user.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';

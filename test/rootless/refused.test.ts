@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { exitStatus } from '../../src/lib/errors.ts';
 import { startRun } from '../crash/support/run-command.ts';
-import { logLines } from '../mount/log-lines.ts';
+import { logLines } from '../mounted/log-lines.ts';
 import { closeFuseToAll, ordinaryUser } from '../support/ordinary-user.ts';
 import { type RootlessRun, startRootless, userWithFuse } from './support/rootless-run.ts';
 

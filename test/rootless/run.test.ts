@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { logLines, untilLogged } from '../mount/log-lines.ts';
+import { logLines, untilLogged } from '../mounted/log-lines.ts';
 import { mountAt } from '../support/mounts.ts';
 import { GID, UID } from '../support/ordinary-user.ts';
 import { startRootless, startRootlessShell, userWithFuse } from './support/rootless-run.ts';

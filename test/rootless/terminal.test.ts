@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { untilLogged } from '../mount/log-lines.ts';
+import { untilLogged } from '../mounted/log-lines.ts';
 import { cleanUp } from '../support/cleanup.ts';
 import { cleanEnvironment } from '../support/environment.ts';
 import { checkout } from '../support/ordinary-user.ts';

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { Cache } from '../../src/store/cache.ts';
+import { Cache } from '../../src/store/cache/cache.ts';
 import { KEY_ID, temporaryDirectory } from './support.ts';
 
 function place(t: TestContext) {
@@ -95,7 +95,7 @@ test('a directory that the user may not write is CACHE_NOT_WRITABLE', {
   fs.chmodSync(directory, 0o755);
   fs.mkdirSync(cachePath, { mode: 0o755 });
   const program = `
-    import { Cache } from ${JSON.stringify(new URL('../../src/store/cache.js', import.meta.url).href)};
+    import { Cache } from ${JSON.stringify(new URL('../../src/store/cache/cache.js', import.meta.url).href)};
     process.setuid(65534);
     try { Cache.open(${JSON.stringify(cachePath)}, { mountPoint: '/nonexistent', keyId: '${KEY_ID}' }); }
     catch (error) { process.stdout.write(error.code); }`;

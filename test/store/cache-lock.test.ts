@@ -3,12 +3,12 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { acquireCacheLock } from '../../src/store/cache-lock.ts';
+import { acquireCacheLock } from '../../src/store/cache/lock.ts';
 import { temporaryDirectory } from './support.ts';
 
 async function lockInChild(t: TestContext, cachePath: string): Promise<ChildProcess> {
   const program = `
-    import { acquireCacheLock } from ${JSON.stringify(new URL('../../src/store/cache-lock.js', import.meta.url).href)};
+    import { acquireCacheLock } from ${JSON.stringify(new URL('../../src/store/cache/lock.js', import.meta.url).href)};
     acquireCacheLock(${JSON.stringify(cachePath)});
     process.stdout.write('locked');
     setInterval(() => {}, 1000);`;
@@ -56,7 +56,7 @@ test('a directory that is not there is CACHE_NOT_WRITABLE', (t) => {
 test('without flock(1) the error says what to install', (t) => {
   const cachePath = temporaryDirectory(t);
   const program = `
-    import { acquireCacheLock } from ${JSON.stringify(new URL('../../src/store/cache-lock.js', import.meta.url).href)};
+    import { acquireCacheLock } from ${JSON.stringify(new URL('../../src/store/cache/lock.js', import.meta.url).href)};
     try { acquireCacheLock(${JSON.stringify(cachePath)}); } catch (error) { process.stdout.write(error.hint); }`;
   const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
     encoding: 'utf8',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Cache } from '../../src/store/cache.ts';
+import { Cache } from '../../src/store/cache/cache.ts';
 import { faultyAsync, Rig } from './support.ts';
 
 const mode = (path: string) => fs.statSync(path).mode & 0o777;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
-import type { FileOperations } from '../../src/store/file-operations.ts';
-import { OpFlag, OpType } from '../../src/store/journal-format.ts';
-import { replayJournal } from '../../src/store/journal-replay.ts';
-import { JournalWriter } from '../../src/store/journal-writer.ts';
+import type { FileOperations } from '../../src/lib/file-operations.ts';
+import { OpFlag, OpType } from '../../src/store/journal/format.ts';
+import { replayJournal } from '../../src/store/journal/replay.ts';
+import { JournalWriter } from '../../src/store/journal/writer.ts';
 import { append, faultyAsync, mkdir, put, Rig, remove, rmdir, type SimpleOp } from './support.ts';
 
 /** A disk on which everything fails from operation `from` on, as after SIGKILL. */

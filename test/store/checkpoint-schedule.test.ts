@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CheckpointSchedule } from '../../src/store/checkpoint-schedule.ts';
-import type { CheckpointReport } from '../../src/store/checkpointer.ts';
+import type { CheckpointReport } from '../../src/store/checkpoint/checkpointer.ts';
+import { CheckpointSchedule } from '../../src/store/checkpoint/schedule.ts';
 
 function report(outcome: CheckpointReport['outcome']): CheckpointReport {
   const counts = { segmentsRetired: 0, superseded: 0, filesWritten: 0, bytesWritten: 0, filesRemoved: 0 };

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { BALLAST_BYTES } from '../../src/store/ballast.ts';
-import { OpFlag, OpType } from '../../src/store/journal-format.ts';
+import { BALLAST_BYTES } from '../../src/store/cache/ballast.ts';
+import { OpFlag, OpType } from '../../src/store/journal/format.ts';
 import { append, faultyAsync, mkdir, put, Rig, remove, rmdir } from './support.ts';
 
 test('the closed segments come into the cache, are retired and deleted, oldest first', async (t) => {

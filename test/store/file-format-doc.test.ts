@@ -3,7 +3,15 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { BALLAST_BYTES } from '../../src/store/ballast.ts';
+import { parseSetAsideName, setAsideName, setAsidePrefix } from '../../src/naming/kept-version-name.ts';
+import { parseSetAsideObject, setAsideObject } from '../../src/naming/kept-version-object.ts';
+import {
+  directoryMetaName,
+  type EntryKind,
+  fromObjectName,
+  toObjectName,
+} from '../../src/naming/object-name.ts';
+import { BALLAST_BYTES } from '../../src/store/cache/ballast.ts';
 import {
   OpFlag,
   OpHeader,
@@ -12,12 +20,9 @@ import {
   SEGMENT_VERSION,
   SegmentHeader,
   segmentPath,
-} from '../../src/store/journal-format.ts';
-import { JournalProgress } from '../../src/store/journal-progress.ts';
-import { JournalWriter, SEGMENT_BYTES } from '../../src/store/journal-writer.ts';
-import { directoryMetaName, type EntryKind, fromObjectName, toObjectName } from '../../src/store/layout.ts';
-import { parseSetAsideName, setAsideName, setAsidePrefix } from '../../src/store/set-aside-names.ts';
-import { parseSetAsideObject, setAsideObject } from '../../src/sync/set-aside-objects.ts';
+} from '../../src/store/journal/format.ts';
+import { JournalProgress } from '../../src/store/journal/progress.ts';
+import { JournalWriter, SEGMENT_BYTES } from '../../src/store/journal/writer.ts';
 import { append, KEY_ID, put, Rig, remove, replay, temporaryDirectory } from './support.ts';
 
 /** The tests run from dist/, the page lies beside package.json. */

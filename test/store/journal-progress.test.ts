@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { JournalProgress } from '../../src/store/journal-progress.ts';
+import { JournalProgress } from '../../src/store/journal/progress.ts';
 
 test('both sides see one state through the shared memory', () => {
   const writer = new JournalProgress();

@@ -3,9 +3,9 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
-import { OpHeader, RecordHeader, recordCrc, SegmentHeader } from '../../src/store/journal-format.ts';
-import { JournalProgress } from '../../src/store/journal-progress.ts';
-import { JournalWriter } from '../../src/store/journal-writer.ts';
+import { OpHeader, RecordHeader, recordCrc, SegmentHeader } from '../../src/store/journal/format.ts';
+import { JournalProgress } from '../../src/store/journal/progress.ts';
+import { JournalWriter } from '../../src/store/journal/writer.ts';
 import { append, put, type Replayed, remove, replay, temporaryDirectory } from './support.ts';
 
 /** A journal of `counts.length` segments with so many records each, named f0, f1… */

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { type FileOperations, fileOperations } from '../../src/store/file-operations.ts';
-import { JournalProgress } from '../../src/store/journal-progress.ts';
-import { JournalSync } from '../../src/store/journal-sync.ts';
-import { JournalWriter } from '../../src/store/journal-writer.ts';
+import { type FileOperations, fileOperations } from '../../src/lib/file-operations.ts';
+import { JournalProgress } from '../../src/store/journal/progress.ts';
+import { JournalSync } from '../../src/store/journal/sync.ts';
+import { JournalWriter } from '../../src/store/journal/writer.ts';
 import { append, put, replay, temporaryDirectory } from './support.ts';
 
 /** A journal whose disk tells what was synced ('1': segment 1, 'directory'), waits at `gate`, and fails on demand. */

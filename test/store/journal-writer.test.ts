@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { SyncFileOperations } from '../../src/store/file-operations.ts';
-import { syncFileOperations } from '../../src/store/file-operations.ts';
-import { OpFlag, OpType } from '../../src/store/journal-format.ts';
-import { JournalProgress } from '../../src/store/journal-progress.ts';
-import { JournalWriter } from '../../src/store/journal-writer.ts';
+import type { SyncFileOperations } from '../../src/lib/file-operations.ts';
+import { syncFileOperations } from '../../src/lib/file-operations.ts';
+import { OpFlag, OpType } from '../../src/store/journal/format.ts';
+import { JournalProgress } from '../../src/store/journal/progress.ts';
+import { JournalWriter } from '../../src/store/journal/writer.ts';
 import { append, faultySync, mkdir, put, remove, replay, temporaryDirectory } from './support.ts';
 
 function open(t: TestContext, directory: string, files?: SyncFileOperations, segmentBytes = 1 << 20) {

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { syncFileOperations } from '../../src/store/file-operations.ts';
-import { KEPT_VERSIONS_MAX, KeptVersions, listSetAside } from '../../src/store/kept-versions.ts';
-import { parseSetAsideName, setAsideObjectName, setAsidePrefix } from '../../src/store/set-aside-names.ts';
+import { syncFileOperations } from '../../src/lib/file-operations.ts';
+import { parseSetAsideName, setAsideObjectName, setAsidePrefix } from '../../src/naming/kept-version-name.ts';
+import { KEPT_VERSIONS_MAX, KeptVersions, listSetAside } from '../../src/store/set-aside/kept-versions.ts';
 import { faultySync, Rig } from './support.ts';
 
 const CREDS = 's-+1/creds.json';

@@ -3,19 +3,19 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { Cache } from '../../src/store/cache.ts';
-import { Checkpointer, type CheckpointReport } from '../../src/store/checkpointer.ts';
 import {
   type FileOperations,
   fileOperations,
   type SyncFileOperations,
   syncFileOperations,
   systemError,
-} from '../../src/store/file-operations.ts';
-import { type JournalOp, OpFlag, OpType } from '../../src/store/journal-format.ts';
-import { JournalProgress } from '../../src/store/journal-progress.ts';
-import { type ReplayResult, replayJournal } from '../../src/store/journal-replay.ts';
-import { JournalWriter } from '../../src/store/journal-writer.ts';
+} from '../../src/lib/file-operations.ts';
+import { Cache } from '../../src/store/cache/cache.ts';
+import { Checkpointer, type CheckpointReport } from '../../src/store/checkpoint/checkpointer.ts';
+import { type JournalOp, OpFlag, OpType } from '../../src/store/journal/format.ts';
+import { JournalProgress } from '../../src/store/journal/progress.ts';
+import { type ReplayResult, replayJournal } from '../../src/store/journal/replay.ts';
+import { JournalWriter } from '../../src/store/journal/writer.ts';
 
 export function temporaryDirectory(t: TestContext): string {
   const directory = fs.mkdtempSync(join(tmpdir(), 'sessionfs-test-'));

@@ -3,7 +3,7 @@
  * cannot be had there is listed here by name, with the heading in docs/semantics.md that says so.
  */
 import { type TestContext, test } from 'node:test';
-import type { Driver } from '../../src/driver.ts';
+import type { Driver } from '../../src/drivers/choose.ts';
 
 export const driverUnderTest: Driver =
   process.env.SESSIONFS_TEST_DRIVER === 'fuse-native' ? 'fuse-native' : 'direct';

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Cache } from '../../src/store/cache.ts';
-import { fileOperations } from '../../src/store/file-operations.ts';
-import { toObjectName } from '../../src/store/layout.ts';
-import { download } from '../../src/sync/download.ts';
-import { Ledger } from '../../src/sync/ledger.ts';
+import { fileOperations } from '../../src/lib/file-operations.ts';
+import { toObjectName } from '../../src/naming/object-name.ts';
+import { Cache } from '../../src/store/cache/cache.ts';
+import { Ledger } from '../../src/sync/ledger/ledger.ts';
+import { download } from '../../src/sync/restore/download.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 

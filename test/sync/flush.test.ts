@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
-import { toObjectName } from '../../src/store/layout.ts';
+import { toObjectName } from '../../src/naming/object-name.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
 import { contentsOf, Machine } from './support.ts';
 

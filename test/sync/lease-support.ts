@@ -1,5 +1,5 @@
 /** The right to write sessions, played by the test. */
-import type { Permit, Rights } from '../../src/sync/rights.ts';
+import type { Permit, Rights } from '../../src/sync/write-grant.ts';
 
 export class Lost extends Error {}
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Ledger } from '../../src/sync/ledger.ts';
-import { lineOf, parseLine } from '../../src/sync/ledger-format.ts';
+import { lineOf, parseLine } from '../../src/sync/ledger/format.ts';
+import { Ledger } from '../../src/sync/ledger/ledger.ts';
 import { repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 

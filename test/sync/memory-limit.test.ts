@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import { toObjectName } from '../../src/store/layout.ts';
+import { toObjectName } from '../../src/naming/object-name.ts';
 import { MemoryLimit } from '../../src/sync/memory-limit.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
 import { Machine } from './support.ts';

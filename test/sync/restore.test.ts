@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { deferred } from '../../src/lib/deferred.ts';
-import { toObjectName } from '../../src/store/layout.ts';
+import { toObjectName } from '../../src/naming/object-name.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
 import { contentsOf, Machine } from './support.ts';
 

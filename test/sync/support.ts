@@ -1,13 +1,13 @@
 /** A cache, its ledger and a bucket, with the mount played by the test. */
 import { readFileSync } from 'node:fs';
+import { fromObjectName, toObjectName } from '../../src/naming/object-name.ts';
 import { createLogger, type Logger } from '../../src/observe/log.ts';
-import { Cache } from '../../src/store/cache.ts';
-import { fromObjectName, toObjectName } from '../../src/store/layout.ts';
+import { Cache } from '../../src/store/cache/cache.ts';
 import { BucketSync } from '../../src/sync/bucket-sync.ts';
-import type { Verdict } from '../../src/sync/download.ts';
-import { Ledger } from '../../src/sync/ledger.ts';
-import type { SessionContent } from '../../src/sync/restorer.ts';
-import { type Rights, UNSHARED } from '../../src/sync/rights.ts';
+import { Ledger } from '../../src/sync/ledger/ledger.ts';
+import type { Verdict } from '../../src/sync/restore/download.ts';
+import type { SessionContent } from '../../src/sync/restore/restorer.ts';
+import { type Rights, UNSHARED } from '../../src/sync/write-grant.ts';
 import { cleanUp, type Scope } from '../support/cleanup.ts';
 import type { MemoryBucket } from '../support/memory-bucket.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { S_IFREG } from '../../../src/fs/node.ts';
-import { ROOT_NODE } from '../../../src/fs/operations.ts';
+import { ROOT_NODE } from '../../../src/fs/contract.ts';
+import { S_IFREG } from '../../../src/fs/model/node.ts';
 import { CALLER, type Harness, newEntry } from '../../fs/harness.ts';
 import { differences, snapshot } from './snapshot.ts';
 

@@ -1,6 +1,7 @@
 /** Applications that do at random what applications do, through the calls that a driver makes. */
-import { S_IFREG } from '../../../src/fs/node.ts';
-import { RENAME_EXCHANGE, ROOT_NODE } from '../../../src/fs/operations.ts';
+
+import { RENAME_EXCHANGE, ROOT_NODE } from '../../../src/fs/contract.ts';
+import { S_IFREG } from '../../../src/fs/model/node.ts';
 import { CALLER, type Harness, newAttributes, newEntry } from '../../fs/harness.ts';
 
 /** From 0 up to, and not including, `below`. */

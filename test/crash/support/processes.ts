@@ -7,7 +7,7 @@ const POLL_MS = 2;
 
 /** Undefined between the end of one daemon and the start of the next. */
 export function daemonOf(supervisor: number): number | undefined {
-  return childrenOf(supervisor).find((pid) => read(`/proc/${pid}/cmdline`).includes('daemon-process.js'));
+  return childrenOf(supervisor).find((pid) => read(`/proc/${pid}/cmdline`).includes('daemon/main.js'));
 }
 
 /** Resolves when the supervisor has a daemon other than `old`, which need not be ready yet. */

@@ -9,7 +9,7 @@ import {
   type SyncFileOperations,
   syncFileOperations,
   systemError,
-} from '../../../src/store/file-operations.ts';
+} from '../../../src/lib/file-operations.ts';
 
 /** Paths are relative to the cache directory; '' is that directory. */
 export type Change =

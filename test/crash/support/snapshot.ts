@@ -1,6 +1,7 @@
 /** What applications find in a filesystem: every name, mode and content. */
-import { readFile } from '../../../src/fs/file-content.ts';
-import type { FileNode } from '../../../src/fs/node.ts';
+
+import type { FileNode } from '../../../src/fs/model/node.ts';
+import { readFile } from '../../../src/fs/operations/file-content.ts';
 import type { Harness } from '../../fs/harness.ts';
 
 export type Snapshot = Readonly<Record<string, string>>;

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { beforeAll, treeAfter } from '../../mount/crash-steps.ts';
-import { difference, readTree, type Tree, writeTree } from '../../mount/session-files.ts';
+import { beforeAll, treeAfter } from '../../mounted/crash-steps.ts';
+import { difference, readTree, type Tree, writeTree } from '../../mounted/session-files.ts';
 import { cleanUp, type Scope } from '../../support/cleanup.ts';
 import { repository } from '../../support/repository.ts';
 
-const script = join(repository, 'dist/test/mount/crash-writer.js');
+const script = join(repository, 'dist/test/mounted/crash-writer.js');
 
 /**
  * A process that changes a directory again and again: overwrites, appends, renames, unlinks, mkdirs. It notes each change

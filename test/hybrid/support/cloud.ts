@@ -2,7 +2,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Tree } from '../../mount/session-files.ts';
+import type { Tree } from '../../mounted/session-files.ts';
 import type { Scope } from '../../support/cleanup.ts';
 import { createTestBucket, gcsEmulator } from '../../support/gcs-emulator.ts';
 import { GcsProxy } from '../../support/gcs-proxy.ts';

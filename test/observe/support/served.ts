@@ -1,5 +1,5 @@
 /** A server of health and metrics on a free port, closed after the test. */
-import type { HttpAddress } from '../../../src/config-parsers.ts';
+import type { HttpAddress } from '../../../src/config/parsers.ts';
 import { type HttpServer, serveHttp } from '../../../src/observe/http.ts';
 import type { HttpPages } from '../../../src/observe/http-pages.ts';
 import { createLogger } from '../../../src/observe/log.ts';

@@ -1,0 +1,219 @@
+/** Google Cloud Storage through @google-cloud/storage. Every request has a deadline, and both ways a checksum. */
+import type { File, Bucket as SdkBucket, Storage } from '@google-cloud/storage';
+import { crc32c } from '../../lib/crc32c.ts';
+import { sharedAbort } from '../../lib/shared-abort.ts';
+import type {
+  Bucket,
+  ChangeOptions,
+  ObjectPage,
+  ObjectVersion,
+  PutOptions,
+  StoredObject,
+} from '../bucket.ts';
+import { BucketError } from '../bucket-error.ts';
+import { type BucketOperation, type Observe, observed } from '../counted.ts';
+import { DEFAULT_TIMEOUT_MS, type Deadline, timeLeft, withDeadline } from '../deadline.ts';
+import { isOwn, prepareUpload, type Upload } from '../upload.ts';
+import { createStorage, limited } from './client.ts';
+import { download } from './download.ts';
+import { authError, gcsError, type Target } from './error.ts';
+import { encodeCrc32c, versionOfHeaders, versionOfResource } from './version.ts';
+
+export interface GcsOptions {
+  readonly name: string;
+  /** http://HOST:PORT; undefined: Google itself, whatever the environment says. */
+  readonly emulatorUrl?: string | undefined;
+  /** Of each request. */
+  readonly timeoutMs?: number | undefined;
+  /** Hears of every request, also of those that a call adds. */
+  readonly observe?: Observe | undefined;
+}
+
+/** Sends nothing yet. */
+export function openGcsBucket(options: GcsOptions): Bucket {
+  return new GcsBucket(options);
+}
+
+const PAGE_SIZE = 1000;
+const LIST_FIELDS = 'items(name,generation,size,crc32c,updated,metadata),nextPageToken';
+
+class GcsBucket implements Bucket {
+  readonly address: string;
+  readonly #name: string;
+  readonly #storage: Storage;
+  readonly #isEmulated: boolean;
+  readonly #timeoutMs: number;
+  readonly #observe: Observe | undefined;
+  readonly #closed = sharedAbort();
+
+  constructor({ name, emulatorUrl, timeoutMs = DEFAULT_TIMEOUT_MS, observe }: GcsOptions) {
+    this.address = `gs://${name}`;
+    this.#name = name;
+    this.#storage = createStorage(emulatorUrl);
+    this.#isEmulated = emulatorUrl !== undefined;
+    this.#timeoutMs = timeoutMs;
+    this.#observe = observe;
+  }
+
+  list(prefix: string, page?: string): Promise<ObjectPage> {
+    return this.#request('list', `cannot list ${this.address}/${prefix}`, 'bucket', async (deadline) => {
+      const query = { prefix, maxResults: PAGE_SIZE, autoPaginate: false, fields: LIST_FIELDS };
+      const [found, , answer] = await this.#bucket(deadline).getFiles({
+        ...query,
+        ...(page === undefined ? {} : { pageToken: page }),
+      });
+      const nextPage = (answer as { nextPageToken?: string } | undefined)?.nextPageToken;
+      return { objects: found.map(versionOfResource), nextPage };
+    });
+  }
+
+  get(name: string): Promise<StoredObject> {
+    const work = async (deadline: Deadline) => {
+      const { headers, bytes } = await download(this.#file(name, deadline), deadline);
+      const version = versionOfHeaders(name, headers);
+      if (bytes.length !== version.size || crc32c(bytes) !== version.crc32c) {
+        throw new BucketError(
+          'corrupt',
+          `${this.address}/${name} does not have the checksum it was stored with`,
+        );
+      }
+      return { ...version, bytes };
+    };
+    const what = `cannot read ${this.address}/${name}`;
+    return this.#request('get', what, 'object', work, (object) => object.bytes.length);
+  }
+
+  head(name: string): Promise<ObjectVersion> {
+    return this.#request('head', `cannot look up ${this.address}/${name}`, 'object', async (deadline) => {
+      const [resource] = await this.#file(name, deadline).getMetadata();
+      return versionOfResource(resource);
+    });
+  }
+
+  async put(name: string, bytes: Uint8Array, options: PutOptions): Promise<ObjectVersion> {
+    const upload = prepareUpload(bytes, options);
+    try {
+      return await this.#upload(name, bytes, options, upload);
+    } catch (error) {
+      if (!(error instanceof BucketError && error.kind === 'precondition')) throw error;
+      return await this.#ownVersion(name, upload, error);
+    }
+  }
+
+  async delete(name: string, { ifGeneration, deadlineMs }: ChangeOptions): Promise<void> {
+    const what = `cannot delete ${this.address}/${name}`;
+    const work = async (deadline: Deadline) => {
+      await this.#file(name, deadline).delete({ ifGenerationMatch: ifGeneration });
+    };
+    try {
+      await this.#request('delete', what, 'object', work, undefined, deadlineMs);
+    } catch (error) {
+      // Gone is what was asked for. A bucket that is gone comes with a hint, and is not.
+      if (!(error instanceof BucketError && error.kind === 'missing' && error.hint === undefined))
+        throw error;
+    }
+  }
+
+  deleteAfterDays(): Promise<number | undefined> {
+    return this.#request(
+      'config',
+      `cannot read the settings of ${this.address}`,
+      'bucket',
+      async (deadline) => {
+        const [metadata] = await this.#bucket(deadline).getMetadata();
+        const ages = (metadata.lifecycle?.rule ?? [])
+          .filter((rule) => rule.action.type === 'Delete' && typeof rule.condition.age === 'number')
+          .map((rule) => rule.condition.age as number);
+        return ages.length === 0 ? undefined : Math.min(...ages);
+      },
+    );
+  }
+
+  close(): void {
+    this.#closed.abort();
+  }
+
+  #upload(
+    name: string,
+    bytes: Uint8Array,
+    { ifGeneration, deadlineMs }: ChangeOptions,
+    upload: Upload,
+  ): Promise<ObjectVersion> {
+    const work = async (deadline: Deadline) => {
+      const file = this.#file(name, deadline);
+      await file.save(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), {
+        resumable: false,
+        // Its own check deletes the object when it fails. The store checks the sum that it is given, and the answer is checked here.
+        validation: false,
+        contentType: 'application/octet-stream',
+        preconditionOpts: { ifGenerationMatch: ifGeneration },
+        metadata: { crc32c: encodeCrc32c(upload.crc32c), metadata: { ...upload.stored } },
+      });
+      const version = versionOfResource(file.metadata);
+      if (version.crc32c === upload.crc32c && version.size === bytes.length) return version;
+      throw new BucketError(
+        'corrupt',
+        `${this.address}/${name} was not stored with the checksum that was sent`,
+      );
+    };
+    const what = `cannot write ${this.address}/${name}`;
+    return this.#request('put', what, 'bucket', work, () => bytes.length, deadlineMs);
+  }
+
+  /** The version that is there, where it is the one that this upload stored before its answer was lost; else throws `refusal`. */
+  async #ownVersion(name: string, upload: Upload, refusal: BucketError): Promise<ObjectVersion> {
+    const found = await this.head(name).catch((error: unknown) => {
+      if (error instanceof BucketError && error.kind === 'missing') throw refusal;
+      throw error;
+    });
+    if (!isOwn(found, upload)) throw refusal;
+    return found;
+  }
+
+  #bucket(deadline: Deadline): SdkBucket {
+    return limited(this.#storage.bucket(this.#name), deadline);
+  }
+
+  #file(name: string, deadline: Deadline): File {
+    return limited(this.#storage.bucket(this.#name).file(name), deadline);
+  }
+
+  #request<T>(
+    operation: BucketOperation,
+    what: string,
+    target: Target,
+    work: (deadline: Deadline) => Promise<T>,
+    bytesOf?: (result: T) => number,
+    deadlineMs?: number,
+  ): Promise<T> {
+    const inTime = () =>
+      withDeadline(what, timeLeft(this.#timeoutMs, deadlineMs), this.#closed.signal, async (deadline) => {
+        await this.#authorize(what);
+        deadline.signal.throwIfAborted();
+        return work(deadline).catch((error: unknown) => {
+          giveUpConnection(error);
+          throw gcsError(what, error, target);
+        });
+      });
+    return observed(this.#observe, operation, inTime, bytesOf);
+  }
+
+  /** Fetches a token first, where there is none: what is still waiting for one at the deadline is then never sent. */
+  async #authorize(what: string): Promise<void> {
+    if (this.#isEmulated) return;
+    try {
+      await this.#storage.authClient.getRequestHeaders();
+    } catch (error) {
+      throw authError(what, error);
+    }
+  }
+}
+
+/** An answer that stood still in mid-body: the SDK's HTTP client reports it, and forgets the socket. */
+function giveUpConnection(error: unknown): void {
+  const body = (error as { response?: NodeJS.ReadWriteStream & { destroy?(): void } } | undefined)?.response;
+  if (typeof body?.destroy !== 'function') return;
+  body.on('unpipe', (source: { destroy?(): void }) => source.destroy?.());
+  body.on('error', () => {});
+  body.destroy();
+}

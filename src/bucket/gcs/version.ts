@@ -1,0 +1,74 @@
+/** From Google's two ways of describing an object, a JSON resource and the headers of a download, to an ObjectVersion. */
+import type { ObjectVersion } from '../bucket.ts';
+import { splitMetadata } from '../upload.ts';
+
+/** Throws TypeError when what makes a version is missing: the answer came from something that is not the store. */
+export function versionOfResource(resource: unknown): ObjectVersion {
+  const object = (typeof resource === 'object' && resource !== null ? resource : {}) as Record<
+    string,
+    unknown
+  >;
+  const custom = Object.entries(object.metadata ?? {}).map(([key, value]) => [key, String(value)]);
+  return {
+    name: text(object.name, 'name'),
+    generation: generation(object.generation),
+    size: integer(object.size),
+    crc32c: decodeCrc32c(text(object.crc32c, 'crc32c')),
+    updatedMs: instant(object.updated),
+    ...splitMetadata(Object.fromEntries(custom)),
+  };
+}
+
+export type ResponseHeaders = Readonly<Record<string, string | undefined>>;
+
+/** As above. Names in `headers` are lowercase, as Node has them. */
+export function versionOfHeaders(name: string, headers: ResponseHeaders): ObjectVersion {
+  const custom = Object.entries(headers)
+    .filter(([key]) => key.startsWith('x-goog-meta-'))
+    .map(([key, value]) => [key.slice('x-goog-meta-'.length), String(value)]);
+  const hash = /(?:^|[,\s])crc32c=([^,\s]+)/.exec(headers['x-goog-hash'] ?? '')?.[1];
+  return {
+    name,
+    generation: generation(headers['x-goog-generation']),
+    size: integer(headers['x-goog-stored-content-length']),
+    crc32c: decodeCrc32c(text(hash, 'x-goog-hash')),
+    updatedMs: instant(headers['last-modified']),
+    ...splitMetadata(Object.fromEntries(custom)),
+  };
+}
+
+/** Google writes a CRC-32C as base64 of its four bytes, the highest first. */
+export function encodeCrc32c(crc: number): string {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(crc);
+  return bytes.toString('base64');
+}
+
+function decodeCrc32c(encoded: string): number {
+  const bytes = Buffer.from(encoded, 'base64');
+  if (bytes.length !== 4) throw new TypeError('no valid CRC-32C');
+  return bytes.readUInt32BE();
+}
+
+function text(value: unknown, field: string): string {
+  if (typeof value !== 'string' || value === '') throw new TypeError(`no ${field}`);
+  return value;
+}
+
+function generation(value: unknown): string {
+  const digits = String(value);
+  if (!/^\d{1,20}$/.test(digits)) throw new TypeError('no generation');
+  return digits;
+}
+
+function integer(value: unknown): number {
+  const size = /^\d{1,15}$/.test(String(value)) ? Number(value) : Number.NaN;
+  if (!Number.isSafeInteger(size)) throw new TypeError('no size');
+  return size;
+}
+
+function instant(value: unknown): number {
+  const ms = Date.parse(String(value));
+  if (Number.isNaN(ms)) throw new TypeError('no time');
+  return ms;
+}

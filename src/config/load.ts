@@ -1,0 +1,112 @@
+/** Environment and command line to one checked, read-only Config. Nothing else reads a SESSION_ variable, keys apart. */
+
+import { SessionfsError } from '../lib/errors.ts';
+import { nearestName } from '../lib/nearest-name.ts';
+import { quote } from '../lib/quote.ts';
+import { Refusal } from './parsers.ts';
+import { configurationTable, type SettingName, type SettingValues, settings } from './settings.ts';
+
+export type { LogLevel } from './settings.ts';
+
+/** Plain data without a secret: it may be logged and posted to a thread. */
+export interface Config extends SettingValues {
+  /** Absolute. */
+  readonly cachePath: string;
+  /** Cloud mode: what would lie in the cache lies in memory. */
+  readonly cacheInMemory: boolean;
+  /** SESSION_CACHE_PATH was given. */
+  readonly cacheIsNamed: boolean;
+  /** Whole sentences for the log: variables that look like settings and are none. */
+  readonly warnings: readonly string[];
+}
+
+/** What the command line said, by setting, not yet parsed. */
+export type Flags = { readonly [Name in SettingName]?: string };
+
+const KEY_VARIABLE = 'SESSION_ENCRYPTION_KEY';
+
+/**
+ * A flag wins over its variable, an empty variable counts as unset. Relative paths become absolute. Throws CONFIG_INVALID
+ * (a variable, or settings that do not fit together) or USAGE (a flag), naming it, what was seen and what is allowed.
+ */
+export function loadConfig(env: NodeJS.ProcessEnv, flags: Flags): Config {
+  const values = Object.fromEntries(
+    (Object.keys(settings) as SettingName[]).map((name) => [name, settingOf(name, env, flags)]),
+  ) as unknown as SettingValues;
+  requireBucket(values);
+  requireOneKey(env, flags);
+  return {
+    ...values,
+    cacheInMemory: values.storageType === 'cloud',
+    cacheIsNamed: values.cachePath !== undefined,
+    cachePath: values.cachePath ?? `${values.mountPoint}.sealed`,
+    warnings: unknownVariables(env),
+  };
+}
+
+/** The mount point alone, absolute, for commands that only look for a mount. Throws as loadConfig does. */
+export function loadMountPoint(env: NodeJS.ProcessEnv, argument: string | undefined): string {
+  return settingOf('mountPoint', env, argument === undefined ? {} : { mountPoint: argument });
+}
+
+function settingOf<Name extends SettingName>(
+  name: Name,
+  env: NodeJS.ProcessEnv,
+  flags: Flags,
+): SettingValues[Name] {
+  const setting = settings[name];
+  const flag = flags[name];
+  if (flag !== undefined) return parsed(name, flag, 'USAGE', setting.flag ?? setting.variable);
+  const text = env[setting.variable] || setting.default;
+  if (text !== undefined) return parsed(name, text, 'CONFIG_INVALID', setting.variable);
+  // Only settings that may be undefined have no default.
+  return undefined as SettingValues[Name];
+}
+
+function parsed<Name extends SettingName>(
+  name: Name,
+  text: string,
+  code: 'USAGE' | 'CONFIG_INVALID',
+  source: string,
+): SettingValues[Name] {
+  try {
+    return settings[name].parse(text) as SettingValues[Name];
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    throw new SessionfsError(code, `${source} is ${quote(text)}, but it ${error.message}`);
+  }
+}
+
+function requireBucket({ storageType, bucket }: SettingValues): void {
+  if (storageType === 'local' || bucket !== undefined) return;
+  throw new SessionfsError(
+    'CONFIG_INVALID',
+    `storage type ${storageType} needs STORAGE_BUCKET, which is not set`,
+    {
+      hint: 'Set STORAGE_BUCKET to a bucket name, gs://NAME or file:///DIRECTORY.',
+    },
+  );
+}
+
+/** Two keys from one environment would leave it to us which one seals. A flag says it. */
+function requireOneKey(env: NodeJS.ProcessEnv, flags: Flags): void {
+  const file = settings.encryptionKeyFile.variable;
+  if (flags.encryptionKeyFile !== undefined || !env[KEY_VARIABLE] || !env[file]) return;
+  throw new SessionfsError('CONFIG_INVALID', `${KEY_VARIABLE} and ${file} are both set`, {
+    hint: 'Unset one of them.',
+  });
+}
+
+/** Desktop sessions set it on every machine that has one. */
+const FOREIGN = ['SESSION_MANAGER'];
+
+function unknownVariables(env: NodeJS.ProcessEnv): string[] {
+  const known = configurationTable.map(({ variable }) => variable);
+  return Object.keys(env)
+    .filter((name) => name.startsWith('SESSION_') && !known.includes(name) && !FOREIGN.includes(name))
+    .map((name) => {
+      const nearest = nearestName(name, known);
+      const meant = nearest === undefined ? 'it is ignored' : `did you mean ${nearest}?`;
+      return `${name} is not a variable of sessionfs: ${meant}`;
+    });
+}

@@ -1,0 +1,283 @@
+/**
+ * The one list of what can be configured: environment names, flags, parsers, defaults and help come from here, and the
+ * tables in README.md and docs/operations.md are tested against it.
+ */
+import * as parse from './parsers.ts';
+
+export type StorageType = 'local' | 'hybrid' | 'cloud';
+export type FuseDriver = 'auto' | 'direct' | 'fuse-native';
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+
+/** What each setting holds once parsed; undefined: not set, and there is no fixed default. */
+export interface SettingValues {
+  readonly storageType: StorageType;
+  /** Absolute. */
+  readonly mountPoint: string;
+  /** Absolute. */
+  readonly cachePath: string | undefined;
+  readonly owner: parse.Owner | undefined;
+  /** 0: no backups by the clock. */
+  readonly backupIntervalMs: number;
+  /** Transfers to and from the bucket. */
+  readonly backupConcurrency: number;
+  /** For the last backup alone; what is written to the local disk is not limited by it. */
+  readonly shutdownTimeoutMs: number;
+  readonly bucket: parse.BucketAddress | undefined;
+  /** Absolute. */
+  readonly encryptionKeyFile: string | undefined;
+  /** A URL. */
+  readonly storageEmulatorUrl: string | undefined;
+  readonly fuseDriver: FuseDriver;
+  readonly httpAddress: parse.HttpAddress | undefined;
+  readonly logLevel: LogLevel;
+  readonly maxFileSizeBytes: number;
+  readonly memoryLimitBytes: number;
+  /** Cloud mode: sealed, as in the bucket. */
+  readonly cloudMemoryLimitBytes: number;
+  /** Cloud mode; 0: a caller waits for as long as it takes. */
+  readonly storeTimeoutMs: number;
+  readonly credentialsTimeoutMs: number;
+  readonly leaseLookIntervalMs: number;
+  readonly leasePermissionMs: number;
+  readonly leaseTakeOverMs: number;
+  readonly leasePollMs: number;
+  /** 0: for as long as the other mount lives. */
+  readonly leaseWaitLimitMs: number;
+}
+
+export type SettingName = keyof SettingValues;
+
+/** A line of the configuration table. */
+export interface Described {
+  readonly variable: string;
+  /** The flag with its dashes, or DIR for the argument; undefined: environment only. */
+  readonly flag: string | undefined;
+  /** As a user would type it; undefined: nothing is assumed, and `meaning` says what then. */
+  readonly default: string | undefined;
+  readonly meaning: string;
+}
+
+export interface Setting<T> extends Described {
+  /** What stands for the value in the help. */
+  readonly placeholder: string;
+  /** Throws Refusal. */
+  readonly parse: (text: string) => T;
+}
+
+/** The largest delay that a timer takes, 24.8 days. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+/** A file is sealed and opened whole, in memory. */
+export const FILE_SIZE_LIMIT_BYTES = 2 ** 30;
+
+export const settings: { readonly [Name in SettingName]: Setting<SettingValues[Name]> } = {
+  storageType: {
+    variable: 'SESSION_STORAGE_TYPE',
+    flag: '--storage-type',
+    placeholder: 'TYPE',
+    parse: parse.choice('local', 'hybrid', 'cloud'),
+    default: 'local',
+    meaning: 'where sessions are kept: local, hybrid or cloud',
+  },
+  mountPoint: {
+    variable: 'SESSION_STORAGE_PATH',
+    flag: 'DIR',
+    placeholder: 'DIR',
+    parse: parse.path,
+    default: './sessions',
+    meaning: 'the mount point: the directory in which applications see the sessions',
+  },
+  cachePath: {
+    variable: 'SESSION_CACHE_PATH',
+    flag: '--cache-path',
+    placeholder: 'DIR',
+    parse: parse.path,
+    default: undefined,
+    meaning:
+      'where the sealed files and the journal lie; the mount point with `.sealed` appended when not set',
+  },
+  owner: {
+    variable: 'SESSION_OWNER',
+    flag: '--owner',
+    placeholder: 'UID:GID',
+    parse: parse.owner,
+    default: undefined,
+    meaning: 'who owns the mount and its sessions; the owner of the mount point when not set',
+  },
+  backupIntervalMs: {
+    variable: 'SESSION_BACKUP_INTERVAL',
+    flag: '--backup-interval',
+    placeholder: 'MS',
+    parse: parse.integer(0, TIMER_MAX_MS, 'milliseconds'),
+    default: '300000',
+    meaning: 'milliseconds between backups to the bucket; 0 turns them off',
+  },
+  backupConcurrency: {
+    variable: 'SESSION_BACKUP_CONCURRENCY',
+    flag: '--backup-concurrency',
+    placeholder: 'COUNT',
+    parse: parse.integer(1, 256, 'transfers'),
+    default: '16',
+    meaning: 'uploads and downloads at a time',
+  },
+  shutdownTimeoutMs: {
+    variable: 'SESSION_SHUTDOWN_TIMEOUT',
+    flag: '--shutdown-timeout',
+    placeholder: 'MS',
+    parse: parse.integer(0, TIMER_MAX_MS, 'milliseconds'),
+    default: '25000',
+    meaning: 'milliseconds that the last backup may take when the mount is stopped',
+  },
+  bucket: {
+    variable: 'STORAGE_BUCKET',
+    flag: '--bucket',
+    placeholder: 'BUCKET',
+    parse: parse.bucket,
+    default: undefined,
+    meaning: 'the bucket of hybrid and cloud mode, which require it: a name, gs://NAME or file:///DIRECTORY',
+  },
+  encryptionKeyFile: {
+    variable: 'SESSION_ENCRYPTION_KEY_FILE',
+    flag: '--encryption-key-file',
+    placeholder: 'FILE',
+    parse: parse.keyFilePath,
+    default: undefined,
+    meaning:
+      'a file with the encryption key, 64 hex digits; local mode makes one on first use when no key is set',
+  },
+  storageEmulatorUrl: {
+    variable: 'STORAGE_EMULATOR_HOST',
+    flag: '--storage-emulator-host',
+    placeholder: 'URL',
+    parse: parse.emulatorHost,
+    default: undefined,
+    meaning: 'an emulator of Google Cloud Storage, for tests; Google itself when not set',
+  },
+  fuseDriver: {
+    variable: 'SESSION_FUSE_DRIVER',
+    flag: '--fuse-driver',
+    placeholder: 'DRIVER',
+    parse: parse.choice('auto', 'direct', 'fuse-native'),
+    default: 'auto',
+    meaning: 'how the filesystem reaches the kernel: auto, direct or fuse-native',
+  },
+  httpAddress: {
+    variable: 'SESSION_HTTP_ADDRESS',
+    flag: '--http-address',
+    placeholder: 'HOST:PORT',
+    parse: parse.httpAddress,
+    default: undefined,
+    meaning: 'where health and metrics are served; nowhere when not set',
+  },
+  logLevel: {
+    variable: 'LOG_LEVEL',
+    flag: '--log-level',
+    placeholder: 'LEVEL',
+    parse: parse.choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+    default: 'info',
+    meaning: 'the least level that is logged: trace, debug, info, warn, error, fatal or silent',
+  },
+  maxFileSizeBytes: {
+    variable: 'SESSION_MAX_FILE_SIZE',
+    flag: '--max-file-size',
+    placeholder: 'BYTES',
+    parse: parse.integer(4096, FILE_SIZE_LIMIT_BYTES, 'bytes'),
+    default: '67108864',
+    meaning: 'bytes that one file may have; writes beyond fail with EFBIG',
+  },
+  memoryLimitBytes: {
+    variable: 'SESSION_MEMORY_LIMIT',
+    flag: '--memory-limit',
+    placeholder: 'BYTES',
+    parse: parse.integer(65536, Number.MAX_SAFE_INTEGER, 'bytes'),
+    default: '67108864',
+    meaning: 'bytes of decrypted file contents that are kept in memory',
+  },
+  cloudMemoryLimitBytes: {
+    variable: 'SESSION_CLOUD_MEMORY_LIMIT',
+    flag: '--cloud-memory-limit',
+    placeholder: 'BYTES',
+    parse: parse.integer(1024 * 1024, Number.MAX_SAFE_INTEGER, 'bytes'),
+    default: '268435456',
+    meaning:
+      'cloud mode: bytes of sealed sessions that are kept in memory; the longest unused is fetched again when it is needed',
+  },
+  storeTimeoutMs: {
+    variable: 'SESSION_STORE_TIMEOUT',
+    flag: '--store-timeout',
+    placeholder: 'MS',
+    parse: parse.integer(0, TIMER_MAX_MS, 'milliseconds'),
+    default: '120000',
+    meaning:
+      'cloud mode: milliseconds that a change waits for the bucket before its caller gets EIO; 0: without limit',
+  },
+  credentialsTimeoutMs: {
+    variable: 'SESSION_CREDS_STORE_TIMEOUT',
+    flag: '--creds-store-timeout',
+    placeholder: 'MS',
+    parse: parse.integer(0, TIMER_MAX_MS, 'milliseconds'),
+    default: '0',
+    meaning: "the same for a session's creds.json",
+  },
+  leaseLookIntervalMs: {
+    variable: 'SESSION_LEASE_LOOK_INTERVAL',
+    flag: '--lease-look-interval',
+    placeholder: 'MS',
+    parse: parse.integer(100, TIMER_MAX_MS, 'milliseconds'),
+    default: '30000',
+    meaning:
+      'milliseconds between looks whether another mount wants a session of this one; a look is one read',
+  },
+  leasePermissionMs: {
+    variable: 'SESSION_LEASE_PERMISSION',
+    flag: '--lease-permission',
+    placeholder: 'MS',
+    parse: parse.integer(150, TIMER_MAX_MS, 'milliseconds'),
+    default: '60000',
+    meaning: 'milliseconds that one look permits writing to the bucket',
+  },
+  leaseTakeOverMs: {
+    variable: 'SESSION_LEASE_TAKEOVER',
+    flag: '--lease-takeover',
+    placeholder: 'MS',
+    parse: parse.integer(200, TIMER_MAX_MS, 'milliseconds'),
+    default: '90000',
+    meaning:
+      'milliseconds that the holder of a session must not have answered before another mount takes over',
+  },
+  leasePollMs: {
+    variable: 'SESSION_LEASE_POLL',
+    flag: '--lease-poll',
+    placeholder: 'MS',
+    parse: parse.integer(10, TIMER_MAX_MS, 'milliseconds'),
+    default: '2000',
+    meaning: 'milliseconds between questions of a mount that waits for a session',
+  },
+  leaseWaitLimitMs: {
+    variable: 'SESSION_LEASE_WAIT_LIMIT',
+    flag: '--lease-wait-limit',
+    placeholder: 'MS',
+    parse: parse.integer(0, TIMER_MAX_MS, 'milliseconds'),
+    default: '0',
+    meaning:
+      'milliseconds that a call waits for a session that another mount holds before it gets EBUSY; 0: without limit',
+  },
+};
+
+/** Keys are no settings: they go from the environment into the keyring, and no Config that could be printed holds one. */
+const keyVariables: readonly Described[] = [
+  {
+    variable: 'SESSION_ENCRYPTION_KEY',
+    flag: undefined,
+    default: undefined,
+    meaning: 'the encryption key, 64 hex digits; hybrid and cloud mode require it or its file',
+  },
+  {
+    variable: 'SESSION_ENCRYPTION_KEYS_PREVIOUS',
+    flag: undefined,
+    default: undefined,
+    meaning: 'earlier keys, separated by commas, which still open what they sealed',
+  },
+];
+
+/** Every line of the table, in the order of the documentation. */
+export const configurationTable: readonly Described[] = [...Object.values(settings), ...keyVariables];

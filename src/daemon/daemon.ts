@@ -1,0 +1,284 @@
+/** Wires the layers: the kernel thread, the journal's sync and checkpoint, the mount, and the end of all of them. */
+import { closeSync } from 'node:fs';
+import { type Connection, openConnection } from '../drivers/connection.ts';
+import type { NegotiatedSession } from '../drivers/direct/session.ts';
+import type { KernelThreadClient, Loaded, Running } from '../drivers/host/core-client.ts';
+import { deferred } from '../lib/deferred.ts';
+import { version } from '../lib/version.ts';
+import { type Logger, writeRecord } from '../observe/log.ts';
+import { Cache } from '../store/cache/cache.ts';
+import { type CacheLock, lockCache } from '../store/cache/lock.ts';
+import { JournalProgress } from '../store/journal/progress.ts';
+import type { DaemonStart, StopReport } from '../supervisor/messages.ts';
+import { SyncReplies } from './fsync-replies.ts';
+import { PlainFiles } from './import.ts';
+import { StoreKeeper } from './journal-service.ts';
+import { loadKeyring } from './keys.ts';
+import { Outside } from './services.ts';
+import { cacheName, statusOf } from './status.ts';
+import { endMount, type Unmounted } from './unmount.ts';
+
+/** What the daemon needs of whoever owns the mount. */
+export interface MountOwner {
+  /**
+   * Called once, when everything is loaded. Resolves when the kernel connection may be served, with the mount's
+   * `major:minor`; with '' where the driver mounts by itself, which it may then.
+   */
+  mounted(): Promise<string>;
+  /** The kernel agreed on this; the next daemon will need it. */
+  initialized(session: NegotiatedSession): void;
+}
+
+/** Inherited from the supervisor. */
+export interface Descriptors {
+  fuseFd: number;
+  inFlightFd: number;
+}
+
+const SETTLE_DELAY_MS = 250;
+
+/** Serves `fuseFd`; resolves when the mount answers. Throws SessionfsError, and leaves nothing behind then. */
+export async function startDaemon(
+  start: DaemonStart,
+  descriptors: Descriptors,
+  owner: MountOwner,
+  log: Logger,
+): Promise<Daemon> {
+  const lock = lockCache(start.config.cachePath, start.mountPoint);
+  try {
+    return await startLocked(start, descriptors, owner, lock, log);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+async function startLocked(
+  start: DaemonStart,
+  { fuseFd, inFlightFd }: Descriptors,
+  owner: MountOwner,
+  lock: CacheLock,
+  log: Logger,
+): Promise<Daemon> {
+  const { config, mountPoint, root, plainSessions, takeover } = start;
+  const keyring = loadKeyring(config, log);
+  const { currentId: keyId, ids: acceptedKeyIds } = keyring;
+  const cache = Cache.open(config.cachePath, { mountPoint, keyId, acceptedKeyIds });
+  cache.removeLeftoversSync();
+  const progress = new JournalProgress();
+  const outside = await Outside.open({ start, cache, keyring, log });
+  let connection: Connection | undefined;
+  try {
+    const data = {
+      cachePath: cache.path,
+      keyring: keyring.export(),
+      progress: progress.shared,
+      owner: config.owner ?? { uid: root.uid, gid: root.gid },
+      rootMode: root.mode,
+      maxFileSizeBytes: config.maxFileSizeBytes,
+      memoryLimitBytes: config.memoryLimitBytes,
+      mountPoint,
+      plainSessions,
+      takeover,
+      status: statusOf(start),
+      bucket: outside.threadData,
+    };
+    connection = openConnection(start.driver, data, { fuseFd, inFlightFd, resend: start.resend }, log);
+    // The restorer goes on checking what comes from the bucket.
+    if (outside.threadData === undefined) keyring.destroy();
+    const { thread } = connection;
+    return await Daemon.start({
+      start,
+      fuseFd,
+      inFlightFd,
+      connection,
+      thread,
+      cache,
+      progress,
+      outside,
+      owner,
+      lock,
+      log,
+    });
+  } catch (error) {
+    await connection?.thread.terminate();
+    await outside.end();
+    closeSync(fuseFd);
+    throw error;
+  }
+}
+
+interface Parts extends Descriptors {
+  start: DaemonStart;
+  connection: Connection;
+  thread: KernelThreadClient;
+  cache: Cache;
+  progress: JournalProgress;
+  outside: Outside;
+  owner: MountOwner;
+  lock: CacheLock;
+  log: Logger;
+}
+
+export class Daemon {
+  readonly #parts: Parts;
+  readonly #notifier: Connection['notifier'];
+  readonly #store: StoreKeeper;
+  readonly #initialized = deferred<void>();
+  readonly #syncReplies: SyncReplies;
+  /** Of the mount: by the end something else may be mounted there. */
+  #device = '';
+  #unmounting: Promise<Unmounted> | undefined;
+  #stopped: Promise<StopReport> | undefined;
+
+  /** Resolves when the mount answers. */
+  static async start(parts: Parts): Promise<Daemon> {
+    const { thread, connection, owner, log, outside } = parts;
+    const { mountPoint, plainSessions, takeover, restarts } = parts.start;
+    const loaded = await thread.loaded();
+    const daemon = new Daemon(parts, loaded);
+    const plainFiles = new PlainFiles(mountPoint, plainSessions);
+    try {
+      if (plainSessions.length > 0) await daemon.#store.sync();
+      await outside.prepare();
+      const initialized = daemon.#initialized.promise;
+      daemon.#device = await connection.mount(owner, initialized);
+      await connection.serve(initialized);
+      plainFiles.setAside(loaded.imported, log);
+    } catch (error) {
+      await daemon.#store.finish();
+      throw error;
+    } finally {
+      plainFiles.close();
+    }
+    outside.start();
+    daemon.#stopped = daemon.#untilEnded();
+    const { files, sessions } = loaded;
+    const message = takeover === undefined ? 'Mounted' : 'Took the mount over';
+    log.info(
+      { mountPoint, cache: cacheName(parts.start.config), sessions, files, restarts, version },
+      message,
+    );
+    return daemon;
+  }
+
+  private constructor(parts: Parts, { replayed }: Loaded) {
+    const { cache, progress, log, thread, outside } = parts;
+    this.#parts = parts;
+    this.#notifier = parts.connection.notifier;
+    const requestRoll = () => thread.post({ type: 'roll' });
+    const { onApplied } = outside;
+    this.#store = new StoreKeeper({ cache, progress, replayed, requestRoll, onApplied, log });
+    const sync = () => this.#store.sync();
+    this.#syncReplies = new SyncReplies({ sync, notifier: this.#notifier, inFlightFd: parts.inFlightFd });
+    outside.connect({
+      thread,
+      settle: async (everything) => this.#store.settle(await thread.roll(everything)),
+    });
+    thread.listen((message) => this.#hear(message));
+  }
+
+  /** Resolves when the mount is gone for whatever reason; rejects when the kernel thread failed and the mount is left. */
+  get stopped(): Promise<StopReport> {
+    if (this.#stopped === undefined) throw new Error('the daemon has not started');
+    return this.#stopped;
+  }
+
+  /** Commits, unmounts, checkpoints. Everything that was written is on stable storage when it resolves. */
+  stop(reason: string): Promise<StopReport> {
+    const { connection, thread, log, start, outside } = this.#parts;
+    const { mountPoint } = start;
+    if (this.#unmounting === undefined) log.info({ reason, mountPoint }, 'Stopping');
+    const settle = async () => {
+      await thread.send('settle-all');
+      await this.#store.sync().catch(() => {});
+      await outside.flushBeforeUnmount();
+    };
+    this.#unmounting ??= endMount({ mountPoint, device: this.#device, connection, settle, log });
+    return this.stopped;
+  }
+
+  /** Leaves the mount to another daemon: every request that was read is answered, and everything is written down. */
+  async handOver(): Promise<void> {
+    const { thread } = this.#parts;
+    // Its end is no end of the mount.
+    this.#unmounting ??= new Promise(() => {});
+    thread.post({ type: 'hand-over' });
+    await thread.ended;
+    await this.#syncReplies.settled();
+    await this.#store.sync().catch(() => {});
+    await this.#parts.outside.end();
+  }
+
+  #hear(message: Running): void {
+    const { thread, log, owner } = this.#parts;
+    switch (message.type) {
+      case 'log':
+        writeRecord(log, message.record);
+        break;
+      case 'initialized':
+        log.debug({ session: message.session }, 'The kernel agreed on a session');
+        if (message.session !== undefined) owner.initialized(message.session);
+        this.#initialized.resolve();
+        break;
+      case 'appended':
+        this.#store.appended();
+        break;
+      case 'closed':
+        this.#store.closed(message.segment);
+        break;
+      case 'disk-full':
+        void this.#makeRoom(message.closed);
+        break;
+      case 'sync-then-reply':
+        this.#syncReplies.add(message);
+        break;
+      case 'invalidate-inode':
+        if (this.#isMounted) this.#notifier.inode(message.node, message.offset, message.length);
+        break;
+      case 'invalidate-entry':
+        if (this.#isMounted) this.#notifier.entry(message.parent, message.name);
+        break;
+      case 'wanted':
+      case 'unwanted':
+      case 'name-wanted':
+      case 'urgent':
+      case 'ask':
+      case 'store':
+      case 'store-cancelled':
+      case 'evicted':
+        this.#parts.outside.hear(message);
+        break;
+      case 'started-over':
+        this.#parts.outside.startedOver(message);
+        break;
+      case 'pending':
+        setTimeout(() => thread.post({ type: 'settle-idle' }), SETTLE_DELAY_MS).unref();
+        break;
+    }
+  }
+
+  /** Before, the kernel knows nothing that could have become wrong. */
+  get #isMounted(): boolean {
+    return this.#device !== '';
+  }
+
+  async #makeRoom(closed: number | undefined): Promise<void> {
+    await this.#store.makeRoom(closed);
+    this.#parts.thread.post({ type: 'room-made' });
+  }
+
+  async #untilEnded(): Promise<StopReport> {
+    const { log, fuseFd, lock, thread, outside } = this.#parts;
+    const { uncommitted } = await thread.ended;
+    const unmounted = await (this.#unmounting ?? { lazy: false, holders: [] });
+    if (!(await this.#store.finish())) {
+      log.warn('What was written is in the journal, not yet in the cache; the next start goes on with it');
+    }
+    const unsaved = await outside.flushTheRest();
+    await outside.end();
+    closeSync(fuseFd);
+    lock.release();
+    return { exitStatus: 0, dirty: uncommitted.length + unsaved, ...unmounted };
+  }
+}

@@ -1,0 +1,39 @@
+/** Takes plain sessions, whose copies are in the store, out of the mount point's folder once a mount covers it. */
+import { closeSync, constants, openSync } from 'node:fs';
+import type { ImportReport } from '../fs/startup/import-plain.ts';
+import { setAside } from '../fs/startup/plain-sessions.ts';
+import type { Logger } from '../observe/log.ts';
+
+/**
+ * Made before the mount, which hides the folder; used once the mount answers, so that a start that fails leaves every plain
+ * file where its application looks for it.
+ */
+export class PlainFiles {
+  readonly #mountPoint: string;
+  readonly #names: readonly string[];
+  readonly #folder: number | undefined;
+
+  constructor(mountPoint: string, names: readonly string[]) {
+    this.#mountPoint = mountPoint;
+    this.#names = names;
+    if (names.length > 0) this.#folder = openSync(mountPoint, constants.O_RDONLY | constants.O_DIRECTORY);
+  }
+
+  /** The imported copies must be on stable storage. */
+  setAside({ imported, skipped, files, refused }: ImportReport, log: Logger): void {
+    if (this.#folder === undefined) return;
+    const below = `/proc/self/fd/${this.#folder}`;
+    const { directory, moved, left } = setAside(below, this.#mountPoint, this.#names, new Date());
+    const report = { imported, skipped, files, refused, moved, movedTo: directory, left };
+    log.warn(report, left.length === 0 ? SET_ASIDE : LEFT);
+  }
+
+  close(): void {
+    if (this.#folder !== undefined) closeSync(this.#folder);
+  }
+}
+
+const SET_ASIDE =
+  'Plain sessions in the mount point were imported and set aside. They are not encrypted: delete them once all is well';
+const LEFT =
+  'Plain sessions in the mount point were imported, but not all could be moved away: those left lie, not encrypted, below the mount';

@@ -1,0 +1,109 @@
+/** The main thread's share of the store: brings the journal to the disk, and moves it into the cache. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '../observe/log.ts';
+import type { Cache } from '../store/cache/cache.ts';
+import { Checkpointer } from '../store/checkpoint/checkpointer.ts';
+import { NodeTable } from '../store/checkpoint/node-table.ts';
+import type { CheckpointPlan } from '../store/checkpoint/plan.ts';
+import { CheckpointSchedule } from '../store/checkpoint/schedule.ts';
+import type { JournalProgress } from '../store/journal/progress.ts';
+import { JournalSync } from '../store/journal/sync.ts';
+
+export interface StoreKeeperParts {
+  cache: Cache;
+  progress: JournalProgress;
+  replayed: { segments: readonly number[]; nextSegment: number; records: number; droppedBytes: number };
+  /** The cache has this now; rejecting keeps the journal as it is. */
+  onApplied?: ((plan: CheckpointPlan) => Promise<void>) | undefined;
+  /** Asks the kernel thread to close its journal segment. */
+  requestRoll: () => void;
+  log: Logger;
+}
+
+/** What is not in the cache by then stays in the journal, from where the next start takes it. */
+const LAST_CHECKPOINT_MS = 8_000;
+
+export class StoreKeeper {
+  readonly #journal: JournalSync;
+  readonly #checkpoints: CheckpointSchedule;
+
+  constructor({ cache, progress, replayed, requestRoll, log, onApplied }: StoreKeeperParts) {
+    const journalDirectory = cache.journalDirectory;
+    const nodes = new NodeTable(cache.path);
+    const checkpointer = new Checkpointer({
+      journalDirectory,
+      cache,
+      progress,
+      onRetired: () => {},
+      nodes,
+      log,
+      ...(onApplied === undefined ? {} : { onApplied }),
+    });
+    void checkpointer.reserve();
+    this.#checkpoints = new CheckpointSchedule({
+      checkpoint: (upTo) => checkpointer.run(upTo),
+      // Synced first, so that the kernel thread need not wait for the disk when it closes the segment.
+      requestRoll: () =>
+        void this.sync()
+          .catch(() => {})
+          .then(requestRoll),
+      log,
+    });
+    this.#journal = new JournalSync({
+      directory: journalDirectory,
+      progress,
+      replayed,
+      onFailure: (error) => {
+        log.error({ error: String(error) }, 'The journal could not be brought to the disk');
+        requestRoll();
+      },
+    });
+    const { records, droppedBytes } = replayed;
+    if (records > 0 || droppedBytes > 0) {
+      log.info({ records, droppedBytes }, 'Went on with the journal of a run that did not end cleanly');
+    }
+  }
+
+  /** The kernel thread appended to the journal. */
+  appended(): void {
+    this.#journal.appended();
+    this.#checkpoints.appended();
+  }
+
+  /** The disk is full: moves what is closed into the cache, which leaves only the newest version of each file. */
+  async makeRoom(closed: number | undefined): Promise<void> {
+    await this.#checkpoints.tryNow(closed);
+    // It closes the files that are gone: until then they take their room all the same.
+    await this.sync().catch(() => {});
+  }
+
+  /**
+   * Everything that the segments up to `segment` hold, and earlier ones, goes into the cache now; undefined: there is none.
+   * Rejects when it does not.
+   */
+  async settle(segment: number | undefined): Promise<void> {
+    await this.sync();
+    if (!(await this.#checkpoints.tryNow(segment))) throw new Error('the cache did not take the journal');
+  }
+
+  /** The kernel thread needs the segments up to this one no more. */
+  closed(segment: number): void {
+    this.#checkpoints.closed(segment);
+  }
+
+  /** Resolves once everything that was appended before the call is on stable storage. */
+  sync(): Promise<void> {
+    return this.#journal.sync();
+  }
+
+  /** Nobody appends any more. Resolves to whether the journal is empty; everything in it is on stable storage. */
+  async finish(): Promise<boolean> {
+    await this.sync().catch(() => {});
+    const isEmpty = await Promise.race([
+      this.#checkpoints.finish(),
+      sleep(LAST_CHECKPOINT_MS, false, { ref: false }),
+    ]);
+    await this.#journal.close();
+    return isEmpty;
+  }
+}

@@ -1,0 +1,31 @@
+/** The keyring of a mount, and what its owner must be told about it. */
+import type { Config } from '../config/load.ts';
+import { type KeySource, loadKeys } from '../crypto/key-source.ts';
+import type { Keyring } from '../crypto/keyring.ts';
+import type { Logger } from '../observe/log.ts';
+import { Cache } from '../store/cache/cache.ts';
+
+/** Call it with the cache's lock held. Throws as loadKeys does. */
+export function loadKeyring(config: Config, log: Logger): Keyring {
+  const { keyring, ...source } = loadKeys({
+    env: process.env,
+    keyFile: config.encryptionKeyFile,
+    cachePath: config.cachePath,
+    mayGenerate: config.storageType === 'local',
+    expectedKeyId: Cache.readKeyId(config.cachePath),
+  });
+  logKeySource(source, log);
+  return keyring;
+}
+
+function logKeySource({ origin, path, warnings }: Omit<KeySource, 'keyring'>, log: Logger): void {
+  for (const warning of warnings) log.warn(warning);
+  if (origin === 'generated') {
+    log.warn(
+      { path },
+      'A new encryption key was made. Back this file up: without it nobody can open these sessions again',
+    );
+  } else if (path !== undefined) {
+    log.info({ path }, 'The encryption key was read; keep a backup of this file');
+  }
+}

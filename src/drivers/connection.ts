@@ -1,0 +1,118 @@
+/** How a daemon reaches the kernel: which driver serves its mount, who makes it, and how it ends. */
+import { mkdtemp, rmdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Descriptors, MountOwner } from '../daemon/daemon.ts';
+import { mountDirect, unmountLazily } from '../mount/mount.ts';
+import type { Logger } from '../observe/log.ts';
+import type { Driver } from './choose.ts';
+import { KernelNotifier } from './direct/notifier.ts';
+import { canResend } from './direct/session.ts';
+import { WorkerLink } from './direct/worker-link.ts';
+import { KernelThreadClient } from './host/core-client.ts';
+import type { CoreData } from './host/messages.ts';
+import { NativeLink } from './libfuse/link.ts';
+
+export interface Connection {
+  /** Builds the core from here on. */
+  readonly thread: KernelThreadClient;
+  readonly notifier: Pick<KernelNotifier, 'inode' | 'entry' | 'replyError'>;
+  /** Everything is loaded: the mount is made. Resolves with its `major:minor`. */
+  mount(owner: MountOwner, initialized: Promise<void>): Promise<string>;
+  /** Resolves when the mount answers. */
+  serve(initialized: Promise<void>): Promise<void>;
+  /** Nobody uses the mount any more, it was just taken away: `thread` ends. */
+  unmounted(): void;
+  /** Somebody else has taken the mount away or covered it, and it is still in use: makes `thread` end. */
+  endOutOfSight(): Promise<void>;
+}
+
+/** Throws DRIVER_UNAVAILABLE. */
+export function openConnection(
+  driver: Driver,
+  data: CoreData,
+  descriptors: Descriptors & { resend: boolean },
+  log: Logger,
+): Connection {
+  return driver === 'direct' ? new DirectConnection(data, descriptors, log) : new NativeConnection(data);
+}
+
+/** The supervisor has the connection, mounts it, and gives it to the next daemon. */
+class DirectConnection implements Connection {
+  readonly thread: KernelThreadClient;
+  readonly notifier: KernelNotifier;
+  readonly #fuseFd: number;
+  readonly #takeover: CoreData['takeover'];
+
+  constructor(data: CoreData, descriptors: Descriptors & { resend: boolean }, log: Logger) {
+    this.#fuseFd = descriptors.fuseFd;
+    this.#takeover = data.takeover;
+    this.notifier = new KernelNotifier(descriptors.fuseFd, (error) =>
+      log.error({ error: String(error) }, 'the kernel refused a notification'),
+    );
+    this.thread = new KernelThreadClient(new WorkerLink({ ...data, ...descriptors }));
+  }
+
+  mount(owner: MountOwner): Promise<string> {
+    return owner.mounted();
+  }
+
+  /** Nobody here may touch the mount: a thread that waits for its answer would keep a killed daemon from dying. */
+  async serve(initialized: Promise<void>): Promise<void> {
+    const takeover = this.#takeover;
+    if (takeover !== undefined && canResend(takeover)) this.notifier.resend();
+    this.thread.serve();
+    await (takeover === undefined ? initialized : this.thread.send('ping'));
+  }
+
+  unmounted(): void {}
+
+  /** The thread can only be woken by a path: the connection is mounted once more for that (Linux 5.15), where nobody looks. */
+  async endOutOfSight(): Promise<void> {
+    const directory = await mkdtemp(join(tmpdir(), 'sessionfs-'));
+    try {
+      await mountDirect(this.#fuseFd, directory, { source: 'sessionfs', allowOther: false });
+      await this.thread.keepAccess(directory);
+      await unmountLazily(directory);
+      this.thread.post({ type: 'stop' });
+    } finally {
+      await rmdir(directory);
+    }
+  }
+}
+
+/** The daemon mounts, and its end is the connection's. */
+class NativeConnection implements Connection {
+  readonly thread: KernelThreadClient;
+  readonly notifier: Connection['notifier'];
+  readonly #link: NativeLink;
+
+  constructor(data: CoreData) {
+    this.#link = new NativeLink(data);
+    this.thread = new KernelThreadClient(this.#link);
+    this.notifier = {
+      // libfuse 2 has no way to take back what the kernel was told: it forgets that after a second.
+      inode: () => {},
+      entry: () => {},
+      replyError: (uniqueLo, uniqueHi, error) => this.#link.replySynced(uniqueLo, uniqueHi, error),
+    };
+  }
+
+  async mount(owner: MountOwner, initialized: Promise<void>): Promise<string> {
+    await owner.mounted();
+    this.thread.serve();
+    const ended = this.thread.ended.then(() => Promise.reject(new Error('it has ended')));
+    await Promise.race([initialized, ended]);
+    return this.#link.watch();
+  }
+
+  async serve(): Promise<void> {}
+
+  unmounted(): void {
+    this.#link.unmounted();
+  }
+
+  async endOutOfSight(): Promise<void> {
+    this.thread.post({ type: 'stop' });
+  }
+}

@@ -1,0 +1,291 @@
+import { type FileSystemOperations, PARKED, type Unstored } from '../../fs/contract.ts';
+import { Errno, errnoOf } from '../../lib/errno.ts';
+import { AWAIT_SYNC, EPROTO, NO_REPLY, replyableError } from '../host/outcome.ts';
+import { fuse_write_in } from './abi/files.ts';
+import { fuse_interrupt_in } from './abi/headers.ts';
+import { fuse_init_in, INIT_IN_SIZE_BEFORE_FLAGS2 } from './abi/init.ts';
+import { OPCODE_LIMIT, Opcode } from './abi/opcodes.ts';
+import type { DispatchHost } from './dispatch-host.ts';
+import { attributeOperations } from './handlers/attributes.ts';
+import { contentOperations } from './handlers/content.ts';
+import { Exchange, type Operation } from './handlers/exchange.ts';
+import { nameOperations } from './handlers/names.ts';
+import { refusedOperations } from './handlers/refused.ts';
+import { type ParkedRequest, ParkingLot } from './parking.ts';
+import { type Request, requestNumber } from './request.ts';
+import { type InitOffer, type NegotiatedSession, negotiate, putInitOut } from './session.ts';
+
+/** An answer that waits for what the request has changed to be stored. */
+interface DeferredReply {
+  uniqueLo: number;
+  uniqueHi: number;
+  /** Where the request is kept; 0: nowhere. */
+  slot: number;
+  bytes: Buffer;
+  /** If the kernel no longer waits for it, a lookup of this node is taken back; 0: none. */
+  entry: number;
+  /** The file that a WRITE is for, whose pages the kernel keeps locked; 0: none. */
+  written: number;
+}
+
+const operations: ReadonlyArray<Operation | undefined> = tableByOpcode();
+
+function tableByOpcode(): Array<Operation | undefined> {
+  const table = new Array<Operation | undefined>(OPCODE_LIMIT).fill(undefined);
+  const all = [...attributeOperations, ...nameOperations, ...contentOperations, ...refusedOperations];
+  for (const [opcode, operation] of all) table[opcode] = operation;
+  return table;
+}
+
+/**
+ * Answers the kernel's requests, one after the other, from a filesystem. For every request that wants an answer it gives
+ * exactly one, now or (parked) later; nothing it is given makes it throw. `INIT pending -> serving`: requests before INIT
+ * are refused, unless a session was handed over that another server negotiated.
+ */
+export class Dispatcher {
+  readonly #host: DispatchHost;
+  readonly #exchange: Exchange;
+  readonly #request: Request;
+  readonly #parked = new ParkingLot();
+  /** By the request's number. */
+  readonly #deferred = new Map<number, DeferredReply>();
+  readonly #resend: boolean;
+  #session: NegotiatedSession | undefined;
+
+  constructor(fs: FileSystemOperations, host: DispatchHost, session?: NegotiatedSession, resend = true) {
+    this.#host = host;
+    this.#resend = resend;
+    this.#exchange = new Exchange(fs);
+    this.#request = this.#exchange.request;
+    this.#session = session;
+  }
+
+  /** Requests that wait for `retryParked`; those that wait for a sync are not counted. */
+  get parkedCount(): number {
+    return this.#parked.size;
+  }
+
+  /** The request in the first `length` bytes. The buffer may be overwritten after the call. */
+  dispatch(bytes: Buffer, length: number): void {
+    this.#dispatch(bytes, length, undefined);
+  }
+
+  /** A request that an earlier server read and kept in `slot` (0: that it was serving). If it waits on, it stays there. */
+  dispatchKept(bytes: Buffer, slot: number): void {
+    const kept = slot === 0 || !this.#request.bind(bytes, bytes.length) ? undefined : this.#keptIn(slot);
+    this.#dispatch(bytes, bytes.length, kept);
+  }
+
+  /**
+   * A request that an earlier server read and left only the beginning of, in `slot`. If it was a WRITE that was carried out, it
+   * is answered; else the caller is told to try again.
+   */
+  answerCut(bytes: Buffer, slot: number): void {
+    if (!this.#request.bind(bytes, bytes.length) || !this.#answersCut(slot)) this.#host.release(slot);
+  }
+
+  /** Carries every parked request out again, in the order they came; some may be parked again. */
+  retryParked(): void {
+    for (const parked of this.#parked.takeAll()) this.#dispatch(parked.bytes, parked.bytes.length, parked);
+  }
+
+  /** What the request of this number has changed is stored, or (`error`, a negative errno) will not be in time. */
+  answerStored(request: number, error: number): void {
+    const deferred = this.#takeDeferred(request);
+    if (deferred === undefined) return;
+    const { uniqueLo, uniqueHi, bytes, entry } = deferred;
+    const isTaken = error === 0 && this.#host.send(bytes, bytes.length);
+    if (error !== 0) this.#sendError(uniqueLo, uniqueHi, error);
+    if (!isTaken && entry !== 0) this.#exchange.fs.forget(entry, 1);
+    this.#host.answered(request, false);
+  }
+
+  /** Readers are shown from now on what it has written. */
+  #takeDeferred(request: number): DeferredReply | undefined {
+    const deferred = this.#deferred.get(request);
+    if (deferred === undefined) return undefined;
+    this.#deferred.delete(request);
+    if (deferred.written !== 0) this.#exchange.fs.releaseAttributes(deferred.written);
+    this.#host.release(deferred.slot);
+    return deferred;
+  }
+
+  #dispatch(bytes: Buffer, length: number, retried: ParkedRequest | undefined): void {
+    if (!this.#request.bind(bytes, length)) return;
+    const { opcode } = this.#request;
+    const operation = operations[opcode];
+    if (opcode === Opcode.FUSE_INTERRUPT) this.#interrupt();
+    else this.#settle(this.#outcome(opcode, operation), operation, retried);
+  }
+
+  #outcome(opcode: number, operation: Operation | undefined): number {
+    const request = this.#request;
+    try {
+      if (request.headerError !== 0) return request.headerError;
+      if (opcode === Opcode.FUSE_INIT) return this.#initialize();
+      if (this.#session === undefined) return Errno.EIO;
+      if (operation === undefined) return Errno.ENOSYS;
+      if (!request.beginArguments(operation.argumentBytes)) return Errno.EIO;
+      this.#exchange.fs.begin(request.number);
+      return operation.run(this.#exchange);
+    } catch (error) {
+      this.#host.unexpected(error, opcode);
+      return errnoOf(error);
+    }
+  }
+
+  /** Whether the answer waits, and the request stays in its slot. */
+  #answersCut(slot: number): boolean {
+    const { reply, fs, request } = this.#exchange;
+    if (!this.#wantsReply()) return false;
+    const { uniqueLo, uniqueHi, opcode, number } = request;
+    const isWrite = opcode === Opcode.FUSE_WRITE && request.beginArguments(fuse_write_in.SIZE);
+    if (!isWrite || !fs.wasCarriedOut(number)) {
+      this.#sendError(uniqueLo, uniqueHi, Errno.EINTR);
+      return false;
+    }
+    fs.begin(number);
+    const unstored = fs.takeUnstored();
+    const payloadBytes = reply.written(request.u32(fuse_write_in.size));
+    if (unstored !== undefined)
+      this.#deferReply(payloadBytes, undefined, slot || this.#host.keep(request.copyBytes()), unstored);
+    else this.#host.send(reply.bytes, reply.finish(uniqueLo, uniqueHi, 0, payloadBytes));
+    return unstored !== undefined;
+  }
+
+  #settle(outcome: number, operation: Operation | undefined, retried: ParkedRequest | undefined): void {
+    const { uniqueLo, uniqueHi } = this.#request;
+    if (outcome === NO_REPLY || !this.#wantsReply()) {
+      if (retried !== undefined) this.#host.release(retried.slot);
+      return;
+    }
+    if (outcome === PARKED || (isDiskFull(outcome) && this.#host.makeRoom?.() === true)) {
+      this.#parked.park(retried ?? this.#waiting());
+      return;
+    }
+    const unstored = this.#exchange.fs.takeUnstored();
+    if (unstored !== undefined && (outcome >= 0 || outcome === AWAIT_SYNC)) {
+      this.#deferReply(Math.max(0, outcome), operation, (retried ?? this.#waiting()).slot, unstored);
+    } else if (outcome === AWAIT_SYNC) {
+      const { slot } = retried ?? this.#waiting();
+      this.#host.syncThenReply(uniqueLo, uniqueHi, slot);
+    } else {
+      if (outcome < 0) this.#sendError(uniqueLo, uniqueHi, replyableError(outcome, Errno.EIO));
+      else this.#sendPayload(outcome, operation);
+      if (retried !== undefined) this.#host.release(retried.slot);
+    }
+  }
+
+  #waiting(): ParkedRequest {
+    const bytes = this.#request.copyBytes();
+    return this.#keptIn(this.#host.keep(bytes), bytes);
+  }
+
+  #keptIn(slot: number, bytes = this.#request.copyBytes()): ParkedRequest {
+    const { uniqueLo, uniqueHi } = this.#request;
+    return { uniqueLo, uniqueHi, bytes, slot };
+  }
+
+  /** A reply to the request number 0 would be taken for a notification. */
+  #wantsReply(): boolean {
+    const { opcode, uniqueLo, uniqueHi } = this.#request;
+    if (uniqueLo === 0 && uniqueHi === 0) return false;
+    return (
+      opcode !== Opcode.FUSE_FORGET &&
+      opcode !== Opcode.FUSE_BATCH_FORGET &&
+      opcode !== Opcode.FUSE_NOTIFY_REPLY
+    );
+  }
+
+  #sendPayload(payloadBytes: number, operation: Operation | undefined): void {
+    const { reply, entry, listing, fs, request } = this.#exchange;
+    const length = reply.finish(request.uniqueLo, request.uniqueHi, 0, payloadBytes);
+    if (this.#host.send(reply.bytes, length)) return;
+    if (operation?.gives === 'listing') listing.forgetAll();
+    else if (operation?.gives === 'entry' && entry.nodeId !== 0) fs.forget(entry.nodeId, 1);
+  }
+
+  #deferReply(
+    payloadBytes: number,
+    operation: Operation | undefined,
+    slot: number,
+    unstored: Unstored,
+  ): void {
+    const { reply, entry, fs, request } = this.#exchange;
+    const { uniqueLo, uniqueHi, number } = request;
+    const length = reply.finish(uniqueLo, uniqueHi, 0, payloadBytes);
+    const bytes = Buffer.from(reply.bytes.subarray(0, length));
+    const given = operation?.gives === 'entry' ? entry.nodeId : 0;
+    const written = request.opcode === Opcode.FUSE_WRITE ? request.node : 0;
+    if (written !== 0) fs.holdAttributes(written);
+    this.#deferred.set(number, { uniqueLo, uniqueHi, slot, bytes, entry: given, written });
+    this.#host.store(number, unstored);
+  }
+
+  #sendError(uniqueLo: number, uniqueHi: number, error: number): void {
+    const { reply } = this.#exchange;
+    this.#host.send(reply.bytes, reply.finish(uniqueLo, uniqueHi, error, 0));
+  }
+
+  /**
+   * Only what is parked can be interrupted: everything else is answered before the interrupt is read, unless a server
+   * that died had read it and left no trace of it.
+   */
+  #interrupt(): void {
+    const request = this.#request;
+    if (request.headerError !== 0 || !request.beginArguments(fuse_interrupt_in.SIZE)) return;
+    const uniqueLo = request.u32(fuse_interrupt_in.unique);
+    const uniqueHi = request.u32(fuse_interrupt_in.unique + 4);
+    const parked = this.#parked.take(uniqueLo, uniqueHi);
+    if (parked !== undefined) {
+      this.#exchange.fs.interrupted(requestNumber(parked.uniqueLo, parked.uniqueHi));
+      this.#sendError(parked.uniqueLo, parked.uniqueHi, Errno.EINTR);
+      this.#host.release(parked.slot);
+    } else if (!this.#interruptDeferred(requestNumber(uniqueLo, uniqueHi)) && this.#host.mayBeLost()) {
+      this.#sendError(uniqueLo, uniqueHi, Errno.EINTR);
+    }
+  }
+
+  /** The change is made, and goes on to the bucket; only nobody waits for that any more. */
+  #interruptDeferred(request: number): boolean {
+    const deferred = this.#takeDeferred(request);
+    if (deferred === undefined) return false;
+    this.#sendError(deferred.uniqueLo, deferred.uniqueHi, Errno.EINTR);
+    if (deferred.entry !== 0) this.#exchange.fs.forget(deferred.entry, 1);
+    this.#host.answered(request, true);
+    return true;
+  }
+
+  #initialize(): number {
+    const offer = readOffer(this.#request);
+    if (offer === undefined || this.#session !== undefined) return Errno.EIO;
+    const negotiation = negotiate(offer, this.#resend);
+    switch (negotiation.kind) {
+      case 'refused':
+        this.#host.refused(negotiation.error);
+        return EPROTO;
+      case 'again':
+        return putInitOut(this.#exchange.reply, undefined);
+      case 'agreed':
+        this.#session = negotiation.session;
+        this.#host.initialized(negotiation.session);
+        return putInitOut(this.#exchange.reply, negotiation.session);
+    }
+  }
+}
+
+/** Undefined when INIT is too short to be one. The part from `flags2` on exists since 7.36. */
+function readOffer(request: Request): InitOffer | undefined {
+  if (!request.beginArguments(INIT_IN_SIZE_BEFORE_FLAGS2)) return undefined;
+  return {
+    major: request.u32(fuse_init_in.major),
+    minor: request.u32(fuse_init_in.minor),
+    maxReadaheadBytes: request.u32(fuse_init_in.max_readahead),
+    flags: request.u32(fuse_init_in.flags),
+    flags2: request.beginArguments(fuse_init_in.SIZE) ? request.u32(fuse_init_in.flags2) : 0,
+  };
+}
+
+function isDiskFull(outcome: number): boolean {
+  return outcome === Errno.ENOSPC || outcome === Errno.EDQUOT;
+}

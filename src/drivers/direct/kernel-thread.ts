@@ -1,0 +1,116 @@
+/**
+ * The thread that answers the kernel. It blocks in read(2) on /dev/fuse and waits for nothing else: what it has to know
+ * in between comes as a message; a lookup on the mount, made by another process (waker.ts), wakes it.
+ */
+import { setPriority } from 'node:os';
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { CoreHost, failureMessage } from '../host/core-host.ts';
+import type { FromKernelThread, KernelThreadData, ToKernelThread } from '../host/messages.ts';
+import { DirectDriver, type DirectDriverHost } from './driver.ts';
+import { Mailbox } from './mailbox.ts';
+
+const KERNEL_THREAD_NICENESS = -10;
+
+class KernelThread {
+  readonly #data: KernelThreadData;
+  readonly #port: MessagePort;
+  readonly #mailbox: Mailbox;
+  readonly host: CoreHost;
+  #driver: DirectDriver | undefined;
+
+  constructor(data: KernelThreadData, port: MessagePort) {
+    this.#data = data;
+    this.#port = port;
+    this.#mailbox = new Mailbox(data.mailbox);
+    this.host = new CoreHost(data, (message) => this.#post(message), {
+      retryParked: () => this.#driver?.retryParked(),
+      answerStored: (request, error) => this.#driver?.answerStored(request, error),
+    });
+  }
+
+  serve(): void {
+    const { fuseFd: fd, inFlightFd, resend, takeover: session } = this.#data;
+    this.#driver = new DirectDriver(
+      { fd, inFlightFd, resend, session },
+      this.host.filesystem,
+      this.#driverHost(),
+    );
+    this.#driver.serve();
+    this.host.end();
+  }
+
+  #driverHost(): DirectDriverHost {
+    return {
+      beforeRequest: () => (this.#mailbox.lower() ? this.#takeMessages() : 'continue'),
+      afterRequest: () => this.host.afterRequest(),
+      syncThenReply: (uniqueLo, uniqueHi, slot) =>
+        this.#post({ type: 'sync-then-reply', uniqueLo, uniqueHi, slot }),
+      store: (request, unstored) => this.host.store(request, unstored),
+      answered: (request, interrupted) => this.host.answered(request, interrupted),
+      makeRoom: () => this.host.makeRoom(),
+      initialized: (session) => this.#post({ type: 'initialized', session }),
+      refused: ({ code, message, hint }) => this.#post({ type: 'failed', code, message, hint }),
+      unexpected: (error, opcode) =>
+        this.#post({
+          type: 'log',
+          record: {
+            level: 'error',
+            message: 'a request failed unexpectedly',
+            fields: { opcode, error: String(error) },
+          },
+        }),
+    };
+  }
+
+  #takeMessages(): 'continue' | 'stop' {
+    let next: 'continue' | 'stop' = 'continue';
+    for (;;) {
+      const received = receiveMessageOnPort(this.#port) as { message: ToKernelThread } | undefined;
+      if (received === undefined) {
+        // The last one may have carried parked requests out.
+        this.host.filesystem.begin(0);
+        return next;
+      }
+      if (this.host.obey(received.message) === 'stop') next = 'stop';
+    }
+  }
+
+  #post(message: FromKernelThread): void {
+    this.#port.postMessage(message);
+  }
+}
+
+function main(port: MessagePort): void {
+  try {
+    const thread = new KernelThread(workerData as KernelThreadData, port);
+    thread.host.load();
+    port.on('message', (message: ToKernelThread) => {
+      if (message.type !== 'serve') {
+        thread.host.obey(message);
+        return;
+      }
+      // From here on messages are taken by receiveMessageOnPort only.
+      thread.serve();
+      port.close();
+    });
+  } catch (error) {
+    port.postMessage(failureMessage(error));
+    port.close();
+  }
+}
+
+/**
+ * Every call on the mount waits for this thread, which has little to do: on a machine whose cores are all busy it is to run
+ * at once. Only where that is permitted (root, CAP_SYS_NICE).
+ */
+function runAtOnce(): void {
+  try {
+    // 0: the calling thread.
+    setPriority(0, KERNEL_THREAD_NICENESS);
+  } catch {}
+}
+
+if (parentPort !== null) {
+  runAtOnce();
+  main(parentPort);
+}

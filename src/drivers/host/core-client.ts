@@ -1,0 +1,137 @@
+/**
+ * The main thread's side of whoever serves the mount: asks it, hears it, and learns of its end. How messages get there and
+ * back is the link's affair: worker-link.ts for a thread of its own, native-link.ts for the main thread itself.
+ */
+import { type Deferred, deferred } from '../../lib/deferred.ts';
+import { SessionfsError } from '../../lib/errors.ts';
+import { inTime } from '../../lib/in-time.ts';
+import type { FromKernelThread, ToKernelThread } from './messages.ts';
+
+export type Loaded = Extract<FromKernelThread, { type: 'loaded' }>;
+export type Running = Exclude<FromKernelThread, { type: 'loaded' | 'ended' | 'failed' | 'done' | 'rolled' }>;
+
+const ENDING_MS = 200;
+
+/** The way to whoever serves the mount. */
+export interface KernelLink {
+  /** Called once, before anything else. Neither callback is called before it returns. */
+  start(receive: (message: FromKernelThread) => void, fail: (error: Error) => void): void;
+  post(message: ToKernelThread): void;
+  /** See KernelThreadClient.serve, keepAccess, terminate. */
+  serve(): void;
+  keepAccess(directory: string): Promise<void>;
+  terminate(): Promise<void>;
+  /** It has ended. */
+  close(): void;
+}
+
+export class KernelThreadClient {
+  /** Settles when the thread is gone: with what it could not commit, or with the reason of its failure. */
+  readonly ended: Promise<{ uncommitted: string[] }>;
+  readonly #link: KernelLink;
+  /** Whoever waits for the thread to act on a message, in the order in which it was asked. */
+  readonly #waiting: (() => void)[] = [];
+  readonly #rolling: ((segment: number | undefined) => void)[] = [];
+  readonly #loaded = deferred<Loaded>();
+  readonly #ended: Deferred<{ uncommitted: string[] }> = deferred();
+  /** What came before someone listened. */
+  #early: Running[] = [];
+  #listener: (message: Running) => void = (message) => this.#early.push(message);
+
+  constructor(link: KernelLink) {
+    this.#link = link;
+    this.ended = this.#ended.promise;
+    // Whoever awaits them sees a failure; nobody has to.
+    for (const { promise } of [this.#loaded, this.#ended]) promise.catch(() => {});
+    link.start(
+      (message) => this.#receive(message),
+      (error) => this.#fail(error),
+    );
+  }
+
+  /** The tree is built and plain sessions are journaled; nothing is served yet. */
+  loaded(): Promise<Loaded> {
+    return this.#loaded.promise;
+  }
+
+  listen(listener: (message: Running) => void): void {
+    this.#listener = listener;
+    for (const message of this.#early.splice(0)) listener(message);
+  }
+
+  /** Lets it read requests. The descriptor must be mounted: before that, reading it fails. */
+  serve(): void {
+    this.#link.serve();
+  }
+
+  /** Resolves once the thread has acted on the message and all that the kernel sent it before, or has ended. */
+  async send(message: 'settle-all' | 'ping'): Promise<void> {
+    const done = new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.post({ type: message });
+    await Promise.race([done, this.#settled()]);
+  }
+
+  /**
+   * Resolves to the newest journal segment that holds anything which was committed before the call; undefined: all of it is in
+   * the cache, or the thread has ended. `commitPlain`: plain files that are still being written count as committed.
+   */
+  async roll(commitPlain: boolean): Promise<number | undefined> {
+    const rolled = new Promise<number | undefined>((resolve) => this.#rolling.push(resolve));
+    this.post({ type: 'roll-now', commitPlain });
+    return Promise.race([rolled, this.#settled()]);
+  }
+
+  post(message: ToKernelThread): void {
+    this.#link.post(message);
+  }
+
+  /** Before a lazy unmount: keeps a way to wake the thread, until it ends. */
+  async keepAccess(directory: string): Promise<void> {
+    await this.#link.keepAccess(directory);
+  }
+
+  /** For a thread that does not serve yet: one that is blocked in read(2) does not hear of it. */
+  async terminate(): Promise<void> {
+    await this.#link.terminate();
+  }
+
+  /** Whether `ended` has settled, after a moment for what it has sent already. */
+  async hasEnded(): Promise<boolean> {
+    return inTime(
+      this.#settled().then(() => true),
+      ENDING_MS,
+      false,
+    );
+  }
+
+  #settled(): Promise<undefined> {
+    return this.ended.then(
+      () => undefined,
+      () => undefined,
+    );
+  }
+
+  #receive(message: FromKernelThread): void {
+    if (message.type === 'loaded') this.#loaded.resolve(message);
+    else if (message.type === 'ended') this.#end(message);
+    else if (message.type === 'failed') this.#fail(failure(message));
+    else if (message.type === 'done') this.#waiting.shift()?.();
+    else if (message.type === 'rolled') this.#rolling.shift()?.(message.segment);
+    else this.#listener(message);
+  }
+
+  #end(message: { uncommitted: string[] }): void {
+    this.#ended.resolve(message);
+    this.#link.close();
+  }
+
+  #fail(error: Error): void {
+    this.#loaded.reject(error);
+    this.#ended.reject(error);
+    this.#link.close();
+  }
+}
+
+function failure({ code, message, hint }: Extract<FromKernelThread, { type: 'failed' }>): SessionfsError {
+  return new SessionfsError(code, message, hint === undefined ? {} : { hint });
+}

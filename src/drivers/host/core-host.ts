@@ -1,0 +1,268 @@
+/**
+ * What stands between the filesystem core and a driver, on the thread that serves requests: builds the core, does what the
+ * main thread asks for in messages, and tells it what has happened. Knows neither the thread it is on nor the driver.
+ */
+import { Keyring } from '../../crypto/keyring.ts';
+import type { Unstored } from '../../fs/contract.ts';
+import { defaultTimings } from '../../fs/model/options.ts';
+import { importPlainSessions } from '../../fs/startup/import-plain.ts';
+import { type OpenedFileSystem, openFileSystem } from '../../fs/startup/open.ts';
+import type { RemoteHost } from '../../fs/state/remote.ts';
+import { SessionfsError } from '../../lib/errors.ts';
+import { Cache } from '../../store/cache/cache.ts';
+import { type KnownNodes, NodeTable } from '../../store/checkpoint/node-table.ts';
+import { JournalProgress } from '../../store/journal/progress.ts';
+import { Room } from './disk-full-recovery.ts';
+import type { CoreData, FromKernelThread, ToKernelThread } from './messages.ts';
+import { Unanswered } from './unanswered.ts';
+
+type NewsOfBucket = Extract<
+  ToKernelThread,
+  { type: 'absent' | 'names-known' | 'restored' | 'refuse' | 'name' | 'evict' | 'answer' }
+>;
+
+/** What a driver does on behalf of messages; called only from `obey`. */
+export interface HostedDriver {
+  /** Carries every parked request out again. */
+  retryParked(): void;
+  /** See Dispatcher. */
+  answerStored(request: number, error: number): void;
+}
+
+export class CoreHost {
+  readonly #data: CoreData;
+  readonly #post: (message: FromKernelThread) => void;
+  readonly #driver: HostedDriver;
+  readonly #progress: JournalProgress;
+  readonly #opened: OpenedFileSystem;
+  #settleRequested = false;
+  #handingOver = false;
+  #pings = 0;
+  readonly #room: Room;
+  /** In cloud mode. */
+  readonly #unanswered: Unanswered | undefined;
+  /** Callers that wait for the bucket. */
+  #storing = 0;
+
+  /** Throws as openFileSystem does. */
+  constructor(data: CoreData, post: (message: FromKernelThread) => void, driver: HostedDriver) {
+    this.#data = data;
+    this.#post = post;
+    this.#driver = driver;
+    if (data.bucket?.writeThrough)
+      this.#unanswered = Unanswered.open(data.cachePath, data.takeover !== undefined);
+    this.#progress = new JournalProgress(data.progress);
+    const { maxFileSizeBytes: maxFileSize, memoryLimitBytes: memoryLimit, owner, rootMode } = data;
+    this.#opened = openFileSystem({
+      cache: new Cache(data.cachePath),
+      keyring: Keyring.import(data.keyring),
+      progress: this.#progress,
+      owner,
+      rootMode,
+      inherited: knownNodes(data),
+      unanswered: this.#unanswered?.numbers ?? [],
+      maxFileSize,
+      memoryLimit,
+      ...defaultTimings,
+      bucket: data.bucket && { view: data.bucket, host: this.#remoteHost() },
+      woken: () => this.woken(),
+      startedOver: (event) => this.#post({ type: 'started-over', ...event }),
+      invalidator: {
+        inode: (node, offset, length) => this.#post({ type: 'invalidate-inode', node, offset, length }),
+        entry: (parent, name) => this.#post({ type: 'invalidate-entry', parent, name }),
+      },
+      log: (record) => this.#post({ type: 'log', record }),
+    });
+    const { filesystem, hybrid } = this.#opened;
+    if (hybrid === undefined) filesystem.addControlFile('status.json', () => this.#status());
+    else hybrid.addControlFiles(() => this.#status());
+    this.#room = new Room(this.#opened, (message) => this.#post(message));
+  }
+
+  get filesystem(): OpenedFileSystem['filesystem'] {
+    return this.#opened.filesystem;
+  }
+
+  load(): void {
+    const { core, filesystem, replayed } = this.#opened;
+    const imported = importPlainSessions(core, this.#data.mountPoint, this.#data.plainSessions);
+    const { segments, nextSegment, records, droppedBytes } = replayed;
+    this.#post({
+      type: 'loaded',
+      replayed: { segments, nextSegment, records, droppedBytes },
+      imported,
+      files: filesystem.files,
+      sessions: filesystem.sessions,
+    });
+    this.afterRequest();
+  }
+
+  /** The mount is gone, or left to the next daemon. */
+  end(): void {
+    const { filesystem, journal } = this.#opened;
+    filesystem.begin(0);
+    const uncommitted = this.#handingOver ? [] : filesystem.settleAll();
+    if (!this.#handingOver) this.#rollJournal();
+    journal.close();
+    this.#unanswered?.close();
+    this.#post({ type: 'ended', uncommitted });
+  }
+
+  /** See DispatchHost. */
+  makeRoom(): boolean {
+    return this.#room.make();
+  }
+
+  /** See DispatchHost. Written down first: should this daemon die before the answer, the next one must only answer. */
+  store(request: number, unstored: Unstored): void {
+    this.#storing++;
+    this.#unanswered?.add(request);
+    this.#post({ type: 'store', request, unstored });
+  }
+
+  /** See DispatchHost. */
+  answered(request: number, interrupted: boolean): void {
+    this.#storing--;
+    this.#unanswered?.remove(request);
+    if (interrupted) this.#post({ type: 'store-cancelled', request });
+  }
+
+  #remoteHost(): RemoteHost {
+    return {
+      wanted: (session) => this.#post({ type: 'wanted', session }),
+      unwanted: (session) => this.#post({ type: 'unwanted', session }),
+      nameWanted: (name) => this.#post({ type: 'name-wanted', name }),
+      urgent: (session, why) => this.#post({ type: 'urgent', session, why }),
+      ask: (id, question, argument, dirtyPaths) =>
+        this.#post({ type: 'ask', id, question, argument, dirtyPaths }),
+    };
+  }
+
+  /** On nobody's behalf: not while a request is carried out. 'stop': leave the mount. */
+  obey(message: ToKernelThread): 'continue' | 'stop' {
+    // The request before may have been a parked one.
+    this.#opened.filesystem.begin(0);
+    switch (message.type) {
+      case 'serve':
+        break;
+      case 'settle-idle':
+        this.#settleRequested = false;
+        this.#opened.filesystem.settleIdle(this.#storing > 0);
+        break;
+      case 'roll':
+        this.#rollJournal();
+        break;
+      case 'room-made':
+        this.#room.retryInIt(() => this.#driver.retryParked());
+        break;
+      case 'roll-now':
+        if (message.commitPlain) this.#opened.filesystem.commitPlainFiles();
+        this.#rollJournal();
+        this.#post({ type: 'rolled', segment: this.#newestInJournal() });
+        break;
+      case 'settle-all':
+        this.#opened.filesystem.settleAll();
+        this.#rollJournal();
+        this.#post({ type: 'done' });
+        break;
+      case 'stored':
+        this.#driver.answerStored(message.request, message.error);
+        break;
+      case 'ping':
+        this.#pings++;
+        break;
+      case 'hand-over':
+        this.#handingOver = true;
+        return 'stop';
+      case 'stop':
+        return 'stop';
+      default:
+        this.#learn(message);
+    }
+    return 'continue';
+  }
+
+  /** News of the bucket: somebody may wait for it. */
+  #learn(message: NewsOfBucket): void {
+    const { hybrid } = this.#opened;
+    if (hybrid === undefined) return;
+    switch (message.type) {
+      case 'absent':
+        hybrid.markAbsent(message.sessions);
+        break;
+      case 'names-known':
+        hybrid.learnNames();
+        break;
+      case 'restored':
+        hybrid.restore(message.session, message.files, message.directories, message.unchanged);
+        break;
+      case 'refuse':
+        hybrid.refuse(message.session, () => this.#driver.retryParked());
+        break;
+      case 'name':
+        hybrid.learnName(message.name, message.exists);
+        break;
+      case 'evict':
+        this.#post({ type: 'evicted', session: hybrid.evictLeastUsed(message.except) });
+        return;
+      case 'answer':
+        hybrid.answer(message.id, message.text);
+        break;
+    }
+    this.#driver.retryParked();
+    this.afterRequest();
+  }
+
+  /** Whatever the kernel sent before is answered: whoever sent a 'ping' waits for that. */
+  woken(): void {
+    for (; this.#pings > 0; this.#pings--) this.#post({ type: 'done' });
+  }
+
+  #rollJournal(): void {
+    this.#opened.filesystem.rollJournal();
+    this.afterRequest();
+  }
+
+  /** The newest closed segment, unless the cache has all of it. */
+  #newestInJournal(): number | undefined {
+    const { closedSegment } = this.#opened.filesystem;
+    return closedSegment > this.#progress.retired ? closedSegment : undefined;
+  }
+
+  /** A handful of atomic reads when there is nothing to tell. */
+  afterRequest(): void {
+    const { filesystem } = this.#opened;
+    const segment = filesystem.takeClosedSegment();
+    if (!this.#progress.synced && this.#progress.shouldNotify()) this.#post({ type: 'appended' });
+    if (segment !== undefined) this.#post({ type: 'closed', segment });
+    if (!this.#settleRequested && filesystem.hasPending) {
+      this.#settleRequested = true;
+      this.#post({ type: 'pending' });
+    }
+  }
+
+  #status(): string {
+    const { filesystem } = this.#opened;
+    const { sessions, files, freshRegistrations } = filesystem;
+    const counts = { sessions, files, dirty: filesystem.dirtyFiles(), freshRegistrations };
+    return `${JSON.stringify({ ...this.#data.status, ...counts }, undefined, 2)}\n`;
+  }
+}
+
+function knownNodes({ cachePath, takeover }: CoreData): KnownNodes | undefined {
+  const table = new NodeTable(cachePath);
+  if (takeover !== undefined) return table.readSync();
+  table.clearSync();
+  return undefined;
+}
+
+/** How a thread tells that the core could not be built or has failed. */
+export function failureMessage(error: unknown): FromKernelThread {
+  const known = error instanceof SessionfsError ? error : undefined;
+  return {
+    type: 'failed',
+    code: known?.code ?? 'INTERNAL',
+    message: known?.message ?? `the filesystem could not be loaded: ${String(error)}`,
+    hint: known?.hint,
+  };
+}

@@ -1,0 +1,140 @@
+/** What the main thread and the kernel thread tell each other. */
+
+import type { Unstored } from '../../fs/contract.ts';
+import type { Owner } from '../../fs/model/options.ts';
+import type { ImportReport } from '../../fs/startup/import-plain.ts';
+import type { StartedOver } from '../../fs/state/registrations.ts';
+import type { BucketView, Question, Urgency } from '../../fs/state/remote.ts';
+import type { ErrorCode } from '../../lib/errors.ts';
+import type { LogRecord } from '../../observe/log.ts';
+import type { NegotiatedSession } from '../direct/session.ts';
+
+/** Everything that the filesystem core is built from; the keyring is moved, not copied, and zeroed once it is imported. */
+export interface CoreData {
+  cachePath: string;
+  keyring: ArrayBuffer;
+  /** JournalProgress, shared with the main thread. */
+  progress: SharedArrayBuffer;
+  owner: Owner;
+  /** Permission bits of the mount's root. */
+  rootMode: number;
+  maxFileSizeBytes: number;
+  memoryLimitBytes: number;
+  mountPoint: string;
+  /** Names in the mount point, not yet mounted, that hold plain sessions to import. */
+  plainSessions: readonly string[];
+  /** What an earlier daemon agreed on with this kernel, which goes on with it; undefined: the connection is new. */
+  takeover: NegotiatedSession | undefined;
+  /** What status.json says beside the counts. */
+  status: Readonly<Record<string, unknown>>;
+  /** Hybrid mode: what is known of the bucket at the start; undefined: local mode, and none of the messages about it. */
+  bucket: BucketView | undefined;
+}
+
+/** What the direct driver's thread needs beside it. */
+export interface KernelThreadData extends CoreData {
+  fuseFd: number;
+  inFlightFd: number;
+  /** False: behave as on a kernel that sends nothing again to the next daemon. */
+  resend: boolean;
+  /** Mailbox, shared with the main thread. */
+  mailbox: SharedArrayBuffer;
+}
+
+export interface ReplayedJournal {
+  segments: number[];
+  nextSegment: number;
+  records: number;
+  droppedBytes: number;
+}
+
+export type FromKernelThread =
+  /** The tree stands, plain sessions are journaled; it serves when told so. */
+  | { type: 'loaded'; replayed: ReplayedJournal; imported: ImportReport; files: number; sessions: number }
+  /** It acted on a 'settle-all' or 'ping'. */
+  | { type: 'done' }
+  | { type: 'failed'; code: ErrorCode; message: string; hint: string | undefined }
+  | { type: 'log'; record: LogRecord }
+  /** The kernel is served from here on. `session`: what the next daemon must know; undefined: none can take this over. */
+  | { type: 'initialized'; session: NegotiatedSession | undefined }
+  /** Something was appended to the journal since the last such message was acknowledged. */
+  | { type: 'appended' }
+  /** Only the checkpoint needs the segments up to this one any more. */
+  | { type: 'closed'; segment: number }
+  /** Whoever changes something waits for 'room-made'; the segments up to `closed`, if any, can be checkpointed. */
+  | { type: 'disk-full'; closed: number | undefined }
+  | { type: 'sync-then-reply'; uniqueLo: number; uniqueHi: number; slot: number }
+  /** Cloud mode: the request of this number was carried out; send 'stored' once that is in the bucket. */
+  | { type: 'store'; request: number; unstored: Unstored }
+  /** Cloud mode: its caller no longer waits. */
+  | { type: 'store-cancelled'; request: number }
+  | { type: 'invalidate-inode'; node: number; offset: number; length: number }
+  | { type: 'invalidate-entry'; parent: number; name: string }
+  /** An application replaced a session's registered credentials by others: what was there lies in set-aside/, durably. */
+  | ({ type: 'started-over' } & StartedOver)
+  /** There are working copies: send 'settle-idle' in a while. */
+  | { type: 'pending' }
+  /** Somebody waits for what is in this session; once until it was restored. */
+  | { type: 'wanted'; session: string }
+  /** Nobody who waited for it does any more. */
+  | { type: 'unwanted'; session: string }
+  /** Somebody looks for a session of this name, which is not here: 'name' is to follow. */
+  | { type: 'name-wanted'; name: string }
+  /**
+   * A session folder was made or got its name, or its creds.json changed; at most once a session until the next 'roll' or
+   * 'roll-now' was obeyed: take everything that is journaled until then.
+   */
+  | { type: 'urgent'; session: string; why: Urgency }
+  /**
+   * Somebody waits for an 'answer' of this number. `argument`: for status and metrics what this thread knows, in JSON; for
+   * flush what was written, trimmed. `dirtyPaths` (not for flush): files whose newest version is not in the cache yet.
+   */
+  | { type: 'ask'; id: number; question: Question; argument: string; dirtyPaths: string[] }
+  /**
+   * To a 'roll-now', after the 'closed' of the same segment: every commit before it lies in segments up to this one, or is in
+   * the cache; undefined: all of it is in the cache. If unfinished files could not be repeated (a full disk) this is the last
+   * segment that was closed, and later ones are left out.
+   */
+  | { type: 'rolled'; segment: number | undefined }
+  /** To an 'evict': the bucket's version is the one that counts from now on; undefined: no session can go. */
+  | { type: 'evicted'; session: string | undefined }
+  /** The mount is gone; nothing will be written any more. */
+  | { type: 'ended'; uncommitted: string[] };
+
+export type ToKernelThread =
+  /** Sent before it reads requests; for everything else it must be woken. */
+  | { type: 'serve' }
+  /** Say 'done', after all that the kernel sent before. */
+  | { type: 'ping' }
+  | { type: 'settle-idle' }
+  /** Close the present journal segment. */
+  | { type: 'roll' }
+  /** The same, and say 'rolled'. `commitPlain`: first commit plain files that are still being written, as they are. */
+  | { type: 'roll-now'; commitPlain: boolean }
+  /** These top-level directories are (partly or wholly) in the bucket only: what needs their content waits. */
+  | { type: 'absent'; sessions: string[] }
+  /** No top-level name is missing any more. */
+  | { type: 'names-known' }
+  /**
+   * The cache now holds exactly these mount paths below the session, all durable, and the journal holds nothing of it. Session
+   * '': top-level files, which are added.
+   */
+  | { type: 'restored'; session: string; files: string[]; directories: string[]; unchanged?: boolean }
+  /** Cloud mode: make a session absent that is not among these, and say 'evicted'. */
+  | { type: 'evict'; except: string[] }
+  /** Whoever waits for this session now gets EBUSY. */
+  | { type: 'refuse'; session: string }
+  /** To a 'name-wanted': whether another mount has made a session of this name. */
+  | { type: 'name'; name: string; exists: boolean }
+  /** To an 'ask'; undefined: it failed. */
+  | { type: 'answer'; id: number; text: string | undefined }
+  /** To a 'store'. `error`: 0, or the negative errno that its caller gets. */
+  | { type: 'stored'; request: number; error: number }
+  /** As much as can be of what a 'disk-full' asked for. */
+  | { type: 'room-made' }
+  /** Commit what can be committed, give up what is incomplete, and close the segment. */
+  | { type: 'settle-all' }
+  /** Leave the loop, although the mount may still be there. */
+  | { type: 'stop' }
+  /** Leave the loop to the next daemon: nothing is given up. */
+  | { type: 'hand-over' };

@@ -1,0 +1,72 @@
+/** Serves one mount through libfuse 2: its threads ask, and the main thread, this one, answers. */
+import type { FileSystemOperations } from '../../fs/contract.ts';
+import type { Owner } from '../../fs/model/options.ts';
+import { SessionfsError } from '../../lib/errors.ts';
+import { CONTAINER_HINT } from '../../mount/hints.ts';
+import { messageOf } from '../direct/device.ts';
+import {
+  type NativeBinding,
+  type NativeHandler,
+  type NativeOperationName,
+  type NativeThread,
+  nativeOperationNames,
+} from './binding.ts';
+import { nativeCall } from './calls.ts';
+import { NativeOperations } from './operations.ts';
+import { NativeRequests, type NativeRequestsHost } from './requests.ts';
+
+export interface NativeDriverHost extends NativeRequestsHost {
+  /** The kernel serves the mount through us from here on. */
+  initialized(): void;
+}
+
+/** As many numbers as the native side looks at. */
+const OPERATIONS = 35;
+
+export class NativeDriver {
+  readonly requests: NativeRequests;
+  readonly #binding: NativeBinding;
+  readonly #host: NativeDriverHost;
+  /** The native side writes into them as long as this process lives. */
+  readonly #memory: Buffer[] = [];
+
+  constructor(binding: NativeBinding, fs: FileSystemOperations, owner: Owner, host: NativeDriverHost) {
+    this.#binding = binding;
+    this.#host = host;
+    this.requests = new NativeRequests(fs, new NativeOperations(fs, owner), host);
+  }
+
+  /** `options`: see nativeMountOptions. Throws MOUNT_FAILED. Requests come once this has returned, the first is `initialized`. */
+  mount(mountPoint: string, options: string): void {
+    const binding = this.#binding;
+    const handlers = new Array<NativeHandler | undefined>(OPERATIONS).fill(undefined);
+    const implemented = new Uint32Array(OPERATIONS);
+    for (const name of nativeOperationNames) {
+      handlers[binding[`op_${name}`]] = this.#handler(name);
+      implemented[binding[`op_${name}`]] = 1;
+    }
+    const allocate = (bytes: number) => this.#allocate(bytes);
+    try {
+      const thread = allocate(binding.sizeof_fuse_thread_t);
+      binding.fuse_native_mount(mountPoint, options, thread, this, allocate, handlers, implemented);
+    } catch (cause) {
+      throw new SessionfsError('MOUNT_FAILED', `libfuse cannot mount on ${mountPoint}: ${messageOf(cause)}`, {
+        cause,
+        hint: `libfuse or fusermount said why on stderr, in the log above. ${CONTAINER_HINT}`,
+      });
+    }
+  }
+
+  #handler(name: NativeOperationName): NativeHandler {
+    return (thread: NativeThread, _op: number, ...args: unknown[]) => {
+      this.requests.dispatch(thread, nativeCall(this.#binding, name, thread, args));
+      if (name === 'init') this.#host.initialized();
+    };
+  }
+
+  #allocate(bytes: number): Buffer {
+    const memory = Buffer.alloc(bytes);
+    this.#memory.push(memory);
+    return memory;
+  }
+}

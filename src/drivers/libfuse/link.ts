@@ -1,0 +1,135 @@
+/** Serves the mount from the main thread itself, through fuse-native: messages only take turns here. */
+import { SessionfsError } from '../../lib/errors.ts';
+import { findMountSync } from '../../mount/mountinfo.ts';
+import type { KernelLink } from '../host/core-client.ts';
+import { CoreHost, failureMessage } from '../host/core-host.ts';
+import type { CoreData, FromKernelThread, ToKernelThread } from '../host/messages.ts';
+import { loadNativeBinding, type NativeBinding } from './binding.ts';
+import { NativeDriver } from './driver.ts';
+import { mayAllowOther, nativeMountOptions, withFusermount } from './mount.ts';
+import { untilUnmounted } from './watch.ts';
+
+export class NativeLink implements KernelLink {
+  readonly #data: CoreData;
+  readonly #binding: NativeBinding;
+  #receive: (message: FromKernelThread) => void = () => {};
+  #host: CoreHost | undefined;
+  #driver: NativeDriver | undefined;
+  #device: string | undefined;
+  #ended = false;
+
+  /** Throws DRIVER_UNAVAILABLE. */
+  constructor(data: CoreData) {
+    this.#data = data;
+    this.#binding = loadNativeBinding();
+  }
+
+  start(receive: (message: FromKernelThread) => void): void {
+    this.#receive = receive;
+    this.#later(() => this.#load());
+  }
+
+  post(message: ToKernelThread): void {
+    this.#later(() => this.#obey(message));
+  }
+
+  serve(): void {
+    this.#later(() => {
+      const options = nativeMountOptions(mayAllowOther(isRoot()));
+      const mount = () => this.#driver?.mount(this.#data.mountPoint, options);
+      if (process.platform === 'linux' && !isRoot()) withFusermount(process.env, mount);
+      else mount();
+      this.#device = findMountSync(this.#data.mountPoint)?.device;
+    });
+  }
+
+  /** Nothing must be woken here. */
+  async keepAccess(): Promise<void> {}
+
+  /** What it has written so far is there for the next one. */
+  async terminate(): Promise<void> {
+    this.#ended = true;
+  }
+
+  close(): void {}
+
+  /** To a 'sync-then-reply'. */
+  replySynced(uniqueLo: number, uniqueHi: number, error: number): void {
+    if (!this.#ended) this.#driver?.requests.replySynced(uniqueLo, uniqueHi, error);
+  }
+
+  /** The mount is made: answers its `major:minor`. Its end is noticed by itself, or told by `unmounted`. */
+  watch(): string {
+    const device = this.#device;
+    if (device === undefined)
+      throw new SessionfsError('MOUNT_FAILED', `libfuse has not mounted on ${this.#data.mountPoint}`);
+    void untilUnmounted(device, () => this.#ended).then(() => this.unmounted());
+    return device;
+  }
+
+  unmounted(): void {
+    this.#later(() => this.#end());
+  }
+
+  #load(): void {
+    const host = new CoreHost(this.#data, (message) => this.#post(message), {
+      retryParked: () => this.#driver?.requests.retryParked(),
+      answerStored: (request, error) => this.#driver?.requests.answerStored(request, error),
+    });
+    this.#host = host;
+    host.load();
+    this.#driver = new NativeDriver(this.#binding, host.filesystem, this.#data.owner, {
+      syncThenReply: (uniqueLo, uniqueHi, slot) =>
+        this.#post({ type: 'sync-then-reply', uniqueLo, uniqueHi, slot }),
+      store: (request, unstored) => host.store(request, unstored),
+      answered: (request) => host.answered(request, false),
+      makeRoom: () => host.makeRoom(),
+      afterRequest: () => host.afterRequest(),
+      initialized: () => this.#post({ type: 'initialized', session: undefined }),
+      unexpected: (error, operation) =>
+        this.#post({
+          type: 'log',
+          record: {
+            level: 'error',
+            message: 'a request failed unexpectedly',
+            fields: { operation, error: String(error) },
+          },
+        }),
+    });
+  }
+
+  #obey(message: ToKernelThread): void {
+    if (this.#ended || this.#host === undefined) return;
+    const next = this.#host.obey(message);
+    // What was asked before has been answered: there is no queue but that of this thread.
+    this.#host.woken();
+    if (next === 'stop') this.#end();
+  }
+
+  /** Requests that still wait end with this process, whose connection goes with it. */
+  #end(): void {
+    if (this.#ended) return;
+    this.#driver?.requests.finish();
+    this.#ended = true;
+    this.#host?.end();
+  }
+
+  /** Both directions take turns, so that nobody is called back in the middle of what he does. */
+  #post(message: FromKernelThread): void {
+    queueMicrotask(() => this.#receive(message));
+  }
+
+  #later(run: () => void): void {
+    queueMicrotask(() => {
+      try {
+        run();
+      } catch (error) {
+        this.#receive(failureMessage(error));
+      }
+    });
+  }
+}
+
+function isRoot(): boolean {
+  return process.geteuid?.() === 0;
+}

@@ -1,0 +1,130 @@
+/**
+ * One session as cache and journal have it at one moment, while a daemon may be at work on both. Reads only, takes no lock.
+ *
+ * What the journal says wins over the cache, whatever part of it a checkpoint has carried out (checkpoint-plan.ts). So the
+ * cache as it is read in between, and the journal after it, come to the journal's end, provided that no segment was deleted
+ * meanwhile: then it is tried again.
+ */
+import { closeSync, constants, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SessionfsError } from '../lib/errors.ts';
+import { codeOf } from '../lib/file-operations.ts';
+import { fromObjectName, toObjectName } from '../naming/object-name.ts';
+import { OpType, segmentNumbers, segmentPath } from '../store/journal/format.ts';
+import { JournalChain, type OpVisitor } from '../store/journal/reader.ts';
+
+/** Sealed files by path in the mount. */
+export type SealedFiles = Map<string, Buffer>;
+
+/** A daemon checkpoints every few seconds. */
+const ATTEMPTS = 20;
+const RETRY_MS = 100;
+
+/**
+ * The committed files of a top-level directory; empty: nothing is known of it. What is still being written is left out.
+ * Throws JOURNAL_CORRUPT, CACHE_FORMAT, CACHE_LOCKED (it changes too fast) and system errors.
+ */
+export async function readSealedSession(cachePath: string, session: string): Promise<SealedFiles> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const files = readOnce(cachePath, session);
+    if (files !== undefined) return files;
+    await sleep(RETRY_MS);
+  }
+  throw new SessionfsError('CACHE_LOCKED', `the cache ${cachePath} changes faster than it can be read`, {
+    hint: 'Stop the mount, and try again.',
+  });
+}
+
+/** Undefined: a part of the journal went into the cache meanwhile. */
+function readOnce(cachePath: string, session: string): SealedFiles | undefined {
+  const directory = join(cachePath, 'journal');
+  const before = lookAt(directory);
+  const files = readCached(cachePath, session);
+  try {
+    const { numbers, changed } = lookAt(directory);
+    for (const [path, sealed] of readJournal(directory, numbers, session)) {
+      if (sealed === undefined) files.delete(path);
+      else files.set(path, sealed);
+    }
+    // They go in their order: the first one that was there is there still. Of none, that none came and went.
+    const isWhole =
+      before.numbers.length > 0
+        ? before.numbers.every((n) => numbers.includes(n))
+        : before.changed === changed;
+    return isWhole ? files : undefined;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** A copy of a cache may lack an empty journal. */
+function lookAt(directory: string): { numbers: number[]; changed: bigint | undefined } {
+  const changed = statSync(directory, { bigint: true, throwIfNoEntry: false })?.mtimeNs;
+  return { numbers: segmentNumbers(entriesOf(directory).map(({ name }) => name)), changed };
+}
+
+function readCached(cachePath: string, session: string): SealedFiles {
+  const files: SealedFiles = new Map();
+  const visit = (objectName: string) => {
+    for (const entry of entriesOf(join(cachePath, objectName))) {
+      const name = `${objectName}/${entry.name}`;
+      if (entry.isDirectory()) {
+        visit(name);
+        continue;
+      }
+      const identity = entry.isFile() ? fromObjectName(name) : undefined;
+      if (identity === undefined || identity.directoryMeta || !isIn(session, identity.path)) continue;
+      const sealed = readIfThere(join(cachePath, name));
+      if (sealed !== undefined) files.set(identity.path, sealed);
+    }
+  };
+  visit(toObjectName(session, 'directory'));
+  return files;
+}
+
+/** What the journal says of each path: its sealed file; undefined: it is gone. */
+function readJournal(
+  directory: string,
+  numbers: readonly number[],
+  session: string,
+): Map<string, Buffer | undefined> {
+  const said = new Map<string, Buffer | undefined>();
+  const visit: OpVisitor = ({ type, path, data }) => {
+    if (!isIn(session, path)) return;
+    if (type === OpType.PUT) said.set(path, Buffer.from(data));
+    else if (type === OpType.DELETE) said.set(path, undefined);
+  };
+  const chain = new JournalChain();
+  for (const number of numbers) chain.scan(number, readFileSync(segmentPath(directory, number)), visit);
+  return said;
+}
+
+export function isIn(session: string, path: string): boolean {
+  return path.startsWith(`${session}/`);
+}
+
+function entriesOf(directory: string) {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return [];
+    throw error;
+  }
+}
+
+function readIfThere(path: string): Buffer | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    return readFileSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

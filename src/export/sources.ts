@@ -1,0 +1,121 @@
+/** Where `sessionfs export` finds a session: in the cache with its journal, and in the bucket. */
+import { existsSync } from 'node:fs';
+import type { Bucket } from '../bucket/bucket.ts';
+import { BucketError } from '../bucket/bucket-error.ts';
+import { DirectoryLayout } from '../bucket/directory/layout.ts';
+import { listAll } from '../bucket/list-all.ts';
+import { openBucket } from '../bucket/open.ts';
+import { retrying } from '../bucket/retry.ts';
+import type { Config } from '../config/load.ts';
+import type { BucketAddress } from '../config/parsers.ts';
+import { SessionfsError } from '../lib/errors.ts';
+import { syncFileOperations } from '../lib/file-operations.ts';
+import { mapLimit } from '../lib/map-limit.ts';
+import { setAsideObjectName, setAsidePrefix } from '../naming/kept-version-name.ts';
+import { parseSetAsideObject, setAsideObject } from '../naming/kept-version-object.ts';
+import { fromObjectName, toObjectName } from '../naming/object-name.ts';
+import { KeptVersions, listSetAside } from '../store/set-aside/kept-versions.ts';
+import { isIn, readSealedSession } from './sealed-session.ts';
+import type { SealedVersions, SetAsideVersion } from './versions.ts';
+
+const ATTEMPTS = 4;
+const RETRY_BASE_MS = 500;
+const RETRY_CAP_MS = 8_000;
+
+/** As a running daemon leaves it; takes no lock. Throws as readSealedSession does. */
+export async function readFromCache(cachePath: string, session: string): Promise<SealedVersions> {
+  const files = await readSealedSession(cachePath, session);
+  // A name that was too long to be kept whole is known by the path that it was made of.
+  const paths = new Map(
+    [`${session}/creds.json`, ...files.keys()].map((path) => [setAsidePrefix(path), path]),
+  );
+  const kept = new KeptVersions(cachePath, syncFileOperations);
+  const setAside = listSetAside(cachePath).flatMap((version): SetAsideVersion[] => {
+    const path = paths.get(version.prefix) ?? fromObjectName(setAsideObjectName(version.prefix))?.path;
+    if (path === undefined || !isIn(session, path)) return [];
+    return [{ path, ms: version.ms, sealed: kept.read(version) }];
+  });
+  return { files, setAside };
+}
+
+/** `withFiles` false: only what was set aside. Throws BUCKET_UNAVAILABLE. */
+export async function readFromBucket(
+  { bucket: address, storageEmulatorUrl, backupConcurrency }: Config,
+  session: string,
+  withFiles: boolean,
+): Promise<SealedVersions> {
+  if (address === undefined) return { files: new Map(), setAside: [] };
+  let opened: Bucket | undefined;
+  requireDirectory(address);
+  try {
+    opened = await openBucket(address, { emulatorUrl: storageEmulatorUrl });
+    const bucket = retrying(opened, { attempts: ATTEMPTS, baseMs: RETRY_BASE_MS, capMs: RETRY_CAP_MS });
+    const setAside = await readSetAside(bucket, session, backupConcurrency);
+    return { files: withFiles ? await readObjects(bucket, session, backupConcurrency) : new Map(), setAside };
+  } catch (error) {
+    if (!(error instanceof BucketError)) throw error;
+    throw new SessionfsError('BUCKET_UNAVAILABLE', `the bucket cannot be read: ${error.message}`, {
+      cause: error,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    });
+  } finally {
+    opened?.close();
+  }
+}
+
+async function readObjects(
+  bucket: Bucket,
+  session: string,
+  concurrency: number,
+): Promise<SealedVersions['files']> {
+  const files: SealedVersions['files'] = new Map();
+  const objects = await listAll(bucket, `${toObjectName(session, 'directory')}/`);
+  await mapLimit(objects, concurrency, async ({ name }) => {
+    const identity = fromObjectName(name);
+    if (identity === undefined || identity.directoryMeta || !isIn(session, identity.path)) return;
+    const bytes = await readIfThere(bucket, name);
+    if (bytes !== undefined) files.set(identity.path, bytes);
+  });
+  return files;
+}
+
+async function readSetAside(
+  bucket: Bucket,
+  session: string,
+  concurrency: number,
+): Promise<SetAsideVersion[]> {
+  const setAside: SetAsideVersion[] = [];
+  const objects = await listAll(bucket, setAsideObject(`${toObjectName(session, 'directory')}/`));
+  await mapLimit(objects, concurrency, async ({ name }) => {
+    const parsed = parseSetAsideObject(name);
+    const path = parsed && fromObjectName(parsed.objectName)?.path;
+    if (path === undefined || !isIn(session, path)) return;
+    const sealed = await readIfThere(bucket, name);
+    if (sealed !== undefined) setAside.push({ path, ms: parsed?.ms ?? 0, sealed });
+  });
+  return setAside;
+}
+
+/** A directory that is no bucket would be made one. */
+function requireDirectory(address: BucketAddress): void {
+  if (address.kind !== 'directory' || existsSync(new DirectoryLayout(address.path).format)) return;
+  throw new SessionfsError('BUCKET_UNAVAILABLE', `there is no bucket in ${address.path}`, {
+    hint: 'Check STORAGE_BUCKET, and that the disk with the directory is mounted.',
+  });
+}
+
+/** Undefined: it was deleted since it was listed. */
+async function readIfThere(bucket: Bucket, name: string): Promise<Buffer | undefined> {
+  try {
+    return (await bucket.get(name)).bytes;
+  } catch (error) {
+    if (error instanceof BucketError && error.kind === 'missing') return undefined;
+    throw error;
+  }
+}
+
+/** What both have was set aside here, and stored there. */
+export function withoutRepeats(versions: readonly SetAsideVersion[]): SetAsideVersion[] {
+  const byName = new Map(versions.map((version) => [`${version.path}.${version.ms}`, version]));
+  return [...byName.values()].sort((a, b) => a.ms - b.ms);
+}

@@ -1,0 +1,198 @@
+/**
+ * A session came from the bucket into the cache: the tree is made to match. What the journal still has of it counts more
+ * than the cache, because the next checkpoint puts it there.
+ */
+
+import { DirectoryNode, FileNode, IN_CACHE, NOT_COMMITTED, type Node, S_IFREG } from '../model/node.ts';
+import { DEFAULT_DIRECTORY_MODE, dropHiddenChildren, isEmpty } from '../operations/directories.ts';
+import { dropWorkingCopy, record } from '../operations/file-content.ts';
+import { makeOrphan } from '../operations/orphan.ts';
+import type { Core } from '../state/core.ts';
+import { applyDirectoryMeta } from '../state/directory-meta.ts';
+import { touch, touchAll } from '../state/times.ts';
+import { forgetName } from './absent.ts';
+
+/**
+ * The cache now holds exactly these files and directories (mount paths) below `session`, all durable. Session '': top-level
+ * files, which are added to what is there. `unchanged`: they are what they were before the session became absent. Nobody who
+ * waits is told: carry the parked requests out again.
+ */
+export function restore(
+  core: Core,
+  session: string,
+  files: readonly string[],
+  directories: readonly string[],
+  unchanged = false,
+): void {
+  const known = core.remote?.restored(session) ?? false;
+  if (session === '') new Restoration(core, true, false).addTopLevel(files);
+  else new Restoration(core, known, unchanged).replace(session, files, directories);
+}
+
+class Restoration {
+  readonly #core: Core;
+  /** The kernel may believe names free that are taken now. */
+  readonly #known: boolean;
+  /** What the kernel knows is true. */
+  readonly #unchanged: boolean;
+
+  constructor(core: Core, known: boolean, unchanged: boolean) {
+    this.#core = core;
+    this.#known = known;
+    this.#unchanged = unchanged;
+  }
+
+  /** Nobody waited for them: what is being written stays. */
+  addTopLevel(files: readonly string[]): void {
+    const { root } = this.#core.tree;
+    this.#rootChanged();
+    for (const name of files) {
+      const existing = root.children.get(name);
+      const isBusy = existing?.kind === 'file' && existing.working !== undefined && !existing.hidden;
+      if (existing?.kind !== 'directory' && !isBusy) this.#placeFile(name);
+    }
+  }
+
+  replace(session: string, files: readonly string[], directories: readonly string[]): void {
+    const { tree } = this.#core;
+    if (!tree.root.children.has(session)) this.#rootChanged();
+    const directory = this.#placeDirectory(session);
+    if (directory === undefined) return;
+    const { mtimeSec, mtimeNsec } = directory;
+    this.#removeOthers(directory, new Set(files), new Set(directories));
+    this.#loadMeta(directory, session);
+    for (const path of directories) this.#restoreDirectory(path);
+    for (const path of files) this.#placeFile(path);
+    directory.absent = false;
+    // The kernel keeps a listing as long as the time stays.
+    if (this.#unchanged) return;
+    if (directory.mtimeSec === mtimeSec && directory.mtimeNsec === mtimeNsec) touch(this.#core, directory);
+  }
+
+  #rootChanged(): void {
+    const { tree, invalidator } = this.#core;
+    touch(this.#core, tree.root);
+    invalidator.inode(tree.root.id, -1, 0);
+  }
+
+  #removeOthers(directory: DirectoryNode, files: Set<string>, directories: Set<string>): void {
+    const { tree } = this.#core;
+    for (const child of [...directory.children.values()]) {
+      const path = tree.pathOf(child);
+      if (child.kind === 'directory') {
+        this.#removeOthers(child, files, directories);
+        if (!directories.has(path) && isEmpty(child)) this.#removeDirectory(child);
+      } else if (child.kind === 'file' && !files.has(path) && !child.hidden && !this.#isNewer(child)) {
+        this.#removeFile(child);
+      }
+    }
+  }
+
+  #removeDirectory(node: DirectoryNode): void {
+    dropHiddenChildren(this.#core, node);
+    forgetName(this.#core, node);
+    this.#core.tree.detach(node);
+  }
+
+  /** Whoever has it open goes on with what is at hand of it; its sealed bytes may be gone. */
+  #removeFile(node: FileNode): void {
+    const { working } = node;
+    const content = working === undefined ? this.#core.contents.peek(node) : Buffer.from(working.view());
+    this.#dropWorkingCopy(node);
+    forgetName(this.#core, node);
+    this.#core.tree.detach(node);
+    node.unreadable = 'removed';
+    makeOrphan(this.#core, node, node.lookups === 0 ? undefined : content);
+  }
+
+  #restoreDirectory(path: string): void {
+    const node = this.#placeDirectory(path);
+    if (node === undefined) return;
+    // No listing that the kernel keeps may pass for the present one.
+    if (!this.#unchanged) touch(this.#core, node);
+    this.#loadMeta(node, path);
+  }
+
+  /** undefined: a file that is newer than what was restored is in the way. */
+  #placeDirectory(path: string): DirectoryNode | undefined {
+    const { tree, options } = this.#core;
+    const existing = tree.resolve(path);
+    if (existing?.kind === 'directory') return existing;
+    if (!this.#clearWay(existing)) return undefined;
+    const node = new DirectoryNode(DEFAULT_DIRECTORY_MODE, options.owner.uid, options.owner.gid);
+    touchAll(this.#core, node);
+    return this.#attach(path, node) ? node : undefined;
+  }
+
+  #placeFile(path: string): void {
+    const { tree, options } = this.#core;
+    const existing = tree.resolve(path);
+    if (existing?.kind === 'file') {
+      this.#resetFile(existing);
+      return;
+    }
+    if (!this.#clearWay(existing)) return;
+    const node = new FileNode(S_IFREG | 0o600, options.owner.uid, options.owner.gid);
+    node.segment = IN_CACHE;
+    node.loaded = false;
+    this.#attach(path, node);
+  }
+
+  #resetFile(node: FileNode): void {
+    const { contents, invalidator } = this.#core;
+    if (this.#isNewer(node)) return;
+    const wasHidden = node.hidden;
+    // A version that was begun from nothing and is to replace the whole file can still be completed.
+    if (node.working?.gated !== true || !node.working.isFromScratch) this.#dropWorkingCopy(node);
+    contents.reset(node);
+    if (wasHidden && node.parent !== undefined) node.parent.hiddenChildren--;
+    if (node.lookups > 0 && !this.#unchanged) invalidator.inode(node.id, 0, 0);
+  }
+
+  /** If it is not written down that the copy is gone, the next daemon builds it again. */
+  #dropWorkingCopy(node: FileNode): void {
+    const { working } = node;
+    if (working === undefined) return;
+    const path = this.#core.tree.pathOf(node);
+    if (working.journaled) record(this.#core, () => this.#core.records.workDrop(path));
+    dropWorkingCopy(this.#core, node);
+  }
+
+  #clearWay(node: Node | undefined): boolean {
+    if (node === undefined) return true;
+    if (node.kind === 'directory' && isEmpty(node)) this.#removeDirectory(node);
+    else if (node.kind === 'file' && !this.#isNewer(node)) this.#removeFile(node);
+    else return false;
+    return true;
+  }
+
+  #attach(path: string, node: Node): boolean {
+    const slash = path.lastIndexOf('/');
+    const parent = slash < 0 ? this.#core.tree.root : this.#placeDirectory(path.slice(0, slash));
+    if (parent === undefined) return false;
+    const name = path.slice(slash + 1);
+    this.#core.tree.attach(parent, name, node);
+    const mayBeKept = this.#known || (parent === this.#core.tree.root && this.#core.remote?.namesKnown);
+    if (mayBeKept && parent.lookups > 0) this.#core.invalidator.entry(parent.id, name);
+    return true;
+  }
+
+  #isNewer(node: FileNode): boolean {
+    return node.segment !== NOT_COMMITTED && this.#core.contents.isInJournal(node);
+  }
+
+  #loadMeta(node: DirectoryNode, path: string): void {
+    const { cache, keyring, log, options } = this.#core;
+    try {
+      applyDirectoryMeta(
+        { keyring, owner: options.owner, log },
+        node,
+        path,
+        cache.readDirectoryMetaSync(path),
+      );
+    } catch (error) {
+      const fields = { directory: path, error: String(error) };
+      log({ level: 'error', message: 'the attributes of a restored directory cannot be read', fields });
+    }
+  }
+}

@@ -1,0 +1,24 @@
+/** What the filesystem core is told from outside. */
+import type { LogRecord } from '../../observe/log.ts';
+
+export interface Owner {
+  uid: number;
+  gid: number;
+  /** The mount knows no other user: what carries another's numbers is this one's too. */
+  ownsAll?: boolean;
+}
+
+export interface FileSystemOptions {
+  /** Who owns what has no numbers of its own: SESSION_OWNER, or the owner of the mount point. */
+  owner: Owner;
+  /** Bytes; a longer file is refused with EFBIG. */
+  maxFileSize: number;
+  /** How long a plain file must rest before its working copy is committed. */
+  plainIdleMs: number;
+  /** How long incomplete JSON may rest before it is given up. */
+  gateIdleMs: number;
+}
+
+export const defaultTimings = { plainIdleMs: 250, gateIdleMs: 10_000 } as const;
+
+export type Log = (record: LogRecord) => void;

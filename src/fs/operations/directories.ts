@@ -1,0 +1,77 @@
+/** mkdir(2), rmdir(2), and what is kept of a directory beside its name. */
+import { Errno } from '../../lib/errno.ts';
+import { isSessionFolder } from '../../naming/object-name.ts';
+import type { Caller } from '../contract.ts';
+import { DirectoryNode, S_IFDIR } from '../model/node.ts';
+import type { Core } from '../state/core.ts';
+import { touch, touchAll } from '../state/times.ts';
+import { record } from './file-content.ts';
+
+/** What a directory is when nothing else is said of it. */
+export const DEFAULT_DIRECTORY_MODE = S_IFDIR | 0o700;
+
+const S_ISGID = 0o2000;
+
+export function makeDirectory(
+  core: Core,
+  parent: DirectoryNode,
+  name: string,
+  mode: number,
+  caller: Caller,
+): DirectoryNode | Errno {
+  const inherited = parent.mode & S_ISGID;
+  const gid = inherited === 0 ? caller.gid : parent.gid;
+  const node = new DirectoryNode(S_IFDIR | (mode & 0o1700) | inherited, caller.uid, gid);
+  touchAll(core, node);
+  const path = core.tree.pathIn(parent, name);
+  const failed = record(core, () => core.records.makeDirectory(node, path, needsMeta(core, node, path)));
+  if (failed !== 0) return failed;
+  core.tree.attach(parent, name, node);
+  touch(core, parent);
+  return node;
+}
+
+export function removeDirectory(core: Core, node: DirectoryNode): 0 | Errno {
+  const { parent } = node;
+  if (parent === undefined) return Errno.EBUSY;
+  if (!isEmpty(node)) return Errno.ENOTEMPTY;
+  const path = core.tree.pathOf(node);
+  const failed = record(core, () => core.records.removeDirectory(path));
+  if (failed !== 0) return failed;
+  core.registrations.removed(path);
+  dropHiddenChildren(core, node);
+  core.tree.detach(node);
+  touch(core, parent);
+  return 0;
+}
+
+/** Files that were never published are not there for anyone. */
+export function isEmpty(node: DirectoryNode): boolean {
+  return node.children.size === node.hiddenChildren;
+}
+
+/** The directory goes, and with it what was begun in it and never complete. */
+export function dropHiddenChildren(core: Core, node: DirectoryNode): void {
+  for (const child of [...node.children.values()]) {
+    core.tree.detach(child);
+    if (child.kind !== 'file') continue;
+    child.dropped = true;
+    child.working = undefined;
+    core.pending.delete(child);
+  }
+}
+
+export function recordDirectoryMeta(core: Core, node: DirectoryNode): 0 | Errno {
+  if (node !== core.tree.root && node.parent === undefined) return 0;
+  return record(core, () => core.records.directoryMeta(node, core.tree.pathOf(node)));
+}
+
+/**
+ * Most directories say nothing that their name does not. One at the top that is no session folder always has its
+ * metadata written: in the store's layout only that tells it from the user's half of a session folder's name.
+ */
+export function needsMeta(core: Core, node: DirectoryNode, path: string): boolean {
+  const { owner } = core.options;
+  const isDefault = node.mode === DEFAULT_DIRECTORY_MODE && node.uid === owner.uid && node.gid === owner.gid;
+  return !isDefault || (!path.includes('/') && !isSessionFolder(path));
+}

@@ -1,0 +1,195 @@
+/** read(2), write(2), truncate(2) and fsync(2), and the commit gate that stands between them and the journal. */
+import { Errno, errnoOf } from '../../lib/errno.ts';
+import { isGatedName, judgeWhole } from '../model/json-gate.ts';
+import { type FileNode, NOT_COMMITTED } from '../model/node.ts';
+import { WorkingCopy } from '../model/working-copy.ts';
+import type { Core } from '../state/core.ts';
+import { timesOf, touch } from '../state/times.ts';
+import { truncateOrphan, writeOrphan } from './orphan.ts';
+
+/** The smallest page of any machine: a write that covers one may leave it up to date in the kernel. */
+const PAGE_BYTES = 4096;
+
+export function readFile(
+  core: Core,
+  node: FileNode,
+  offset: number,
+  size: number,
+  out: Buffer,
+  at: number,
+): number {
+  if (node.orphan !== undefined) return copyOut(node.orphan, offset, size, out, at);
+  node.mayHavePages = true;
+  const { working } = node;
+  if (working !== undefined && (!working.gated || node.hidden)) {
+    return copyOut(working.view(), offset, size, out, at);
+  }
+  const content = core.contents.read(node, core.tree.pathOf(node));
+  if (typeof content === 'number') return content;
+  return copyOut(content, offset, size, out, at);
+}
+
+export function copyOut(content: Buffer, offset: number, size: number, out: Buffer, at: number): number {
+  if (offset >= content.length) return 0;
+  return content.copy(out, at, offset, Math.min(content.length, offset + size));
+}
+
+export function writeFile(core: Core, node: FileNode, offset: number, data: Buffer, append: boolean): number {
+  if (node.dropped) return Errno.EIO;
+  const at = append ? lengthForWriters(node) : offset;
+  if (at + data.length > core.options.maxFileSize) return Errno.EFBIG;
+  if (data.length === 0) return 0;
+  // Any other write may be repeated: it puts the same bytes into the same place.
+  if (append && isRepeated(core)) return data.length;
+  if (node.parent === undefined) return writeOrphan(node, at, data);
+  if (data.length >= PAGE_BYTES) node.mayHavePages = true;
+  const failed = isReplacedWhole(node, at, data) ? commit(core, node, data) : patch(core, node, at, data);
+  return failed === 0 ? data.length : failed;
+}
+
+/** The kernel asks for this again because the daemon that did it died before it could answer. */
+export function isRepeated(core: Core): boolean {
+  return core.request !== 0 && core.executedBefore.has(core.request);
+}
+
+/** The usual case: one write that brings a whole *.json. It needs no working copy. */
+function isReplacedWhole(node: FileNode, at: number, data: Buffer): boolean {
+  return (
+    at === 0 &&
+    isGatedName(node.name) &&
+    data.length >= lengthForWriters(node) &&
+    judgeWhole(data) === 'complete'
+  );
+}
+
+function lengthForWriters(node: FileNode): number {
+  return node.orphan?.length ?? node.working?.length ?? node.size;
+}
+
+/** Changes the working copy, which survives this process once journaled, and commits it if that completes it. */
+function patch(core: Core, node: FileNode, at: number, data: Buffer): 0 | Errno {
+  const path = core.tree.pathOf(node);
+  const working = workingCopyOf(core, node, path);
+  if (typeof working === 'number') return working;
+  const failed = record(core, () => core.records.workWrite(node, path, at, data, working.gated));
+  if (failed !== 0) return failed;
+  working.journaled = true;
+  working.write(at, data, core.clock.monotonicMs());
+  adoptWorkingCopy(core, node, working);
+  return settleChange(core, node, working);
+}
+
+/** Truncation (and extension) to `size`. Of a *.json it only begins a new version: readers keep the committed one. */
+export function truncateFile(core: Core, node: FileNode, size: number): 0 | Errno {
+  if (node.dropped) return Errno.EIO;
+  if (size > core.options.maxFileSize) return Errno.EFBIG;
+  if (node.parent === undefined) {
+    truncateOrphan(node, size);
+    return 0;
+  }
+  if (size === lengthForWriters(node)) return 0;
+  const path = core.tree.pathOf(node);
+  const failed = isGatedName(node.name) ? commitPlain(core, node) : 0;
+  if (failed !== 0) return failed;
+  const working =
+    size === 0 ? (node.working ?? emptyWorkingCopy(core, node)) : workingCopyOf(core, node, path);
+  if (typeof working === 'number') return working;
+  // Only of a new file that is empty still there is nothing to write down.
+  if (node.segment !== NOT_COMMITTED || working.journaled || size > 0) {
+    const unrecorded = record(core, () => core.records.workTruncate(path, size, working.gated));
+    if (unrecorded !== 0) return unrecorded;
+    working.journaled = true;
+  }
+  working.truncate(size, core.clock.monotonicMs());
+  adoptWorkingCopy(core, node, working);
+  return size === 0 && working.gated ? 0 : settleChange(core, node, working);
+}
+
+/** What a change of the working copy leads to: published, held back, or (not JSON at all) plain and visible. */
+function settleChange(core: Core, node: FileNode, working: WorkingCopy): 0 | Errno {
+  const verdict = working.gated || isGatedName(node.name) ? working.verdict() : 'plain';
+  if (verdict === 'complete' || (verdict === 'plain' && node.hidden))
+    return commit(core, node, working.view());
+  if (verdict === 'plain') working.gated = false;
+  if (working.gated) working.heldWrites++;
+  if (!working.gated) touch(core, node);
+  return 0;
+}
+
+/** `plain` was written now and becomes the durable version; on failure the version before it stays. */
+export function commit(core: Core, node: FileNode, plain: Buffer): 0 | Errno {
+  const before = timesOf(node);
+  touch(core, node);
+  const failed = store(core, node, plain);
+  if (failed !== 0) Object.assign(node, before);
+  return failed;
+}
+
+/** Commits a working copy that is visible already: at fsync, at rename, when idle. Its times stay. */
+export function commitPlain(core: Core, node: FileNode): 0 | Errno {
+  const { working } = node;
+  if (working === undefined || working.gated || node.parent === undefined) return 0;
+  return store(core, node, working.view());
+}
+
+function store(core: Core, node: FileNode, plain: Buffer): 0 | Errno {
+  const wasHidden = node.hidden;
+  const path = core.tree.pathOf(node);
+  const change = core.registrations.change(path, node, plain);
+  if (typeof change === 'number') return change;
+  const failed = record(core, () => core.records.put(node, path, plain));
+  if (failed !== 0) return failed;
+  core.contents.remember(node, Buffer.from(plain));
+  if (change !== undefined) core.registrations.changed(node, change);
+  dropWorkingCopy(core, node);
+  if (wasHidden) published(core, node);
+  return 0;
+}
+
+export function dropWorkingCopy(core: Core, node: FileNode): void {
+  node.working = undefined;
+  core.pending.delete(node);
+}
+
+/** A name that readers did not know is there now. The folder's new time makes the kernel list it again. */
+function published(core: Core, node: FileNode): void {
+  const { parent } = node;
+  if (parent === undefined) return;
+  parent.hiddenChildren--;
+  touch(core, parent);
+}
+
+/** One journal record: all that `add` adds, or an error and nothing. */
+export function record(core: Core, add: () => void): 0 | Errno {
+  try {
+    core.records.begin(core.request);
+    add();
+    core.records.commit();
+    return 0;
+  } catch (error) {
+    core.records.abort();
+    const errno = errnoOf(error);
+    // A full disk is told by whoever cannot make room.
+    if (errno !== Errno.ENOSPC && errno !== Errno.EDQUOT) {
+      const fields = { error: String(error) };
+      core.log({ level: 'error', message: 'a write to the journal failed', fields });
+    }
+    return errno;
+  }
+}
+
+function workingCopyOf(core: Core, node: FileNode, path: string): WorkingCopy | Errno {
+  if (node.working !== undefined) return node.working;
+  const content = core.contents.read(node, path);
+  if (typeof content === 'number') return content;
+  return WorkingCopy.of(content, isGatedName(node.name), core.clock.monotonicMs());
+}
+
+function emptyWorkingCopy(core: Core, node: FileNode): WorkingCopy {
+  return WorkingCopy.empty(isGatedName(node.name), core.clock.monotonicMs());
+}
+
+function adoptWorkingCopy(core: Core, node: FileNode, working: WorkingCopy): void {
+  node.working = working;
+  core.pending.add(node);
+}

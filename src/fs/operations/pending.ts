@@ -1,0 +1,112 @@
+/**
+ * Working copies in time: a plain one is committed when it rests, an incomplete *.json is given up when it rests for
+ * long, and all of them are repeated in a new journal segment, so that the old one can go.
+ */
+
+import type { FileNode } from '../model/node.ts';
+import { absentSessionOf } from '../model/tree.ts';
+import type { WorkingCopy } from '../model/working-copy.ts';
+import type { Core } from '../state/core.ts';
+import { commit, commitPlain, dropWorkingCopy, record } from './file-content.ts';
+
+/** A large file is not sealed again after every little pause. */
+const IDLE_MS_PER_MIB = 100;
+
+/** Files that changed and are not in the cache yet, working copies included. Walks the whole tree. */
+export function dirtyFiles({ contents, pending, tree }: Core): FileNode[] {
+  const dirty: FileNode[] = [];
+  for (const node of tree.below(tree.root)) {
+    if (node.kind === 'file' && (contents.isInJournal(node) || pending.has(node))) dirty.push(node);
+  }
+  return dirty;
+}
+
+/** Commits and gives up what has rested long enough. Call it every now and then while there is something pending. */
+export function settleIdle(core: Core): void {
+  const now = core.clock.monotonicMs();
+  const { plainIdleMs, gateIdleMs } = core.options;
+  for (const node of core.pending) {
+    const { working } = node;
+    if (working === undefined || absentSessionOf(core.tree, node) !== undefined) continue;
+    const idleMs = now - working.changedMs;
+    if (working.gated) {
+      if (idleMs >= gateIdleMs) finishGated(core, node, working);
+    } else if (idleMs >= plainIdleMs + (working.length / 1048576) * IDLE_MS_PER_MIB) {
+      commitPlain(core, node);
+    }
+  }
+}
+
+/**
+ * Applications are held up by the bucket: what they have begun beside what they wait for is not idle. Baileys creates hundreds
+ * of files before it writes the first one.
+ */
+export function postponeIdle({ clock, pending }: Core): void {
+  const now = clock.monotonicMs();
+  for (const { working } of pending) if (working?.gated) working.changedMs = now;
+}
+
+/** Commits plain files that are still being written, as they are: a backup of everything wants them. */
+export function commitPlainFiles(core: Core): void {
+  for (const node of core.pending) {
+    if (node.working?.gated === false && absentSessionOf(core.tree, node) === undefined)
+      commitPlain(core, node);
+  }
+}
+
+/**
+ * Before the mount goes: nobody can complete anything any more. Answers the paths that could not be committed. What was
+ * begun in a session that has become absent stays in the journal: the next daemon has it restored, and drops it then.
+ */
+export function settleAll(core: Core): string[] {
+  const failed: string[] = [];
+  for (const node of core.pending) {
+    if (absentSessionOf(core.tree, node) !== undefined) continue;
+    const path = core.tree.pathOf(node);
+    if (node.working?.gated === true) finishGated(core, node, node.working);
+    else if (commitPlain(core, node) !== 0) failed.push(path);
+  }
+  return failed;
+}
+
+/** Complete content is held back only where its commit failed, or the daemon died between write and commit. */
+function finishGated(core: Core, node: FileNode, working: WorkingCopy): void {
+  if (working.verdict() === 'complete') commit(core, node, working.view());
+  else giveUp(core, node, working);
+}
+
+function giveUp(core: Core, node: FileNode, working: WorkingCopy): void {
+  const path = core.tree.pathOf(node);
+  const wasHidden = node.hidden;
+  const forget = () => (wasHidden ? core.records.delete(path) : core.records.workDrop(path));
+  if ((working.journaled || wasHidden) && record(core, forget) !== 0) return;
+  core.log({
+    level: 'warn',
+    message: wasHidden
+      ? 'incomplete JSON was given up; the file was never published'
+      : 'incomplete JSON was given up; the version before it stays',
+    fields: { file: path, bytes: working.length },
+  });
+  if (wasHidden) {
+    core.tree.detach(node);
+    node.dropped = true;
+  }
+  dropWorkingCopy(core, node);
+  // What was written through mmap(2) the kernel shows; every other reader has asked for the attributes meanwhile.
+  if (!wasHidden && node.lookups > 0) core.invalidator.inode(node.id, 0, 0);
+}
+
+/** Answers false if the journal could not take it: the old segments must stay, and this be tried again. */
+export function repeatPending(core: Core): boolean {
+  for (const node of core.pending) {
+    const { working } = node;
+    if (working === undefined || !(working.journaled || node.hidden)) continue;
+    const path = core.tree.pathOf(node);
+    const failed = record(core, () => {
+      if (node.hidden && node.id !== 0) core.records.node(node, path);
+      if (working.journaled) core.records.workSnapshot(node, path, working);
+    });
+    if (failed !== 0) return false;
+  }
+  return true;
+}

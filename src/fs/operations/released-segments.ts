@@ -1,0 +1,42 @@
+/** Which of the journal's segments only the checkpoint still needs. */
+import type { Core } from '../state/core.ts';
+import { repeatPending } from './pending.ts';
+
+export class ClosedSegments {
+  readonly #core: Core;
+  /** The segments up to this one are closed, but working copies may still need them. */
+  #closing: number | undefined;
+  #last = 0;
+
+  /** `closed`: the last segment that was there before this process. */
+  constructor(core: Core, closed: number) {
+    this.#core = core;
+    this.#closing = closed;
+    core.records.onSegment = (last) => {
+      this.#closing = last;
+    };
+  }
+
+  /** What `take` answered last: every commit before the last roll, unless working copies could not be repeated. */
+  get last(): number {
+    return this.#last;
+  }
+
+  /** Makes the next record open a new segment, so that what was written before can be checkpointed. */
+  roll(): void {
+    this.#closing = this.#core.records.roll();
+  }
+
+  /**
+   * After an operation: the number of the newest segment that only the checkpoint needs any more, or undefined if that has not
+   * changed. Working copies that lie in closed segments are repeated in the present one first.
+   */
+  take(): number | undefined {
+    const closing = this.#closing;
+    if (closing === undefined || !repeatPending(this.#core)) return undefined;
+    // What was repeated may itself have closed segments: these are the next call's.
+    if (this.#closing === closing) this.#closing = undefined;
+    this.#last = closing;
+    return closing;
+  }
+}

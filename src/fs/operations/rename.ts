@@ -1,0 +1,238 @@
+/**
+ * rename(2) and its variants: one journal record, whatever it moves. A file is authenticated together with its path,
+ * so everything that gets a new path is sealed again in that record.
+ */
+import { Errno } from '../../lib/errno.ts';
+import { isStorableName } from '../../naming/object-name.ts';
+import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../contract.ts';
+import { isGatedName, judgePieces } from '../model/json-gate.ts';
+import type { DirectoryNode, FileNode, Node } from '../model/node.ts';
+import { isInside } from '../model/tree.ts';
+import type { Core } from '../state/core.ts';
+import type { CredsChange } from '../state/registrations.ts';
+import { touch, touchChange } from '../state/times.ts';
+import { dropHiddenChildren, isEmpty, needsMeta } from './directories.ts';
+import { dropWorkingCopy, isRepeated, record } from './file-content.ts';
+import { findChild, refuseName } from './namespace.ts';
+import { contentForOrphan, makeOrphan } from './orphan.ts';
+
+/** More than this is not sealed again in one go: the caller gets EXDEV, and mv(1) copies instead. */
+const DIRECTORY_BYTES_MAX = 256 * 1024 * 1024;
+
+interface Place {
+  parent: DirectoryNode;
+  name: string;
+}
+
+/** A file on its way to `path`, with what is to be its committed content there. */
+interface MovedFile {
+  node: FileNode;
+  path: string;
+  content: Buffer;
+}
+
+interface Move {
+  node: Node;
+  from: Place;
+  to: Place;
+  directories: { node: DirectoryNode; path: string }[];
+  files: MovedFile[];
+  /** Hidden ones below a directory: only the journal knows of them. */
+  begun: { node: FileNode; path: string }[];
+  /** What the old names were, children before their parents. */
+  removed: { path: string; isDirectory: boolean }[];
+}
+
+export function rename(core: Core, from: Place, to: Place, flags: number): 0 | Errno {
+  if (isRepeated(core)) return 0;
+  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0) return Errno.EINVAL;
+  if (flags === (RENAME_NOREPLACE | RENAME_EXCHANGE)) return Errno.EINVAL;
+  const node = findVisible(core, from);
+  if (node === undefined) return Errno.ENOENT;
+  const target = findVisible(core, to);
+  const refused = refuseMove(core, node, from, to) || refuseMove(core, target, to, from);
+  if (refused !== 0) return refused;
+  if (flags === RENAME_EXCHANGE)
+    return target === undefined ? Errno.ENOENT : exchange(core, node, target, from, to);
+  if (target === undefined) return replace(core, node, undefined, from, to);
+  if (flags === RENAME_NOREPLACE) return Errno.EEXIST;
+  return target === node ? 0 : refuseReplacement(node, target) || replace(core, node, target, from, to);
+}
+
+function findVisible(core: Core, place: Place): Node | undefined {
+  const node = findChild(core, place.parent, place.name);
+  return node?.kind === 'file' && node.hidden ? undefined : node;
+}
+
+function refuseMove(core: Core, node: Node | undefined, from: Place, to: Place): 0 | Errno {
+  if (node?.kind === 'control' || node === core.control || from.parent === core.control) return Errno.EPERM;
+  const refused = refuseName(core, to.parent, to.name);
+  if (refused !== 0) return refused;
+  return node?.kind === 'directory' && isInside(to.parent, node) ? Errno.EINVAL : 0;
+}
+
+function refuseReplacement(node: Node, target: Node): 0 | Errno {
+  if (target.kind !== 'directory') return node.kind === 'directory' ? Errno.ENOTDIR : 0;
+  if (node.kind !== 'directory') return Errno.EISDIR;
+  return isEmpty(target) ? 0 : Errno.ENOTEMPTY;
+}
+
+function replace(core: Core, node: Node, target: Node | undefined, from: Place, to: Place): 0 | Errno {
+  const move = planMove(core, node, from, to);
+  if (typeof move === 'number') return move;
+  const targetPath = core.tree.pathIn(to.parent, to.name);
+  const change = credsChange(core, move, target);
+  if (typeof change === 'number') return change;
+  const orphan = target?.kind === 'file' ? contentForOrphan(core, target, targetPath) : undefined;
+  const failed = record(core, () => {
+    if (target?.kind === 'directory') core.records.removeDirectory(targetPath);
+    addRemovals(core, move);
+    addArrivals(core, move);
+  });
+  if (failed !== 0) return failed;
+  removeTarget(core, target ?? findChild(core, to.parent, to.name), orphan);
+  core.tree.detach(node);
+  arrive(core, move);
+  touchParents(core, from, to);
+  noteCreds(core, move, change);
+  return 0;
+}
+
+/** A file alone takes another one's name: what came with its directory replaces nothing. */
+function credsChange(
+  core: Core,
+  { node, files }: Move,
+  target: Node | undefined,
+): CredsChange | Errno | undefined {
+  const [moved] = files;
+  if (node.kind !== 'file' || moved === undefined) return undefined;
+  return core.registrations.change(moved.path, target?.kind === 'file' ? target : undefined, moved.content);
+}
+
+function noteCreds(
+  core: Core,
+  { node, from, to, files, removed }: Move,
+  change: CredsChange | undefined,
+): void {
+  const [moved] = files;
+  const [old] = removed;
+  if (node.kind !== 'file' || moved === undefined || old === undefined) return;
+  if (change !== undefined) core.registrations.changed(node, change);
+  if (from.parent === to.parent) core.registrations.movedAside(old.path, node, moved.content);
+}
+
+function removeTarget(core: Core, target: Node | undefined, orphan: Buffer | undefined): void {
+  if (target === undefined) return;
+  if (target.kind === 'directory') dropHiddenChildren(core, target);
+  if (target.kind === 'file' && target.hidden) target.dropped = true;
+  core.tree.detach(target);
+  if (target.kind === 'file') makeOrphan(core, target, orphan);
+}
+
+function exchange(core: Core, a: Node, b: Node, placeA: Place, placeB: Place): 0 | Errno {
+  if (a === b) return 0;
+  const moveA = planMove(core, a, placeA, placeB);
+  if (typeof moveA === 'number') return moveA;
+  const moveB = planMove(core, b, placeB, placeA);
+  if (typeof moveB === 'number') return moveB;
+  const changeA = credsChange(core, moveA, b);
+  if (typeof changeA === 'number') return changeA;
+  const changeB = credsChange(core, moveB, a);
+  if (typeof changeB === 'number') return changeB;
+  const failed = record(core, () => {
+    addRemovals(core, moveA);
+    addRemovals(core, moveB);
+    addArrivals(core, moveA);
+    addArrivals(core, moveB);
+  });
+  if (failed !== 0) return failed;
+  core.tree.detach(a);
+  core.tree.detach(b);
+  arrive(core, moveA);
+  arrive(core, moveB);
+  touchParents(core, placeA, placeB);
+  noteCreds(core, moveA, changeA);
+  noteCreds(core, moveB, changeB);
+  return 0;
+}
+
+/** Reads everything that must be sealed again, so that nothing can fail half-way. */
+function planMove(core: Core, node: Node, from: Place, to: Place): Move | Errno {
+  const oldPath = core.tree.pathIn(from.parent, from.name);
+  const newPath = core.tree.pathIn(to.parent, to.name);
+  const move: Move = { node, from, to, directories: [], files: [], begun: [], removed: [] };
+  const nodes = node.kind === 'directory' ? [node, ...core.tree.below(node)] : [node];
+  let bytes = 0;
+  for (const each of nodes) {
+    const eachOld = core.tree.pathOf(each);
+    const path = newPath + eachOld.slice(oldPath.length);
+    if (!isStorableName(path)) return Errno.ENAMETOOLONG;
+    if (each.kind === 'directory') {
+      move.directories.push({ node: each, path });
+    } else if (each.kind !== 'file') {
+      continue;
+    } else if (each.hidden) {
+      move.begun.push({ node: each, path });
+    } else {
+      const content = committedContent(core, each, eachOld, path);
+      if (typeof content === 'number') return content;
+      bytes += content.length;
+      if (node.kind === 'directory' && bytes > DIRECTORY_BYTES_MAX) return Errno.EXDEV;
+      move.files.push({ node: each, path, content });
+    }
+    move.removed.unshift({ path: eachOld, isDirectory: each.kind === 'directory' });
+  }
+  return move;
+}
+
+/** A plain working copy is committed by the rename. Incomplete content must not become a *.json that readers find. */
+function committedContent(core: Core, node: FileNode, path: string, newPath: string): Buffer | Errno {
+  const { working } = node;
+  if (!node.loaded) core.contents.load(node, path);
+  const content = working !== undefined && !working.gated ? working.view() : core.contents.read(node, path);
+  if (typeof content === 'number') return content;
+  const passesGate = isGatedName(path) || node.isSymlink || !isGatedName(newPath);
+  if (passesGate || judgePieces(content) !== 'incomplete') return content;
+  core.log({
+    level: 'warn',
+    message: 'renaming incomplete JSON to a *.json was refused; the version before it stays',
+    fields: { file: newPath, from: path, bytes: content.length },
+  });
+  return Errno.EIO;
+}
+
+function addRemovals(core: Core, move: Move): void {
+  for (const { path, isDirectory } of move.removed) {
+    if (isDirectory) core.records.removeDirectory(path);
+    else core.records.delete(path);
+  }
+}
+
+function addArrivals(core: Core, move: Move): void {
+  for (const { node, path } of move.directories) {
+    core.records.makeDirectory(node, path, needsMeta(core, node, path));
+    if (node.id !== 0) core.records.node(node, path);
+  }
+  for (const { node, path, content } of move.files) core.records.put(node, path, content);
+  for (const { node, path } of [...move.files, ...move.begun]) {
+    if (node.id !== 0) core.records.node(node, path);
+    // What is begun and not complete lies in the journal under the old path.
+    if (node.working?.gated && node.working.journaled) core.records.workSnapshot(node, path, node.working);
+  }
+}
+
+function arrive(core: Core, move: Move): void {
+  for (const { node, content } of move.files) {
+    if (node.working !== undefined && !node.working.gated) {
+      core.contents.remember(node, Buffer.from(content));
+      dropWorkingCopy(core, node);
+    }
+  }
+  core.tree.attach(move.to.parent, move.to.name, move.node);
+  touchChange(core, move.node);
+}
+
+function touchParents(core: Core, from: Place, to: Place): void {
+  touch(core, from.parent);
+  if (to.parent !== from.parent) touch(core, to.parent);
+}

@@ -1,0 +1,106 @@
+/** chmod(2), chown(2), utimensat(2) and truncate(2), which the kernel sends as one request. */
+import type { Errno } from '../../lib/errno.ts';
+import type { AttributeChange, Attributes } from '../contract.ts';
+import { type FileNode, type Node, PERMISSIONS, S_IFMT } from '../model/node.ts';
+import type { Core } from '../state/core.ts';
+import { touchChange } from '../state/times.ts';
+import { fillAttributes } from './attributes.ts';
+import { recordDirectoryMeta } from './directories.ts';
+import { record, truncateFile } from './file-content.ts';
+
+export function setAttributes(core: Core, node: Node, change: AttributeChange, out: Attributes): 0 | Errno {
+  if (change.size !== undefined && node.kind === 'file') {
+    const failed = truncateFile(core, node, change.size);
+    if (failed !== 0) return failed;
+  }
+  // A held-back truncation must not show in the times either.
+  const held = node.kind === 'file' && node.deferring && change.mtime === 'now' && change.size !== undefined;
+  const failed = held ? 0 : changeMetadata(core, node, change);
+  if (failed === 0) fillAttributes(core, node, out);
+  if (failed === 0 && change.size === 0 && node.kind === 'file') dropPages(node, out);
+  return failed;
+}
+
+/**
+ * Of a file whose truncation is held back the kernel is to keep no page: a write into one that is up to date shows at once,
+ * one into a page that is not stays unseen until it is answered. A size that differs makes it drop them all, right here.
+ * One byte less, since with one byte more it would fill readers' buffers up with zeros; nobody gets to see it, because
+ * whoever reads or stats the file must ask for its attributes first.
+ */
+function dropPages(node: FileNode, out: Attributes): void {
+  if (!node.deferring || !node.mayHavePages || out.size === 0) return;
+  out.size--;
+  node.mayHavePages = false;
+}
+
+function changeMetadata(core: Core, node: Node, change: AttributeChange): 0 | Errno {
+  const before = metadataOf(node);
+  if (!apply(core, node, change)) return 0;
+  const failed = recordMetadata(core, node);
+  if (failed !== 0) Object.assign(node, before);
+  return failed;
+}
+
+function metadataOf(node: Node): Partial<Node> {
+  const { mode, uid, gid, atimeSec, atimeNsec, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec } = node;
+  return { mode, uid, gid, atimeSec, atimeNsec, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec };
+}
+
+/** Answers whether anything changed that outlives this process; the access time does not. */
+function apply(core: Core, node: Node, change: AttributeChange): boolean {
+  const { mode, uid, gid, atime, mtime } = change;
+  if (
+    mode === undefined &&
+    uid === undefined &&
+    gid === undefined &&
+    atime === undefined &&
+    mtime === undefined
+  ) {
+    return false;
+  }
+  touchChange(core, node);
+  if (mode !== undefined) node.mode = (node.mode & S_IFMT) | (mode & PERMISSIONS);
+  if (uid !== undefined) node.uid = uid;
+  if (gid !== undefined) node.gid = gid;
+  if (atime !== undefined) {
+    node.atimeSec = atime === 'now' ? node.ctimeSec : atime.sec;
+    node.atimeNsec = atime === 'now' ? node.ctimeNsec : atime.nsec;
+  }
+  if (mtime !== undefined) {
+    node.mtimeSec = mtime === 'now' ? node.ctimeSec : mtime.sec;
+    node.mtimeNsec = mtime === 'now' ? node.ctimeNsec : mtime.nsec;
+  }
+  return mode !== undefined || uid !== undefined || gid !== undefined || mtime !== undefined;
+}
+
+function recordMetadata(core: Core, node: Node): 0 | Errno {
+  if (node.kind === 'directory') return recordDirectoryMeta(core, node);
+  return node.kind === 'file' ? recordFileMetadata(core, node) : 0;
+}
+
+/** The metadata lies in the sealed header, so the file is sealed again. */
+function recordFileMetadata(core: Core, node: FileNode): 0 | Errno {
+  if (node.parent === undefined) return 0;
+  const path = core.tree.pathOf(node);
+  const { working } = node;
+  if (node.hidden) {
+    // What was written of it carries its metadata; before that there is nothing to carry it.
+    if (working?.journaled !== true) return 0;
+    return record(core, () => core.records.workSnapshot(node, path, working));
+  }
+  const content = working !== undefined && !working.gated ? working.view() : core.contents.read(node, path);
+  if (typeof content === 'number') return content;
+  const failed = record(core, () => {
+    core.records.put(node, path, content);
+    if (working?.gated) core.records.workSnapshot(node, path, working);
+  });
+  if (failed !== 0 || working === undefined) return failed;
+  if (working.gated) {
+    working.journaled = true;
+  } else {
+    core.contents.remember(node, Buffer.from(content));
+    node.working = undefined;
+    core.pending.delete(node);
+  }
+  return 0;
+}

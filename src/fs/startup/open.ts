@@ -1,0 +1,139 @@
+/** Puts the core together: from the cache directory and the journal to a filesystem that can answer. */
+import { statfsSync } from 'node:fs';
+import type { Keyring } from '../../crypto/keyring.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import { type SyncFileOperations, syncFileOperations } from '../../lib/file-operations.ts';
+import type { Cache } from '../../store/cache/cache.ts';
+import type { KnownNodes } from '../../store/checkpoint/node-table.ts';
+import type { JournalOp, OpPlace } from '../../store/journal/format.ts';
+import type { JournalProgress } from '../../store/journal/progress.ts';
+import { type ReplayResult, replayJournal } from '../../store/journal/replay.ts';
+import { JournalWriter } from '../../store/journal/writer.ts';
+import { KeptVersions } from '../../store/set-aside/kept-versions.ts';
+import type { FilesystemStatistics, Invalidator } from '../contract.ts';
+import { HybridFileSystem } from '../hybrid/hybrid-filesystem.ts';
+import { DirectoryNode, S_IFDIR } from '../model/node.ts';
+import type { FileSystemOptions, Log } from '../model/options.ts';
+import { Tree } from '../model/tree.ts';
+import { CONTROL_NODE, makeControlDirectory } from '../operations/control-files.ts';
+import { FileSystem } from '../operations/filesystem.ts';
+import { Contents } from '../state/contents.ts';
+import type { Core } from '../state/core.ts';
+import { Records } from '../state/records.ts';
+import { Registrations, type StartedOver } from '../state/registrations.ts';
+import { type BucketView, Remote, type RemoteHost } from '../state/remote.ts';
+import { touchAll } from '../state/times.ts';
+import { Loader } from './load.ts';
+
+export interface OpenOptions extends FileSystemOptions {
+  cache: Cache;
+  keyring: Keyring;
+  progress: JournalProgress;
+  log: Log;
+  invalidator: Invalidator;
+  woken?: () => void;
+  /** A session's registered credentials were replaced by others; called in the middle of a request. */
+  startedOver?: (event: StartedOver) => void;
+  /** Permission bits of the root, until someone changes them. */
+  rootMode: number;
+  /** Another daemon served this connection before; undefined: the kernel is new and knows nothing. */
+  inherited?: KnownNodes | undefined;
+  /** Requests that it had carried out, and that waited to be stored. */
+  unanswered?: Iterable<number>;
+  /** Bytes of decrypted contents to keep in memory. */
+  memoryLimit: number;
+  clock?: Clock;
+  segmentBytes?: number;
+  /** What journal and set-aside/ are written with; a test may record or fail it. */
+  journalFiles?: SyncFileOperations;
+  /** Hybrid mode; undefined: local mode. */
+  bucket?: { view: BucketView; host: RemoteHost } | undefined;
+}
+
+export interface OpenedFileSystem {
+  filesystem: FileSystem;
+  /** The same, in hybrid mode. */
+  hybrid: HybridFileSystem | undefined;
+  core: Core;
+  cache: Cache;
+  journal: JournalWriter;
+  replayed: ReplayResult;
+}
+
+/** The cache lock must be held. Throws JOURNAL_CORRUPT, CACHE_FORMAT, and system errors of the cache directory. */
+export function openFileSystem(options: OpenOptions): OpenedFileSystem {
+  const { cache, keyring, progress, owner, log, clock = systemClock } = options;
+  const root = new DirectoryNode(S_IFDIR | (options.rootMode & 0o7777), owner.uid, owner.gid);
+  const tree = new Tree(root);
+  const loader = new Loader({ tree, cache, keyring, owner, clock, log, known: options.inherited });
+  loader.loadCache();
+  const visit = (op: JournalOp, place: OpPlace) => loader.replay(op, place);
+  const replayed = replayJournal(cache.journalDirectory, visit, options.journalFiles);
+  const { nextSegment, nextSeq } = replayed;
+  const journal = new JournalWriter(cache.journalDirectory, {
+    nextSegment,
+    nextSeq,
+    progress,
+    ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
+    ...(options.journalFiles === undefined ? {} : { files: options.journalFiles }),
+  });
+  const contents = new Contents({
+    cache,
+    journal,
+    progress,
+    keyring,
+    owner,
+    log,
+    memoryLimit: options.memoryLimit,
+  });
+  const kept = new KeptVersions(cache.path, options.journalFiles ?? syncFileOperations);
+  const { startedOver = () => {} } = options;
+  const remote = options.bucket && new Remote(options.bucket.view, options.bucket.host);
+  const core: Core = {
+    tree,
+    contents,
+    records: new Records(journal, keyring, owner, remote),
+    cache,
+    registrations: new Registrations({ contents, keyring, options, clock, log }, kept, startedOver),
+    remote,
+    keyring,
+    clock,
+    invalidator: options.invalidator,
+    options,
+    log,
+    woken: options.woken ?? (() => {}),
+    control: makeControlDirectory(owner.uid, owner.gid),
+    pending: new Set(),
+    request: 0,
+    executedBefore:
+      options.inherited === undefined ? NOTHING : executed(loader.lastRequest, options.unanswered),
+  };
+  core.control.parent = root;
+  tree.inherit(core.control, CONTROL_NODE);
+  touchAll(core, root);
+  touchAll(core, core.control);
+  loader.finish(core);
+  const statistics = (out: FilesystemStatistics) => diskStatistics(cache.path, tree, out);
+  const hybrid = remote && new HybridFileSystem(core, remote, nextSegment - 1, statistics);
+  const filesystem = hybrid ?? new FileSystem(core, nextSegment - 1, statistics);
+  return { filesystem, hybrid, core, cache, journal, replayed };
+}
+
+const NOTHING: ReadonlySet<number> = new Set();
+
+/** The journal tells only the last one: those before it were answered, or waited to be stored. */
+function executed(last: number, unanswered: Iterable<number> = []): ReadonlySet<number> {
+  return new Set(last === 0 ? unanswered : [last, ...unanswered]);
+}
+
+function diskStatistics(path: string, tree: Tree, out: FilesystemStatistics): void {
+  const disk = statfsSync(path);
+  out.blockSize = disk.bsize;
+  out.blocks = disk.blocks;
+  out.blocksFree = disk.bfree;
+  out.blocksAvailable = disk.bavail;
+  out.files = disk.files;
+  out.filesFree = disk.ffree;
+  out.nameLengthMax = 255;
+  if (out.files === 0) out.files = tree.files;
+}

@@ -1,0 +1,159 @@
+/**
+ * The committed versions, decrypted. They stay in memory under a byte limit, most recently used first; a miss opens
+ * the sealed bytes again, from the journal segment that holds them or, once that is checkpointed, from the cache.
+ */
+import { LRUCache } from 'lru-cache';
+import type { Keyring } from '../../crypto/keyring.ts';
+import { SealError } from '../../crypto/seal-error.ts';
+import {
+  HEADER_SIZE,
+  OWNER,
+  openSealed,
+  readHeader,
+  type SealedMeta,
+  TAG_SIZE,
+} from '../../crypto/sealed-file.ts';
+import { Errno } from '../../lib/errno.ts';
+import type { Cache } from '../../store/cache/cache.ts';
+import type { JournalProgress } from '../../store/journal/progress.ts';
+import type { JournalWriter } from '../../store/journal/writer.ts';
+import { type FileNode, IN_CACHE, NOT_COMMITTED, type Node, S_IFMT, S_IFREG } from '../model/node.ts';
+import type { Log, Owner } from '../model/options.ts';
+
+/** What a small Buffer costs beside its bytes. */
+const BUFFER_OVERHEAD = 400;
+
+export interface ContentsParts {
+  cache: Cache;
+  journal: JournalWriter;
+  progress: JournalProgress;
+  keyring: Keyring;
+  owner: Owner;
+  log: Log;
+  /** Bytes of decrypted contents to keep. */
+  memoryLimit: number;
+}
+
+export class Contents {
+  readonly #parts: ContentsParts;
+  readonly #plain: LRUCache<FileNode, Buffer>;
+  readonly #header = Buffer.alloc(HEADER_SIZE);
+
+  constructor(parts: ContentsParts) {
+    this.#parts = parts;
+    this.#plain = new LRUCache({
+      maxSize: Math.max(1, parts.memoryLimit),
+      sizeCalculation: (plain) => plain.length + BUFFER_OVERHEAD,
+    });
+  }
+
+  /** The committed plaintext, not to be changed by the caller; EIO when it does not open (said once in the log). */
+  read(node: FileNode, path: string): Buffer | Errno {
+    if (node.orphan !== undefined) return node.orphan;
+    const kept = this.#plain.get(node);
+    if (kept !== undefined) return kept;
+    if (node.segment === NOT_COMMITTED) return Buffer.alloc(0);
+    if (node.unreadable !== undefined) return Errno.EIO;
+    try {
+      const { plain } = openSealed(this.#parts.keyring, path, this.#sealed(node, path));
+      this.#plain.set(node, plain);
+      return plain;
+    } catch (error) {
+      this.#markUnreadable(node, path, error);
+      return Errno.EIO;
+    }
+  }
+
+  /** Keeps a version that was just committed. Takes ownership of `plain`. */
+  remember(node: FileNode, plain: Buffer): void {
+    this.#plain.set(node, plain);
+  }
+
+  /** The committed version has not reached the cache yet. */
+  isInJournal(node: FileNode): boolean {
+    return node.segment > Math.max(IN_CACHE, this.#parts.progress.retired);
+  }
+
+  forget(node: FileNode): void {
+    this.#plain.delete(node);
+  }
+
+  /** The committed plaintext if it is at hand. */
+  peek(node: FileNode): Buffer | undefined {
+    return this.#plain.peek(node);
+  }
+
+  /** The cache has another version now: nothing is known of it but its name. */
+  reset(node: FileNode): void {
+    this.forget(node);
+    node.segment = IN_CACHE;
+    node.position = 0;
+    node.sealedLength = 0;
+    node.loaded = false;
+    node.unreadable = undefined;
+  }
+
+  /** Reads mode, owner, times and size of a file of which only the name was known. They are not yet authenticated. */
+  load(node: FileNode, path: string): void {
+    if (node.loaded) return;
+    node.loaded = true;
+    let fileSize = 0;
+    try {
+      fileSize = this.#parts.cache.readHeaderSync(path, this.#header);
+      const { meta, plainLength } = readHeader(this.#header, fileSize);
+      applyMeta(node, meta, this.#parts.owner);
+      node.size = plainLength;
+    } catch (error) {
+      // A size that is not 0 makes the kernel ask for the content, so that the reader gets EIO and not an empty file.
+      node.size = Math.max(1, fileSize - HEADER_SIZE - TAG_SIZE);
+      node.mode = S_IFREG | 0o600;
+      this.#markUnreadable(node, path, error);
+    }
+  }
+
+  #sealed(node: FileNode, path: string): Buffer {
+    const { cache, journal } = this.#parts;
+    if (this.isInJournal(node)) {
+      try {
+        return journal.readSync(node.segment, node.position, node.sealedLength);
+      } catch (error) {
+        // The main thread may retire the segment between the look and the reading: then the cache has it.
+        if (this.isInJournal(node)) throw error;
+      }
+    }
+    node.segment = IN_CACHE;
+    return cache.readSync(path);
+  }
+
+  #markUnreadable(node: FileNode, path: string, error: unknown): void {
+    const reason =
+      error instanceof SealError ? error.reason : ((error as { code?: string }).code ?? 'unreadable');
+    node.unreadable = reason;
+    this.#parts.log({
+      level: 'error',
+      message: 'file does not open; its readers get EIO, nothing else is affected',
+      fields: { file: path, reason },
+    });
+  }
+}
+
+/** A node's metadata as it is sealed: a file of the mount's owner carries no numbers, so that it belongs to any mount's owner. */
+export function metaOf(node: Node, owner: Owner): SealedMeta {
+  return {
+    mode: node.mode,
+    uid: node.uid === owner.uid ? OWNER : node.uid,
+    gid: node.gid === owner.gid ? OWNER : node.gid,
+    mtimeSec: node.mtimeSec,
+    mtimeNsec: node.mtimeNsec,
+  };
+}
+
+/** Restores what `metaOf` sealed. Access and change times are not kept: both become the modification time. */
+export function applyMeta(node: Node, meta: SealedMeta, owner: Owner): void {
+  const type = meta.mode & S_IFMT;
+  node.mode = type === 0 ? S_IFREG | meta.mode : meta.mode;
+  node.uid = meta.uid === OWNER || owner.ownsAll ? owner.uid : meta.uid;
+  node.gid = meta.gid === OWNER || owner.ownsAll ? owner.gid : meta.gid;
+  node.mtimeSec = node.atimeSec = node.ctimeSec = meta.mtimeSec;
+  node.mtimeNsec = node.atimeNsec = node.ctimeNsec = meta.mtimeNsec;
+}

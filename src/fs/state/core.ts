@@ -1,0 +1,37 @@
+/** What every part of the filesystem core works on. */
+import type { Keyring } from '../../crypto/keyring.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Cache } from '../../store/cache/cache.ts';
+import type { Invalidator } from '../contract.ts';
+import type { DirectoryNode, FileNode } from '../model/node.ts';
+import type { FileSystemOptions, Log } from '../model/options.ts';
+import type { Tree } from '../model/tree.ts';
+import type { Contents } from './contents.ts';
+import type { Records } from './records.ts';
+import type { Registrations } from './registrations.ts';
+import type { Remote } from './remote.ts';
+
+export interface Core {
+  readonly tree: Tree;
+  readonly contents: Contents;
+  readonly records: Records;
+  readonly cache: Cache;
+  readonly registrations: Registrations;
+  /** undefined: local mode, no bucket. */
+  readonly remote: Remote | undefined;
+  readonly keyring: Keyring;
+  readonly clock: Clock;
+  readonly invalidator: Invalidator;
+  readonly options: FileSystemOptions;
+  readonly log: Log;
+  /** Somebody asked for statistics, or looked WAKE_PATH up: everything that the kernel sent before has been answered. */
+  readonly woken: () => void;
+  /** `.sessionfs`: not listed, reachable by name. */
+  readonly control: DirectoryNode;
+  /** The kernel's number of the request that is being carried out; 0: none. */
+  request: number;
+  /** Requests that an earlier server of this connection carried out, and may not have answered. */
+  readonly executedBefore: ReadonlySet<number>;
+  /** Files that have a working copy and a name. */
+  readonly pending: Set<FileNode>;
+}

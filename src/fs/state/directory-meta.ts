@@ -1,0 +1,32 @@
+/** A directory's attributes, as they lie sealed in journal and cache. */
+import type { Keyring } from '../../crypto/keyring.ts';
+import { openSealed } from '../../crypto/sealed-file.ts';
+import type { DirectoryNode } from '../model/node.ts';
+import type { Log, Owner } from '../model/options.ts';
+import { applyMeta } from './contents.ts';
+import { directoryName } from './records.ts';
+
+interface Parts {
+  keyring: Keyring;
+  owner: Owner;
+  log: Log;
+}
+
+/** Without `sealed`, or when it does not open (said in the log), the directory keeps what it has. */
+export function applyDirectoryMeta(
+  { keyring, owner, log }: Parts,
+  node: DirectoryNode,
+  path: string,
+  sealed: Buffer | undefined,
+): void {
+  if (sealed === undefined || sealed.length === 0) return;
+  try {
+    applyMeta(node, openSealed(keyring, directoryName(path), sealed).meta, owner);
+  } catch (error) {
+    log({
+      level: 'error',
+      message: 'the attributes of a directory do not open; it gets the default ones',
+      fields: { directory: path, error: String(error) },
+    });
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * Journal records of the filesystem's changes. A record is atomic: a caller opens one, adds what belongs together,
+ * and commits it. What was committed survives the death of this process; a power cut may take it until the journal is
+ * synced. A failed commit throws and leaves no trace.
+ */
+import type { Keyring } from '../../crypto/keyring.ts';
+import { sealedSize, sealInto } from '../../crypto/sealed-file.ts';
+import { systemError } from '../../lib/file-operations.ts';
+import { OpFlag, OpType } from '../../store/journal/format.ts';
+import type { JournalWriter } from '../../store/journal/writer.ts';
+import type { DirectoryNode, FileNode, Node } from '../model/node.ts';
+import { NodeAttributes, writeNodeAttributes } from '../model/node-attributes.ts';
+import type { Owner } from '../model/options.ts';
+import type { WorkingCopy } from '../model/working-copy.ts';
+import { metaOf } from './contents.ts';
+import { type Remote, sessionOfCreds } from './remote.ts';
+
+/** Where a record put a sealed file: to be stored in the node once the record is committed. */
+interface Placement {
+  node: FileNode;
+  at: number;
+  length: number;
+  size: number;
+}
+
+const EMPTY = Buffer.alloc(0);
+
+export class Records {
+  readonly #journal: JournalWriter;
+  readonly #keyring: Keyring;
+  readonly #owner: Owner;
+  readonly #placements: Placement[] = [];
+  /** Called when a new segment was opened, with the number of the last closed one: what only closed ones hold must be repeated (see pending.ts). */
+  onSegment: (closed: number) => void = () => {};
+  /** See FileSystem.suspend. */
+  suspended = false;
+  #segment = 0;
+  /** The record in the making is on behalf of a request. */
+  #hasCaller = false;
+  readonly #remote: Remote | undefined;
+  /** What is to be told of the record in the making once it is committed. */
+  readonly #news: (() => void)[] = [];
+
+  constructor(journal: JournalWriter, keyring: Keyring, owner: Owner, remote: Remote | undefined) {
+    this.#remote = remote;
+    this.#journal = journal;
+    this.#keyring = keyring;
+    this.#owner = owner;
+  }
+
+  /** On behalf of a request of the kernel, by its number. */
+  begin(unique: number): void {
+    if (this.suspended) throw systemError('ENOSPC', 'append', 'room is being made');
+    this.#placements.length = 0;
+    this.#news.length = 0;
+    this.#hasCaller = unique !== 0;
+    this.#journal.begin(unique);
+  }
+
+  /** Appends the record. Throws ENOSPC, EIO…: then nothing of it happened. */
+  commit(): void {
+    this.#journal.commit();
+    for (const { node, at, length, size } of this.#placements) {
+      node.segment = this.#journal.segment;
+      node.position = this.#journal.positionOf(at);
+      node.sealedLength = length;
+      node.size = size;
+      node.unreadable = undefined;
+      node.loaded = true;
+    }
+    this.#placements.length = 0;
+    if (this.#journal.segment !== this.#segment) {
+      this.#segment = this.#journal.segment;
+      this.onSegment(this.#segment - 1);
+    }
+    for (const tell of this.#news.splice(0)) tell();
+  }
+
+  abort(): void {
+    this.#placements.length = 0;
+    this.#journal.abort();
+  }
+
+  /** `plain` becomes the durable version of `path`, with the node's present metadata. */
+  put(node: FileNode, path: string, plain: Buffer): void {
+    const length = sealedSize(plain.length);
+    const flags = node.unreadable === undefined ? OpFlag.NONE : OpFlag.KEEP_OLD;
+    const at = this.#journal.add(OpType.PUT, flags, path, 0, length);
+    sealInto(this.#journal.buffer, at, this.#keyring, path, metaOf(node, this.#owner), plain);
+    this.#placements.push({ node, at, length, size: plain.length });
+    this.#noteFile(path);
+  }
+
+  delete(path: string): void {
+    this.#journal.add(OpType.DELETE, 0, path, 0, 0);
+    this.#noteFile(path);
+  }
+
+  makeDirectory(node: DirectoryNode, path: string, withMeta: boolean): void {
+    if (withMeta) this.#sealedDirectory(OpType.MKDIR, node, path);
+    else this.#journal.add(OpType.MKDIR, 0, path, 0, 0);
+    const remote = this.#remote;
+    if (remote !== undefined && !path.includes('/')) this.#news.push(() => remote.sessionMade(path));
+    this.#noteDirectory(path);
+  }
+
+  directoryMeta(node: DirectoryNode, path: string): void {
+    this.#sealedDirectory(OpType.DIRECTORY_META, node, path);
+    this.#noteDirectory(path);
+  }
+
+  removeDirectory(path: string): void {
+    this.#journal.add(OpType.RMDIR, 0, path, 0, 0);
+    this.#noteDirectory(path);
+  }
+
+  /** `held`: readers do not see the working copy until it is complete. */
+  workWrite(node: FileNode, path: string, offset: number, data: Buffer, held: boolean): void {
+    const at = this.#journal.add(OpType.WORK_WRITE, heldFlag(held), path, offset, sealedSize(data.length));
+    sealInto(
+      this.#journal.buffer,
+      at,
+      this.#keyring,
+      chunkName(path, offset),
+      metaOf(node, this.#owner),
+      data,
+    );
+  }
+
+  workTruncate(path: string, size: number, held: boolean): void {
+    this.#journal.add(OpType.WORK_TRUNCATE, heldFlag(held), path, size, 0);
+  }
+
+  /** The kernel knows the node by its number. A hidden file is written down nowhere else, so its attributes are added. */
+  node(node: Node, path: string): void {
+    const hidden = node.kind === 'file' && node.hidden;
+    const at = this.#journal.add(OpType.NODE, OpFlag.NONE, path, node.id, hidden ? NodeAttributes.SIZE : 0);
+    if (hidden) writeNodeAttributes(this.#journal.buffer, at, node);
+  }
+
+  workDrop(path: string): void {
+    this.#journal.add(OpType.WORK_DROP, 0, path, 0, 0);
+  }
+
+  /** The whole working copy, for a new segment or a new name. */
+  workSnapshot(node: FileNode, path: string, working: WorkingCopy): void {
+    this.workTruncate(path, 0, working.gated);
+    this.workWrite(node, path, 0, working.view(), working.gated);
+  }
+
+  /** Closes the present segment; answers the number of the last closed one. */
+  roll(): number {
+    return this.#journal.roll();
+  }
+
+  #noteFile(path: string): void {
+    const remote = this.#remote;
+    if (remote === undefined) return;
+    const session = sessionOfCreds(path);
+    if (session !== undefined) this.#news.push(() => remote.credsChanged(session));
+    // Renaming a temporary file is what counts.
+    if (!path.endsWith('.tmp')) this.#noteChange(remote, path, 'file');
+  }
+
+  #noteDirectory(path: string): void {
+    if (this.#remote !== undefined) this.#noteChange(this.#remote, path, 'directory');
+  }
+
+  #noteChange(remote: Remote, path: string, kind: 'file' | 'directory'): void {
+    if (!remote.writeThrough) return;
+    const hasCaller = this.#hasCaller;
+    this.#news.push(() => remote.changed(path, kind, hasCaller));
+  }
+
+  #sealedDirectory(type: OpType, node: DirectoryNode, path: string): void {
+    const at = this.#journal.add(type, 0, path, 0, sealedSize(0));
+    sealInto(this.#journal.buffer, at, this.#keyring, directoryName(path), metaOf(node, this.#owner), EMPTY);
+  }
+}
+
+function heldFlag(held: boolean): number {
+  return held ? OpFlag.HELD : OpFlag.NONE;
+}
+
+/** What a piece of a working copy is authenticated as: no path contains NUL, so it can never pass for a file. */
+export function chunkName(path: string, offset: number): string {
+  return `${path}\0${offset}`;
+}
+
+/** What a directory's metadata is authenticated as: no path ends in a slash. */
+export function directoryName(path: string): string {
+  return `${path}/`;
+}

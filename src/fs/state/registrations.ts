@@ -1,0 +1,152 @@
+/**
+ * The alarm for an application that starts over: a session's creds.json goes from a registered account to another registration.
+ * Baileys does that whenever it cannot read the file. The version before is kept, on stable storage, before the new one counts.
+ */
+import { openSealed, type SealedMeta, sealedSize, sealInto } from '../../crypto/sealed-file.ts';
+import { Errno, errnoOf } from '../../lib/errno.ts';
+import type { KeptVersions } from '../../store/set-aside/kept-versions.ts';
+import { type FileNode, NOT_COMMITTED } from '../model/node.ts';
+import { goesOn, type Registration, readRegistration } from '../model/registration.ts';
+import { metaOf } from './contents.ts';
+import type { Core } from './core.ts';
+import { sessionOfCreds } from './remote.ts';
+
+/** For whoever counts them and stores the version before elsewhere, too. */
+export interface StartedOver {
+  session: string;
+  /** The version before, in `<cachePath>/set-aside/`. */
+  keptAs: string;
+}
+
+/** A creds.json is about to become another version. */
+export interface CredsChange {
+  session: string;
+  /** Of the new version where it is known to be as before. */
+  registration: Registration | undefined;
+  keptAs: string | undefined;
+}
+
+interface Version {
+  plain: Buffer;
+  meta: SealedMeta;
+}
+
+/** Sessions between the two renames that replace a creds.json; one that stays there was left by its application. */
+const MOVED_ASIDE_MAX = 256;
+
+const HINT =
+  'The version before is kept: sessionfs export writes it out, docs/operations.md says how to go on with it.';
+
+type Parts = Pick<Core, 'contents' | 'keyring' | 'options' | 'clock' | 'log'>;
+
+export class Registrations {
+  readonly #parts: Parts;
+  readonly #kept: KeptVersions;
+  readonly #tell: (event: StartedOver) => void;
+  /** By the content that `Contents` has in memory: another version is another buffer. */
+  readonly #known = new WeakMap<Buffer, Registration>();
+  /** Registered versions that were renamed to a name beside: the next creds.json is what replaces them. */
+  readonly #movedAside = new Map<string, Version>();
+  #count = 0;
+
+  constructor(parts: Parts, kept: KeptVersions, tell: (event: StartedOver) => void) {
+    this.#parts = parts;
+    this.#kept = kept;
+    this.#tell = tell;
+  }
+
+  /** Since this process began. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /**
+   * Before the record that makes `plain` the file `path`, in place of what `before` has. Answers what `changed` is to be
+   * called with once it is committed; undefined: the path is no session's creds.json; an error: the version before could not
+   * be kept, so it must not be replaced.
+   */
+  change(path: string, before: FileNode | undefined, plain: Buffer): CredsChange | Errno | undefined {
+    const session = sessionOfCreds(path);
+    if (session === undefined) return undefined;
+    const change: CredsChange = { session, registration: undefined, keptAs: undefined };
+    const old = this.#versionOf(before, path) ?? this.#movedAside.get(session);
+    const registration = old && this.#registrationOf(old.plain);
+    if (old === undefined || registration?.kind !== 'registered') return change;
+    if (goesOn(registration, plain)) return { ...change, registration };
+    try {
+      return { ...change, keptAs: this.#keep(path, old) };
+    } catch (error) {
+      return this.#refuse(path, error);
+    }
+  }
+
+  /** The change was committed, and `node` has it now. */
+  changed(node: FileNode, { session, registration, keptAs }: CredsChange): void {
+    const content = this.#parts.contents.peek(node);
+    if (content !== undefined && registration !== undefined) this.#known.set(content, registration);
+    this.#movedAside.delete(session);
+    if (keptAs === undefined) return;
+    this.#count++;
+    this.#parts.log({
+      level: 'error',
+      message: 'An application started over: the credentials of a registered account were replaced by others',
+      fields: { session, keptAs: this.#kept.locate(keptAs), hint: HINT },
+    });
+    this.#tell({ session, keptAs });
+  }
+
+  /** `node` was renamed from `path` to a name in the same folder, with this content. */
+  movedAside(path: string, node: FileNode, plain: Buffer): void {
+    const session = sessionOfCreds(path);
+    if (session === undefined || this.#registrationOf(plain).kind === 'none') return;
+    this.#movedAside.set(session, { plain, meta: metaOf(node, this.#parts.options.owner) });
+    const [oldest] = this.#movedAside.keys();
+    if (this.#movedAside.size > MOVED_ASIDE_MAX && oldest !== undefined) this.#movedAside.delete(oldest);
+  }
+
+  /** A top-level folder was removed: what is made in its place has nothing to do with it. */
+  removed(session: string): void {
+    this.#movedAside.delete(session);
+  }
+
+  #versionOf(node: FileNode | undefined, path: string): Version | undefined {
+    if (node === undefined || node.segment === NOT_COMMITTED || node.isSymlink) return undefined;
+    const plain = this.#parts.contents.read(node, path);
+    // What does not open is kept by the checkpoint (OpFlag.KEEP_OLD).
+    return typeof plain === 'number' ? undefined : { plain, meta: metaOf(node, this.#parts.options.owner) };
+  }
+
+  #registrationOf(plain: Buffer): Registration {
+    const registration = this.#known.get(plain) ?? readRegistration(plain);
+    this.#known.set(plain, registration);
+    return registration;
+  }
+
+  /** A commit that failed after this, and is tried again, finds it kept. */
+  #keep(path: string, { plain, meta }: Version): string {
+    const { keyring, clock } = this.#parts;
+    const newest = this.#kept.list(path).at(-1);
+    if (newest !== undefined && this.#holds(path, this.#kept.read(newest), plain)) return newest.name;
+    const sealed = Buffer.allocUnsafe(sealedSize(plain.length));
+    sealInto(sealed, 0, keyring, path, meta, plain);
+    return this.#kept.keep(path, sealed, clock.wallMs());
+  }
+
+  #holds(path: string, sealed: Buffer, plain: Buffer): boolean {
+    try {
+      return openSealed(this.#parts.keyring, path, sealed).plain.equals(plain);
+    } catch {
+      return false;
+    }
+  }
+
+  #refuse(path: string, error: unknown): Errno {
+    const errno = errnoOf(error);
+    const message =
+      'An application starts over, and the registered credentials could not be kept: they are not replaced';
+    // A full disk is told by whoever cannot make room.
+    if (errno !== Errno.ENOSPC && errno !== Errno.EDQUOT)
+      this.#parts.log({ level: 'error', message, fields: { file: path, error: String(error) } });
+    return errno;
+  }
+}

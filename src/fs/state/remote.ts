@@ -1,0 +1,186 @@
+/** What the core knows of the bucket in hybrid mode, and what it tells whoever restores sessions from it. */
+
+import type { Unstored } from '../contract.ts';
+
+/** Where a tree is built with a bucket behind it. */
+export interface BucketView {
+  /** Top-level directories whose content is (partly or wholly) still in the bucket. */
+  absent: readonly string[];
+  /** False: the bucket may hold top-level names that nobody has told yet. */
+  namesKnown: boolean;
+  /** The root may be listed although names are missing. */
+  rootListable: boolean;
+  /** Cloud mode: a change counts once it is in the bucket. */
+  writeThrough?: boolean;
+  /** Other mounts may make sessions in the same bucket at any time. */
+  shared?: boolean;
+}
+
+export type Urgency = 'new' | 'creds';
+export type Question = 'status' | 'metrics' | 'flush';
+
+/** Called in the middle of a request: none of them may call back into the core. */
+export interface RemoteHost {
+  /** Somebody waits for what is in this session; told once until it is restored. */
+  wanted(session: string): void;
+  /** Nobody who waited for it does any more. */
+  unwanted(session: string): void;
+  /** Somebody looks for a session of this name, which is not here: HybridFileSystem.learnName is to follow. */
+  nameWanted(name: string): void;
+  /** A session folder was made, or its creds.json changed; told at most once per session until `rolled`. */
+  urgent(session: string, why: Urgency): void;
+  /** To be answered by HybridFileSystem.answer. `dirtyPaths`: files whose newest version is not in the cache yet. */
+  ask(id: number, question: Question, argument: string, dirtyPaths: string[]): void;
+}
+
+/** A caller looks a folder up before it makes it: that it asks twice need not cost two requests. */
+const NAME_VALID_MS = 3_000;
+const CREDS_SUFFIX = '/creds.json';
+
+/** Files in the root are not looked for elsewhere. */
+function isNoSession(name: string): boolean {
+  return name.startsWith('.') || name.endsWith('.json') || name.endsWith('.tmp');
+}
+
+/** The top-level directory that a path is or lies in; '' for a file in the root. */
+function sessionOfPath(path: string, kind: 'file' | 'directory'): string {
+  const slash = path.indexOf('/');
+  if (slash >= 0) return path.slice(0, slash);
+  return kind === 'file' ? '' : path;
+}
+
+/** The session whose creds.json this is the path of, if it is one's. */
+export function sessionOfCreds(path: string): string | undefined {
+  if (!path.endsWith(CREDS_SUFFIX)) return undefined;
+  const session = path.slice(0, -CREDS_SUFFIX.length);
+  return session.includes('/') ? undefined : session;
+}
+
+export class Remote {
+  readonly host: RemoteHost;
+  readonly rootListable: boolean;
+  readonly writeThrough: boolean;
+  readonly shared: boolean;
+  /** Absent when the tree was built. */
+  readonly absentAtStart: readonly string[];
+  namesKnown: boolean;
+  /** Absent sessions of which the kernel may keep names that it was told before they were absent. */
+  readonly #known = new Set<string>();
+  /** The requests that wait for a session, by their numbers. */
+  readonly #wanted = new Map<string, Set<number>>();
+  /** Names that somebody looked for, and when the bucket had none (or undefined: it has not said yet). */
+  readonly #names = new Map<string, number | undefined>();
+  readonly #urgent = new Set<string>();
+  /** In cloud mode: sessions that changed on behalf of the request that is carried out. */
+  readonly #unstored = new Set<string>();
+  #unstoredCredentials = false;
+
+  constructor(
+    { absent, namesKnown, rootListable, writeThrough = false, shared = false }: BucketView,
+    host: RemoteHost,
+  ) {
+    this.host = host;
+    this.absentAtStart = absent;
+    this.namesKnown = namesKnown;
+    this.rootListable = rootListable;
+    this.writeThrough = writeThrough;
+    this.shared = shared;
+  }
+
+  /** `request`: the number of the one that waits for it. */
+  want(session: string, request: number): void {
+    const waiting = this.#wanted.get(session);
+    if (waiting !== undefined) {
+      waiting.add(request);
+      return;
+    }
+    this.#wanted.set(session, new Set([request]));
+    this.host.wanted(session);
+  }
+
+  /** This request waits for nothing any more. */
+  interrupted(request: number): void {
+    for (const [session, waiting] of this.#wanted) {
+      if (!waiting.delete(request) || waiting.size > 0) continue;
+      this.#wanted.delete(session);
+      this.host.unwanted(session);
+    }
+  }
+
+  /** Whoever waits for it is told that it does not come: those too that began to wait after that was decided. */
+  giveUp(session: string): void {
+    if (this.#wanted.delete(session)) this.host.unwanted(session);
+  }
+
+  /** Whether a name that is not in the root may have been made by another mount since it was last asked for. Asks. */
+  mustAskFor(name: string, nowMs: number): boolean {
+    if (!this.shared || isNoSession(name)) return false;
+    const toldMs = this.#names.get(name);
+    if (toldMs !== undefined && nowMs - toldMs < NAME_VALID_MS) return false;
+    if (toldMs === undefined && this.#names.has(name)) return true;
+    this.#names.set(name, undefined);
+    this.host.nameWanted(name);
+    return true;
+  }
+
+  /** What the bucket says of the name is known. */
+  told(name: string, nowMs: number): void {
+    for (const [other, toldMs] of this.#names)
+      if (toldMs !== undefined && nowMs - toldMs >= NAME_VALID_MS) this.#names.delete(other);
+    this.#names.set(name, nowMs);
+  }
+
+  knownBefore(session: string): void {
+    this.#known.add(session);
+  }
+
+  /** Answers whether the kernel may keep names of it that it was told before. */
+  restored(session: string): boolean {
+    this.#wanted.delete(session);
+    return this.#known.delete(session);
+  }
+
+  /** Everything committed so far lies in closed segments, or will with the next record. */
+  rolled(): void {
+    this.#urgent.clear();
+  }
+
+  /** A file or directory has a new version, or is gone. `forCaller`: somebody waits for the answer. */
+  changed(path: string, kind: 'file' | 'directory', forCaller: boolean): void {
+    if (!this.writeThrough) return;
+    if (forCaller) this.awaitStored(path, kind);
+    else this.#hurry(sessionOfPath(path, kind), 'new');
+  }
+
+  /** The caller waits until what is at this path is stored, whether or not it changed. */
+  awaitStored(path: string, kind: 'file' | 'directory'): void {
+    if (!this.writeThrough) return;
+    this.#unstored.add(sessionOfPath(path, kind));
+    this.#unstoredCredentials ||= sessionOfCreds(path) !== undefined;
+  }
+
+  /** What the caller is to wait for. Forgets it. */
+  takeUnstored(): Unstored | undefined {
+    if (this.#unstored.size === 0) return undefined;
+    const unstored = { sessions: [...this.#unstored], credentials: this.#unstoredCredentials };
+    this.#unstored.clear();
+    this.#unstoredCredentials = false;
+    return unstored;
+  }
+
+  /** A directory of this name was made in the root. */
+  sessionMade(session: string): void {
+    this.#hurry(session, 'new');
+  }
+
+  /** Its creds.json has a new version, or is gone. */
+  credsChanged(session: string): void {
+    this.#hurry(session, 'creds');
+  }
+
+  #hurry(session: string, why: Urgency): void {
+    if (this.#urgent.has(session)) return;
+    this.#urgent.add(session);
+    this.host.urgent(session, why);
+  }
+}

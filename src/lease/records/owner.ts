@@ -1,0 +1,39 @@
+/** The object that says which mount may write a session. docs/file-format.md describes it. */
+import { fromObjectName, OBJECT_ROOT, toObjectName } from '../../naming/object-name.ts';
+import type { OwnerRecord } from '../protocol.ts';
+import { type Codec, printFlag, printText } from './record.ts';
+
+export const OWNERS_PREFIX = '.sessionfs/owners/';
+/** No name in a mount contains a bare '%', and no owner is a folder of another one. */
+const SUFFIX = '%owner';
+
+/** `session`: a top-level directory of the mount; '': the files in its root. */
+export function ownerName(session: string): string {
+  const below = toObjectName(session, 'directory').slice(OBJECT_ROOT.length + 1);
+  return `${OWNERS_PREFIX}${below}${below === '' ? '' : '/'}${SUFFIX}`;
+}
+
+/** Undefined: not an owner's name. */
+export function sessionOfOwner(objectName: string): string | undefined {
+  if (!objectName.startsWith(OWNERS_PREFIX) || !objectName.endsWith(SUFFIX)) return undefined;
+  const below = objectName.slice(OWNERS_PREFIX.length, -SUFFIX.length).replace(/\/$/, '');
+  const session = fromObjectName(below === '' ? OBJECT_ROOT : `${OBJECT_ROOT}/${below}`, 'directory')?.path;
+  return session !== undefined && ownerName(session) === objectName ? session : undefined;
+}
+
+export const ownerCodec: Codec<OwnerRecord> = {
+  read: (field) => ({
+    holder: field.text('holder'),
+    name: field.text('name'),
+    epoch: field.count('epoch'),
+    floor: field.count('floor'),
+    refresh: field.flag('refresh'),
+  }),
+  write: ({ holder, name, epoch, floor, refresh }) => ({
+    holder: printText(holder),
+    name: printText(name),
+    epoch: String(epoch),
+    floor: String(floor),
+    refresh: printFlag(refresh),
+  }),
+};

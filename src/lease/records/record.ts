@@ -1,0 +1,105 @@
+/** Records that live in the custom metadata of empty objects: a look at one costs no content. */
+import type { Bucket, ObjectVersion } from '../../bucket/bucket.ts';
+import { BucketError } from '../../bucket/bucket-error.ts';
+import type { Seen, Write } from '../protocol.ts';
+
+type Metadata = Readonly<Record<string, string>>;
+
+/** How a record stands in metadata. `read` throws by `field`. */
+export interface Codec<R> {
+  read(field: Fields): R;
+  write(record: R): Metadata;
+}
+
+/** Stores keep no empty value. */
+const EMPTY = '-';
+const NAME_MAX = 200;
+
+/** Undefined: there is no such object. */
+export async function readRecord<R>(
+  bucket: Bucket,
+  name: string,
+  codec: Codec<R>,
+): Promise<Seen<R> | undefined> {
+  try {
+    return seen(await bucket.head(name), codec);
+  } catch (error) {
+    // A bucket that is gone comes with a hint, and is no object that is missing.
+    if (error instanceof BucketError && error.kind === 'missing' && error.hint === undefined)
+      return undefined;
+    throw error;
+  }
+}
+
+export async function writeRecord<R>(
+  bucket: Bucket,
+  name: string,
+  codec: Codec<R>,
+  { record, ifGeneration }: Write<R>,
+): Promise<Seen<R>> {
+  const { generation } = await bucket.put(name, new Uint8Array(0), {
+    ifGeneration,
+    metadata: codec.write(record),
+  });
+  return { generation, record };
+}
+
+/** Throws 'corrupt' for an object that no sessionfs wrote. */
+export function seen<R>(version: ObjectVersion, codec: Codec<R>): Seen<R> {
+  return { generation: version.generation, record: codec.read(new Fields(version)) };
+}
+
+export function isPrecondition(error: unknown): boolean {
+  return error instanceof BucketError && error.kind === 'precondition';
+}
+
+export function printText(text: string): string {
+  return text === '' ? EMPTY : text;
+}
+
+export function printFlag(flag: boolean): string {
+  return flag ? '1' : '0';
+}
+
+/** As metadata can hold it: printable ASCII, not empty, no blanks around it. */
+export function printableName(name: string): string {
+  const printable = name
+    .replaceAll(/[^\x20-\x7e]/g, '?')
+    .slice(0, NAME_MAX)
+    .trim();
+  return printable === '' || printable === EMPTY ? '?' : printable;
+}
+
+/** Typed reading; each method throws 'corrupt' where the value is none. */
+export class Fields {
+  readonly #version: ObjectVersion;
+
+  constructor(version: ObjectVersion) {
+    this.#version = version;
+  }
+
+  text(key: string): string {
+    const value = this.#version.metadata[key];
+    if (value === undefined) throw this.#corrupt(key);
+    return value === EMPTY ? '' : value;
+  }
+
+  count(key: string): number {
+    const text = this.text(key);
+    const value = Number(text);
+    if (!/^\d{1,15}$/.test(text)) throw this.#corrupt(key);
+    return value;
+  }
+
+  flag(key: string): boolean {
+    const text = this.text(key);
+    if (text !== '0' && text !== '1') throw this.#corrupt(key);
+    return text === '1';
+  }
+
+  #corrupt(key: string): BucketError {
+    return new BucketError('corrupt', `${this.#version.name} has no valid "${key}" in its metadata`, {
+      hint: 'Something else than sessionfs changed it. Stop every mount of this bucket, delete the object, start them again.',
+    });
+  }
+}

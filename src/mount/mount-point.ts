@@ -1,0 +1,67 @@
+/** The folder a mount is to appear at. All of it is asynchronous: a mount whose server is dead blocks whoever looks at it. */
+import { realpath, stat, statfs } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { codeOf } from '../drivers/direct/device.ts';
+import { SessionfsError } from '../lib/errors.ts';
+import { FILESYSTEM_TYPE, findMount } from './mountinfo.ts';
+
+/** The path as the mount table spells it: absolute, without symbolic links, whether or not it exists or answers. */
+export async function resolveMountPoint(path: string): Promise<string> {
+  const absolute = resolve(path);
+  try {
+    return await realpath(absolute);
+  } catch {
+    const parent = await realpath(dirname(absolute)).catch(() => dirname(absolute));
+    return join(parent, basename(absolute));
+  }
+}
+
+/**
+ * Whether `directory` (resolved) can be mounted on. 'stale': it is a mount of ours that lost its server, see
+ * `cleanUpStaleMount`. Throws MOUNT_POINT_MISSING, MOUNT_POINT_NOT_A_DIRECTORY, or MOUNT_POINT_BUSY where sessionfs is
+ * mounted and answers. Other filesystems mounted there, such as a volume, are no obstacle. Says nothing about emptiness.
+ */
+export async function checkMountPoint(directory: string): Promise<'free' | 'stale'> {
+  const mount = await findMount(directory);
+  if (mount?.type === FILESYSTEM_TYPE) {
+    if (await isStaleMount(directory)) return 'stale';
+    throw new SessionfsError('MOUNT_POINT_BUSY', `sessionfs is already mounted on ${directory}`, {
+      hint: `Use the mount that is there, or end it first: sessionfs unmount ${directory}`,
+    });
+  }
+  await requireDirectory(directory);
+  return 'free';
+}
+
+async function requireDirectory(directory: string): Promise<void> {
+  const found = await stat(directory).catch((cause: unknown) => {
+    const code = codeOf(cause);
+    const what = code === 'ENOENT' ? 'does not exist' : `cannot be looked at: ${code}`;
+    throw new SessionfsError('MOUNT_POINT_MISSING', `the mount point ${directory} ${what}`, {
+      cause,
+      hint: `Create it: mkdir -p ${directory}`,
+    });
+  });
+  if (!found.isDirectory()) {
+    throw new SessionfsError(
+      'MOUNT_POINT_NOT_A_DIRECTORY',
+      `the mount point ${directory} is not a directory`,
+      {
+        hint: 'Name an empty directory, or move the file away.',
+      },
+    );
+  }
+}
+
+/**
+ * The mount at `path` has lost its server for good. Waits as long as a server that is alive takes to answer. statfs(2),
+ * because stat(2) may be answered from the kernel's own copy long after the server died.
+ */
+export async function isStaleMount(path: string): Promise<boolean> {
+  try {
+    await statfs(path);
+    return false;
+  } catch (error) {
+    return codeOf(error) === 'ENOTCONN' || codeOf(error) === 'ECONNABORTED';
+  }
+}

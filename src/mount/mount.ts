@@ -1,0 +1,161 @@
+/**
+ * Mounting and unmounting a connection with mount(8) and umount(8), for which one must be root in the user namespace. What
+ * fusermount mounted for an ordinary user, it unmounts for that user too.
+ */
+import { spawn } from 'node:child_process';
+import { messageOf } from '../drivers/direct/device.ts';
+import { MAX_IO_BYTES } from '../drivers/direct/session.ts';
+import { SessionfsError } from '../lib/errors.ts';
+import { CONTAINER_HINT } from './hints.ts';
+import { findHolders, type Holder } from './holders.ts';
+import { isStaleMount } from './mount-point.ts';
+import { FILESYSTEM_TYPE, findMount, type MountRecord } from './mountinfo.ts';
+
+export interface MountOptions {
+  /** Shown by mount(8) and df(1). */
+  source: string;
+  /** Let users other than the mounting one in; permissions are checked by the kernel either way. */
+  allowOther: boolean;
+  readOnly?: boolean;
+}
+
+export type UnmountResult =
+  | { kind: 'unmounted' }
+  /** Nothing has changed. `holders` may be incomplete, even empty: not every process can be seen. */
+  | { kind: 'busy'; holders: Holder[] };
+
+const NOT_PERMITTED = /not permitted|permission denied|superuser|only root/i;
+
+/**
+ * Makes the connection `fd` appear at `mountPoint` (resolved), and returns once the mount table says so; nobody needs to
+ * serve it yet. Throws MOUNT_NOT_PERMITTED or MOUNT_FAILED.
+ */
+export async function mountDirect(
+  fd: number,
+  mountPoint: string,
+  options: MountOptions,
+): Promise<MountRecord> {
+  const args = ['-i', '-t', FILESYSTEM_TYPE, '-o', mountOptions(options), options.source, mountPoint];
+  const { status, stderr } = await run('mount', args, fd);
+  if (status !== 0) throw mountError(mountPoint, stderr);
+  const mount = await findMount(mountPoint);
+  if (mount?.type !== FILESYSTEM_TYPE) {
+    throw new SessionfsError(
+      'MOUNT_FAILED',
+      `mount reported success, but nothing is mounted on ${mountPoint}`,
+    );
+  }
+  return mount;
+}
+
+/**
+ * The mounting process is root in its namespace, hence the ids; the kernel checks modes and owners itself
+ * (default_permissions). max_read keeps a READ within one reply, whatever the size of a page.
+ */
+function mountOptions({ allowOther, readOnly }: MountOptions): string {
+  const options = ['fd=3', 'rootmode=40000', 'user_id=0', 'group_id=0', `max_read=${MAX_IO_BYTES}`];
+  options.push('default_permissions', 'nosuid', 'nodev', 'noatime');
+  if (allowOther) options.push('allow_other');
+  if (readOnly) options.push('ro');
+  return options.join(',');
+}
+
+function mountError(mountPoint: string, stderr: string): SessionfsError {
+  if (NOT_PERMITTED.test(stderr)) {
+    return new SessionfsError('MOUNT_NOT_PERMITTED', `not allowed to mount on ${mountPoint}: ${stderr}`, {
+      hint: CONTAINER_HINT,
+    });
+  }
+  return new SessionfsError('MOUNT_FAILED', `cannot mount on ${mountPoint}: ${stderr}`, {
+    hint: 'mount(8) said why; the last lines of dmesg may say more.',
+  });
+}
+
+/**
+ * Takes the topmost mount away from `mountPoint` (resolved). Its server must still answer. Throws NOT_MOUNTED, or
+ * MOUNT_FAILED with what umount(8) said.
+ */
+export async function unmount(mountPoint: string): Promise<UnmountResult> {
+  const stderr = await umount([mountPoint]);
+  if (stderr === undefined) return { kind: 'unmounted' };
+  if (/(target|resource|device) (is )?busy/i.test(stderr))
+    return { kind: 'busy', holders: await findHolders(mountPoint) };
+  throw await unmountError(mountPoint, stderr);
+}
+
+/**
+ * Takes the mount out of sight at once; processes that hold it keep what they have, and the connection ends with the last
+ * of them. Throws as `unmount` does.
+ */
+export async function unmountLazily(mountPoint: string): Promise<void> {
+  const stderr = await umount(['-l', mountPoint]);
+  if (stderr !== undefined) throw await unmountError(mountPoint, stderr);
+}
+
+/** As `unmountLazily`, and every call that waits for the daemon fails at once: nobody serves it any more. */
+export async function unmountByForce(mountPoint: string): Promise<void> {
+  const stderr = await umount(['-f', '-l', mountPoint]);
+  if (stderr !== undefined) throw await unmountError(mountPoint, stderr);
+}
+
+/** True when a mount of ours that had lost its server was removed; anything else is left alone. */
+export async function cleanUpStaleMount(mountPoint: string): Promise<boolean> {
+  const mount = await findMount(mountPoint);
+  if (mount?.type !== FILESYSTEM_TYPE || !(await isStaleMount(mountPoint))) return false;
+  await unmountLazily(mountPoint);
+  return true;
+}
+
+/** What it said when it failed; undefined when it did not. */
+async function umount(args: string[]): Promise<string | undefined> {
+  const { status, stderr } = await run('umount', args);
+  if (status === 0) return undefined;
+  return NOT_PERMITTED.test(stderr) ? fusermount(args, stderr) : stderr;
+}
+
+/** As umount with these arguments; `refused` is what that said, should nobody else be there to ask. */
+async function fusermount(args: string[], refused: string): Promise<string | undefined> {
+  const [mountPoint = ''] = args.slice(-1);
+  const flags = args.includes('-l') ? ['-u', '-z'] : ['-u'];
+  for (const tool of ['fusermount3', 'fusermount']) {
+    const finished = await run(tool, [...flags, '--', mountPoint]).catch(() => undefined);
+    if (finished !== undefined) return finished.status === 0 ? undefined : finished.stderr;
+  }
+  return refused;
+}
+
+async function unmountError(mountPoint: string, stderr: string): Promise<SessionfsError> {
+  if ((await findMount(mountPoint)) === undefined) {
+    return new SessionfsError('NOT_MOUNTED', `nothing is mounted on ${mountPoint}`, {
+      hint: 'Name the mount point as it was given to sessionfs mount.',
+    });
+  }
+  return new SessionfsError('MOUNT_FAILED', `cannot unmount ${mountPoint}: ${stderr}`, {
+    hint: 'Unmounting needs the rights that mounting needed.',
+  });
+}
+
+interface Finished {
+  status: number | null;
+  stderr: string;
+}
+
+/** Runs a tool with `fd`, if given, as its descriptor 3. Its messages are in English whatever the locale. */
+function run(tool: string, args: string[], fd?: number): Promise<Finished> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(tool, args, {
+      stdio: fd === undefined ? ['ignore', 'ignore', 'pipe'] : ['ignore', 'ignore', 'pipe', fd],
+      env: { ...process.env, LC_ALL: 'C' },
+    });
+    let stderr = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    // The first line says what is wrong; util-linux adds where to look further.
+    child.on('close', (status) => resolve({ status, stderr: stderr.trim().split('\n', 1)[0] ?? '' }));
+    child.on('error', (cause) => {
+      const hint = 'Install mount(8) and umount(8): the package mount or util-linux, or busybox.';
+      reject(new SessionfsError('MOUNT_FAILED', `cannot run ${tool}: ${messageOf(cause)}`, { cause, hint }));
+    });
+  });
+}

@@ -1,0 +1,69 @@
+/** The answers to what is read from and written to `.sessionfs`, as far as they need to know of the bucket. */
+
+import type { Running } from '../drivers/host/core-client.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { BucketSync } from '../sync/bucket-sync.ts';
+import type { Ledger } from '../sync/ledger/ledger.ts';
+import type { SessionLeases } from './mount-leases.ts';
+import type { Sessions } from './session-opener.ts';
+import { bucketStatus } from './status.ts';
+
+export interface ControlParts {
+  /** Bucket.address. */
+  address: string;
+  sync: BucketSync;
+  ledger: Ledger;
+  leases: SessionLeases;
+  sessions: Sessions;
+  metrics: Metrics;
+}
+
+export type ControlQuestion = Extract<Running, { type: 'ask' }>;
+
+export class ControlAnswers {
+  readonly #parts: ControlParts;
+
+  constructor(parts: ControlParts) {
+    this.#parts = parts;
+  }
+
+  /** undefined: it failed, and the log has told why. Never rejects. */
+  async answer({ question, argument, dirtyPaths }: ControlQuestion): Promise<string | undefined> {
+    try {
+      if (question === 'flush') return await this.#flush(argument);
+      if (question === 'metrics') return await this.#parts.metrics.render();
+      return this.#status(argument, dirtyPaths);
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #flush(what: string): Promise<string> {
+    const { flusher } = this.#parts.sync;
+    if (what === 'all') await flusher.flushAll();
+    else await flusher.flushKnown(what);
+    return '';
+  }
+
+  /** `known`: what the kernel thread knows, in JSON. */
+  #status(known: string, dirtyPaths: readonly string[]): string {
+    const { address, ledger, leases, sessions } = this.#parts;
+    const { flusher, restorer, listingError } = this.#parts.sync;
+    const waiting = new Map(
+      leases.waiting.map(({ session, holder, waitedMs }) => [
+        session,
+        { holder, waitedMs: Math.round(waitedMs) },
+      ]),
+    );
+    const status = bucketStatus({
+      address,
+      ledger,
+      waiting: [...restorer.waiting, ...sessions.waiting],
+      outcomeOf: (session) => flusher.outcomeOf(session),
+      holderOf: (session) => waiting.get(session),
+      listingError,
+      dirtyPaths,
+    });
+    return `${JSON.stringify({ ...(JSON.parse(known) as object), ...status }, undefined, 2)}\n`;
+  }
+}

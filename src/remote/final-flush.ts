@@ -1,0 +1,77 @@
+/** The end of a mount with a bucket: stores what is left, and gives back the sessions of which everything is stored. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BucketError } from '../bucket/bucket-error.ts';
+import { inTime } from '../lib/in-time.ts';
+import type { Flusher } from '../sync/backup/flusher.ts';
+import type { Ledger } from '../sync/ledger/ledger.ts';
+import type { SessionLeases } from './mount-leases.ts';
+import type { StoreRequests } from './write-through.ts';
+
+export interface LastBackupParts {
+  ledger: Ledger;
+  leases: SessionLeases;
+  flusher: Flusher;
+  /** Callers that wait for their change to be stored. */
+  stores: StoreRequests;
+}
+
+const PAUSE_MS = 200;
+/** What a bucket that answers needs for a thousand sessions, where the last backup took all its time. */
+const RELEASE_MS = 3_000;
+
+export class LastBackup {
+  readonly #parts: LastBackupParts;
+
+  constructor(parts: LastBackupParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Resolves when everything is in the bucket, or at the deadline (`performance.now()`), with the number of files that are
+   * not. Never rejects.
+   */
+  async flushBefore(deadlineMs: number): Promise<number> {
+    const over = new AbortController();
+    await inTime(this.#flushUntilClean(over.signal), deadlineMs - performance.now(), undefined);
+    over.abort();
+    const dirty = this.#parts.ledger.dirtyCount;
+    this.#parts.stores.close(dirty === 0);
+    return dirty;
+  }
+
+  /**
+   * Nothing changes and nothing is opened any more: whoever waits for a session of which everything is in the bucket has it
+   * now. Never rejects.
+   */
+  async release(deadlineMs: number): Promise<void> {
+    const { ledger, leases } = this.#parts;
+    const isClean = (session: string) =>
+      ledger.dirtyOf(session).length === 0 && !ledger.conflicts.has(session);
+    const isUnsettled = (session: string) => ledger.entriesOf(session).some(({ attempted }) => attempted);
+    const releaseHeld = async () => {
+      const clean = leases.held.filter(isClean);
+      await leases.release(clean, new Set(clean.filter(isUnsettled)));
+    };
+    const release = async () => {
+      const stopped = leases.stopAcquiring();
+      await releaseHeld();
+      // A request that is under way may take its time, and get something.
+      await stopped;
+      await releaseHeld();
+    };
+    const leftMs = Math.max(RELEASE_MS, deadlineMs - performance.now());
+    await inTime(release(), leftMs, undefined);
+  }
+
+  /** An application that is still there may change what was just stored; a bucket that fails may answer the next time. */
+  async #flushUntilClean(signal: AbortSignal): Promise<void> {
+    const { flusher, ledger } = this.#parts;
+    flusher.end();
+    while (!signal.aborted) {
+      const failure = await flusher.flushAll().catch((error: unknown) => error);
+      const isFinal = failure !== undefined && !(failure instanceof BucketError && failure.isTransient);
+      if (isFinal || ledger.dirtyCount === 0) return;
+      await sleep(PAUSE_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+}

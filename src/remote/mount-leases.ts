@@ -1,0 +1,254 @@
+/** The leases of a mount, as the daemon's other parts use them. */
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bucket } from '../bucket/bucket.ts';
+import { BucketError } from '../bucket/bucket-error.ts';
+import type { Config } from '../config/load.ts';
+import type { Waiting } from '../lease/acquisitions.ts';
+import { Abandoned, type Held, type LeaseEvents, LeaseLost } from '../lease/held.ts';
+import { identityFile } from '../lease/identity.ts';
+import { Leases } from '../lease/leases.ts';
+import type { OwnerRecord } from '../lease/protocol.ts';
+import { ownerCodec, ownerName } from '../lease/records/owner.ts';
+import { readRecord } from '../lease/records/record.ts';
+import { checkOrder, type LeaseTimes } from '../lease/times.ts';
+import { SessionfsError } from '../lib/errors.ts';
+import { sharedAbort } from '../lib/shared-abort.ts';
+import type { Logger } from '../observe/log.ts';
+import { type Permit, type Rights, UNSHARED } from '../sync/write-grant.ts';
+
+export interface SessionLeasesParts {
+  /** One that does not try again by itself. */
+  bucket: Bucket;
+  config: Config;
+  cachePath: string;
+  mountPoint: string;
+  takeover: boolean;
+  events: LeaseEvents;
+  log: Logger;
+}
+
+/** Throws CONFIG_INVALID where the times do not fit together. */
+export function leaseTimes(config: Config): LeaseTimes {
+  const times = {
+    lookIntervalMs: config.leaseLookIntervalMs,
+    permissionMs: config.leasePermissionMs,
+    takeOverMs: config.leaseTakeOverMs,
+    pollMs: config.leasePollMs,
+  };
+  try {
+    checkOrder(times);
+  } catch (cause) {
+    throw new SessionfsError('CONFIG_INVALID', withVariables((cause as Error).message), {
+      cause,
+      hint: 'SESSION_LEASE_LOOK_INTERVAL, SESSION_LEASE_PERMISSION and SESSION_LEASE_TAKEOVER must grow in this order: leave them alone, or change all three.',
+    });
+  }
+  return times;
+}
+
+const VARIABLES: Readonly<Record<keyof LeaseTimes, string>> = {
+  lookIntervalMs: 'SESSION_LEASE_LOOK_INTERVAL',
+  permissionMs: 'SESSION_LEASE_PERMISSION',
+  takeOverMs: 'SESSION_LEASE_TAKEOVER',
+  pollMs: 'SESSION_LEASE_POLL',
+};
+
+function withVariables(message: string): string {
+  return Object.entries(VARIABLES).reduce(
+    (text, [name, variable]) => text.replaceAll(name, variable),
+    message,
+  );
+}
+
+const RETRY_MS = 1_000;
+
+/** Notes whether the bucket answers. */
+function watched(bucket: Bucket, reach: { isFailing: boolean; answeredMs: number }): Bucket {
+  const note = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      const answer = await work;
+      Object.assign(reach, { isFailing: false, answeredMs: performance.now() });
+      return answer;
+    } catch (error) {
+      const isFailing = error instanceof BucketError && error.isTransient;
+      Object.assign(reach, isFailing ? { isFailing } : { isFailing, answeredMs: performance.now() });
+      throw error;
+    }
+  };
+  return {
+    address: bucket.address,
+    list: (...given) => note(bucket.list(...given)),
+    get: (...given) => note(bucket.get(...given)),
+    head: (...given) => note(bucket.head(...given)),
+    put: (...given) => note(bucket.put(...given)),
+    delete: (...given) => note(bucket.delete(...given)),
+    deleteAfterDays: () => note(bucket.deleteAfterDays()),
+    close: () => bucket.close(),
+  };
+}
+
+export class SessionLeases implements Rights {
+  readonly #leases: Promise<Leases>;
+  readonly #bucket: Bucket;
+  readonly #reach = { isFailing: false, answeredMs: performance.now() };
+  /** An earlier daemon of this mount has had the listing. */
+  readonly #inherits: boolean;
+  readonly #over = sharedAbort();
+  #open: Leases | undefined;
+  /** As listed at the start; undefined: the bucket has not told. */
+  #owners: ReadonlyMap<string, OwnerRecord> | undefined;
+
+  /** Asks the bucket at once; a mount that is taken over must not wait for that. */
+  constructor({ bucket, config, cachePath, mountPoint, takeover, events, log }: SessionLeasesParts) {
+    this.#bucket = watched(bucket, this.#reach);
+    this.#inherits = takeover;
+    this.#leases = this.#openAtLast(log, {
+      bucket: this.#bucket,
+      identity: identityFile(cachePath),
+      name: `${hostname()}:${mountPoint}`,
+      times: leaseTimes(config),
+      log,
+      events,
+      takeover,
+    });
+    this.#leases.catch(() => {});
+  }
+
+  /** A disk that is full now need not be so for long. */
+  async #openAtLast(log: Logger, parts: Parameters<typeof Leases.open>[0]): Promise<Leases> {
+    for (let isTold = false; ; isTold = true) {
+      try {
+        this.#open = await Leases.open(parts);
+        return this.#open;
+      } catch (error) {
+        if (!isTold)
+          log.error(
+            { error: String(error) },
+            'The leases of this mount cannot be kept yet; it is tried again',
+          );
+        const { signal } = this.#over;
+        await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
+        if (signal.aborted) throw error;
+      }
+    }
+  }
+
+  /** Others can see that this mount lives: the bucket has answered. */
+  get isOpen(): boolean {
+    return this.#open?.isOpen ?? false;
+  }
+
+  get waiting(): Waiting[] {
+    return this.#open?.waiting ?? [];
+  }
+
+  /** Whom an acquisition waits for. */
+  holderOf(session: string): string | undefined {
+    return this.#open?.holder(session)?.name;
+  }
+
+  /** The sessions that this mount holds. */
+  get held(): string[] {
+    return this.#open?.held ?? [];
+  }
+
+  holds(session: string): boolean {
+    return this.#open?.holds(session) ?? false;
+  }
+
+  /** Under which this mount holds the session; undefined: it does not. */
+  epochOf(session: string): number | undefined {
+    return this.#open?.epochOf(session);
+  }
+
+  /** What is known of the session since the start. */
+  ownerOf(session: string): OwnerRecord | undefined {
+    return this.#owners?.get(session);
+  }
+
+  /** Another mount had the session when the bucket was listed; undefined: an earlier daemon knew, this one does not yet. */
+  wasHeldElsewhere(session: string): boolean | undefined {
+    if (this.#owners === undefined && this.#inherits) return undefined;
+    const owner = this.ownerOf(session);
+    return owner !== undefined && owner.holder !== '' && !this.holds(session);
+  }
+
+  /** The last request has failed for want of an answer. */
+  get isFailing(): boolean {
+    return this.#reach.isFailing;
+  }
+
+  /** For how long nothing has come from the bucket. */
+  get silentMs(): number {
+    return performance.now() - this.#reach.answeredMs;
+  }
+
+  /** A daemon that takes over holds what the one before held: so it goes on answering those who ask for it. */
+  async inherit(signal: AbortSignal): Promise<void> {
+    while (this.#owners === undefined && !signal.aborted) {
+      await this.list().catch(() => sleep(RETRY_MS, undefined, { signal }).catch(() => {}));
+    }
+  }
+
+  /** Learns who has what. Rejects with BucketError. */
+  async list(): Promise<void> {
+    this.#owners = await (await this.#leases).list();
+  }
+
+  /** See Leases. Rejects with Abandoned also where it is not wanted any more by the time that this mount may ask. */
+  async acquire(session: string, isWanted: () => boolean): Promise<Held> {
+    const leases = await this.#leases;
+    if (!isWanted()) throw new Abandoned(session);
+    return leases.acquire(session);
+  }
+
+  /** See Leases. */
+  abandon(session: string): void {
+    this.#open?.abandon(session);
+  }
+
+  isAbandoned(error: unknown): boolean {
+    return error instanceof Abandoned;
+  }
+
+  async permit(session: string): Promise<Permit> {
+    return session === '' ? UNSHARED : (await this.#leases).permit(session);
+  }
+
+  async verify(session: string): Promise<boolean> {
+    return session === '' || (await this.#leases).verify(session);
+  }
+
+  async floorRaised(session: string, epoch: number): Promise<void> {
+    await (await this.#leases).floorRaised(session, epoch);
+  }
+
+  isLost(error: unknown): boolean {
+    return error instanceof LeaseLost;
+  }
+
+  /** Who has a session of this name now, or had it last; undefined: nobody ever did. Rejects with BucketError. */
+  async askForOwner(session: string): Promise<OwnerRecord | undefined> {
+    return (await readRecord(this.#bucket, ownerName(session), ownerCodec))?.record;
+  }
+
+  /** See Leases. */
+  async stopAcquiring(): Promise<void> {
+    await this.#open?.stopAcquiring();
+  }
+
+  /** See Leases. */
+  async release(sessions: readonly string[], unsettled: ReadonlySet<string>): Promise<void> {
+    await this.#open?.release(sessions, unsettled);
+  }
+
+  async rewriteOlderThan(beforeMs: number): Promise<number> {
+    return (await this.#leases).rewriteOlderThan(beforeMs);
+  }
+
+  async end(): Promise<void> {
+    this.#over.abort();
+    await (await this.#leases.catch(() => undefined))?.end();
+  }
+}

@@ -1,0 +1,72 @@
+/** What `.sessionfs/status.json` says of the bucket. */
+import { toObjectName } from '../naming/object-name.ts';
+import type { SessionBackup } from '../sync/backup/flusher.ts';
+import type { Ledger } from '../sync/ledger/ledger.ts';
+
+export interface BucketStatusParts {
+  address: string;
+  ledger: Ledger;
+  /** Sessions that someone waits for. */
+  waiting: readonly string[];
+  outcomeOf: (session: string) => SessionBackup;
+  listingError: string | undefined;
+  /** Who holds a session that is waited for. */
+  holderOf: (session: string) => { holder: string; waitedMs: number } | undefined;
+  /** Committed files that have not reached the cache, and so not the ledger. */
+  dirtyPaths: readonly string[];
+}
+
+export interface BucketStatus {
+  /** Files whose newest version is not in the bucket. */
+  dirty: number;
+  bucket: { address: string; listed: boolean; lastError: string | undefined };
+  backups: ({
+    session: string;
+    state: SessionState;
+    files: number;
+    dirty: number;
+    holder?: string;
+    waitedMs?: number;
+  } & SessionBackup)[];
+}
+
+/**
+ * waiting: another mount holds it, someone waits for that one. restoring: someone waits for it. remote: it is in the bucket,
+ * nobody has asked for it.
+ */
+export type SessionState = 'local' | 'remote' | 'waiting' | 'restoring' | 'conflict';
+
+export function bucketStatus(parts: BucketStatusParts): BucketStatus {
+  const { address, ledger, listingError, outcomeOf, dirtyPaths } = parts;
+  const unsettled = new Map<string, number>();
+  for (const path of dirtyPaths) {
+    const name = toObjectName(path, 'file');
+    if (ledger.get(name)?.local === 'changed' || ledger.isIgnored(name)) continue;
+    const session = path.includes('/') ? path.slice(0, path.indexOf('/')) : '';
+    unsettled.set(session, (unsettled.get(session) ?? 0) + 1);
+  }
+  // One that another mount has just made is known by its name only.
+  const names = new Set([...ledger.sessionNames, ...unsettled.keys(), ...parts.waiting]);
+  const backups = [...names].sort().map((session) => ({
+    session,
+    state: stateOf(parts, session),
+    files: ledger.entriesOf(session).length,
+    dirty: ledger.dirtyOf(session).length + (unsettled.get(session) ?? 0),
+    ...outcomeOf(session),
+    ...parts.holderOf(session),
+  }));
+  return {
+    dirty: backups.reduce((sum, { dirty }) => sum + dirty, 0),
+    bucket: { address, listed: ledger.listed, lastError: listingError },
+    backups,
+  };
+}
+
+function stateOf({ ledger, waiting, holderOf }: BucketStatusParts, session: string): SessionState {
+  if (ledger.conflicts.has(session)) return 'conflict';
+  if (holderOf(session) !== undefined) return 'waiting';
+  const isWaitedFor = waiting.includes(session);
+  const isUnknown = isWaitedFor && ledger.entriesOf(session).length === 0;
+  if (ledger.absentOf(session).length === 0 && !isUnknown) return 'local';
+  return isWaitedFor ? 'restoring' : 'remote';
+}

@@ -1,0 +1,118 @@
+/** At most one sessionfs uses a cache. The lock is flock(2)'s: it ends with the process that holds it, however it dies. */
+import { spawnSync } from 'node:child_process';
+import fs, { constants } from 'node:fs';
+import { join } from 'node:path';
+import { SessionfsError } from '../../lib/errors.ts';
+import { codeOf } from '../../lib/file-operations.ts';
+import { checkOutsideMount } from './format.ts';
+
+export interface CacheLock {
+  /** Another process may take the lock from now on. */
+  release(): void;
+}
+
+/** open(2) of macOS takes the lock itself; Linux has neither that flag nor a flock in Node, but a flock(1). */
+const DARWIN_O_EXLOCK = 0x20;
+const FLOCK_BUSY = 1;
+const FLOCK_TIMEOUT_MS = 10_000;
+
+/**
+ * Locks `<cachePath>/lock`; the cache directory must be there. Throws CACHE_LOCKED, naming the process that has it, and
+ * CACHE_NOT_WRITABLE where the lock file cannot be opened or the disk knows no locks. The descriptor is close-on-exec: only
+ * the flock(1) below ever inherits it, and the lock belongs to the open file, not to that child.
+ */
+export function acquireCacheLock(cachePath: string): CacheLock {
+  const lockPath = join(cachePath, 'lock');
+  const fd = openLockFile(cachePath, lockPath);
+  try {
+    if (process.platform !== 'darwin') runFlock(fd, cachePath, lockPath);
+  } catch (error) {
+    fs.closeSync(fd);
+    throw error;
+  }
+  writePid(fd);
+  let held = true;
+  return {
+    release: () => {
+      if (held) fs.closeSync(fd);
+      held = false;
+    },
+  };
+}
+
+/**
+ * Makes the cache directory if it is missing, and locks it, before anything is read from it or written to it. Throws
+ * CACHE_ON_MOUNT, and as `acquireCacheLock` does.
+ */
+export function lockCache(cachePath: string, mountPoint: string): CacheLock {
+  checkOutsideMount(cachePath, mountPoint);
+  try {
+    makeDirectory(cachePath);
+  } catch (error) {
+    throw unusable(cachePath, error);
+  }
+  return acquireCacheLock(cachePath);
+}
+
+/** With `recursive` alone a read-only disk would say ENOENT. */
+function makeDirectory(path: string): void {
+  try {
+    fs.mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    fs.mkdirSync(path, { mode: 0o700 });
+  }
+}
+
+function openLockFile(cachePath: string, lockPath: string): number {
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+  try {
+    if (process.platform !== 'darwin') return fs.openSync(lockPath, flags, 0o600);
+    return fs.openSync(lockPath, flags | DARWIN_O_EXLOCK | constants.O_NONBLOCK, 0o600);
+  } catch (error) {
+    throw codeOf(error) === 'EAGAIN' ? locked(cachePath, lockPath) : unusable(cachePath, error);
+  }
+}
+
+/** For the message to whoever comes second; on a full disk the lock counts without it. */
+function writePid(fd: number): void {
+  try {
+    fs.ftruncateSync(fd, 0);
+    fs.writeSync(fd, `${process.pid}\n`, 0);
+  } catch {}
+}
+
+function runFlock(fd: number, cachePath: string, lockPath: string): void {
+  const result = spawnSync('flock', ['-n', '-x', '3'], {
+    stdio: ['ignore', 'ignore', 'pipe', fd],
+    timeout: FLOCK_TIMEOUT_MS,
+  });
+  if (result.error) {
+    throw new SessionfsError(
+      'CACHE_NOT_WRITABLE',
+      `the cache ${cachePath} cannot be locked: flock did not run`,
+      {
+        cause: result.error,
+        hint: 'Install flock(1): it is in util-linux, and in busybox.',
+      },
+    );
+  }
+  if (result.status === FLOCK_BUSY) throw locked(cachePath, lockPath);
+  if (result.status !== 0) throw unusable(cachePath, new Error(`flock: ${result.stderr}`.trim()));
+}
+
+function locked(cachePath: string, lockPath: string): SessionfsError {
+  const pid = /^\d+/.exec(fs.readFileSync(lockPath, 'utf8'))?.[0];
+  const holder = pid ? `process ${pid}` : 'another process';
+  return new SessionfsError('CACHE_LOCKED', `the cache ${cachePath} is in use by ${holder}`, {
+    hint: 'Stop that process, or give each mount its own SESSION_CACHE_PATH.',
+  });
+}
+
+function unusable(cachePath: string, cause: unknown): SessionfsError {
+  const reason = codeOf(cause) ?? String(cause);
+  return new SessionfsError('CACHE_NOT_WRITABLE', `the cache ${cachePath} cannot be written: ${reason}`, {
+    cause,
+    hint: 'The cache must be a writable directory on a local disk.',
+  });
+}

@@ -1,0 +1,109 @@
+/** Lists what a cache holds, as mount paths, quickly: names only, no stat, no open. */
+import { type Dirent, readdirSync } from 'node:fs';
+import { codeOf } from '../../lib/file-operations.ts';
+import { decodeComponent, encodeComponent } from '../../naming/component.ts';
+import {
+  DIRECTORY_META_COMPONENT,
+  type EntryKind,
+  fromObjectName,
+  OBJECT_ROOT,
+} from '../../naming/object-name.ts';
+
+/** Called for a directory before its children; the order is otherwise the disk's. The root itself is not visited. */
+export type WalkVisitor = (path: string, kind: EntryKind) => void;
+
+export interface WalkReport {
+  files: number;
+  directories: number;
+  /** Names that no path has: somebody else's files. They are left alone. */
+  foreign: number;
+  /** One of them, relative to the cache directory, for the log. */
+  foreignExample: string | undefined;
+}
+
+export function walkCache(cachePath: string, visit: WalkVisitor): WalkReport {
+  const walk = new Walk(cachePath, visit);
+  walk.topLevel();
+  return walk.report;
+}
+
+class Walk {
+  readonly report: WalkReport = { files: 0, directories: 0, foreign: 0, foreignExample: undefined };
+  readonly #cachePath: string;
+  readonly #visit: WalkVisitor;
+
+  constructor(cachePath: string, visit: WalkVisitor) {
+    this.#cachePath = cachePath;
+    this.#visit = visit;
+  }
+
+  topLevel(): void {
+    for (const entry of this.#list(OBJECT_ROOT)) {
+      const name = `${OBJECT_ROOT}/${entry.name}`;
+      if (entry.isDirectory()) this.#topLevelDirectory(name);
+      else this.#whole(name, entry);
+    }
+  }
+
+  /**
+   * `sessions/x` is a directory of the mount, or the USER part of sessions, or both. It is one of the mount when it has
+   * attributes or a child that is not a session's +REST.
+   */
+  #topLevelDirectory(name: string): void {
+    const children = this.#list(name);
+    const directory = fromObjectName(name, 'directory');
+    if (directory && children.some((child) => !child.name.startsWith('+'))) this.#directory(directory.path);
+    for (const child of children) {
+      if (child.name === DIRECTORY_META_COMPONENT && directory && child.isFile()) continue;
+      this.#whole(`${name}/${child.name}`, child);
+    }
+  }
+
+  /** An entry whose name has to be looked at as a whole: the first two levels, where sessions split. */
+  #whole(name: string, entry: Dirent): void {
+    const kind = entry.isDirectory() ? 'directory' : 'file';
+    const identity = fromObjectName(name, kind);
+    if (!identity || (kind === 'file' && !entry.isFile())) this.#foreign(name);
+    else if (kind === 'directory') this.#subtree(name, identity.path);
+    else if (!identity.directoryMeta) this.#file(identity.path);
+  }
+
+  /** Below the second level a name is its components, one by one. */
+  #subtree(name: string, path: string): void {
+    this.#directory(path);
+    for (const entry of this.#list(name)) {
+      if (entry.name === DIRECTORY_META_COMPONENT && entry.isFile()) continue;
+      const child = decodeComponent(entry.name);
+      if (child === undefined || encodeComponent(child) !== entry.name)
+        this.#foreign(`${name}/${entry.name}`);
+      else if (entry.isFile()) this.#file(`${path}/${child}`);
+      else if (entry.isDirectory()) this.#subtree(`${name}/${entry.name}`, `${path}/${child}`);
+      else this.#foreign(`${name}/${entry.name}`);
+    }
+  }
+
+  #file(path: string): void {
+    this.report.files++;
+    this.#visit(path, 'file');
+  }
+
+  #directory(path: string): void {
+    this.report.directories++;
+    this.#visit(path, 'directory');
+  }
+
+  #foreign(name: string): void {
+    this.report.foreign++;
+    this.report.foreignExample ??= name;
+  }
+
+  /** A directory that vanishes meanwhile was being removed: it has no entries. */
+  #list(name: string): Dirent[] {
+    try {
+      return readdirSync(`${this.#cachePath}/${name}`, { withFileTypes: true });
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return [];
+      throw error;
+    }
+  }
+}

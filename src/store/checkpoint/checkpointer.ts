@@ -1,0 +1,177 @@
+/** Moves closed journal segments into the cache, on the main thread, and deletes them when every commit in them is there. */
+import { constants } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import { codeOf, tolerate } from '../../lib/file-operations.ts';
+import { Ballast } from '../cache/ballast.ts';
+import type { Cache } from '../cache/cache.ts';
+import { segmentNumbers, segmentPath } from '../journal/format.ts';
+import type { JournalProgress } from '../journal/progress.ts';
+import { type Applied, applyPlan } from './apply.ts';
+import { ClosedSegments } from './closed-segments.ts';
+import type { StoreLog } from './log.ts';
+import type { NodeTable } from './node-table.ts';
+import type { CheckpointPlan } from './plan.ts';
+
+export interface CheckpointerOptions {
+  journalDirectory: string;
+  cache: Cache;
+  progress: JournalProgress;
+  /** All commits in segments up to this one are in the cache: the kernel thread reads them there from now on. */
+  onRetired: (segment: number) => void;
+  log: StoreLog;
+  /** The cache has what the plan says, durably, and the journal still has it too: rejecting keeps the segments. */
+  onApplied?: (plan: CheckpointPlan) => Promise<void>;
+  /** Where node numbers go that only the journal has; without it they go with their segments. */
+  nodes?: NodeTable;
+  concurrency?: number;
+  clock?: Clock;
+}
+
+export interface CheckpointReport extends Omit<Applied, 'directoriesKept'> {
+  /** 'disk-full': the segments that are left wait in the journal; nothing is lost, run again when there is room. */
+  outcome: 'complete' | 'disk-full';
+  segmentsRetired: number;
+  /** Operations that a later one made needless. */
+  superseded: number;
+}
+
+interface GroupLimits {
+  groupFiles: number;
+  groupBytes: number;
+}
+
+const CONCURRENCY = 8;
+/** One descriptor a file is open within a group. */
+const ROOMY: GroupLimits = { groupFiles: 256, groupBytes: 16 * 1024 * 1024 };
+/** File by file: each rename frees an old version before the next file needs room. */
+const TIGHT: GroupLimits = { groupFiles: 1, groupBytes: 0 };
+
+export class Checkpointer {
+  readonly #options: CheckpointerOptions;
+  readonly #ballast: Ballast;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: CheckpointerOptions) {
+    this.#options = options;
+    this.#ballast = new Ballast(options.cache.path, options.cache.files.operations);
+  }
+
+  /**
+   * Checkpoints the closed segments up to `upTo` (JournalWriter.roll answers it); runs follow one another. Interrupted at
+   * any point, the next run ends the same. Rejects with JOURNAL_CORRUPT, CACHE_FORMAT and system errors other than a full
+   * disk; every segment that was not retired is still there then.
+   */
+  run(upTo: number): Promise<CheckpointReport> {
+    const turn = this.#last.then(() => this.#run(upTo));
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
+  /** Takes the room that a full disk will need, if there is any. Call it at the start; it never throws. */
+  reserve(): Promise<void> {
+    return this.#ballast.restore();
+  }
+
+  async #run(upTo: number): Promise<CheckpointReport> {
+    const report = emptyReport();
+    const segments = new ClosedSegments(this.#options.journalDirectory);
+    try {
+      const { numbers, plan } = await segments.survey(upTo);
+      if (numbers.length > 0) await this.#syncJournal();
+      const roomy = await this.#checkpoint(segments, numbers, plan, ROOMY, report);
+      if (!roomy) await this.#onFullDisk(segments, numbers, report);
+    } finally {
+      await segments.close();
+    }
+    if (report.outcome === 'complete') await this.#ballast.restore();
+    return report;
+  }
+
+  /**
+   * The whole journal, before anything of it moves: a power cut must find neither half of a record in the cache (the old
+   * name of a rename gone, the new one not yet there) without the record, nor a segment gone whose unfinished files are
+   * repeated in the present one, without those. A disk that cannot has had its error told (JournalSync): then a checkpoint
+   * is what saves the most.
+   */
+  async #syncJournal(): Promise<void> {
+    const { journalDirectory, cache } = this.#options;
+    const { operations } = cache.files;
+    for (const number of segmentNumbers(await readdir(journalDirectory))) {
+      const fd = await operations.open(segmentPath(journalDirectory, number), constants.O_RDONLY, 0);
+      await operations.fdatasync(fd).catch(() => {});
+      await operations.close(fd);
+    }
+    await cache.files.syncDirectory(journalDirectory);
+  }
+
+  /** Segment by segment, so that the first one that fits frees its own bytes for those after it. */
+  async #onFullDisk(segments: ClosedSegments, numbers: number[], report: CheckpointReport): Promise<void> {
+    await this.#ballast.release();
+    for (const number of numbers.filter((number) => number > this.#options.progress.retired)) {
+      const plan = await segments.plan([number]);
+      if (await this.#checkpoint(segments, [number], plan, TIGHT, report)) continue;
+      report.outcome = 'disk-full';
+      return;
+    }
+  }
+
+  /** False: the disk is full. */
+  async #checkpoint(
+    segments: ClosedSegments,
+    numbers: number[],
+    plan: CheckpointPlan,
+    limits: GroupLimits,
+    report: CheckpointReport,
+  ): Promise<boolean> {
+    const { cache, concurrency = CONCURRENCY, clock = systemClock } = this.#options;
+    const read = segments.read.bind(segments);
+    try {
+      const applied = await applyPlan(cache, plan, { read, concurrency, nowMs: clock.wallMs, ...limits });
+      this.#note(applied, plan.superseded, report);
+    } catch (error) {
+      if (codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT') return false;
+      throw error;
+    }
+    await this.#options.onApplied?.(plan);
+    await this.#options.nodes?.append(plan.nodes);
+    for (const number of numbers) await this.#retire(number);
+    report.segmentsRetired += numbers.length;
+    return true;
+  }
+
+  /**
+   * Readers are told before the file goes. One after the other, each deletion durable before the next: what a crash leaves
+   * of the journal has no hole.
+   */
+  async #retire(number: number): Promise<void> {
+    const { progress, journalDirectory, cache, onRetired } = this.#options;
+    progress.setRetired(number);
+    onRetired(number);
+    await tolerate(cache.files.operations.unlink(segmentPath(journalDirectory, number)), 'ENOENT');
+    await cache.files.syncDirectory(journalDirectory);
+  }
+
+  #note(applied: Applied, superseded: number, report: CheckpointReport): void {
+    report.filesWritten += applied.filesWritten;
+    report.bytesWritten += applied.bytesWritten;
+    report.filesRemoved += applied.filesRemoved;
+    report.superseded += superseded;
+    // At the top level that is the sessions of a user of that name.
+    const foreign = applied.directoriesKept.filter((path) => path.includes('/'));
+    if (foreign.length === 0) return;
+    const message = 'Removed directories stay in the cache: they hold files that are not from sessionfs';
+    this.#options.log.warn({ directories: foreign.slice(0, 10), count: foreign.length }, message);
+  }
+}
+
+function emptyReport(): CheckpointReport {
+  return {
+    outcome: 'complete',
+    segmentsRetired: 0,
+    filesWritten: 0,
+    bytesWritten: 0,
+    filesRemoved: 0,
+    superseded: 0,
+  };
+}

@@ -1,0 +1,125 @@
+/** One daemon process, as its supervisor sees it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { NegotiatedSession } from '../drivers/direct/session.ts';
+import { type Deferred, deferred } from '../lib/deferred.ts';
+import { SessionfsError } from '../lib/errors.ts';
+import type { DaemonStart, FromDaemon, OwnedDescriptors, StopReport, ToDaemon } from './messages.ts';
+
+const ENTRY = fileURLToPath(new URL('../daemon/main.js', import.meta.url));
+/** The disk's work of a checkpoint must not keep an fsync waiting. */
+const THREADPOOL_SIZE = '8';
+/** glibc gives each thread memory of its own, and gives little of it back. */
+const MALLOC_ARENAS = '2';
+
+export interface DaemonExit {
+  /** It ended the mount, as it was told to or because somebody unmounted it. */
+  report: StopReport | undefined;
+  /** It said why it cannot serve the mount. */
+  refused: boolean;
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+export interface DaemonChildEvents {
+  /** It is loaded: once the mount is there, call `serve`. */
+  loaded(): void;
+  initialized(session: NegotiatedSession): void;
+}
+
+export class DaemonChild {
+  /** Resolves when its mount answers; rejects with what made its start fail. */
+  readonly ready: Promise<void>;
+  readonly exited: Promise<DaemonExit>;
+  readonly #process: ChildProcess;
+  readonly #ready: Deferred<void> = deferred();
+  readonly #events: DaemonChildEvents;
+  #report: StopReport | undefined;
+  #refused = false;
+
+  /** `secrets`: the key's variables, which are in no other environment. */
+  constructor(
+    start: DaemonStart,
+    { fuseFd, inFlightFd, memoryFd }: OwnedDescriptors,
+    secrets: NodeJS.ProcessEnv,
+    events: DaemonChildEvents,
+  ) {
+    this.#events = events;
+    this.ready = this.#ready.promise;
+    this.ready.catch(() => {});
+    const exited = deferred<DaemonExit>();
+    this.exited = exited.promise;
+    this.#process = spawn(process.execPath, [ENTRY], {
+      stdio: ['ignore', 'inherit', 'inherit', fuseFd, inFlightFd, 'ipc', memoryFd ?? 'ignore'],
+      env: {
+        UV_THREADPOOL_SIZE: THREADPOOL_SIZE,
+        MALLOC_ARENA_MAX: MALLOC_ARENAS,
+        ...process.env,
+        ...secrets,
+      },
+      // The mount's directory would keep it from being unmounted; a terminal's signals are the supervisor's to judge.
+      cwd: '/',
+      detached: true,
+    });
+    this.#process.on('message', (message: FromDaemon) => this.#hear(message));
+    this.#process.on('error', (error) => this.#ready.reject(error));
+    this.#process.on('exit', (code, signal) => {
+      this.#ready.reject(
+        new Error(`the daemon ended with ${signal ?? `status ${code}`} before it was ready`),
+      );
+      exited.resolve({ report: this.#report, refused: this.#refused, code, signal });
+    });
+    this.#send({ type: 'start', ...start });
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
+  serve(device: string): void {
+    this.#send({ type: 'mounted', device });
+  }
+
+  /** It cannot be given the mount that it waits for, which counts as a refusal. */
+  fail(error: unknown): void {
+    this.#refused = true;
+    this.#ready.reject(error);
+    this.kill('SIGKILL');
+  }
+
+  handOver(): void {
+    this.#send({ type: 'hand-over' });
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#process.kill(signal);
+  }
+
+  /** A process that has just died takes no messages; its exit is on its way. */
+  #send(message: ToDaemon): void {
+    this.#process.send(message, () => {});
+  }
+
+  #hear(message: FromDaemon): void {
+    switch (message.type) {
+      case 'loaded':
+        this.#events.loaded();
+        break;
+      case 'initialized':
+        this.#events.initialized(message.session);
+        break;
+      case 'ready':
+        this.#ready.resolve();
+        break;
+      case 'failed': {
+        const { code, hint } = message;
+        this.#refused = true;
+        this.#ready.reject(new SessionfsError(code, message.message, hint === undefined ? {} : { hint }));
+        break;
+      }
+      case 'stopped':
+        this.#report = message.report;
+        break;
+    }
+  }
+}

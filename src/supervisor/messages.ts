@@ -1,0 +1,71 @@
+/** What the supervisor and the daemon tell each other, over Node's IPC channel. */
+import type { Config } from '../config/load.ts';
+import type { Driver } from '../drivers/choose.ts';
+import type { NegotiatedSession } from '../drivers/direct/session.ts';
+import type { ErrorCode } from '../lib/errors.ts';
+
+/** The descriptor of /dev/fuse in the daemon: stdin, stdout and stderr come before it. */
+export const FUSE_DESCRIPTOR = 3;
+/** A file in memory, for requests in flight (kernel/in-flight.ts). */
+export const IN_FLIGHT_DESCRIPTOR = 4;
+/** The directory in memory that takes the cache's place (kernel/memory-directory.ts), if there is one; IPC has the one before it. */
+export const MEMORY_DESCRIPTOR = 6;
+
+/** What the supervisor keeps open for all daemons of a mount. */
+export interface OwnedDescriptors {
+  fuseFd: number;
+  inFlightFd: number;
+  memoryFd: number | undefined;
+}
+
+/** Who the mount point belonged to, and its permission bits, before it was mounted: afterwards nobody may look. */
+export interface MountRoot {
+  uid: number;
+  gid: number;
+  mode: number;
+}
+
+export interface DaemonStart {
+  config: Config;
+  driver: Driver;
+  /** Resolved. */
+  mountPoint: string;
+  root: MountRoot;
+  /** Names in the mount point that hold plain sessions; none in a take-over. */
+  plainSessions: string[];
+  /** What an earlier daemon agreed on with the kernel, which says it only once; undefined: the mount is to be made. */
+  takeover: NegotiatedSession | undefined;
+  /** False: behave as on a kernel that sends nothing again. */
+  resend: boolean;
+  supervisor: { pid: number; version: string };
+  /** How often a daemon of this mount died. */
+  restarts: number;
+  /** Once the supervisor is gone: stop when no process but this one is left in the mount's namespace. */
+  endsWithLastUser: boolean;
+}
+
+export type ToDaemon =
+  | ({ type: 'start' } & DaemonStart)
+  /** The kernel connection is in place: serve it. `device`: the mount's, as `major:minor`. */
+  | { type: 'mounted'; device: string }
+  /** Leave the mount to the next daemon: answer what was read, write down what is needed, exit. */
+  | { type: 'hand-over' };
+
+export interface StopReport {
+  exitStatus: number;
+  /** It was taken out of the tree although someone still used it. */
+  lazy: boolean;
+  /** Who that was, where it can be seen. */
+  holders: string[];
+  /** Files whose last content could not be committed; what was written of them is in the journal. */
+  dirty: number;
+}
+
+export type FromDaemon =
+  /** It knows all that it must know; the supervisor mounts now. */
+  | { type: 'loaded' }
+  | { type: 'initialized'; session: NegotiatedSession }
+  /** The mount answers. */
+  | { type: 'ready' }
+  | { type: 'failed'; code: ErrorCode; message: string; hint: string | undefined }
+  | { type: 'stopped'; report: StopReport };

@@ -1,0 +1,265 @@
+/**
+ * Keeps a mount alive. It owns the kernel connection, which lives as long as any process holds its descriptor, and the
+ * daemon that serves it. When the daemon dies another one takes over: calls on the mount wait for it and then go on.
+ */
+import { stat } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from '../config/load.ts';
+import { chooseDriver, type Driver } from '../drivers/choose.ts';
+import type { NegotiatedSession } from '../drivers/direct/session.ts';
+import { requirePlainSessions } from '../fs/startup/plain-sessions.ts';
+import { type Deferred, deferred } from '../lib/deferred.ts';
+import { exitStatus } from '../lib/errors.ts';
+import { version } from '../lib/version.ts';
+import { cleanUpStaleMount, mountDirect, unmountByForce, unmountLazily } from '../mount/mount.ts';
+import type { MountRecord } from '../mount/mountinfo.ts';
+import type { Logger } from '../observe/log.ts';
+import { leaseTimes } from '../remote/mount-leases.ts';
+import { DaemonChild, type DaemonExit } from './daemon-child.ts';
+import type { MountRoot, OwnedDescriptors, StopReport } from './messages.ts';
+import {
+  closeDescriptors,
+  MEMORY_CACHE,
+  openDescriptors,
+  prepareMountPoint,
+  takeSecrets,
+  withTmpfs,
+} from './resources.ts';
+import { RestartPolicy } from './restart-policy.ts';
+
+/** Set by tests, to be served as by a kernel older than 6.9. */
+const NO_RESEND = 'SESSIONFS_TEST_NO_RESEND';
+export interface SupervisorHooks {
+  /** No daemon can be started any more. Calls on the mount hang until this resolves, and fail from then on. */
+  beforeGivingUp?: () => Promise<void>;
+  /** The mount is in a namespace that only its users and this process are in: nobody else can end it when this process is gone. */
+  endsWithLastUser?: boolean;
+}
+
+export class Supervisor {
+  readonly mountPoint: string;
+  /** Resolves when the mount is gone for whatever reason; never rejects. */
+  readonly stopped: Promise<StopReport>;
+  readonly #config: Config;
+  readonly #driver: Driver;
+  readonly #root: MountRoot;
+  readonly #descriptors: OwnedDescriptors;
+  readonly #secrets: NodeJS.ProcessEnv;
+  readonly #log: Logger;
+  readonly #hooks: SupervisorHooks;
+  readonly #stopped: Deferred<StopReport> = deferred();
+  readonly #policy = new RestartPolicy();
+  #plainSessions: string[];
+  #session: NegotiatedSession | undefined;
+  #mounting: Promise<MountRecord> | undefined;
+  #child: DaemonChild;
+  #restarts = 0;
+  #stopReason: string | undefined;
+  #handingOver = false;
+
+  /** Mounts and serves; resolves when the mount answers. Throws SessionfsError, and leaves nothing behind then. */
+  static async start(given: Config, log: Logger, hooks: SupervisorHooks = {}): Promise<Supervisor> {
+    const config = withTmpfs(given);
+    leaseTimes(config);
+    const { mountPoint, wasDead } = await prepareMountPoint(config.mountPoint, log);
+    const plainSessions = requirePlainSessions(mountPoint);
+    const { uid, gid, mode } = await stat(mountPoint);
+    const root = { uid, gid, mode: mode & 0o7777 };
+    const { driver, reason } = chooseDriver(config.fuseDriver);
+    log.info({ driver, reason }, 'Driver chosen');
+    const descriptors = await openDescriptors(config, driver, mountPoint);
+    const supervisor = new Supervisor({
+      config,
+      driver,
+      mountPoint,
+      plainSessions,
+      root,
+      descriptors,
+      log,
+      hooks,
+    });
+    // Whoever goes on using what was a dead mount waits for the daemon, and does not find an empty folder meanwhile. Plain
+    // sessions must be read before a mount hides them.
+    if (wasDead && driver === 'direct' && plainSessions.length === 0) supervisor.#makeMount().catch(() => {});
+    try {
+      await supervisor.#child.ready;
+    } catch (error) {
+      await supervisor.#abandon();
+      throw error;
+    }
+    supervisor.#plainSessions = [];
+    void supervisor.#watch();
+    return supervisor;
+  }
+
+  private constructor(parts: {
+    config: Config;
+    driver: Driver;
+    mountPoint: string;
+    plainSessions: string[];
+    root: MountRoot;
+    descriptors: OwnedDescriptors;
+    log: Logger;
+    hooks: SupervisorHooks;
+  }) {
+    this.#config =
+      parts.descriptors.memoryFd === undefined ? parts.config : { ...parts.config, cachePath: MEMORY_CACHE };
+    this.#driver = parts.driver;
+    this.mountPoint = parts.mountPoint;
+    this.#plainSessions = parts.plainSessions;
+    this.#root = parts.root;
+    this.#descriptors = parts.descriptors;
+    this.#log = parts.log;
+    this.#hooks = parts.hooks;
+    this.#secrets = takeSecrets(process.env);
+    this.stopped = this.#stopped.promise;
+    this.#child = this.#startChild();
+  }
+
+  /** Flushes and unmounts. A daemon that is just being replaced is waited for first. */
+  stop(reason: string): Promise<StopReport> {
+    if (this.#stopReason === undefined) {
+      this.#stopReason = reason;
+      this.#child.ready.then(
+        () => this.#child.kill('SIGTERM'),
+        () => {},
+      );
+    }
+    return this.stopped;
+  }
+
+  /** A new daemon, perhaps of a newer version, goes on with the mount. Nothing is lost, calls just wait for it. */
+  reload(): void {
+    if (this.#handingOver || this.#stopReason !== undefined) return;
+    this.#handingOver = true;
+    this.#log.info({ daemon: this.#child.pid }, 'Handing the mount over to a new daemon');
+    this.#child.ready.then(
+      () => this.#child.handOver(),
+      () => {},
+    );
+  }
+
+  #startChild(): DaemonChild {
+    const start = {
+      config: this.#config,
+      driver: this.#driver,
+      mountPoint: this.mountPoint,
+      root: this.#root,
+      plainSessions: this.#plainSessions,
+      takeover: this.#session,
+      resend: process.env[NO_RESEND] === undefined,
+      supervisor: { pid: process.pid, version },
+      restarts: this.#restarts,
+      endsWithLastUser: this.#hooks.endsWithLastUser ?? false,
+    };
+    const child: DaemonChild = new DaemonChild(start, this.#descriptors, this.#secrets, {
+      loaded: () => void this.#mount(child),
+      initialized: (session) => {
+        this.#session = session;
+      },
+    });
+    return child;
+  }
+
+  #makeMount(): Promise<MountRecord> {
+    this.#mounting ??= mountDirect(this.#descriptors.fuseFd, this.mountPoint, {
+      source: 'sessionfs',
+      allowOther: true,
+    });
+    return this.#mounting;
+  }
+
+  async #mount(child: DaemonChild): Promise<void> {
+    if (this.#driver === 'fuse-native') return this.#letMount(child);
+    try {
+      const { device } = await this.#makeMount();
+      child.serve(device);
+    } catch (error) {
+      child.fail(error);
+    }
+  }
+
+  /** `serving -> (died | handed over) -> serving`, until the mount has ended or no daemon can be started. */
+  async #watch(): Promise<void> {
+    for (;;) {
+      const exit = await this.#child.exited;
+      if (exit.report !== undefined) return this.#end(exit.report);
+      if (!(await this.#replace(exit))) return;
+    }
+  }
+
+  async #replace(exit: DaemonExit): Promise<boolean> {
+    const handedOver = this.#handingOver && exit.code === 0;
+    this.#handingOver = false;
+    if (!handedOver) {
+      this.#log.error(
+        { daemon: this.#child.pid, code: exit.code, signal: exit.signal },
+        'The daemon died; another one takes the mount over',
+      );
+      this.#restarts++;
+      const delayMs = this.#policy.died(exit);
+      if (delayMs === undefined) return this.#giveUp();
+      if (delayMs > 0) await this.#waitToRetry(delayMs);
+    }
+    this.#child = this.#startChild();
+    this.#child.ready.then(
+      () => this.#policy.ready(),
+      (error) => this.#log.error({ error: String(error) }, 'The daemon could not take the mount over'),
+    );
+    if (this.#stopReason !== undefined)
+      this.#child.ready.then(() => this.#child.kill('SIGTERM')).catch(() => {});
+    return true;
+  }
+
+  async #waitToRetry(delayMs: number): Promise<void> {
+    const { deathsBeforeReady } = this.#policy;
+    this.#log.error(
+      { deathsBeforeReady, retryInMs: delayMs, mountPoint: this.mountPoint },
+      'No daemon has served the mount since the last one died; its callers wait, and the next daemon is started',
+    );
+    await sleep(delayMs);
+  }
+
+  /**
+   * With fuse-native a daemon's mount dies with it, and the next one makes another. The dead one is removed as late as can be:
+   * until then calls fail, and do not find the empty folder below.
+   */
+  async #letMount(child: DaemonChild): Promise<void> {
+    try {
+      await cleanUpStaleMount(this.mountPoint);
+      child.serve('');
+    } catch (error) {
+      child.fail(error);
+    }
+  }
+
+  async #giveUp(): Promise<false> {
+    this.#log.fatal(
+      { restarts: this.#restarts, mountPoint: this.mountPoint },
+      'The daemon dies again and again; the mount is given up. What was written is in the cache: see the errors above, and mount again',
+    );
+    await this.#hooks.beforeGivingUp?.();
+    // Also whoever hangs in a call must get its answer now.
+    await unmountByForce(this.mountPoint).catch(() => {});
+    this.#end({ exitStatus: exitStatus.DAEMON_FAILED, lazy: true, holders: [], dirty: 0 });
+    return false;
+  }
+
+  #end(report: StopReport): void {
+    closeDescriptors(this.#descriptors);
+    this.#stopped.resolve(report);
+  }
+
+  /** The first daemon did not get ready. */
+  async #abandon(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#child.exited;
+    const isMounted = await (this.#mounting ?? Promise.reject()).then(
+      () => true,
+      () => false,
+    );
+    if (isMounted) await unmountLazily(this.mountPoint).catch(() => {});
+    if (this.#driver === 'fuse-native') await cleanUpStaleMount(this.mountPoint).catch(() => {});
+    closeDescriptors(this.#descriptors);
+  }
+}

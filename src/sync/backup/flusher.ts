@@ -1,0 +1,250 @@
+/**
+ * When what goes to the bucket: everything on an interval, a session at once when it is new and soon after its credentials
+ * changed, everything at the end, and whatever is asked for. A session is never flushed twice at the same time; what fails
+ * stays dirty and is tried again on the next interval.
+ */
+import { BucketError } from '../../bucket/bucket-error.ts';
+import { Coalesced } from '../../lib/coalesced.ts';
+import type { Logger } from '../../observe/log.ts';
+import type { Backup, SyncEvents } from '../events.ts';
+import { type Permit, sameEpoch } from '../write-grant.ts';
+import { FailureLog } from './failure-log.ts';
+import { type FlushParts, flushSession } from './flush-session.ts';
+import { ForeignWrite } from './upload.ts';
+
+export interface FlusherParts extends FlushParts {
+  /** See in-step.ts; an application may have seen the session. */
+  inStep: (session: string, permit: Permit) => Promise<void>;
+  /** See MountSide. */
+  settle: (everything: boolean) => Promise<void>;
+  /** 0: nothing goes by itself, only at the end and when asked for. */
+  intervalMs: number;
+  events: SyncEvents;
+  log: Logger;
+}
+
+/** Pairing writes hundreds of files in a row: they go together. */
+const NEW_SESSION_DELAY_MS = 300;
+/** With what the flush takes, within the 2 s that are promised. */
+const CREDENTIALS_DELAY_MS = 1_500;
+const ALL = Symbol('all sessions');
+
+function mayPass(error: unknown): boolean {
+  return error instanceof BucketError && error.isTransient;
+}
+
+/** Another mount has the session, or has written it: nothing of it is stored from here. */
+export class SessionInConflict extends Error {
+  constructor(session: string) {
+    super(`session ${session} is in conflict`);
+  }
+}
+
+export interface SessionBackup {
+  lastBackupAt: string | undefined;
+  lastError: string | undefined;
+}
+
+export class Flusher {
+  readonly #parts: FlusherParts;
+  readonly #failures: FailureLog;
+  /** Per session: the flush that runs, or the last one. */
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #urgent = new Map<string, NodeJS.Timeout>();
+  readonly #scheduled = new Set<string>();
+  /** Sessions of which every object is being stored again, and under which epoch. */
+  readonly #refreshing = new Map<string, number>();
+  readonly #toRefresh = new Set<string>();
+  readonly #outcomes = new Map<string, SessionBackup>();
+  readonly #settleCommitted: Coalesced;
+  readonly #settleEverything: Coalesced;
+  #interval: NodeJS.Timeout | undefined;
+  #everything: Promise<void> | undefined;
+  #ended = false;
+
+  constructor(parts: FlusherParts) {
+    this.#parts = parts;
+    this.#failures = new FailureLog(parts.log);
+    this.#settleCommitted = new Coalesced(() => parts.settle(false));
+    this.#settleEverything = new Coalesced(() => parts.settle(true));
+  }
+
+  /** What is dirty already goes at once. */
+  start(): void {
+    const { intervalMs, ledger } = this.#parts;
+    if (intervalMs === 0) return;
+    for (const session of ledger.sessionNames) this.#announce(session);
+    this.#interval = setInterval(() => {
+      this.#failures.nextInterval();
+      void this.#try(ALL);
+    }, intervalMs);
+    if (ledger.dirtySessions.length > 0) void this.#try(ALL);
+  }
+
+  /** A session was made, or its credentials changed. */
+  urgent(session: string, why: 'new' | 'creds'): void {
+    if (this.#parts.intervalMs === 0 || this.#ended) return;
+    this.#announce(session);
+    if (this.#urgent.has(session)) return;
+    const timer = setTimeout(
+      () => {
+        this.#urgent.delete(session);
+        void this.#try(session);
+      },
+      why === 'new' ? NEW_SESSION_DELAY_MS : CREDENTIALS_DELAY_MS,
+    );
+    this.#urgent.set(session, timer);
+  }
+
+  /** Resolves when everything of the session that was committed before is in the bucket. Rejects with the first failure. */
+  async flush(session: string): Promise<void> {
+    await this.#settle(false);
+    await this.#flushSettled(session);
+  }
+
+  /** As `flush`, but rejects for a session of which nothing is known. */
+  async flushKnown(session: string): Promise<void> {
+    await this.#settle(true);
+    if (session === '' || !this.#parts.ledger.sessionNames.includes(session))
+      throw new Error(`there is no session ${session}`);
+    await this.#flushSettled(session);
+  }
+
+  /** As `flush`, for all sessions: each is tried, whatever becomes of the others. Rejects with a failure that may pass, if there is one. */
+  async flushAll(): Promise<void> {
+    await this.#settle(true);
+    const results = await Promise.allSettled(
+      [...new Set([...this.#parts.ledger.dirtySessions, ...this.#toRefresh])].map((session) =>
+        this.#flushSettled(session),
+      ),
+    );
+    const reasons = results.flatMap((result) =>
+      result.status === 'rejected' ? [result.reason as unknown] : [],
+    );
+    if (reasons.length > 0) throw reasons.find(mayPass) ?? reasons[0];
+  }
+
+  /** Somebody who lost the session may still write: every object is to be stored again, soon. */
+  refresh(session: string): void {
+    this.#toRefresh.add(session);
+    void this.#try(session);
+  }
+
+  /** No flush begins by itself any more. */
+  end(): void {
+    this.#ended = true;
+    clearInterval(this.#interval);
+    for (const timer of this.#urgent.values()) clearTimeout(timer);
+    this.#urgent.clear();
+  }
+
+  outcomeOf(session: string): SessionBackup {
+    return this.#outcomes.get(session) ?? { lastBackupAt: undefined, lastError: undefined };
+  }
+
+  async #try(what: string | typeof ALL): Promise<void> {
+    if (this.#ended) return;
+    try {
+      await (what === ALL ? this.#flushEverything() : this.flush(what));
+    } catch {
+      // Logged and counted, session by session; it stays dirty.
+    }
+  }
+
+  /** An interval that ends before the last one's flush does has nothing to add. */
+  #flushEverything(): Promise<void> {
+    this.#everything ??= this.flushAll().finally(() => {
+      this.#everything = undefined;
+    });
+    return this.#everything;
+  }
+
+  async #settle(everything: boolean): Promise<void> {
+    try {
+      await (everything ? this.#settleEverything : this.#settleCommitted).run();
+    } catch (error) {
+      this.#failures.unsettled(error);
+      throw error;
+    }
+  }
+
+  /** Who comes while it runs waits for the one after, which takes what changed meanwhile. */
+  #flushSettled(session: string): Promise<void> {
+    const before = this.#running.get(session) ?? Promise.resolve();
+    const turn = before.catch(() => {}).then(() => this.#flushNow(session));
+    this.#running.set(session, turn);
+    const forget = () => {
+      if (this.#running.get(session) === turn) this.#running.delete(session);
+    };
+    turn.then(forget, forget);
+    return turn;
+  }
+
+  async #flushNow(session: string): Promise<void> {
+    const { ledger, events, log } = this.#parts;
+    if (ledger.conflicts.has(session)) throw new SessionInConflict(session);
+    if (ledger.dirtyOf(session).length === 0 && !this.#toRefresh.has(session)) return;
+    const done: Backup = { files: 0, bytes: 0, deletes: 0 };
+    const startedMs = performance.now();
+    try {
+      const permit = await this.#parts.rights.permit(session);
+      await this.#parts.inStep(session, permit);
+      if (ledger.conflicts.has(session)) throw new SessionInConflict(session);
+      this.#beginRefresh(session, permit);
+      await flushSession({ ...this.#parts, rights: sameEpoch(this.#parts.rights, permit) }, session, done);
+      await this.#endRefresh(session, permit);
+    } catch (error) {
+      this.#failed(session, error, done);
+      throw error;
+    }
+    this.#outcomes.set(session, { lastBackupAt: new Date().toISOString(), lastError: undefined });
+    if (done.files + done.deletes === 0) return;
+    events.backup('success', done);
+    const ms = Math.round(performance.now() - startedMs);
+    log.info({ session, ...done, ms }, 'Session backed up to Cloud Storage');
+  }
+
+  /** Once for each epoch: whatever late writer there is finds every object changed after that. */
+  #beginRefresh(session: string, { epoch, refresh }: Permit): void {
+    const { ledger } = this.#parts;
+    if (!refresh || this.#refreshing.get(session) === epoch) return;
+    // What is not here cannot be stored again, and must not fall below the floor: once it is restored this is asked for anew.
+    if (ledger.absentOf(session).length > 0) return;
+    this.#refreshing.set(session, epoch);
+    for (const entry of ledger.entriesOf(session))
+      if (entry.local === 'same' || (entry.local === 'changed' && entry.remote !== undefined))
+        ledger.refresh(entry);
+  }
+
+  async #endRefresh(session: string, { epoch, refresh }: Permit): Promise<void> {
+    const { ledger, rights } = this.#parts;
+    if (refresh && this.#refreshing.get(session) === epoch) {
+      if (ledger.entriesOf(session).some(({ refresh: isLeft }) => isLeft)) return;
+      await rights.floorRaised(session, epoch);
+      this.#refreshing.delete(session);
+    }
+    this.#toRefresh.delete(session);
+  }
+
+  #failed(session: string, error: unknown, done: Backup): void {
+    const { ledger, events, rights } = this.#parts;
+    const { lastBackupAt } = this.outcomeOf(session);
+    this.#outcomes.set(session, { lastBackupAt, lastError: (error as Error).message });
+    events.backup('failure', done);
+    const isLost = rights.isLost(error);
+    const inUse = ledger.isServing(session);
+    if (error instanceof ForeignWrite || (isLost && inUse)) {
+      ledger.conflicts.add(session);
+      events.conflict(0);
+    }
+    const files = ledger.dirtyOf(session).length;
+    this.#failures.failed(session, error, files, isLost ? { inUse } : undefined);
+  }
+
+  #announce(session: string): void {
+    const { intervalMs, log } = this.#parts;
+    if (session === '' || this.#scheduled.has(session)) return;
+    this.#scheduled.add(session);
+    log.info({ session, intervalMs }, 'Automatic backup scheduled for session');
+  }
+}

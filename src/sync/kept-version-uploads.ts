@@ -1,0 +1,180 @@
+/**
+ * Credentials that were set aside go to the bucket too, so that a machine that loses its disk does not lose them. They lie
+ * outside of `sessions/`: no restore ever takes one by itself. Nothing waits for them but the end of the mount.
+ */
+
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ABSENT, type Bucket, type ObjectVersion } from '../bucket/bucket.ts';
+import { BucketError } from '../bucket/bucket-error.ts';
+import { listAll } from '../bucket/list-all.ts';
+import { backOff } from '../lib/backoff.ts';
+import { crc32c } from '../lib/crc32c.ts';
+import { codeOf } from '../lib/file-operations.ts';
+import { inTime } from '../lib/in-time.ts';
+import { parseSetAsideName, setAsideDirectory, setAsideName } from '../naming/kept-version-name.ts';
+import { SET_ASIDE_ROOT, setAsideObject } from '../naming/kept-version-object.ts';
+import type { Logger } from '../observe/log.ts';
+import { KEPT_VERSIONS_MAX, listSetAside } from '../store/set-aside/kept-versions.ts';
+import { reasonOf } from './backup/failure-log.ts';
+import { isCredentials } from './ledger/object-entry.ts';
+
+export interface SetAsideUploadsParts {
+  bucket: Bucket;
+  cachePath: string;
+  log: Logger;
+  /** The longest pause after a first failure; it doubles up to a minute. */
+  retryMs?: number;
+}
+
+const RETRY_MS = 500;
+const RETRY_MS_MAX = 60_000;
+const SETTLE_POLL_MS = 50;
+
+export class SetAsideUploads {
+  readonly #parts: SetAsideUploadsParts;
+  readonly #waiting = new Set<string>();
+  readonly #ended = new AbortController();
+  /** What an earlier daemon kept may not be in the bucket yet. */
+  #isCompared = false;
+  #running: Promise<void> | undefined;
+  #failures = 0;
+  /** It fails for a reason that does not pass by itself. */
+  #isStuck = false;
+  /** Somebody waits for it, and not for ever. */
+  #isLast = false;
+  #pausing: AbortController | undefined;
+
+  constructor(parts: SetAsideUploadsParts) {
+    this.#parts = parts;
+  }
+
+  /** Goes on with what is left of earlier runs. */
+  start(): void {
+    this.#run();
+  }
+
+  /** A file in set-aside/. */
+  add(name: string): void {
+    this.#waiting.add(name);
+    this.#run();
+  }
+
+  /**
+   * At the end: tries at once what failed before. Resolves when nothing is to be stored any more, nothing can be before somebody
+   * repairs something, or at `deadlineMs` (`performance.now()`), with the number of files left.
+   */
+  async settled(deadlineMs: number): Promise<number> {
+    this.#isLast = true;
+    this.#isStuck = false;
+    this.#pausing?.abort();
+    while (this.#running !== undefined && !this.#isStuck && performance.now() < deadlineMs)
+      await inTime(this.#running, SETTLE_POLL_MS, undefined);
+    return this.#waiting.size;
+  }
+
+  /** What is left goes at the next start. */
+  async end(): Promise<void> {
+    this.#ended.abort();
+    await this.#running;
+  }
+
+  #run(): void {
+    this.#running ??= this.#work().finally(() => {
+      this.#running = undefined;
+      if (this.#waiting.size > 0 && !this.#ended.signal.aborted) this.#run();
+    });
+  }
+
+  async #work(): Promise<void> {
+    while (!this.#ended.signal.aborted && !(this.#isCompared && this.#waiting.size === 0)) {
+      try {
+        if (!this.#isCompared) await this.#compare();
+        for (const name of this.#waiting) await this.#store(name);
+        this.#failures = 0;
+        this.#isStuck = false;
+      } catch (error) {
+        if (this.#ended.signal.aborted) return;
+        this.#isStuck = !(error instanceof BucketError && error.isTransient);
+        if (this.#failures++ === 0) this.#tell(error);
+        await this.#pause();
+      }
+    }
+  }
+
+  /** Asks the bucket only where there is something. */
+  async #compare(): Promise<void> {
+    const here = listSetAside(this.#parts.cachePath).filter(({ prefix }) =>
+      isCredentials(setAsideObject(prefix)),
+    );
+    if (here.length > 0) {
+      const there = new Set((await listAll(this.#parts.bucket, SET_ASIDE_ROOT)).map(({ name }) => name));
+      for (const { name } of here) if (!there.has(setAsideObject(name))) this.#waiting.add(name);
+    }
+    this.#isCompared = true;
+  }
+
+  async #store(name: string): Promise<void> {
+    const { bucket, cachePath, log } = this.#parts;
+    const parsed = parseSetAsideName(name);
+    const sealed = await readFile(join(setAsideDirectory(cachePath), name)).catch(noFile);
+    if (parsed !== undefined && sealed !== undefined) {
+      const object = await this.#put(parsed.prefix, parsed.ms, sealed);
+      await this.#prune(parsed.prefix);
+      log.info({ object, bucket: bucket.address }, 'Credentials that were set aside are in the bucket, too');
+    }
+    this.#waiting.delete(name);
+  }
+
+  /** Another machine may have kept another version at the very same moment. */
+  async #put(prefix: string, ms: number, sealed: Buffer): Promise<string> {
+    const { bucket } = this.#parts;
+    for (let at = ms; ; at++) {
+      const name = setAsideObject(setAsideName(prefix, at));
+      try {
+        await bucket.put(name, sealed, { ifGeneration: ABSENT, metadata: {} });
+        return name;
+      } catch (error) {
+        if (!(error instanceof BucketError && error.kind === 'precondition')) throw error;
+        if (isSame(await bucket.head(name), sealed)) return name;
+      }
+    }
+  }
+
+  /** The oldest go: as many are kept as on the disk. */
+  async #prune(prefix: string): Promise<void> {
+    const { bucket } = this.#parts;
+    const object = setAsideObject(prefix);
+    const kept = await listAll(bucket, `${object}.`);
+    const versions = kept
+      .flatMap(({ name, generation }) => {
+        const parsed = parseSetAsideName(name);
+        return parsed?.prefix === object ? [{ ...parsed, generation }] : [];
+      })
+      .sort((a, b) => a.ms - b.ms);
+    for (const { name, generation } of versions.slice(0, Math.max(0, versions.length - KEPT_VERSIONS_MAX)))
+      await bucket.delete(name, { ifGeneration: generation });
+  }
+
+  async #pause(): Promise<void> {
+    const { retryMs = RETRY_MS } = this.#parts;
+    this.#pausing = new AbortController();
+    const signal = AbortSignal.any([this.#ended.signal, this.#pausing.signal]);
+    await backOff(this.#isLast ? 0 : this.#failures, { minMs: retryMs, maxMs: RETRY_MS_MAX }, signal);
+  }
+
+  #tell(error: unknown): void {
+    this.#parts.log.warn(
+      { files: this.#waiting.size, ...reasonOf(error) },
+      'Credentials that were set aside are not in the bucket yet, only on the local disk; it is tried again',
+    );
+  }
+}
+
+function isSame({ size, crc32c: sum }: ObjectVersion, sealed: Buffer): boolean {
+  return size === sealed.length && sum === crc32c(sealed);
+}
+
+function noFile(error: unknown): undefined {
+  if (codeOf(error) !== 'ENOENT') throw error;
+}

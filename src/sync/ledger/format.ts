@@ -1,0 +1,91 @@
+/**
+ * The lines of `<cache>/bucket.log`: CRC-32C of the rest in 8 hex digits, a blank, a JSON array. Each line says what is from
+ * then on, so that any of them may be repeated; docs/file-format.md lists them.
+ */
+import { crc32c } from '../../lib/crc32c.ts';
+import type { RemoteVersion } from './object-entry.ts';
+
+export const LEDGER_VERSION = 1;
+
+export type LedgerRecord =
+  /** The first line: whose ledger this is, and of which bucket. */
+  | ['ledger', version: number, id: string, bucket: string]
+  /** The file has a new version here, noticed then (ms since the epoch). */
+  | ['changed', name: string, atMs: number]
+  /** The file is gone here. */
+  | ['deleted', name: string, atMs: number]
+  /** An upload is about to begin. */
+  | ['attempt', name: string]
+  /** The bucket holds what the cache holds. */
+  | ['same', name: string, ...VersionFields]
+  /** The bucket holds this; the file has changed meanwhile. */
+  | ['stored', name: string, ...VersionFields]
+  /** The bucket holds this, and the cache does not. */
+  | ['absent', name: string, ...VersionFields]
+  /** Neither has it: nothing more is to be known. */
+  | ['gone', name: string]
+  /** The bucket was listed: false at the start of each mount. */
+  | ['listed', boolean]
+  /** A mount begins: it serves no session yet. */
+  | ['mount']
+  /** The mount serves the session. */
+  | ['serving', session: string]
+  /** The cache was in step with the bucket, or is ahead of it, under this epoch of the session's lease. */
+  | ['epoch', session: string, epoch: number];
+
+export type VersionFields = [generation: string, crc32c: number, size: number, updatedMs: number];
+
+export function fieldsOf({ generation, crc32c: crc, size, updatedMs }: RemoteVersion): VersionFields {
+  return [generation, crc, size, updatedMs];
+}
+
+export function versionOf([generation, crc, size, updatedMs]: VersionFields): RemoteVersion {
+  return { generation, crc32c: crc, size, updatedMs };
+}
+
+export function lineOf(record: LedgerRecord): string {
+  const text = JSON.stringify(record);
+  return `${checksum(text)} ${text}\n`;
+}
+
+/** Undefined for a line that was cut, changed, or says nothing that this version knows. */
+export function parseLine(line: string): LedgerRecord | undefined {
+  const text = line.slice(9);
+  if (line[8] !== ' ' || checksum(text) !== line.slice(0, 8)) return undefined;
+  try {
+    const record: unknown = JSON.parse(text);
+    return isRecord(record) ? record : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function checksum(text: string): string {
+  return crc32c(Buffer.from(text)).toString(16).padStart(8, '0');
+}
+
+const isString = (value: unknown) => typeof value === 'string';
+const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
+const isTime = (value: unknown) => typeof value === 'number' && Number.isFinite(value);
+const version = [isString, isCount, isCount, isTime];
+
+const shapes: { readonly [Kind in LedgerRecord[0]]: ReadonlyArray<(value: unknown) => boolean> } = {
+  ledger: [isCount, isString, isString],
+  changed: [isString, isTime],
+  deleted: [isString, isTime],
+  attempt: [isString],
+  same: [isString, ...version],
+  stored: [isString, ...version],
+  absent: [isString, ...version],
+  gone: [isString],
+  listed: [(value) => typeof value === 'boolean'],
+  mount: [],
+  serving: [isString],
+  epoch: [isString, isCount],
+};
+
+function isRecord(value: unknown): value is LedgerRecord {
+  if (!Array.isArray(value) || typeof value[0] !== 'string' || !Object.hasOwn(shapes, value[0])) return false;
+  const shape = shapes[value[0] as LedgerRecord[0]];
+  return value.length === shape.length + 1 && shape.every((check, index) => check(value[index + 1]));
+}

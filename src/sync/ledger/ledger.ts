@@ -1,0 +1,282 @@
+/**
+ * Which file of the cache the bucket has, in which generation, and what is still to go: an append-only log beside the cache
+ * (`bucket.log`), so that a start knows it without asking the bucket for each file. It errs on one side only: a file that
+ * is stored may be taken for changed, and is then found to be stored; a changed one is never taken for stored.
+ */
+import { randomUUID } from 'node:crypto';
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { fileOperations } from '../../lib/file-operations.ts';
+import { isWordy, LEDGER_FILE_MODE, readLedger, rewriteLedger } from './file.ts';
+import { fieldsOf, LEDGER_VERSION, type LedgerRecord, lineOf } from './format.ts';
+import { isTemporary, type ObjectEntry, type RemoteVersion } from './object-entry.ts';
+import { LedgerState } from './state.ts';
+
+export interface LedgerOptions {
+  cachePath: string;
+  /** Bucket.address. Undefined: whatever bucket it was, this run (in local mode) only notes what changes. */
+  bucket: string | undefined;
+  /** Names of all objects that the cache holds: what a ledger that knows less starts with. */
+  cachedObjects: () => Iterable<string>;
+  nowMs?: () => number;
+}
+
+const LEDGER_NAME = 'bucket.log';
+
+export class Ledger {
+  readonly #state: LedgerState;
+  readonly #nowMs: () => number;
+  #fd: number;
+  #size: number;
+  /** Sessions whose objects another mount has written: nothing of them is uploaded by this run. */
+  readonly conflicts = new Set<string>();
+
+  /** Whether this cache was ever used with a bucket. */
+  static exists(cachePath: string): boolean {
+    return fs.existsSync(join(cachePath, LEDGER_NAME));
+  }
+
+  /**
+   * Goes on with the cache's ledger. One that is missing, damaged or of another bucket (it is kept beside) makes everything
+   * in the cache count as changed. Throws system errors.
+   */
+  static open(options: LedgerOptions): Ledger {
+    const path = join(options.cachePath, LEDGER_NAME);
+    const nowMs = options.nowMs ?? Date.now;
+    let read = readLedger(path);
+    const bucket = options.bucket ?? read?.state.bucket ?? '';
+    if (read !== undefined && read.state.bucket !== bucket) {
+      fs.renameSync(path, `${path}.${read.state.id}`);
+      read = undefined;
+    }
+    const state = read?.state ?? newState(bucket);
+    if (read === undefined || read.damaged) markAll(state, options.cachedObjects(), nowMs());
+    if (read === undefined || read.damaged || isWordy(state)) rewriteLedger(path, state);
+    return new Ledger(path, state, nowMs);
+  }
+
+  private constructor(path: string, state: LedgerState, nowMs: () => number) {
+    this.#nowMs = nowMs;
+    this.#state = state;
+    this.#fd = fs.openSync(
+      path,
+      fs.constants.O_WRONLY | fs.constants.O_APPEND | fs.constants.O_CREAT,
+      LEDGER_FILE_MODE,
+    );
+    this.#size = fs.fstatSync(this.#fd).size;
+  }
+
+  /** Of this cache: what its uploads are signed with. A copy of the cache has the same one. */
+  get id(): string {
+    return this.#state.id;
+  }
+
+  /** Whether this mount, whichever of its daemons, has the bucket's listing. */
+  get listed(): boolean {
+    return this.#state.listed;
+  }
+
+  /** Whether any mount of this cache ever had it. */
+  get wasListed(): boolean {
+    return this.#state.wasListed;
+  }
+
+  get dirtyCount(): number {
+    let count = 0;
+    for (const { dirty } of this.#state.sessions.values()) count += dirty.size;
+    return count;
+  }
+
+  /** For how long the file that has waited longest has been dirty; undefined: none is. */
+  oldestDirtyMs(nowMs: number): number | undefined {
+    let since = Number.POSITIVE_INFINITY;
+    for (const { dirty } of this.#state.sessions.values()) {
+      for (const { dirtySinceMs } of dirty) since = Math.min(since, dirtySinceMs);
+    }
+    return since === Number.POSITIVE_INFINITY ? undefined : Math.max(0, nowMs - since);
+  }
+
+  /** What the bucket holds, as far as is known. */
+  inBucket(): { objects: number; bytes: number } {
+    const total = { objects: 0, bytes: 0 };
+    for (const { remote } of this.#state.entries()) {
+      if (remote === undefined) continue;
+      total.objects++;
+      total.bytes += remote.size;
+    }
+    return total;
+  }
+
+  /** Never stored: its name says that it is on the way to another one. */
+  isIgnored(name: string): boolean {
+    return isTemporary(name);
+  }
+
+  setListed(listed: boolean): void {
+    if (listed !== this.#state.listed) this.#note(['listed', listed]);
+  }
+
+  /** A mount begins that no daemon served before. */
+  beginMount(): void {
+    this.#note(['mount']);
+  }
+
+  /** Applications may have seen it since the mount was made. */
+  isServing(session: string): boolean {
+    return this.#state.serving.has(session);
+  }
+
+  serve(session: string): void {
+    if (!this.isServing(session)) this.#note(['serving', session]);
+  }
+
+  /** Under which epoch of its lease the cache was in step with the bucket last; undefined: never. */
+  epochOf(session: string): number | undefined {
+    return this.#state.epochs.get(session);
+  }
+
+  inStep(session: string, epoch: number): void {
+    if (this.epochOf(session) !== epoch) this.#note(['epoch', session, epoch]);
+  }
+
+  get(name: string): ObjectEntry | undefined {
+    return this.#state.get(name);
+  }
+
+  entries(): Iterable<ObjectEntry> {
+    return this.#state.entries();
+  }
+
+  /** '' stands for the files in the root. */
+  get sessionNames(): string[] {
+    return [...this.#state.sessions.keys()];
+  }
+
+  entriesOf(session: string): ObjectEntry[] {
+    return [...(this.#state.sessions.get(session)?.all.values() ?? [])];
+  }
+
+  dirtyOf(session: string): ObjectEntry[] {
+    return [...(this.#state.sessions.get(session)?.dirty ?? [])];
+  }
+
+  absentOf(session: string): ObjectEntry[] {
+    return [...(this.#state.sessions.get(session)?.absent ?? [])];
+  }
+
+  /** Sessions with something that only the bucket has. */
+  get absentSessions(): string[] {
+    return this.sessionNames.filter((name) => (this.#state.sessions.get(name)?.absent.size ?? 0) > 0);
+  }
+
+  /** Known sessions that applications are not to see before this mount has got the right to them, and their content. */
+  get unservedSessions(): string[] {
+    const absent = new Set(this.absentSessions);
+    return this.sessionNames.filter((name) => name !== '' && (absent.has(name) || !this.isServing(name)));
+  }
+
+  get dirtySessions(): string[] {
+    return this.sessionNames.filter((name) => (this.#state.sessions.get(name)?.dirty.size ?? 0) > 0);
+  }
+
+  /** Notes new versions and deletions in the cache; on stable storage on return. Rejects with system errors: then nothing was noted. */
+  async changed(put: Iterable<string>, deleted: Iterable<string>): Promise<void> {
+    const atMs = this.#nowMs();
+    const records: LedgerRecord[] = [];
+    for (const name of put) if (!isTemporary(name)) records.push(['changed', name, atMs]);
+    for (const name of deleted) if (this.get(name) !== undefined) records.push(['deleted', name, atMs]);
+    if (records.length === 0) return;
+    this.#append(records);
+    await fileOperations.fdatasync(this.#fd);
+  }
+
+  /** Before an upload. */
+  attempt(names: readonly string[]): void {
+    this.#note(...names.map((name): LedgerRecord => ['attempt', name]));
+  }
+
+  /** The bucket has taken what the cache held when the entry's `change` was this. */
+  stored(entry: ObjectEntry, change: number, version: RemoteVersion): void {
+    const isNewest = entry.change === change && entry.local === 'changed';
+    this.#note([isNewest ? 'same' : 'stored', entry.name, ...fieldsOf(version)]);
+  }
+
+  /** The bucket has no such object any more. */
+  removed(entry: ObjectEntry, change: number): void {
+    if (entry.change === change && entry.local === 'deleted') {
+      this.#note(['gone', entry.name]);
+      return;
+    }
+    entry.remote = undefined;
+  }
+
+  /** The bucket's version is the one that counts. */
+  absent(name: string, version: RemoteVersion): void {
+    this.#note(['absent', name, ...fieldsOf(version)]);
+  }
+
+  /** Cache and bucket are known to hold the same. */
+  same(name: string, version: RemoteVersion): void {
+    this.#note(['same', name, ...fieldsOf(version)]);
+  }
+
+  /** The bucket holds a version of ours that is not the newest. */
+  ours(name: string, version: RemoteVersion): void {
+    this.#note(['stored', name, ...fieldsOf(version)]);
+  }
+
+  /** The bucket lost it: what the cache has must go there again. */
+  lost(entry: ObjectEntry): void {
+    if (entry.local !== 'deleted' && entry.local !== 'absent') {
+      this.#note(['gone', entry.name], ['changed', entry.name, this.#nowMs()]);
+    } else {
+      this.#note(['gone', entry.name]);
+    }
+  }
+
+  /** To be uploaded although the bucket has it: a rule of the bucket is about to delete it. */
+  refresh(entry: ObjectEntry): void {
+    this.#note(['changed', entry.name, this.#nowMs()]);
+    entry.refresh = true;
+  }
+
+  forget(entry: ObjectEntry): void {
+    this.#note(['gone', entry.name]);
+  }
+
+  close(): void {
+    if (this.#fd >= 0) fs.closeSync(this.#fd);
+    this.#fd = -1;
+  }
+
+  /** What only saves a later question to the bucket is true in memory even where the disk takes no more. */
+  #note(...records: LedgerRecord[]): void {
+    try {
+      this.#append(records);
+    } catch {
+      for (const record of records) this.#state.apply(record);
+    }
+  }
+
+  #append(records: readonly LedgerRecord[]): void {
+    const bytes = Buffer.from(records.map(lineOf).join(''));
+    try {
+      for (let at = 0; at < bytes.length; ) at += fs.writeSync(this.#fd, bytes, at);
+    } catch (error) {
+      fs.ftruncateSync(this.#fd, this.#size);
+      throw error;
+    }
+    this.#size += bytes.length;
+    for (const record of records) this.#state.apply(record);
+  }
+}
+
+function newState(bucket: string): LedgerState {
+  const state = new LedgerState();
+  state.apply(['ledger', LEDGER_VERSION, randomUUID(), bucket]);
+  return state;
+}
+
+function markAll(state: LedgerState, names: Iterable<string>, atMs: number): void {
+  for (const name of names) if (!isTemporary(name)) state.apply(['changed', name, atMs]);
+}

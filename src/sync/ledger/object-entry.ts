@@ -1,0 +1,53 @@
+/** What this mount knows of one object, here and in the bucket. */
+import type { ObjectVersion } from '../../bucket/bucket.ts';
+import { fromObjectName } from '../../naming/object-name.ts';
+
+/** The version of an object that the bucket held when it was last asked. */
+export type RemoteVersion = Pick<ObjectVersion, 'generation' | 'crc32c' | 'size' | 'updatedMs'>;
+
+/**
+ * How the cache stands to the bucket. same: what the cache holds was stored there. changed: the cache holds something newer.
+ * deleted: the file is gone here, the object is not (or may not be). absent: the bucket holds something that the cache
+ * lacks, or has only an older version of.
+ */
+export type LocalState = 'same' | 'changed' | 'deleted' | 'absent';
+
+export interface ObjectEntry {
+  readonly name: string;
+  /** The top-level directory of the mount it belongs to; '' for a file in the root. */
+  readonly session: string;
+  local: LocalState;
+  /** Undefined: the bucket has no such object, as far as is known. */
+  remote: RemoteVersion | undefined;
+  /** An upload was begun whose outcome nobody noted: the bucket may hold a version of ours that `remote` does not name. */
+  attempted: boolean;
+  /** To be stored although the bucket has it: a rule of the bucket is about to delete it. */
+  refresh: boolean;
+  /** Counts what happened to the file here, so that an upload knows whether it is still the newest version. */
+  change: number;
+  /** When it stopped being 'same', in ms since the epoch. */
+  dirtySinceMs: number;
+}
+
+/** Undefined for a name that no path of a mount has: somebody else's object. */
+export function sessionOf(objectName: string): string | undefined {
+  const identity = fromObjectName(objectName);
+  if (identity === undefined) return undefined;
+  const slash = identity.path.indexOf('/');
+  if (slash >= 0) return identity.path.slice(0, slash);
+  return identity.directoryMeta ? identity.path : '';
+}
+
+export function isDirty(entry: ObjectEntry): boolean {
+  return entry.local === 'changed' || entry.local === 'deleted';
+}
+
+/** The file that makes a session: stored after everything else, restored before it. */
+export function isCredentials(objectName: string): boolean {
+  return objectName.endsWith('/creds.json');
+}
+
+/** Renaming it is what publishes it. */
+export function isTemporary(objectName: string): boolean {
+  return objectName.endsWith('.tmp');
+}

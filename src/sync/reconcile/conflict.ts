@@ -1,0 +1,49 @@
+/** A session that changed here and in the bucket: the version in the bucket counts, the one here is kept. */
+import type { ObjectVersion } from '../../bucket/bucket.ts';
+import { fromObjectName } from '../../naming/object-name.ts';
+import type { Cache } from '../../store/cache/cache.ts';
+import { setAside } from '../../store/set-aside/quarantine.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { isDirty } from '../ledger/object-entry.ts';
+
+/**
+ * Moves every file that changed here to `<cache>/set-aside/` and makes the session absent, so that it is restored whole. Call
+ * it before an application sees the session. Durable on return; answers how many files were kept. `listing`: the bucket's
+ * objects by name.
+ */
+export async function yieldSession(
+  ledger: Ledger,
+  cache: Cache,
+  session: string,
+  listing: ReadonlyMap<string, ObjectVersion>,
+  nowMs: number,
+): Promise<number> {
+  let kept = 0;
+  const touched = new Set<string>();
+  for (const entry of ledger.entriesOf(session).filter(isDirty)) {
+    const identity = fromObjectName(entry.name);
+    if (entry.local === 'changed' && identity?.directoryMeta === false) {
+      await setAside(cache.files, identity.path, undefined, nowMs);
+      kept++;
+    }
+    const remote = listing.get(entry.name);
+    if (remote !== undefined) {
+      ledger.absent(entry.name, remote);
+      continue;
+    }
+    await cache.files.removeFile(entry.name, touched);
+    ledger.forget(entry);
+  }
+  await cache.files.syncDirectories(touched, 1);
+  noteNewer(ledger, session, listing);
+  return kept;
+}
+
+/** What changed in the bucket only. */
+function noteNewer(ledger: Ledger, session: string, listing: ReadonlyMap<string, ObjectVersion>): void {
+  for (const entry of ledger.entriesOf(session)) {
+    const remote = listing.get(entry.name);
+    if (remote !== undefined && remote.generation !== entry.remote?.generation)
+      ledger.absent(entry.name, remote);
+  }
+}

@@ -1,0 +1,95 @@
+/** One object, from the bucket to the cache, under a temporary name until the whole session is there. */
+import type { Bucket, ObjectVersion, StoredObject } from '../../bucket/bucket.ts';
+import { BucketError } from '../../bucket/bucket-error.ts';
+import { fromObjectName } from '../../naming/object-name.ts';
+import type { Cache } from '../../store/cache/cache.ts';
+import type { StagedFile } from '../../store/cache/files.ts';
+import type { ObjectEntry } from '../ledger/object-entry.ts';
+
+/** Whether sealed bytes are what a file's name says: 'key' if they were sealed with a key that this mount does not have. */
+export type Verdict =
+  | { kind: 'opens' }
+  | { kind: 'key'; keyId: string }
+  | { kind: 'corrupt'; reason: string };
+
+export interface DownloadParts {
+  bucket: Bucket;
+  cache: Cache;
+  /** Checks the authentication tag; decrypts nothing. */
+  verify: (path: string, directoryMeta: boolean, sealed: Buffer) => Verdict;
+  /** Runs a request to the bucket when it is its turn. */
+  inTurn: <T>(request: () => Promise<T>) => Promise<T>;
+}
+
+export type Downloaded =
+  | { kind: 'staged'; object: StoredObject; staged: StagedFile }
+  /** Does not open, here or anywhere; the bytes are empty where the bucket cannot give those that were stored. */
+  | { kind: 'corrupt'; object: ObjectVersion; bytes: Buffer; reason: string }
+  /** Was deleted since it was listed. */
+  | { kind: 'gone' };
+
+const CHECKSUM_ATTEMPTS = 3;
+
+/** Sealed with a key that is not among those given: it must be waited for, not overwritten. */
+export class KeyUnknown extends Error {
+  readonly keyId: string;
+
+  constructor(name: string, keyId: string) {
+    super(`${name} was sealed with a key that was not given (id ${keyId})`);
+    this.keyId = keyId;
+  }
+}
+
+/** The staged bytes are on stable storage. Rejects with BucketError, KeyUnknown, or a system error of the cache. */
+export async function download(
+  { bucket, cache, verify, inTurn }: DownloadParts,
+  entry: ObjectEntry,
+): Promise<Downloaded> {
+  // The disk is waited for outside of the turn: another request goes meanwhile.
+  const object = await inTurn(() => fetchWhole(bucket, entry.name));
+  if (object === undefined) return { kind: 'gone' };
+  if (!('bytes' in object)) return { kind: 'corrupt', object, bytes: Buffer.alloc(0), reason: 'checksum' };
+  const identity = fromObjectName(entry.name);
+  if (identity === undefined) throw new Error(`${entry.name} is the name of no file`);
+  const verdict = verify(identity.path, identity.directoryMeta, object.bytes);
+  if (verdict.kind === 'key') throw new KeyUnknown(entry.name, verdict.keyId);
+  if (verdict.kind === 'corrupt') {
+    return { kind: 'corrupt', object, bytes: object.bytes, reason: verdict.reason };
+  }
+  return { kind: 'staged', object, staged: await stage(cache, object.bytes) };
+}
+
+export async function stage(cache: Cache, bytes: Buffer): Promise<StagedFile> {
+  const staged = await cache.files.stage(bytes);
+  try {
+    await cache.files.settle(staged);
+    return staged;
+  } catch (error) {
+    await cache.files.discard(staged);
+    throw error;
+  }
+}
+
+/** Bytes that differ from their checksum may have been hurt on the way; the version alone where they come so every time. */
+async function fetchWhole(bucket: Bucket, name: string): Promise<StoredObject | ObjectVersion | undefined> {
+  for (let attempt = 1; attempt <= CHECKSUM_ATTEMPTS; attempt++) {
+    try {
+      return await fetchObject(bucket, name);
+    } catch (error) {
+      if (!(error instanceof BucketError && error.kind === 'corrupt')) throw error;
+    }
+  }
+  return bucket.head(name);
+}
+
+/** Undefined only if the bucket itself says so: of a bucket that is gone, every object is missing. */
+async function fetchObject(bucket: Bucket, name: string): Promise<StoredObject | undefined> {
+  try {
+    return await bucket.get(name);
+  } catch (error) {
+    if (!(error instanceof BucketError && error.kind === 'missing')) throw error;
+    const { objects } = await bucket.list(name);
+    if (objects.some((object) => object.name === name)) throw error;
+    return undefined;
+  }
+}

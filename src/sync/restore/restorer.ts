@@ -1,0 +1,161 @@
+/**
+ * Restores sessions when someone touches them, for as long as it takes: whoever wants one waits, and the bucket is asked again
+ * and again. No session waits for another one.
+ */
+
+import { type Dirent, readdirSync } from 'node:fs';
+import { backOff } from '../../lib/backoff.ts';
+import { codeOf } from '../../lib/file-operations.ts';
+import { Limiter } from '../../lib/limiter.ts';
+import { sharedAbort } from '../../lib/shared-abort.ts';
+import { fromObjectName, toObjectName } from '../../naming/object-name.ts';
+import type { Logger } from '../../observe/log.ts';
+import type { Cache } from '../../store/cache/cache.ts';
+import { reasonOf } from '../backup/failure-log.ts';
+import type { SyncEvents } from '../events.ts';
+import { KeyUnknown } from './download.ts';
+import { type RestoreParts, restoreSession } from './restore-session.ts';
+
+export interface SessionContent {
+  session: string;
+  /** Mount paths. */
+  files: string[];
+  directories: string[];
+}
+
+export interface RestorerParts extends Omit<RestoreParts, 'inTurn'> {
+  /** Requests to the bucket at a time, for each session. */
+  concurrency: number;
+  /** The cache holds exactly this of the session, durably. */
+  restored: (content: SessionContent) => void;
+  events: SyncEvents;
+  log: Logger;
+}
+
+const RETRY = { minMs: 250, maxMs: 15_000 };
+const REPEAT_LOG_MS = 30_000;
+
+export class Restorer {
+  readonly #parts: RestorerParts;
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #ended = sharedAbort();
+
+  constructor(parts: RestorerParts) {
+    this.#parts = parts;
+  }
+
+  /** Sessions that someone waits for. */
+  get waiting(): string[] {
+    return [...this.#running.keys()];
+  }
+
+  /** Resolves when the session is here, however long that takes, or when the restorer was ended. */
+  restore(session: string): Promise<void> {
+    let running = this.#running.get(session);
+    if (running === undefined) {
+      running = this.#restore(session).finally(() => this.#running.delete(session));
+      this.#running.set(session, running);
+    }
+    return running;
+  }
+
+  /** Of a session that is whole already: says again what it holds. */
+  announce(session: string): void {
+    this.#parts.restored({ session, ...contentOf(this.#parts.cache, session) });
+  }
+
+  /** Nothing is asked for any more; resolves when nothing is under way. */
+  async end(): Promise<void> {
+    this.#ended.abort();
+    await Promise.all(this.#running.values());
+  }
+
+  async #restore(session: string): Promise<void> {
+    const { ledger, cache, events, log, restored } = this.#parts;
+    const limiter = new Limiter(this.#parts.concurrency);
+    const parts: RestoreParts = { ...this.#parts, inTurn: (request) => limiter.run(request) };
+    const startedMs = performance.now();
+    const total = { files: 0, bytes: 0, corrupt: 0 };
+    const told = new WaitLog(log, session, startedMs);
+    for (let attempt = 0; ledger.absentOf(session).length > 0; attempt++) {
+      if (this.#ended.signal.aborted) return;
+      try {
+        const { files, bytes, corrupt } = await restoreSession(parts, session);
+        total.files += files;
+        total.bytes += bytes;
+        total.corrupt += corrupt;
+      } catch (error) {
+        if (attempt === 0) events.restore('failure', performance.now() - startedMs);
+        told.failed(error);
+        await backOff(attempt, RETRY, this.#ended.signal);
+      }
+    }
+    const ms = Math.round(performance.now() - startedMs);
+    restored({ session, ...contentOf(cache, session) });
+    events.restore(total.corrupt > 0 ? 'corrupt' : 'success', ms);
+    const { files, bytes } = total;
+    log.info({ session, files, bytes, ms }, 'Session restored from Cloud Storage');
+  }
+}
+
+/** What operators hear of a session that is waited for: at once, and then now and again. */
+class WaitLog {
+  readonly #log: Logger;
+  readonly #session: string;
+  readonly #startedMs: number;
+  #toldMs = Number.NEGATIVE_INFINITY;
+
+  constructor(log: Logger, session: string, startedMs: number) {
+    this.#log = log;
+    this.#session = session;
+    this.#startedMs = startedMs;
+  }
+
+  failed(error: unknown): void {
+    const now = performance.now();
+    if (now - this.#toldMs < REPEAT_LOG_MS) return;
+    this.#toldMs = now;
+    const waitedMs = Math.round(now - this.#startedMs);
+    const fields = { session: this.#session, waitedMs, ...reasonOf(error), ...hintOf(error) };
+    this.#log.warn(fields, 'A session could not be restored yet; whoever opened it waits');
+  }
+}
+
+function hintOf(error: unknown): { hint?: string } {
+  if (!(error instanceof KeyUnknown)) return {};
+  return { hint: 'Give the key that sealed it in SESSION_ENCRYPTION_KEYS_PREVIOUS, and start again.' };
+}
+
+/** What the cache holds of a session; of '' the files in the root. */
+export function contentOf(cache: Cache, session: string): Omit<SessionContent, 'session'> {
+  const files: string[] = [];
+  const directories: string[] = [];
+  const visit = (name: string) => {
+    for (const entry of list(cache.files.locate(name))) {
+      const child = `${name}/${entry.name}`;
+      const kind = entry.isDirectory() ? 'directory' : 'file';
+      const identity = fromObjectName(child, kind);
+      if (identity === undefined || identity.directoryMeta || !belongs(identity.path, session)) continue;
+      if (kind === 'file') files.push(identity.path);
+      else directories.push(identity.path);
+      if (kind === 'directory' && session !== '') visit(child);
+    }
+  };
+  visit(toObjectName(session, 'directory'));
+  return { files, directories: session === '' ? [] : directories };
+}
+
+/** A session of which the bucket turned out to have nothing has no directory either. */
+function list(directory: string): Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** The directory of a user's sessions may also be one of the mount. */
+function belongs(path: string, session: string): boolean {
+  return session === '' ? !path.includes('/') : path.startsWith(`${session}/`);
+}

@@ -1,0 +1,85 @@
+import type { DispatchHost } from '../../../src/drivers/direct/dispatch-host.ts';
+import { Dispatcher } from '../../../src/drivers/direct/dispatcher.ts';
+import { type NegotiatedSession, negotiate } from '../../../src/drivers/direct/session.ts';
+import type { FileSystemOperations } from '../../../src/fs/contract.ts';
+
+/** What Linux 6.18 agrees to. */
+export function currentSession(): NegotiatedSession {
+  const offer = { major: 7, minor: 45, maxReadaheadBytes: 131_072, flags: 0xffff_ffff, flags2: 0xffff_ffff };
+  const negotiation = negotiate(offer);
+  if (negotiation.kind !== 'agreed') throw new Error(`negotiation ended in ${negotiation.kind}`);
+  return negotiation.session;
+}
+
+/** Stands where /dev/fuse is: keeps what the dispatcher sends and asks for. */
+export class KernelSide implements DispatchHost {
+  readonly replies: Buffer[] = [];
+  readonly syncs: Array<[number, number]> = [];
+  readonly sessions: NegotiatedSession[] = [];
+  readonly refusals: Error[] = [];
+  readonly surprises: unknown[] = [];
+  /** What waits, by slot. */
+  readonly kept = new Map<number, Buffer>();
+  losesRequests = false;
+  #lastSlot = 0;
+  /** Whether the kernel still waits for what it is sent. */
+  waiting = true;
+  readonly dispatcher: Dispatcher;
+
+  constructor(fs: FileSystemOperations, session: NegotiatedSession | 'before INIT' = currentSession()) {
+    this.dispatcher = new Dispatcher(fs, this, session === 'before INIT' ? undefined : session);
+  }
+
+  static beforeInit(fs: FileSystemOperations): KernelSide {
+    return new KernelSide(fs, 'before INIT');
+  }
+
+  send(reply: Buffer, length: number): boolean {
+    this.replies.push(Buffer.from(reply.subarray(0, length)));
+    return this.waiting;
+  }
+  keep(request: Buffer): number {
+    this.kept.set(++this.#lastSlot, Buffer.from(request));
+    return this.#lastSlot;
+  }
+  release(slot: number): void {
+    this.kept.delete(slot);
+  }
+  store(): void {
+    throw new Error('nothing is to be stored');
+  }
+
+  answered(): void {}
+
+  mayBeLost(): boolean {
+    return this.losesRequests;
+  }
+  syncThenReply(uniqueLo: number, uniqueHi: number, slot: number): void {
+    this.syncs.push([uniqueLo, uniqueHi]);
+    this.release(slot);
+  }
+  initialized(session: NegotiatedSession): void {
+    this.sessions.push(session);
+  }
+  refused(error: Error): void {
+    this.refusals.push(error);
+  }
+  unexpected(error: unknown): void {
+    this.surprises.push(error);
+  }
+
+  /** The replies to one request. */
+  ask(request: Buffer): Buffer[] {
+    const before = this.replies.length;
+    this.dispatcher.dispatch(request, request.length);
+    return this.replies.slice(before);
+  }
+
+  /** The `error` of the one reply to a request. */
+  errorOf(request: Buffer): number {
+    const [reply, ...more] = this.ask(request);
+    if (reply === undefined || more.length > 0)
+      throw new Error(`not one reply, but ${more.length + (reply ? 1 : 0)}`);
+    return reply.readInt32LE(4);
+  }
+}

@@ -1,0 +1,101 @@
+/** From the first touch of a session to its content, and when that is not wanted any more. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { loadConfig } from '../../src/config/load.ts';
+import { ownerName } from '../../src/lease/records/owner.ts';
+import { createLogger } from '../../src/observe/log.ts';
+import { SessionLeases } from '../../src/remote/mount-leases.ts';
+import { Sessions } from '../../src/remote/session-opener.ts';
+import type { BucketSync } from '../../src/sync/bucket-sync.ts';
+import type { Ledger } from '../../src/sync/ledger/ledger.ts';
+import { cleanUp } from '../support/cleanup.ts';
+import { MemoryBucket } from '../support/memory-bucket.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const S = 'u-+1';
+const options = { timeout: 60_000 };
+
+/** A mount whose bucket does not answer before `answer` is called. */
+function rig(t: TestContext) {
+  const bucket = new MemoryBucket();
+  let answer = () => {};
+  const answers = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  bucket.before = () => answers;
+  const log = createLogger({ level: 'silent', destination: { write: () => {} } });
+  const leases = new SessionLeases({
+    bucket,
+    config: loadConfig({}, {}),
+    cachePath: temporaryDirectory(t),
+    mountPoint: '/nowhere/sessions',
+    takeover: false,
+    log,
+    events: { waiting: () => {}, acquired: () => {}, lost: () => {}, fenced: () => {} },
+  });
+  const given: string[] = [];
+  const sync = {
+    restorer: { announce: (session: string) => given.push(session) },
+    bringInStep: async () => {},
+    flusher: { refresh: () => {} },
+  } as unknown as BucketSync;
+  const ledger = { absentOf: () => [], entriesOf: () => [] } as unknown as Ledger;
+  const sessions = new Sessions({
+    leases,
+    sync,
+    ledger,
+    servesUnasked: false,
+    waitLimitMs: 0,
+    refuse: () => {},
+    log,
+  });
+  cleanUp(t, async () => {
+    answer();
+    sessions.stop();
+    await leases.end();
+    await sessions.end();
+  });
+  return { bucket, leases, sessions, given, answer };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await sleep(5);
+}
+
+test(
+  'a session that is not wanted any more when the bucket answers at last is not taken',
+  options,
+  async (t) => {
+    const { bucket, leases, sessions, given, answer } = rig(t);
+    sessions.want(S);
+    await until(() => sessions.waiting.length === 1);
+    sessions.unwant(S);
+    answer();
+    await until(() => sessions.waiting.length === 0);
+    assert.equal(leases.isOpen, true);
+    assert.deepEqual([given, leases.held, bucket.objects.has(ownerName(S))], [[], [], false]);
+    sessions.want(S);
+    await until(() => given.length > 0);
+    assert.deepEqual([given, leases.held], [[S], [S]]);
+  },
+);
+
+test('one that is wanted again in the meantime is opened, once', options, async (t) => {
+  const { leases, sessions, given, answer } = rig(t);
+  sessions.want(S);
+  sessions.unwant(S);
+  sessions.want(S);
+  answer();
+  await until(() => sessions.waiting.length === 0);
+  assert.deepEqual([given, leases.held], [[S], [S]]);
+});
+
+test('a mount that ends meanwhile takes nothing', options, async (t) => {
+  const { leases, sessions, given, answer } = rig(t);
+  sessions.want(S);
+  sessions.stop();
+  answer();
+  await until(() => sessions.waiting.length === 0);
+  assert.deepEqual([given, leases.held], [[], []]);
+});
