@@ -32,3 +32,11 @@ export class BucketError extends Error {
     return this.kind === 'throttled' || this.kind === 'unreachable';
   }
 }
+
+/** An error as the fields of a log line. `reason`: the kind of a bucket's failure, or `local`. */
+export function reasonOf(error: unknown): { reason: string; error: string; hint?: string } {
+  const message = error instanceof Error ? error.message : String(error);
+  if (!(error instanceof BucketError)) return { reason: 'local', error: message };
+  const { kind: reason, hint } = error;
+  return hint === undefined ? { reason, error: message } : { reason, error: message, hint };
+}

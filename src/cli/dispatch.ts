@@ -5,7 +5,7 @@ import { quote } from '../lib/quote.ts';
 import { version } from '../lib/version.ts';
 import { usage } from './arguments.ts';
 import { type Command, print } from './command.ts';
-import { exportSession } from './export.ts';
+import { exportCommand } from './export.ts';
 import { commandHelp, generalHelp } from './help.ts';
 import { mount } from './mount.ts';
 import { reload } from './reload.ts';
@@ -13,7 +13,7 @@ import { run } from './run.ts';
 import { status } from './status.ts';
 import { unmount } from './unmount.ts';
 
-const commands: readonly Command[] = [mount, unmount, run, reload, status, exportSession];
+const commands: readonly Command[] = [mount, unmount, run, reload, status, exportCommand];
 
 /** Never throws: prints what went wrong to stderr and answers the exit status for it. */
 export async function dispatch(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {

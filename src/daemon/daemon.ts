@@ -1,8 +1,7 @@
 /** Wires the layers: the kernel thread, the journal's sync and checkpoint, the mount, and the end of all of them. */
 import { closeSync } from 'node:fs';
-import { type Connection, openConnection } from '../drivers/connection.ts';
-import type { NegotiatedSession } from '../drivers/direct/session.ts';
-import type { KernelThreadClient, Loaded, Running } from '../drivers/host/core-client.ts';
+import { type Connection, type Descriptors, type MountOwner, openConnection } from '../drivers/connection.ts';
+import type { CoreClient, Loaded, Running } from '../drivers/host/core-client.ts';
 import { deferred } from '../lib/deferred.ts';
 import { version } from '../lib/version.ts';
 import { type Logger, writeRecord } from '../observe/log.ts';
@@ -10,30 +9,13 @@ import { Cache } from '../store/cache/cache.ts';
 import { type CacheLock, lockCache } from '../store/cache/lock.ts';
 import { JournalProgress } from '../store/journal/progress.ts';
 import type { DaemonStart, StopReport } from '../supervisor/messages.ts';
-import { SyncReplies } from './fsync-replies.ts';
+import { FsyncReplies } from './fsync-replies.ts';
 import { PlainFiles } from './import.ts';
-import { StoreKeeper } from './journal-service.ts';
+import { JournalService } from './journal-service.ts';
 import { loadKeyring } from './keys.ts';
-import { Outside } from './services.ts';
+import { DaemonServices } from './services.ts';
 import { cacheName, statusOf } from './status.ts';
 import { endMount, type Unmounted } from './unmount.ts';
-
-/** What the daemon needs of whoever owns the mount. */
-export interface MountOwner {
-  /**
-   * Called once, when everything is loaded. Resolves when the kernel connection may be served, with the mount's
-   * `major:minor`; with '' where the driver mounts by itself, which it may then.
-   */
-  mounted(): Promise<string>;
-  /** The kernel agreed on this; the next daemon will need it. */
-  initialized(session: NegotiatedSession): void;
-}
-
-/** Inherited from the supervisor. */
-export interface Descriptors {
-  fuseFd: number;
-  inFlightFd: number;
-}
 
 const SETTLE_DELAY_MS = 250;
 
@@ -66,7 +48,7 @@ async function startLocked(
   const cache = Cache.open(config.cachePath, { mountPoint, keyId, acceptedKeyIds });
   cache.removeLeftoversSync();
   const progress = new JournalProgress();
-  const outside = await Outside.open({ start, cache, keyring, log });
+  const services = await DaemonServices.open({ start, cache, keyring, log });
   let connection: Connection | undefined;
   try {
     const data = {
@@ -81,11 +63,11 @@ async function startLocked(
       plainSessions,
       takeover,
       status: statusOf(start),
-      bucket: outside.threadData,
+      bucket: services.threadData,
     };
     connection = openConnection(start.driver, data, { fuseFd, inFlightFd, resend: start.resend }, log);
     // The restorer goes on checking what comes from the bucket.
-    if (outside.threadData === undefined) keyring.destroy();
+    if (services.threadData === undefined) keyring.destroy();
     const { thread } = connection;
     return await Daemon.start({
       start,
@@ -95,14 +77,14 @@ async function startLocked(
       thread,
       cache,
       progress,
-      outside,
+      services,
       owner,
       lock,
       log,
     });
   } catch (error) {
     await connection?.thread.terminate();
-    await outside.end();
+    await services.end();
     closeSync(fuseFd);
     throw error;
   }
@@ -111,10 +93,10 @@ async function startLocked(
 interface Parts extends Descriptors {
   start: DaemonStart;
   connection: Connection;
-  thread: KernelThreadClient;
+  thread: CoreClient;
   cache: Cache;
   progress: JournalProgress;
-  outside: Outside;
+  services: DaemonServices;
   owner: MountOwner;
   lock: CacheLock;
   log: Logger;
@@ -123,9 +105,9 @@ interface Parts extends Descriptors {
 export class Daemon {
   readonly #parts: Parts;
   readonly #notifier: Connection['notifier'];
-  readonly #store: StoreKeeper;
+  readonly #store: JournalService;
   readonly #initialized = deferred<void>();
-  readonly #syncReplies: SyncReplies;
+  readonly #syncReplies: FsyncReplies;
   /** Of the mount: by the end something else may be mounted there. */
   #device = '';
   #unmounting: Promise<Unmounted> | undefined;
@@ -133,14 +115,14 @@ export class Daemon {
 
   /** Resolves when the mount answers. */
   static async start(parts: Parts): Promise<Daemon> {
-    const { thread, connection, owner, log, outside } = parts;
+    const { thread, connection, owner, log, services } = parts;
     const { mountPoint, plainSessions, takeover, restarts } = parts.start;
     const loaded = await thread.loaded();
     const daemon = new Daemon(parts, loaded);
     const plainFiles = new PlainFiles(mountPoint, plainSessions);
     try {
       if (plainSessions.length > 0) await daemon.#store.sync();
-      await outside.prepare();
+      await services.prepare();
       const initialized = daemon.#initialized.promise;
       daemon.#device = await connection.mount(owner, initialized);
       await connection.serve(initialized);
@@ -151,7 +133,7 @@ export class Daemon {
     } finally {
       plainFiles.close();
     }
-    outside.start();
+    services.start();
     daemon.#stopped = daemon.#untilEnded();
     const { files, sessions } = loaded;
     const message = takeover === undefined ? 'Mounted' : 'Took the mount over';
@@ -163,15 +145,15 @@ export class Daemon {
   }
 
   private constructor(parts: Parts, { replayed }: Loaded) {
-    const { cache, progress, log, thread, outside } = parts;
+    const { cache, progress, log, thread, services } = parts;
     this.#parts = parts;
     this.#notifier = parts.connection.notifier;
     const requestRoll = () => thread.post({ type: 'roll' });
-    const { onApplied } = outside;
-    this.#store = new StoreKeeper({ cache, progress, replayed, requestRoll, onApplied, log });
+    const { noteCheckpoint: onApplied } = services;
+    this.#store = new JournalService({ cache, progress, replayed, requestRoll, onApplied, log });
     const sync = () => this.#store.sync();
-    this.#syncReplies = new SyncReplies({ sync, notifier: this.#notifier, inFlightFd: parts.inFlightFd });
-    outside.connect({
+    this.#syncReplies = new FsyncReplies({ sync, notifier: this.#notifier, inFlightFd: parts.inFlightFd });
+    services.connect({
       thread,
       settle: async (everything) => this.#store.settle(await thread.roll(everything)),
     });
@@ -186,13 +168,13 @@ export class Daemon {
 
   /** Commits, unmounts, checkpoints. Everything that was written is on stable storage when it resolves. */
   stop(reason: string): Promise<StopReport> {
-    const { connection, thread, log, start, outside } = this.#parts;
+    const { connection, thread, log, start, services } = this.#parts;
     const { mountPoint } = start;
     if (this.#unmounting === undefined) log.info({ reason, mountPoint }, 'Stopping');
     const settle = async () => {
       await thread.send('settle-all');
       await this.#store.sync().catch(() => {});
-      await outside.flushBeforeUnmount();
+      await services.flushBeforeUnmount();
     };
     this.#unmounting ??= endMount({ mountPoint, device: this.#device, connection, settle, log });
     return this.stopped;
@@ -207,7 +189,7 @@ export class Daemon {
     await thread.ended;
     await this.#syncReplies.settled();
     await this.#store.sync().catch(() => {});
-    await this.#parts.outside.end();
+    await this.#parts.services.end();
   }
 
   #hear(message: Running): void {
@@ -247,10 +229,10 @@ export class Daemon {
       case 'store':
       case 'store-cancelled':
       case 'evicted':
-        this.#parts.outside.hear(message);
+        this.#parts.services.hear(message);
         break;
       case 'started-over':
-        this.#parts.outside.startedOver(message);
+        this.#parts.services.startedOver(message);
         break;
       case 'pending':
         setTimeout(() => thread.post({ type: 'settle-idle' }), SETTLE_DELAY_MS).unref();
@@ -269,14 +251,14 @@ export class Daemon {
   }
 
   async #untilEnded(): Promise<StopReport> {
-    const { log, fuseFd, lock, thread, outside } = this.#parts;
+    const { log, fuseFd, lock, thread, services } = this.#parts;
     const { uncommitted } = await thread.ended;
     const unmounted = await (this.#unmounting ?? { lazy: false, holders: [] });
     if (!(await this.#store.finish())) {
       log.warn('What was written is in the journal, not yet in the cache; the next start goes on with it');
     }
-    const unsaved = await outside.flushTheRest();
-    await outside.end();
+    const unsaved = await services.flushTheRest();
+    await services.end();
     closeSync(fuseFd);
     lock.release();
     return { exitStatus: 0, dirty: uncommitted.length + unsaved, ...unmounted };

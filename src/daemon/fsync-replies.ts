@@ -13,7 +13,7 @@ export interface SyncRepliesParts {
 
 type SyncThenReply = Extract<Running, { type: 'sync-then-reply' }>;
 
-export class SyncReplies {
+export class FsyncReplies {
   readonly #parts: SyncRepliesParts;
   readonly #waiting = new Set<Promise<void>>();
 

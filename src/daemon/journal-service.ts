@@ -9,7 +9,7 @@ import { CheckpointSchedule } from '../store/checkpoint/schedule.ts';
 import type { JournalProgress } from '../store/journal/progress.ts';
 import { JournalSync } from '../store/journal/sync.ts';
 
-export interface StoreKeeperParts {
+export interface JournalServiceParts {
   cache: Cache;
   progress: JournalProgress;
   replayed: { segments: readonly number[]; nextSegment: number; records: number; droppedBytes: number };
@@ -23,11 +23,11 @@ export interface StoreKeeperParts {
 /** What is not in the cache by then stays in the journal, from where the next start takes it. */
 const LAST_CHECKPOINT_MS = 8_000;
 
-export class StoreKeeper {
+export class JournalService {
   readonly #journal: JournalSync;
   readonly #checkpoints: CheckpointSchedule;
 
-  constructor({ cache, progress, replayed, requestRoll, log, onApplied }: StoreKeeperParts) {
+  constructor({ cache, progress, replayed, requestRoll, log, onApplied }: JournalServiceParts) {
     const journalDirectory = cache.journalDirectory;
     const nodes = new NodeTable(cache.path);
     const checkpointer = new Checkpointer({

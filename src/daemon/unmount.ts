@@ -1,7 +1,7 @@
 /** Takes a mount away under its users. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from '../drivers/connection.ts';
-import type { KernelThreadClient } from '../drivers/host/core-client.ts';
+import type { CoreClient } from '../drivers/host/core-client.ts';
 import { unmount, unmountLazily } from '../mount/mount.ts';
 import { findMount } from '../mount/mountinfo.ts';
 import type { Logger } from '../observe/log.ts';
@@ -74,7 +74,7 @@ async function takeAway(ending: Ending): Promise<Unmounted> {
 }
 
 /** As it does where nobody else has the mount, however busy the machine is. */
-async function endsByItself(thread: KernelThreadClient): Promise<boolean> {
+async function endsByItself(thread: CoreClient): Promise<boolean> {
   for (let look = 0; look < ENDING_LOOKS; look++) if (await thread.hasEnded()) return true;
   return false;
 }

@@ -1,6 +1,4 @@
 /** Which of the two drivers serves a mount. */
-import type { Config } from '../config/load.ts';
-
 export type Driver = 'direct' | 'fuse-native';
 
 export interface Choice {
@@ -20,7 +18,7 @@ interface Machine {
  * CAP_SYS_ADMIN makes no difference, since without it nobody else could mount for it either.
  */
 export function chooseDriver(
-  wanted: Config['fuseDriver'],
+  wanted: Driver | 'auto',
   machine: Machine = { platform: process.platform, uid: process.geteuid?.() },
 ): Choice {
   const { platform, uid } = machine;

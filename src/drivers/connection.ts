@@ -2,20 +2,36 @@
 import { mkdtemp, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Descriptors, MountOwner } from '../daemon/daemon.ts';
 import { mountDirect, unmountLazily } from '../mount/mount.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Driver } from './choose.ts';
 import { KernelNotifier } from './direct/notifier.ts';
 import { canResend } from './direct/session.ts';
 import { WorkerLink } from './direct/worker-link.ts';
-import { KernelThreadClient } from './host/core-client.ts';
-import type { CoreData } from './host/messages.ts';
-import { NativeLink } from './libfuse/link.ts';
+import { CoreClient } from './host/core-client.ts';
+import type { CoreData, NegotiatedSession } from './host/messages.ts';
+import { LibfuseLink } from './libfuse/link.ts';
+
+/** What the daemon needs of whoever owns the mount. */
+export interface MountOwner {
+  /**
+   * Called once, when everything is loaded. Resolves when the kernel connection may be served, with the mount's
+   * `major:minor`; with '' where the driver mounts by itself, which it may then.
+   */
+  mounted(): Promise<string>;
+  /** The kernel agreed on this; the next daemon will need it. */
+  initialized(session: NegotiatedSession): void;
+}
+
+/** Inherited from the supervisor. */
+export interface Descriptors {
+  fuseFd: number;
+  inFlightFd: number;
+}
 
 export interface Connection {
   /** Builds the core from here on. */
-  readonly thread: KernelThreadClient;
+  readonly thread: CoreClient;
   readonly notifier: Pick<KernelNotifier, 'inode' | 'entry' | 'replyError'>;
   /** Everything is loaded: the mount is made. Resolves with its `major:minor`. */
   mount(owner: MountOwner, initialized: Promise<void>): Promise<string>;
@@ -39,7 +55,7 @@ export function openConnection(
 
 /** The supervisor has the connection, mounts it, and gives it to the next daemon. */
 class DirectConnection implements Connection {
-  readonly thread: KernelThreadClient;
+  readonly thread: CoreClient;
   readonly notifier: KernelNotifier;
   readonly #fuseFd: number;
   readonly #takeover: CoreData['takeover'];
@@ -50,7 +66,7 @@ class DirectConnection implements Connection {
     this.notifier = new KernelNotifier(descriptors.fuseFd, (error) =>
       log.error({ error: String(error) }, 'the kernel refused a notification'),
     );
-    this.thread = new KernelThreadClient(new WorkerLink({ ...data, ...descriptors }));
+    this.thread = new CoreClient(new WorkerLink({ ...data, ...descriptors }));
   }
 
   mount(owner: MountOwner): Promise<string> {
@@ -83,13 +99,13 @@ class DirectConnection implements Connection {
 
 /** The daemon mounts, and its end is the connection's. */
 class NativeConnection implements Connection {
-  readonly thread: KernelThreadClient;
+  readonly thread: CoreClient;
   readonly notifier: Connection['notifier'];
-  readonly #link: NativeLink;
+  readonly #link: LibfuseLink;
 
   constructor(data: CoreData) {
-    this.#link = new NativeLink(data);
-    this.thread = new KernelThreadClient(this.#link);
+    this.#link = new LibfuseLink(data);
+    this.thread = new CoreClient(this.#link);
     this.notifier = {
       // libfuse 2 has no way to take back what the kernel was told: it forgets that after a second.
       inode: () => {},

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { SessionfsError } from '../lib/errors.ts';
-import { codeOf } from '../lib/file-operations.ts';
+import { codeOf } from '../lib/system-error.ts';
 import type { OpenedFile } from './versions.ts';
 
 const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;

@@ -9,7 +9,7 @@ import { closeSync, constants, openSync, readdirSync, readFileSync, statSync } f
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SessionfsError } from '../lib/errors.ts';
-import { codeOf } from '../lib/file-operations.ts';
+import { codeOf } from '../lib/system-error.ts';
 import { fromObjectName, toObjectName } from '../naming/object-name.ts';
 import { OpType, segmentNumbers, segmentPath } from '../store/journal/format.ts';
 import { JournalChain, type OpVisitor } from '../store/journal/reader.ts';

@@ -78,3 +78,11 @@ function open(
 function timeIn(ms: number): string {
   return new Date(ms).toISOString().replaceAll(':', '-');
 }
+
+const SHOWN = 10;
+
+/** For a message: at most ten names, each with its reason. */
+export function listRefused(refused: readonly RefusedFile[]): string {
+  const shown = refused.slice(0, SHOWN).map(({ name, reason }) => `${name} (${reason})`);
+  return refused.length > SHOWN ? `${shown.join(', ')} and ${refused.length - SHOWN} more` : shown.join(', ');
+}

@@ -1,8 +1,8 @@
 /** Waits for one session until this mount holds it. */
 import { BucketError } from '../bucket/bucket-error.ts';
 import type { Clock } from '../lib/clock.ts';
-import { codeOf } from '../lib/file-operations.ts';
 import type { Limiter } from '../lib/limiter.ts';
+import { codeOf } from '../lib/system-error.ts';
 import type { Logger } from '../observe/log.ts';
 import { Abandoned, type Held } from './held.ts';
 import type { Rival } from './holder-probe.ts';

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { codeOf } from '../lib/file-operations.ts';
+import { codeOf } from '../lib/system-error.ts';
 
 export interface Identity {
   /** 32 hex digits; the inbox's name. */

@@ -5,6 +5,7 @@
  */
 import fs from 'node:fs';
 import { promisify } from 'node:util';
+import { codeOf, systemError } from './system-error.ts';
 
 /** For the kernel thread, which never awaits. Failures are Node's system errors, with `code`. */
 export interface SyncFileOperations {
@@ -74,16 +75,6 @@ export const fileOperations: FileOperations = {
   mkdir: promisify(fs.mkdir),
   rmdir: promisify(fs.rmdir),
 };
-
-/** An error like those of node:fs, for what the store itself finds wrong; lib/errno.ts maps its code. */
-export function systemError(code: string, syscall: string, message: string): NodeJS.ErrnoException {
-  return Object.assign(new Error(`${code}: ${message}, ${syscall}`), { code, syscall });
-}
-
-export function codeOf(error: unknown): string | undefined {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' ? code : undefined;
-}
 
 /** Waits for `work`, and takes a failure with one of `codes` for success: what was to be done is done already. */
 export async function tolerate(work: Promise<unknown>, ...codes: string[]): Promise<void> {

@@ -7,8 +7,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants, openSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { messageOf } from '../drivers/direct/device.ts';
 import { SessionfsError } from '../lib/errors.ts';
+import { messageOf } from '../lib/system-error.ts';
 
 /** Mounts it over a directory that is there in any case, says so, and waits to be told to end. */
 const SCRIPT = 'mount -t tmpfs -o "mode=0700,size=$2" sessionfs "$1" && echo mounted && exec cat >/dev/null';

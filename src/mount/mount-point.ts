@@ -1,8 +1,8 @@
 /** The folder a mount is to appear at. All of it is asynchronous: a mount whose server is dead blocks whoever looks at it. */
 import { realpath, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { codeOf } from '../drivers/direct/device.ts';
 import { SessionfsError } from '../lib/errors.ts';
+import { codeOf } from '../lib/system-error.ts';
 import { FILESYSTEM_TYPE, findMount } from './mountinfo.ts';
 
 /** The path as the mount table spells it: absolute, without symbolic links, whether or not it exists or answers. */

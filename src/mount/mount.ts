@@ -3,11 +3,11 @@
  * fusermount mounted for an ordinary user, it unmounts for that user too.
  */
 import { spawn } from 'node:child_process';
-import { messageOf } from '../drivers/direct/device.ts';
-import { MAX_IO_BYTES } from '../drivers/direct/session.ts';
 import { SessionfsError } from '../lib/errors.ts';
+import { messageOf } from '../lib/system-error.ts';
 import { CONTAINER_HINT } from './hints.ts';
 import { findHolders, type Holder } from './holders.ts';
+import { MAX_IO_BYTES } from './io-size.ts';
 import { isStaleMount } from './mount-point.ts';
 import { FILESYSTEM_TYPE, findMount, type MountRecord } from './mountinfo.ts';
 

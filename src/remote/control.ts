@@ -4,8 +4,8 @@ import type { Running } from '../drivers/host/core-client.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { BucketSync } from '../sync/bucket-sync.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
-import type { SessionLeases } from './mount-leases.ts';
-import type { Sessions } from './session-opener.ts';
+import type { MountLeases } from './mount-leases.ts';
+import type { SessionOpener } from './session-opener.ts';
 import { bucketStatus } from './status.ts';
 
 export interface ControlParts {
@@ -13,8 +13,8 @@ export interface ControlParts {
   address: string;
   sync: BucketSync;
   ledger: Ledger;
-  leases: SessionLeases;
-  sessions: Sessions;
+  leases: MountLeases;
+  sessions: SessionOpener;
   metrics: Metrics;
 }
 

@@ -4,25 +4,25 @@ import { BucketError } from '../bucket/bucket-error.ts';
 import { inTime } from '../lib/in-time.ts';
 import type { Flusher } from '../sync/backup/flusher.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
-import type { SessionLeases } from './mount-leases.ts';
-import type { StoreRequests } from './write-through.ts';
+import type { MountLeases } from './mount-leases.ts';
+import type { WriteThrough } from './write-through.ts';
 
-export interface LastBackupParts {
+export interface FinalFlushParts {
   ledger: Ledger;
-  leases: SessionLeases;
+  leases: MountLeases;
   flusher: Flusher;
   /** Callers that wait for their change to be stored. */
-  stores: StoreRequests;
+  stores: WriteThrough;
 }
 
 const PAUSE_MS = 200;
 /** What a bucket that answers needs for a thousand sessions, where the last backup took all its time. */
 const RELEASE_MS = 3_000;
 
-export class LastBackup {
-  readonly #parts: LastBackupParts;
+export class FinalFlush {
+  readonly #parts: FinalFlushParts;
 
-  constructor(parts: LastBackupParts) {
+  constructor(parts: FinalFlushParts) {
     this.#parts = parts;
   }
 

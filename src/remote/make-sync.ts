@@ -10,8 +10,8 @@ import type { Metrics } from '../observe/metrics.ts';
 import type { Cache } from '../store/cache/cache.ts';
 import { BucketSync, type MountSide } from '../sync/bucket-sync.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
-import type { SessionLeases } from './mount-leases.ts';
-import type { Sessions } from './session-opener.ts';
+import type { MountLeases } from './mount-leases.ts';
+import type { SessionOpener } from './session-opener.ts';
 import { verifier } from './verify.ts';
 
 export interface SyncOfDaemonParts {
@@ -21,7 +21,7 @@ export interface SyncOfDaemonParts {
   cache: Cache;
   keyring: Keyring;
   metrics: Metrics;
-  leases: SessionLeases;
+  leases: MountLeases;
   mount: MountSide;
   /** See BucketSyncParts. */
   compared: (except: ReadonlySet<string>) => void;
@@ -65,7 +65,7 @@ export function makeSync(parts: SyncOfDaemonParts): BucketSync {
   });
 }
 
-export function bucketNumbers(ledger: Ledger, leases: SessionLeases, sessions: Sessions): MetricsSource {
+export function bucketNumbers(ledger: Ledger, leases: MountLeases, sessions: SessionOpener): MetricsSource {
   const isHere = (session: string) => session !== '' && ledger.absentOf(session).length === 0;
   return {
     dirtyFiles: () => ledger.dirtyCount,

@@ -11,13 +11,12 @@ import { Leases } from '../lease/leases.ts';
 import type { OwnerRecord } from '../lease/protocol.ts';
 import { ownerCodec, ownerName } from '../lease/records/owner.ts';
 import { readRecord } from '../lease/records/record.ts';
-import { checkOrder, type LeaseTimes } from '../lease/times.ts';
-import { SessionfsError } from '../lib/errors.ts';
+import { leaseTimes } from '../lease/settings.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
 import type { Logger } from '../observe/log.ts';
 import { type Permit, type Rights, UNSHARED } from '../sync/write-grant.ts';
 
-export interface SessionLeasesParts {
+export interface MountLeasesParts {
   /** One that does not try again by itself. */
   bucket: Bucket;
   config: Config;
@@ -26,39 +25,6 @@ export interface SessionLeasesParts {
   takeover: boolean;
   events: LeaseEvents;
   log: Logger;
-}
-
-/** Throws CONFIG_INVALID where the times do not fit together. */
-export function leaseTimes(config: Config): LeaseTimes {
-  const times = {
-    lookIntervalMs: config.leaseLookIntervalMs,
-    permissionMs: config.leasePermissionMs,
-    takeOverMs: config.leaseTakeOverMs,
-    pollMs: config.leasePollMs,
-  };
-  try {
-    checkOrder(times);
-  } catch (cause) {
-    throw new SessionfsError('CONFIG_INVALID', withVariables((cause as Error).message), {
-      cause,
-      hint: 'SESSION_LEASE_LOOK_INTERVAL, SESSION_LEASE_PERMISSION and SESSION_LEASE_TAKEOVER must grow in this order: leave them alone, or change all three.',
-    });
-  }
-  return times;
-}
-
-const VARIABLES: Readonly<Record<keyof LeaseTimes, string>> = {
-  lookIntervalMs: 'SESSION_LEASE_LOOK_INTERVAL',
-  permissionMs: 'SESSION_LEASE_PERMISSION',
-  takeOverMs: 'SESSION_LEASE_TAKEOVER',
-  pollMs: 'SESSION_LEASE_POLL',
-};
-
-function withVariables(message: string): string {
-  return Object.entries(VARIABLES).reduce(
-    (text, [name, variable]) => text.replaceAll(name, variable),
-    message,
-  );
 }
 
 const RETRY_MS = 1_000;
@@ -88,7 +54,7 @@ function watched(bucket: Bucket, reach: { isFailing: boolean; answeredMs: number
   };
 }
 
-export class SessionLeases implements Rights {
+export class MountLeases implements Rights {
   readonly #leases: Promise<Leases>;
   readonly #bucket: Bucket;
   readonly #reach = { isFailing: false, answeredMs: performance.now() };
@@ -100,7 +66,7 @@ export class SessionLeases implements Rights {
   #owners: ReadonlyMap<string, OwnerRecord> | undefined;
 
   /** Asks the bucket at once; a mount that is taken over must not wait for that. */
-  constructor({ bucket, config, cachePath, mountPoint, takeover, events, log }: SessionLeasesParts) {
+  constructor({ bucket, config, cachePath, mountPoint, takeover, events, log }: MountLeasesParts) {
     this.#bucket = watched(bucket, this.#reach);
     this.#inherits = takeover;
     this.#leases = this.#openAtLast(log, {

@@ -2,7 +2,7 @@
 import type { Bucket } from '../bucket/bucket.ts';
 import type { Config } from '../config/load.ts';
 import type { Keyring } from '../crypto/keyring.ts';
-import type { KernelThreadClient, Running } from '../drivers/host/core-client.ts';
+import type { CoreClient, Running } from '../drivers/host/core-client.ts';
 import type { KernelThreadData } from '../drivers/host/messages.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
 import type { Logger } from '../observe/log.ts';
@@ -15,13 +15,13 @@ import type { Ledger } from '../sync/ledger/ledger.ts';
 import { MemoryLimit } from '../sync/memory-limit.ts';
 import type { SessionContent } from '../sync/restore/restorer.ts';
 import { ControlAnswers, type ControlQuestion } from './control.ts';
-import { LastBackup } from './final-flush.ts';
+import { FinalFlush } from './final-flush.ts';
 import { bucketNumbers, makeSync } from './make-sync.ts';
-import { SessionLeases } from './mount-leases.ts';
-import { Sessions } from './session-opener.ts';
-import { StoreRequests } from './write-through.ts';
+import { MountLeases } from './mount-leases.ts';
+import { SessionOpener } from './session-opener.ts';
+import { WriteThrough } from './write-through.ts';
 
-export interface BucketKeeperParts {
+export interface RemoteSessionsParts {
   config: Config;
   mountPoint: string;
   bucket: Bucket;
@@ -41,27 +41,27 @@ export type FromThread = Extract<
 
 /** The daemon's other parts, as the bucket's share needs them. */
 export interface ThreadSide {
-  thread: KernelThreadClient;
+  thread: CoreClient;
   settle: MountSide['settle'];
 }
 
-export class BucketKeeper {
-  readonly #parts: BucketKeeperParts;
+export class RemoteSessions {
+  readonly #parts: RemoteSessionsParts;
   readonly #sync: BucketSync;
   readonly #aborted = sharedAbort();
   /** What the kernel thread must know before it builds the tree. */
   readonly threadData: NonNullable<KernelThreadData['bucket']>;
-  readonly #stores: StoreRequests;
+  readonly #stores: WriteThrough;
   readonly #memory: MemoryLimit | undefined;
-  readonly #leases: SessionLeases;
-  readonly #sessions: Sessions;
+  readonly #leases: MountLeases;
+  readonly #sessions: SessionOpener;
   readonly #control: ControlAnswers;
-  readonly #lastBackup: LastBackup;
+  readonly #lastBackup: FinalFlush;
   #side: ThreadSide | undefined;
   #dropping: Promise<void> = Promise.resolve();
   #settle: MountSide['settle'] = async () => {};
 
-  constructor(parts: BucketKeeperParts) {
+  constructor(parts: RemoteSessionsParts) {
     const { config, bucket, ledger, cache, metrics, log, takeover } = parts;
     this.#parts = parts;
     const isCloud = config.storageType === 'cloud';
@@ -77,7 +77,7 @@ export class BucketKeeper {
       writeThrough: isCloud,
       shared: true,
     };
-    this.#leases = new SessionLeases({
+    this.#leases = new MountLeases({
       bucket,
       config,
       cachePath: cache.path,
@@ -99,7 +99,7 @@ export class BucketKeeper {
       compared: (except) => this.#compared(except),
       signal: this.#aborted.signal,
     });
-    this.#stores = new StoreRequests({
+    this.#stores = new WriteThrough({
       flush: (session) =>
         session === 'all' ? this.#sync.flusher.flushAll() : this.#sync.flusher.flush(session),
       isFinal: (error) =>
@@ -108,7 +108,7 @@ export class BucketKeeper {
       limitMs: { file: config.storeTimeoutMs, credentials: config.credentialsTimeoutMs },
       log,
     });
-    this.#sessions = new Sessions({
+    this.#sessions = new SessionOpener({
       leases,
       sync: this.#sync,
       ledger,
@@ -118,7 +118,7 @@ export class BucketKeeper {
       log,
     });
     metrics.source(bucketNumbers(ledger, leases, this.#sessions));
-    this.#lastBackup = new LastBackup({ ledger, leases, flusher: this.#sync.flusher, stores: this.#stores });
+    this.#lastBackup = new FinalFlush({ ledger, leases, flusher: this.#sync.flusher, stores: this.#stores });
     this.#control = new ControlAnswers({
       address: bucket.address,
       sync: this.#sync,
@@ -204,7 +204,7 @@ export class BucketKeeper {
     }
   }
 
-  /** See daemon-last-backup.ts. `isSettled`: nothing is committed any more. */
+  /** See final-flush.ts. `isSettled`: nothing is committed any more. */
   flushBefore(deadlineMs: number, isSettled: boolean): Promise<number> {
     if (isSettled) this.#settle = async () => {};
     return this.#lastBackup.flushBefore(deadlineMs);

@@ -4,19 +4,19 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { reasonOf } from '../bucket/bucket-error.ts';
 import type { Held } from '../lease/held.ts';
 import { backOff } from '../lib/backoff.ts';
 import { inTime } from '../lib/in-time.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
 import type { Logger } from '../observe/log.ts';
-import { reasonOf } from '../sync/backup/failure-log.ts';
 import type { BucketSync } from '../sync/bucket-sync.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
 import type { Permit } from '../sync/write-grant.ts';
-import type { SessionLeases } from './mount-leases.ts';
+import type { MountLeases } from './mount-leases.ts';
 
-export interface SessionsParts {
-  leases: SessionLeases;
+export interface SessionOpenerParts {
+  leases: MountLeases;
   sync: BucketSync;
   ledger: Ledger;
   /** What is here is served although the bucket does not answer. */
@@ -43,12 +43,12 @@ interface Opening {
   isWanted: boolean;
 }
 
-export class Sessions {
-  readonly #parts: SessionsParts;
+export class SessionOpener {
+  readonly #parts: SessionOpenerParts;
   readonly #opening = new Map<string, Opening>();
   readonly #ended = sharedAbort();
 
-  constructor(parts: SessionsParts) {
+  constructor(parts: SessionOpenerParts) {
     this.#parts = parts;
   }
 

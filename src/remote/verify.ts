@@ -4,7 +4,7 @@ import { KEY_ID_SIZE, type Keyring } from '../crypto/keyring.ts';
 import { SealError } from '../crypto/seal-error.ts';
 import { checkSealed } from '../crypto/sealed-file.ts';
 import { KEY_ID_OFFSET } from '../crypto/sealed-header.ts';
-import { directoryName } from '../fs/state/records.ts';
+import { directoryName } from '../naming/sealed-name.ts';
 import type { Verdict } from '../sync/restore/download.ts';
 
 export function verifier(keyring: Keyring) {

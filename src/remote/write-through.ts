@@ -5,13 +5,15 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Unstored } from '../fs/contract.ts';
+import type { Running } from '../drivers/host/core-client.ts';
 import { backOff } from '../lib/backoff.ts';
 import { Errno } from '../lib/errno.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
 import type { Logger } from '../observe/log.ts';
 
-export interface StoreRequestsParts {
+type Unstored = Extract<Running, { type: 'store' }>['unstored'];
+
+export interface WriteThroughParts {
   /** Resolves when everything of the session ('all': of all) that was committed before the call is in the bucket. */
   flush: (session: string | 'all') => Promise<void>;
   /** Trying again cannot help: the session is another mount's by now. */
@@ -34,14 +36,14 @@ const GATHERING_MS = 3;
 const RETRY = { minMs: 250, maxMs: 8_000 };
 const CLOSING_MS = 3_000;
 
-export class StoreRequests {
-  readonly #parts: StoreRequestsParts;
+export class WriteThrough {
+  readonly #parts: WriteThroughParts;
   /** By the request's number. */
   readonly #waiting = new Map<number, Waiting>();
   readonly #ended = sharedAbort();
   #closing = false;
 
-  constructor(parts: StoreRequestsParts) {
+  constructor(parts: WriteThroughParts) {
     this.#parts = parts;
   }
 

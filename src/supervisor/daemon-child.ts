@@ -1,7 +1,7 @@
 /** One daemon process, as its supervisor sees it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { NegotiatedSession } from '../drivers/direct/session.ts';
+import type { NegotiatedSession } from '../drivers/host/messages.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import type { DaemonStart, FromDaemon, OwnedDescriptors, StopReport, ToDaemon } from './messages.ts';

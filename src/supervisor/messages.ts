@@ -1,14 +1,14 @@
 /** What the supervisor and the daemon tell each other, over Node's IPC channel. */
 import type { Config } from '../config/load.ts';
 import type { Driver } from '../drivers/choose.ts';
-import type { NegotiatedSession } from '../drivers/direct/session.ts';
+import type { NegotiatedSession } from '../drivers/host/messages.ts';
 import type { ErrorCode } from '../lib/errors.ts';
 
 /** The descriptor of /dev/fuse in the daemon: stdin, stdout and stderr come before it. */
 export const FUSE_DESCRIPTOR = 3;
-/** A file in memory, for requests in flight (kernel/in-flight.ts). */
+/** A file in memory, for requests in flight (drivers/direct/in-flight.ts). */
 export const IN_FLIGHT_DESCRIPTOR = 4;
-/** The directory in memory that takes the cache's place (kernel/memory-directory.ts), if there is one; IPC has the one before it. */
+/** The directory in memory that takes the cache's place (mount/memory-directory.ts), if there is one; IPC has the one before it. */
 export const MEMORY_DESCRIPTOR = 6;
 
 /** What the supervisor keeps open for all daemons of a mount. */

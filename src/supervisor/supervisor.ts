@@ -6,15 +6,15 @@ import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/load.ts';
 import { chooseDriver, type Driver } from '../drivers/choose.ts';
-import type { NegotiatedSession } from '../drivers/direct/session.ts';
+import type { NegotiatedSession } from '../drivers/host/messages.ts';
 import { requirePlainSessions } from '../fs/startup/plain-sessions.ts';
+import { leaseTimes } from '../lease/settings.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import { exitStatus } from '../lib/errors.ts';
 import { version } from '../lib/version.ts';
 import { cleanUpStaleMount, mountDirect, unmountByForce, unmountLazily } from '../mount/mount.ts';
 import type { MountRecord } from '../mount/mountinfo.ts';
 import type { Logger } from '../observe/log.ts';
-import { leaseTimes } from '../remote/mount-leases.ts';
 import { DaemonChild, type DaemonExit } from './daemon-child.ts';
 import type { MountRoot, OwnedDescriptors, StopReport } from './messages.ts';
 import {

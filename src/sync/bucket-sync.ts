@@ -4,15 +4,15 @@
  */
 
 import type { Bucket, ObjectVersion } from '../bucket/bucket.ts';
+import { reasonOf } from '../bucket/bucket-error.ts';
 import { backOff } from '../lib/backoff.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { inTime } from '../lib/in-time.ts';
 import { SessionLocks } from '../lib/session-locks.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Cache } from '../store/cache/cache.ts';
-import { reasonOf } from './backup/failure-log.ts';
 import { Flusher } from './backup/flusher.ts';
-import { Turns } from './backup/request-pacer.ts';
+import { RequestPacer } from './backup/request-pacer.ts';
 import type { SyncEvents } from './events.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { LifecycleGuard } from './lifecycle-guard.ts';
@@ -87,7 +87,7 @@ export class BucketSync {
     const { bucket, ledger, cache, mount, events, log, intervalMs, concurrency, verify, rights } = parts;
     const clock = parts.clock ?? systemClock;
     this.#parts = parts;
-    const turns = new Turns(concurrency, clock);
+    const turns = new RequestPacer(concurrency, clock);
     this.flusher = new Flusher({
       bucket,
       ledger,

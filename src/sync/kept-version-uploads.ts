@@ -6,20 +6,19 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ABSENT, type Bucket, type ObjectVersion } from '../bucket/bucket.ts';
-import { BucketError } from '../bucket/bucket-error.ts';
+import { BucketError, reasonOf } from '../bucket/bucket-error.ts';
 import { listAll } from '../bucket/list-all.ts';
 import { backOff } from '../lib/backoff.ts';
 import { crc32c } from '../lib/crc32c.ts';
-import { codeOf } from '../lib/file-operations.ts';
 import { inTime } from '../lib/in-time.ts';
+import { codeOf } from '../lib/system-error.ts';
 import { parseSetAsideName, setAsideDirectory, setAsideName } from '../naming/kept-version-name.ts';
 import { SET_ASIDE_ROOT, setAsideObject } from '../naming/kept-version-object.ts';
+import { isCredentials } from '../naming/session-path.ts';
 import type { Logger } from '../observe/log.ts';
 import { KEPT_VERSIONS_MAX, listSetAside } from '../store/set-aside/kept-versions.ts';
-import { reasonOf } from './backup/failure-log.ts';
-import { isCredentials } from './ledger/object-entry.ts';
 
-export interface SetAsideUploadsParts {
+export interface KeptVersionUploadsParts {
   bucket: Bucket;
   cachePath: string;
   log: Logger;
@@ -31,8 +30,8 @@ const RETRY_MS = 500;
 const RETRY_MS_MAX = 60_000;
 const SETTLE_POLL_MS = 50;
 
-export class SetAsideUploads {
-  readonly #parts: SetAsideUploadsParts;
+export class KeptVersionUploads {
+  readonly #parts: KeptVersionUploadsParts;
   readonly #waiting = new Set<string>();
   readonly #ended = new AbortController();
   /** What an earlier daemon kept may not be in the bucket yet. */
@@ -45,7 +44,7 @@ export class SetAsideUploads {
   #isLast = false;
   #pausing: AbortController | undefined;
 
-  constructor(parts: SetAsideUploadsParts) {
+  constructor(parts: KeptVersionUploadsParts) {
     this.#parts = parts;
   }
 

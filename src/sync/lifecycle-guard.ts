@@ -3,8 +3,8 @@
  * use. So the objects of the sessions that are here are stored again before they are half that age.
  */
 import type { Bucket } from '../bucket/bucket.ts';
+import { reasonOf } from '../bucket/bucket-error.ts';
 import type { Logger } from '../observe/log.ts';
-import { reasonOf } from './backup/failure-log.ts';
 import type { SyncEvents } from './events.ts';
 import type { Ledger } from './ledger/ledger.ts';
 

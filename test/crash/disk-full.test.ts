@@ -9,8 +9,8 @@ import {
   fileOperations,
   type SyncFileOperations,
   syncFileOperations,
-  systemError,
 } from '../../src/lib/file-operations.ts';
+import { systemError } from '../../src/lib/system-error.ts';
 import { Prng } from '../drivers/support/prng.ts';
 import { CALLER, Harness, type HarnessOptions, newAttributes, newEntry } from '../fs/harness.ts';
 import { SmallDisk } from '../mounted/small-disk.ts';

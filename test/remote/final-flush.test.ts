@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toObjectName } from '../../src/naming/object-name.ts';
-import { LastBackup } from '../../src/remote/final-flush.ts';
-import type { SessionLeases } from '../../src/remote/mount-leases.ts';
-import type { StoreRequests } from '../../src/remote/write-through.ts';
+import { FinalFlush } from '../../src/remote/final-flush.ts';
+import type { MountLeases } from '../../src/remote/mount-leases.ts';
+import type { WriteThrough } from '../../src/remote/write-through.ts';
 import type { Flusher } from '../../src/sync/backup/flusher.ts';
 import { Ledger } from '../../src/sync/ledger/ledger.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -39,9 +39,9 @@ test('what is held and stored is given back before what is under way ends, and w
         endRequest();
       }
     },
-  } as unknown as SessionLeases;
+  } as unknown as MountLeases;
   const flusher = {} as Flusher;
-  const stores = {} as StoreRequests;
-  await new LastBackup({ ledger, leases, flusher, stores }).release(performance.now() + 30_000);
+  const stores = {} as WriteThrough;
+  await new FinalFlush({ ledger, leases, flusher, stores }).release(performance.now() + 30_000);
   assert.deepEqual(released, [[CLEAN], [LATE]]);
 });

@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../../src/config/load.ts';
 import { ownerName } from '../../src/lease/records/owner.ts';
 import { createLogger } from '../../src/observe/log.ts';
-import { SessionLeases } from '../../src/remote/mount-leases.ts';
-import { Sessions } from '../../src/remote/session-opener.ts';
+import { MountLeases } from '../../src/remote/mount-leases.ts';
+import { SessionOpener } from '../../src/remote/session-opener.ts';
 import type { BucketSync } from '../../src/sync/bucket-sync.ts';
 import type { Ledger } from '../../src/sync/ledger/ledger.ts';
 import { cleanUp } from '../support/cleanup.ts';
@@ -25,7 +25,7 @@ function rig(t: TestContext) {
   });
   bucket.before = () => answers;
   const log = createLogger({ level: 'silent', destination: { write: () => {} } });
-  const leases = new SessionLeases({
+  const leases = new MountLeases({
     bucket,
     config: loadConfig({}, {}),
     cachePath: temporaryDirectory(t),
@@ -41,7 +41,7 @@ function rig(t: TestContext) {
     flusher: { refresh: () => {} },
   } as unknown as BucketSync;
   const ledger = { absentOf: () => [], entriesOf: () => [] } as unknown as Ledger;
-  const sessions = new Sessions({
+  const sessions = new SessionOpener({
     leases,
     sync,
     ledger,

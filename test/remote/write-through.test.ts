@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Errno } from '../../src/lib/errno.ts';
 import { createLogger } from '../../src/observe/log.ts';
-import { StoreRequests, type StoreRequestsParts } from '../../src/remote/write-through.ts';
+import { WriteThrough, type WriteThroughParts } from '../../src/remote/write-through.ts';
 
 const ONE = { sessions: ['u-+1'], credentials: false };
 
@@ -14,10 +14,10 @@ class Rig {
   readonly flushed: string[] = [];
   /** What a flush of a session does. */
   flush: (session: string) => Promise<void> = async () => {};
-  readonly requests: StoreRequests;
+  readonly requests: WriteThrough;
 
-  constructor(t: TestContext, parts: Partial<StoreRequestsParts> = {}) {
-    this.requests = new StoreRequests({
+  constructor(t: TestContext, parts: Partial<WriteThroughParts> = {}) {
+    this.requests = new WriteThrough({
       flush: (session) => {
         this.flushed.push(session);
         return this.flush(session);

@@ -8,8 +8,8 @@ import {
   fileOperations,
   type SyncFileOperations,
   syncFileOperations,
-  systemError,
 } from '../../src/lib/file-operations.ts';
+import { systemError } from '../../src/lib/system-error.ts';
 import { Cache } from '../../src/store/cache/cache.ts';
 import { Checkpointer, type CheckpointReport } from '../../src/store/checkpoint/checkpointer.ts';
 import { type JournalOp, OpFlag, OpType } from '../../src/store/journal/format.ts';

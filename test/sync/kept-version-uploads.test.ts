@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { setAsideName, setAsidePrefix } from '../../src/naming/kept-version-name.ts';
 import { createLogger } from '../../src/observe/log.ts';
-import { SetAsideUploads } from '../../src/sync/kept-version-uploads.ts';
+import { KeptVersionUploads } from '../../src/sync/kept-version-uploads.ts';
 import { cleanUp, type Scope } from '../support/cleanup.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -38,10 +38,10 @@ class Rig {
     rmSync(this.#locate(name));
   }
 
-  uploads(retryMs = 5): SetAsideUploads {
+  uploads(retryMs = 5): KeptVersionUploads {
     const write = (text: string) => void this.lines.push(JSON.parse(text));
     const log = createLogger({ level: 'info', destination: { write } });
-    const uploads = new SetAsideUploads({ bucket: this.bucket, cachePath: this.cachePath, log, retryMs });
+    const uploads = new KeptVersionUploads({ bucket: this.bucket, cachePath: this.cachePath, log, retryMs });
     cleanUp(this.#scope, () => uploads.end());
     return uploads;
   }
@@ -61,7 +61,7 @@ class Rig {
   }
 }
 
-const settled = (uploads: SetAsideUploads) => uploads.settled(performance.now() + HANG_MS);
+const settled = (uploads: KeptVersionUploads) => uploads.settled(performance.now() + HANG_MS);
 
 test('what was kept is stored outside of the sessions, under the object’s name and the time', async (t) => {
   const rig = new Rig(t);

@@ -1,3 +1,4 @@
+import { codeOf } from '../../lib/system-error.ts';
 import { BucketError, type BucketErrorKind } from '../bucket-error.ts';
 
 const KINDS: Readonly<Record<string, BucketErrorKind>> = {
@@ -44,11 +45,6 @@ export function directoryError(what: string, error: unknown): BucketError {
     ...(hint === undefined ? {} : { hint }),
     cause: error,
   });
-}
-
-export function codeOf(error: unknown): string | undefined {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code;
-  return typeof code === 'string' ? code : undefined;
 }
 
 /** What `work` gives, or undefined where the file is not there. */

@@ -1,7 +1,8 @@
 /** File operations that a crash cannot tear: each is on stable storage when it resolves. */
 import { lstat, mkdir, open, rename, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { codeOf, unlessMissing } from './error.ts';
+import { codeOf } from '../../lib/system-error.ts';
+import { unlessMissing } from './error.ts';
 
 export async function writeDurably(path: string, bytes: Uint8Array | string): Promise<void> {
   const file = await open(path, 'w', 0o600);

@@ -9,9 +9,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { link, readFile, unlink, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { codeOf } from '../../lib/system-error.ts';
 import { BucketError } from '../bucket-error.ts';
 import type { Deadline } from '../deadline.ts';
-import { codeOf, unlessMissing } from './error.ts';
+import { unlessMissing } from './error.ts';
 import { isDead, self } from './holder.ts';
 
 /** Far longer than a holder keeps a lock, see HOLD_MS. */

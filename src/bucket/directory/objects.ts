@@ -8,10 +8,11 @@
 import { readFile, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { crc32c } from '../../lib/crc32c.ts';
+import { codeOf } from '../../lib/system-error.ts';
 import { ABSENT, type ObjectVersion, type PutOptions, type StoredObject } from '../bucket.ts';
 import { BucketError } from '../bucket-error.ts';
 import { isOwn, type Upload } from '../upload.ts';
-import { codeOf, unlessMissing } from './error.ts';
+import { unlessMissing } from './error.ts';
 import {
   exists,
   makeDirectories,

@@ -1,7 +1,9 @@
 /** /dev/fuse: opening it, and what the errors of reading and writing it mean. */
+
 import { openSync, readSync, writeSync } from 'node:fs';
 import { endianness } from 'node:os';
 import { SessionfsError } from '../../lib/errors.ts';
+import { codeOf, messageOf } from '../../lib/system-error.ts';
 import { CONTAINER_HINT } from '../../mount/hints.ts';
 
 /** `readRequest`: nothing to serve this time; read again. */
@@ -101,13 +103,4 @@ export function writeMessage(fd: number, bytes: Uint8Array, length: number): boo
 export function isSubjectGone(error: unknown): boolean {
   const code = codeOf(error);
   return code === 'ENOENT' || code === 'ENODEV' || code === 'ECONNABORTED';
-}
-
-export function codeOf(error: unknown): string | undefined {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' ? code : undefined;
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

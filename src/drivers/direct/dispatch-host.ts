@@ -1,7 +1,7 @@
 /** What the dispatcher needs of whoever owns the connection. */
 import type { Unstored } from '../../fs/contract.ts';
 import type { SessionfsError } from '../../lib/errors.ts';
-import type { NegotiatedSession } from './session.ts';
+import type { NegotiatedSession } from '../host/messages.ts';
 
 /** None of these may call back into the dispatcher. */
 export interface DispatchHost {

@@ -1,5 +1,6 @@
 import { type FileSystemOperations, PARKED, type Unstored } from '../../fs/contract.ts';
 import { Errno, errnoOf } from '../../lib/errno.ts';
+import type { NegotiatedSession } from '../host/messages.ts';
 import { AWAIT_SYNC, EPROTO, NO_REPLY, replyableError } from '../host/outcome.ts';
 import { fuse_write_in } from './abi/files.ts';
 import { fuse_interrupt_in } from './abi/headers.ts';
@@ -13,7 +14,7 @@ import { nameOperations } from './handlers/names.ts';
 import { refusedOperations } from './handlers/refused.ts';
 import { type ParkedRequest, ParkingLot } from './parking.ts';
 import { type Request, requestNumber } from './request.ts';
-import { type InitOffer, type NegotiatedSession, negotiate, putInitOut } from './session.ts';
+import { type InitOffer, negotiate, putInitOut } from './session.ts';
 
 /** An answer that waits for what the request has changed to be stored. */
 interface DeferredReply {

@@ -1,10 +1,11 @@
 import type { FileSystemOperations } from '../../fs/contract.ts';
+import type { NegotiatedSession } from '../host/messages.ts';
 import { GONE, NOTHING, readRequest, writeMessage } from './device.ts';
 import type { DispatchHost } from './dispatch-host.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { InFlight } from './in-flight.ts';
 import { endLostRequests } from './lost-requests.ts';
-import { canResend, type NegotiatedSession, REQUEST_BUFFER_BYTES } from './session.ts';
+import { canResend, REQUEST_BUFFER_BYTES } from './session.ts';
 
 /** What the driver tells, on the thread that serves. */
 export interface DirectDriverHost extends Omit<DispatchHost, 'send' | 'keep' | 'release' | 'mayBeLost'> {

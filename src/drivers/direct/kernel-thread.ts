@@ -5,7 +5,7 @@
 import { setPriority } from 'node:os';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { CoreHost, failureMessage } from '../host/core-host.ts';
-import type { FromKernelThread, KernelThreadData, ToKernelThread } from '../host/messages.ts';
+import type { FromCore, KernelThreadData, ToCore } from '../host/messages.ts';
 import { DirectDriver, type DirectDriverHost } from './driver.ts';
 import { Mailbox } from './mailbox.ts';
 
@@ -65,7 +65,7 @@ class KernelThread {
   #takeMessages(): 'continue' | 'stop' {
     let next: 'continue' | 'stop' = 'continue';
     for (;;) {
-      const received = receiveMessageOnPort(this.#port) as { message: ToKernelThread } | undefined;
+      const received = receiveMessageOnPort(this.#port) as { message: ToCore } | undefined;
       if (received === undefined) {
         // The last one may have carried parked requests out.
         this.host.filesystem.begin(0);
@@ -75,7 +75,7 @@ class KernelThread {
     }
   }
 
-  #post(message: FromKernelThread): void {
+  #post(message: FromCore): void {
     this.#port.postMessage(message);
   }
 }
@@ -84,7 +84,7 @@ function main(port: MessagePort): void {
   try {
     const thread = new KernelThread(workerData as KernelThreadData, port);
     thread.host.load();
-    port.on('message', (message: ToKernelThread) => {
+    port.on('message', (message: ToCore) => {
       if (message.type !== 'serve') {
         thread.host.obey(message);
         return;

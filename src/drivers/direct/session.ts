@@ -1,13 +1,14 @@
 /** The first exchange of a connection: which protocol both sides speak, and which of its options. */
+
 import { SessionfsError } from '../../lib/errors.ts';
+import { MAX_IO_BYTES } from '../../mount/io-size.ts';
+import type { NegotiatedSession } from '../host/messages.ts';
 import { FUSE_KERNEL_MINOR_VERSION, FUSE_KERNEL_VERSION } from './abi/headers.ts';
 import { fuse_init_out } from './abi/init.ts';
 import { hasInitFlag, InitFlag, type InitFlags, initFlags } from './abi/init-flags.ts';
 import { LITTLE_ENDIAN } from './abi/layout.ts';
 import { PAYLOAD, type Reply } from './reply.ts';
 
-/** Bytes of file content in one WRITE, and (by the mount's max_read) in one READ. */
-export const MAX_IO_BYTES = 1 << 20;
 /** What a read of the device needs room for: the largest WRITE, its headers, and the kernel's own minimum. */
 export const REQUEST_BUFFER_BYTES = MAX_IO_BYTES + 4096;
 /** Pages of one request; 1 MiB where a page is 4 KiB. */
@@ -54,18 +55,6 @@ export interface InitOffer extends InitFlags {
   major: number;
   minor: number;
   maxReadaheadBytes: number;
-}
-
-/**
- * What was agreed on. Plain data: a server that takes the connection over gets no INIT and is given this instead.
- */
-export interface NegotiatedSession extends InitFlags {
-  major: typeof FUSE_KERNEL_VERSION;
-  /** The smaller of the two sides' versions. */
-  minor: number;
-  maxReadaheadBytes: number;
-  maxWriteBytes: number;
-  maxPages: number;
 }
 
 export type Negotiation =

@@ -1,7 +1,7 @@
 /** The way to the kernel thread, a worker that must be woken to hear what it is told. */
 import { Worker } from 'node:worker_threads';
 import type { KernelLink } from '../host/core-client.ts';
-import type { FromKernelThread, KernelThreadData, ToKernelThread } from '../host/messages.ts';
+import type { FromCore, KernelThreadData, ToCore } from '../host/messages.ts';
 import { Mailbox } from './mailbox.ts';
 import { Waker } from './waker.ts';
 
@@ -19,7 +19,7 @@ export class WorkerLink implements KernelLink {
     });
   }
 
-  start(receive: (message: FromKernelThread) => void, fail: (error: Error) => void): void {
+  start(receive: (message: FromCore) => void, fail: (error: Error) => void): void {
     this.#worker.on('message', receive);
     this.#worker.on('error', fail);
     this.#worker.on('exit', (code) => fail(new Error(`the kernel thread ended with code ${code}`)));
@@ -28,10 +28,10 @@ export class WorkerLink implements KernelLink {
   /** fork(2) takes the pages of this process away until they are written to: it comes before the thread readies its buffer. */
   serve(): void {
     this.#waker.prepare();
-    this.#worker.postMessage({ type: 'serve' } satisfies ToKernelThread);
+    this.#worker.postMessage({ type: 'serve' } satisfies ToCore);
   }
 
-  post(message: ToKernelThread): void {
+  post(message: ToCore): void {
     this.#worker.postMessage(message);
     if (this.#mailbox.raise()) this.#waker.wake();
   }

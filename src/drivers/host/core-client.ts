@@ -1,23 +1,23 @@
 /**
  * The main thread's side of whoever serves the mount: asks it, hears it, and learns of its end. How messages get there and
- * back is the link's affair: worker-link.ts for a thread of its own, native-link.ts for the main thread itself.
+ * back is the link's affair: direct/worker-link.ts for a thread of its own, libfuse/link.ts for the main thread itself.
  */
 import { type Deferred, deferred } from '../../lib/deferred.ts';
 import { SessionfsError } from '../../lib/errors.ts';
 import { inTime } from '../../lib/in-time.ts';
-import type { FromKernelThread, ToKernelThread } from './messages.ts';
+import type { FromCore, ToCore } from './messages.ts';
 
-export type Loaded = Extract<FromKernelThread, { type: 'loaded' }>;
-export type Running = Exclude<FromKernelThread, { type: 'loaded' | 'ended' | 'failed' | 'done' | 'rolled' }>;
+export type Loaded = Extract<FromCore, { type: 'loaded' }>;
+export type Running = Exclude<FromCore, { type: 'loaded' | 'ended' | 'failed' | 'done' | 'rolled' }>;
 
 const ENDING_MS = 200;
 
 /** The way to whoever serves the mount. */
 export interface KernelLink {
   /** Called once, before anything else. Neither callback is called before it returns. */
-  start(receive: (message: FromKernelThread) => void, fail: (error: Error) => void): void;
-  post(message: ToKernelThread): void;
-  /** See KernelThreadClient.serve, keepAccess, terminate. */
+  start(receive: (message: FromCore) => void, fail: (error: Error) => void): void;
+  post(message: ToCore): void;
+  /** See CoreClient.serve, keepAccess, terminate. */
   serve(): void;
   keepAccess(directory: string): Promise<void>;
   terminate(): Promise<void>;
@@ -25,7 +25,7 @@ export interface KernelLink {
   close(): void;
 }
 
-export class KernelThreadClient {
+export class CoreClient {
   /** Settles when the thread is gone: with what it could not commit, or with the reason of its failure. */
   readonly ended: Promise<{ uncommitted: string[] }>;
   readonly #link: KernelLink;
@@ -81,7 +81,7 @@ export class KernelThreadClient {
     return Promise.race([rolled, this.#settled()]);
   }
 
-  post(message: ToKernelThread): void {
+  post(message: ToCore): void {
     this.#link.post(message);
   }
 
@@ -111,7 +111,7 @@ export class KernelThreadClient {
     );
   }
 
-  #receive(message: FromKernelThread): void {
+  #receive(message: FromCore): void {
     if (message.type === 'loaded') this.#loaded.resolve(message);
     else if (message.type === 'ended') this.#end(message);
     else if (message.type === 'failed') this.#fail(failure(message));
@@ -132,6 +132,6 @@ export class KernelThreadClient {
   }
 }
 
-function failure({ code, message, hint }: Extract<FromKernelThread, { type: 'failed' }>): SessionfsError {
+function failure({ code, message, hint }: Extract<FromCore, { type: 'failed' }>): SessionfsError {
   return new SessionfsError(code, message, hint === undefined ? {} : { hint });
 }

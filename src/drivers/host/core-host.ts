@@ -13,11 +13,11 @@ import { Cache } from '../../store/cache/cache.ts';
 import { type KnownNodes, NodeTable } from '../../store/checkpoint/node-table.ts';
 import { JournalProgress } from '../../store/journal/progress.ts';
 import { Room } from './disk-full-recovery.ts';
-import type { CoreData, FromKernelThread, ToKernelThread } from './messages.ts';
+import type { CoreData, FromCore, ToCore } from './messages.ts';
 import { Unanswered } from './unanswered.ts';
 
 type NewsOfBucket = Extract<
-  ToKernelThread,
+  ToCore,
   { type: 'absent' | 'names-known' | 'restored' | 'refuse' | 'name' | 'evict' | 'answer' }
 >;
 
@@ -31,7 +31,7 @@ export interface HostedDriver {
 
 export class CoreHost {
   readonly #data: CoreData;
-  readonly #post: (message: FromKernelThread) => void;
+  readonly #post: (message: FromCore) => void;
   readonly #driver: HostedDriver;
   readonly #progress: JournalProgress;
   readonly #opened: OpenedFileSystem;
@@ -45,7 +45,7 @@ export class CoreHost {
   #storing = 0;
 
   /** Throws as openFileSystem does. */
-  constructor(data: CoreData, post: (message: FromKernelThread) => void, driver: HostedDriver) {
+  constructor(data: CoreData, post: (message: FromCore) => void, driver: HostedDriver) {
     this.#data = data;
     this.#post = post;
     this.#driver = driver;
@@ -139,7 +139,7 @@ export class CoreHost {
   }
 
   /** On nobody's behalf: not while a request is carried out. 'stop': leave the mount. */
-  obey(message: ToKernelThread): 'continue' | 'stop' {
+  obey(message: ToCore): 'continue' | 'stop' {
     // The request before may have been a parked one.
     this.#opened.filesystem.begin(0);
     switch (message.type) {
@@ -257,7 +257,7 @@ function knownNodes({ cachePath, takeover }: CoreData): KnownNodes | undefined {
 }
 
 /** How a thread tells that the core could not be built or has failed. */
-export function failureMessage(error: unknown): FromKernelThread {
+export function failureMessage(error: unknown): FromCore {
   const known = error instanceof SessionfsError ? error : undefined;
   return {
     type: 'failed',

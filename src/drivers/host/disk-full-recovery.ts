@@ -4,15 +4,15 @@
  */
 import type { OpenedFileSystem } from '../../fs/startup/open.ts';
 import { releaseBallast, restoreBallast } from '../../store/cache/ballast.ts';
-import type { FromKernelThread } from './messages.ts';
+import type { FromCore } from './messages.ts';
 
 export class Room {
   readonly #opened: OpenedFileSystem;
-  readonly #post: (message: FromKernelThread) => void;
+  readonly #post: (message: FromCore) => void;
   #state: 'enough' | 'wanted' | 'made' = 'enough';
   #fullDiskLogged = false;
 
-  constructor(opened: OpenedFileSystem, post: (message: FromKernelThread) => void) {
+  constructor(opened: OpenedFileSystem, post: (message: FromCore) => void) {
     this.#opened = opened;
     this.#post = post;
   }

@@ -7,7 +7,21 @@ import type { StartedOver } from '../../fs/state/registrations.ts';
 import type { BucketView, Question, Urgency } from '../../fs/state/remote.ts';
 import type { ErrorCode } from '../../lib/errors.ts';
 import type { LogRecord } from '../../observe/log.ts';
-import type { NegotiatedSession } from '../direct/session.ts';
+
+/**
+ * What the direct driver and the kernel agreed on. Plain data: a daemon that takes the connection over gets no INIT and is
+ * given this instead. `flags`, `flags2`: the two words of FUSE_INIT flags.
+ */
+export interface NegotiatedSession {
+  major: number;
+  /** The smaller of the two sides' versions. */
+  minor: number;
+  flags: number;
+  flags2: number;
+  maxReadaheadBytes: number;
+  maxWriteBytes: number;
+  maxPages: number;
+}
 
 /** Everything that the filesystem core is built from; the keyring is moved, not copied, and zeroed once it is imported. */
 export interface CoreData {
@@ -48,7 +62,7 @@ export interface ReplayedJournal {
   droppedBytes: number;
 }
 
-export type FromKernelThread =
+export type FromCore =
   /** The tree stands, plain sessions are journaled; it serves when told so. */
   | { type: 'loaded'; replayed: ReplayedJournal; imported: ImportReport; files: number; sessions: number }
   /** It acted on a 'settle-all' or 'ping'. */
@@ -101,7 +115,7 @@ export type FromKernelThread =
   /** The mount is gone; nothing will be written any more. */
   | { type: 'ended'; uncommitted: string[] };
 
-export type ToKernelThread =
+export type ToCore =
   /** Sent before it reads requests; for everything else it must be woken. */
   | { type: 'serve' }
   /** Say 'done', after all that the kernel sent before. */

@@ -8,7 +8,7 @@ import { createRequire } from 'node:module';
 import { constants as os } from 'node:os';
 import { dirname, join } from 'node:path';
 import { SessionfsError } from '../../lib/errors.ts';
-import { messageOf } from '../direct/device.ts';
+import { messageOf } from '../../lib/system-error.ts';
 import { installHint } from './packages.ts';
 
 /** What libfuse can be told to ask for. What is left out here the kernel does itself, or does without. */

@@ -1,4 +1,4 @@
-/** What each of libfuse's operations is given and what it is answered, between the native side and native-operations.ts. */
+/** What each of libfuse's operations is given and what it is answered, between the native side and operations.ts. */
 import type { NativeBinding, NativeOperationName, NativeThread } from './binding.ts';
 import type { NativeOperations } from './operations.ts';
 import { i64, u64 } from './stat.ts';

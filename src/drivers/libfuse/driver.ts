@@ -2,8 +2,8 @@
 import type { FileSystemOperations } from '../../fs/contract.ts';
 import type { Owner } from '../../fs/model/options.ts';
 import { SessionfsError } from '../../lib/errors.ts';
+import { messageOf } from '../../lib/system-error.ts';
 import { CONTAINER_HINT } from '../../mount/hints.ts';
-import { messageOf } from '../direct/device.ts';
 import {
   type NativeBinding,
   type NativeHandler,

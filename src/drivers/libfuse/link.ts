@@ -3,16 +3,16 @@ import { SessionfsError } from '../../lib/errors.ts';
 import { findMountSync } from '../../mount/mountinfo.ts';
 import type { KernelLink } from '../host/core-client.ts';
 import { CoreHost, failureMessage } from '../host/core-host.ts';
-import type { CoreData, FromKernelThread, ToKernelThread } from '../host/messages.ts';
+import type { CoreData, FromCore, ToCore } from '../host/messages.ts';
 import { loadNativeBinding, type NativeBinding } from './binding.ts';
 import { NativeDriver } from './driver.ts';
 import { mayAllowOther, nativeMountOptions, withFusermount } from './mount.ts';
 import { untilUnmounted } from './watch.ts';
 
-export class NativeLink implements KernelLink {
+export class LibfuseLink implements KernelLink {
   readonly #data: CoreData;
   readonly #binding: NativeBinding;
-  #receive: (message: FromKernelThread) => void = () => {};
+  #receive: (message: FromCore) => void = () => {};
   #host: CoreHost | undefined;
   #driver: NativeDriver | undefined;
   #device: string | undefined;
@@ -24,12 +24,12 @@ export class NativeLink implements KernelLink {
     this.#binding = loadNativeBinding();
   }
 
-  start(receive: (message: FromKernelThread) => void): void {
+  start(receive: (message: FromCore) => void): void {
     this.#receive = receive;
     this.#later(() => this.#load());
   }
 
-  post(message: ToKernelThread): void {
+  post(message: ToCore): void {
     this.#later(() => this.#obey(message));
   }
 
@@ -98,7 +98,7 @@ export class NativeLink implements KernelLink {
     });
   }
 
-  #obey(message: ToKernelThread): void {
+  #obey(message: ToCore): void {
     if (this.#ended || this.#host === undefined) return;
     const next = this.#host.obey(message);
     // What was asked before has been answered: there is no queue but that of this thread.
@@ -115,7 +115,7 @@ export class NativeLink implements KernelLink {
   }
 
   /** Both directions take turns, so that nobody is called back in the middle of what he does. */
-  #post(message: FromKernelThread): void {
+  #post(message: FromCore): void {
     queueMicrotask(() => this.#receive(message));
   }
 

@@ -5,6 +5,7 @@
 import type { Keyring } from '../../crypto/keyring.ts';
 import { openSealed, readHeader, type SealedMeta } from '../../crypto/sealed-file.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { chunkName } from '../../naming/sealed-name.ts';
 import type { Cache } from '../../store/cache/cache.ts';
 import { type KnownNodes, learn } from '../../store/checkpoint/node-table.ts';
 import { type JournalOp, OpFlag, type OpPlace, OpType } from '../../store/journal/format.ts';
@@ -18,7 +19,6 @@ import { DEFAULT_DIRECTORY_MODE } from '../operations/directories.ts';
 import { applyMeta } from '../state/contents.ts';
 import type { Core } from '../state/core.ts';
 import { applyDirectoryMeta } from '../state/directory-meta.ts';
-import { chunkName } from '../state/records.ts';
 import { touchAll } from '../state/times.ts';
 
 interface LoaderParts {

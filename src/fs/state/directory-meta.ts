@@ -1,10 +1,10 @@
 /** A directory's attributes, as they lie sealed in journal and cache. */
 import type { Keyring } from '../../crypto/keyring.ts';
 import { openSealed } from '../../crypto/sealed-file.ts';
+import { directoryName } from '../../naming/sealed-name.ts';
 import type { DirectoryNode } from '../model/node.ts';
 import type { Log, Owner } from '../model/options.ts';
 import { applyMeta } from './contents.ts';
-import { directoryName } from './records.ts';
 
 interface Parts {
   keyring: Keyring;

@@ -3,9 +3,12 @@
  * and commits it. What was committed survives the death of this process; a power cut may take it until the journal is
  * synced. A failed commit throws and leaves no trace.
  */
+
 import type { Keyring } from '../../crypto/keyring.ts';
 import { sealedSize, sealInto } from '../../crypto/sealed-file.ts';
-import { systemError } from '../../lib/file-operations.ts';
+import { systemError } from '../../lib/system-error.ts';
+import { chunkName, directoryName } from '../../naming/sealed-name.ts';
+import { sessionOfCreds } from '../../naming/session-path.ts';
 import { OpFlag, OpType } from '../../store/journal/format.ts';
 import type { JournalWriter } from '../../store/journal/writer.ts';
 import type { DirectoryNode, FileNode, Node } from '../model/node.ts';
@@ -13,7 +16,7 @@ import { NodeAttributes, writeNodeAttributes } from '../model/node-attributes.ts
 import type { Owner } from '../model/options.ts';
 import type { WorkingCopy } from '../model/working-copy.ts';
 import { metaOf } from './contents.ts';
-import { type Remote, sessionOfCreds } from './remote.ts';
+import type { Remote } from './remote.ts';
 
 /** Where a record put a sealed file: to be stored in the node once the record is committed. */
 interface Placement {
@@ -180,14 +183,4 @@ export class Records {
 
 function heldFlag(held: boolean): number {
   return held ? OpFlag.HELD : OpFlag.NONE;
-}
-
-/** What a piece of a working copy is authenticated as: no path contains NUL, so it can never pass for a file. */
-export function chunkName(path: string, offset: number): string {
-  return `${path}\0${offset}`;
-}
-
-/** What a directory's metadata is authenticated as: no path ends in a slash. */
-export function directoryName(path: string): string {
-  return `${path}/`;
 }

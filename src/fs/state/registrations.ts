@@ -2,14 +2,16 @@
  * The alarm for an application that starts over: a session's creds.json goes from a registered account to another registration.
  * Baileys does that whenever it cannot read the file. The version before is kept, on stable storage, before the new one counts.
  */
+import type { Keyring } from '../../crypto/keyring.ts';
 import { openSealed, type SealedMeta, sealedSize, sealInto } from '../../crypto/sealed-file.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { Errno, errnoOf } from '../../lib/errno.ts';
+import { sessionOfCreds } from '../../naming/session-path.ts';
 import type { KeptVersions } from '../../store/set-aside/kept-versions.ts';
 import { type FileNode, NOT_COMMITTED } from '../model/node.ts';
+import type { FileSystemOptions, Log } from '../model/options.ts';
 import { goesOn, type Registration, readRegistration } from '../model/registration.ts';
-import { metaOf } from './contents.ts';
-import type { Core } from './core.ts';
-import { sessionOfCreds } from './remote.ts';
+import { type Contents, metaOf } from './contents.ts';
 
 /** For whoever counts them and stores the version before elsewhere, too. */
 export interface StartedOver {
@@ -37,7 +39,13 @@ const MOVED_ASIDE_MAX = 256;
 const HINT =
   'The version before is kept: sessionfs export writes it out, docs/operations.md says how to go on with it.';
 
-type Parts = Pick<Core, 'contents' | 'keyring' | 'options' | 'clock' | 'log'>;
+interface Parts {
+  readonly contents: Contents;
+  readonly keyring: Keyring;
+  readonly options: FileSystemOptions;
+  readonly clock: Clock;
+  readonly log: Log;
+}
 
 export class Registrations {
   readonly #parts: Parts;

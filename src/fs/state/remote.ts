@@ -1,5 +1,6 @@
 /** What the core knows of the bucket in hybrid mode, and what it tells whoever restores sessions from it. */
 
+import { sessionOfCreds, sessionOfPath } from '../../naming/session-path.ts';
 import type { Unstored } from '../contract.ts';
 
 /** Where a tree is built with a bucket behind it. */
@@ -35,25 +36,9 @@ export interface RemoteHost {
 
 /** A caller looks a folder up before it makes it: that it asks twice need not cost two requests. */
 const NAME_VALID_MS = 3_000;
-const CREDS_SUFFIX = '/creds.json';
-
 /** Files in the root are not looked for elsewhere. */
 function isNoSession(name: string): boolean {
   return name.startsWith('.') || name.endsWith('.json') || name.endsWith('.tmp');
-}
-
-/** The top-level directory that a path is or lies in; '' for a file in the root. */
-function sessionOfPath(path: string, kind: 'file' | 'directory'): string {
-  const slash = path.indexOf('/');
-  if (slash >= 0) return path.slice(0, slash);
-  return kind === 'file' ? '' : path;
-}
-
-/** The session whose creds.json this is the path of, if it is one's. */
-export function sessionOfCreds(path: string): string | undefined {
-  if (!path.endsWith(CREDS_SUFFIX)) return undefined;
-  const session = path.slice(0, -CREDS_SUFFIX.length);
-  return session.includes('/') ? undefined : session;
 }
 
 export class Remote {

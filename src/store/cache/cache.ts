@@ -4,7 +4,8 @@
  */
 import fs, { constants } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf, type FileOperations, fileOperations, systemError } from '../../lib/file-operations.ts';
+import { type FileOperations, fileOperations } from '../../lib/file-operations.ts';
+import { codeOf, systemError } from '../../lib/system-error.ts';
 import { directoryMetaName, toObjectName } from '../../naming/object-name.ts';
 import { CacheFiles } from './files.ts';
 import { checkOutsideMount, prepareCacheDirectory, readKeyId } from './format.ts';

@@ -5,8 +5,9 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { codeOf, type FileOperations, tolerate } from '../../lib/file-operations.ts';
+import { type FileOperations, tolerate } from '../../lib/file-operations.ts';
 import { mapLimit } from '../../lib/map-limit.ts';
+import { codeOf } from '../../lib/system-error.ts';
 import { DIRECTORY_META_COMPONENT, OBJECT_ROOT, toObjectName } from '../../naming/object-name.ts';
 
 /** A new file that has no name in the tree yet. */

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { SessionfsError } from '../../lib/errors.ts';
-import { codeOf } from '../../lib/file-operations.ts';
+import { codeOf } from '../../lib/system-error.ts';
 
 export const CACHE_VERSION = 1;
 const FORMAT_NAME = 'sessionfs-cache';

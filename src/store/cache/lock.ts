@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fs, { constants } from 'node:fs';
 import { join } from 'node:path';
 import { SessionfsError } from '../../lib/errors.ts';
-import { codeOf } from '../../lib/file-operations.ts';
+import { codeOf } from '../../lib/system-error.ts';
 import { checkOutsideMount } from './format.ts';
 
 export interface CacheLock {

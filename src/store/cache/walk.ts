@@ -1,6 +1,6 @@
 /** Lists what a cache holds, as mount paths, quickly: names only, no stat, no open. */
 import { type Dirent, readdirSync } from 'node:fs';
-import { codeOf } from '../../lib/file-operations.ts';
+import { codeOf } from '../../lib/system-error.ts';
 import { decodeComponent, encodeComponent } from '../../naming/component.ts';
 import {
   DIRECTORY_META_COMPONENT,

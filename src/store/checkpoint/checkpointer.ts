@@ -2,7 +2,8 @@
 import { constants } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { type Clock, systemClock } from '../../lib/clock.ts';
-import { codeOf, tolerate } from '../../lib/file-operations.ts';
+import { tolerate } from '../../lib/file-operations.ts';
+import { codeOf } from '../../lib/system-error.ts';
 import { Ballast } from '../cache/ballast.ts';
 import type { Cache } from '../cache/cache.ts';
 import { segmentNumbers, segmentPath } from '../journal/format.ts';

@@ -1,6 +1,6 @@
 /** The closed segments of a running journal, as a checkpoint reads them. */
 import { type FileHandle, open, readdir, readFile } from 'node:fs/promises';
-import { systemError } from '../../lib/file-operations.ts';
+import { systemError } from '../../lib/system-error.ts';
 import { segmentNumbers, segmentPath } from '../journal/format.ts';
 import { JournalChain, type OpVisitor, type SegmentScan } from '../journal/reader.ts';
 import { CheckpointPlan, type StoredBytes } from './plan.ts';

@@ -8,7 +8,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { appendFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { codeOf } from '../../lib/file-operations.ts';
+import { codeOf } from '../../lib/system-error.ts';
 
 /** Beyond this, and twice what it was after the last rewrite, the table is written anew without what is gone. */
 const REWRITE_BYTES = 4 * 1024 * 1024;

@@ -1,6 +1,7 @@
 /** The segment files that one process has open, by number. Only the newest is appended to. */
 import fs, { constants } from 'node:fs';
-import { type SyncFileOperations, systemError } from '../../lib/file-operations.ts';
+import type { SyncFileOperations } from '../../lib/file-operations.ts';
+import { systemError } from '../../lib/system-error.ts';
 import { SegmentHeader, segmentHeader, segmentPath } from './format.ts';
 
 const CREATE_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND;

@@ -1,6 +1,7 @@
 /** Brings the journal to stable storage from the main thread, so that the kernel thread never waits for a disk. */
 import { constants } from 'node:fs';
-import { codeOf, type FileOperations, fileOperations, tolerate } from '../../lib/file-operations.ts';
+import { type FileOperations, fileOperations, tolerate } from '../../lib/file-operations.ts';
+import { codeOf } from '../../lib/system-error.ts';
 import { segmentPath } from './format.ts';
 import type { JournalProgress } from './progress.ts';
 

@@ -3,7 +3,8 @@
  * the record then survives the process; it survives a power cut once JournalSync.sync() resolved. A record is atomic: a
  * replay sees all of its operations or none.
  */
-import { type SyncFileOperations, syncFileOperations, systemError } from '../../lib/file-operations.ts';
+import { type SyncFileOperations, syncFileOperations } from '../../lib/file-operations.ts';
+import { systemError } from '../../lib/system-error.ts';
 import {
   OpHeader,
   type OpType,

@@ -5,7 +5,8 @@
 import { randomBytes } from 'node:crypto';
 import { constants, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf, type SyncFileOperations } from '../../lib/file-operations.ts';
+import type { SyncFileOperations } from '../../lib/file-operations.ts';
+import { codeOf } from '../../lib/system-error.ts';
 import {
   parseSetAsideName,
   type SetAsideName,

@@ -1,7 +1,7 @@
 /** Keeps a cache file that did not open, beside the tree, before something else takes its name. */
 import fs from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { codeOf } from '../../lib/file-operations.ts';
+import { codeOf } from '../../lib/system-error.ts';
 import { setAsideDirectory, setAsideName, setAsidePrefix } from '../../naming/kept-version-name.ts';
 import { toObjectName } from '../../naming/object-name.ts';
 import type { CacheFiles } from '../cache/files.ts';

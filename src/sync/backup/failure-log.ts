@@ -1,5 +1,5 @@
 /** Failed backups in the log: at most one line for each session and interval, however often it was tried. */
-import { BucketError } from '../../bucket/bucket-error.ts';
+import { reasonOf } from '../../bucket/bucket-error.ts';
 import type { Logger } from '../../observe/log.ts';
 import { ForeignWrite } from './upload.ts';
 
@@ -51,11 +51,4 @@ export class FailureLog {
       this.#log.warn(fields, 'Failed to backup to Cloud Storage, continuing with local storage');
     }
   }
-}
-
-export function reasonOf(error: unknown): { reason: string; error: string; hint?: string } {
-  const message = error instanceof Error ? error.message : String(error);
-  if (!(error instanceof BucketError)) return { reason: 'local', error: message };
-  const { kind: reason, hint } = error;
-  return hint === undefined ? { reason, error: message } : { reason, error: message, hint };
 }

@@ -1,7 +1,8 @@
 /** One session's changes, from the cache to the bucket: keys first, its credentials after them, deletions last. */
 import { mapLimit } from '../../lib/map-limit.ts';
+import { isCredentials } from '../../naming/session-path.ts';
 import type { Backup } from '../events.ts';
-import { isCredentials, type ObjectEntry } from '../ledger/object-entry.ts';
+import type { ObjectEntry } from '../ledger/object-entry.ts';
 import { remove, type UploadParts, upload } from './upload.ts';
 
 export interface FlushParts extends UploadParts {

@@ -7,7 +7,7 @@ import { Limiter } from '../../lib/limiter.ts';
 const OBJECT_INTERVAL_MS = 1_000;
 const FORGET_ABOVE = 10_000;
 
-export class Turns {
+export class RequestPacer {
   readonly #limiter: Limiter;
   readonly #clock: Clock;
   /** When the object was last written. */

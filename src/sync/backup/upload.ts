@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { ABSENT, type Bucket, type ObjectVersion } from '../../bucket/bucket.ts';
 import { BucketError } from '../../bucket/bucket-error.ts';
 import { crc32c } from '../../lib/crc32c.ts';
-import { codeOf } from '../../lib/file-operations.ts';
+import { codeOf } from '../../lib/system-error.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { ObjectEntry, RemoteVersion } from '../ledger/object-entry.ts';
 import { epochOf, isSignedBy, signature } from '../object-metadata.ts';

@@ -7,9 +7,10 @@ import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { fileOperations } from '../../lib/file-operations.ts';
+import { isTemporary } from '../../naming/session-path.ts';
 import { isWordy, LEDGER_FILE_MODE, readLedger, rewriteLedger } from './file.ts';
 import { fieldsOf, LEDGER_VERSION, type LedgerRecord, lineOf } from './format.ts';
-import { isTemporary, type ObjectEntry, type RemoteVersion } from './object-entry.ts';
+import type { ObjectEntry, RemoteVersion } from './object-entry.ts';
 import { LedgerState } from './state.ts';
 
 export interface LedgerOptions {

@@ -1,6 +1,5 @@
 /** What this mount knows of one object, here and in the bucket. */
 import type { ObjectVersion } from '../../bucket/bucket.ts';
-import { fromObjectName } from '../../naming/object-name.ts';
 
 /** The version of an object that the bucket held when it was last asked. */
 export type RemoteVersion = Pick<ObjectVersion, 'generation' | 'crc32c' | 'size' | 'updatedMs'>;
@@ -29,25 +28,6 @@ export interface ObjectEntry {
   dirtySinceMs: number;
 }
 
-/** Undefined for a name that no path of a mount has: somebody else's object. */
-export function sessionOf(objectName: string): string | undefined {
-  const identity = fromObjectName(objectName);
-  if (identity === undefined) return undefined;
-  const slash = identity.path.indexOf('/');
-  if (slash >= 0) return identity.path.slice(0, slash);
-  return identity.directoryMeta ? identity.path : '';
-}
-
 export function isDirty(entry: ObjectEntry): boolean {
   return entry.local === 'changed' || entry.local === 'deleted';
-}
-
-/** The file that makes a session: stored after everything else, restored before it. */
-export function isCredentials(objectName: string): boolean {
-  return objectName.endsWith('/creds.json');
-}
-
-/** Renaming it is what publishes it. */
-export function isTemporary(objectName: string): boolean {
-  return objectName.endsWith('.tmp');
 }

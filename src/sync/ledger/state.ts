@@ -1,6 +1,8 @@
 /** What the ledger's lines come to: the entries, by name and by session. */
+
+import { sessionOf } from '../../naming/session-path.ts';
 import { type LedgerRecord, versionOf } from './format.ts';
-import { isDirty, type LocalState, type ObjectEntry, type RemoteVersion, sessionOf } from './object-entry.ts';
+import { isDirty, type LocalState, type ObjectEntry, type RemoteVersion } from './object-entry.ts';
 
 export interface SessionEntries {
   readonly all: Map<string, ObjectEntry>;

@@ -2,8 +2,8 @@
 import type { Bucket, ObjectVersion } from '../../bucket/bucket.ts';
 import { BucketError } from '../../bucket/bucket-error.ts';
 import { toObjectName } from '../../naming/object-name.ts';
+import { sessionOf } from '../../naming/session-path.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { sessionOf } from '../ledger/object-entry.ts';
 import { isBelow } from '../object-metadata.ts';
 import type { Permit } from '../write-grant.ts';
 import { listObjects } from './listing.ts';

@@ -4,8 +4,9 @@
  * of one version and half of another are no session. Missing there: uploaded again, unless another mount had the session.
  */
 import type { ObjectVersion } from '../../bucket/bucket.ts';
+import { sessionOf } from '../../naming/session-path.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { isDirty, type ObjectEntry, sessionOf } from '../ledger/object-entry.ts';
+import { isDirty, type ObjectEntry } from '../ledger/object-entry.ts';
 import { isBelow, isSignedBy } from '../object-metadata.ts';
 
 export interface Reconciled {

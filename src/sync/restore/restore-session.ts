@@ -1,9 +1,10 @@
 /** One session, from the bucket to the cache, whole. */
 import { existsSync } from 'node:fs';
 import { mapLimit } from '../../lib/map-limit.ts';
+import { isCredentials } from '../../naming/session-path.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { isCredentials, type ObjectEntry } from '../ledger/object-entry.ts';
+import type { ObjectEntry } from '../ledger/object-entry.ts';
 import { type Downloaded, type DownloadParts, download, stage } from './download.ts';
 
 export interface RestoreParts extends DownloadParts {

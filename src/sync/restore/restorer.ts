@@ -4,14 +4,14 @@
  */
 
 import { type Dirent, readdirSync } from 'node:fs';
+import { reasonOf } from '../../bucket/bucket-error.ts';
 import { backOff } from '../../lib/backoff.ts';
-import { codeOf } from '../../lib/file-operations.ts';
 import { Limiter } from '../../lib/limiter.ts';
 import { sharedAbort } from '../../lib/shared-abort.ts';
+import { codeOf } from '../../lib/system-error.ts';
 import { fromObjectName, toObjectName } from '../../naming/object-name.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { Cache } from '../../store/cache/cache.ts';
-import { reasonOf } from '../backup/failure-log.ts';
 import type { SyncEvents } from '../events.ts';
 import { KeyUnknown } from './download.ts';
 import { type RestoreParts, restoreSession } from './restore-session.ts';

@@ -8,8 +8,8 @@ import {
   type FileOperations,
   type SyncFileOperations,
   syncFileOperations,
-  systemError,
 } from '../../../src/lib/file-operations.ts';
+import { systemError } from '../../../src/lib/system-error.ts';
 
 /** Paths are relative to the cache directory; '' is that directory. */
 export type Change =

@@ -10,7 +10,7 @@ import { Keyring } from '../../../src/crypto/keyring.ts';
 import { openFuseDevice } from '../../../src/drivers/direct/device.ts';
 import { KernelNotifier } from '../../../src/drivers/direct/notifier.ts';
 import { WorkerLink } from '../../../src/drivers/direct/worker-link.ts';
-import { KernelThreadClient } from '../../../src/drivers/host/core-client.ts';
+import { CoreClient } from '../../../src/drivers/host/core-client.ts';
 import { deferred } from '../../../src/lib/deferred.ts';
 import { mountDirect, unmount } from '../../../src/mount/mount.ts';
 import { Cache } from '../../../src/store/cache/cache.ts';
@@ -22,7 +22,7 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 interface Mounted {
   folder: string;
-  thread: KernelThreadClient;
+  thread: CoreClient;
 }
 
 /** Takes itself away after the test, whatever waits in it. */
@@ -37,7 +37,7 @@ async function mounted(t: TestContext): Promise<Mounted> {
   const fuseFd = openFuseDevice();
   const inFlightFd = openSync(join(directory, 'in-flight'), 'w+');
   const notifier = new KernelNotifier(fuseFd, (error) => t.diagnostic(`notifier: ${error}`));
-  const thread = new KernelThreadClient(
+  const thread = new CoreClient(
     new WorkerLink({
       fuseFd,
       inFlightFd,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Keyring } from '../../../src/crypto/keyring.ts';
 import { WorkerLink } from '../../../src/drivers/direct/worker-link.ts';
-import { KernelThreadClient, type Running } from '../../../src/drivers/host/core-client.ts';
+import { CoreClient, type Running } from '../../../src/drivers/host/core-client.ts';
 import type { BucketView } from '../../../src/fs/state/remote.ts';
 import { Cache } from '../../../src/store/cache/cache.ts';
 import { Checkpointer } from '../../../src/store/checkpoint/checkpointer.ts';
@@ -17,7 +17,7 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 const SESSION = 'u-+1';
 
 class Thread {
-  readonly client: KernelThreadClient;
+  readonly client: CoreClient;
   readonly checkpointer: Checkpointer;
   readonly #heard: Running[] = [];
 
@@ -29,7 +29,7 @@ class Thread {
     const { currentId: keyId, ids: acceptedKeyIds } = keyring;
     const cache = Cache.open(join(directory, 'cache'), { mountPoint, keyId, acceptedKeyIds });
     const progress = new JournalProgress();
-    this.client = new KernelThreadClient(
+    this.client = new CoreClient(
       new WorkerLink({
         fuseFd: -1,
         inFlightFd: -1,

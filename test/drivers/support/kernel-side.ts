@@ -1,6 +1,7 @@
 import type { DispatchHost } from '../../../src/drivers/direct/dispatch-host.ts';
 import { Dispatcher } from '../../../src/drivers/direct/dispatcher.ts';
-import { type NegotiatedSession, negotiate } from '../../../src/drivers/direct/session.ts';
+import { negotiate } from '../../../src/drivers/direct/session.ts';
+import type { NegotiatedSession } from '../../../src/drivers/host/messages.ts';
 import type { FileSystemOperations } from '../../../src/fs/contract.ts';
 
 /** What Linux 6.18 agrees to. */

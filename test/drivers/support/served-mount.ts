@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { openFuseDevice } from '../../../src/drivers/direct/device.ts';
 import { KernelNotifier } from '../../../src/drivers/direct/notifier.ts';
-import type { NegotiatedSession } from '../../../src/drivers/direct/session.ts';
+import type { NegotiatedSession } from '../../../src/drivers/host/messages.ts';
 import { mountDirect } from '../../../src/mount/mount.ts';
 import { cleanUp } from '../../support/cleanup.ts';
 import { mountTurn } from '../../support/mount-turn.ts';

@@ -1,7 +1,7 @@
 /** Serves a MemoryFilesystem on the descriptor it is given, and tells its parent what happens. */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { DirectDriver } from '../../../src/drivers/direct/driver.ts';
-import type { NegotiatedSession } from '../../../src/drivers/direct/session.ts';
+import type { NegotiatedSession } from '../../../src/drivers/host/messages.ts';
 import { MemoryFilesystem } from './memory-filesystem.ts';
 
 /** Read at the next wake-up. */

@@ -1,6 +1,6 @@
 /** Who wrote a session when, by what the store answered: not by what a mount says of itself. */
 import { sessionOfOwner } from '../../../src/lease/records/owner.ts';
-import { sessionOf } from '../../../src/sync/ledger/object-entry.ts';
+import { sessionOf } from '../../../src/naming/session-path.ts';
 import type { Change, GcsProxy } from '../../support/gcs-proxy.ts';
 
 interface Turn {

@@ -6,10 +6,10 @@ import {
   type FileSystemOperations,
   type FilesystemStatistics,
 } from '../../../fs/contract.ts';
+import { MAX_IO_BYTES } from '../../../mount/io-size.ts';
 import { DirectoryListing } from '../directory-listing.ts';
 import { Reply } from '../reply.ts';
 import { Request } from '../request.ts';
-import { MAX_IO_BYTES } from '../session.ts';
 
 /** All that answering one request needs. There is one per dispatcher, used again for every request. */
 export class Exchange {

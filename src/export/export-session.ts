@@ -1,0 +1,133 @@
+/** Writes one session out of the sealed cache, or the bucket, as plain files. Takes no lock and no lease. */
+import type { Config } from '../config/load.ts';
+import { loadKeys } from '../crypto/key-source.ts';
+import type { Keyring } from '../crypto/keyring.ts';
+import { SessionfsError } from '../lib/errors.ts';
+import { Cache } from '../store/cache/cache.ts';
+import { checkFolder, writeFolder } from './folder.ts';
+import { readFromBucket, readFromCache, withoutRepeats } from './sources.ts';
+import {
+  listRefused,
+  type OpenedVersions,
+  openVersions,
+  type RefusedFile,
+  type SealedVersions,
+} from './versions.ts';
+
+export interface ExportRequest {
+  session: string;
+  /** Absolute. Must not exist yet, or be empty. */
+  folder: string;
+  onlySetAside: boolean;
+  config: Config;
+  /** Undefined: the cache, and the bucket for what the cache lacks. */
+  from: 'cache' | 'bucket' | undefined;
+}
+
+interface Request extends ExportRequest {
+  fromCache: boolean;
+  fromBucket: boolean;
+}
+
+/**
+ * Returns what it wrote; the files are not synced to the disk. `warn` is told when the bucket cannot be read and the cache is
+ * enough. Throws SESSION_NOT_FOUND, KEY_WRONG, KEY_MISSING, EXPORT_TARGET, EXPORT_INCOMPLETE (nothing could be opened),
+ * BUCKET_UNAVAILABLE, CONFIG_INVALID. What could be opened is written although other files are refused: see requireComplete.
+ */
+export async function exportSession(
+  asked: ExportRequest,
+  env: NodeJS.ProcessEnv,
+  warn: (text: string) => void,
+): Promise<OpenedVersions> {
+  const request = { ...asked, ...sourcesOf(asked.config, asked.from) };
+  const { session, folder, config } = request;
+  checkFolder(folder, config.cachePath);
+  const keyring = keyringOf(request, env);
+  const opened = openVersions(keyring, session, await find(request, warn));
+  keyring.destroy();
+  requireSome(request, opened);
+  writeFolder(folder, [...opened.files, ...opened.setAside]);
+  return opened;
+}
+
+/** Throws EXPORT_INCOMPLETE if a file of the session was refused. */
+export function requireComplete({ refused }: OpenedVersions): void {
+  if (refused.length > 0) throw incomplete(refused);
+}
+
+function sourcesOf(
+  config: Config,
+  from: 'cache' | 'bucket' | undefined,
+): Pick<Request, 'fromCache' | 'fromBucket'> {
+  const hasCache = from !== 'bucket' && Cache.readKeyId(config.cachePath) !== undefined;
+  const hasBucket = from !== 'cache' && config.bucket !== undefined;
+  if (from === 'bucket' && !hasBucket)
+    throw new SessionfsError('CONFIG_INVALID', 'there is no bucket to export from', {
+      hint: 'Set STORAGE_BUCKET, or --bucket.',
+    });
+  if (!hasCache && !hasBucket)
+    throw new SessionfsError('SESSION_NOT_FOUND', `there is no cache in ${config.cachePath}`, {
+      hint: 'Name the mount (DIR/SESSION) or its cache (--cache-path), or a bucket (--bucket).',
+    });
+  return { fromCache: hasCache, fromBucket: hasBucket };
+}
+
+/** A cache is never without the key that sealed it, so none is made here. */
+function keyringOf({ config, fromCache }: Request, env: NodeJS.ProcessEnv): Keyring {
+  return loadKeys({
+    env,
+    keyFile: config.encryptionKeyFile,
+    cachePath: config.cachePath,
+    mayGenerate: fromCache,
+    expectedKeyId: fromCache ? Cache.readKeyId(config.cachePath) : undefined,
+  }).keyring;
+}
+
+async function find(
+  { session, config, onlySetAside, fromCache, fromBucket }: Request,
+  warn: (text: string) => void,
+): Promise<SealedVersions> {
+  const none: SealedVersions = { files: new Map(), setAside: [] };
+  const here = fromCache ? await readFromCache(config.cachePath, session) : none;
+  if (onlySetAside) here.files.clear();
+  const lacksFiles = here.files.size === 0 && !onlySetAside;
+  let there = none;
+  try {
+    if (fromBucket) there = await readFromBucket(config, session, lacksFiles);
+  } catch (error) {
+    const isEnough = !lacksFiles || here.setAside.length > 0;
+    if (!isEnough || !(error instanceof SessionfsError)) throw error;
+    warn(`${error.message}; only what the cache has is exported`);
+  }
+  return {
+    files: lacksFiles ? there.files : here.files,
+    setAside: withoutRepeats([...there.setAside, ...here.setAside]),
+  };
+}
+
+function requireSome({ session, config, onlySetAside, ...from }: Request, opened: OpenedVersions): void {
+  const refused = [...opened.refused, ...opened.refusedSetAside];
+  if (opened.files.length + opened.setAside.length > 0) return;
+  if (refused.some(({ reason }) => reason === 'unknown-key'))
+    throw new SessionfsError('KEY_WRONG', `${session} is sealed with another key than the one given`, {
+      hint: 'Give the key that sealed it, or name it in SESSION_ENCRYPTION_KEYS_PREVIOUS.',
+    });
+  if (refused.length > 0) throw incomplete(refused);
+  const places = [from.fromCache && config.cachePath, from.fromBucket && 'the bucket'].filter(Boolean);
+  const what = onlySetAside
+    ? `nothing of a session ${session} was set aside`
+    : `there is no session ${session}`;
+  throw new SessionfsError('SESSION_NOT_FOUND', `${what} in ${places.join(' or ')}`, {
+    hint: 'sessionfs status --json lists the sessions of a mount.',
+  });
+}
+
+function incomplete(refused: readonly RefusedFile[]): SessionfsError {
+  return new SessionfsError(
+    'EXPORT_INCOMPLETE',
+    `these files could not be exported: ${listRefused(refused)}`,
+    {
+      hint: 'docs/operations.md explains the reasons.',
+    },
+  );
+}

@@ -1,0 +1,37 @@
+/** Which session a path of the mount, or an object of the bucket, belongs to, and what its name says about it. */
+import { fromObjectName } from './object-name.ts';
+
+const CREDS_SUFFIX = '/creds.json';
+
+/** The top-level directory that a path is or lies in; '' for a file in the root. */
+export function sessionOfPath(path: string, kind: 'file' | 'directory'): string {
+  const slash = path.indexOf('/');
+  if (slash >= 0) return path.slice(0, slash);
+  return kind === 'file' ? '' : path;
+}
+
+/** The session whose creds.json this is the path of, if it is one's. */
+export function sessionOfCreds(path: string): string | undefined {
+  if (!path.endsWith(CREDS_SUFFIX)) return undefined;
+  const session = path.slice(0, -CREDS_SUFFIX.length);
+  return session.includes('/') ? undefined : session;
+}
+
+/** Undefined for a name that no path of a mount has: somebody else's object. */
+export function sessionOf(objectName: string): string | undefined {
+  const identity = fromObjectName(objectName);
+  if (identity === undefined) return undefined;
+  const slash = identity.path.indexOf('/');
+  if (slash >= 0) return identity.path.slice(0, slash);
+  return identity.directoryMeta ? identity.path : '';
+}
+
+/** The file that makes a session: stored after everything else, restored before it. */
+export function isCredentials(objectName: string): boolean {
+  return objectName.endsWith('/creds.json');
+}
+
+/** Renaming it is what publishes it. */
+export function isTemporary(objectName: string): boolean {
+  return objectName.endsWith('.tmp');
+}
