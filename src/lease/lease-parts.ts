@@ -25,10 +25,11 @@ export interface LeaseParts {
   readonly random?: () => number;
 }
 
-export interface Permit {
+/** A session that this mount may write for now; remote/ passes it on as sync's WriteGrant. */
+export interface HeldUntil {
   /** Goes with every object that is stored, as metadata. */
   readonly epoch: number;
-  /** This, floor and refresh as in Held: a permit may be what takes the session. */
+  /** This, floor and refresh as in Held: a grant may be what takes the session. */
   readonly previousEpoch: number;
   readonly floor: number;
   readonly refresh: boolean;

@@ -14,7 +14,7 @@ import { type Held, LeaseLost } from './held.ts';
 import { Rivals } from './holder-probe.ts';
 import { Holdings, heldOf } from './holdings.ts';
 import { KeptIdentity, newId, newIdentity } from './identity.ts';
-import type { LeaseParts, Permit } from './lease-parts.ts';
+import type { HeldUntil, LeaseParts } from './lease-parts.ts';
 import { type Holding, Ownership } from './ownership.ts';
 import type { OwnerRecord } from './protocol.ts';
 import { listOwners } from './records/list-owners.ts';
@@ -168,7 +168,7 @@ export class Leases {
    * Permits writing the session until `deadlineMs`. Looks first where the last look is old, and takes a session that nobody
    * has. Rejects with LeaseLost, when another mount has it, dead or alive, or with BucketError.
    */
-  async permit(session: string): Promise<Permit> {
+  async grant(session: string): Promise<HeldUntil> {
     for (;;) {
       if (this.#over.signal.aborted) throw this.#endOf(session);
       const deadlineMs = await this.#permission.get().catch((error: unknown) => {

@@ -42,7 +42,7 @@ export function makeSync(parts: SyncOfDaemonParts): BucketSync {
     ledger,
     cache,
     verify: verifier(keyring),
-    rights: leases,
+    grants: leases,
     learnOwners: () => leases.list(),
     compared,
     floorOf: (session) => leases.ownerOf(session)?.floor ?? 0,

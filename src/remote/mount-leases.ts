@@ -14,7 +14,7 @@ import { readRecord } from '../lease/records/record.ts';
 import { leaseTimes } from '../lease/settings.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
 import type { Logger } from '../observe/log.ts';
-import { type Permit, type Rights, UNSHARED } from '../sync/write-grant.ts';
+import { UNSHARED, type WriteGrant, type WriteGrants } from '../sync/write-grant.ts';
 
 export interface MountLeasesParts {
   /** One that does not try again by itself. */
@@ -54,7 +54,7 @@ function watched(bucket: Bucket, reach: { isFailing: boolean; answeredMs: number
   };
 }
 
-export class MountLeases implements Rights {
+export class MountLeases implements WriteGrants {
   readonly #leases: Promise<Leases>;
   readonly #bucket: Bucket;
   readonly #reach = { isFailing: false, answeredMs: performance.now() };
@@ -178,8 +178,8 @@ export class MountLeases implements Rights {
     return error instanceof Abandoned;
   }
 
-  async permit(session: string): Promise<Permit> {
-    return session === '' ? UNSHARED : (await this.#leases).permit(session);
+  async grant(session: string): Promise<WriteGrant> {
+    return session === '' ? UNSHARED : (await this.#leases).grant(session);
   }
 
   async verify(session: string): Promise<boolean> {

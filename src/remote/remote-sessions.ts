@@ -240,7 +240,7 @@ export class RemoteSessions {
       const owner = this.#leases.ownerOf(session);
       const isHeldSince = owner !== undefined && this.#leases.epochOf(session) === owner.epoch;
       if (isHeldSince && !except.has(session) && !ledger.conflicts.has(session))
-        ledger.inStep(session, owner.epoch);
+        ledger.noteCurrent(session, owner.epoch);
     }
   }
 

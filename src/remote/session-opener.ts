@@ -12,7 +12,7 @@ import { sharedAbort } from '../lib/shared-abort.ts';
 import type { Logger } from '../observe/log.ts';
 import type { BucketSync } from '../sync/bucket-sync.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
-import type { Permit } from '../sync/write-grant.ts';
+import type { WriteGrant } from '../sync/write-grant.ts';
 import type { MountLeases } from './mount-leases.ts';
 
 export interface SessionOpenerParts {
@@ -145,7 +145,7 @@ export class SessionOpener {
       case undefined:
         return undefined;
     }
-    if (!(await this.#bringInStep(session, held, false))) return undefined;
+    if (!(await this.#reconcileSession(session, held, false))) return undefined;
     await this.#give(session);
     if (held.refresh) sync.flusher.refresh(session);
     return undefined;
@@ -216,17 +216,17 @@ export class SessionOpener {
       'The bucket does not answer: a session is served as it is here, without knowing whether another mount has it',
     );
     const held = await acquired.catch(() => undefined);
-    if (held === undefined || !(await this.#bringInStep(session, held, true))) return;
+    if (held === undefined || !(await this.#reconcileSession(session, held, true))) return;
     if (held.refresh) this.#parts.sync.flusher.refresh(session);
   }
 
   /** False: this mount ends. */
-  async #bringInStep(session: string, held: Held, served: boolean): Promise<boolean> {
-    const permit: Permit = { ...held, deadlineMs: Number.POSITIVE_INFINITY };
+  async #reconcileSession(session: string, held: Held, served: boolean): Promise<boolean> {
+    const grant: WriteGrant = { ...held, deadlineMs: Number.POSITIVE_INFINITY };
     let toldMs = Number.NEGATIVE_INFINITY;
     for (let attempt = 0; !this.#ended.signal.aborted; attempt++) {
       try {
-        await this.#parts.sync.bringInStep(session, permit, served);
+        await this.#parts.sync.reconcileSession(session, grant, served);
         return true;
       } catch (error) {
         if (performance.now() - toldMs >= REPEAT_LOG_MS) {

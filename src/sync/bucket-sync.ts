@@ -19,10 +19,15 @@ import { LifecycleGuard } from './lifecycle-guard.ts';
 import { yieldSession } from './reconcile/conflict.ts';
 import { listObjects } from './reconcile/listing.ts';
 import { reconcile, withoutStale } from './reconcile/reconcile.ts';
-import { bringInStep, deleteStale, type InStepParts, listSession } from './reconcile/reconcile-session.ts';
+import {
+  deleteStale,
+  listSession,
+  type ReconcileSessionParts,
+  reconcileSession,
+} from './reconcile/reconcile-session.ts';
 import type { DownloadParts } from './restore/download.ts';
 import { Restorer, type SessionContent } from './restore/restorer.ts';
-import type { Permit, Rights } from './write-grant.ts';
+import type { WriteGrant, WriteGrants } from './write-grant.ts';
 
 export interface MountSide {
   /**
@@ -42,7 +47,7 @@ export interface BucketSyncParts {
   ledger: Ledger;
   cache: Cache;
   verify: DownloadParts['verify'];
-  rights: Rights;
+  grants: WriteGrants;
   /** The floor of a session's lease, as far as it is known. */
   floorOf?: (session: string) => number;
   /** Learns which mounts have which sessions. Rejects with BucketError. */
@@ -84,7 +89,7 @@ export class BucketSync {
   #pageMs = 0;
 
   constructor(parts: BucketSyncParts) {
-    const { bucket, ledger, cache, mount, events, log, intervalMs, concurrency, verify, rights } = parts;
+    const { bucket, ledger, cache, mount, events, log, intervalMs, concurrency, verify, grants } = parts;
     const clock = parts.clock ?? systemClock;
     this.#parts = parts;
     const turns = new RequestPacer(concurrency, clock);
@@ -94,8 +99,8 @@ export class BucketSync {
       locate: (name) => cache.files.locate(name),
       inTurn: (name, request) => turns.inTurn(name, request),
       settle: (everything) => mount.settle(everything),
-      rights,
-      inStep: (session, permit) => this.#bringInStep(session, permit, () => ledger.isServing(session)),
+      grants,
+      reconcile: (session, grant) => this.#reconcileSession(session, grant, () => ledger.isServing(session)),
       intervalMs,
       events,
       log,
@@ -143,22 +148,22 @@ export class BucketSync {
    * This mount has got the right to the session: compares it with the bucket where somebody else may have had it since. Rejects
    * with BucketError. `served`: an application may have seen what is here.
    */
-  bringInStep(session: string, permit: Permit, served: boolean): Promise<void> {
-    return this.#bringInStep(session, permit, () => served);
+  reconcileSession(session: string, grant: WriteGrant, served: boolean): Promise<void> {
+    return this.#reconcileSession(session, grant, () => served);
   }
 
-  async #bringInStep(session: string, permit: Permit, served: () => boolean): Promise<void> {
+  async #reconcileSession(session: string, grant: WriteGrant, served: () => boolean): Promise<void> {
     const { bucket, ledger, log } = this.#parts;
-    const resolve: InStepParts['resolve'] = (...conflict) => this.#resolve(...conflict);
-    const remove: InStepParts['remove'] = (names) => this.#removeFromCache(names);
-    if (permit.epoch > 0) this.#newer.add(session);
+    const resolve: ReconcileSessionParts['resolve'] = (...conflict) => this.#resolve(...conflict);
+    const remove: ReconcileSessionParts['remove'] = (names) => this.#removeFromCache(names);
+    if (grant.epoch > 0) this.#newer.add(session);
     const stale = await this.#locks.run(session, () =>
-      bringInStep({ bucket, ledger, resolve, remove }, session, permit, served),
+      reconcileSession({ bucket, ledger, resolve, remove }, session, grant, served),
     );
     // What was found before nobody has seen.
     if (!served()) ledger.conflicts.delete(session);
     if (stale.length === 0) return;
-    const deleted = await deleteStale(bucket, stale, permit.deadlineMs);
+    const deleted = await deleteStale(bucket, stale, grant.deadlineMs);
     log.warn(
       { session, objects: stale.length, deleted },
       'Late writes of a mount that had lost the session do not count, and are deleted',

@@ -1,30 +1,30 @@
-/** The right to write a session, as backups and restores need it. The daemon brings the leases; sync only asks. */
+/** Write permission for one session. `remote/` implements it on top of the lease; sync never talks to the lease itself. */
 
-export interface Permit {
+export interface WriteGrant {
   /** Goes with every object that is stored. */
   readonly epoch: number;
-  /** The epoch that was found when this mount got the session; 0: nobody ever had it. */
+  /** The epoch that was found when this mount got the session; 0: no mount ever held it. */
   readonly previousEpoch: number;
   /** Objects of an epoch below it are late writes of a mount that had lost the session: they do not count. */
   readonly floor: number;
-  /** Every object of the session is to be stored again under `epoch`: somebody who lost it may still write. */
+  /** Every object of the session is to be stored again under `epoch`: a mount that lost it may still write. */
   readonly refresh: boolean;
   /** Every upload and deletion must have ended by then, by `performance.now()`. */
   readonly deadlineMs: number;
 }
 
-export interface Rights {
+export interface WriteGrants {
   /** Rejects with an error for which `isLost` holds, where another mount has the session, or with BucketError. */
-  permit(session: string): Promise<Permit>;
+  grant(session: string): Promise<WriteGrant>;
   /** Whether this mount still has it; asks the bucket. Rejects with BucketError. */
   verify(session: string): Promise<boolean>;
-  /** Every object was stored again under this epoch. Rejects as `permit` does. */
+  /** Every object was stored again under this epoch. Rejects as `grant` does. */
   floorRaised(session: string, epoch: number): Promise<void>;
   isLost(error: unknown): boolean;
 }
 
-/** Where there is nobody to share with: files in the root, which belong to no session. */
-export const UNSHARED: Permit = {
+/** Files outside any session have no lease: always granted, epoch 0. */
+export const UNSHARED: WriteGrant = {
   epoch: 0,
   previousEpoch: 0,
   floor: 0,
@@ -32,16 +32,16 @@ export const UNSHARED: Permit = {
   deadlineMs: Number.POSITIVE_INFINITY,
 };
 
-/** What was begun under one epoch must not go on under another: in between somebody else may have had the session. */
-export function sameEpoch(rights: Rights, { epoch }: Permit): Rights {
+/** What was begun under one epoch must not go on under another: in between another mount may have held the session. */
+export function sameEpoch(grants: WriteGrants, { epoch }: WriteGrant): WriteGrants {
   return {
-    permit: async (session) => {
-      const permit = await rights.permit(session);
-      if (permit.epoch !== epoch) throw new Error(`session ${session} was held by another mount meanwhile`);
-      return permit;
+    grant: async (session) => {
+      const grant = await grants.grant(session);
+      if (grant.epoch !== epoch) throw new Error(`session ${session} was held by another mount meanwhile`);
+      return grant;
     },
-    verify: (session) => rights.verify(session),
-    floorRaised: (session, raised) => rights.floorRaised(session, raised),
-    isLost: (error) => rights.isLost(error),
+    verify: (session) => grants.verify(session),
+    floorRaised: (session, raised) => grants.floorRaised(session, raised),
+    isLost: (error) => grants.isLost(error),
   };
 }

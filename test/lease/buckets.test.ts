@@ -35,7 +35,7 @@ for (const [kind, subject] of Object.entries(subjects)) {
     await first.release([S]);
     const { how, epoch, refresh } = await handedOver;
     assert.deepEqual([how, epoch, refresh], ['released', 2, false]);
-    assert.ok((await second.permit(S)).deadlineMs > performance.now());
+    assert.ok((await second.grant(S)).deadlineMs > performance.now());
     await second.end();
 
     const takenOver = await first.acquire(S);
@@ -47,6 +47,6 @@ for (const [kind, subject] of Object.entries(subjects)) {
     const owners = await again.list();
     assert.equal(owners.get(S)?.floor, 3);
     for (const session of SESSIONS) assert.equal((await again.acquire(session)).how, 'already');
-    assert.equal((await again.permit(S)).epoch, 3);
+    assert.equal((await again.grant(S)).epoch, 3);
   });
 }

@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { LeaseLost } from '../../src/lease/held.ts';
 import { type IdentityStore, identityInMemory } from '../../src/lease/identity.ts';
-import type { Permit } from '../../src/lease/lease-parts.ts';
+import type { HeldUntil } from '../../src/lease/lease-parts.ts';
 import type { Leases } from '../../src/lease/leases.ts';
 import type { Scope } from '../support/cleanup.ts';
 import type { MemoryBucket } from '../support/memory-bucket.ts';
@@ -57,7 +57,7 @@ class Machine {
   leases: Leases | undefined;
   /** Of the present run; what it permitted ends with it. */
   run = 0;
-  grant: Permit | undefined;
+  grant: HeldUntil | undefined;
   /** What its cache holds: in step with that version of the object, under that epoch. */
   copy = { epoch: 0, generation: '' };
   #isUnsettled = false;
@@ -90,18 +90,18 @@ class Machine {
   async write(): Promise<void> {
     const { leases, run } = this;
     if (!leases || this.#isWriting) return;
-    const permit = await leases.permit(S).catch(toleratedFailure);
-    if (permit === undefined || this.run !== run || !leases.holds(S) || this.#isWriting) return;
-    this.grant = permit;
+    const grant = await leases.grant(S).catch(toleratedFailure);
+    if (grant === undefined || this.run !== run || !leases.holds(S) || this.#isWriting) return;
+    this.grant = grant;
     this.#world.checkGrants();
-    if (permit.refresh) {
-      this.#world.storeAgain(this, permit);
-      await leases.floorRaised(S, permit.epoch).catch(toleratedFailure);
+    if (grant.refresh) {
+      this.#world.storeAgain(this, grant);
+      await leases.floorRaised(S, grant.epoch).catch(toleratedFailure);
       return;
     }
-    this.#world.restore(this, permit);
+    this.#world.restore(this, grant);
     this.#isWriting = true;
-    await this.#world.upload(this, permit);
+    await this.#world.upload(this, grant);
     if (this.run === run) this.#isWriting = false;
   }
 
@@ -165,14 +165,14 @@ class Interleaved {
     assert.ok(writers.length <= 1, `${writers.map(({ name }) => name)} may write at a time`);
   }
 
-  storeAgain(machine: Machine, { epoch }: Permit): void {
+  storeAgain(machine: Machine, { epoch }: HeldUntil): void {
     this.seen.takeOvers++;
     if (this.rig.bucket.objects.has(OBJECT)) this.#store(machine, epoch);
     machine.copy = { epoch, generation: this.#generation() };
   }
 
-  /** Where the permit says that the copy is still in step, nobody else wrote since. */
-  restore(machine: Machine, { epoch, previousEpoch, floor }: Permit): void {
+  /** Where the grant says that the copy is still in step, nobody else wrote since. */
+  restore(machine: Machine, { epoch, previousEpoch, floor }: HeldUntil): void {
     const now = this.rig.bucket.objects.get(OBJECT);
     const isInStep = machine.copy.epoch === epoch || machine.copy.epoch === previousEpoch;
     const counts = now !== undefined && Number(now.metadata.epoch) >= floor;
@@ -185,7 +185,7 @@ class Interleaved {
   }
 
   /** An upload that may arrive whenever it likes. */
-  async upload(machine: Machine, { epoch }: Permit): Promise<void> {
+  async upload(machine: Machine, { epoch }: HeldUntil): Promise<void> {
     const known = this.rig.bucket.objects.get(OBJECT)?.generation;
     await new Promise<void>((arrive) => this.#uploads.push(arrive));
     const now = this.rig.bucket.objects.get(OBJECT);

@@ -7,7 +7,7 @@ import { inboxName } from '../../src/lease/records/inbox.ts';
 import { ownerName } from '../../src/lease/records/owner.ts';
 import { cut, loaded, mend, Rig, S, settle, TIMES } from './support.ts';
 
-test('a session that nobody has is created, and a permit lasts from when the look was sent', async (t) => {
+test('a session that nobody has is created, and a grant lasts from when the look was sent', async (t) => {
   const rig = new Rig(t);
   const a = await rig.mount('a');
   const held = await a.leases.acquire(S);
@@ -22,7 +22,7 @@ test('a session that nobody has is created, and a permit lasts from when the loo
   assert.equal(a.leases.holds(S), true);
   const sentMs = rig.clock.nowMs;
   await rig.clock.pass(29_000);
-  assert.equal((await a.leases.permit(S)).deadlineMs, sentMs + 60_000);
+  assert.equal((await a.leases.grant(S)).deadlineMs, sentMs + 60_000);
   assert.equal((await a.leases.acquire(S)).how, 'already');
 });
 
@@ -39,7 +39,7 @@ test('what permits counts from when it was sent, however long its answer takes: 
   rig.clock.nowMs += 40_000;
   let sentMs = rig.clock.nowMs;
   slowly('head', 20_000);
-  assert.equal((await a.leases.permit(S)).deadlineMs, sentMs + 60_000);
+  assert.equal((await a.leases.grant(S)).deadlineMs, sentMs + 60_000);
   slowly('none', 0);
   b.leases.acquire(S).catch(() => {});
   await settle();
@@ -47,10 +47,10 @@ test('what permits counts from when it was sent, however long its answer takes: 
   rig.clock.nowMs += 40_000;
   sentMs = rig.clock.nowMs;
   slowly('put', 20_000);
-  assert.equal((await a.leases.permit(S)).deadlineMs, sentMs + 60_000);
+  assert.equal((await a.leases.grant(S)).deadlineMs, sentMs + 60_000);
   slowly('head', 70_000);
   rig.clock.nowMs += 40_000;
-  await assert.rejects(a.leases.permit(S), { kind: 'unreachable' });
+  await assert.rejects(a.leases.grant(S), { kind: 'unreachable' });
 });
 
 test('a challenge counts from when it was known to be there', async (t) => {
@@ -70,12 +70,12 @@ test('a challenge counts from when it was known to be there', async (t) => {
   assert.equal(b.leases.holds(S), true);
 });
 
-test('a permit takes a session that nobody has, and looks first where the last look is old', async (t) => {
+test('a grant takes a session that nobody has, and looks first where the last look is old', async (t) => {
   const rig = new Rig(t);
   const a = await rig.mount('a');
   await rig.clock.pass(600_000);
   rig.count();
-  const { epoch, deadlineMs } = await a.leases.permit(S);
+  const { epoch, deadlineMs } = await a.leases.grant(S);
   assert.deepEqual([epoch, deadlineMs], [1, rig.clock.nowMs + 60_000]);
   assert.deepEqual(rig.count(), { head: 2, put: 1 });
 });
@@ -87,7 +87,7 @@ test('an hour of holding 100 sessions costs 120 looks, and no class A operation'
   rig.count();
   for (let second = 0; second < 3600; second += 5) {
     await rig.clock.pass(5_000);
-    await a.leases.permit(`u-+${second % 100}`);
+    await a.leases.grant(`u-+${second % 100}`);
   }
   assert.deepEqual(rig.count(), { head: 120 });
 });
@@ -129,13 +129,13 @@ test('a release hands over within one poll, cleanly; the old holder is told who 
   });
   assert.equal(b.leases.holder(S), undefined);
   assert.equal(a.leases.holds(S), false);
-  await assert.rejects(a.leases.permit(S), (error: unknown) => {
+  await assert.rejects(a.leases.grant(S), (error: unknown) => {
     assert.ok(error instanceof LeaseLost);
     assert.deepEqual([error.session, error.holder, error.epoch], [S, 'b', 2]);
     return true;
   });
   await a.leases.release([S]);
-  assert.equal((await b.leases.permit(S)).epoch, 2);
+  assert.equal((await b.leases.grant(S)).epoch, 2);
 });
 
 test('a holder that lives answers each challenge and keeps the session', async (t) => {
@@ -145,7 +145,7 @@ test('a holder that lives answers each challenge and keeps the session', async (
   const waiting = b.leases.acquire(S);
   for (let minute = 0; minute < 20; minute++) {
     await rig.clock.pass(60_000);
-    assert.equal((await a.leases.permit(S)).epoch, 1);
+    assert.equal((await a.leases.grant(S)).epoch, 1);
   }
   assert.deepEqual(a.events, [`acquired ${S} created 1`]);
   await b.leases.end();
@@ -171,7 +171,7 @@ test('a dead holder is replaced after 90 s, uncleanly; then the floor is raised'
   });
   await assert.rejects(b.leases.floorRaised(S, 1), LeaseLost);
   await b.leases.floorRaised(S, 2);
-  const { epoch, floor, refresh } = await b.leases.permit(S);
+  const { epoch, floor, refresh } = await b.leases.grant(S);
   assert.deepEqual([epoch, floor, refresh], [2, 2, false]);
   assert.deepEqual([rig.owner()?.floor, rig.owner()?.refresh], ['2', '0']);
 });
@@ -208,7 +208,7 @@ test('of two contenders for a dead holder one has the session, and the other wai
   assert.equal(rig.owner()?.epoch, '2');
   const [winner, loser] = won[0] === 'b 2' ? [b, c] : [c, b];
   assert.equal(loser.leases.waiting[0]?.holder, won[0]?.charAt(0));
-  assert.equal((await winner.leases.permit(S)).epoch, 2);
+  assert.equal((await winner.leases.grant(S)).epoch, 2);
 });
 
 test('a holder that was cut off loses the session to a contender, and hears of it when it looks again', async (t) => {
@@ -219,7 +219,7 @@ test('a holder that was cut off loses the session to a contender, and hears of i
   cut(way);
   const waiting = b.leases.acquire(S);
   await rig.clock.pass(61_000);
-  await assert.rejects(a.leases.permit(S), { kind: 'unreachable' });
+  await assert.rejects(a.leases.grant(S), { kind: 'unreachable' });
   await rig.clock.pass(60_000);
   assert.equal((await waiting).epoch, 2);
   const before = (await loaded(a.identity)).id;
@@ -228,7 +228,7 @@ test('a holder that was cut off loses the session to a contender, and hears of i
   assert.deepEqual(a.events.slice(1), [`lost ${S} b`]);
   assert.equal(a.leases.holds(S), false);
   assert.deepEqual((await loaded(a.identity)).former, [before]);
-  await assert.rejects(a.leases.permit(S), LeaseLost);
+  await assert.rejects(a.leases.grant(S), LeaseLost);
 });
 
 test('a holder that finds itself condemned goes on under a new id where nobody took the session', async (t) => {
@@ -240,7 +240,7 @@ test('a holder that finds itself condemned goes on under a new id where nobody t
   await rig.clock.pass(31_000);
   assert.notEqual(inboxName((await loaded(a.identity)).id), name);
   assert.equal(rig.owner()?.holder, (await loaded(a.identity)).id);
-  assert.equal((await a.leases.permit(S)).epoch, 1);
+  assert.equal((await a.leases.grant(S)).epoch, 1);
   assert.deepEqual(a.events, [`acquired ${S} created 1`]);
 });
 
@@ -271,7 +271,7 @@ test('an inbox that somebody deleted is never made again: the mount goes on unde
   assert.equal(rig.bucket.objects.get(name)?.metadata.start, '-');
   await rig.clock.pass(400_000);
   assert.equal(rig.owner()?.holder, (await loaded(a.identity)).id);
-  assert.equal((await a.leases.permit(S)).epoch, 1);
+  assert.equal((await a.leases.grant(S)).epoch, 1);
   assert.equal(b.leases.holds(S), false);
 });
 
@@ -352,7 +352,7 @@ test('waiting for a bucket that does not answer ends when it does', async (t) =>
   const a = await rig.mount('a', {}, way);
   assert.equal(a.leases.isOpen, false);
   const waiting = a.leases.acquire(S);
-  await assert.rejects(a.leases.permit(S), { kind: 'unreachable' });
+  await assert.rejects(a.leases.grant(S), { kind: 'unreachable' });
   await rig.clock.pass(600_000);
   assert.equal(a.leases.isOpen, false);
   mend(way);
@@ -380,7 +380,7 @@ test('waiting outlasts a disk that is full when the mount needs a new id', async
   isFull = false;
   await rig.clock.pass(60_000);
   assert.equal((await waiting).how, 'created');
-  assert.equal((await a.leases.permit('v-+2')).epoch, 1);
+  assert.equal((await a.leases.grant('v-+2')).epoch, 1);
 });
 
 test('who acquires the same session shares one acquisition', async (t) => {
@@ -441,6 +441,6 @@ test('an owner object that something else changed is never overwritten', async (
   const rig = new Rig(t);
   const a = await rig.mount('a');
   rig.bucket.store(ownerName(S), Buffer.alloc(0), { holder: 'someone', epoch: 'many' });
-  await assert.rejects(a.leases.permit(S), { kind: 'corrupt' });
+  await assert.rejects(a.leases.grant(S), { kind: 'corrupt' });
   assert.deepEqual(rig.owner(), { holder: 'someone', epoch: 'many' });
 });

@@ -30,7 +30,7 @@ test('a restart answers a challenge', async (t) => {
   await again.leases.acquire(S);
   await rig.clock.pass(300_000);
   assert.equal(b.leases.holds(S), false);
-  assert.equal((await again.leases.permit(S)).epoch, 1);
+  assert.equal((await again.leases.grant(S)).epoch, 1);
 });
 
 test('a mount that was condemned while it was away starts with a new id, and has its sessions back', async (t) => {
@@ -57,7 +57,7 @@ test('a daemon that takes over keeps id and nonce, and writes nothing', async (t
   rig.count();
   const next = await rig.mount('a', { identity: a.identity, takeover: true });
   await next.leases.acquire(S);
-  assert.equal((await next.leases.permit(S)).epoch, 1);
+  assert.equal((await next.leases.grant(S)).epoch, 1);
   assert.deepEqual(rig.count(), { head: 2 });
   assert.deepEqual(await loaded(a.identity), before);
 });
@@ -79,13 +79,13 @@ test('of a cache and its copy the one that started first is fenced: it writes no
     [`lost ${S} copy`, 'lost busy-+1 copy', 'fenced'],
   );
   assert.equal(a.lines.filter(({ level }) => level === 'error').length, 1);
-  await assert.rejects(a.leases.permit(S), LeaseLost);
+  await assert.rejects(a.leases.grant(S), LeaseLost);
   await assert.rejects(a.leases.acquire('x-+1'), /another process runs as this mount: copy/);
   rig.count();
   await a.leases.release([S]);
   await rig.clock.pass(600_000);
   assert.equal(rig.count().put, undefined);
-  assert.equal((await copy.leases.permit(S)).epoch, 1);
+  assert.equal((await copy.leases.grant(S)).epoch, 1);
 });
 
 test('a daemon that takes over for one whose cache was copied meanwhile is fenced from the start', async (t) => {

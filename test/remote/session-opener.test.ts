@@ -37,7 +37,7 @@ function rig(t: TestContext) {
   const given: string[] = [];
   const sync = {
     restorer: { announce: (session: string) => given.push(session) },
-    bringInStep: async () => {},
+    reconcileSession: async () => {},
     flusher: { refresh: () => {} },
   } as unknown as BucketSync;
   const ledger = { absentOf: () => [], entriesOf: () => [] } as unknown as Ledger;

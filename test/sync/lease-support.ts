@@ -1,23 +1,23 @@
 /** The right to write sessions, played by the test. */
-import type { Permit, Rights } from '../../src/sync/write-grant.ts';
+import type { WriteGrant, WriteGrants } from '../../src/sync/write-grant.ts';
 
 export class Lost extends Error {}
 
-export class FakeRights implements Rights {
-  permitted: Permit;
+export class FakeGrants implements WriteGrants {
+  granted: WriteGrant;
   /** Another mount has every session. */
   isTaken = false;
   readonly floors: string[] = [];
-  permits = 0;
+  grants = 0;
 
-  constructor(permitted: Partial<Permit> = {}) {
-    this.permitted = permitOf(permitted);
+  constructor(granted: Partial<WriteGrant> = {}) {
+    this.granted = grantOf(granted);
   }
 
-  async permit(session: string): Promise<Permit> {
-    this.permits++;
+  async grant(session: string): Promise<WriteGrant> {
+    this.grants++;
     if (this.isTaken) throw new Lost(session);
-    return this.permitted;
+    return this.granted;
   }
 
   async verify(): Promise<boolean> {
@@ -26,7 +26,7 @@ export class FakeRights implements Rights {
 
   async floorRaised(session: string, epoch: number): Promise<void> {
     this.floors.push(`${session} ${epoch}`);
-    this.permitted = { ...this.permitted, floor: epoch, refresh: false };
+    this.granted = { ...this.granted, floor: epoch, refresh: false };
   }
 
   isLost(error: unknown): boolean {
@@ -34,13 +34,13 @@ export class FakeRights implements Rights {
   }
 }
 
-export function permitOf(permit: Partial<Permit> = {}): Permit {
+export function grantOf(grant: Partial<WriteGrant> = {}): WriteGrant {
   return {
     epoch: 1,
     previousEpoch: 0,
     floor: 0,
     refresh: false,
     deadlineMs: Number.POSITIVE_INFINITY,
-    ...permit,
+    ...grant,
   };
 }

@@ -8,9 +8,9 @@ import { toObjectName } from '../../src/naming/object-name.ts';
 import { ForeignWrite } from '../../src/sync/backup/upload.ts';
 import { epochOf, signature } from '../../src/sync/object-metadata.ts';
 import { reconcile } from '../../src/sync/reconcile/reconcile.ts';
-import { deleteStale, isInStep, listSession } from '../../src/sync/reconcile/reconcile-session.ts';
+import { deleteStale, isCurrent, listSession } from '../../src/sync/reconcile/reconcile-session.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
-import { FakeRights, Lost, permitOf } from './lease-support.ts';
+import { FakeGrants, grantOf, Lost } from './lease-support.ts';
 import { contentsOf, Machine } from './support.ts';
 
 const S = 'u-+1';
@@ -30,8 +30,8 @@ function epochsOf(bucket: MemoryBucket): Record<string, number | undefined> {
 
 test('every object carries the epoch of the right that it was written by', async (t) => {
   const bucket = new MemoryBucket();
-  const rights = new FakeRights({ epoch: 7 });
-  const machine = new Machine(t, bucket, { rights });
+  const grants = new FakeGrants({ epoch: 7 });
+  const machine = new Machine(t, bucket, { grants });
   await machine.write(`${S}/creds.json`, 'ok');
   await machine.write('root.json', 'ok');
   await machine.sync.flusher.flushAll();
@@ -39,7 +39,7 @@ test('every object carries the epoch of the right that it was written by', async
   assert.deepEqual(metadata, signature(machine.ledger.id, 7));
 });
 
-test('an upload has the deadline of its permit', async (t) => {
+test('an upload has the deadline of its grant', async (t) => {
   const bucket = new MemoryBucket();
   const deadlines: unknown[] = [];
   const put = bucket.put.bind(bucket);
@@ -47,11 +47,11 @@ test('an upload has the deadline of its permit', async (t) => {
     deadlines.push(options.deadlineMs);
     return put(object, bytes, options);
   };
-  const rights = new FakeRights({ deadlineMs: performance.now() + 60_000 });
-  const machine = new Machine(t, bucket, { rights });
+  const grants = new FakeGrants({ deadlineMs: performance.now() + 60_000 });
+  const machine = new Machine(t, bucket, { grants });
   await machine.write(`${S}/creds.json`, 'ok');
   await machine.sync.flusher.flushAll();
-  assert.deepEqual(deadlines, [rights.permitted.deadlineMs]);
+  assert.deepEqual(deadlines, [grants.granted.deadlineMs]);
 });
 
 test('a late write of an earlier holder is replaced, one of the same epoch or a later one is not', async (t) => {
@@ -61,8 +61,8 @@ test('a late write of an earlier holder is replaced, one of the same epoch or a 
     [3, false],
   ] as const) {
     const bucket = new MemoryBucket();
-    const machine = new Machine(t, bucket, { rights: new FakeRights({ epoch: 2, previousEpoch: 1 }) });
-    machine.ledger.inStep(S, 2);
+    const machine = new Machine(t, bucket, { grants: new FakeGrants({ epoch: 2, previousEpoch: 1 }) });
+    machine.ledger.noteCurrent(S, 2);
     machine.ledger.serve(S);
     await machine.write(`${S}/a.json`, 'ok mine');
     theirs(bucket, 'a.json', 'ok theirs', epoch);
@@ -76,8 +76,8 @@ test('a late write of an earlier holder is replaced, one of the same epoch or a 
 
 test('what was brought by hand is not replaced', async (t) => {
   const bucket = new MemoryBucket();
-  const machine = new Machine(t, bucket, { rights: new FakeRights({ epoch: 2, previousEpoch: 1 }) });
-  machine.ledger.inStep(S, 2);
+  const machine = new Machine(t, bucket, { grants: new FakeGrants({ epoch: 2, previousEpoch: 1 }) });
+  machine.ledger.noteCurrent(S, 2);
   await machine.write(`${S}/a.json`, 'ok mine');
   bucket.store(name('a.json'), Buffer.from('ok by hand'));
   await assert.rejects(machine.sync.flusher.flush(S), ForeignWrite);
@@ -86,14 +86,14 @@ test('what was brought by hand is not replaced', async (t) => {
 
 test('an object that the right was lost for in mid-flush is not touched again', async (t) => {
   const bucket = new MemoryBucket();
-  const rights = new FakeRights({ epoch: 2, previousEpoch: 1 });
-  const machine = new Machine(t, bucket, { rights });
-  machine.ledger.inStep(S, 2);
+  const grants = new FakeGrants({ epoch: 2, previousEpoch: 1 });
+  const machine = new Machine(t, bucket, { grants });
+  machine.ledger.noteCurrent(S, 2);
   machine.ledger.serve(S);
   await machine.write(`${S}/a.json`, 'ok mine');
   bucket.before = ({ operation }) => {
-    if (operation !== 'put' || rights.isTaken) return;
-    rights.isTaken = true;
+    if (operation !== 'put' || grants.isTaken) return;
+    grants.isTaken = true;
     // Even one of an epoch that it could replace.
     theirs(bucket, 'a.json', 'ok theirs', 1);
   };
@@ -104,19 +104,19 @@ test('an object that the right was lost for in mid-flush is not touched again', 
 
 test('lost while it is in use: a conflict, once; lost before anybody opened it: opening it settles that', async (t) => {
   for (const isServed of [true, false]) {
-    const rights = new FakeRights();
-    const machine = new Machine(t, new MemoryBucket(), { rights });
+    const grants = new FakeGrants();
+    const machine = new Machine(t, new MemoryBucket(), { grants });
     if (isServed) machine.ledger.serve(S);
     await machine.write(`${S}/a.json`, 'ok');
-    rights.isTaken = true;
+    grants.isTaken = true;
     await assert.rejects(machine.sync.flusher.flush(S), Lost);
     await assert.rejects(machine.sync.flusher.flush(S));
     assert.deepEqual([...machine.ledger.conflicts], isServed ? [S] : []);
     assert.equal(machine.counted.includes('conflict 0'), isServed);
     const [line] = machine.lines.filter(({ msg }) => msg.startsWith('Another mount has'));
     assert.equal(line?.level, isServed ? 'error' : 'warn');
-    rights.isTaken = false;
-    await machine.sync.bringInStep(S, permitOf({ epoch: 3, previousEpoch: 2 }), isServed);
+    grants.isTaken = false;
+    await machine.sync.reconcileSession(S, grantOf({ epoch: 3, previousEpoch: 2 }), isServed);
     if (isServed) await assert.rejects(machine.sync.flusher.flush(S));
     else await machine.sync.flusher.flush(S);
   }
@@ -125,21 +125,21 @@ test('lost while it is in use: a conflict, once; lost before anybody opened it: 
 test('after an unclean take-over every object is stored again, then the floor is raised, once', async (t) => {
   const bucket = new MemoryBucket();
   for (const file of ['creds.json', 'a.json']) theirs(bucket, file, `ok ${file}`, 1);
-  const rights = new FakeRights({ epoch: 2, previousEpoch: 1, refresh: true });
-  const machine = new Machine(t, bucket, { rights });
+  const grants = new FakeGrants({ epoch: 2, previousEpoch: 1, refresh: true });
+  const machine = new Machine(t, bucket, { grants });
   await machine.sync.prepare();
-  await machine.sync.bringInStep(S, rights.permitted, false);
+  await machine.sync.reconcileSession(S, grants.granted, false);
   await machine.sync.restorer.restore(S);
   bucket.before = ({ operation }) => {
     if (operation === 'put') throw new BucketError('unreachable', 'no answer');
   };
   machine.sync.flusher.refresh(S);
   await assert.rejects(machine.sync.flusher.flush(S), { kind: 'unreachable' });
-  assert.deepEqual(rights.floors, []);
+  assert.deepEqual(grants.floors, []);
   bucket.before = () => {};
   await machine.sync.flusher.flush(S);
   assert.deepEqual(epochsOf(bucket), { 'creds.json': 2, 'a.json': 2 });
-  assert.deepEqual(rights.floors, [`${S} 2`]);
+  assert.deepEqual(grants.floors, [`${S} 2`]);
   const puts = bucket.calls.length;
   machine.sync.flusher.refresh(S);
   await machine.sync.flusher.flush(S);
@@ -148,26 +148,26 @@ test('after an unclean take-over every object is stored again, then the floor is
 
 test('in step: of the epoch that was found or the one that was made, and of no other', async (t) => {
   const machine = new Machine(t, new MemoryBucket());
-  const permit = permitOf({ epoch: 5, previousEpoch: 4 });
-  assert.ok(!isInStep(machine.ledger, S, permit));
+  const grant = grantOf({ epoch: 5, previousEpoch: 4 });
+  assert.ok(!isCurrent(machine.ledger, S, grant));
   for (const [epoch, expected] of [
     [3, false],
     [4, true],
     [5, true],
   ] as const) {
-    machine.ledger.inStep(S, epoch);
-    assert.equal(isInStep(machine.ledger, S, permit), expected, `epoch ${epoch}`);
+    machine.ledger.noteCurrent(S, epoch);
+    assert.equal(isCurrent(machine.ledger, S, grant), expected, `epoch ${epoch}`);
   }
 });
 
 test('a copy that is in step costs no request, one that is not is compared', async (t) => {
   const bucket = new MemoryBucket();
   const machine = new Machine(t, bucket);
-  machine.ledger.inStep(S, 4);
-  await machine.sync.bringInStep(S, permitOf({ epoch: 5, previousEpoch: 4 }), false);
+  machine.ledger.noteCurrent(S, 4);
+  await machine.sync.reconcileSession(S, grantOf({ epoch: 5, previousEpoch: 4 }), false);
   assert.deepEqual([bucket.calls.length, machine.ledger.epochOf(S)], [0, 5]);
   theirs(bucket, 'creds.json', 'ok', 6);
-  await machine.sync.bringInStep(S, permitOf({ epoch: 7, previousEpoch: 6 }), false);
+  await machine.sync.reconcileSession(S, grantOf({ epoch: 7, previousEpoch: 6 }), false);
   assert.deepEqual(
     bucket.calls.map(({ operation }) => operation),
     ['list'],
@@ -176,8 +176,8 @@ test('a copy that is in step costs no request, one that is not is compared', asy
     machine.ledger.absentOf(S).map(({ name }) => name),
     [name('creds.json')],
   );
-  await machine.sync.bringInStep('', permitOf({ epoch: 7 }), false);
-  await machine.sync.bringInStep(S, permitOf({ epoch: 0 }), false);
+  await machine.sync.reconcileSession('', grantOf({ epoch: 7 }), false);
+  await machine.sync.reconcileSession(S, grantOf({ epoch: 0 }), false);
   assert.equal(bucket.calls.length, 1);
 });
 
@@ -186,7 +186,7 @@ test('what lies below the floor is not restored, and is deleted in just that ver
   theirs(bucket, 'creds.json', 'ok', 3);
   theirs(bucket, 'late.json', 'ok late', 2);
   const machine = new Machine(t, bucket);
-  await machine.sync.bringInStep(S, permitOf({ epoch: 4, previousEpoch: 3, floor: 3 }), false);
+  await machine.sync.reconcileSession(S, grantOf({ epoch: 4, previousEpoch: 3, floor: 3 }), false);
   assert.deepEqual(Object.keys(contentsOf(bucket)), [`${S}/creds.json`]);
   assert.deepEqual(
     machine.ledger.absentOf(S).map(({ name }) => name),
@@ -217,14 +217,14 @@ test('the objects of a session are those of no other one, also where a user has 
 test('what another mount deleted while it had the session goes here as well; what nobody had is stored again', async (t) => {
   for (const previousEpoch of [0, 2]) {
     const bucket = new MemoryBucket();
-    const machine = new Machine(t, bucket, { rights: new FakeRights() });
+    const machine = new Machine(t, bucket, { grants: new FakeGrants() });
     await machine.write(`${S}/creds.json`, 'ok');
     await machine.write(`${S}/used.json`, 'ok');
     await machine.sync.flusher.flush(S);
     bucket.objects.delete(name('used.json'));
-    const permit = permitOf({ epoch: previousEpoch + 1, previousEpoch });
-    machine.ledger.inStep(S, 99);
-    await machine.sync.bringInStep(S, permit, false);
+    const grant = grantOf({ epoch: previousEpoch + 1, previousEpoch });
+    machine.ledger.noteCurrent(S, 99);
+    await machine.sync.reconcileSession(S, grant, false);
     const isGone = previousEpoch > 0;
     assert.equal(existsSync(machine.cache.files.locate(name('used.json'))), !isGone);
     assert.equal(machine.ledger.get(name('used.json'))?.local, isGone ? undefined : 'changed');
@@ -233,13 +233,13 @@ test('what another mount deleted while it had the session goes here as well; wha
 
 test('other files changed here than there: still a conflict of the whole session, which is kept aside', async (t) => {
   const bucket = new MemoryBucket();
-  const rights = new FakeRights();
-  const machine = new Machine(t, bucket, { rights });
+  const grants = new FakeGrants();
+  const machine = new Machine(t, bucket, { grants });
   for (const file of ['creds.json', 'used.json']) await machine.write(`${S}/${file}`, 'ok');
   await machine.sync.flusher.flush(S);
   await machine.write(`${S}/new.json`, 'ok here');
   theirs(bucket, 'creds.json', 'ok there', 2);
-  await machine.sync.bringInStep(S, permitOf({ epoch: 3, previousEpoch: 2 }), false);
+  await machine.sync.reconcileSession(S, grantOf({ epoch: 3, previousEpoch: 2 }), false);
   assert.deepEqual(machine.counted.slice(-1), ['conflict 1']);
   assert.match(String(readdirSync(join(machine.cache.path, 'set-aside'))), /%2Fnew\.json\.\d+$/);
   assert.deepEqual(machine.ledger.dirtyOf(S), []);

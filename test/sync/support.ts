@@ -7,7 +7,7 @@ import { BucketSync } from '../../src/sync/bucket-sync.ts';
 import { Ledger } from '../../src/sync/ledger/ledger.ts';
 import type { Verdict } from '../../src/sync/restore/download.ts';
 import type { SessionContent } from '../../src/sync/restore/restorer.ts';
-import { type Rights, UNSHARED } from '../../src/sync/write-grant.ts';
+import { UNSHARED, type WriteGrants } from '../../src/sync/write-grant.ts';
 import { cleanUp, type Scope } from '../support/cleanup.ts';
 import type { MemoryBucket } from '../support/memory-bucket.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -20,8 +20,8 @@ export interface Line {
 }
 
 /** Nobody else uses the bucket. */
-const alone: Rights = {
-  permit: async () => UNSHARED,
+const alone: WriteGrants = {
+  grant: async () => UNSHARED,
   verify: async () => true,
   floorRaised: async () => {},
   isLost: () => false,
@@ -46,7 +46,7 @@ export class Machine {
   constructor(
     scope: Scope,
     bucket: MemoryBucket,
-    options: { cachePath?: string; intervalMs?: number; listingPageMs?: number; rights?: Rights } = {},
+    options: { cachePath?: string; intervalMs?: number; listingPageMs?: number; grants?: WriteGrants } = {},
   ) {
     const cachePath = options.cachePath ?? temporaryDirectory(scope);
     this.bucket = bucket;
@@ -61,7 +61,7 @@ export class Machine {
       ledger: this.ledger,
       cache: this.cache,
       verify: (_path, _meta, sealed) => verdictOf(sealed),
-      rights: options.rights ?? alone,
+      grants: options.grants ?? alone,
       compared: (except) => this.leftOut.push([...except]),
       mount: {
         settle: () => this.settle(),

@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { toObjectName } from '../../src/naming/object-name.ts';
 import { MemoryLimit } from '../../src/sync/memory-limit.ts';
-import type { Permit, Rights } from '../../src/sync/write-grant.ts';
+import type { WriteGrant, WriteGrants } from '../../src/sync/write-grant.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { contentsOf, Machine } from './support.ts';
@@ -14,9 +14,9 @@ const CREDS = `${S}/creds.json`;
 
 class Held extends Error {}
 
-/** Rights that a test gives and takes. */
-class TestRights implements Rights {
-  now: Permit = {
+/** WriteGrants that a test gives and takes. */
+class TestRights implements WriteGrants {
+  now: WriteGrant = {
     epoch: 1,
     previousEpoch: 0,
     floor: 0,
@@ -24,17 +24,17 @@ class TestRights implements Rights {
     deadlineMs: Number.POSITIVE_INFINITY,
   };
   readonly raised: number[] = [];
-  /** Before the permit of this number is given. */
+  /** Before the grant of this number is given. */
   before: (call: number) => void = () => {};
   #calls = 0;
 
-  async permit(): Promise<Permit> {
+  async grant(): Promise<WriteGrant> {
     this.before(++this.#calls);
     return this.now;
   }
 
-  change(permit: Partial<Permit>): void {
-    this.now = { ...this.now, ...permit };
+  change(grant: Partial<WriteGrant>): void {
+    this.now = { ...this.now, ...grant };
   }
 
   async verify(): Promise<boolean> {
@@ -58,34 +58,34 @@ function storeElsewhere(bucket: MemoryBucket, path: string, content: string, epo
 
 interface Rig {
   bucket: MemoryBucket;
-  rights: TestRights;
+  grants: TestRights;
   cachePath: string;
   machine: Machine;
 }
 
 async function rig(t: TestContext): Promise<Rig> {
   const bucket = new MemoryBucket();
-  const rights = new TestRights();
+  const grants = new TestRights();
   const cachePath = temporaryDirectory(t);
-  const machine = new Machine(t, bucket, { rights, cachePath });
+  const machine = new Machine(t, bucket, { grants, cachePath });
   await machine.sync.prepare();
   machine.ledger.serve(S);
-  return { bucket, rights, cachePath, machine };
+  return { bucket, grants, cachePath, machine };
 }
 
 test('the floor is not raised while anything of the session is in the bucket only', async (t) => {
-  const { bucket, rights, machine } = await rig(t);
+  const { bucket, grants, machine } = await rig(t);
   for (const name of ['creds.json', 'pre-key-1.json'])
     storeElsewhere(bucket, `${S}/${name}`, `ok ${name}`, 1);
-  rights.change({ epoch: 2, previousEpoch: 1, refresh: true });
-  await machine.sync.bringInStep(S, rights.now, false);
+  grants.change({ epoch: 2, previousEpoch: 1, refresh: true });
+  await machine.sync.reconcileSession(S, grants.now, false);
   await machine.sync.restorer.restore(S);
-  rights.before = () => {
+  grants.before = () => {
     throw new BucketError('unreachable', 'a moment only');
   };
   machine.sync.flusher.refresh(S);
   await machine.until(() => machine.counted.some((event) => event.startsWith('backup failure')));
-  rights.before = () => {};
+  grants.before = () => {};
   const limit = new MemoryLimit({
     ledger: machine.ledger,
     cache: machine.cache,
@@ -96,41 +96,41 @@ test('the floor is not raised while anything of the session is in the bucket onl
   });
   await limit.evicted(S);
   await machine.sync.flusher.flushAll();
-  assert.deepEqual(rights.raised, []);
+  assert.deepEqual(grants.raised, []);
   await machine.sync.restorer.restore(S);
   machine.sync.flusher.refresh(S);
-  await machine.until(() => rights.raised.length > 0);
-  assert.deepEqual(rights.raised, [2]);
+  await machine.until(() => grants.raised.length > 0);
+  assert.deepEqual(grants.raised, [2]);
   const epochs = [...bucket.objects.values()].map(({ metadata }) => metadata['sessionfs-epoch']);
   assert.deepEqual(epochs, ['2', '2']);
 });
 
 test('a conflict is found again by the next daemon, and overwrites nothing there either', async (t) => {
-  const { bucket, rights, cachePath, machine } = await rig(t);
+  const { bucket, grants, cachePath, machine } = await rig(t);
   await machine.write(CREDS, 'ok mine 1');
   await machine.sync.flusher.flush(S);
   storeElsewhere(bucket, CREDS, 'ok theirs', 2);
   await machine.write(CREDS, 'ok mine 2');
-  rights.change({ epoch: 3, previousEpoch: 2 });
-  await machine.sync.bringInStep(S, rights.now, true);
+  grants.change({ epoch: 3, previousEpoch: 2 });
+  await machine.sync.reconcileSession(S, grants.now, true);
   await assert.rejects(machine.sync.flusher.flush(S), /conflict/);
-  const next = new Machine(t, bucket, { rights, cachePath });
+  const next = new Machine(t, bucket, { grants, cachePath });
   await assert.rejects(next.sync.flusher.flush(S), /conflict/);
   assert.equal(contentsOf(bucket)[CREDS], 'ok theirs');
 });
 
 test('a right that was lost and got again in the middle of a flush overwrites nothing', async (t) => {
-  const { bucket, rights, machine } = await rig(t);
+  const { bucket, grants, machine } = await rig(t);
   const files = [CREDS, `${S}/key.json`];
   for (const file of files) await machine.write(file, 'ok mine 1');
   await machine.sync.flusher.flush(S);
   for (const file of files) await machine.write(file, 'ok mine 2');
-  let permits = 0;
-  rights.before = () => {
+  let asked = 0;
+  grants.before = () => {
     // The flush, the key; before the credentials this process is stopped, another mount takes over, writes, and releases.
-    if (++permits !== 3) return;
+    if (++asked !== 3) return;
     storeElsewhere(bucket, CREDS, 'ok theirs', 2);
-    rights.change({ epoch: 3, previousEpoch: 2 });
+    grants.change({ epoch: 3, previousEpoch: 2 });
   };
   await assert.rejects(machine.sync.flusher.flush(S));
   assert.equal(contentsOf(bucket)[CREDS], 'ok theirs');
@@ -139,23 +139,23 @@ test('a right that was lost and got again in the middle of a flush overwrites no
 });
 
 test('a session that nobody has opened since another mount had it yields when its flush gets the right again', async (t) => {
-  const { bucket, rights, cachePath, machine } = await rig(t);
+  const { bucket, grants, cachePath, machine } = await rig(t);
   await machine.write(CREDS, 'ok mine 1');
   await machine.sync.flusher.flush(S);
   await machine.write(CREDS, 'ok mine 2');
-  const next = new Machine(t, bucket, { rights, cachePath });
+  const next = new Machine(t, bucket, { grants, cachePath });
   next.ledger.beginMount();
   await next.sync.prepare();
-  rights.before = () => {
+  grants.before = () => {
     throw new Held('another mount has it');
   };
   await assert.rejects(next.sync.flusher.flushAll());
   storeElsewhere(bucket, CREDS, 'ok theirs', 2);
   storeElsewhere(bucket, `${S}/pre-key-9.json`, 'ok theirs', 2);
-  rights.before = () => {};
-  rights.change({ epoch: 3, previousEpoch: 2 });
+  grants.before = () => {};
+  grants.change({ epoch: 3, previousEpoch: 2 });
   await next.sync.flusher.flushAll().catch(() => {});
-  await next.sync.bringInStep(S, rights.now, false);
+  await next.sync.reconcileSession(S, grants.now, false);
   await next.sync.restorer.restore(S);
   next.ledger.serve(S);
   assert.equal(next.read(CREDS), 'ok theirs');
@@ -167,7 +167,7 @@ test('a session that nobody has opened since another mount had it yields when it
 
 test('a listing that began before a session was got says nothing of what was stored in it since', async (t) => {
   const bucket = new MemoryBucket();
-  const rights = new TestRights();
+  const grants = new TestRights();
   bucket.pageSize = 1;
   storeElsewhere(bucket, CREDS, 'ok theirs', 1);
   storeElsewhere(bucket, 'user-+4915199999/creds.json', 'ok another session', 1);
@@ -175,14 +175,14 @@ test('a listing that began before a session was got says nothing of what was sto
   bucket.before = ({ operation }) => {
     if (operation === 'list') throw outage;
   };
-  const machine = new Machine(t, bucket, { rights });
+  const machine = new Machine(t, bucket, { grants });
   await machine.sync.prepare();
-  rights.change({ epoch: 2, previousEpoch: 1 });
+  grants.change({ epoch: 2, previousEpoch: 1 });
   let pages = 0;
   bucket.before = async ({ operation, name }) => {
     // That of the whole bucket, after its first page.
     if (operation !== 'list' || name !== 'sessions/' || ++pages !== 2) return;
-    await machine.sync.bringInStep(S, rights.now, false);
+    await machine.sync.reconcileSession(S, grants.now, false);
     await machine.sync.restorer.restore(S);
     machine.ledger.serve(S);
     await machine.write(CREDS, 'ok mine');
@@ -202,19 +202,19 @@ test('a listing that began before a session was got says nothing of what was sto
 
 test('a session whose comparison fails while the bucket is listed is out of step until it is compared', async (t) => {
   const bucket = new MemoryBucket();
-  const rights = new TestRights();
+  const grants = new TestRights();
   storeElsewhere(bucket, CREDS, 'ok theirs', 1);
   let isOut = true;
   let tries = 0;
   const failing = new BucketError('unreachable', 'no answer');
-  const machine = new Machine(t, bucket, { rights });
-  rights.change({ epoch: 2, previousEpoch: 1 });
+  const machine = new Machine(t, bucket, { grants });
+  grants.change({ epoch: 2, previousEpoch: 1 });
   bucket.before = async ({ operation, name }) => {
     if (operation !== 'list') return;
     if (isOut || name !== 'sessions/') throw failing;
     // The listing is under way.
     tries++;
-    await assert.rejects(machine.sync.bringInStep(S, rights.now, false));
+    await assert.rejects(machine.sync.reconcileSession(S, grants.now, false));
   };
   await machine.sync.prepare();
   isOut = false;
@@ -224,7 +224,7 @@ test('a session whose comparison fails while the bucket is listed is out of step
   assert.deepEqual(machine.leftOut, [[S]]);
   assert.equal(machine.ledger.epochOf(S), undefined);
   bucket.before = () => {};
-  await machine.sync.bringInStep(S, rights.now, false);
+  await machine.sync.reconcileSession(S, grants.now, false);
   await machine.sync.restorer.restore(S);
   assert.equal(machine.read(CREDS), 'ok theirs');
 });

@@ -7,14 +7,14 @@ import { BucketError } from '../../bucket/bucket-error.ts';
 import { Coalesced } from '../../lib/coalesced.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { Backup, SyncEvents } from '../events.ts';
-import { type Permit, sameEpoch } from '../write-grant.ts';
+import { sameEpoch, type WriteGrant } from '../write-grant.ts';
 import { FailureLog } from './failure-log.ts';
 import { type FlushParts, flushSession } from './flush-session.ts';
 import { ForeignWrite } from './upload.ts';
 
 export interface FlusherParts extends FlushParts {
-  /** See in-step.ts; an application may have seen the session. */
-  inStep: (session: string, permit: Permit) => Promise<void>;
+  /** See reconcile-session.ts; an application may have seen the session. */
+  reconcile: (session: string, grant: WriteGrant) => Promise<void>;
   /** See MountSide. */
   settle: (everything: boolean) => Promise<void>;
   /** 0: nothing goes by itself, only at the end and when asked for. */
@@ -187,12 +187,12 @@ export class Flusher {
     const done: Backup = { files: 0, bytes: 0, deletes: 0 };
     const startedMs = performance.now();
     try {
-      const permit = await this.#parts.rights.permit(session);
-      await this.#parts.inStep(session, permit);
+      const grant = await this.#parts.grants.grant(session);
+      await this.#parts.reconcile(session, grant);
       if (ledger.conflicts.has(session)) throw new SessionInConflict(session);
-      this.#beginRefresh(session, permit);
-      await flushSession({ ...this.#parts, rights: sameEpoch(this.#parts.rights, permit) }, session, done);
-      await this.#endRefresh(session, permit);
+      this.#beginRefresh(session, grant);
+      await flushSession({ ...this.#parts, grants: sameEpoch(this.#parts.grants, grant) }, session, done);
+      await this.#endRefresh(session, grant);
     } catch (error) {
       this.#failed(session, error, done);
       throw error;
@@ -205,7 +205,7 @@ export class Flusher {
   }
 
   /** Once for each epoch: whatever late writer there is finds every object changed after that. */
-  #beginRefresh(session: string, { epoch, refresh }: Permit): void {
+  #beginRefresh(session: string, { epoch, refresh }: WriteGrant): void {
     const { ledger } = this.#parts;
     if (!refresh || this.#refreshing.get(session) === epoch) return;
     // What is not here cannot be stored again, and must not fall below the floor: once it is restored this is asked for anew.
@@ -216,22 +216,22 @@ export class Flusher {
         ledger.refresh(entry);
   }
 
-  async #endRefresh(session: string, { epoch, refresh }: Permit): Promise<void> {
-    const { ledger, rights } = this.#parts;
+  async #endRefresh(session: string, { epoch, refresh }: WriteGrant): Promise<void> {
+    const { ledger, grants } = this.#parts;
     if (refresh && this.#refreshing.get(session) === epoch) {
       if (ledger.entriesOf(session).some(({ refresh: isLeft }) => isLeft)) return;
-      await rights.floorRaised(session, epoch);
+      await grants.floorRaised(session, epoch);
       this.#refreshing.delete(session);
     }
     this.#toRefresh.delete(session);
   }
 
   #failed(session: string, error: unknown, done: Backup): void {
-    const { ledger, events, rights } = this.#parts;
+    const { ledger, events, grants } = this.#parts;
     const { lastBackupAt } = this.outcomeOf(session);
     this.#outcomes.set(session, { lastBackupAt, lastError: (error as Error).message });
     events.backup('failure', done);
-    const isLost = rights.isLost(error);
+    const isLost = grants.isLost(error);
     const inUse = ledger.isServing(session);
     if (error instanceof ForeignWrite || (isLost && inUse)) {
       ledger.conflicts.add(session);

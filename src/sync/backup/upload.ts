@@ -7,12 +7,12 @@ import { codeOf } from '../../lib/system-error.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { ObjectEntry, RemoteVersion } from '../ledger/object-entry.ts';
 import { epochOf, isSignedBy, signature } from '../object-metadata.ts';
-import type { Permit, Rights } from '../write-grant.ts';
+import type { WriteGrant, WriteGrants } from '../write-grant.ts';
 
 export interface UploadParts {
   bucket: Bucket;
   ledger: Ledger;
-  rights: Rights;
+  grants: WriteGrants;
   /** Where the cache keeps the object of that name. */
   locate: (objectName: string) => string;
 }
@@ -29,7 +29,7 @@ export class ForeignWrite extends Error {
 
 /**
  * Stores what the cache has of a changed entry and notes it; answers the bytes that went, 0 where the bucket had them. Rejects
- * with ForeignWrite, BucketError, what the rights reject with, or a system error of the cache.
+ * with ForeignWrite, BucketError, what the grants reject with, or a system error of the cache.
  */
 export async function upload(parts: UploadParts, entry: ObjectEntry): Promise<number> {
   const { ledger } = parts;
@@ -44,11 +44,11 @@ export async function upload(parts: UploadParts, entry: ObjectEntry): Promise<nu
     ledger.stored(entry, change, entry.remote);
     return 0;
   }
-  const permit = await parts.rights.permit(entry.session);
+  const grant = await parts.grants.grant(entry.session);
   ledger.attempt([entry.name]);
-  const metadata = signature(ledger.id, permit.epoch);
-  const { deadlineMs } = permit;
-  const version = await withOwnGeneration(parts, entry, permit, (ifGeneration) =>
+  const metadata = signature(ledger.id, grant.epoch);
+  const { deadlineMs } = grant;
+  const version = await withOwnGeneration(parts, entry, grant, (ifGeneration) =>
     parts.bucket.put(entry.name, sealed, { ifGeneration, metadata, deadlineMs }),
   );
   ledger.stored(entry, change, version);
@@ -58,9 +58,9 @@ export async function upload(parts: UploadParts, entry: ObjectEntry): Promise<nu
 /** Deletes the object of a deleted entry and notes it. Rejects as `upload` does. */
 export async function remove(parts: UploadParts, entry: ObjectEntry): Promise<void> {
   const { change } = entry;
-  const permit = await parts.rights.permit(entry.session);
-  const { deadlineMs } = permit;
-  await withOwnGeneration(parts, entry, permit, async (ifGeneration, isKnown) => {
+  const grant = await parts.grants.grant(entry.session);
+  const { deadlineMs } = grant;
+  await withOwnGeneration(parts, entry, grant, async (ifGeneration, isKnown) => {
     if (ifGeneration !== ABSENT) await parts.bucket.delete(entry.name, { ifGeneration, deadlineMs });
     else if (entry.attempted && !isKnown)
       throw new BucketError('precondition', 'what became of an upload is not known');
@@ -82,7 +82,7 @@ function isThere(entry: ObjectEntry, sealed: Buffer): entry is ObjectEntry & { r
 async function withOwnGeneration<T>(
   parts: UploadParts,
   entry: ObjectEntry,
-  permit: Permit,
+  grant: WriteGrant,
   call: (ifGeneration: string, isKnown: boolean) => Promise<T>,
 ): Promise<T> {
   try {
@@ -90,7 +90,7 @@ async function withOwnGeneration<T>(
   } catch (error) {
     if (!isPrecondition(error)) throw error;
     const found = await newest(parts.bucket, entry.name);
-    await refuseForeign(parts, entry, permit, found, error);
+    await refuseForeign(parts, entry, grant, found, error);
     return call(found?.generation ?? ABSENT, true).catch((again: unknown) => {
       throw isPrecondition(again) ? new ForeignWrite(entry.name, again) : again;
     });
@@ -99,21 +99,21 @@ async function withOwnGeneration<T>(
 
 /** Throws unless what was found may be replaced: it is gone, or ours, or older than the right to write it. */
 async function refuseForeign(
-  { ledger, rights }: UploadParts,
+  { ledger, grants }: UploadParts,
   { name, session }: ObjectEntry,
-  permit: Permit,
+  grant: WriteGrant,
   found: ObjectVersion | undefined,
   cause: unknown,
 ): Promise<void> {
-  const isShared = permit.epoch > 0;
-  if (isShared && !(await rights.verify(session))) {
+  const isShared = grant.epoch > 0;
+  if (isShared && !(await grants.verify(session))) {
     // Says who has it.
-    await rights.permit(session);
+    await grants.grant(session);
     throw new ForeignWrite(name, cause);
   }
   if (found === undefined || isSignedBy(ledger.id, found.metadata)) return;
   const epoch = epochOf(found.metadata);
-  if (!isShared || epoch === undefined || epoch >= permit.epoch) throw new ForeignWrite(name, cause);
+  if (!isShared || epoch === undefined || epoch >= grant.epoch) throw new ForeignWrite(name, cause);
 }
 
 async function newest(bucket: Bucket, name: string): Promise<ObjectVersion | undefined> {

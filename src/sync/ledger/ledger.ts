@@ -136,7 +136,7 @@ export class Ledger {
     return this.#state.epochs.get(session);
   }
 
-  inStep(session: string, epoch: number): void {
+  noteCurrent(session: string, epoch: number): void {
     if (this.epochOf(session) !== epoch) this.#note(['epoch', session, epoch]);
   }
 

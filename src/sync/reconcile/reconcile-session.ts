@@ -5,11 +5,11 @@ import { toObjectName } from '../../naming/object-name.ts';
 import { sessionOf } from '../../naming/session-path.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { isBelow } from '../object-metadata.ts';
-import type { Permit } from '../write-grant.ts';
+import type { WriteGrant } from '../write-grant.ts';
 import { listObjects } from './listing.ts';
 import { reconcile } from './reconcile.ts';
 
-export interface InStepParts {
+export interface ReconcileSessionParts {
   bucket: Bucket;
   ledger: Ledger;
   /** A session that changed here and there. `served`: an application may have seen it. */
@@ -19,7 +19,7 @@ export interface InStepParts {
 }
 
 /** Whether the copy here is what the last holder left: nobody else had the session since it was in step. */
-export function isInStep(ledger: Ledger, session: string, { epoch, previousEpoch }: Permit): boolean {
+export function isCurrent(ledger: Ledger, session: string, { epoch, previousEpoch }: WriteGrant): boolean {
   const known = ledger.epochOf(session);
   return known !== undefined && (known === epoch || known === previousEpoch);
 }
@@ -28,21 +28,21 @@ export function isInStep(ledger: Ledger, session: string, { epoch, previousEpoch
  * Compares the session with the bucket where it may be out of step; one list. Answers the objects that do not count and are to
  * be deleted. Rejects with BucketError.
  */
-export async function bringInStep(
-  { bucket, ledger, resolve, remove }: InStepParts,
+export async function reconcileSession(
+  { bucket, ledger, resolve, remove }: ReconcileSessionParts,
   session: string,
-  permit: Permit,
+  grant: WriteGrant,
   served: () => boolean,
 ): Promise<ObjectVersion[]> {
   const stale: ObjectVersion[] = [];
-  if (session === '' || permit.epoch === 0) return stale;
-  if (!isInStep(ledger, session, permit)) {
+  if (session === '' || grant.epoch === 0) return stale;
+  if (!isCurrent(ledger, session, grant)) {
     const listing = await listSession(bucket, session);
-    for (const object of listing.values()) if (isBelow(permit.floor, object.metadata)) stale.push(object);
+    for (const object of listing.values()) if (isBelow(grant.floor, object.metadata)) stale.push(object);
     for (const { name } of stale) listing.delete(name);
     const { conflicts, removed } = reconcile(ledger, listing.values(), served, {
       only: session,
-      wroteElsewhere: () => permit.previousEpoch > 0,
+      wroteElsewhere: () => grant.previousEpoch > 0,
     });
     await remove(removed);
     if (conflicts.size > 0) {
@@ -52,7 +52,7 @@ export async function bringInStep(
       if (isServed) return stale;
     }
   }
-  ledger.inStep(session, permit.epoch);
+  ledger.noteCurrent(session, grant.epoch);
   return stale;
 }
 

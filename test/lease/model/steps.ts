@@ -78,7 +78,7 @@ export function tick(world: World, rules: Rules): World {
   return { ...world, mounts };
 }
 
-/** Whoever may write is given a permit at once; two at a time are what must never be. */
+/** Whoever may write is given a grant at once; two at a time are what must never be. */
 function granted(world: World): World {
   let next = world;
   world.mounts.forEach((mount, index) => {

@@ -38,7 +38,7 @@ export interface Mount {
   started: boolean;
   /** Ticks since the look that permits was sent; -1: none does. */
   permission: number;
-  /** The same of the newest permit that was handed out, which counts until it is over, whatever happens meanwhile. */
+  /** The same of the newest grant that was handed out, which counts until it is over, whatever happens meanwhile. */
   grant: number;
   held: { ref: Ref; record: OwnerRecord } | undefined;
   /** A release that was sent may still arrive. */
