@@ -1,3 +1,5 @@
+import { codeOf } from './system-error.ts';
+
 /**
  * Error numbers as the kernel wants them in `fuse_out_header.error`: negative.
  * The filesystem core returns them instead of throwing, so that a failed lookup costs no stack trace.
@@ -43,8 +45,13 @@ export function errnoName(value: number): string {
   return names.get(value) ?? `errno ${-value}`;
 }
 
+/** No room on the disk, or no more for this user: the two errors that freeing space cures. `errno`: negative, or a result. */
+export function isDiskFull(errno: number): boolean {
+  return errno === Errno.ENOSPC || errno === Errno.EDQUOT;
+}
+
 /** Maps a failed system call of our own (disk full, I/O error) to what the application is told; EIO where unknown. */
 export function errnoOf(error: unknown): Errno {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' && code in Errno ? Errno[code as keyof typeof Errno] : Errno.EIO;
+  const code = codeOf(error);
+  return code !== undefined && code in Errno ? Errno[code as keyof typeof Errno] : Errno.EIO;
 }

@@ -1,5 +1,5 @@
 import { type FileSystemOperations, PARKED, type Unstored } from '../../fs/contract.ts';
-import { Errno, errnoOf } from '../../lib/errno.ts';
+import { Errno, errnoOf, isDiskFull } from '../../lib/errno.ts';
 import type { NegotiatedSession } from '../host/messages.ts';
 import { AWAIT_SYNC, EPROTO, NO_REPLY, replyableError } from '../host/outcome.ts';
 import { fuse_write_in } from './abi/files.ts';
@@ -285,8 +285,4 @@ function readOffer(request: Request): InitOffer | undefined {
     flags: request.u32(fuse_init_in.flags),
     flags2: request.beginArguments(fuse_init_in.SIZE) ? request.u32(fuse_init_in.flags2) : 0,
   };
-}
-
-function isDiskFull(outcome: number): boolean {
-  return outcome === Errno.ENOSPC || outcome === Errno.EDQUOT;
 }

@@ -3,7 +3,7 @@
  * now or (parked, or waiting for the disk) later.
  */
 import { type FileSystemOperations, PARKED, type Unstored } from '../../fs/contract.ts';
-import { Errno, errnoOf } from '../../lib/errno.ts';
+import { Errno, errnoOf, isDiskFull } from '../../lib/errno.ts';
 import { AWAIT_SYNC, replyableError } from '../host/outcome.ts';
 import type { NativeThread } from './binding.ts';
 import { type NativeCall, renameOf } from './calls.ts';
@@ -172,8 +172,4 @@ export class NativeRequests {
       answer: () => {},
     };
   }
-}
-
-function isDiskFull(outcome: number): boolean {
-  return outcome === Errno.ENOSPC || outcome === Errno.EDQUOT;
 }

@@ -1,5 +1,5 @@
 /** read(2), write(2), truncate(2) and fsync(2), and the commit gate that stands between them and the journal. */
-import { Errno, errnoOf } from '../../lib/errno.ts';
+import { Errno, errnoOf, isDiskFull } from '../../lib/errno.ts';
 import { isGatedName, judgeWhole } from '../model/json-gate.ts';
 import { type FileNode, NOT_COMMITTED } from '../model/node.ts';
 import { WorkingCopy } from '../model/working-copy.ts';
@@ -170,7 +170,7 @@ export function record(core: Core, add: () => void): 0 | Errno {
     core.records.abort();
     const errno = errnoOf(error);
     // A full disk is told by whoever cannot make room.
-    if (errno !== Errno.ENOSPC && errno !== Errno.EDQUOT) {
+    if (!isDiskFull(errno)) {
       const fields = { error: String(error) };
       core.log({ level: 'error', message: 'a write to the journal failed', fields });
     }

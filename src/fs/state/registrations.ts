@@ -5,7 +5,7 @@
 import type { Keyring } from '../../crypto/keyring.ts';
 import { openSealed, type SealedMeta, sealedSize, sealInto } from '../../crypto/sealed-file.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { Errno, errnoOf } from '../../lib/errno.ts';
+import { type Errno, errnoOf, isDiskFull } from '../../lib/errno.ts';
 import { sessionOfCreds } from '../../naming/session-path.ts';
 import type { KeptVersions } from '../../store/set-aside/kept-versions.ts';
 import { type FileNode, NOT_COMMITTED } from '../model/node.ts';
@@ -153,7 +153,7 @@ export class Registrations {
     const message =
       'An application starts over, and the registered credentials could not be kept: they are not replaced';
     // A full disk is told by whoever cannot make room.
-    if (errno !== Errno.ENOSPC && errno !== Errno.EDQUOT)
+    if (!isDiskFull(errno))
       this.#parts.log({ level: 'error', message, fields: { file: path, error: String(error) } });
     return errno;
   }

@@ -2,8 +2,8 @@
 import { constants } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { type Clock, systemClock } from '../../lib/clock.ts';
+import { errnoOf, isDiskFull } from '../../lib/errno.ts';
 import { tolerate } from '../../lib/file-operations.ts';
-import { codeOf } from '../../lib/system-error.ts';
 import { Ballast } from '../cache/ballast.ts';
 import type { Cache } from '../cache/cache.ts';
 import { segmentNumbers, segmentPath } from '../journal/format.ts';
@@ -131,7 +131,7 @@ export class Checkpointer {
       const applied = await applyPlan(cache, plan, { read, concurrency, nowMs: clock.wallMs, ...limits });
       this.#note(applied, plan.superseded, report);
     } catch (error) {
-      if (codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT') return false;
+      if (isDiskFull(errnoOf(error))) return false;
       throw error;
     }
     await this.#options.onApplied?.(plan);
