@@ -1,5 +1,6 @@
 /** Tries again what may succeed later: exponential backoff with full jitter, as Google asks for. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { backoffMs } from '../lib/backoff.ts';
 import type { Bucket } from './bucket.ts';
 import { BucketError } from './bucket-error.ts';
 import { newUploadId } from './upload.ts';
@@ -39,21 +40,17 @@ export function retrying(bucket: Bucket, options: RetryOptions): Bucket {
 }
 
 async function retry<T>(call: () => Promise<T>, options: RetryOptions): Promise<T> {
-  const { attempts, signal, sleep = sleepUnlessAborted } = options;
+  const { attempts, baseMs, capMs, signal, random = Math.random, sleep = sleepUnlessAborted } = options;
   for (let attempt = 1; ; attempt++) {
     try {
       return await call();
     } catch (error) {
       const isFinal = !(error instanceof BucketError && error.isTransient) || attempt >= attempts;
       if (isFinal || signal?.aborted) throw error;
-      await sleep(waitMs(attempt, options), signal);
+      await sleep(backoffMs(attempt - 1, { minMs: baseMs, maxMs: capMs, jitter: 1 }, random()), signal);
       if (signal?.aborted) throw error;
     }
   }
-}
-
-function waitMs(attempt: number, { baseMs, capMs, random = Math.random }: RetryOptions): number {
-  return random() * Math.min(capMs, baseMs * 2 ** (attempt - 1));
 }
 
 async function sleepUnlessAborted(ms: number, signal: AbortSignal | undefined): Promise<void> {

@@ -4,6 +4,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SessionfsError } from '../lib/errors.ts';
+import { messageOf } from '../lib/system-error.ts';
 import { print } from './command.ts';
 import { errorOf, isLaunchReport, LAUNCHED, type LaunchReport } from './launcher.ts';
 
@@ -56,7 +57,7 @@ function openLog(path: string): number {
     mkdirSync(dirname(path), { recursive: true });
     return openSync(path, 'a', 0o600);
   } catch (error) {
-    throw new SessionfsError('CONFIG_INVALID', `cannot write the log ${path}: ${(error as Error).message}`, {
+    throw new SessionfsError('CONFIG_INVALID', `cannot write the log ${path}: ${messageOf(error)}`, {
       hint: 'Name another file with --log-file.',
       cause: error,
     });

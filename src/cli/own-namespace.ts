@@ -3,9 +3,11 @@
  * mount(8) and the direct driver work as they are; nobody outside sees the mount. The command gets a user namespace of
  * its own below, in which the caller's numbers are what they are outside. native-notes/05-user-namespaces.md has what was tried.
  */
+
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import type { Config } from '../config/load.ts';
+import { codeOf } from '../lib/system-error.ts';
 import { mayMount } from '../mount/may-mount.ts';
 
 export interface Caller {
@@ -72,7 +74,7 @@ function deviceProblem(): string | undefined {
     accessSync(DEVICE, constants.R_OK | constants.W_OK);
     return undefined;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
+    const code = codeOf(error);
     return code === 'ENOENT'
       ? `${DEVICE} is not there: modprobe fuse`
       : `${DEVICE} may not be opened (${code}): chmod 0666 ${DEVICE}, as udev makes it where that runs`;
@@ -89,8 +91,7 @@ function probeProblem(caller: Caller): string | undefined {
     env: { ...process.env, LC_ALL: 'C' },
   });
   if (status === 0) return undefined;
-  if ((error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT')
-    return 'unshare(1) is not installed: it is in the package util-linux';
+  if (codeOf(error) === 'ENOENT') return 'unshare(1) is not installed: it is in the package util-linux';
   const said = error?.message ?? (stderr.trim().split('\n', 1)[0] || `unshare ended with status ${status}`);
   // busybox has both programs, with fewer options.
   if (said.includes('unrecognized option')) return `${said}: install unshare(1) and setpriv(1) of util-linux`;

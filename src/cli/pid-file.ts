@@ -1,6 +1,7 @@
 /** A file that names the serving process, for service managers. It appears whole, and goes only if it is still ours. */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { SessionfsError } from '../lib/errors.ts';
+import { messageOf } from '../lib/system-error.ts';
 
 export class PidFile {
   readonly path: string;
@@ -20,14 +21,10 @@ export class PidFile {
       renameSync(temporary, path);
     } catch (error) {
       rmSync(temporary, { force: true });
-      throw new SessionfsError(
-        'CONFIG_INVALID',
-        `cannot write the pid file ${path}: ${(error as Error).message}`,
-        {
-          hint: 'Name another file with --pid-file, in a directory that exists.',
-          cause: error,
-        },
-      );
+      throw new SessionfsError('CONFIG_INVALID', `cannot write the pid file ${path}: ${messageOf(error)}`, {
+        hint: 'Name another file with --pid-file, in a directory that exists.',
+        cause: error,
+      });
     }
     return new PidFile(path, text);
   }

@@ -1,12 +1,14 @@
 /** Looks at another process by its id. */
+
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { codeOf } from '../lib/system-error.ts';
 
 /** False for a zombie too: it holds nothing any more, and in a container without an init nobody collects it. */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+    return codeOf(error) === 'EPERM';
   }
   return !isZombie(pid);
 }

@@ -1,9 +1,11 @@
 /** `sessionfs unmount`: asks the daemon to stop, and returns when all is flushed, unmounted and the process gone. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadMountPoint } from '../config/load.ts';
 import { integer, Refusal } from '../config/parsers.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { SessionfsError } from '../lib/errors.ts';
+import { codeOf } from '../lib/system-error.ts';
 import { unmountLazily } from '../mount/mount.ts';
 import { parseArguments, usage } from './arguments.ts';
 import { type Command, print } from './command.ts';
@@ -89,8 +91,7 @@ export function requestStop(path: string, pid: number): void {
   try {
     process.kill(pid, 'SIGTERM');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EPERM')
-      throw notPermitted(`stop process ${pid}, which serves ${path}`);
+    if (codeOf(error) === 'EPERM') throw notPermitted(`stop process ${pid}, which serves ${path}`);
     throw error;
   }
 }

@@ -15,7 +15,9 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { syncDirectorySync } from '../lib/durable-files.ts';
 import { SessionfsError } from '../lib/errors.ts';
+import { codeOf, messageOf } from '../lib/system-error.ts';
 import { parseKeyHex, RAW_KEY_SIZE } from './keyring.ts';
 
 /** A key file is 65 bytes; what is far longer is another file, and is not read whole. */
@@ -48,14 +50,10 @@ export function createKeyFile(path: string): Buffer {
     mkdirSync(dirname(path), { recursive: true });
     if (publish(path, `${raw.toString('hex')}\n`)) return raw;
   } catch (error) {
-    throw new SessionfsError(
-      'CACHE_NOT_WRITABLE',
-      `cannot write the key file ${path}: ${(error as Error).message}`,
-      {
-        hint: 'Make its directory writable, or set SESSION_CACHE_PATH to a place that is.',
-        cause: error,
-      },
-    );
+    throw new SessionfsError('CACHE_NOT_WRITABLE', `cannot write the key file ${path}: ${messageOf(error)}`, {
+      hint: 'Make its directory writable, or set SESSION_CACHE_PATH to a place that is.',
+      cause: error,
+    });
   }
   return readKeyFile(path).raw;
 }
@@ -68,12 +66,12 @@ function publish(path: string, text: string): boolean {
     writeDurably(temporary, text);
     claimName(temporary, path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    if (codeOf(error) === 'EEXIST') return false;
     throw error;
   } finally {
     rmSync(temporary, { force: true });
   }
-  syncDirectory(dirname(path));
+  syncDirectorySync(dirname(path));
   return true;
 }
 
@@ -84,7 +82,7 @@ function claimName(temporary: string, path: string): void {
   try {
     linkSync(temporary, path);
   } catch (error) {
-    if (!NO_HARD_LINKS.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    if (!NO_HARD_LINKS.includes(codeOf(error) ?? '')) throw error;
     renameSync(temporary, path);
   }
 }
@@ -101,21 +99,12 @@ function writeDurably(path: string, text: string): void {
   }
 }
 
-function syncDirectory(path: string): void {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
 function openForReading(path: string): number {
   try {
     // O_NONBLOCK: a pipe in the file's place must not hang the start.
     return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    throw new SessionfsError('KEY_MISSING', `cannot read the key file ${path}: ${(error as Error).message}`, {
+    throw new SessionfsError('KEY_MISSING', `cannot read the key file ${path}: ${messageOf(error)}`, {
       hint: 'Name an existing file that this user may read, with one line of 64 hex digits.',
       cause: error,
     });

@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { SessionfsError } from '../lib/errors.ts';
+import { messageOf } from '../lib/system-error.ts';
 import { createKeyFile, readKeyFile } from './key-file.ts';
 import { Keyring, parseKeyHex } from './keyring.ts';
 
@@ -96,7 +97,7 @@ function generatedBefore(request: KeyRequest, warnings: string[]): Buffer[] {
   try {
     return [fromFile(path, warnings).raw];
   } catch (error) {
-    warnings.push(`the earlier key of this cache is not used: ${(error as Error).message}`);
+    warnings.push(`the earlier key of this cache is not used: ${messageOf(error)}`);
     return [];
   }
 }

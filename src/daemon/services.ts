@@ -2,6 +2,7 @@
 import type { Keyring } from '../crypto/keyring.ts';
 import type { CoreClient, Running } from '../drivers/host/core-client.ts';
 import type { KernelThreadData } from '../drivers/host/messages.ts';
+import { messageOf } from '../lib/system-error.ts';
 import { version } from '../lib/version.ts';
 import { type HttpServer, serveHttp } from '../observe/http.ts';
 import type { HttpPages, Readiness } from '../observe/http-pages.ts';
@@ -154,7 +155,7 @@ async function servePages(
     return await serveHttp(config.httpAddress, pages, log);
   } catch (error) {
     if (takeover === undefined) throw error;
-    log.error({ error: (error as Error).message }, 'Health and metrics are not served any more');
+    log.error({ error: messageOf(error) }, 'Health and metrics are not served any more');
     return undefined;
   }
 }

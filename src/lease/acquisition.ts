@@ -1,5 +1,6 @@
 /** Waits for one session until this mount holds it. */
 import { BucketError } from '../bucket/bucket-error.ts';
+import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Limiter } from '../lib/limiter.ts';
 import { codeOf } from '../lib/system-error.ts';
@@ -9,7 +10,7 @@ import type { Rival } from './holder-probe.ts';
 import type { Holding, Ownership } from './ownership.ts';
 import type { OwnerRecord } from './protocol.ts';
 import { Fenced, type Permission } from './renewal.ts';
-import { backoffMs, type LeaseTimes, pollAfterMs } from './times.ts';
+import { LEASE_RETRY, type LeaseTimes, pollAfterMs } from './times.ts';
 import { type Sleep, unlessAborted } from './waiting.ts';
 
 export interface AcquisitionParts {
@@ -75,7 +76,7 @@ export class Acquisition {
       } catch (error) {
         if (signal.aborted || error instanceof Fenced || !mayPass(error)) throw error;
         this.#failed(error);
-        await sleep(backoffMs(this.#failures, random()), this.#abandoned.signal);
+        await sleep(backoffMs(this.#failures, LEASE_RETRY, random()), this.#abandoned.signal);
       }
     }
   }

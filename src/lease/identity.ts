@@ -1,7 +1,8 @@
 /** Who a mount is, kept in its cache, so that a restart goes on as the same holder. */
 import { randomBytes } from 'node:crypto';
-import { open, readFile, rename } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { renameDurably, writeDurably } from '../lib/durable-files.ts';
 import { codeOf } from '../lib/system-error.ts';
 
 export interface Identity {
@@ -83,8 +84,7 @@ export function identityFile(cachePath: string): IdentityStore {
     save: async (identity) => {
       const aside = `${path}.new`;
       await writeDurably(aside, `${JSON.stringify({ version: 1, ...identity })}\n`);
-      await rename(aside, path);
-      await syncDirectory(cachePath);
+      await renameDurably(aside, path);
     },
   };
 }
@@ -98,25 +98,6 @@ export function identityInMemory(): IdentityStore {
       kept = identity;
     },
   };
-}
-
-async function writeDurably(path: string, text: string): Promise<void> {
-  const file = await open(path, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }
 
 function parse(text: string): Identity | undefined {

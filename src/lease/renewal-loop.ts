@@ -1,8 +1,9 @@
 /** Looks at the inbox as often as it must be looked at, while anything is held. */
 import { BucketError } from '../bucket/bucket-error.ts';
+import { backoffMs } from '../lib/backoff.ts';
 import type { Logger } from '../observe/log.ts';
 import { Fenced, type Permission } from './renewal.ts';
-import { backoffMs, type LeaseTimes } from './times.ts';
+import { LEASE_RETRY, type LeaseTimes } from './times.ts';
 import { type Sleep, unlessAborted } from './waiting.ts';
 
 export interface KeeperParts {
@@ -79,6 +80,6 @@ export class Keeper {
   #pauseMs(): number {
     const { permission, times, random } = this.#parts;
     if (this.#failures === 0) return permission.nextLookMs;
-    return Math.min(backoffMs(this.#failures, random()), times.lookIntervalMs);
+    return Math.min(backoffMs(this.#failures, LEASE_RETRY, random()), times.lookIntervalMs);
   }
 }

@@ -1,4 +1,5 @@
 /** How long what may take; all in ms on clocks that never jump. */
+import type { Backoff } from '../lib/backoff.ts';
 export interface LeaseTimes {
   /** A holder looks at its inbox this often. */
   readonly lookIntervalMs: number;
@@ -17,8 +18,8 @@ const FOREIGN_MARGIN = 1.5;
 /** Who waits long asks less often: a hand-over is waited for while a deployment rolls, not for days. */
 const PATIENT_AFTER_MS = 60_000;
 const PATIENT_FACTOR = 5;
-const BACKOFF_FIRST_MS = 500;
-const BACKOFF_DOUBLINGS = 3;
+/** Between requests that failed. */
+export const LEASE_RETRY: Backoff = { minMs: 500, maxMs: 4_000 };
 
 /** Throws an Error whose message names the two settings that do not fit together. */
 export function checkOrder(times: LeaseTimes): void {
@@ -44,10 +45,4 @@ export function takeOverAfterMs(times: LeaseTimes, permissionMs: number): number
 
 export function pollAfterMs(times: LeaseTimes, waitedMs: number): number {
   return waitedMs < PATIENT_AFTER_MS ? times.pollMs : times.pollMs * PATIENT_FACTOR;
-}
-
-/** Before the next try after `failures` in a row: doubling, half of it by chance. `random`: from 0 to 1. */
-export function backoffMs(failures: number, random: number): number {
-  const longest = BACKOFF_FIRST_MS * 2 ** Math.min(failures, BACKOFF_DOUBLINGS);
-  return longest * (0.5 + random / 2);
 }

@@ -11,7 +11,7 @@ import { listAll } from '../bucket/list-all.ts';
 import { backOff } from '../lib/backoff.ts';
 import { crc32c } from '../lib/crc32c.ts';
 import { inTime } from '../lib/in-time.ts';
-import { codeOf } from '../lib/system-error.ts';
+import { ifMissing } from '../lib/system-error.ts';
 import { parseSetAsideName, setAsideDirectory, setAsideName } from '../naming/kept-version-name.ts';
 import { SET_ASIDE_ROOT, setAsideObject } from '../naming/kept-version-object.ts';
 import { isCredentials } from '../naming/session-path.ts';
@@ -116,7 +116,7 @@ export class KeptVersionUploads {
   async #store(name: string): Promise<void> {
     const { bucket, cachePath, log } = this.#parts;
     const parsed = parseSetAsideName(name);
-    const sealed = await readFile(join(setAsideDirectory(cachePath), name)).catch(noFile);
+    const sealed = await readFile(join(setAsideDirectory(cachePath), name)).catch(ifMissing);
     if (parsed !== undefined && sealed !== undefined) {
       const object = await this.#put(parsed.prefix, parsed.ms, sealed);
       await this.#prune(parsed.prefix);
@@ -172,8 +172,4 @@ export class KeptVersionUploads {
 
 function isSame({ size, crc32c: sum }: ObjectVersion, sealed: Buffer): boolean {
   return size === sealed.length && sum === crc32c(sealed);
-}
-
-function noFile(error: unknown): undefined {
-  if (codeOf(error) !== 'ENOENT') throw error;
 }

@@ -8,7 +8,8 @@ import { identityFile, KeptIdentity, newIdentity, renewed } from '../../src/leas
 import { inboxCodec } from '../../src/lease/records/inbox.ts';
 import { ownerCodec, ownerName, sessionOfOwner } from '../../src/lease/records/owner.ts';
 import { printableName, readRecord, writeRecord } from '../../src/lease/records/record.ts';
-import { backoffMs, checkOrder, pollAfterMs, takeOverAfterMs } from '../../src/lease/times.ts';
+import { checkOrder, LEASE_RETRY, pollAfterMs, takeOverAfterMs } from '../../src/lease/times.ts';
+import { backoffMs } from '../../src/lib/backoff.ts';
 import { cleanUp } from '../support/cleanup.ts';
 import { markdownTable } from '../support/markdown-table.ts';
 import { repository } from '../support/repository.ts';
@@ -34,7 +35,12 @@ test('a foreign permission counts half as much again; waiting long asks less oft
   assert.equal(takeOverAfterMs(TIMES, 80_000), 120_000);
   assert.deepEqual([pollAfterMs(TIMES, 0), pollAfterMs(TIMES, 60_000)], [2_000, 10_000]);
   assert.deepEqual(
-    [backoffMs(0, 0), backoffMs(0, 1), backoffMs(3, 1), backoffMs(99, 1)],
+    [
+      [0, 0],
+      [0, 1],
+      [3, 1],
+      [99, 1],
+    ].map(([failures = 0, random = 0]) => backoffMs(failures, LEASE_RETRY, random)),
     [250, 500, 4_000, 4_000],
   );
 });

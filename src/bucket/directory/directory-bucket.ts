@@ -3,7 +3,9 @@ import { lstat, mkdir, readdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { crc32c } from '../../lib/crc32c.ts';
+import { renameDurably, writeDurably } from '../../lib/durable-files.ts';
 import { sharedAbort } from '../../lib/shared-abort.ts';
+import { codeOf } from '../../lib/system-error.ts';
 import type {
   Bucket,
   ChangeOptions,
@@ -16,7 +18,7 @@ import { BucketError } from '../bucket-error.ts';
 import { DEFAULT_TIMEOUT_MS, type Deadline, timeLeft, withDeadline } from '../deadline.ts';
 import { prepareUpload } from '../upload.ts';
 import { directoryError, unlessMissing } from './error.ts';
-import { exists, makeDirectories, renameDurably, writeDurably } from './files.ts';
+import { exists, makeDirectories } from './files.ts';
 import { DirectoryLayout, type ObjectPaths } from './layout.ts';
 import { listNames } from './list.ts';
 import { DirectoryLocks } from './lock.ts';
@@ -221,7 +223,7 @@ async function makeRoot(root: string, address: string): Promise<void> {
   try {
     await mkdir(root, { mode: 0o700 });
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
+    const code = codeOf(error);
     if (code === 'EEXIST') return;
     if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
     throw new BucketError('missing', `${address}: there is no such directory, nor the one it would lie in`, {

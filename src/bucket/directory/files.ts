@@ -1,37 +1,8 @@
-/** File operations that a crash cannot tear: each is on stable storage when it resolves. */
-import { lstat, mkdir, open, rename, rmdir } from 'node:fs/promises';
+/** Directories of a directory bucket; what is made is on stable storage when it resolves. */
+import { lstat, mkdir, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { codeOf } from '../../lib/system-error.ts';
+import { syncDirectory } from '../../lib/durable-files.ts';
 import { unlessMissing } from './error.ts';
-
-export async function writeDurably(path: string, bytes: Uint8Array | string): Promise<void> {
-  const file = await open(path, 'w', 0o600);
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-/** Over an existing file, too. Both directories are synced. */
-export async function renameDurably(from: string, to: string): Promise<void> {
-  await rename(from, to);
-  await syncDirectory(dirname(to));
-  if (dirname(from) !== dirname(to)) await syncDirectory(dirname(from));
-}
-
-/** Not every file system can sync a directory; those that cannot say EINVAL or the like. */
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } catch (error) {
-    if (!['EINVAL', 'ENOTSUP', 'EISDIR'].includes(codeOf(error) ?? '')) throw error;
-  } finally {
-    await directory.close();
-  }
-}
 
 /** Makes what is missing of `path`, each part synced into its parent. */
 export async function makeDirectories(path: string): Promise<void> {

@@ -1,6 +1,8 @@
 /** Who holds a lock, and whether they still can. */
+
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { codeOf } from '../../lib/system-error.ts';
 
 interface Holder {
   /** Where the number of a process means the same: a boot of a machine, and a PID namespace of it. */
@@ -24,7 +26,7 @@ export function isDead(text: string): boolean | undefined {
   try {
     process.kill(holder.pid, 0);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return true;
+    if (codeOf(error) === 'ESRCH') return true;
   }
   const started = startOf(holder.pid);
   return started !== undefined && started !== holder.started;

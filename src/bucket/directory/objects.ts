@@ -8,19 +8,13 @@
 import { readFile, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { crc32c } from '../../lib/crc32c.ts';
+import { renameDurably, syncDirectory, writeDurably } from '../../lib/durable-files.ts';
 import { codeOf } from '../../lib/system-error.ts';
 import { ABSENT, type ObjectVersion, type PutOptions, type StoredObject } from '../bucket.ts';
 import { BucketError } from '../bucket-error.ts';
 import { isOwn, type Upload } from '../upload.ts';
 import { unlessMissing } from './error.ts';
-import {
-  exists,
-  makeDirectories,
-  removeEmptyDirectories,
-  renameDurably,
-  syncDirectory,
-  writeDurably,
-} from './files.ts';
+import { exists, makeDirectories, removeEmptyDirectories } from './files.ts';
 import type { DirectoryLayout, ObjectPaths } from './layout.ts';
 import type { HeldLock } from './lock.ts';
 import { newGeneration, readRecord, type VersionRecord, versionOf } from './version.ts';

@@ -2,6 +2,7 @@
  * The committed versions, decrypted. They stay in memory under a byte limit, most recently used first; a miss opens
  * the sealed bytes again, from the journal segment that holds them or, once that is checkpointed, from the cache.
  */
+
 import { LRUCache } from 'lru-cache';
 import type { Keyring } from '../../crypto/keyring.ts';
 import { SealError } from '../../crypto/seal-error.ts';
@@ -14,6 +15,7 @@ import {
   TAG_SIZE,
 } from '../../crypto/sealed-file.ts';
 import { Errno } from '../../lib/errno.ts';
+import { codeOf } from '../../lib/system-error.ts';
 import type { Cache } from '../../store/cache/cache.ts';
 import type { JournalProgress } from '../../store/journal/progress.ts';
 import type { JournalWriter } from '../../store/journal/writer.ts';
@@ -126,8 +128,7 @@ export class Contents {
   }
 
   #markUnreadable(node: FileNode, path: string, error: unknown): void {
-    const reason =
-      error instanceof SealError ? error.reason : ((error as { code?: string }).code ?? 'unreadable');
+    const reason = error instanceof SealError ? error.reason : (codeOf(error) ?? 'unreadable');
     node.unreadable = reason;
     this.#parts.log({
       level: 'error',

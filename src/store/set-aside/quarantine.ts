@@ -1,7 +1,7 @@
 /** Keeps a cache file that did not open, beside the tree, before something else takes its name. */
 import fs from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { codeOf } from '../../lib/system-error.ts';
+import { codeOf, ifMissing } from '../../lib/system-error.ts';
 import { setAsideDirectory, setAsideName, setAsidePrefix } from '../../naming/kept-version-name.ts';
 import { toObjectName } from '../../naming/object-name.ts';
 import type { CacheFiles } from '../cache/files.ts';
@@ -18,7 +18,7 @@ export async function setAside(
   nowMs: number,
 ): Promise<void> {
   const old = files.locate(toObjectName(path, 'file'));
-  const stat = await fs.lstat(old).catch(noFile);
+  const stat = await fs.lstat(old).catch(ifMissing);
   if (!stat?.isFile() || stat.nlink > 1) return;
   if (replacement && stat.size === replacement.length && (await fs.readFile(old)).equals(replacement)) return;
   const directory = setAsideDirectory(files.root);
@@ -26,10 +26,6 @@ export async function setAside(
   await linkFree(files, old, join(directory, setAsidePrefix(path)), Math.floor(nowMs));
   await files.syncDirectory(directory);
   await files.syncDirectory(dirname(directory));
-}
-
-function noFile(error: unknown): undefined {
-  if (codeOf(error) !== 'ENOENT' && codeOf(error) !== 'ENOTDIR') throw error;
 }
 
 async function linkFree(files: CacheFiles, old: string, prefix: string, nowMs: number): Promise<void> {

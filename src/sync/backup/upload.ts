@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { ABSENT, type Bucket, type ObjectVersion } from '../../bucket/bucket.ts';
 import { BucketError } from '../../bucket/bucket-error.ts';
 import { crc32c } from '../../lib/crc32c.ts';
-import { codeOf } from '../../lib/system-error.ts';
+import { ifMissing } from '../../lib/system-error.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { ObjectEntry, RemoteVersion } from '../ledger/object-entry.ts';
 import { epochOf, isSignedBy, signature } from '../object-metadata.ts';
@@ -34,7 +34,7 @@ export class ForeignWrite extends Error {
 export async function upload(parts: UploadParts, entry: ObjectEntry): Promise<number> {
   const { ledger } = parts;
   const { change } = entry;
-  const sealed = await readFile(parts.locate(entry.name)).catch(noFile);
+  const sealed = await readFile(parts.locate(entry.name)).catch(ifMissing);
   if (sealed === undefined) {
     // Deleted meanwhile; whoever deleted it may have been killed before the ledger heard of it.
     if (entry.change === change) await ledger.changed([], [entry.name]);
@@ -127,8 +127,4 @@ async function newest(bucket: Bucket, name: string): Promise<ObjectVersion | und
 
 function isPrecondition(error: unknown): boolean {
   return error instanceof BucketError && error.kind === 'precondition';
-}
-
-function noFile(error: unknown): undefined {
-  if (codeOf(error) !== 'ENOENT') throw error;
 }

@@ -1,6 +1,8 @@
 /** The ledger's file: read at the start, and written anew where most of it is outdated. */
+
 import fs from 'node:fs';
 import { dirname } from 'node:path';
+import { codeOf } from '../../lib/system-error.ts';
 import { fieldsOf, LEDGER_VERSION, type LedgerRecord, lineOf, parseLine } from './format.ts';
 import { LedgerState } from './state.ts';
 
@@ -21,7 +23,7 @@ export function readLedger(path: string): { state: LedgerState; damaged: boolean
   try {
     text = fs.readFileSync(path, 'utf8');
   } catch (error) {
-    if ((error as { code?: string }).code === 'ENOENT') return undefined;
+    if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
   }
   const lines = text.split('\n');
