@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { hkdfSync, randomBytes } from 'node:crypto';
+import { hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
@@ -55,6 +55,7 @@ test('raw keys are zeroed once derived, and when one is refused', () => {
   assert.deepEqual([...current, ...previous], new Array(64).fill(0));
   const good = randomBytes(32);
   assert.throws(() => Keyring.fromBytes(good, [randomBytes(31)]), { code: 'KEY_MALFORMED' });
+  assert.throws(() => Keyring.fromBytes(randomBytes(33)), { code: 'KEY_MALFORMED' });
   assert.deepEqual([...good], new Array(32).fill(0));
 });
 
@@ -101,4 +102,30 @@ test('printing a keyring shows no key bytes', () => {
     JSON.stringify(keyring) +
     JSON.stringify(keyring.current);
   for (const secret of [A, B, secrets(keyring).slice(0, 32)]) assert.ok(!shown.includes(secret));
+});
+
+test('a key is found by its whole id, not by half of it', () => {
+  const keyring = Keyring.fromHex(A);
+  const id = Buffer.from(keyring.currentId, 'hex');
+  assert.equal(keyring.find(id, 0), keyring.current);
+  for (const at of [0, 7]) {
+    const other = Buffer.from(id);
+    other.writeUInt8(other.readUInt8(at) ^ 1, at);
+    assert.equal(keyring.find(other, 0), undefined);
+  }
+});
+
+test('the copies of the key that an export makes are zeroed', (t) => {
+  const keyring = Keyring.fromHex(A, [B]);
+  const copies: Buffer[] = [];
+  const secretKey = Object.getPrototypeOf(keyring.current.macKey) as KeyObject;
+  const original = secretKey.export as (this: KeyObject) => Buffer;
+  t.mock.method(secretKey, 'export', function (this: KeyObject) {
+    const bytes = original.call(this);
+    copies.push(bytes);
+    return bytes;
+  });
+  assert.ok(new Uint8Array(keyring.export()).some((byte) => byte !== 0));
+  assert.equal(copies.length, 4);
+  assert.ok(copies.every((bytes) => bytes.every((byte) => byte === 0)));
 });

@@ -262,3 +262,13 @@ for (const golden of goldens) {
     assert.deepEqual(opened.meta, golden.meta);
   });
 }
+
+test('the mount’s owner is written as 0xFFFFFFFF, which no user is', () => {
+  const sealed = seal(Buffer.from('x'));
+  assert.deepEqual([sealed.readUInt32LE(36), sealed.readUInt32LE(40)], [0xffffffff, 0xffffffff]);
+});
+
+test('a plaintext over the limit is refused by its size, whatever room there is', () => {
+  const tooLong = { length: PLAIN_LENGTH_MAX + 1 } as Uint8Array;
+  assert.throws(() => sealInto(Buffer.alloc(0), 0, keyring, PATH, meta, tooLong), /over PLAIN_LENGTH_MAX/);
+});

@@ -1,0 +1,5 @@
+import { cryptoMutations } from './feared/crypto.ts';
+import { journalMutations } from './feared/journal.ts';
+import type { Mutation } from './mutation.ts';
+
+export const mutations: readonly Mutation[] = [...cryptoMutations, ...journalMutations];
