@@ -1,5 +1,6 @@
 import { fearedIn } from '../mutation.ts';
 
+const DISK = 'store/journal-durability.test.ts';
 const WRITER = ['store/journal-writer.test.ts'];
 const REPLAY = ['store/journal-replay.test.ts'];
 const SYNC = ['store/journal-sync.test.ts'];
@@ -55,11 +56,6 @@ export const journalMutations = [
       'a record with a wrong checksum is replayed',
     ],
     [
-      'if (length === 0 || length > RECORD_BYTES_MAX || end > bytes.length) return undefined;',
-      'if (end > bytes.length) return undefined;',
-      'a record of no length is read for ever',
-    ],
-    [
       'if (!record || !this.#follows(record.seq, segment, records === 0)) break;',
       'if (!record) break;',
       'records that follow a gap are replayed',
@@ -89,7 +85,7 @@ export const journalMutations = [
   ]),
   ...fearedIn(
     'src/store/journal/replay.ts',
-    [...REPLAY, 'store/checkpoint-crash.test.ts'],
+    [...REPLAY, DISK],
     [
       ['if (tornBytes > 0) files.ftruncate(fd, goodBytes);', '', 'a torn end is not cut off'],
       [
@@ -131,16 +127,20 @@ export const journalMutations = [
     ],
     ['    progress.acknowledge();\n', '', 'no later append is heard of'],
   ]),
-  ...fearedIn('src/store/journal/segments.ts', WRITER, [
-    ['    this.#files.fdatasync(fd);\n', '', 'a segment that is left is not synced'],
-    ['      this.#files.fsync(directory);\n', '', 'the name of a segment that is left is not synced'],
-    ['      at += written;\n', '      at = length;\n', 'a short write is taken for a whole one'],
+  ...fearedIn(
+    'src/store/journal/segments.ts',
+    [...WRITER, DISK],
     [
-      "if (written <= 0) throw systemError('EIO', 'write', 'the device took no bytes');",
-      'if (written <= 0) return;',
-      'a device that takes nothing is success',
+      ['    this.#files.fdatasync(fd);\n', '', 'a segment that is left is not synced'],
+      ['      this.#files.fsync(directory);\n', '', 'the name of a segment that is left is not synced'],
+      ['      at += written;\n', '      at = length;\n', 'a short write is taken for a whole one'],
+      [
+        "if (written <= 0) throw systemError('EIO', 'write', 'the device took no bytes');",
+        'if (written <= 0) return;',
+        'a device that takes nothing is success',
+      ],
+      ['        this.#files.unlink(path);\n', '', 'a segment without a header is left behind'],
+      ['      at += got;\n', '      at = length;\n', 'a short read is taken for a whole one'],
     ],
-    ['        this.#files.unlink(path);\n', '', 'a segment without a header is left behind'],
-    ['      at += got;\n', '      at = length;\n', 'a short read is taken for a whole one'],
-  ]),
+  ),
 ];
