@@ -12,15 +12,15 @@ const SETTINGS = ['--cache-path', '--bucket', '--encryption-key-file', '--storag
 
 export const exportCommand: Command = {
   name: 'export',
-  summary: 'write the files of SESSION, and its versions that were set aside, to FOLDER as plain text',
+  summary: 'write the files of SESSION and its kept versions to FOLDER, decrypted',
   synopsis: '[DIR/]SESSION --to FOLDER [FLAGS]',
   flags: [
-    { flag: '--to', placeholder: 'FOLDER', meaning: 'where to; a folder that is not there yet, or is empty' },
-    { flag: '--set-aside', meaning: 'only the versions that were set aside' },
+    { flag: '--to', placeholder: 'FOLDER', meaning: 'target folder; it must be empty or not exist yet' },
+    { flag: '--set-aside', meaning: 'write the kept versions only' },
     {
       flag: '--from',
       placeholder: 'SOURCE',
-      meaning: 'cache or bucket; when not set the cache, the bucket for what that lacks',
+      meaning: 'cache or bucket; default: the cache, and the bucket for what the cache lacks',
     },
     ...settingFlags.filter(({ flag }) => SETTINGS.includes(flag)),
   ],

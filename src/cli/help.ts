@@ -11,7 +11,7 @@ export function generalHelp(commands: readonly Command[]): string {
     '',
     ...columns(rows),
     '',
-    'sessionfs COMMAND --help explains a command; sessionfs --version says which version this is.',
+    'Run `sessionfs COMMAND --help` for the flags of a command, `sessionfs --version` for the version.',
   ].join('\n');
 }
 

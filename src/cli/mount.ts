@@ -10,20 +10,20 @@ import { flagsOf, settingFlags } from './setting-flags.ts';
 
 export const mount: Command = {
   name: 'mount',
-  summary: 'mount DIR (./sessions) and serve it until SIGTERM; flags win over the environment',
+  summary: 'mount DIR (default ./sessions) and serve it until SIGTERM; a flag wins over its variable',
   synopsis: '[DIR] [FLAGS]',
   flags: [
     ...settingFlags,
-    { flag: '--daemonize', meaning: 'return when the mount answers, and serve it in the background' },
+    { flag: '--daemonize', meaning: 'return when the mount answers and keep serving it in the background' },
     {
       flag: '--log-file',
       placeholder: 'FILE',
-      meaning: 'where a daemonized mount logs; CACHE.log when not set',
+      meaning: 'log file of a daemonized mount; default: CACHE.log',
     },
     {
       flag: '--pid-file',
       placeholder: 'FILE',
-      meaning: 'names the serving process; CACHE.pid with --daemonize',
+      meaning: 'file that holds the process id of the supervisor; default with --daemonize: CACHE.pid',
     },
   ],
   run,

@@ -7,9 +7,9 @@ import { ANSWER_TIMEOUT_MS, type MountStatus, readMountStatus } from './mount-st
 
 export const status: Command = {
   name: 'status',
-  summary: 'say what is mounted on DIR (./sessions) and what is not stored yet',
+  summary: 'print what is mounted on DIR (default ./sessions) and what is not stored yet',
   synopsis: '[DIR] [--json]',
-  flags: [{ flag: '--json', meaning: 'print everything the daemon says, as JSON' }],
+  flags: [{ flag: '--json', meaning: 'print the whole status as JSON' }],
   run,
 };
 

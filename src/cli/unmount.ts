@@ -18,13 +18,13 @@ const DEFAULT_TIMEOUT_S = 60;
 
 export const unmount: Command = {
   name: 'unmount',
-  summary: 'flush and unmount DIR (./sessions); returns when both are done',
+  summary: 'flush and unmount DIR (default ./sessions); returns when both are done',
   synopsis: '[DIR] [--timeout SECONDS]',
   flags: [
     {
       flag: '--timeout',
       placeholder: 'SECONDS',
-      meaning: `how long to wait, ${DEFAULT_TIMEOUT_S} when not given; 0: for ever`,
+      meaning: `how long to wait; default ${DEFAULT_TIMEOUT_S}; 0: no limit`,
     },
   ],
   run,

@@ -84,7 +84,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     placeholder: 'DIR',
     parse: parse.path,
     default: './sessions',
-    meaning: 'the mount point: the directory in which applications see the sessions',
+    meaning: 'the mount point: the folder in which applications see the sessions',
   },
   cachePath: {
     variable: 'SESSION_CACHE_PATH',
@@ -93,7 +93,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     parse: parse.path,
     default: undefined,
     meaning:
-      'where the sealed files and the journal lie; the mount point with `.sealed` appended when not set',
+      'folder of the journal and the encrypted files; default: the mount point with `.sealed` appended',
   },
   owner: {
     variable: 'SESSION_OWNER',
@@ -101,7 +101,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     placeholder: 'UID:GID',
     parse: parse.owner,
     default: undefined,
-    meaning: 'who owns the mount and its sessions; the owner of the mount point when not set',
+    meaning: 'owner of the mount and its sessions; default: the owner of the mount point',
   },
   backupIntervalMs: {
     variable: 'SESSION_BACKUP_INTERVAL',
@@ -109,7 +109,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     placeholder: 'MS',
     parse: parse.integer(0, TIMER_MAX_MS, 'milliseconds'),
     default: '300000',
-    meaning: 'milliseconds between backups to the bucket; 0 turns them off',
+    meaning: 'backup interval, in ms; 0 turns scheduled backups off',
   },
   backupConcurrency: {
     variable: 'SESSION_BACKUP_CONCURRENCY',
@@ -117,7 +117,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     placeholder: 'COUNT',
     parse: parse.integer(1, 256, 'transfers'),
     default: '16',
-    meaning: 'uploads and downloads at a time',
+    meaning: 'number of uploads and downloads that run at a time',
   },
   shutdownTimeoutMs: {
     variable: 'SESSION_SHUTDOWN_TIMEOUT',
@@ -125,7 +125,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     placeholder: 'MS',
     parse: parse.integer(0, TIMER_MAX_MS, 'milliseconds'),
     default: '25000',
-    meaning: 'milliseconds that the last backup may take when the mount is stopped',
+    meaning: 'time limit of the final backup when the mount stops, in ms',
   },
   bucket: {
     variable: 'STORAGE_BUCKET',
@@ -133,7 +133,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     placeholder: 'BUCKET',
     parse: parse.bucket,
     default: undefined,
-    meaning: 'the bucket of hybrid and cloud mode, which require it: a name, gs://NAME or file:///DIRECTORY',
+    meaning: 'bucket of hybrid and cloud mode, required there: a name, gs://NAME or file:///DIRECTORY',
   },
   encryptionKeyFile: {
     variable: 'SESSION_ENCRYPTION_KEY_FILE',
@@ -142,7 +142,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     parse: parse.keyFilePath,
     default: undefined,
     meaning:
-      'a file with the encryption key, 64 hex digits; local mode makes one on first use when no key is set',
+      'file that holds the encryption key, 64 hex digits; local mode creates one on first use if no key is set',
   },
   storageEmulatorUrl: {
     variable: 'STORAGE_EMULATOR_HOST',
@@ -150,7 +150,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     placeholder: 'URL',
     parse: parse.emulatorHost,
     default: undefined,
-    meaning: 'an emulator of Google Cloud Storage, for tests; Google itself when not set',
+    meaning: 'URL of a Google Cloud Storage emulator, for tests; default: Google itself',
   },
   fuseDriver: {
     variable: 'SESSION_FUSE_DRIVER',
@@ -166,7 +166,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     placeholder: 'HOST:PORT',
     parse: parse.httpAddress,
     default: undefined,
-    meaning: 'where health and metrics are served; nowhere when not set',
+    meaning: 'address that serves health and metrics; default: none',
   },
   logLevel: {
     variable: 'LOG_LEVEL',
@@ -174,7 +174,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     placeholder: 'LEVEL',
     parse: parse.choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
     default: 'info',
-    meaning: 'the least level that is logged: trace, debug, info, warn, error, fatal or silent',
+    meaning: 'lowest level that is logged: trace, debug, info, warn, error, fatal or silent',
   },
   maxFileSizeBytes: {
     variable: 'SESSION_MAX_FILE_SIZE',
@@ -182,7 +182,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     placeholder: 'BYTES',
     parse: parse.integer(4096, FILE_SIZE_LIMIT_BYTES, 'bytes'),
     default: '67108864',
-    meaning: 'bytes that one file may have; writes beyond fail with EFBIG',
+    meaning: 'largest file, in bytes; writes beyond it fail with EFBIG',
   },
   memoryLimitBytes: {
     variable: 'SESSION_MEMORY_LIMIT',
@@ -190,7 +190,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     placeholder: 'BYTES',
     parse: parse.integer(65536, Number.MAX_SAFE_INTEGER, 'bytes'),
     default: '67108864',
-    meaning: 'bytes of decrypted file contents that are kept in memory',
+    meaning: 'memory for decrypted file contents, in bytes',
   },
   cloudMemoryLimitBytes: {
     variable: 'SESSION_CLOUD_MEMORY_LIMIT',
@@ -199,7 +199,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     parse: parse.integer(1024 * 1024, Number.MAX_SAFE_INTEGER, 'bytes'),
     default: '268435456',
     meaning:
-      'cloud mode: bytes of sealed sessions that are kept in memory; the longest unused is fetched again when it is needed',
+      'cloud mode: memory for encrypted sessions, in bytes; the least recently used session is evicted first',
   },
   storeTimeoutMs: {
     variable: 'SESSION_STORE_TIMEOUT',
@@ -208,7 +208,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     parse: parse.integer(0, TIMER_MAX_MS, 'milliseconds'),
     default: '120000',
     meaning:
-      'cloud mode: milliseconds that a change waits for the bucket before its caller gets EIO; 0: without limit',
+      'cloud mode: how long a change waits for the bucket before it fails with EIO, in ms; 0: no limit',
   },
   credentialsTimeoutMs: {
     variable: 'SESSION_CREDS_STORE_TIMEOUT',
@@ -216,7 +216,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     placeholder: 'MS',
     parse: parse.integer(0, TIMER_MAX_MS, 'milliseconds'),
     default: '0',
-    meaning: "the same for a session's creds.json",
+    meaning: 'cloud mode: the same limit for creds.json, in ms; 0: no limit',
   },
   leaseLookIntervalMs: {
     variable: 'SESSION_LEASE_LOOK_INTERVAL',
@@ -225,7 +225,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     parse: parse.integer(100, TIMER_MAX_MS, 'milliseconds'),
     default: '30000',
     meaning:
-      'milliseconds between looks whether another mount wants a session of this one; a look is one read',
+      'lease poll interval of a mount that holds sessions, in ms; each poll is one read and renews the lease',
   },
   leasePermissionMs: {
     variable: 'SESSION_LEASE_PERMISSION',
@@ -233,7 +233,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     placeholder: 'MS',
     parse: parse.integer(150, TIMER_MAX_MS, 'milliseconds'),
     default: '60000',
-    meaning: 'milliseconds that one look permits writing to the bucket',
+    meaning: 'how long one renewal permits uploads, in ms',
   },
   leaseTakeOverMs: {
     variable: 'SESSION_LEASE_TAKEOVER',
@@ -241,8 +241,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     placeholder: 'MS',
     parse: parse.integer(200, TIMER_MAX_MS, 'milliseconds'),
     default: '90000',
-    meaning:
-      'milliseconds that the holder of a session must not have answered before another mount takes over',
+    meaning: 'how long a holder must stay silent before another mount takes its sessions over, in ms',
   },
   leasePollMs: {
     variable: 'SESSION_LEASE_POLL',
@@ -250,7 +249,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     placeholder: 'MS',
     parse: parse.integer(10, TIMER_MAX_MS, 'milliseconds'),
     default: '2000',
-    meaning: 'milliseconds between questions of a mount that waits for a session',
+    meaning: 'lease poll interval of a mount that waits for a session, in ms',
   },
   leaseWaitLimitMs: {
     variable: 'SESSION_LEASE_WAIT_LIMIT',
@@ -259,7 +258,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     parse: parse.integer(0, TIMER_MAX_MS, 'milliseconds'),
     default: '0',
     meaning:
-      'milliseconds that a call waits for a session that another mount holds before it gets EBUSY; 0: without limit',
+      'how long a call waits for a session of another mount before it fails with EBUSY, in ms; 0: no limit',
   },
 };
 
@@ -269,13 +268,13 @@ const keyVariables: readonly Described[] = [
     variable: 'SESSION_ENCRYPTION_KEY',
     flag: undefined,
     default: undefined,
-    meaning: 'the encryption key, 64 hex digits; hybrid and cloud mode require it or its file',
+    meaning: 'encryption key, 64 hex digits; hybrid and cloud mode require it or its file',
   },
   {
     variable: 'SESSION_ENCRYPTION_KEYS_PREVIOUS',
     flag: undefined,
     default: undefined,
-    meaning: 'earlier keys, separated by commas, which still open what they sealed',
+    meaning: 'earlier keys, separated by commas; they still open the files that they sealed',
   },
 ];
 
