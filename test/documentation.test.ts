@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
 import { configurationTable } from '../src/config/settings.ts';
 import { sealRefusals } from '../src/crypto/seal-error.ts';
@@ -36,12 +36,18 @@ test('docs/operations.md explains every reason for which a sealed file is refuse
   );
 });
 
+/** Every file below a folder of the checkout, as a path from the checkout on. */
+function filesBelow(folder: string): string[] {
+  return readdirSync(join(repository, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.parentPath.includes('node_modules'))
+    .map((entry) => relative(repository, join(entry.parentPath, entry.name)));
+}
+
 const pages = [
   'README.md',
-  ...['docs', 'native-notes'].flatMap((folder) =>
-    readdirSync(join(repository, folder)).map((name) => join(folder, name)),
-  ),
-].filter((page) => page.endsWith('.md'));
+  'CONTRIBUTING.md',
+  ...['docs', 'native-notes', '.github'].flatMap(filesBelow).filter((file) => file.endsWith('.md')),
+];
 
 /** As GitHub makes it of a heading. */
 function anchorOf(heading: string): string {
@@ -69,11 +75,90 @@ for (const page of pages) {
   });
 }
 
-test('native-notes/README.md lists every note, in order', () => {
-  const notes = readdirSync(join(repository, 'native-notes')).filter((name) => /^\d\d-.*\.md$/.test(name));
-  const listed = markdownTable('native-notes/README.md', ['note', 'about']).map(([note]) => note);
+const documented = ['src', 'test', 'scripts', 'bin', 'docs', 'native-notes', 'deploy', 'examples'];
+const tree = documented.flatMap(filesBelow);
+/** Each folder and each file, so that a page may name either. */
+const paths = new Set(tree.flatMap((file) => [file, ...ancestors(file)]));
+
+function ancestors(path: string): string[] {
+  const parent = dirname(path);
+  return parent === '.' ? [] : [parent, ...ancestors(parent)];
+}
+
+/** `*` and a word in capitals (test/ROOM) stand for one component, or a part of one. */
+function pattern(path: string): RegExp {
+  const source = path
+    .replaceAll('.', '\\.')
+    .replaceAll('*', '[^/]*')
+    .replace(/(?<=\/)[A-Z]+(?=\/|$)/g, '[^/]+');
+  return new RegExp(`^${source}$`);
+}
+
+/** What a page says of the code; of the changelog the part that is not released yet, as the rest is history. */
+function textOf(page: string): string {
+  const text = readFileSync(join(repository, page), 'utf8');
+  return page === 'CHANGELOG.md' ? (/## Unreleased\n([\s\S]*?)(?=\n## |$)/.exec(text)?.[1] ?? '') : text;
+}
+
+/** The wrong paths of a text: `src/…` and the like that are not in the tree, and file names that no file or several have. */
+function wrongPaths(text: string): string[] {
+  const wrong: string[] = [];
+  for (const [written] of text.matchAll(
+    /(?<![\w./-])(?:dist\/)?(?:src|test|scripts|bin|docs|native-notes|deploy|examples)\/[\w*][\w./*-]*/g,
+  )) {
+    const path = written.replace(/[./]+$/, '');
+    const source = path.startsWith('dist/') ? path.slice('dist/'.length).replace(/\.js$/, '.ts') : path;
+    if (![...paths].some((known) => pattern(source).test(known)))
+      wrong.push(`${path}: there is no such path`);
+  }
+  for (const [, name = ''] of text.matchAll(/(?<![\w./*-])((?:[\w-]+\/)*[\w-]+(?:\.test)?\.ts)\b/g)) {
+    if (documented.some((folder) => name.startsWith(`${folder}/`))) continue;
+    const bearers = tree.filter((file) => `/${file}`.endsWith(`/${name}`));
+    if (bearers.length === 0) wrong.push(`${name}: no file has that name`);
+    if (bearers.length > 1) wrong.push(`${name}: ${bearers.join(' and ')} have that name`);
+  }
+  return wrong;
+}
+
+for (const page of [...pages, 'CHANGELOG.md']) {
+  test(`every path and every file name in ${page} is one of the source tree`, () => {
+    assert.deepEqual(wrongPaths(textOf(page)), []);
+  });
+}
+
+test('a path that is gone is found, whatever its form', () => {
+  const gone = ['src/kernel/reply.ts', 'src/kernel', 'test/nothing-*.test.ts', 'dist/test/fs/gone.test.js'];
+  const text = `${gone.join(', ')}. And gone-name.ts, status.ts, fs/gone-name.ts.`;
   assert.deepEqual(
-    listed,
-    notes.sort().map((name) => `[${name.slice(0, 2)}](${name})`),
+    wrongPaths(text).map((line) => line.split(':', 1)[0]),
+    [...gone, 'gone-name.ts', 'status.ts', 'fs/gone-name.ts'],
   );
+  assert.deepEqual(
+    wrongPaths('src/fs/contract.ts, test/ROOM, src/lib/, json-gate.ts, journal/reader.ts'),
+    [],
+  );
+});
+
+for (const [folder, column] of [
+  ['native-notes', 'about'],
+  ['docs/decisions', 'in one line'],
+] as const) {
+  test(`${folder}/README.md lists every page, in order`, () => {
+    const numbered = readdirSync(join(repository, folder)).filter((name) => /^\d\d-.*\.md$/.test(name));
+    const what = folder === 'native-notes' ? 'note' : 'decision';
+    const listed = markdownTable(`${folder}/README.md`, [what, column]).map(([link]) => link);
+    assert.deepEqual(
+      listed,
+      numbered.sort().map((name) => `[${name.slice(0, 2)}](${name})`),
+    );
+  });
+}
+
+test('every decision says context, decision, consequences and evidence', () => {
+  const decisions = filesBelow('docs/decisions').filter((page) => !page.endsWith('README.md'));
+  for (const page of decisions) {
+    const text = readFileSync(join(repository, page), 'utf8');
+    const sections = [...text.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading);
+    assert.deepEqual(sections, ['Context', 'Decision', 'Consequences', 'Evidence'], page);
+  }
 });
