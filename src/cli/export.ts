@@ -31,9 +31,9 @@ async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   const request = requestOf(args, env);
   const { session, folder } = request;
   const exported = await exportSession(request, env, warn);
-  const { files, setAside, refusedSetAside } = exported;
-  if (refusedSetAside.length > 0) warn(`left out of set-aside: ${listRefused(refusedSetAside)}`);
-  print(`Exported ${session} to ${folder}: files ${files.length}, versions set aside ${setAside.length}`);
+  const { files, keptVersions, refusedVersions } = exported;
+  if (refusedVersions.length > 0) warn(`left out of set-aside: ${listRefused(refusedVersions)}`);
+  print(`Exported ${session} to ${folder}: files ${files.length}, versions set aside ${keptVersions.length}`);
   print('They are not encrypted: whoever reads them can use the account.');
   requireComplete(exported);
   return 0;
@@ -52,7 +52,7 @@ function requestOf(args: readonly string[], env: NodeJS.ProcessEnv): ExportReque
   if (session === '' || session === '.' || session === '..') throw usage(`${quote(named)} names no session`);
   const mountPoint = named.includes('/') ? dirname(named) : undefined;
   const config = loadConfig(env, flagsOf({ given, directory: mountPoint }));
-  return { session, folder: resolve(to), onlySetAside: given.has('--set-aside'), config, from };
+  return { session, folder: resolve(to), onlyKeptVersions: given.has('--set-aside'), config, from };
 }
 
 function warn(text: string): void {

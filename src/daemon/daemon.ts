@@ -126,7 +126,7 @@ export class Daemon {
       const initialized = daemon.#initialized.promise;
       daemon.#device = await connection.mount(owner, initialized);
       await connection.serve(initialized);
-      plainFiles.setAside(loaded.imported, log);
+      plainFiles.moveToBackup(loaded.imported, log);
     } catch (error) {
       await daemon.#store.finish();
       throw error;

@@ -20,12 +20,12 @@ export class PlainFiles {
   }
 
   /** The imported copies must be on stable storage. */
-  setAside({ imported, skipped, files, refused }: ImportReport, log: Logger): void {
+  moveToBackup({ imported, skipped, files, refused }: ImportReport, log: Logger): void {
     if (this.#folder === undefined) return;
     const below = `/proc/self/fd/${this.#folder}`;
     const { directory, moved, left } = setAside(below, this.#mountPoint, this.#names, new Date());
     const report = { imported, skipped, files, refused, moved, movedTo: directory, left };
-    log.warn(report, left.length === 0 ? SET_ASIDE : LEFT);
+    log.warn(report, left.length === 0 ? ALL_MOVED : SOME_LEFT);
   }
 
   close(): void {
@@ -33,7 +33,7 @@ export class PlainFiles {
   }
 }
 
-const SET_ASIDE =
+const ALL_MOVED =
   'Plain sessions in the mount point were imported and set aside. They are not encrypted: delete them once all is well';
-const LEFT =
+const SOME_LEFT =
   'Plain sessions in the mount point were imported, but not all could be moved away: those left lie, not encrypted, below the mount';

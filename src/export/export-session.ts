@@ -18,7 +18,7 @@ export interface ExportRequest {
   session: string;
   /** Absolute. Must not exist yet, or be empty. */
   folder: string;
-  onlySetAside: boolean;
+  onlyKeptVersions: boolean;
   config: Config;
   /** Undefined: the cache, and the bucket for what the cache lacks. */
   from: 'cache' | 'bucket' | undefined;
@@ -46,7 +46,7 @@ export async function exportSession(
   const opened = openVersions(keyring, session, await find(request, warn));
   keyring.destroy();
   requireSome(request, opened);
-  writeFolder(folder, [...opened.files, ...opened.setAside]);
+  writeFolder(folder, [...opened.files, ...opened.keptVersions]);
   return opened;
 }
 
@@ -84,37 +84,37 @@ function keyringOf({ config, fromCache }: Request, env: NodeJS.ProcessEnv): Keyr
 }
 
 async function find(
-  { session, config, onlySetAside, fromCache, fromBucket }: Request,
+  { session, config, onlyKeptVersions, fromCache, fromBucket }: Request,
   warn: (text: string) => void,
 ): Promise<SealedVersions> {
-  const none: SealedVersions = { files: new Map(), setAside: [] };
+  const none: SealedVersions = { files: new Map(), keptVersions: [] };
   const here = fromCache ? await readFromCache(config.cachePath, session) : none;
-  if (onlySetAside) here.files.clear();
-  const lacksFiles = here.files.size === 0 && !onlySetAside;
+  if (onlyKeptVersions) here.files.clear();
+  const lacksFiles = here.files.size === 0 && !onlyKeptVersions;
   let there = none;
   try {
     if (fromBucket) there = await readFromBucket(config, session, lacksFiles);
   } catch (error) {
-    const isEnough = !lacksFiles || here.setAside.length > 0;
+    const isEnough = !lacksFiles || here.keptVersions.length > 0;
     if (!isEnough || !(error instanceof SessionfsError)) throw error;
     warn(`${error.message}; only what the cache has is exported`);
   }
   return {
     files: lacksFiles ? there.files : here.files,
-    setAside: withoutRepeats([...there.setAside, ...here.setAside]),
+    keptVersions: withoutRepeats([...there.keptVersions, ...here.keptVersions]),
   };
 }
 
-function requireSome({ session, config, onlySetAside, ...from }: Request, opened: OpenedVersions): void {
-  const refused = [...opened.refused, ...opened.refusedSetAside];
-  if (opened.files.length + opened.setAside.length > 0) return;
+function requireSome({ session, config, onlyKeptVersions, ...from }: Request, opened: OpenedVersions): void {
+  const refused = [...opened.refused, ...opened.refusedVersions];
+  if (opened.files.length + opened.keptVersions.length > 0) return;
   if (refused.some(({ reason }) => reason === 'unknown-key'))
     throw new SessionfsError('KEY_WRONG', `${session} is sealed with another key than the one given`, {
       hint: 'Give the key that sealed it, or name it in SESSION_ENCRYPTION_KEYS_PREVIOUS.',
     });
   if (refused.length > 0) throw incomplete(refused);
   const places = [from.fromCache && config.cachePath, from.fromBucket && 'the bucket'].filter(Boolean);
-  const what = onlySetAside
+  const what = onlyKeptVersions
     ? `nothing of a session ${session} was set aside`
     : `there is no session ${session}`;
   throw new SessionfsError('SESSION_NOT_FOUND', `${what} in ${places.join(' or ')}`, {

@@ -11,12 +11,12 @@ import type { BucketAddress } from '../config/parsers.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { syncFileOperations } from '../lib/file-operations.ts';
 import { mapLimit } from '../lib/map-limit.ts';
-import { setAsideObjectName, setAsidePrefix } from '../naming/kept-version-name.ts';
-import { parseSetAsideObject, setAsideObject } from '../naming/kept-version-object.ts';
+import { keptVersionObjectName, keptVersionPrefix } from '../naming/kept-version-name.ts';
+import { keptVersionObject, parseKeptVersionObject } from '../naming/kept-version-object.ts';
 import { fromObjectName, toObjectName } from '../naming/object-name.ts';
-import { KeptVersions, listSetAside } from '../store/set-aside/kept-versions.ts';
+import { KeptVersions, listKeptVersions } from '../store/set-aside/kept-versions.ts';
 import { isIn, readSealedSession } from './sealed-session.ts';
-import type { SealedVersions, SetAsideVersion } from './versions.ts';
+import type { KeptVersion, SealedVersions } from './versions.ts';
 
 const ATTEMPTS = 4;
 const RETRY_BASE_MS = 500;
@@ -27,15 +27,15 @@ export async function readFromCache(cachePath: string, session: string): Promise
   const files = await readSealedSession(cachePath, session);
   // A name that was too long to be kept whole is known by the path that it was made of.
   const paths = new Map(
-    [`${session}/creds.json`, ...files.keys()].map((path) => [setAsidePrefix(path), path]),
+    [`${session}/creds.json`, ...files.keys()].map((path) => [keptVersionPrefix(path), path]),
   );
   const kept = new KeptVersions(cachePath, syncFileOperations);
-  const setAside = listSetAside(cachePath).flatMap((version): SetAsideVersion[] => {
-    const path = paths.get(version.prefix) ?? fromObjectName(setAsideObjectName(version.prefix))?.path;
+  const keptVersions = listKeptVersions(cachePath).flatMap((version): KeptVersion[] => {
+    const path = paths.get(version.prefix) ?? fromObjectName(keptVersionObjectName(version.prefix))?.path;
     if (path === undefined || !isIn(session, path)) return [];
     return [{ path, ms: version.ms, sealed: kept.read(version) }];
   });
-  return { files, setAside };
+  return { files, keptVersions };
 }
 
 /** `withFiles` false: only what was set aside. Throws BUCKET_UNAVAILABLE. */
@@ -44,14 +44,17 @@ export async function readFromBucket(
   session: string,
   withFiles: boolean,
 ): Promise<SealedVersions> {
-  if (address === undefined) return { files: new Map(), setAside: [] };
+  if (address === undefined) return { files: new Map(), keptVersions: [] };
   let opened: Bucket | undefined;
   requireDirectory(address);
   try {
     opened = await openBucket(address, { emulatorUrl: storageEmulatorUrl });
     const bucket = retrying(opened, { attempts: ATTEMPTS, baseMs: RETRY_BASE_MS, capMs: RETRY_CAP_MS });
-    const setAside = await readSetAside(bucket, session, backupConcurrency);
-    return { files: withFiles ? await readObjects(bucket, session, backupConcurrency) : new Map(), setAside };
+    const keptVersions = await readKeptVersions(bucket, session, backupConcurrency);
+    return {
+      files: withFiles ? await readObjects(bucket, session, backupConcurrency) : new Map(),
+      keptVersions,
+    };
   } catch (error) {
     if (!(error instanceof BucketError)) throw error;
     throw new SessionfsError('BUCKET_UNAVAILABLE', `the bucket cannot be read: ${error.message}`, {
@@ -79,21 +82,21 @@ async function readObjects(
   return files;
 }
 
-async function readSetAside(
+async function readKeptVersions(
   bucket: Bucket,
   session: string,
   concurrency: number,
-): Promise<SetAsideVersion[]> {
-  const setAside: SetAsideVersion[] = [];
-  const objects = await listAll(bucket, setAsideObject(`${toObjectName(session, 'directory')}/`));
+): Promise<KeptVersion[]> {
+  const keptVersions: KeptVersion[] = [];
+  const objects = await listAll(bucket, keptVersionObject(`${toObjectName(session, 'directory')}/`));
   await mapLimit(objects, concurrency, async ({ name }) => {
-    const parsed = parseSetAsideObject(name);
+    const parsed = parseKeptVersionObject(name);
     const path = parsed && fromObjectName(parsed.objectName)?.path;
     if (path === undefined || !isIn(session, path)) return;
     const sealed = await readIfThere(bucket, name);
-    if (sealed !== undefined) setAside.push({ path, ms: parsed?.ms ?? 0, sealed });
+    if (sealed !== undefined) keptVersions.push({ path, ms: parsed?.ms ?? 0, sealed });
   });
-  return setAside;
+  return keptVersions;
 }
 
 /** A directory that is no bucket would be made one. */
@@ -115,7 +118,7 @@ async function readIfThere(bucket: Bucket, name: string): Promise<Buffer | undef
 }
 
 /** What both have was set aside here, and stored there. */
-export function withoutRepeats(versions: readonly SetAsideVersion[]): SetAsideVersion[] {
+export function withoutRepeats(versions: readonly KeptVersion[]): KeptVersion[] {
   const byName = new Map(versions.map((version) => [`${version.path}.${version.ms}`, version]));
   return [...byName.values()].sort((a, b) => a.ms - b.ms);
 }

@@ -5,7 +5,7 @@ import { openSealed } from '../crypto/sealed-file.ts';
 import type { SealedFiles } from './sealed-session.ts';
 
 /** A version that is not the file's present one. */
-export interface SetAsideVersion {
+export interface KeptVersion {
   /** In the mount. */
   path: string;
   /** When it was set aside, in ms since the epoch. */
@@ -15,7 +15,7 @@ export interface SetAsideVersion {
 
 export interface SealedVersions {
   files: SealedFiles;
-  setAside: SetAsideVersion[];
+  keptVersions: KeptVersion[];
 }
 
 export interface OpenedFile {
@@ -32,26 +32,26 @@ export interface RefusedFile {
 
 export interface OpenedVersions {
   files: OpenedFile[];
-  setAside: OpenedFile[];
+  keptVersions: OpenedFile[];
   /** They do not open, or cannot be written as files. */
   refused: RefusedFile[];
-  refusedSetAside: RefusedFile[];
+  refusedVersions: RefusedFile[];
 }
 
 const S_IFMT = 0o170000;
 const S_IFLNK = 0o120000;
 /** A folder of its own: no file of a session is in its way unless it is called so. */
-const SET_ASIDE_FOLDER = 'set-aside';
+const KEPT_VERSIONS_FOLDER = 'set-aside';
 
 /** Of one session. */
 export function openVersions(keyring: Keyring, session: string, found: SealedVersions): OpenedVersions {
-  const opened: OpenedVersions = { files: [], setAside: [], refused: [], refusedSetAside: [] };
+  const opened: OpenedVersions = { files: [], keptVersions: [], refused: [], refusedVersions: [] };
   const below = (path: string) => path.slice(session.length + 1);
   for (const [path, sealed] of found.files)
     open(keyring, path, sealed, below(path), opened.files, opened.refused);
-  for (const { path, ms, sealed } of found.setAside) {
-    const name = `${SET_ASIDE_FOLDER}/${below(path)}.${timeIn(ms)}`;
-    open(keyring, path, sealed, name, opened.setAside, opened.refusedSetAside);
+  for (const { path, ms, sealed } of found.keptVersions) {
+    const name = `${KEPT_VERSIONS_FOLDER}/${below(path)}.${timeIn(ms)}`;
+    open(keyring, path, sealed, name, opened.keptVersions, opened.refusedVersions);
   }
   return opened;
 }

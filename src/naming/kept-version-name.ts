@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import { toObjectName } from './object-name.ts';
 
-/** A version that was kept: of which object, and since when. */
-export interface SetAsideName {
+/** A kept version: of which object, and since when. */
+export interface KeptVersionName {
   /** As in the directory. */
   name: string;
   /** Everything before the time: the same for all versions of one file. */
@@ -16,27 +16,27 @@ export interface SetAsideName {
 const NAME_BYTES_MAX = 230;
 const NAME = /^(.+)\.(\d{1,15})$/s;
 
-export function setAsideDirectory(cachePath: string): string {
+export function keptVersionDirectory(cachePath: string): string {
   return join(cachePath, 'set-aside');
 }
 
 /** What the names of the versions of the file `path` begin with, up to the dot before the time. */
-export function setAsidePrefix(path: string): string {
+export function keptVersionPrefix(path: string): string {
   return tail(toObjectName(path, 'file').replaceAll('/', '%2F'));
 }
 
-export function setAsideName(prefix: string, ms: number): string {
+export function keptVersionName(prefix: string, ms: number): string {
   return `${prefix}.${ms}`;
 }
 
 /** Undefined: another file's name. */
-export function parseSetAsideName(name: string): SetAsideName | undefined {
+export function parseKeptVersionName(name: string): KeptVersionName | undefined {
   const [, prefix, digits] = NAME.exec(name) ?? [];
   return prefix === undefined ? undefined : { name, prefix, ms: Number(digits) };
 }
 
 /** A slash is the only thing that stands as %2F in an object's name: what else is escaped keeps its '%' as %25. */
-export function setAsideObjectName(prefix: string): string {
+export function keptVersionObjectName(prefix: string): string {
   return prefix.replaceAll('%2F', '/');
 }
 

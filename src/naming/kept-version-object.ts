@@ -1,17 +1,17 @@
-/** Versions that were set aside, as objects: `.sessionfs/set-aside/<object name>.<ms>`, outside of what a restore looks at. */
-import { parseSetAsideName, setAsideObjectName } from './kept-version-name.ts';
+/** Kept versions as objects: `.sessionfs/set-aside/<object name>.<ms>`, outside of what a restore looks at. */
+import { keptVersionObjectName, parseKeptVersionName } from './kept-version-name.ts';
 
-export const SET_ASIDE_ROOT = '.sessionfs/set-aside/';
+export const KEPT_VERSION_ROOT = '.sessionfs/set-aside/';
 
-/** Of a file's name in set-aside/, or of the part that all versions have. */
-export function setAsideObject(name: string): string {
-  return SET_ASIDE_ROOT + setAsideObjectName(name);
+/** Of a kept version's file name, or of the prefix that all versions of a file share. */
+export function keptVersionObject(name: string): string {
+  return KEPT_VERSION_ROOT + keptVersionObjectName(name);
 }
 
-/** The object that was set aside, and when; undefined for a foreign name. */
-export function parseSetAsideObject(name: string): { objectName: string; ms: number } | undefined {
-  const parsed = name.startsWith(SET_ASIDE_ROOT)
-    ? parseSetAsideName(name.slice(SET_ASIDE_ROOT.length))
+/** Of which object it is a version, and when that was kept; undefined for a foreign name. */
+export function parseKeptVersionObject(name: string): { objectName: string; ms: number } | undefined {
+  const parsed = name.startsWith(KEPT_VERSION_ROOT)
+    ? parseKeptVersionName(name.slice(KEPT_VERSION_ROOT.length))
     : undefined;
   return parsed && { objectName: parsed.prefix, ms: parsed.ms };
 }

@@ -68,7 +68,7 @@ export class Metrics {
     'conflicts_total',
     'Sessions that had changed both here and in the bucket.',
   );
-  readonly #setAside = this.#registry.counter(
+  readonly #quarantined = this.#registry.counter(
     'set_aside_files_total',
     'Files that lost such a conflict and are kept beside the cache.',
   );
@@ -167,10 +167,10 @@ export class Metrics {
     if (operation === 'put' || operation === 'get') this.#requestBytes.inc({ operation }, bytes);
   }
 
-  /** Of one session; `setAside`: its files that are kept beside the cache. */
-  conflict(setAside: number): void {
+  /** Of one session; `quarantined`: its files that lost, kept beside the cache. */
+  conflict(quarantined: number): void {
     this.#conflicts.inc();
-    this.#setAside.inc(setAside);
+    this.#quarantined.inc(quarantined);
   }
 
   freshRegistration(): void {

@@ -55,7 +55,7 @@ export function makeSync(parts: SyncOfDaemonParts): BucketSync {
     events: {
       backup: (result, counts) => metrics.backup(result, counts),
       restore: (result, ms) => metrics.restore(result, ms),
-      conflict: (setAside) => metrics.conflict(setAside),
+      conflict: (quarantined) => metrics.conflict(quarantined),
       refreshed: (objects) => metrics.lifecycleRefreshed(objects),
     },
     log,

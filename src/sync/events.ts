@@ -12,7 +12,7 @@ export interface SyncEvents {
   /** `ms`: from the first caller's wish to the last file. */
   restore(result: RestoreResult, ms: number): void;
   /** A session was found changed here and in the bucket; so many of its files here are kept aside. */
-  conflict(setAside: number): void;
+  conflict(quarantined: number): void;
   /** Objects that are stored again, to become young. */
   refreshed(objects: number): void;
 }

@@ -12,11 +12,11 @@ import { backOff } from '../lib/backoff.ts';
 import { crc32c } from '../lib/crc32c.ts';
 import { inTime } from '../lib/in-time.ts';
 import { ifMissing } from '../lib/system-error.ts';
-import { parseSetAsideName, setAsideDirectory, setAsideName } from '../naming/kept-version-name.ts';
-import { SET_ASIDE_ROOT, setAsideObject } from '../naming/kept-version-object.ts';
+import { keptVersionDirectory, keptVersionName, parseKeptVersionName } from '../naming/kept-version-name.ts';
+import { KEPT_VERSION_ROOT, keptVersionObject } from '../naming/kept-version-object.ts';
 import { isCredentials } from '../naming/session-path.ts';
 import type { Logger } from '../observe/log.ts';
-import { KEPT_VERSIONS_MAX, listSetAside } from '../store/set-aside/kept-versions.ts';
+import { KEPT_VERSIONS_MAX, listKeptVersions } from '../store/set-aside/kept-versions.ts';
 
 export interface KeptVersionUploadsParts {
   bucket: Bucket;
@@ -103,20 +103,20 @@ export class KeptVersionUploads {
 
   /** Asks the bucket only where there is something. */
   async #compare(): Promise<void> {
-    const here = listSetAside(this.#parts.cachePath).filter(({ prefix }) =>
-      isCredentials(setAsideObject(prefix)),
+    const here = listKeptVersions(this.#parts.cachePath).filter(({ prefix }) =>
+      isCredentials(keptVersionObject(prefix)),
     );
     if (here.length > 0) {
-      const there = new Set((await listAll(this.#parts.bucket, SET_ASIDE_ROOT)).map(({ name }) => name));
-      for (const { name } of here) if (!there.has(setAsideObject(name))) this.#waiting.add(name);
+      const there = new Set((await listAll(this.#parts.bucket, KEPT_VERSION_ROOT)).map(({ name }) => name));
+      for (const { name } of here) if (!there.has(keptVersionObject(name))) this.#waiting.add(name);
     }
     this.#isCompared = true;
   }
 
   async #store(name: string): Promise<void> {
     const { bucket, cachePath, log } = this.#parts;
-    const parsed = parseSetAsideName(name);
-    const sealed = await readFile(join(setAsideDirectory(cachePath), name)).catch(ifMissing);
+    const parsed = parseKeptVersionName(name);
+    const sealed = await readFile(join(keptVersionDirectory(cachePath), name)).catch(ifMissing);
     if (parsed !== undefined && sealed !== undefined) {
       const object = await this.#put(parsed.prefix, parsed.ms, sealed);
       await this.#prune(parsed.prefix);
@@ -129,7 +129,7 @@ export class KeptVersionUploads {
   async #put(prefix: string, ms: number, sealed: Buffer): Promise<string> {
     const { bucket } = this.#parts;
     for (let at = ms; ; at++) {
-      const name = setAsideObject(setAsideName(prefix, at));
+      const name = keptVersionObject(keptVersionName(prefix, at));
       try {
         await bucket.put(name, sealed, { ifGeneration: ABSENT, metadata: {} });
         return name;
@@ -143,11 +143,11 @@ export class KeptVersionUploads {
   /** The oldest go: as many are kept as on the disk. */
   async #prune(prefix: string): Promise<void> {
     const { bucket } = this.#parts;
-    const object = setAsideObject(prefix);
+    const object = keptVersionObject(prefix);
     const kept = await listAll(bucket, `${object}.`);
     const versions = kept
       .flatMap(({ name, generation }) => {
-        const parsed = parseSetAsideName(name);
+        const parsed = parseKeptVersionName(name);
         return parsed?.prefix === object ? [{ ...parsed, generation }] : [];
       })
       .sort((a, b) => a.ms - b.ms);

@@ -3,8 +3,12 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { parseSetAsideName, setAsideName, setAsidePrefix } from '../../src/naming/kept-version-name.ts';
-import { parseSetAsideObject, setAsideObject } from '../../src/naming/kept-version-object.ts';
+import {
+  keptVersionName,
+  keptVersionPrefix,
+  parseKeptVersionName,
+} from '../../src/naming/kept-version-name.ts';
+import { keptVersionObject, parseKeptVersionObject } from '../../src/naming/kept-version-object.ts';
 import {
   directoryMetaName,
   type EntryKind,
@@ -156,10 +160,10 @@ test('the examples of what was set aside are the names that the code gives, and 
     (line) => line.exec(page)?.[1],
   );
   const ms = Number(/\d+$/.exec(name)?.[0]);
-  assert.equal(setAsideName(setAsidePrefix('userId1-+1234567890/creds.json'), ms), name);
-  assert.deepEqual(parseSetAsideName(name), { name, prefix: name.slice(0, -14), ms });
-  assert.equal(setAsideObject(name), object);
-  assert.deepEqual(parseSetAsideObject(object), {
+  assert.equal(keptVersionName(keptVersionPrefix('userId1-+1234567890/creds.json'), ms), name);
+  assert.deepEqual(parseKeptVersionName(name), { name, prefix: name.slice(0, -14), ms });
+  assert.equal(keptVersionObject(name), object);
+  assert.deepEqual(parseKeptVersionObject(object), {
     objectName: toObjectName('userId1-+1234567890/creds.json', 'file'),
     ms,
   });

@@ -3,8 +3,16 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { syncFileOperations } from '../../src/lib/file-operations.ts';
-import { parseSetAsideName, setAsideObjectName, setAsidePrefix } from '../../src/naming/kept-version-name.ts';
-import { KEPT_VERSIONS_MAX, KeptVersions, listSetAside } from '../../src/store/set-aside/kept-versions.ts';
+import {
+  keptVersionObjectName,
+  keptVersionPrefix,
+  parseKeptVersionName,
+} from '../../src/naming/kept-version-name.ts';
+import {
+  KEPT_VERSIONS_MAX,
+  KeptVersions,
+  listKeptVersions,
+} from '../../src/store/set-aside/kept-versions.ts';
 import { faultySync, Rig } from './support.ts';
 
 const CREDS = 's-+1/creds.json';
@@ -14,7 +22,7 @@ const keep = (kept: KeptVersions, text: string, nowMs: number, path = CREDS) =>
 test('versions are listed by time, each file’s by itself', (t) => {
   const { cachePath } = new Rig(t);
   const kept = new KeptVersions(cachePath, syncFileOperations);
-  assert.deepEqual(listSetAside(cachePath), []);
+  assert.deepEqual(listKeptVersions(cachePath), []);
   keep(kept, 'second', 20.7);
   keep(kept, 'other', 5, 's-+1/creds.json.bak');
   keep(kept, 'first in time, last in name', 9, 's-+10/creds.json');
@@ -28,7 +36,7 @@ test('versions are listed by time, each file’s by itself', (t) => {
     ],
   );
   assert.deepEqual(
-    listSetAside(cachePath).map(({ ms }) => ms),
+    listKeptVersions(cachePath).map(({ ms }) => ms),
     [5, 9, 20, 21],
   );
 });
@@ -81,10 +89,10 @@ test('whatever step fails, the error is told, nothing is lost and no half file h
 
 test('a long name keeps its end, and a short one can be told from it', () => {
   const long = `${'x'.repeat(200)}-+${'1'.repeat(60)}/creds.json`;
-  const prefix = setAsidePrefix(long);
+  const prefix = keptVersionPrefix(long);
   assert.equal(Buffer.byteLength(prefix), 230);
   assert.ok(prefix.endsWith('%2Fcreds.json'));
-  assert.equal(setAsideObjectName(setAsidePrefix('100%2F-+1/a#b')), 'sessions/100%252F/+1/a%23b');
+  assert.equal(keptVersionObjectName(keptVersionPrefix('100%2F-+1/a#b')), 'sessions/100%252F/+1/a%23b');
   for (const name of ['', 'a', '.1', 'a.', 'a.x', 'a.1 ', `a.${'1'.repeat(16)}`])
-    assert.equal(parseSetAsideName(name), undefined, name);
+    assert.equal(parseKeptVersionName(name), undefined, name);
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
-import { setAsideName, setAsidePrefix } from '../../src/naming/kept-version-name.ts';
+import { keptVersionName, keptVersionPrefix } from '../../src/naming/kept-version-name.ts';
 import { createLogger } from '../../src/observe/log.ts';
 import { KeptVersionUploads } from '../../src/sync/kept-version-uploads.ts';
 import { cleanUp, type Scope } from '../support/cleanup.ts';
@@ -29,7 +29,7 @@ class Rig {
 
   /** Answers its name. */
   keep(ms: number, content = `version ${ms}`, path = CREDS): string {
-    const name = setAsideName(setAsidePrefix(path), ms);
+    const name = keptVersionName(keptVersionPrefix(path), ms);
     writeFileSync(this.#locate(name), content);
     return name;
   }

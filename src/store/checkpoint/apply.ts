@@ -7,7 +7,7 @@ import { mapLimit } from '../../lib/map-limit.ts';
 import { directoryMetaName, toObjectName } from '../../naming/object-name.ts';
 import type { Cache } from '../cache/cache.ts';
 import type { StagedFile } from '../cache/files.ts';
-import { setAside } from '../set-aside/quarantine.ts';
+import { quarantine } from '../set-aside/quarantine.ts';
 import type { CheckpointPlan, StoredBytes } from './plan.ts';
 
 export interface ApplyOptions {
@@ -61,7 +61,7 @@ class Apply {
     for (const [path, { put, keepOld }] of this.#plan.files) {
       if (!keepOld) continue;
       const replacement = put && (await this.#options.read(put));
-      await setAside(this.#cache.files, path, replacement, this.#options.nowMs());
+      await quarantine(this.#cache.files, path, replacement, this.#options.nowMs());
     }
   }
 

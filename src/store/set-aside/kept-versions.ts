@@ -1,6 +1,6 @@
 /**
- * Versions of one file in `<cachePath>/set-aside/`, for the thread that commits: it keeps the one that is about to be
- * replaced, before anything replaces it.
+ * Kept versions, in `<cachePath>/set-aside/`. The kernel thread keeps the version that is about to be replaced before
+ * anything replaces it.
  */
 import { randomBytes } from 'node:crypto';
 import { constants, readdirSync, readFileSync } from 'node:fs';
@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import type { SyncFileOperations } from '../../lib/file-operations.ts';
 import { codeOf } from '../../lib/system-error.ts';
 import {
-  parseSetAsideName,
-  type SetAsideName,
-  setAsideDirectory,
-  setAsideName,
-  setAsidePrefix,
+  type KeptVersionName,
+  keptVersionDirectory,
+  keptVersionName,
+  keptVersionPrefix,
+  parseKeptVersionName,
 } from '../../naming/kept-version-name.ts';
 
 /** Of one file: an application that starts over again and again must not fill the disk. */
@@ -31,17 +31,17 @@ export class KeptVersions {
   }
 
   locate(name: string): string {
-    return join(setAsideDirectory(this.#cachePath), name);
+    return join(keptVersionDirectory(this.#cachePath), name);
   }
 
   /** Of the file `path`, the oldest first. */
-  list(path: string): SetAsideName[] {
-    const prefix = setAsidePrefix(path);
-    return listSetAside(this.#cachePath).filter((kept) => kept.prefix === prefix);
+  list(path: string): KeptVersionName[] {
+    const prefix = keptVersionPrefix(path);
+    return listKeptVersions(this.#cachePath).filter((kept) => kept.prefix === prefix);
   }
 
   /** The sealed bytes. Throws system errors. */
-  read({ name }: SetAsideName): Buffer {
+  read({ name }: KeptVersionName): Buffer {
     return readFileSync(this.locate(name));
   }
 
@@ -56,8 +56,8 @@ export class KeptVersions {
     try {
       this.#write(temporary, sealed);
       this.#makeDirectory();
-      const name = this.#linkFree(temporary, setAsidePrefix(path), ms);
-      this.#syncDirectory(setAsideDirectory(this.#cachePath));
+      const name = this.#linkFree(temporary, keptVersionPrefix(path), ms);
+      this.#syncDirectory(keptVersionDirectory(this.#cachePath));
       this.#prune(before);
       return name;
     } finally {
@@ -77,17 +77,17 @@ export class KeptVersions {
 
   #makeDirectory(): void {
     try {
-      this.#files.mkdir(setAsideDirectory(this.#cachePath), 0o700);
+      this.#files.mkdir(keptVersionDirectory(this.#cachePath), 0o700);
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw error;
     }
     this.#syncDirectory(this.#cachePath);
   }
 
-  /** The other thread sets aside, too. */
+  /** The main thread quarantines into the same directory meanwhile. */
   #linkFree(temporary: string, prefix: string, ms: number): string {
     for (let suffix = ms; ; suffix++) {
-      const name = setAsideName(prefix, suffix);
+      const name = keptVersionName(prefix, suffix);
       try {
         this.#files.link(temporary, this.locate(name));
         return name;
@@ -97,7 +97,7 @@ export class KeptVersions {
     }
   }
 
-  #prune(before: readonly SetAsideName[]): void {
+  #prune(before: readonly KeptVersionName[]): void {
     const tooMany = before.length + 1 - KEPT_VERSIONS_MAX;
     for (const { name } of before.slice(0, Math.max(0, tooMany))) this.#unlink(this.locate(name));
   }
@@ -119,14 +119,14 @@ export class KeptVersions {
   }
 }
 
-/** All that a cache has set aside, the oldest first; other files in the directory are left out. Throws system errors. */
-export function listSetAside(cachePath: string): SetAsideName[] {
+/** All kept versions of a cache, the oldest first; other files in the directory are left out. Throws system errors. */
+export function listKeptVersions(cachePath: string): KeptVersionName[] {
   let names: string[];
   try {
-    names = readdirSync(setAsideDirectory(cachePath));
+    names = readdirSync(keptVersionDirectory(cachePath));
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return [];
     throw error;
   }
-  return names.flatMap((name) => parseSetAsideName(name) ?? []).sort((a, b) => a.ms - b.ms);
+  return names.flatMap((name) => parseKeptVersionName(name) ?? []).sort((a, b) => a.ms - b.ms);
 }

@@ -1,17 +1,17 @@
-/** Keeps a cache file that did not open, beside the tree, before something else takes its name. */
+/** Keeps a cache file that does not open, or that lost a conflict, before another file takes its name. */
 import fs from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { codeOf, ifMissing } from '../../lib/system-error.ts';
-import { setAsideDirectory, setAsideName, setAsidePrefix } from '../../naming/kept-version-name.ts';
+import { keptVersionDirectory, keptVersionName, keptVersionPrefix } from '../../naming/kept-version-name.ts';
 import { toObjectName } from '../../naming/object-name.ts';
 import type { CacheFiles } from '../cache/files.ts';
 
 /**
- * Hard-links the file of `path` into `<cachePath>/set-aside/` (set-aside-names.ts). Durable on return. No-op when there is no
- * such file, when it was linked there before (it has two names), or when it is `replacement` itself: then an interrupted run
- * was here.
+ * Hard-links the file of `path` into `<cachePath>/set-aside/` (naming/kept-version-name.ts). Durable on return. No-op when
+ * there is no such file, when an interrupted run has linked it already (it has two names), or when that run has put
+ * `replacement` in its place.
  */
-export async function setAside(
+export async function quarantine(
   files: CacheFiles,
   path: string,
   replacement: Uint8Array | undefined,
@@ -21,9 +21,9 @@ export async function setAside(
   const stat = await fs.lstat(old).catch(ifMissing);
   if (!stat?.isFile() || stat.nlink > 1) return;
   if (replacement && stat.size === replacement.length && (await fs.readFile(old)).equals(replacement)) return;
-  const directory = setAsideDirectory(files.root);
+  const directory = keptVersionDirectory(files.root);
   await files.ensureDirectory(directory, new Set());
-  await linkFree(files, old, join(directory, setAsidePrefix(path)), Math.floor(nowMs));
+  await linkFree(files, old, join(directory, keptVersionPrefix(path)), Math.floor(nowMs));
   await files.syncDirectory(directory);
   await files.syncDirectory(dirname(directory));
 }
@@ -31,7 +31,7 @@ export async function setAside(
 async function linkFree(files: CacheFiles, old: string, prefix: string, nowMs: number): Promise<void> {
   for (let suffix = nowMs; ; suffix++) {
     try {
-      return await files.operations.link(old, setAsideName(prefix, suffix));
+      return await files.operations.link(old, keptVersionName(prefix, suffix));
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw error;
     }

@@ -2,7 +2,7 @@
 import type { ObjectVersion } from '../../bucket/bucket.ts';
 import { fromObjectName } from '../../naming/object-name.ts';
 import type { Cache } from '../../store/cache/cache.ts';
-import { setAside } from '../../store/set-aside/quarantine.ts';
+import { quarantine } from '../../store/set-aside/quarantine.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { isDirty } from '../ledger/object-entry.ts';
 
@@ -23,7 +23,7 @@ export async function yieldSession(
   for (const entry of ledger.entriesOf(session).filter(isDirty)) {
     const identity = fromObjectName(entry.name);
     if (entry.local === 'changed' && identity?.directoryMeta === false) {
-      await setAside(cache.files, identity.path, undefined, nowMs);
+      await quarantine(cache.files, identity.path, undefined, nowMs);
       kept++;
     }
     const remote = listing.get(entry.name);
