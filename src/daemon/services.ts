@@ -8,8 +8,9 @@ import { type HttpServer, serveHttp } from '../observe/http.ts';
 import type { HttpPages, Readiness } from '../observe/http-pages.ts';
 import type { Logger } from '../observe/log.ts';
 import { Metrics } from '../observe/metrics.ts';
+import type { ThreadSide } from '../remote/kernel-side.ts';
 import { openRemote, type Remote } from '../remote/open.ts';
-import type { FromThread, ThreadSide } from '../remote/remote-sessions.ts';
+import type { FromThread } from '../remote/remote-sessions.ts';
 import type { Cache } from '../store/cache/cache.ts';
 import type { DaemonStart } from '../supervisor/messages.ts';
 

@@ -1,29 +1,35 @@
-/** What holding a session means to those outside. */
+/** A session that this mount holds, as the lease room shows it to the others. */
 import type { How, OwnerRecord } from './protocol.ts';
 
 export interface Held {
   readonly session: string;
-  /** What this mount writes goes under it. */
+  /** The fencing token. Every object that this mount stores carries it. */
   readonly epoch: number;
   /**
-   * The epoch that was found. A copy here that was in step with the bucket under `epoch` or under this one still is: nobody
-   * else held the session since. Any other one has to be compared with the bucket first, whatever `how` says: a process that
-   * took the session and died before it restored it was of this mount too.
+   * The epoch before this mount acquired the session. A local copy that matched the bucket under `epoch` or under this one
+   * still does: no other mount held the session since. Any other copy must be compared with the bucket first, whatever `how`
+   * says: a process of this same mount may have acquired the session and died before it restored it.
    */
   readonly previousEpoch: number;
-  /** Objects below it are not the session's: not restored, and to be deleted. */
+  /** Objects of an older epoch do not belong to the session: they are not restored, and deleted. */
   readonly floor: number;
-  /** Every object must be stored again under `epoch`, then `floorRaised` called, before late writes are harmless. */
+  /** Late writes are harmless only after every object was stored again under `epoch` and `floorRaised` was called. */
   readonly refresh: boolean;
   readonly how: How;
 }
 
-/** Another mount has the session. */
+/** A session that this mount may write for a while. */
+export interface HeldUntil extends Held {
+  /** Every upload and deletion must have ended by then, on the monotonic clock. */
+  readonly deadlineMs: number;
+}
+
+/** Another mount holds the session. */
 export class LeaseLost extends Error {
   readonly session: string;
-  /** What a human recognises the other mount by. */
+  /** The name of the other mount, for people. */
   readonly holder: string;
-  /** The other's, as far as it is known. */
+  /** The other mount's epoch; 0: unknown. */
   readonly epoch: number;
 
   constructor(session: string, other: Pick<OwnerRecord, 'name' | 'epoch'>) {
@@ -35,20 +41,16 @@ export class LeaseLost extends Error {
   }
 }
 
-/** Nobody waits for the session any more, and this mount does not have it. */
+/** No caller waits for the session any more, and this mount does not hold it. */
 export class Abandoned extends Error {
   constructor(session: string) {
-    super(`nobody waits for ${session} any more`);
+    super(`no caller waits for ${session} any more`);
     this.name = 'Abandoned';
   }
 }
 
-/** Metrics; the log lines are written by the lease itself. */
+/** For metrics and consequences elsewhere; the lease room writes its own log lines. */
 export interface LeaseEvents {
-  /** At once, and then every 30 s. */
-  waiting(session: string, holderName: string, waitedMs: number): void;
   acquired(held: Held, waitedMs: number): void;
   lost(session: string, holderName: string): void;
-  /** Another process runs as this mount: nothing is held any more, for good. */
-  fenced(reason: string): void;
 }

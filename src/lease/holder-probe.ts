@@ -1,60 +1,60 @@
-/** A mount that holds what this one waits for: asked whether it lives, once for all sessions. */
+/** Finds out whether a mount that holds a session is alive. One probe a mount serves all sessions that it holds. */
 import type { Bucket } from '../bucket/bucket.ts';
 import type { Clock } from '../lib/clock.ts';
 import { newId } from './identity.ts';
-import { contend, type InboxRecord, type Seen } from './protocol.ts';
+import { type Contention, contend, type InboxRecord, type Seen } from './protocol.ts';
 import { inboxCodec, inboxName } from './records/inbox.ts';
 import { isPrecondition, readRecord, writeRecord } from './records/record.ts';
 import { type LeaseTimes, takeOverAfterMs } from './times.ts';
 
-export interface RivalParts {
+export interface HolderProbeParts {
   readonly bucket: Bucket;
   readonly times: LeaseTimes;
   readonly clock: Clock;
 }
 
+/** Condemned is final. */
 type Verdict = 'alive' | 'condemned';
 
-export class Rival {
-  readonly #parts: RivalParts;
-  readonly #name: string;
-  /** The newest version of its inbox, and since when that has been known. */
+export class HolderProbe {
+  readonly #parts: HolderProbeParts;
+  readonly #inboxName: string;
+  /** The newest version of the inbox, and since when this mount has known it. */
   #known: { generation: string; sinceMs: number } | undefined;
-  #verdict: { verdict: Verdict; atMs: number } | undefined;
-  #asking: Promise<Verdict> | undefined;
+  #last: { verdict: Verdict; atMs: number } | undefined;
+  #probing: Promise<Verdict> | undefined;
 
-  constructor(parts: RivalParts, id: string) {
+  constructor(parts: HolderProbeParts, id: string) {
     this.#parts = parts;
-    this.#name = inboxName(id);
+    this.#inboxName = inboxName(id);
   }
 
-  /** Condemned is final. Asks the bucket at most once in `pollMs`. Rejects with BucketError. */
+  /** Probes at most once in `pollMs`; callers share the probe under way. Rejects with BucketError. */
   verdict(): Promise<Verdict> {
-    const last = this.#verdict;
-    const isFresh =
-      last?.verdict === 'condemned' ||
-      (last !== undefined && this.#nowMs() - last.atMs < this.#parts.times.pollMs);
-    if (isFresh) return Promise.resolve(last.verdict);
-    this.#asking ??= this.#ask()
+    const last = this.#last;
+    if (last?.verdict === 'condemned' || (last && this.#nowMs() - last.atMs < this.#parts.times.pollMs))
+      return Promise.resolve(last.verdict);
+    this.#probing ??= this.#probe()
       .then((verdict) => {
-        this.#verdict = { verdict, atMs: this.#nowMs() };
+        this.#last = { verdict, atMs: this.#nowMs() };
         return verdict;
       })
       .finally(() => {
-        this.#asking = undefined;
+        this.#probing = undefined;
       });
-    return this.#asking;
+    return this.#probing;
   }
 
-  async #ask(): Promise<Verdict> {
+  async #probe(): Promise<Verdict> {
+    const { bucket } = this.#parts;
     for (;;) {
-      const inbox = await readRecord(this.#parts.bucket, this.#name, inboxCodec);
+      const inbox = await readRecord(bucket, this.#inboxName, inboxCodec);
       if (inbox !== undefined) this.#know(inbox);
       const step = contend(inbox, this.#contention(inbox));
       if (step.do === 'take-over') return 'condemned';
       if (step.do === 'wait') return 'alive';
       try {
-        this.#know(await writeRecord(this.#parts.bucket, this.#name, inboxCodec, step));
+        this.#know(await writeRecord(bucket, this.#inboxName, inboxCodec, step));
       } catch (error) {
         if (isPrecondition(error)) continue;
         throw error;
@@ -63,22 +63,22 @@ export class Rival {
     }
   }
 
-  /** Counts from the answer: when a request was sent, its version may not have been there yet. */
+  /** Counts from the answer: when the request was sent, this version may not have existed yet. */
   #know({ generation }: Seen<InboxRecord>): void {
     if (this.#known?.generation === generation) return;
     this.#known = { generation, sinceMs: this.#nowMs() };
   }
 
-  #contention(inbox: Seen<InboxRecord> | undefined): Parameters<typeof contend>[1] {
+  #contention(inbox: Seen<InboxRecord> | undefined): Contention {
     const { times } = this.#parts;
-    const permissionMs = inbox?.record.permissionMs ?? times.permissionMs;
+    const grantMs = inbox?.record.grantMs ?? times.grantMs;
     const known = this.#known;
+    const isKnown = known !== undefined && known.generation === inbox?.generation;
     return {
       challenge: newId(),
-      knownForMs:
-        known && inbox && known.generation === inbox.generation ? this.#nowMs() - known.sinceMs : undefined,
-      takeOverMs: takeOverAfterMs(times, permissionMs),
-      permissionMs,
+      knownForMs: isKnown ? this.#nowMs() - known.sinceMs : undefined,
+      takeOverMs: takeOverAfterMs(times, grantMs),
+      grantMs,
     };
   }
 
@@ -87,18 +87,18 @@ export class Rival {
   }
 }
 
-/** One for each mount id. */
-export class Rivals {
-  readonly #parts: RivalParts;
-  readonly #known = new Map<string, Rival>();
+/** One probe for each mount id. */
+export class HolderProbes {
+  readonly #parts: HolderProbeParts;
+  readonly #probes = new Map<string, HolderProbe>();
 
-  constructor(parts: RivalParts) {
+  constructor(parts: HolderProbeParts) {
     this.#parts = parts;
   }
 
-  of(id: string): Rival {
-    const known = this.#known.get(id) ?? new Rival(this.#parts, id);
-    this.#known.set(id, known);
-    return known;
+  of(id: string): HolderProbe {
+    const probe = this.#probes.get(id) ?? new HolderProbe(this.#parts, id);
+    this.#probes.set(id, probe);
+    return probe;
   }
 }

@@ -1,4 +1,4 @@
-/** The sessions that this mount holds, as far as it knows. */
+/** The sessions that this mount holds, to its knowledge. */
 import type { Logger } from '../observe/log.ts';
 import type { Held, LeaseEvents } from './held.ts';
 import type { KeptIdentity } from './identity.ts';
@@ -33,13 +33,13 @@ export class Holdings {
     return this.#held.get(session);
   }
 
-  /** Undefined also where it is held under an id that this mount had before: it must be claimed again. */
+  /** Undefined also for a session that is held under a former id of this mount: it must be claimed again. */
   current(session: string): Holding | undefined {
     const holding = this.#held.get(session);
     return holding?.owner.record.holder === this.#identity.now.id ? holding : undefined;
   }
 
-  /** Those that must be claimed again. */
+  /** Sessions that must be claimed again. */
   stale(): string[] {
     return [...this.#held.keys()].filter((session) => this.current(session) === undefined);
   }
@@ -47,7 +47,7 @@ export class Holdings {
   add(holding: Holding, waitedMs: number): Held {
     const before = this.#held.get(holding.session);
     const isSame = before?.epoch === holding.epoch;
-    // Claimed again under another id: how it was acquired at first is what counts.
+    // Claimed again under another id: how it was first acquired counts.
     const kept = isSame ? { ...holding, how: before.how, previousEpoch: before.previousEpoch } : holding;
     this.#held.set(holding.session, kept);
     const held = heldOf(kept);
@@ -55,26 +55,26 @@ export class Holdings {
     return held;
   }
 
-  /** `holding` has a new owner object, of the same epoch; nothing happens where it is not held any more. */
+  /** Notes a new owner object of the same epoch. Does nothing if `holding` is not the present one. */
   update(holding: Holding, owner: Seen<OwnerRecord>): void {
     if (this.#held.get(holding.session) !== holding) return;
     const { floor, refresh } = owner.record;
     this.#held.set(holding.session, { ...holding, owner, floor, refresh });
   }
 
-  /** Takes it out, without a word. */
+  /** Removes the session, without log line or event. */
   take(session: string): Holding | undefined {
     const holding = this.#held.get(session);
     this.#held.delete(session);
     return holding;
   }
 
-  /** Another mount has it now. */
+  /** Another mount holds the session now. */
   lose(session: string, holderName: string): void {
     if (!this.#held.delete(session)) return;
     this.#log.warn(
       { session, holder: holderName },
-      'A session was taken over by another mount; nothing of it is written here any more',
+      'Another mount took the session over; this mount uploads nothing of it any more',
     );
     this.#events.lost(session, holderName);
   }

@@ -1,4 +1,4 @@
-/** Who a mount is, kept in its cache, so that a restart goes on as the same holder. */
+/** The identity of a mount, kept in its cache, so that a restart goes on as the same holder. */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,18 +10,18 @@ export interface Identity {
   readonly id: string;
   /** An inbox of this id was written. */
   readonly opened: boolean;
-  /** Of the run; a daemon that takes over within it keeps it. */
+  /** Names the run; a daemon that takes over keeps it. */
   readonly nonce: string;
-  /** The inbox was written by this run. */
+  /** This run wrote the inbox. */
   readonly started: boolean;
   /** Ids from before the present one, the newest first. */
   readonly former: readonly string[];
-  /** Sessions whose release was sent, and perhaps never arrived, or will only arrive later. */
+  /** Sessions whose release was sent and may never arrive, or arrive late. */
   readonly releasing: readonly string[];
 }
 
 export interface IdentityStore {
-  /** Undefined: there is none, or none that can be read: a new one costs some waiting, but nothing else. */
+  /** Undefined: there is no readable identity. A new one costs some waiting, and nothing else. */
   load(): Promise<Identity | undefined>;
   /** Durable on return. Rejects with a system error. */
   save(identity: Identity): Promise<void>;
@@ -34,7 +34,7 @@ export function newIdentity(): Identity {
   return { id: newId(), opened: false, nonce: newId(), started: false, former: [], releasing: [] };
 }
 
-/** The identity that counts now; changes are saved one after the other. */
+/** The present identity. Changes are saved one after the other. */
 export class KeptIdentity {
   readonly #store: IdentityStore;
   #now: Identity;
@@ -49,7 +49,7 @@ export class KeptIdentity {
     return this.#now;
   }
 
-  /** Durable on return; counts at once, and also when saving fails, which rejects with a system error. */
+  /** Applies the change at once, also when saving it fails. Durable on return; rejects with a system error. */
   change(change: (now: Identity) => Identity): Promise<void> {
     const next = change(this.#now);
     this.#now = next;
@@ -61,7 +61,7 @@ export class KeptIdentity {
 }
 
 /** The same mount under another id. */
-export function renewed(identity: Identity): Identity {
+export function withNewId(identity: Identity): Identity {
   const former = [identity.id, ...identity.former].slice(0, FORMER_MAX);
   return { ...newIdentity(), former, releasing: identity.releasing };
 }

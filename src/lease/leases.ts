@@ -1,295 +1,330 @@
 /**
- * Which sessions this mount may write. At most one mount holds a session; a permission to write it is short, and renewed by
- * looks that cost a read each. docs/architecture.md tells how, protocol.ts decides.
+ * Decides which sessions this mount may write. At most one mount holds a session; its lease is short, and renewed by polling one
+ * object. docs/architecture.md describes the protocol, protocol.ts makes the decisions.
  */
+import type { Bucket } from '../bucket/bucket.ts';
 import { BucketError } from '../bucket/bucket-error.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { Limiter } from '../lib/limiter.ts';
 import { mapLimit } from '../lib/map-limit.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
-import type { AcquisitionParts } from './acquisition.ts';
-import { Acquisitions, type Waiting } from './acquisitions.ts';
-import { floorRaised, verify } from './confirm.ts';
-import { type Held, LeaseLost } from './held.ts';
-import { Rivals } from './holder-probe.ts';
+import type { Logger } from '../observe/log.ts';
+import { Acquisitions, type Waiting } from './acquisition.ts';
+import { type Held, type HeldUntil, type LeaseEvents, LeaseLost } from './held.ts';
+import { HolderProbes } from './holder-probe.ts';
 import { Holdings, heldOf } from './holdings.ts';
-import { KeptIdentity, newId, newIdentity } from './identity.ts';
-import type { HeldUntil, LeaseParts } from './lease-parts.ts';
+import { type IdentityStore, KeptIdentity, newId, newIdentity } from './identity.ts';
 import { type Holding, Ownership } from './ownership.ts';
-import type { OwnerRecord } from './protocol.ts';
-import { listOwners } from './records/list-owners.ts';
+import { type OwnerRecord, raiseFloor } from './protocol.ts';
+import { listOwners } from './records/owner.ts';
 import { printableName } from './records/record.ts';
 import { releaseAll } from './release.ts';
-import { Fenced, Permission } from './renewal.ts';
-import { Keeper } from './renewal-loop.ts';
-import { rewriteOlderThan } from './rewrite.ts';
-import { checkOrder } from './times.ts';
-import { realSleep } from './waiting.ts';
+import { Fenced, Renewal } from './renewal.ts';
+import { RenewalLoop } from './renewal-loop.ts';
+import { checkOrder, type LeaseTimes } from './times.ts';
+import { realSleep, type Sleep } from './waiting.ts';
+
+export interface LeaseParts {
+  readonly bucket: Bucket;
+  readonly identity: IdentityStore;
+  /** Names this mount for people: its host and mount point. */
+  readonly name: string;
+  readonly times: LeaseTimes;
+  readonly log: Logger;
+  readonly events: LeaseEvents;
+  /** This daemon replaces one that served the same mount. */
+  readonly takeover: boolean;
+  /** Aborted: as `end`. */
+  readonly signal?: AbortSignal;
+  readonly clock?: Clock;
+  readonly sleep?: Sleep;
+  /** Random number in [0, 1), injected for tests. */
+  readonly random?: () => number;
+}
 
 const REQUESTS_AT_A_TIME = 32;
 
 export class Leases {
-  readonly #parts: LeaseParts & { clock: Clock };
+  readonly #bucket: Bucket;
+  readonly #log: Logger;
   readonly #identity: KeptIdentity;
-  readonly #permission: Permission;
+  readonly #renewal: Renewal;
   readonly #ownership: Ownership;
-  readonly #keeper: Keeper;
-  readonly #held: Holdings;
+  readonly #renewalLoop: RenewalLoop;
+  readonly #holdings: Holdings;
   #hasReleased = false;
-  readonly #acquiring: Acquisitions;
-  readonly #claiming = new Map<string, Promise<void>>();
-  readonly #rivals: Rivals;
+  readonly #acquisitions: Acquisitions;
+  readonly #claims = new Map<string, Promise<void>>();
   readonly #limiter = new Limiter(REQUESTS_AT_A_TIME);
   readonly #over = sharedAbort();
 
   private constructor(parts: LeaseParts, identity: KeptIdentity) {
-    const { bucket, times, log, sleep = realSleep, random = Math.random, clock = systemClock } = parts;
-    this.#parts = { ...parts, clock };
-    this.#rivals = new Rivals({ bucket, times, clock });
-    this.#identity = identity;
+    const {
+      bucket,
+      times,
+      log,
+      signal,
+      sleep = realSleep,
+      random = Math.random,
+      clock = systemClock,
+    } = parts;
     const name = printableName(parts.name);
-    this.#held = new Holdings(identity, log, parts.events);
-    this.#ownership = new Ownership(bucket, identity, name);
-    this.#permission = new Permission({
+    const renewal = new Renewal({
       bucket,
       identity,
       name,
       times,
       clock,
       log,
-      renewed: () => void this.#reclaim(),
+      idChanged: () => void this.#reclaim(),
       fenced: (otherName) => this.#fenced(otherName),
     });
-    this.#keeper = new Keeper({
-      permission: this.#permission,
-      times,
-      sleep,
-      random,
-      log,
-      signal: this.#over.signal,
-      isNeeded: () => this.#held.size > 0 || !this.#permission.isOpen,
-      looked: () => this.#reclaim(),
+    const holdings = new Holdings(identity, log, parts.events);
+    const ownership = new Ownership(bucket, identity, name);
+    const probes = new HolderProbes({ bucket, times, clock });
+    const shared = { renewal, times, sleep, random, log, signal: this.#over.signal };
+    this.#bucket = bucket;
+    this.#log = log;
+    this.#identity = identity;
+    this.#renewal = renewal;
+    this.#holdings = holdings;
+    this.#ownership = ownership;
+    this.#renewalLoop = new RenewalLoop({
+      ...shared,
+      isNeeded: () => holdings.size > 0 || !renewal.isOpen,
+      renewed: () => this.#reclaim(),
     });
-    this.#acquiring = new Acquisitions(this.#acquisitionParts());
-    this.#over.signal.addEventListener('abort', () => this.#acquiring.abandonAll());
-    parts.signal?.addEventListener('abort', () => void this.end(), { once: true });
-    if (parts.signal?.aborted) void this.end();
+    this.#acquisitions = new Acquisitions({
+      ...shared,
+      clock,
+      ownership,
+      probeOf: (holder) => probes.of(holder),
+      limiter: this.#limiter,
+      keep: (holding, waitedMs) => this.#keep(holding, waitedMs),
+    });
+    this.#over.signal.addEventListener('abort', () => this.#acquisitions.abandonAll());
+    signal?.addEventListener('abort', () => void this.end(), { once: true });
+    if (signal?.aborted) void this.end();
   }
 
   /**
-   * Resolves when this mount's inbox stands, or after one try that failed: then it goes on trying, and `isOpen` tells. Throws
-   * as `checkOrder`; rejects with a system error where the identity can be neither read nor kept.
+   * Resolves when this mount's inbox stands, or after one try that failed: then it retries in the background, and `isOpen`
+   * tells. Throws what `checkOrder` throws; rejects with a system error if the identity can be neither read nor saved.
    */
   static async open(parts: LeaseParts): Promise<Leases> {
     checkOrder(parts.times);
     const known = await parts.identity.load();
     const identity = new KeptIdentity(parts.identity, known ?? newIdentity());
-    // A run that takes over is the run before. A crash before its inbox stood leaves nothing to go on with.
+    // A takeover continues the run before, unless that one crashed before its inbox stood.
     if (known === undefined || !parts.takeover || !known.started)
       await identity.change((now) => ({ ...now, nonce: newId(), started: false }));
     const leases = new Leases(parts, identity);
-    await leases.#permission.look().catch((error: unknown) => {
+    await leases.#renewal.renew().catch((error: unknown) => {
       if (!(error instanceof BucketError || error instanceof Fenced)) throw error;
-      leases.#keeper.failed(error);
+      leases.#renewalLoop.failed(error);
     });
-    leases.#keeper.wake();
+    leases.#renewalLoop.start();
     return leases;
   }
 
-  /** This mount's inbox stands in the bucket: others can see that it lives. */
+  /** This mount's inbox stands in the bucket: contenders can see that it lives. */
   get isOpen(): boolean {
-    return this.#permission.isOpen;
+    return this.#renewal.isOpen;
   }
 
-  /** Another process runs as this mount: nothing is held any more, for good. */
+  /** Another process runs as this mount. Final: this one holds nothing any more. */
   get isFenced(): boolean {
-    return this.#permission.fenced !== undefined;
+    return this.#renewal.fenced !== undefined;
   }
 
   /**
-   * Every session that has an owner object, by its name. Those that this mount owns count as held from then on. One list per
-   * 1000 sessions: for the start. Rejects with BucketError.
+   * Returns every session that has an owner object. Sessions that this mount owns count as held from then on. For the start:
+   * it costs one list request per 1000 sessions. Rejects with BucketError.
    */
   async list(): Promise<Map<string, OwnerRecord>> {
-    const owners = await listOwners(this.#parts.bucket);
-    // What was released meanwhile may still be listed.
+    const owners = await listOwners(this.#bucket);
+    // The listing may still show what was released meanwhile.
     if (this.isOpen && !this.#over.signal.aborted && !this.#hasReleased)
       for (const holding of this.#ownership.listed(owners))
-        if (!this.#held.has(holding.session) && !this.#acquiring.has(holding.session)) this.#keep(holding, 0);
+        if (!this.#holdings.has(holding.session) && !this.#acquisitions.has(holding.session))
+          this.#keep(holding, 0);
     return new Map([...owners].map(([session, { record }]) => [session, record]));
   }
 
-  /** Whom an acquisition of this session waits for. */
-  holder(session: string): { name: string } | undefined {
-    const name = this.#acquiring.holderOf(session);
-    return name === undefined ? undefined : { name };
+  /** The name of the mount that an acquisition of this session waits for. */
+  holderOf(session: string): string | undefined {
+    return this.#acquisitions.holderOf(session);
   }
 
   get held(): string[] {
-    return this.#held.sessions;
+    return this.#holdings.sessions;
   }
 
   holds(session: string): boolean {
-    return this.#held.has(session);
+    return this.#holdings.has(session);
   }
 
-  /** Under which this mount holds the session; undefined: it does not. */
+  /** The epoch under which this mount holds the session; undefined: it does not hold it. */
   epochOf(session: string): number | undefined {
-    return this.#held.get(session)?.epoch;
+    return this.#holdings.get(session)?.epoch;
   }
 
   get waiting(): Waiting[] {
-    return this.#acquiring.waiting;
+    return this.#acquisitions.waiting;
   }
 
   /**
-   * Resolves when this mount holds the session; waits for another holder to release it or to be dead, and for a bucket that
-   * does not answer. Who asks meanwhile shares the wait. Rejects with Abandoned, or the reason of `end` or of being fenced.
+   * Resolves when this mount holds the session. Waits until another holder has released it or is dead, and until the bucket
+   * answers; callers share the wait. Rejects with Abandoned, or the reason of `end` or of being fenced.
    */
   acquire(session: string): Promise<Held> {
     if (this.#over.signal.aborted) return Promise.reject(this.#over.signal.reason);
-    const kept = this.#held.current(session);
+    const kept = this.#holdings.current(session);
     if (kept) return Promise.resolve({ ...heldOf(kept), how: 'already' });
-    return this.#acquiring.start(session);
+    return this.#acquisitions.start(session);
   }
 
-  /** Whoever acquires the session waits no longer: that rejects with Abandoned, unless a request under way just gets it. */
+  /** Ends an acquisition: it rejects with Abandoned, unless the request under way acquires the session. */
   abandon(session: string): void {
-    this.#acquiring.abandon(session);
+    this.#acquisitions.abandon(session);
   }
 
-  /** Abandons all. Resolves when none is under way: what was got all the same is held. Never rejects. */
+  /** Abandons all acquisitions. Resolves when none is under way; the mount may hold more sessions then. Never rejects. */
   async stopAcquiring(): Promise<void> {
-    this.#acquiring.abandonAll();
-    await this.#acquiring.settled();
+    this.#acquisitions.abandonAll();
+    await this.#acquisitions.settled();
   }
 
   /**
-   * Permits writing the session until `deadlineMs`. Looks first where the last look is old, and takes a session that nobody
-   * has. Rejects with LeaseLost, when another mount has it, dead or alive, or with BucketError.
+   * Lets the caller write the session until `deadlineMs`. Renews first if due, and claims a session that no mount holds. Rejects
+   * with LeaseLost if another mount holds it, dead or alive, or with BucketError.
    */
   async grant(session: string): Promise<HeldUntil> {
     for (;;) {
       if (this.#over.signal.aborted) throw this.#endOf(session);
-      const deadlineMs = await this.#permission.get().catch((error: unknown) => {
+      const deadlineMs = await this.#renewal.deadlineMs().catch((error: unknown) => {
         throw error instanceof Fenced ? this.#endOf(session) : error;
       });
-      const kept = this.#held.current(session);
+      const kept = this.#holdings.current(session);
       if (kept) return { ...heldOf(kept), deadlineMs };
       await this.#claim(session);
     }
   }
 
-  /** Whether this mount holds the session, by its owner object; if not, it is dropped. Rejects with BucketError. */
-  verify(session: string): Promise<boolean> {
-    return verify(this.#held, this.#ownership, session);
+  /** Returns whether the owner object still names this mount and epoch; drops the session if not. Rejects with BucketError. */
+  async verify(session: string): Promise<boolean> {
+    for (;;) {
+      const kept = this.#holdings.get(session);
+      const owner = await this.#ownership.read(session);
+      if (this.#holdings.get(session) !== kept) continue;
+      if (kept && this.#ownership.isStill(kept, owner)) return true;
+      this.#holdings.lose(session, owner?.record.name ?? '');
+      return false;
+    }
   }
 
   /**
-   * After every object was stored again under `epoch`, the one that the session was acquired with. Durable on return. Rejects
-   * with LeaseLost where it is not held under it any more, or BucketError.
+   * Call when every object was stored again under `epoch`, with which the session was acquired. Durable on return. Rejects
+   * with LeaseLost if this mount does not hold it under that epoch any more, or with BucketError.
    */
-  floorRaised(session: string, epoch: number): Promise<void> {
-    return floorRaised(this.#held, this.#ownership, session, epoch);
+  async floorRaised(session: string, epoch: number): Promise<void> {
+    for (;;) {
+      const kept = this.#holdings.get(session);
+      if (kept?.epoch !== epoch) throw new LeaseLost(session, { name: kept?.owner.record.name ?? '', epoch });
+      const raised = await this.#ownership.write(session, raiseFloor(kept.owner));
+      if (raised) return this.#holdings.update(kept, raised);
+      const owner = await this.#ownership.read(session);
+      if (owner && this.#ownership.isStill(kept, owner)) this.#holdings.update(kept, owner);
+      else this.#holdings.lose(session, owner?.record.name ?? '');
+    }
   }
 
   /**
-   * Gives sessions up, those too that this mount holds from an earlier run. Call it when nothing of them is dirty and nothing
-   * is under way; `unsettled` ones are those of which an earlier upload may still arrive: their next holder is told to store
-   * everything again. Never rejects; what could not be released stays this mount's.
+   * Releases sessions, also those that this mount holds from an earlier run. Call it when nothing of them is dirty and nothing
+   * is under way. Of `unsettled` ones an earlier upload may still arrive: their next holder stores every object again. Never
+   * rejects; a session that could not be released stays held.
    */
   async release(sessions: readonly string[], unsettled: ReadonlySet<string> = new Set()): Promise<void> {
-    const { log } = this.#parts;
     this.#hasReleased = true;
-    const known = new Map(sessions.map((session) => [session, this.#held.take(session)?.owner]));
+    const known = new Map(sessions.map((session) => [session, this.#holdings.take(session)?.owner]));
     if (this.isFenced) return;
-    const parts = { ownership: this.#ownership, log, atATime: REQUESTS_AT_A_TIME };
-    // Once more: it may have been taken meanwhile.
-    const drop = (session: string) => this.#held.take(session)?.owner ?? known.get(session);
+    const parts = { ownership: this.#ownership, log: this.#log, atATime: REQUESTS_AT_A_TIME };
+    // Taken once more: the session may have been claimed meanwhile.
+    const drop = (session: string) => this.#holdings.take(session)?.owner ?? known.get(session);
     await releaseAll(parts, sessions, drop, unsettled);
   }
 
   /**
-   * Writes again what is this mount's and was last written before `beforeMs` (by the store's clock, in ms since the epoch):
-   * for a bucket whose rules delete by age. Answers how many objects. Rejects with BucketError.
+   * For a bucket whose rules delete by age: writes this mount's inbox and owner objects again if they were last written before
+   * `beforeMs` (by the bucket's clock, in ms since the epoch). Returns how many it wrote. Rejects with BucketError.
    */
   async rewriteOlderThan(beforeMs: number): Promise<number> {
-    const own = (await this.#permission.rewriteOlderThan(beforeMs)) ? 1 : 0;
-    const rewritten = await rewriteOlderThan(this.#parts.bucket, this.#ownership, beforeMs, this.#held);
-    return own + rewritten;
+    let written = (await this.#renewal.rewriteOlderThan(beforeMs)) ? 1 : 0;
+    await mapLimit(await listOwners(this.#bucket), REQUESTS_AT_A_TIME, async ([session, owner]) => {
+      if (owner.updatedMs >= beforeMs || !this.#ownership.isMine(owner.record)) return;
+      const { record, generation: ifGeneration } = owner;
+      const holding = this.#holdings.get(session);
+      const next = await this.#ownership.write(session, { record, ifGeneration });
+      if (next === undefined) return;
+      written++;
+      if (holding?.owner.generation === ifGeneration) this.#holdings.update(holding, next);
+    });
+    return written;
   }
 
-  /** Stops looking and waiting; releases nothing. */
+  /** Stops renewing and waiting; releases nothing. */
   async end(): Promise<void> {
     if (!this.#over.signal.aborted) this.#over.abort(new Error('the mount ends'));
-    await this.#acquiring.settled();
-    await this.#keeper.ended;
+    await this.#acquisitions.settled();
+    await this.#renewalLoop.ended;
   }
 
-  /** One claim that does not wait; rejects with LeaseLost. One at a time per session. */
+  /** Claims the session without waiting, one claim at a time a session. Rejects with LeaseLost or BucketError. */
   #claim(session: string): Promise<void> {
-    const running = this.#claiming.get(session);
+    const running = this.#claims.get(session);
     if (running) return running;
     const work = async () => {
       const keep = (holding: Holding) => this.#keep(holding, 0);
       const claim = await this.#limiter.run(() => this.#ownership.claim(session, keep));
       if ('held' in claim) return;
       const other = claim.heldBy.record;
-      this.#held.lose(session, other.name);
+      this.#holdings.lose(session, other.name);
       throw new LeaseLost(session, other);
     };
-    const done = work().finally(() => this.#claiming.delete(session));
-    this.#claiming.set(session, done);
+    const done = work().finally(() => this.#claims.delete(session));
+    this.#claims.set(session, done);
     return done;
   }
 
-  /** Claims under the present id what is held under an earlier one. */
+  /** Claims under the present id what this mount holds under a former one. */
   async #reclaim(): Promise<void> {
     if (!this.isOpen || this.isFenced) return;
-    const stale = this.#held.stale();
-    // What fails is tried again after the next look, or when it is needed.
+    const stale = this.#holdings.stale();
+    // A failed claim is retried after the next renewal, or when a grant is needed.
     await mapLimit(stale, REQUESTS_AT_A_TIME, (session) => this.#claim(session).catch(() => {}));
   }
 
   #keep(holding: Holding, waitedMs: number): Held {
     this.#over.signal.throwIfAborted();
-    const held = this.#held.add(holding, waitedMs);
-    this.#keeper.wake();
+    const held = this.#holdings.add(holding, waitedMs);
+    this.#renewalLoop.start();
     return held;
   }
 
   #fenced(otherName: string): void {
-    this.#parts.log.error(
-      { mount: this.#identity.now.id, other: otherName, sessions: this.#held.size },
-      'Another process runs as this mount, from a copy of its cache: nothing is written to the bucket here any more',
-    );
+    const fields = { mount: this.#identity.now.id, other: otherName, sessions: this.#holdings.size };
     this.#over.abort(new Fenced(otherName));
-    this.#held.loseAll(otherName);
-    this.#parts.events.fenced(`another process runs as this mount: ${otherName}`);
+    this.#holdings.loseAll(otherName);
+    this.#log.error(
+      fields,
+      'Another process runs as this mount, from a copy of its cache; this process writes nothing to the bucket any more; stop one of the two',
+    );
   }
 
-  /** Why nothing can be written any more. */
+  /** Why this mount cannot write any session any more. */
   #endOf(session: string): Error {
-    const { fenced } = this.#permission;
+    const { fenced } = this.#renewal;
     if (fenced) return new LeaseLost(session, { name: fenced.otherName, epoch: 0 });
     return this.#over.signal.reason as Error;
-  }
-
-  #acquisitionParts(): AcquisitionParts {
-    const { times, clock, log, sleep = realSleep, random = Math.random, events } = this.#parts;
-    return {
-      ownership: this.#ownership,
-      permission: this.#permission,
-      rivalOf: (holder) => this.#rivals.of(holder),
-      times,
-      clock,
-      sleep,
-      random,
-      log,
-      limiter: this.#limiter,
-      signal: this.#over.signal,
-      keep: (holding, waitedMs) => this.#keep(holding, waitedMs),
-      waiting: (session, name, waitedMs) => events.waiting(session, name, waitedMs),
-    };
   }
 }

@@ -1,4 +1,4 @@
-/** The owner objects, as this mount reads and changes them. Every call rejects with BucketError. */
+/** Reads and changes the owner objects. Every call rejects with BucketError. */
 import type { Bucket } from '../bucket/bucket.ts';
 import { SessionLocks } from '../lib/session-locks.ts';
 import type { Held } from './held.ts';
@@ -36,9 +36,9 @@ export class Ownership {
   readonly #identity: KeptIdentity;
   readonly #mountName: string;
   readonly #locks = new SessionLocks();
-  /** Claims that were sent: one whose answer was lost may turn out to have been stored. */
+  /** Claims that were sent and not answered: the bucket may have stored them. */
   readonly #attempts = new Map<string, Attempt>();
-  /** Sessions whose release may still arrive. */
+  /** Sessions whose release may still reach the bucket. */
   readonly #unsure: Set<string>;
 
   constructor(bucket: Bucket, identity: KeptIdentity, mountName: string) {
@@ -53,7 +53,7 @@ export class Ownership {
     return holder === id || former.includes(holder);
   }
 
-  /** The session is still held as it was. */
+  /** Returns whether `owner` still names this mount and the epoch of `holding`. */
   isStill(holding: Held, owner: Seen<OwnerRecord> | undefined): boolean {
     return owner !== undefined && this.isMine(owner.record) && owner.record.epoch === holding.epoch;
   }
@@ -62,7 +62,7 @@ export class Ownership {
     return readRecord(this.#bucket, ownerName(session), ownerCodec);
   }
 
-  /** Undefined: there is another version than the one that the change was made from. */
+  /** Undefined: the bucket has another version than the one that the change was made from. */
   async write(session: string, write: Write<OwnerRecord>): Promise<Seen<OwnerRecord> | undefined> {
     try {
       return await writeRecord(this.#bucket, ownerName(session), ownerCodec, write);
@@ -73,7 +73,7 @@ export class Ownership {
   }
 
   /**
-   * Takes the session where nobody else holds it, and calls `keep` before anything else may be done with it. The mount's
+   * Claims the session unless another mount holds it, and calls `keep` before any other change of it may begin. The mount's
    * inbox must stand.
    */
   claim(session: string, keep: Keep): Promise<Claim> {
@@ -88,7 +88,7 @@ export class Ownership {
     });
   }
 
-  /** What a listing shows as held by this mount; a session whose release may still arrive has to be claimed instead. */
+  /** Sessions of a listing that this mount holds. One whose release may still arrive has to be claimed instead. */
   listed(owners: ReadonlyMap<string, Seen<OwnerRecord>>): Holding[] {
     const found: Holding[] = [];
     for (const [session, owner] of owners)
@@ -96,7 +96,7 @@ export class Ownership {
     return found;
   }
 
-  /** After its holder was condemned. Undefined: somebody was faster. */
+  /** For a session whose holder is condemned. Undefined: another mount was faster. */
   takeOver(session: string, owner: Seen<OwnerRecord>, keep: Keep): Promise<Held | undefined> {
     return this.#locks.run(session, async () => {
       const write = takeOver(owner, this.#me(session));
@@ -105,18 +105,18 @@ export class Ownership {
     });
   }
 
-  /** Nothing else is done with the session's owner object meanwhile. */
+  /** Runs `work` while nothing else changes the session's owner object. */
   alone<T>(session: string, work: () => Promise<T>): Promise<T> {
     return this.#locks.run(session, work);
   }
 
-  /** Before releases are sent; durable on return. A claim after one that was not settled makes a new version. */
+  /** Call before releases are sent; durable on return. A later claim of an unsettled one makes a new version. */
   async releasing(sessions: readonly string[]): Promise<void> {
     for (const session of sessions) this.#unsure.add(session);
     await this.#keepUnsure();
   }
 
-  /** What became of these releases is known. */
+  /** The outcome of these releases is known. */
   async settled(sessions: readonly string[]): Promise<void> {
     for (const session of sessions) this.#unsure.delete(session);
     await this.#keepUnsure();

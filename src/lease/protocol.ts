@@ -10,7 +10,7 @@ export interface OwnerRecord {
   readonly holder: string;
   /** What a human recognises the holder by. */
   readonly name: string;
-  /** One more with every change from one mount to another. */
+  /** The fencing token: one more with every change from one mount to another. */
   readonly epoch: number;
   /** Objects of an epoch below it are a dead holder's late writes. */
   readonly floor: number;
@@ -18,16 +18,16 @@ export interface OwnerRecord {
   readonly refresh: boolean;
 }
 
-/** Where a mount is asked whether it lives: the inbox object. */
+/** Where a contender asks a mount whether it lives: the inbox object. */
 export interface InboxRecord {
-  /** The nonce of the run of the mount; '': a contender made this inbox, in place of one that somebody deleted. */
+  /** The nonce of the mount's run; '': a contender made this inbox, in place of one that was deleted. */
   readonly start: string;
   /** A contender's question; '': none. */
   readonly challenge: string;
   /** The mount was declared dead. Never taken back: a mount that finds this goes on under another id. */
   readonly condemned: boolean;
-  /** For how long the mount writes after a look, in ms. */
-  readonly permissionMs: number;
+  /** How long one renewal lets the mount write, in ms. */
+  readonly grantMs: number;
   readonly name: string;
 }
 
@@ -59,7 +59,7 @@ export type ClaimStep =
   | ({ readonly do: 'write'; readonly how: How } & Write<OwnerRecord>)
   | { readonly do: 'contend'; readonly holder: string };
 
-/** By a session's owner object: is it ours, can it be, or whom do we wait for? */
+/** By a session's owner object: this mount holds it, may write it, or contends with its holder. */
 export function claim(owner: Seen<OwnerRecord> | undefined, me: Claimant): ClaimStep {
   const { id: holder, name } = me;
   if (owner === undefined) {
@@ -72,7 +72,7 @@ export function claim(owner: Seen<OwnerRecord> | undefined, me: Claimant): Claim
     return { do: 'write', how: 'released', record: mine, ifGeneration };
   }
   if (record.holder === holder && !me.unsure) return { do: 'hold' };
-  // Nobody else wrote in between. A new version makes what may still arrive of ours, or of a contender's, fail.
+  // No other mount wrote in between. A new version makes late writes of ours, or of a contender's, fail.
   if (record.holder === holder || me.former.includes(record.holder))
     return { do: 'write', how: 'already', record: { ...record, holder, name }, ifGeneration };
   return { do: 'contend', holder: record.holder };
@@ -110,15 +110,15 @@ export interface Contention {
   readonly knownForMs: number | undefined;
   /** How long a challenge must stay unanswered. */
   readonly takeOverMs: number;
-  /** For an inbox that is missing: what the holder's permission is taken for. */
-  readonly permissionMs: number;
+  /** What a missing inbox counts as: how long one renewal of the holder lasts. */
+  readonly grantMs: number;
 }
 
 /** By the inbox of the mount that holds the session. */
 export function contend(inbox: Seen<InboxRecord> | undefined, contention: Contention): ContendStep {
-  const { challenge, knownForMs, takeOverMs, permissionMs } = contention;
+  const { challenge, knownForMs, takeOverMs, grantMs } = contention;
   if (inbox === undefined) {
-    const record = { start: '', challenge, condemned: false, permissionMs, name: '' };
+    const record = { start: '', challenge, condemned: false, grantMs, name: '' };
     return { do: 'challenge', record, ifGeneration: ABSENT };
   }
   const { record, generation: ifGeneration } = inbox;
@@ -128,45 +128,47 @@ export function contend(inbox: Seen<InboxRecord> | undefined, contention: Conten
   return { do: 'condemn', record: { ...record, condemned: true }, ifGeneration };
 }
 
-export type LookStep =
-  | { readonly do: 'permitted' }
-  /** Nobody may trust this inbox any more: go on with a new id, and claim each session under it. */
-  | { readonly do: 'renew' }
-  /** Another process runs as this mount. */
-  | { readonly do: 'fence' }
-  | ({ readonly do: 'answer' } & Write<InboxRecord>);
-
-/** By the mount's own inbox, while it runs. */
-export function look(inbox: Seen<InboxRecord> | undefined, nonce: string): LookStep {
-  if (inbox === undefined) return { do: 'renew' };
-  const { record, generation: ifGeneration } = inbox;
-  // Made by a contender. The one before it may have been condemned, by somebody who is about to take over.
-  if (record.start === '') return { do: 'renew' };
-  if (record.start !== nonce) return { do: 'fence' };
-  if (record.condemned) return { do: 'renew' };
-  if (record.challenge === '') return { do: 'permitted' };
-  return { do: 'answer', record: { ...record, challenge: '' }, ifGeneration };
-}
-
-export interface Starter {
+/** One run of a mount: a process, or several that take over from one another. */
+export interface Run {
   readonly nonce: string;
   /** The inbox of this id was written before. */
   readonly opened: boolean;
-  readonly permissionMs: number;
+  /** This run wrote the inbox. */
+  readonly started: boolean;
+  readonly grantMs: number;
   readonly name: string;
 }
 
-export type StartStep =
-  | { readonly do: 'stand' }
-  | { readonly do: 'renew' }
-  | ({ readonly do: 'write' } & Write<InboxRecord>);
+export type RenewStep =
+  /** This read of the inbox grants writing. */
+  | { readonly do: 'granted' }
+  /** The write grants writing: it begins the run, or takes out a challenge. */
+  | ({ readonly do: 'write' } & Write<InboxRecord>)
+  /** The write that began this run arrived, although its answer was lost. Only the next read grants writing. */
+  | { readonly do: 'begun' }
+  /** This inbox cannot be trusted any more: go on under a new id, and claim each session under it. */
+  | { readonly do: 'new-id' }
+  /** Another process runs as this mount. */
+  | { readonly do: 'fence' };
 
-/** By the mount's own inbox, when a run of it begins. */
-export function start(inbox: Seen<InboxRecord> | undefined, starter: Starter): StartStep {
-  const { nonce, opened, permissionMs, name } = starter;
-  const record = { start: nonce, challenge: '', condemned: false, permissionMs, name };
-  if (inbox === undefined) return opened ? { do: 'renew' } : { do: 'write', record, ifGeneration: ABSENT };
-  if (inbox.record.condemned || inbox.record.start === '') return { do: 'renew' };
-  if (inbox.record.start === nonce) return { do: 'stand' };
+/** By the mount's own inbox. */
+export function renew(inbox: Seen<InboxRecord> | undefined, run: Run): RenewStep {
+  if (!run.started) return begin(inbox, run);
+  if (inbox === undefined) return { do: 'new-id' };
+  const { record, generation: ifGeneration } = inbox;
+  // A contender made it. The one before it may have been condemned, by a contender that is about to take over.
+  if (record.start === '') return { do: 'new-id' };
+  if (record.start !== run.nonce) return { do: 'fence' };
+  if (record.condemned) return { do: 'new-id' };
+  if (record.challenge === '') return { do: 'granted' };
+  return { do: 'write', record: { ...record, challenge: '' }, ifGeneration };
+}
+
+function begin(inbox: Seen<InboxRecord> | undefined, run: Run): RenewStep {
+  const { nonce, opened, grantMs, name } = run;
+  const record = { start: nonce, challenge: '', condemned: false, grantMs, name };
+  if (inbox === undefined) return opened ? { do: 'new-id' } : { do: 'write', record, ifGeneration: ABSENT };
+  if (inbox.record.condemned || inbox.record.start === '') return { do: 'new-id' };
+  if (inbox.record.start === nonce) return { do: 'begun' };
   return { do: 'write', record, ifGeneration: inbox.generation };
 }

@@ -1,5 +1,4 @@
-/** Gives sessions up, so that whoever waits for one has it at once. */
-
+/** Releases sessions, so that another mount that waits for one can claim it at once. */
 import { mapLimit } from '../lib/map-limit.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Ownership } from './ownership.ts';
@@ -12,8 +11,9 @@ export interface ReleaseParts {
 }
 
 /**
- * `drop` takes a session from what is held, and answers its owner object where it is known. That a release was sent is on stable storage before it is: one whose
- * answer is lost may arrive when this mount holds the session again, and then must find another version.
+ * `drop` removes a session from the holdings and returns its owner object if known. The intent to release is on stable storage
+ * before the release is sent: one whose answer is lost may arrive when this mount holds the session again, and must then find
+ * another version.
  */
 export async function releaseAll(
   { ownership, log, atATime }: ReleaseParts,
@@ -32,12 +32,18 @@ export async function releaseAll(
         );
         settled.push(session);
       } catch (error) {
-        log.debug({ session, reason: reasonOf(error) }, 'A session could not be released');
+        log.debug(
+          { session, reason: reasonOf(error) },
+          'Cannot release the session; it stays held by this mount until its next start',
+        );
       }
     });
     await ownership.settled(settled);
   } catch (error) {
-    log.debug({ reason: reasonOf(error) }, 'Which sessions are released could not be noted');
+    log.debug(
+      { reason: reasonOf(error) },
+      'Cannot note in the cache which sessions are being released; they stay held by this mount',
+    );
   }
 }
 

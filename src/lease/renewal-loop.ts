@@ -1,48 +1,49 @@
-/** Looks at the inbox as often as it must be looked at, while anything is held. */
+/** Renews the mount's lease by polling its inbox while it holds at least one session. */
 import { BucketError } from '../bucket/bucket-error.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Logger } from '../observe/log.ts';
-import { Fenced, type Permission } from './renewal.ts';
+import { Fenced, type Renewal } from './renewal.ts';
 import { LEASE_RETRY, type LeaseTimes } from './times.ts';
 import { type Sleep, unlessAborted } from './waiting.ts';
 
-export interface KeeperParts {
-  readonly permission: Permission;
+export interface RenewalLoopParts {
+  readonly renewal: Renewal;
   readonly times: LeaseTimes;
   readonly sleep: Sleep;
-  /** From 0 to 1. */
+  /** Random number in [0, 1), injected for tests. */
   readonly random: () => number;
   readonly log: Logger;
   readonly signal: AbortSignal;
+  /** The mount holds a session, or its inbox does not stand yet. */
   readonly isNeeded: () => boolean;
-  /** After each look that succeeded. */
-  readonly looked: () => Promise<void>;
+  /** Called after each renewal that succeeded. */
+  readonly renewed: () => Promise<void>;
 }
 
-export class Keeper {
-  readonly #parts: KeeperParts;
+export class RenewalLoop {
+  readonly #parts: RenewalLoopParts;
   #running: Promise<void> | undefined;
   #failures = 0;
 
-  constructor(parts: KeeperParts) {
+  constructor(parts: RenewalLoopParts) {
     this.#parts = parts;
   }
 
-  /** Call it when it may be needed. */
-  wake(): void {
+  /** Starts the loop if it is not running. Idempotent. */
+  start(): void {
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
-      // Woken after the last look at whether it is needed.
-      if (this.#goesOn) this.wake();
+      // It may have become needed after the loop last checked.
+      if (this.#goesOn) this.start();
     });
   }
 
-  /** Resolves when nothing is under way any more, once the signal is aborted. */
+  /** Resolves when no renewal is under way, once the signal is aborted. */
   get ended(): Promise<void> {
     return this.#running ?? Promise.resolve();
   }
 
-  /** Tells of the first failure in a row. */
+  /** Logs the first failure in a row as a warning. */
   failed(error: unknown): void {
     if (error instanceof Fenced) return;
     const { log } = this.#parts;
@@ -52,20 +53,20 @@ export class Keeper {
     };
     log[this.#failures === 0 ? 'warn' : 'debug'](
       fields,
-      'This mount could not look whether others ask for its sessions; nothing is written to the bucket until it can',
+      'Lease renewal failed; uploads are paused until it succeeds',
     );
     this.#failures++;
   }
 
   async #run(): Promise<void> {
-    const { permission, sleep, signal, isNeeded, looked } = this.#parts;
+    const { renewal, sleep, signal, isNeeded, renewed } = this.#parts;
     while (this.#goesOn) {
       await sleep(this.#pauseMs(), signal);
       if (!this.#goesOn || !isNeeded()) return;
       try {
-        if (permission.nextLookMs === 0) await unlessAborted(signal, permission.look());
+        if (renewal.dueInMs === 0) await unlessAborted(signal, renewal.renew());
         this.#failures = 0;
-        await unlessAborted(signal, looked());
+        await unlessAborted(signal, renewed());
       } catch (error) {
         if (!signal.aborted) this.failed(error);
       }
@@ -73,13 +74,13 @@ export class Keeper {
   }
 
   get #goesOn(): boolean {
-    const { signal, isNeeded, permission } = this.#parts;
-    return !signal.aborted && permission.fenced === undefined && isNeeded();
+    const { signal, isNeeded, renewal } = this.#parts;
+    return !signal.aborted && renewal.fenced === undefined && isNeeded();
   }
 
   #pauseMs(): number {
-    const { permission, times, random } = this.#parts;
-    if (this.#failures === 0) return permission.nextLookMs;
-    return Math.min(backoffMs(this.#failures, LEASE_RETRY, random()), times.lookIntervalMs);
+    const { renewal, times, random } = this.#parts;
+    if (this.#failures === 0) return renewal.dueInMs;
+    return Math.min(backoffMs(this.#failures, LEASE_RETRY, random()), times.renewIntervalMs);
   }
 }

@@ -1,15 +1,18 @@
-/** The mount's own inbox: a look at it that finds no challenge permits writing, counted from when it was sent. */
+/**
+ * Renews the mount's lease. A read of the mount's own inbox that finds no challenge lets the mount write, for a time that
+ * counts from when the read was sent.
+ */
 import type { Bucket } from '../bucket/bucket.ts';
 import { BucketError } from '../bucket/bucket-error.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../observe/log.ts';
-import { type KeptIdentity, renewed } from './identity.ts';
-import { type InboxRecord, look, type Seen, start, type Write } from './protocol.ts';
+import { type KeptIdentity, withNewId } from './identity.ts';
+import { type InboxRecord, type Run, renew, type Seen, type Write } from './protocol.ts';
 import { inboxCodec, inboxName } from './records/inbox.ts';
 import { isPrecondition, readRecord, seen, writeRecord } from './records/record.ts';
 import type { LeaseTimes } from './times.ts';
 
-export interface PermissionParts {
+export interface RenewalParts {
   readonly bucket: Bucket;
   readonly identity: KeptIdentity;
   /** Printable. */
@@ -17,9 +20,9 @@ export interface PermissionParts {
   readonly times: LeaseTimes;
   readonly clock: Clock;
   readonly log: Logger;
-  /** The mount has another id now, whose inbox stands: what it holds must be claimed under that. */
-  readonly renewed: () => void;
-  /** Once. */
+  /** The mount has another id, whose inbox stands: what it holds must be claimed under that id. */
+  readonly idChanged: () => void;
+  /** Called once. */
   readonly fenced: (otherName: string) => void;
 }
 
@@ -34,17 +37,17 @@ export class Fenced extends Error {
   }
 }
 
-const LATE_LOOKS_MAX = 3;
+const LATE_ANSWERS_MAX = 3;
 
-export class Permission {
-  readonly #parts: PermissionParts;
-  /** When the request was sent whose answer permits; undefined: none does. */
+export class Renewal {
+  readonly #parts: RenewalParts;
+  /** When the request was sent that lets this mount write; undefined: none does. */
   #sentMs: number | undefined;
-  #looking: Promise<void> | undefined;
+  #renewing: Promise<void> | undefined;
   #fenced: Fenced | undefined;
   #hasNewId = false;
 
-  constructor(parts: PermissionParts) {
+  constructor(parts: RenewalParts) {
     this.#parts = parts;
   }
 
@@ -57,71 +60,73 @@ export class Permission {
     return this.#parts.identity.now.started;
   }
 
-  /** Until the next look is due; 0: now. */
-  get nextLookMs(): number {
+  /** Time until the next renewal is due; 0: it is due. */
+  get dueInMs(): number {
     if (this.#sentMs === undefined) return 0;
-    return Math.max(0, this.#sentMs + this.#parts.times.lookIntervalMs - this.#nowMs());
+    return Math.max(0, this.#sentMs + this.#parts.times.renewIntervalMs - this.#nowMs());
   }
 
-  /** Until when this mount may write, on the monotonic clock; looks first where needed. Rejects with Fenced or BucketError. */
-  async get(): Promise<number> {
-    const { permissionMs } = this.#parts.times;
-    for (let late = 0; late < LATE_LOOKS_MAX; late++) {
-      if (this.nextLookMs === 0) await this.look();
+  /** Returns until when this mount may write, on the monotonic clock; renews first if due. Rejects with Fenced or BucketError. */
+  async deadlineMs(): Promise<number> {
+    const { grantMs } = this.#parts.times;
+    for (let late = 0; late < LATE_ANSWERS_MAX; late++) {
+      if (this.dueInMs === 0) await this.renew();
       if (this.#fenced) throw this.#fenced;
-      const deadlineMs = (this.#sentMs ?? Number.NEGATIVE_INFINITY) + permissionMs;
+      const deadlineMs = (this.#sentMs ?? Number.NEGATIVE_INFINITY) + grantMs;
       if (deadlineMs > this.#nowMs()) return deadlineMs;
     }
-    throw new BucketError('unreachable', 'the bucket answers more slowly than a permission to write lasts');
+    throw new BucketError('unreachable', 'the bucket answers more slowly than a renewed lease lasts');
   }
 
-  /** The inbox stands, or is made to. Rejects as `get` does. */
+  /** Resolves when this run's inbox stands. Rejects as `deadlineMs` does. */
   async open(): Promise<void> {
     if (this.#fenced) throw this.#fenced;
-    if (!this.isOpen) await this.look();
+    if (!this.isOpen) await this.renew();
   }
 
-  /** One at a time; who comes meanwhile shares it. */
-  look(): Promise<void> {
+  /** One at a time; callers share the one under way. */
+  renew(): Promise<void> {
     if (this.#fenced) return Promise.reject(this.#fenced);
-    this.#looking ??= this.#look()
+    this.#renewing ??= this.#renew()
       .then(() => {
         if (!this.#hasNewId) return;
         this.#hasNewId = false;
-        this.#parts.renewed();
+        this.#parts.idChanged();
       })
       .finally(() => {
-        this.#looking = undefined;
+        this.#renewing = undefined;
       });
-    return this.#looking;
+    return this.#renewing;
   }
 
-  /** Writes the inbox again where it was last written before `beforeMs`; false: there was no need. */
+  /** Writes the inbox again if it was last written before `beforeMs`. Returns whether it did. */
   async rewriteOlderThan(beforeMs: number): Promise<boolean> {
     await this.open();
-    const version = await this.#parts.bucket.head(this.#name());
+    const version = await this.#parts.bucket.head(this.#inboxName);
     if (version.updatedMs >= beforeMs) return false;
     const inbox = seen(version, inboxCodec);
-    if (look(inbox, this.#parts.identity.now.nonce).do !== 'permitted') return false;
+    if (renew(inbox, this.#run).do !== 'granted') return false;
     return this.#write({ record: inbox.record, ifGeneration: inbox.generation });
   }
 
-  async #look(): Promise<void> {
-    while (!this.isOpen) if (await this.#start()) return;
+  async #renew(): Promise<void> {
     for (;;) {
       const sentMs = this.#nowMs();
       const inbox = await this.#read();
-      const step = look(inbox, this.#parts.identity.now.nonce);
+      const step = renew(inbox, this.#run);
       switch (step.do) {
-        case 'permitted':
+        case 'granted':
           this.#sentMs = sentMs;
           return;
-        case 'answer':
-          if (await this.#write(step)) return;
+        case 'write':
+          if (!(await this.#write(step))) break;
+          await this.#begin();
+          return;
+        case 'begun':
+          await this.#begin();
           break;
-        case 'renew':
-          await this.#renew();
-          while (!this.isOpen) if (await this.#start()) return;
+        case 'new-id':
+          await this.#changeId();
           break;
         case 'fence':
           throw this.#fence(inbox);
@@ -129,30 +134,24 @@ export class Permission {
     }
   }
 
-  /** Makes one try to begin this run; true: it is permitted to write. */
-  async #start(): Promise<boolean> {
+  get #run(): Run {
     const { identity, times, name } = this.#parts;
-    const { nonce, opened } = identity.now;
-    const { permissionMs } = times;
-    const step = start(await this.#read(), { nonce, opened, permissionMs, name });
-    if (step.do === 'renew') {
-      await this.#renew();
-      return false;
-    }
-    const isPermitted = step.do === 'write' && (await this.#write(step));
-    if (isPermitted || step.do === 'stand')
-      await identity.change((now) => ({ ...now, opened: true, started: true }));
-    return isPermitted;
+    const { nonce, opened, started } = identity.now;
+    return { nonce, opened, started, grantMs: times.grantMs, name };
   }
 
-  async #renew(): Promise<void> {
+  async #begin(): Promise<void> {
+    if (!this.isOpen) await this.#parts.identity.change((now) => ({ ...now, opened: true, started: true }));
+  }
+
+  async #changeId(): Promise<void> {
     const { identity, log } = this.#parts;
     this.#sentMs = undefined;
     const before = identity.now.id;
-    await identity.change(renewed);
+    await identity.change(withNewId);
     log.warn(
       { before, mount: identity.now.id },
-      'This mount was taken for dead, or its inbox was deleted; it goes on under a new id',
+      'Another mount declared this one dead, or its inbox was deleted; it goes on under a new id',
     );
     this.#hasNewId = true;
   }
@@ -166,14 +165,14 @@ export class Permission {
   }
 
   #read(): Promise<Seen<InboxRecord> | undefined> {
-    return readRecord(this.#parts.bucket, this.#name(), inboxCodec);
+    return readRecord(this.#parts.bucket, this.#inboxName, inboxCodec);
   }
 
-  /** False: there is another version. Success permits from the moment it was sent. */
+  /** Returns false if the bucket has another version. Success lets this mount write, from when the write was sent. */
   async #write(write: Write<InboxRecord>): Promise<boolean> {
     const sentMs = this.#nowMs();
     try {
-      await writeRecord(this.#parts.bucket, this.#name(), inboxCodec, write);
+      await writeRecord(this.#parts.bucket, this.#inboxName, inboxCodec, write);
     } catch (error) {
       if (isPrecondition(error)) return false;
       throw error;
@@ -182,7 +181,7 @@ export class Permission {
     return true;
   }
 
-  #name(): string {
+  get #inboxName(): string {
     return inboxName(this.#parts.identity.now.id);
   }
 

@@ -1,13 +1,13 @@
-/** The times of a lease, taken from the configuration. */
+/** The times of the lease protocol, from the configuration. */
 import type { Config } from '../config/load.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { checkOrder, type LeaseTimes } from './times.ts';
 
-/** Throws CONFIG_INVALID where the times do not fit together. */
+/** Throws CONFIG_INVALID when the times contradict each other. */
 export function leaseTimes(config: Config): LeaseTimes {
   const times = {
-    lookIntervalMs: config.leaseLookIntervalMs,
-    permissionMs: config.leasePermissionMs,
+    renewIntervalMs: config.leaseLookIntervalMs,
+    grantMs: config.leasePermissionMs,
     takeOverMs: config.leaseTakeOverMs,
     pollMs: config.leasePollMs,
   };
@@ -23,8 +23,8 @@ export function leaseTimes(config: Config): LeaseTimes {
 }
 
 const VARIABLES: Readonly<Record<keyof LeaseTimes, string>> = {
-  lookIntervalMs: 'SESSION_LEASE_LOOK_INTERVAL',
-  permissionMs: 'SESSION_LEASE_PERMISSION',
+  renewIntervalMs: 'SESSION_LEASE_LOOK_INTERVAL',
+  grantMs: 'SESSION_LEASE_PERMISSION',
   takeOverMs: 'SESSION_LEASE_TAKEOVER',
   pollMs: 'SESSION_LEASE_POLL',
 };

@@ -1,4 +1,4 @@
-/** Waiting that a test can do in no time, and that ends at once when it is given up. */
+/** Waits that a test can replace and that end as soon as they are aborted. */
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Resolves after `ms`, or at once when the signal is aborted. */
@@ -6,7 +6,7 @@ export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
 
 export const realSleep: Sleep = (ms, signal) => delay(ms, undefined, { signal }).catch(() => {});
 
-/** `work`, unless the signal is aborted first: then rejects with its reason, and `work` goes on unwatched. */
+/** Returns the result of `work`. Rejects with the reason of the signal when that is aborted first; `work` goes on unwatched. */
 export async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   work.catch(() => {});
   let abort = () => {};

@@ -1,4 +1,4 @@
-/** The answers to what is read from and written to `.sessionfs`, as far as they need to know of the bucket. */
+/** Answers reads from and writes to `.sessionfs` that concern the bucket. */
 
 import type { Running } from '../drivers/host/core-client.ts';
 import type { Metrics } from '../observe/metrics.ts';
@@ -14,7 +14,7 @@ export interface ControlParts {
   sync: BucketSync;
   ledger: Ledger;
   leases: MountLeases;
-  sessions: SessionOpener;
+  opener: SessionOpener;
   metrics: Metrics;
 }
 
@@ -27,7 +27,7 @@ export class ControlAnswers {
     this.#parts = parts;
   }
 
-  /** undefined: it failed, and the log has told why. Never rejects. */
+  /** undefined: it failed, and the log says why. Never rejects. */
   async answer({ question, argument, dirtyPaths }: ControlQuestion): Promise<string | undefined> {
     try {
       if (question === 'flush') return await this.#flush(argument);
@@ -45,9 +45,9 @@ export class ControlAnswers {
     return '';
   }
 
-  /** `known`: what the kernel thread knows, in JSON. */
+  /** `known`: the kernel thread's part of the status, in JSON. */
   #status(known: string, dirtyPaths: readonly string[]): string {
-    const { address, ledger, leases, sessions } = this.#parts;
+    const { address, ledger, leases, opener } = this.#parts;
     const { flusher, restorer, listingError } = this.#parts.sync;
     const waiting = new Map(
       leases.waiting.map(({ session, holder, waitedMs }) => [
@@ -58,7 +58,7 @@ export class ControlAnswers {
     const status = bucketStatus({
       address,
       ledger,
-      waiting: [...restorer.waiting, ...sessions.waiting],
+      waiting: [...restorer.waiting, ...opener.waiting],
       outcomeOf: (session) => flusher.outcomeOf(session),
       holderOf: (session) => waiting.get(session),
       listingError,

@@ -1,4 +1,4 @@
-/** The end of a mount with a bucket: stores what is left, and gives back the sessions of which everything is stored. */
+/** The end of a mount with a bucket: stores what is left, and releases the sessions of which everything is stored. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BucketError } from '../bucket/bucket-error.ts';
 import { inTime } from '../lib/in-time.ts';
@@ -11,12 +11,12 @@ export interface FinalFlushParts {
   ledger: Ledger;
   leases: MountLeases;
   flusher: Flusher;
-  /** Callers that wait for their change to be stored. */
+  /** Cloud mode: callers that wait until their change is stored. */
   stores: WriteThrough;
 }
 
 const PAUSE_MS = 200;
-/** What a bucket that answers needs for a thousand sessions, where the last backup took all its time. */
+/** At least: enough to release a thousand sessions after a final flush that took all its time. */
 const RELEASE_MS = 3_000;
 
 export class FinalFlush {
@@ -40,8 +40,8 @@ export class FinalFlush {
   }
 
   /**
-   * Nothing changes and nothing is opened any more: whoever waits for a session of which everything is in the bucket has it
-   * now. Never rejects.
+   * Releases every session of which everything is in the bucket, so that mounts that wait for one can claim it. Call it when
+   * nothing changes and nothing is opened any more. Never rejects.
    */
   async release(deadlineMs: number): Promise<void> {
     const { ledger, leases } = this.#parts;
@@ -55,7 +55,7 @@ export class FinalFlush {
     const release = async () => {
       const stopped = leases.stopAcquiring();
       await releaseHeld();
-      // A request that is under way may take its time, and get something.
+      // A request under way may take its time, and acquire a session.
       await stopped;
       await releaseHeld();
     };
@@ -63,7 +63,7 @@ export class FinalFlush {
     await inTime(release(), leftMs, undefined);
   }
 
-  /** An application that is still there may change what was just stored; a bucket that fails may answer the next time. */
+  /** Repeats: an application that still runs may change what was just stored, and a bucket that failed may answer. */
   async #flushUntilClean(signal: AbortSignal): Promise<void> {
     const { flusher, ledger } = this.#parts;
     flusher.end();

@@ -1,18 +1,22 @@
-/** What syncs a mount with its bucket, made of the daemon's parts, and the numbers that it shows. */
+/** Makes the BucketSync of a mount from the daemon's parts, and the numbers that metrics show of it. */
 import type { Bucket } from '../bucket/bucket.ts';
 import { retrying } from '../bucket/retry.ts';
 import type { Config } from '../config/load.ts';
-import type { Keyring } from '../crypto/keyring.ts';
+import { KEY_ID_SIZE, type Keyring } from '../crypto/keyring.ts';
+import { SealError } from '../crypto/seal-error.ts';
+import { checkSealed } from '../crypto/sealed-file.ts';
+import { KEY_ID_OFFSET } from '../crypto/sealed-header.ts';
 import { systemClock } from '../lib/clock.ts';
+import { directoryName } from '../naming/sealed-name.ts';
 import type { Logger } from '../observe/log.ts';
 import type { MetricsSource } from '../observe/measurements.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Cache } from '../store/cache/cache.ts';
 import { BucketSync, type MountSide } from '../sync/bucket-sync.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
+import type { Verdict } from '../sync/restore/download.ts';
 import type { MountLeases } from './mount-leases.ts';
 import type { SessionOpener } from './session-opener.ts';
-import { verifier } from './verify.ts';
 
 export interface SyncOfDaemonParts {
   config: Config;
@@ -25,12 +29,12 @@ export interface SyncOfDaemonParts {
   mount: MountSide;
   /** See BucketSyncParts. */
   compared: (except: ReadonlySet<string>) => void;
-  /** Ends the tries. */
+  /** Ends the retries. */
   signal: AbortSignal;
   log: Logger;
 }
 
-/** Of one request: then whoever waits is told, and the next interval or caller tries again. */
+/** For one request. After that its callers hear the error, and the next interval or caller retries. */
 const RETRY = { attempts: 4, baseMs: 500, capMs: 8_000 };
 const CLOUD_INTERVAL_MS = 60_000;
 
@@ -59,13 +63,13 @@ export function makeSync(parts: SyncOfDaemonParts): BucketSync {
       refreshed: (objects) => metrics.lifecycleRefreshed(objects),
     },
     log,
-    // In cloud mode a change that nobody waits for (a plain file at rest) goes soon all the same.
+    // In cloud mode a change without a waiting caller (a plain file at rest) is uploaded soon all the same.
     intervalMs: isCloud ? config.backupIntervalMs || CLOUD_INTERVAL_MS : config.backupIntervalMs,
     concurrency: config.backupConcurrency,
   });
 }
 
-export function bucketNumbers(ledger: Ledger, leases: MountLeases, sessions: SessionOpener): MetricsSource {
+export function bucketNumbers(ledger: Ledger, leases: MountLeases, opener: SessionOpener): MetricsSource {
   const isHere = (session: string) => session !== '' && ledger.absentOf(session).length === 0;
   return {
     dirtyFiles: () => ledger.dirtyCount,
@@ -76,7 +80,21 @@ export function bucketNumbers(ledger: Ledger, leases: MountLeases, sessions: Ses
     }),
     storageBytes: () => ledger.inBucket().bytes,
     storageObjects: () => ledger.inBucket().objects,
-    waiting: () => sessions.waiting.length,
+    waiting: () => opener.waiting.length,
     leaseWaiting: () => leases.waiting.length,
+  };
+}
+
+/** The restorer learns only whether sealed bytes open. */
+function verifier(keyring: Keyring) {
+  return (path: string, directoryMeta: boolean, sealed: Buffer): Verdict => {
+    try {
+      checkSealed(keyring, directoryMeta ? directoryName(path) : path, sealed);
+      return { kind: 'opens' };
+    } catch (error) {
+      if (!(error instanceof SealError)) throw error;
+      if (error.reason !== 'unknown-key') return { kind: 'corrupt', reason: error.reason };
+      return { kind: 'key', keyId: sealed.toString('hex', KEY_ID_OFFSET, KEY_ID_OFFSET + KEY_ID_SIZE) };
+    }
   };
 }

@@ -1,10 +1,10 @@
-/** The leases of a mount, as the daemon's other parts use them. */
+/** The leases of a mount for the other parts of `remote/`: opened in the background, and answering before they are open. */
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bucket } from '../bucket/bucket.ts';
 import { BucketError } from '../bucket/bucket-error.ts';
 import type { Config } from '../config/load.ts';
-import type { Waiting } from '../lease/acquisitions.ts';
+import type { Waiting } from '../lease/acquisition.ts';
 import { Abandoned, type Held, type LeaseEvents, LeaseLost } from '../lease/held.ts';
 import { identityFile } from '../lease/identity.ts';
 import { Leases } from '../lease/leases.ts';
@@ -17,7 +17,7 @@ import type { Logger } from '../observe/log.ts';
 import { UNSHARED, type WriteGrant, type WriteGrants } from '../sync/write-grant.ts';
 
 export interface MountLeasesParts {
-  /** One that does not try again by itself. */
+  /** Does not retry by itself. */
   bucket: Bucket;
   config: Config;
   cachePath: string;
@@ -29,7 +29,7 @@ export interface MountLeasesParts {
 
 const RETRY_MS = 1_000;
 
-/** Notes whether the bucket answers. */
+/** Notes in `reach` whether the bucket answers. */
 function watched(bucket: Bucket, reach: { isFailing: boolean; answeredMs: number }): Bucket {
   const note = async <T>(work: Promise<T>): Promise<T> => {
     try {
@@ -58,18 +58,18 @@ export class MountLeases implements WriteGrants {
   readonly #leases: Promise<Leases>;
   readonly #bucket: Bucket;
   readonly #reach = { isFailing: false, answeredMs: performance.now() };
-  /** An earlier daemon of this mount has had the listing. */
+  /** An earlier daemon of this mount has listed the bucket. */
   readonly #inherits: boolean;
   readonly #over = sharedAbort();
   #open: Leases | undefined;
-  /** As listed at the start; undefined: the bucket has not told. */
+  /** As listed at the start; undefined: the bucket has not been listed yet. */
   #owners: ReadonlyMap<string, OwnerRecord> | undefined;
 
-  /** Asks the bucket at once; a mount that is taken over must not wait for that. */
+  /** Sends requests to the bucket at once, in the background: a mount that is taken over must not wait for them. */
   constructor({ bucket, config, cachePath, mountPoint, takeover, events, log }: MountLeasesParts) {
     this.#bucket = watched(bucket, this.#reach);
     this.#inherits = takeover;
-    this.#leases = this.#openAtLast(log, {
+    this.#leases = this.#openWithRetries(log, {
       bucket: this.#bucket,
       identity: identityFile(cachePath),
       name: `${hostname()}:${mountPoint}`,
@@ -81,17 +81,17 @@ export class MountLeases implements WriteGrants {
     this.#leases.catch(() => {});
   }
 
-  /** A disk that is full now need not be so for long. */
-  async #openAtLast(log: Logger, parts: Parameters<typeof Leases.open>[0]): Promise<Leases> {
-    for (let isTold = false; ; isTold = true) {
+  /** Retries: a full disk may have space again. */
+  async #openWithRetries(log: Logger, parts: Parameters<typeof Leases.open>[0]): Promise<Leases> {
+    for (let isLogged = false; ; isLogged = true) {
       try {
         this.#open = await Leases.open(parts);
         return this.#open;
       } catch (error) {
-        if (!isTold)
+        if (!isLogged)
           log.error(
             { error: String(error) },
-            'The leases of this mount cannot be kept yet; it is tried again',
+            'Cannot save the identity of this mount in its cache; sessions wait until it can (retry in 1 s)',
           );
         const { signal } = this.#over;
         await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
@@ -100,18 +100,13 @@ export class MountLeases implements WriteGrants {
     }
   }
 
-  /** Others can see that this mount lives: the bucket has answered. */
-  get isOpen(): boolean {
-    return this.#open?.isOpen ?? false;
-  }
-
   get waiting(): Waiting[] {
     return this.#open?.waiting ?? [];
   }
 
-  /** Whom an acquisition waits for. */
+  /** The name of the mount that an acquisition of this session waits for. */
   holderOf(session: string): string | undefined {
-    return this.#open?.holder(session)?.name;
+    return this.#open?.holderOf(session);
   }
 
   /** The sessions that this mount holds. */
@@ -123,46 +118,46 @@ export class MountLeases implements WriteGrants {
     return this.#open?.holds(session) ?? false;
   }
 
-  /** Under which this mount holds the session; undefined: it does not. */
+  /** The epoch under which this mount holds the session; undefined: it does not hold it. */
   epochOf(session: string): number | undefined {
     return this.#open?.epochOf(session);
   }
 
-  /** What is known of the session since the start. */
+  /** The owner of the session as listed at the start. */
   ownerOf(session: string): OwnerRecord | undefined {
     return this.#owners?.get(session);
   }
 
-  /** Another mount had the session when the bucket was listed; undefined: an earlier daemon knew, this one does not yet. */
+  /** Another mount held the session when the bucket was listed; undefined: unknown, only an earlier daemon listed it. */
   wasHeldElsewhere(session: string): boolean | undefined {
     if (this.#owners === undefined && this.#inherits) return undefined;
     const owner = this.ownerOf(session);
     return owner !== undefined && owner.holder !== '' && !this.holds(session);
   }
 
-  /** The last request has failed for want of an answer. */
+  /** The last request got no answer. */
   get isFailing(): boolean {
     return this.#reach.isFailing;
   }
 
-  /** For how long nothing has come from the bucket. */
+  /** Time since the bucket last answered. */
   get silentMs(): number {
     return performance.now() - this.#reach.answeredMs;
   }
 
-  /** A daemon that takes over holds what the one before held: so it goes on answering those who ask for it. */
+  /** A daemon that takes over holds what the one before held, and answers the challenges to it. */
   async inherit(signal: AbortSignal): Promise<void> {
     while (this.#owners === undefined && !signal.aborted) {
       await this.list().catch(() => sleep(RETRY_MS, undefined, { signal }).catch(() => {}));
     }
   }
 
-  /** Learns who has what. Rejects with BucketError. */
+  /** Lists the owners of all sessions. Rejects with BucketError. */
   async list(): Promise<void> {
     this.#owners = await (await this.#leases).list();
   }
 
-  /** See Leases. Rejects with Abandoned also where it is not wanted any more by the time that this mount may ask. */
+  /** See Leases. Rejects with Abandoned also if no caller wants the session any more when the leases are open. */
   async acquire(session: string, isWanted: () => boolean): Promise<Held> {
     const leases = await this.#leases;
     if (!isWanted()) throw new Abandoned(session);
@@ -194,8 +189,8 @@ export class MountLeases implements WriteGrants {
     return error instanceof LeaseLost;
   }
 
-  /** Who has a session of this name now, or had it last; undefined: nobody ever did. Rejects with BucketError. */
-  async askForOwner(session: string): Promise<OwnerRecord | undefined> {
+  /** The present or last holder of a session of this name; undefined: no mount ever held it. Rejects with BucketError. */
+  async readOwner(session: string): Promise<OwnerRecord | undefined> {
     return (await readRecord(this.#bucket, ownerName(session), ownerCodec))?.record;
   }
 

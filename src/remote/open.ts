@@ -1,15 +1,30 @@
 /** Opens what joins a cache to a bucket, for one daemon. In local mode that is at most a ledger from earlier hybrid use. */
+import type { Bucket } from '../bucket/bucket.ts';
 import { openBucket } from '../bucket/open.ts';
 import type { Config } from '../config/load.ts';
 import type { Keyring } from '../crypto/keyring.ts';
+import type { KernelThreadData } from '../drivers/host/messages.ts';
+import { sharedAbort } from '../lib/shared-abort.ts';
+import { directoryMetaName, toObjectName } from '../naming/object-name.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Cache } from '../store/cache/cache.ts';
 import type { CheckpointPlan } from '../store/checkpoint/plan.ts';
+import { SessionInConflict } from '../sync/backup/flusher.ts';
+import { ForeignWrite } from '../sync/backup/upload.ts';
+import type { MountSide } from '../sync/bucket-sync.ts';
 import { KeptVersionUploads } from '../sync/kept-version-uploads.ts';
+import { Ledger } from '../sync/ledger/ledger.ts';
 import { noteCheckpoint } from '../sync/ledger/note-checkpoint.ts';
-import { openLedger } from './open-ledger.ts';
+import { MemoryLimit } from '../sync/memory-limit.ts';
+import { ControlAnswers } from './control.ts';
+import { FinalFlush } from './final-flush.ts';
+import { KernelSide } from './kernel-side.ts';
+import { bucketNumbers, makeSync } from './make-sync.ts';
+import { MountLeases } from './mount-leases.ts';
 import { RemoteSessions } from './remote-sessions.ts';
+import { SessionOpener } from './session-opener.ts';
+import { WriteThrough } from './write-through.ts';
 
 export interface OpenRemoteParts {
   config: Config;
@@ -43,7 +58,7 @@ export async function openRemote(parts: OpenRemoteParts): Promise<Remote> {
   const { config, cache, metrics, log } = parts;
   const bucket = await bucketOf(config, metrics);
   const ledger = openLedger(config, cache, bucket, log);
-  const sessions = bucket && ledger && new RemoteSessions({ ...parts, bucket, ledger });
+  const sessions = bucket && ledger && openRemoteSessions({ ...parts, bucket, ledger });
   const keptVersions = bucket && new KeptVersionUploads({ bucket, cachePath: cache.path, log });
   return {
     sessions,
@@ -63,5 +78,174 @@ async function bucketOf({ storageType, bucket, storageEmulatorUrl }: Config, met
   return openBucket(bucket, {
     emulatorUrl: storageEmulatorUrl,
     observe: (report) => metrics.bucketOperation(report),
+  });
+}
+
+/** Undefined: this cache was never used with a bucket. Throws system errors of the cache. */
+function openLedger(
+  config: Config,
+  cache: Cache,
+  bucket: Bucket | undefined,
+  log: Logger,
+): Ledger | undefined {
+  if (bucket === undefined && !Ledger.exists(cache.path)) return undefined;
+  const ledger = Ledger.open({
+    cachePath: cache.path,
+    bucket: bucket?.address,
+    cachedObjects: () => cachedObjects(cache),
+  });
+  const sessions = ledger.absentSessions.length;
+  if (config.storageType === 'local' && sessions > 0) {
+    log.warn({ sessions }, 'Sessions that only the bucket has are not visible in local mode');
+  }
+  return ledger;
+}
+
+function cachedObjects(cache: Cache): string[] {
+  const names: string[] = [];
+  const meta = (path: string) => {
+    if (cache.readDirectoryMetaSync(path) !== undefined) names.push(directoryMetaName(path));
+  };
+  meta('');
+  cache.walkSync((path, kind) => {
+    if (kind === 'file') names.push(toObjectName(path, 'file'));
+    else meta(path);
+  });
+  return names;
+}
+
+interface WithBucket extends OpenRemoteParts {
+  bucket: Bucket;
+  ledger: Ledger;
+}
+
+function openRemoteSessions(parts: WithBucket): RemoteSessions {
+  const { config, bucket, ledger, metrics, log } = parts;
+  const isCloud = config.storageType === 'cloud';
+  const kernel = new KernelSide();
+  const aborted = sharedAbort();
+  const threadData = beginMount(parts);
+  const leases = openLeases(parts);
+  const memory = isCloud
+    ? limitMemory(parts, kernel, (session) => sync.restorer.announce(session))
+    : undefined;
+  const sync = makeSync({
+    ...parts,
+    leases,
+    mount: mountSide(parts, kernel, memory),
+    compared: (except) => noteHeldSessions(parts, leases, except),
+    signal: aborted.signal,
+  });
+  const stores = new WriteThrough({
+    flush: (session) => (session === 'all' ? sync.flusher.flushAll() : sync.flusher.flush(session)),
+    isFinal: (error) =>
+      leases.isLost(error) || error instanceof SessionInConflict || error instanceof ForeignWrite,
+    answer: (request, error) => kernel.post({ type: 'stored', request, error }),
+    limitMs: { file: config.storeTimeoutMs, credentials: config.credentialsTimeoutMs },
+    log,
+  });
+  const opener = new SessionOpener({
+    leases,
+    sync,
+    ledger,
+    servesUnconfirmed: !isCloud,
+    waitLimitMs: config.leaseWaitLimitMs,
+    refuse: (session) => kernel.post({ type: 'refuse', session }),
+    log,
+  });
+  metrics.source(bucketNumbers(ledger, leases, opener));
+  const finalFlush = new FinalFlush({ ledger, leases, flusher: sync.flusher, stores });
+  const control = new ControlAnswers({ address: bucket.address, sync, ledger, leases, opener, metrics });
+  if (!parts.takeover) sync.begin();
+  return new RemoteSessions({
+    ...parts,
+    kernel,
+    threadData,
+    leases,
+    sync,
+    stores,
+    opener,
+    control,
+    finalFlush,
+    memory,
+    aborted,
+  });
+}
+
+/** Notes in the ledger that a mount begins, and returns what the kernel thread must know before it builds the tree. */
+function beginMount({ config, ledger, takeover }: WithBucket): NonNullable<KernelThreadData['bucket']> {
+  const rootListable = ledger.listed || ledger.wasListed;
+  if (!takeover) {
+    ledger.setListed(false);
+    ledger.beginMount();
+  }
+  return {
+    absent: ledger.unservedSessions,
+    namesKnown: ledger.listed && !ledger.absentSessions.includes(''),
+    rootListable,
+    writeThrough: config.storageType === 'cloud',
+    shared: true,
+  };
+}
+
+function openLeases(parts: WithBucket): MountLeases {
+  const { metrics, cache } = parts;
+  return new MountLeases({
+    ...parts,
+    cachePath: cache.path,
+    events: {
+      acquired: ({ how }, waitedMs) => metrics.leaseAcquired(how, waitedMs),
+      lost: (session, holder) => leaseLost(parts, session, holder),
+    },
+  });
+}
+
+/** The application that uses the session goes on: what it writes stays in this cache. */
+function leaseLost({ ledger, metrics, log }: WithBucket, session: string, holder: string): void {
+  metrics.leaseLost();
+  if (!ledger.isServing(session) || ledger.conflicts.has(session)) return;
+  ledger.conflicts.add(session);
+  metrics.conflict(0);
+  log.error(
+    { session, holder, files: ledger.dirtyOf(session).length },
+    'Another mount has taken a session over that is in use here: it is not backed up until the next start, which takes the version in the bucket and keeps this one aside',
+  );
+}
+
+/** The whole ledger was compared with the bucket: sessions that this mount has held since before the listing are current. */
+function noteHeldSessions({ ledger }: WithBucket, leases: MountLeases, except: ReadonlySet<string>): void {
+  for (const session of ledger.sessionNames) {
+    const owner = leases.ownerOf(session);
+    const isHeldSince = owner !== undefined && leases.epochOf(session) === owner.epoch;
+    if (isHeldSince && !except.has(session) && !ledger.conflicts.has(session))
+      ledger.noteCurrent(session, owner.epoch);
+  }
+}
+
+function mountSide({ ledger }: WithBucket, kernel: KernelSide, memory: MemoryLimit | undefined): MountSide {
+  return {
+    settle: (everything) => kernel.settle(everything),
+    absent: (sessions) => kernel.post({ type: 'absent', sessions }),
+    namesKnown: () => kernel.post({ type: 'names-known' }),
+    restored: (content) => {
+      ledger.serve(content.session);
+      const unchanged = memory?.isUnchanged(content.session) ?? false;
+      kernel.post({ type: 'restored', ...content, unchanged });
+    },
+  };
+}
+
+function limitMemory(
+  { config, ledger, cache }: WithBucket,
+  kernel: KernelSide,
+  announce: (session: string) => void,
+): MemoryLimit {
+  return new MemoryLimit({
+    ledger,
+    cache,
+    limitBytes: config.cloudMemoryLimitBytes,
+    evict: (except) => kernel.post({ type: 'evict', except }),
+    announce,
+    settle: () => kernel.settle(false),
   });
 }

@@ -1,4 +1,4 @@
-/** What `.sessionfs/status.json` says of the bucket. */
+/** The bucket's part of `.sessionfs/status.json`. */
 import { toObjectName } from '../naming/object-name.ts';
 import type { SessionBackup } from '../sync/backup/flusher.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
@@ -6,11 +6,11 @@ import type { Ledger } from '../sync/ledger/ledger.ts';
 export interface BucketStatusParts {
   address: string;
   ledger: Ledger;
-  /** Sessions that someone waits for. */
+  /** Sessions that a call waits for. */
   waiting: readonly string[];
   outcomeOf: (session: string) => SessionBackup;
   listingError: string | undefined;
-  /** Who holds a session that is waited for. */
+  /** The mount that holds a session that a call waits for. */
   holderOf: (session: string) => { holder: string; waitedMs: number } | undefined;
   /** Committed files that have not reached the cache, and so not the ledger. */
   dirtyPaths: readonly string[];
@@ -31,8 +31,8 @@ export interface BucketStatus {
 }
 
 /**
- * waiting: another mount holds it, someone waits for that one. restoring: someone waits for it. remote: it is in the bucket,
- * nobody has asked for it.
+ * waiting: another mount holds it, and a call waits for that. restoring: a call waits until it is restored. remote: it is only in
+ * the bucket, and no call has asked for it.
  */
 export type SessionState = 'local' | 'remote' | 'waiting' | 'restoring' | 'conflict';
 
@@ -45,7 +45,7 @@ export function bucketStatus(parts: BucketStatusParts): BucketStatus {
     const session = path.includes('/') ? path.slice(0, path.indexOf('/')) : '';
     unsettled.set(session, (unsettled.get(session) ?? 0) + 1);
   }
-  // One that another mount has just made is known by its name only.
+  // A session that another mount has just made is known by its name only.
   const names = new Set([...ledger.sessionNames, ...unsettled.keys(), ...parts.waiting]);
   const backups = [...names].sort().map((session) => ({
     session,

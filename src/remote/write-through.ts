@@ -1,7 +1,7 @@
 /**
- * Cloud mode: callers whose change was carried out and is on its way to the bucket. Each is answered when a flush that began
- * after its change has stored it, however often that must be tried, or with EIO after a time limit. What could not be stored
- * in time stays in memory and goes on being tried.
+ * Cloud mode: callers whose change was carried out and is being stored in the bucket. Each is answered when a flush that began
+ * after its change has stored it, with as many retries as that takes, or with EIO after a time limit. What was not stored in
+ * time stays in memory, and storing it is retried.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,9 +16,9 @@ type Unstored = Extract<Running, { type: 'store' }>['unstored'];
 export interface WriteThroughParts {
   /** Resolves when everything of the session ('all': of all) that was committed before the call is in the bucket. */
   flush: (session: string | 'all') => Promise<void>;
-  /** Trying again cannot help: the session is another mount's by now. */
+  /** A retry cannot help: another mount holds the session now. */
   isFinal: (error: unknown) => boolean;
-  /** The caller of this request may go on. `error`: 0 or a negative errno. */
+  /** Answers the request. `error`: 0 or a negative errno. */
   answer: (request: number, error: number) => void;
   /** Milliseconds; 0: for as long as it takes. */
   limitMs: { file: number; credentials: number };
@@ -31,7 +31,7 @@ interface Waiting {
   timer: NodeJS.Timeout | undefined;
 }
 
-/** An application that writes several files at a time has them stored together. */
+/** Files that an application writes at the same time are stored together. */
 const GATHERING_MS = 3;
 const RETRY = { minMs: 250, maxMs: 8_000 };
 const CLOSING_MS = 3_000;
@@ -60,7 +60,7 @@ export class WriteThrough {
     void this.#untilStored(waiting, sessions);
   }
 
-  /** Its caller waits no longer. */
+  /** The caller waits no longer. */
   cancel(request: number): void {
     const waiting = this.#waiting.get(request);
     clearTimeout(waiting?.timer);
@@ -68,14 +68,14 @@ export class WriteThrough {
   }
 
   /**
-   * The last backup has ended, and the mount goes: whoever waits is told what became of it, and who comes now waits for little
+   * The final flush has ended, and the mount ends: callers learn whether their change is stored, and later ones wait for little
    * more than one try.
    */
   close(isStored: boolean): void {
     this.#closing = true;
     for (const waiting of [...this.#waiting.values()]) {
       if (!isStored) this.#answer(waiting, Errno.EIO);
-      // It may have come after the last backup had begun: its own flush says.
+      // It may have come after the final flush began: its own flush decides.
       else {
         clearTimeout(waiting.timer);
         waiting.timer = setTimeout(() => this.#answer(waiting, Errno.EIO), CLOSING_MS);
@@ -83,7 +83,7 @@ export class WriteThrough {
     }
   }
 
-  /** The mount is gone, or another daemon takes it over and answers whoever waits. */
+  /** The mount is gone, or another daemon takes it over and answers the callers. */
   leave(): void {
     this.#ended.abort();
     for (const { timer } of this.#waiting.values()) clearTimeout(timer);
@@ -102,7 +102,7 @@ export class WriteThrough {
     }
   }
 
-  /** Takes out what was stored; answers why the rest was not. */
+  /** Removes from `left` what was stored. Returns the errors of the rest. */
   async #flushEach(left: Set<string>): Promise<unknown[]> {
     const failures: unknown[] = [];
     await Promise.all(
@@ -126,7 +126,7 @@ export class WriteThrough {
     const waitedMs = Math.round(performance.now() - waiting.sinceMs);
     this.#parts.log.error(
       { sessions, waitedMs },
-      'A change could not be stored in time; its caller gets EIO. It stays in memory, and storing it is tried again',
+      'A change could not be stored in time; its caller gets EIO; it stays in memory and storing it is retried',
     );
     this.#answer(waiting, Errno.EIO);
   }

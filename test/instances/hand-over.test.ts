@@ -12,7 +12,7 @@ import { writing } from './support/writers.ts';
 
 const options = { timeout: 120_000 };
 const CREDS = '{"me":{"id":"49"},"n":1}';
-const WAITS = 'A session is held by another mount; whoever opened it waits';
+const WAITS = 'Another mount holds the session; its callers wait';
 
 /** A mount that holds SESSION, and has not flushed all of it. */
 async function holderOf(
@@ -108,7 +108,7 @@ test(
     for (const reader of two) await reader.waits();
     await logged(looker.mounted, WAITS);
     for (const reader of two) await reader.kill();
-    await logged(looker.mounted, 'Nobody waits for the session any more');
+    await logged(looker.mounted, 'No caller waits for the session any more; this mount stops asking for it');
     await until(async () => (await metric(looker.mounted, 'sessionfs_lease_waiting')) === 0);
     await holder.mounted.unmount();
     const next = await all.mount();

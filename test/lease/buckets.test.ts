@@ -9,13 +9,13 @@ import { cleanUp, type Scope } from '../support/cleanup.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { S } from './support.ts';
 
-const TIMES = { lookIntervalMs: 400, permissionMs: 800, takeOverMs: 1_500, pollMs: 50 };
+const TIMES = { renewIntervalMs: 400, grantMs: 800, takeOverMs: 1_500, pollMs: 50 };
 const SESSIONS = [S, 'u', '', 'v-+2'];
 
 type Parts = Pick<Parameters<typeof Leases.open>[0], 'bucket' | 'identity' | 'name'>;
 
 async function open(scope: Scope, parts: Parts): Promise<Leases> {
-  const events = { waiting: () => {}, acquired: () => {}, lost: () => {}, fenced: () => {} };
+  const events = { acquired: () => {}, lost: () => {} };
   const log = createLogger({ level: 'silent' });
   const leases = await Leases.open({ ...parts, times: TIMES, log, events, takeover: false });
   cleanUp(scope, () => leases.end());

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { openDirectoryBucket } from '../../src/bucket/directory/directory-bucket.ts';
-import { identityFile, KeptIdentity, newIdentity, renewed } from '../../src/lease/identity.ts';
+import { identityFile, KeptIdentity, newIdentity, withNewId } from '../../src/lease/identity.ts';
 import { inboxCodec } from '../../src/lease/records/inbox.ts';
 import { ownerCodec, ownerName, sessionOfOwner } from '../../src/lease/records/owner.ts';
 import { printableName, readRecord, writeRecord } from '../../src/lease/records/record.ts';
@@ -18,19 +18,19 @@ import { TIMES } from './support.ts';
 
 test('times that are out of order are refused by the names of both', () => {
   checkOrder(TIMES);
-  checkOrder({ lookIntervalMs: 40, permissionMs: 60, takeOverMs: 75, pollMs: 74 });
+  checkOrder({ renewIntervalMs: 40, grantMs: 60, takeOverMs: 75, pollMs: 74 });
   const refused = (change: Partial<typeof TIMES>, ...names: string[]) => {
     for (const name of names)
       assert.throws(() => checkOrder({ ...TIMES, ...change }), { name: 'Error', message: new RegExp(name) });
   };
-  refused({ lookIntervalMs: 40_001 }, 'lookIntervalMs', 'permissionMs');
-  refused({ takeOverMs: 74_999 }, 'permissionMs', 'takeOverMs');
+  refused({ renewIntervalMs: 40_001 }, 'renewIntervalMs', 'grantMs');
+  refused({ takeOverMs: 74_999 }, 'grantMs', 'takeOverMs');
   refused({ pollMs: 90_000 }, 'pollMs', 'takeOverMs');
   refused({ pollMs: 0 }, 'pollMs');
-  refused({ lookIntervalMs: Number.NaN }, 'lookIntervalMs');
+  refused({ renewIntervalMs: Number.NaN }, 'renewIntervalMs');
 });
 
-test('a foreign permission counts half as much again; waiting long asks less often; failures wait longer', () => {
+test('a foreign grant counts half as much again; waiting long asks less often; failures wait longer', () => {
   assert.equal(takeOverAfterMs(TIMES, 60_000), 90_000);
   assert.equal(takeOverAfterMs(TIMES, 80_000), 120_000);
   assert.deepEqual([pollAfterMs(TIMES, 0), pollAfterMs(TIMES, 60_000)], [2_000, 10_000]);
@@ -71,7 +71,7 @@ test('records come back from a bucket as they were, and a damaged one is called 
   const written = await writeRecord(bucket, name, ownerCodec, { record: owner, ifGeneration: '0' });
   assert.deepEqual(await readRecord(bucket, name, ownerCodec), written);
   assert.deepEqual(written.record, owner);
-  const inbox = { start: '', challenge: 'c', condemned: true, permissionMs: 60_000, name: 'a' };
+  const inbox = { start: '', challenge: 'c', condemned: true, grantMs: 60_000, name: 'a' };
   await writeRecord(bucket, 'x', inboxCodec, { record: inbox, ifGeneration: '0' });
   assert.deepEqual((await readRecord(bucket, 'x', inboxCodec))?.record, inbox);
   // A plain folder's owner and a session's lie beside one another in a directory too.
@@ -133,13 +133,13 @@ test('changes of an identity are saved in order; one that cannot be saved is tol
   await Promise.all([
     kept.change((now) => ({ ...now, opened: true })),
     kept.change((now) => ({ ...now, started: true })),
-    kept.change(renewed),
+    kept.change(withNewId),
   ]);
   assert.deepEqual(await store.load(), kept.now);
   assert.deepEqual(kept.now.former, [first.id]);
   assert.deepEqual([kept.now.opened, kept.now.started], [false, false]);
   const broken = new KeptIdentity(identityFile(join(cache, 'missing')), first);
-  await assert.rejects(broken.change(renewed), { code: 'ENOENT' });
+  await assert.rejects(broken.change(withNewId), { code: 'ENOENT' });
 });
 
 test('docs/file-format.md lists what owners, inboxes and mount ids hold', () => {
@@ -147,7 +147,7 @@ test('docs/file-format.md lists what owners, inboxes and mount ids hold', () => 
     markdownTable('docs/file-format.md', [head, 'meaning']).map(([key]) => key?.replaceAll('`', ''));
   const owner = { holder: 'a', name: 'a', epoch: 1, floor: 0, refresh: false };
   assert.deepEqual(keysOf("owner's key"), Object.keys(ownerCodec.write(owner)));
-  const inbox = { start: 'a', challenge: '', condemned: false, permissionMs: 1, name: 'a' };
+  const inbox = { start: 'a', challenge: '', condemned: false, grantMs: 1, name: 'a' };
   assert.deepEqual(keysOf("inbox's key"), Object.keys(inboxCodec.write(inbox)));
   const page = readFileSync(join(repository, 'docs/file-format.md'), 'utf8');
   const section = page.slice(page.indexOf('## Mount id'));

@@ -6,9 +6,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
-import { LeaseLost } from '../../src/lease/held.ts';
+import { type HeldUntil, LeaseLost } from '../../src/lease/held.ts';
 import { type IdentityStore, identityInMemory } from '../../src/lease/identity.ts';
-import type { HeldUntil } from '../../src/lease/lease-parts.ts';
 import type { Leases } from '../../src/lease/leases.ts';
 import type { Scope } from '../support/cleanup.ts';
 import type { MemoryBucket } from '../support/memory-bucket.ts';
@@ -55,7 +54,7 @@ class Machine {
   readonly name: string;
   readonly identity: IdentityStore = identityInMemory();
   leases: Leases | undefined;
-  /** Of the present run; what it permitted ends with it. */
+  /** Counts the runs; a grant ends with its run. */
   run = 0;
   grant: HeldUntil | undefined;
   /** What its cache holds: in step with that version of the object, under that epoch. */
@@ -90,18 +89,18 @@ class Machine {
   async write(): Promise<void> {
     const { leases, run } = this;
     if (!leases || this.#isWriting) return;
-    const grant = await leases.grant(S).catch(toleratedFailure);
-    if (grant === undefined || this.run !== run || !leases.holds(S) || this.#isWriting) return;
-    this.grant = grant;
+    const granted = await leases.grant(S).catch(toleratedFailure);
+    if (granted === undefined || this.run !== run || !leases.holds(S) || this.#isWriting) return;
+    this.grant = granted;
     this.#world.checkGrants();
-    if (grant.refresh) {
-      this.#world.storeAgain(this, grant);
-      await leases.floorRaised(S, grant.epoch).catch(toleratedFailure);
+    if (granted.refresh) {
+      this.#world.storeAgain(this, granted);
+      await leases.floorRaised(S, granted.epoch).catch(toleratedFailure);
       return;
     }
-    this.#world.restore(this, grant);
+    this.#world.restore(this, granted);
     this.#isWriting = true;
-    await this.#world.upload(this, grant);
+    await this.#world.upload(this, granted);
     if (this.run === run) this.#isWriting = false;
   }
 
@@ -171,7 +170,7 @@ class Interleaved {
     machine.copy = { epoch, generation: this.#generation() };
   }
 
-  /** Where the grant says that the copy is still in step, nobody else wrote since. */
+  /** If the grant says that the copy still matches the bucket, no other mount wrote since. */
   restore(machine: Machine, { epoch, previousEpoch, floor }: HeldUntil): void {
     const now = this.rig.bucket.objects.get(OBJECT);
     const isInStep = machine.copy.epoch === epoch || machine.copy.epoch === previousEpoch;

@@ -24,8 +24,8 @@ type Scenario = [string, World, Rules];
 const small: Scenario[] = [
   ['a session that nobody ever held', untouched([{}, {}]), rules()],
   ['a holder and a contender', heldByA([{}, {}]), rules({ epoch: 3 })],
-  ['the same with slower clocks', heldByA([{}, {}]), rules({}, { permission: 2, takeOver: 2 })],
-  ['a holder that goes on under a new id', heldByA([{}, {}]), rules({ renewals: 1 })],
+  ['the same with slower clocks', heldByA([{}, {}]), rules({}, { grant: 2, takeOver: 2 })],
+  ['a holder that goes on under a new id', heldByA([{}, {}]), rules({ newIds: 1 })],
   ['uploads and deletions', heldByA([writes, writes]), rules()],
   ['a first upload', heldEmptyByA([writes, writes]), rules()],
   ['a holder that dies and comes back, with uploads', heldByA([{ ...dies, ...writes }, writes]), rules()],
@@ -37,7 +37,7 @@ const large: Scenario[] = [
   ['uploads and a lost answer', heldByA([writes, writes], { abandons: 1 }), rules()],
   ['a first upload and a lost answer', heldEmptyByA([writes, writes], { abandons: 1 }), rules()],
   ['releases and a lost answer', heldByA([releases, {}], { abandons: 1 }), rules({ epoch: 3 })],
-  ['a deleted inbox', heldByA([{}, {}], { deletions: 1 }), rules({ renewals: 1 })],
+  ['a deleted inbox', heldByA([{}, {}], { deletions: 1 }), rules({ newIds: 1 })],
   ['death, uploads, a release', heldByA([{ ...dies, ...writes, ...releases }, writes]), rules()],
   [
     'releases both ways, and uploads',
@@ -75,14 +75,9 @@ type Protocol = Partial<typeof protocol>;
 const changed = (change: Protocol): Partial<Rules> => ({ protocol: { ...protocol, ...change } });
 
 const mutations: [string, World, Rules, string][] = [
+  ['a grant that lasts longer than a challenge', heldByA([{}, {}]), rules({}, { grant: 2 }), TWO_WRITERS],
   [
-    'a permission that lasts longer than a challenge',
-    heldByA([{}, {}]),
-    rules({}, { permission: 2 }),
-    TWO_WRITERS,
-  ],
-  [
-    'a permission that counts from the answer',
+    'a grant that counts from the answer',
     heldByA([{}, {}]),
     rules({}, { countsFromAnswer: true }),
     TWO_WRITERS,
@@ -105,7 +100,7 @@ const mutations: [string, World, Rules, string][] = [
   [
     'a holder that does not mind being condemned',
     heldByA([{}, {}]),
-    rules({}, changed({ look: (inbox, nonce) => protocol.look(absolved(inbox), nonce) })),
+    rules({}, changed({ renew: whileRunning(absolved) })),
     TWO_WRITERS,
   ],
   [
@@ -143,13 +138,18 @@ const mutations: [string, World, Rules, string][] = [
   [
     'making a deleted inbox again',
     heldByA([{}, {}], { deletions: 1 }),
-    rules({}, changed({ look: (inbox, nonce) => (inbox ? protocol.look(inbox, nonce) : newInbox(nonce)) })),
+    rules(
+      {},
+      changed({
+        renew: (inbox, run) => (inbox || !run.started ? protocol.renew(inbox, run) : newInbox(run)),
+      }),
+    ),
     TWO_WRITERS,
   ],
   [
     'accepting an inbox that a contender made',
     heldByA([{}, {}], { deletions: 1, abandons: 1 }),
-    rules({}, changed({ look: (inbox, nonce) => protocol.look(adopted(inbox, nonce), nonce) })),
+    rules({}, changed({ renew: whileRunning(adopted) })),
     TWO_WRITERS,
   ],
   [
@@ -188,7 +188,12 @@ function withoutRefresh(write: protocol.Write<protocol.OwnerRecord>): typeof wri
   return { ...write, record: { ...write.record, refresh: false } };
 }
 
-function newInbox(nonce: string): protocol.LookStep {
-  const record = { start: nonce, challenge: '', condemned: false, permissionMs: 1, name: '' };
-  return { do: 'answer', record, ifGeneration: '0' };
+/** A run that has begun reads its inbox as `change` makes it. */
+function whileRunning(change: (inbox: SeenInbox, nonce: string) => SeenInbox): typeof protocol.renew {
+  return (inbox, run) => protocol.renew(run.started ? change(inbox, run.nonce) : inbox, run);
+}
+
+function newInbox({ nonce }: protocol.Run): protocol.RenewStep {
+  const record = { start: nonce, challenge: '', condemned: false, grantMs: 1, name: '' };
+  return { do: 'write', record, ifGeneration: '0' };
 }

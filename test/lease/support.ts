@@ -12,8 +12,8 @@ import { MemoryBucket } from '../support/memory-bucket.ts';
 
 export const S = 'u-+1';
 export const TIMES: LeaseTimes = {
-  lookIntervalMs: 30_000,
-  permissionMs: 60_000,
+  renewIntervalMs: 30_000,
+  grantMs: 60_000,
   takeOverMs: 90_000,
   pollMs: 2_000,
 };
@@ -87,6 +87,7 @@ export interface Mounted {
   readonly leases: Leases;
   readonly bucket: MemoryBucket;
   readonly identity: IdentityStore;
+  /** What was acquired and lost, and what the log says of waits and of being fenced. */
   readonly events: string[];
   readonly lines: Line[];
 }
@@ -113,15 +114,13 @@ export class Rig {
       name,
       times,
       takeover,
-      log: logInto(lines),
+      log: logInto(lines, events),
       clock: this.clock,
       sleep: (ms, until) => this.clock.sleep(ms, until),
       random: () => 0.5,
       events: {
-        waiting: (session, holder, ms) => events.push(`waiting ${session} ${holder} ${ms}`),
         acquired: ({ session, how, epoch }) => events.push(`acquired ${session} ${how} ${epoch}`),
         lost: (session, holder) => events.push(`lost ${session} ${holder}`),
-        fenced: () => events.push('fenced'),
       },
       ...(signal ? { signal } : {}),
     });
@@ -182,9 +181,13 @@ export function mend(way: MemoryBucket): void {
   way.before = () => {};
 }
 
-function logInto(lines: Line[]): Logger {
-  return createLogger({
-    level: 'debug',
-    destination: { write: (text) => void lines.push(JSON.parse(text)) },
-  });
+function logInto(lines: Line[], events: string[]): Logger {
+  const write = (text: string) => {
+    const line = JSON.parse(text) as Line;
+    lines.push(line);
+    if (line.msg === 'Another mount holds the session; its callers wait')
+      events.push(`waiting ${line.session} ${line.holder} ${line.waitedMs}`);
+    if (line.msg.startsWith('Another process runs as this mount')) events.push('fenced');
+  };
+  return createLogger({ level: 'debug', destination: { write } });
 }

@@ -1,4 +1,4 @@
-/** The object in which a mount is asked whether it lives. docs/file-format.md describes it. */
+/** The object in which contenders challenge a mount. docs/file-format.md describes it. */
 import type { InboxRecord } from '../protocol.ts';
 import { type Codec, printFlag, printText } from './record.ts';
 
@@ -13,14 +13,14 @@ export const inboxCodec: Codec<InboxRecord> = {
     start: field.text('start'),
     challenge: field.text('challenge'),
     condemned: field.flag('condemned'),
-    permissionMs: field.count('permission'),
+    grantMs: field.count('permission'),
     name: field.text('name'),
   }),
-  write: ({ start, challenge, condemned, permissionMs, name }) => ({
+  write: ({ start, challenge, condemned, grantMs, name }) => ({
     start: printText(start),
     challenge: printText(challenge),
     condemned: printFlag(condemned),
-    permission: String(Math.ceil(permissionMs)),
+    permission: String(Math.ceil(grantMs)),
     name: printText(name),
   }),
 };

@@ -1,10 +1,11 @@
-/** The object that says which mount may write a session. docs/file-format.md describes it. */
+/** The object that says which mount holds a session. docs/file-format.md describes it. */
+import type { Bucket } from '../../bucket/bucket.ts';
 import { fromObjectName, OBJECT_ROOT, toObjectName } from '../../naming/object-name.ts';
-import type { OwnerRecord } from '../protocol.ts';
-import { type Codec, printFlag, printText } from './record.ts';
+import type { OwnerRecord, Seen } from '../protocol.ts';
+import { type Codec, printFlag, printText, seen } from './record.ts';
 
-export const OWNERS_PREFIX = '.sessionfs/owners/';
-/** No name in a mount contains a bare '%', and no owner is a folder of another one. */
+const OWNERS_PREFIX = '.sessionfs/owners/';
+/** No name in a mount contains a bare '%', and no owner object is a folder of another one. */
 const SUFFIX = '%owner';
 
 /** `session`: a top-level directory of the mount; '': the files in its root. */
@@ -13,7 +14,7 @@ export function ownerName(session: string): string {
   return `${OWNERS_PREFIX}${below}${below === '' ? '' : '/'}${SUFFIX}`;
 }
 
-/** Undefined: not an owner's name. */
+/** Undefined: not the name of an owner object. */
 export function sessionOfOwner(objectName: string): string | undefined {
   if (!objectName.startsWith(OWNERS_PREFIX) || !objectName.endsWith(SUFFIX)) return undefined;
   const below = objectName.slice(OWNERS_PREFIX.length, -SUFFIX.length).replace(/\/$/, '');
@@ -37,3 +38,24 @@ export const ownerCodec: Codec<OwnerRecord> = {
     refresh: printFlag(refresh),
   }),
 };
+
+export interface ListedOwner extends Seen<OwnerRecord> {
+  /** By the bucket's clock, in ms since the epoch. */
+  readonly updatedMs: number;
+}
+
+/** Lists all owner objects, by session. Rejects with BucketError. */
+export async function listOwners(bucket: Bucket): Promise<Map<string, ListedOwner>> {
+  const owners = new Map<string, ListedOwner>();
+  let page: string | undefined;
+  do {
+    const { objects, nextPage } = await bucket.list(OWNERS_PREFIX, page);
+    for (const version of objects) {
+      const session = sessionOfOwner(version.name);
+      if (session !== undefined)
+        owners.set(session, { ...seen(version, ownerCodec), updatedMs: version.updatedMs });
+    }
+    page = nextPage;
+  } while (page !== undefined);
+  return owners;
+}

@@ -1,11 +1,11 @@
-/** Records that live in the custom metadata of empty objects: a look at one costs no content. */
+/** Records in the custom metadata of empty objects: reading one costs no download. */
 import type { Bucket, ObjectVersion } from '../../bucket/bucket.ts';
 import { BucketError } from '../../bucket/bucket-error.ts';
 import type { Seen, Write } from '../protocol.ts';
 
 type Metadata = Readonly<Record<string, string>>;
 
-/** How a record stands in metadata. `read` throws by `field`. */
+/** Converts a record to and from metadata. `read` throws what `field` throws. */
 export interface Codec<R> {
   read(field: Fields): R;
   write(record: R): Metadata;
@@ -15,7 +15,7 @@ export interface Codec<R> {
 const EMPTY = '-';
 const NAME_MAX = 200;
 
-/** Undefined: there is no such object. */
+/** Undefined: the bucket has no such object. */
 export async function readRecord<R>(
   bucket: Bucket,
   name: string,
@@ -24,7 +24,7 @@ export async function readRecord<R>(
   try {
     return seen(await bucket.head(name), codec);
   } catch (error) {
-    // A bucket that is gone comes with a hint, and is no object that is missing.
+    // An error with a hint means that the bucket is missing, not the object.
     if (error instanceof BucketError && error.kind === 'missing' && error.hint === undefined)
       return undefined;
     throw error;
@@ -44,7 +44,7 @@ export async function writeRecord<R>(
   return { generation, record };
 }
 
-/** Throws 'corrupt' for an object that no sessionfs wrote. */
+/** Throws 'corrupt' for an object that sessionfs did not write. */
 export function seen<R>(version: ObjectVersion, codec: Codec<R>): Seen<R> {
   return { generation: version.generation, record: codec.read(new Fields(version)) };
 }
@@ -61,7 +61,7 @@ export function printFlag(flag: boolean): string {
   return flag ? '1' : '0';
 }
 
-/** As metadata can hold it: printable ASCII, not empty, no blanks around it. */
+/** Makes a name fit for metadata: printable ASCII, not empty, no blanks around it. */
 export function printableName(name: string): string {
   const printable = name
     .replaceAll(/[^\x20-\x7e]/g, '?')
@@ -70,7 +70,7 @@ export function printableName(name: string): string {
   return printable === '' || printable === EMPTY ? '?' : printable;
 }
 
-/** Typed reading; each method throws 'corrupt' where the value is none. */
+/** Typed fields of metadata. Each method throws 'corrupt' if the value is missing or malformed. */
 export class Fields {
   readonly #version: ObjectVersion;
 

@@ -6,14 +6,14 @@ import { ABSENT, CURRENT, idOf, type Mount, type World } from './world.ts';
 type MountLeft = Partial<Mount['left']>;
 
 /** Ticks: the least for which the protocol is right. */
-const TIGHT = { permission: 1, takeOver: 1 };
+const TIGHT = { grant: 1, takeOver: 1 };
 
 export function rules(limits: Partial<Rules['limits']> = {}, change: Partial<Rules> = {}): Rules {
   return {
     protocol,
     ...TIGHT,
     ...change,
-    limits: { epoch: 2, renewals: 0, runs: 1, adrift: 2, ...limits },
+    limits: { epoch: 2, newIds: 0, runs: 1, adrift: 2, ...limits },
   };
 }
 
@@ -24,7 +24,7 @@ export function heldByA(lefts: readonly MountLeft[], left: Partial<World['left']
   if (first === undefined) throw new Error('a world without mounts');
   const holder: Mount = {
     ...first,
-    permission: 0,
+    renewed: 0,
     grant: 0,
     held: { ref: CURRENT, record },
     object: CURRENT,
@@ -48,16 +48,16 @@ export function untouched(lefts: readonly MountLeft[], left: Partial<World['left
 function idle(left: MountLeft): Mount {
   return {
     alive: true,
-    renewals: 0,
+    newIds: 0,
     opened: true,
     run: 0,
     started: true,
-    permission: -1,
+    renewed: -1,
     grant: -1,
     held: undefined,
     unsure: false,
     unsettled: false,
-    look: undefined,
+    renewal: undefined,
     action: undefined,
     known: undefined,
     object: ABSENT,
@@ -74,7 +74,7 @@ function worldOf(
   const inboxes = Object.fromEntries(
     mounts.map((mount, index) => {
       const id = idOf(index, mount);
-      return [id, { start: id, challenge: '', condemned: false, permissionMs: 1, name: '' }];
+      return [id, { start: id, challenge: '', condemned: false, grantMs: 1, name: '' }];
     }),
   );
   return { ...bucket, mounts, inboxes, adrift: [], left: { abandons: 0, deletions: 0, ...left } };

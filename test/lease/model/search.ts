@@ -74,14 +74,14 @@ function isOrphaned({ owner, mounts }: World): boolean {
 
 /** Throws Violation unless the first mount that lives, left alone, comes to hold the session. */
 function rescue(start: World, rules: Rules, saved: Set<string>): void {
-  const unbounded = { ...rules, limits: { epoch: 99, renewals: 99, runs: 99, adrift: 99 } };
+  const unbounded = { ...rules, limits: { epoch: 99, newIds: 99, runs: 99, adrift: 99 } };
   const rescuer = start.mounts.findIndex(({ alive }) => alive);
   const way: string[] = [];
   let world = start;
   for (let step = 0; step < RESCUE_STEPS_MAX; step++) {
     const key = keyOf(world);
     const mount = world.mounts[rescuer];
-    if (saved.has(key) || (mount && isHolding(mount, rescuer) && mount.permission >= 0)) {
+    if (saved.has(key) || (mount && isHolding(mount, rescuer) && mount.renewed >= 0)) {
       for (const passed of way) saved.add(passed);
       return;
     }

@@ -5,8 +5,8 @@ import {
   applied,
   CURRENT,
   idOf,
-  type Look,
   type Mount,
+  type Renewal,
   type Request,
   STALE,
   staled,
@@ -17,14 +17,14 @@ import {
 export interface Rules {
   protocol: typeof protocol;
   /** In ticks. */
-  permission: number;
+  grant: number;
   takeOver: number;
-  /** Wrong on purpose: a permission counts from when the answer came. */
+  /** Wrong on purpose: a grant counts from when the answer came. */
   countsFromAnswer?: boolean;
   /** Wrong on purpose: a challenge counts from when it was sent. */
   knowsFromSend?: boolean;
   /** Bounds of the search, not of the protocol. */
-  limits: { epoch: number; renewals: number; runs: number; adrift: number };
+  limits: { epoch: number; newIds: number; runs: number; adrift: number };
 }
 
 export class Violation extends Error {}
@@ -45,7 +45,7 @@ export function stepsOf(world: World, rules: Rules, of?: number): Step[] {
     const name = 'ABC'.charAt(index);
     const say = (what: string, next: World) => add(`${name}: ${what}`, next);
     if (mount.alive) {
-      lookSteps(world, rules, index, say);
+      renewalSteps(world, rules, index, say);
       actionSteps(world, rules, index, say);
       writeSteps(world, index, say);
       if (of === undefined) misfortunes(world, rules, index, say);
@@ -67,23 +67,23 @@ function mountAt(world: World, index: number): Mount {
 
 /** Ages everything that is measured. */
 export function tick(world: World, rules: Rules): World {
-  const older = (age: number) => (age < 0 || age + 1 >= rules.permission ? -1 : age + 1);
+  const older = (age: number) => (age < 0 || age + 1 >= rules.grant ? -1 : age + 1);
   const mounts = world.mounts.map((mount) => ({
     ...mount,
-    permission: older(mount.permission),
+    renewed: older(mount.renewed),
     grant: older(mount.grant),
-    look: mount.look && { ...mount.look, age: Math.min(mount.look.age + 1, rules.permission) },
+    renewal: mount.renewal && { ...mount.renewal, age: Math.min(mount.renewal.age + 1, rules.grant) },
     known: mount.known && { ...mount.known, age: Math.min(mount.known.age + 1, rules.takeOver) },
   }));
   return { ...world, mounts };
 }
 
-/** Whoever may write is given a grant at once; two at a time are what must never be. */
+/** Grants writing at once to every mount that may write. Throws if two may at a time. */
 function granted(world: World): World {
   let next = world;
   world.mounts.forEach((mount, index) => {
-    if (mount.alive && isHolding(mount, index) && mount.permission >= 0 && mount.grant !== mount.permission)
-      next = withMount(next, index, { grant: mount.permission });
+    if (mount.alive && isHolding(mount, index) && mount.renewed >= 0 && mount.grant !== mount.renewed)
+      next = withMount(next, index, { grant: mount.renewed });
   });
   const writers = next.mounts.filter(({ alive, grant }) => alive && grant >= 0);
   if (writers.length > 1) throw new Violation('two mounts may write the session');
@@ -95,77 +95,77 @@ export function isHolding(mount: Mount, index: number): boolean {
   return mount.held?.record.holder === idOf(index, mount);
 }
 
-function lookSteps(world: World, rules: Rules, index: number, say: Say): void {
+function renewalSteps(world: World, rules: Rules, index: number, say: Say): void {
   const mount = mountAt(world, index);
-  const { look } = mount;
+  const { renewal } = mount;
   const id = idOf(index, mount);
-  const isDue = mount.permission !== 0 && (!mount.started || mount.held !== undefined);
-  if (look === undefined) {
-    if (isDue) say('looks', withMount(world, index, { look: { at: 'sent', age: 0 } }));
+  const isDue = mount.renewed !== 0 && (!mount.started || mount.held !== undefined);
+  if (renewal === undefined) {
+    if (isDue) say('renews', withMount(world, index, { renewal: { at: 'sent', age: 0 } }));
     return;
   }
-  switch (look.at) {
+  switch (renewal.at) {
     case 'sent': {
       const record = world.inboxes[id];
-      const served: Look = { at: 'served', age: look.age, ref: record ? CURRENT : ABSENT, record };
-      say('look served', withMount(world, index, { look: served }));
+      const served: Renewal = { at: 'served', age: renewal.age, ref: record ? CURRENT : ABSENT, record };
+      say('renewal served', withMount(world, index, { renewal: served }));
       return;
     }
     case 'served':
-      say('look answered', looked(world, rules, index, look));
+      say('renewal answered', afterRead(world, rules, index, renewal));
       return;
     case 'put': {
-      const result = applied(world, look.request);
-      const answered: Look = { at: 'answered', age: look.age, ok: result.ok, starts: look.starts };
-      say('inbox put', withMount(result.world, index, { look: answered }));
+      const result = applied(world, renewal.request);
+      const answered: Renewal = { at: 'answered', age: renewal.age, ok: result.ok, starts: renewal.starts };
+      say('inbox put', withMount(result.world, index, { renewal: answered }));
       return;
     }
     case 'answered': {
-      const begun = look.starts ? { opened: true, started: true } : {};
-      const change = look.ok ? { permission: permissionOf(look.age, rules), ...begun } : {};
-      say('inbox put answered', withMount(world, index, { look: undefined, ...change }));
+      const begun = renewal.starts ? { opened: true, started: true } : {};
+      const change = renewal.ok ? { renewed: renewedAt(renewal.age, rules), ...begun } : {};
+      say('inbox put answered', withMount(world, index, { renewal: undefined, ...change }));
       return;
     }
   }
 }
 
-function permissionOf(age: number, rules: Rules): number {
+function renewedAt(age: number, rules: Rules): number {
   if (rules.countsFromAnswer) return 0;
-  return age >= rules.permission ? -1 : age;
+  return age >= rules.grant ? -1 : age;
 }
 
-function looked(world: World, rules: Rules, index: number, look: Look & { at: 'served' }): World {
+function afterRead(world: World, rules: Rules, index: number, renewal: Renewal & { at: 'served' }): World {
   const mount = mountAt(world, index);
   const id = idOf(index, mount);
   const nonce = `${'ABC'.charAt(index)}${mount.run}`;
-  const inbox = look.record && { generation: look.ref, record: look.record };
-  const starter = { nonce, opened: mount.opened, permissionMs: rules.permission, name: NAME };
-  const step = mount.started ? rules.protocol.look(inbox, nonce) : rules.protocol.start(inbox, starter);
+  const inbox = renewal.record && { generation: renewal.ref, record: renewal.record };
+  const { opened, started } = mount;
+  const step = rules.protocol.renew(inbox, { nonce, opened, started, grantMs: rules.grant, name: NAME });
   switch (step.do) {
-    case 'permitted':
-      return withMount(world, index, { look: undefined, permission: permissionOf(look.age, rules) });
-    case 'stand':
-      return withMount(world, index, { look: undefined, opened: true, started: true });
+    case 'granted':
+      return withMount(world, index, { renewal: undefined, renewed: renewedAt(renewal.age, rules) });
+    case 'begun':
+      return withMount(world, index, { renewal: undefined, opened: true, started: true });
     case 'fence':
       throw new Violation('a mount is fenced although it has no copy');
-    case 'renew': {
-      if (mount.renewals >= rules.limits.renewals) return withMount(world, index, { look: undefined });
-      const renewals = mount.renewals + 1;
-      const gone = { look: undefined, renewals, opened: false, started: false, permission: -1 };
+    case 'new-id': {
+      if (mount.newIds >= rules.limits.newIds) return withMount(world, index, { renewal: undefined });
+      const newIds = mount.newIds + 1;
+      const gone = { renewal: undefined, newIds, opened: false, started: false, renewed: -1 };
       return withMount(world, index, gone);
     }
     default: {
       // What was decided from a version that is gone by now names that one, and fails.
       const ref = step.ifGeneration as Request['ref'];
       const request = { on: 'inbox' as const, id, ref, record: step.record };
-      const put: Look = { at: 'put', age: 0, request, starts: !mount.started };
-      return withMount(world, index, { look: put });
+      const put: Renewal = { at: 'put', age: 0, request, starts: !mount.started };
+      return withMount(world, index, { renewal: put });
     }
   }
 }
 
 function claimant(index: number, mount: Mount): protocol.Claimant {
-  const former = Array.from({ length: mount.renewals }, (_, renewals) => idOf(index, { renewals }));
+  const former = Array.from({ length: mount.newIds }, (_, newIds) => idOf(index, { newIds }));
   return { id: idOf(index, mount), name: NAME, former, unsure: mount.unsure };
 }
 
@@ -253,7 +253,7 @@ function contended(
     challenge: '?',
     knownForMs: known?.age,
     takeOverMs: rules.takeOver,
-    permissionMs: rules.permission,
+    grantMs: rules.grant,
   });
   if (step.do === 'wait') return withMount(world, index, { action: undefined, known });
   if (step.do === 'take-over') {
@@ -305,7 +305,7 @@ function holderActions(world: World, rules: Rules, index: number, say: Say): voi
     say('verifies', withMount(world, index, { held: change }));
     return;
   }
-  if (held.record.refresh && mount.permission >= 0 && isStoredAgain(world, held.record)) {
+  if (held.record.refresh && mount.renewed >= 0 && isStoredAgain(world, held.record)) {
     const write = rules.protocol.raiseFloor({ generation: held.ref, record: held.record });
     const request = { on: 'owner' as const, ref: held.ref, record: write.record };
     say('raises floor', withMount(world, index, { action: { at: 'raise', request } }));
@@ -340,7 +340,7 @@ function writeSteps(world: World, index: number, say: Say): void {
     );
     return;
   }
-  if (!held || !isHolding(mount, index) || mount.permission < 0 || mount.action) return;
+  if (!held || !isHolding(mount, index) || mount.renewed < 0 || mount.action) return;
   const { epoch, floor, refresh } = held.record;
   const newest = world.object === undefined ? ABSENT : CURRENT;
   const send = (what: string, ref: Request['ref'], deletes: boolean, rest: Partial<Mount> = {}) =>
@@ -373,20 +373,20 @@ function wrote(world: World, request: Request & { on: 'object' }): { ok: boolean
 /** Crashes, and requests that are given up. */
 function misfortunes(world: World, rules: Rules, index: number, say: Say): void {
   const mount = mountAt(world, index);
-  const { look, action, write, left } = mount;
+  const { renewal, action, write, left } = mount;
   if (left.crashes > 0) {
     const inFlight = [
       write,
       action && 'request' in action ? action.request : undefined,
-      look?.at === 'put' ? look.request : undefined,
+      renewal?.at === 'put' ? renewal.request : undefined,
     ];
     const dead = {
       alive: false,
       started: false,
-      permission: -1,
+      renewed: -1,
       grant: -1,
       held: undefined,
-      look: undefined,
+      renewal: undefined,
       action: undefined,
       known: undefined,
       write: undefined,
@@ -407,8 +407,11 @@ function misfortunes(world: World, rules: Rules, index: number, say: Say): void 
       'gives up on the object',
       withMount(drift(poorer, rules, [write]), index, { write: undefined, unsettled: true }),
     );
-  if (look?.at === 'put')
-    say('gives up on its inbox', withMount(drift(poorer, rules, [look.request]), index, { look: undefined }));
+  if (renewal?.at === 'put')
+    say(
+      'gives up on its inbox',
+      withMount(drift(poorer, rules, [renewal.request]), index, { renewal: undefined }),
+    );
 }
 
 function drift(world: World, rules: Rules, requests: readonly (Request | undefined)[]): World {

@@ -16,7 +16,7 @@ export type Request =
   | { on: 'object'; ref: Ref; epoch: number; deletes: boolean };
 
 /** What a mount has under way to learn that it may write. `age`: ticks since it was sent. */
-export type Look =
+export type Renewal =
   | { at: 'sent'; age: number }
   | { at: 'served'; age: number; ref: Ref; record: InboxRecord | undefined }
   | { at: 'put'; age: number; request: Request & { on: 'inbox' }; starts: boolean }
@@ -32,20 +32,20 @@ export type Action =
 export interface Mount {
   alive: boolean;
   /** How often it got a new id. */
-  renewals: number;
+  newIds: number;
   opened: boolean;
   run: number;
   started: boolean;
-  /** Ticks since the look that permits was sent; -1: none does. */
-  permission: number;
-  /** The same of the newest grant that was handed out, which counts until it is over, whatever happens meanwhile. */
+  /** Ticks since the request was sent that lets the mount write; -1: none does. */
+  renewed: number;
+  /** The same of the newest grant that was handed out: it counts until it is over, whatever happens meanwhile. */
   grant: number;
   held: { ref: Ref; record: OwnerRecord } | undefined;
   /** A release that was sent may still arrive. */
   unsure: boolean;
   /** An upload that was sent may still arrive. */
   unsettled: boolean;
-  look: Look | undefined;
+  renewal: Renewal | undefined;
   action: Action | undefined;
   /** Whose inbox is known to have its present version, and for how many ticks that has been known. */
   known: { id: string; age: number } | undefined;
@@ -66,8 +66,8 @@ export interface World {
   left: { abandons: number; deletions: number };
 }
 
-export function idOf(index: number, { renewals }: Pick<Mount, 'renewals'>): string {
-  return 'ABC'.charAt(index) + renewals;
+export function idOf(index: number, { newIds }: Pick<Mount, 'newIds'>): string {
+  return 'ABC'.charAt(index) + newIds;
 }
 
 export function withMount(world: World, index: number, change: Partial<Mount>): World {
@@ -83,9 +83,10 @@ export function staled(world: World, target: { on: Request['on']; id?: string })
   const request = <T extends Request>(given: T): T => (isAt(given) ? age(given) : given);
   const mounts = world.mounts.map((mount, index) => {
     const next = { ...mount };
-    const { look, action, held, known, write } = mount;
-    if (look?.at === 'served' && isAt({ on: 'inbox', id: idOf(index, mount) })) next.look = age(look);
-    if (look?.at === 'put') next.look = { ...look, request: request(look.request) };
+    const { renewal, action, held, known, write } = mount;
+    if (renewal?.at === 'served' && isAt({ on: 'inbox', id: idOf(index, mount) }))
+      next.renewal = age(renewal);
+    if (renewal?.at === 'put') next.renewal = { ...renewal, request: request(renewal.request) };
     if (action && 'request' in action) next.action = { ...action, request: request(action.request as never) };
     if (next.action && 'ref' in next.action && target.on === 'owner') next.action = age(next.action);
     if (held && target.on === 'owner') next.held = age(held);
@@ -129,7 +130,7 @@ export function keyOf(world: World): string {
   return key + world.adrift.map(requestKey).sort().join('');
 }
 
-/** Nobody will ever look at the inbox of an id that its mount gave up and that holds nothing. */
+/** No mount will ever read the inbox of an id that its mount gave up and that holds nothing. */
 function isAskedFor({ owner, mounts, adrift }: World, id: string): boolean {
   if (owner?.holder === id || mounts.some((mount, index) => idOf(index, mount) === id)) return true;
   const names = (record: OwnerRecord) => record.holder === id;
@@ -141,23 +142,23 @@ function isAskedFor({ owner, mounts, adrift }: World, id: string): boolean {
 }
 
 function mountKey(mount: Mount): string {
-  const { held, look, action, known, write, left } = mount;
+  const { held, renewal, action, known, write, left } = mount;
   const flags =
     (mount.alive ? 1 : 0) +
     (mount.opened ? 2 : 0) +
     (mount.started ? 4 : 0) +
     (mount.unsure ? 8 : 0) +
     (mount.unsettled ? 16 : 0);
-  let key = `/${mount.renewals}${mount.run}${mount.permission},${mount.grant},${flags}`;
+  let key = `/${mount.newIds}${mount.run}${mount.renewed},${mount.grant},${flags}`;
   // Only a flush uses what is known of the object.
   if (left.writes > 0) key += mount.object;
   key += `${left.crashes}${left.writes}${left.releases}`;
   if (held) key += `h${held.ref}${ownerKey(held.record)}`;
-  if (look) {
-    key += `l${look.at[0]}${look.at[1]}${look.age}`;
-    if (look.at === 'served') key += look.ref + inboxKey(look.record);
-    if (look.at === 'put') key += requestKey(look.request) + look.starts;
-    if (look.at === 'answered') key += `${look.ok}${look.starts}`;
+  if (renewal) {
+    key += `l${renewal.at[0]}${renewal.at[1]}${renewal.age}`;
+    if (renewal.at === 'served') key += renewal.ref + inboxKey(renewal.record);
+    if (renewal.at === 'put') key += requestKey(renewal.request) + renewal.starts;
+    if (renewal.at === 'answered') key += `${renewal.ok}${renewal.starts}`;
   }
   if (action) {
     key += `a${action.at}`;
