@@ -72,7 +72,7 @@ export const nativeDeviations: Deviations = {
     assert.equal(readFileSync(other, 'utf8'), OLD);
   },
 
-  async 'fuse-native: whoever waits for a restore cannot be killed'({ t }) {
+  async 'fuse-native: a call that waits for a restore cannot be killed'({ t }) {
     const account = new Account(t);
     const elsewhere = await account.machine().mount();
     await mkdir(join(elsewhere.mountPoint, SESSION));
