@@ -139,6 +139,29 @@ test('a path that is gone is found, whatever its form', () => {
   );
 });
 
+/** What a page quotes that reads like a line of the log; `…` stands for the rest of it. */
+function quotedLogLines(page: string): string[] {
+  const text = readFileSync(join(repository, page), 'utf8').replace(/```[\s\S]*?```/g, '');
+  return [...text.matchAll(/`([A-Z][^`|<>=/]*)`/g)]
+    .map(([, quoted = '']) => quoted.replace(/\s+/g, ' ').replace(/[:;.]? ?…$/, ''))
+    .filter((quoted) => quoted.split(' ').length >= 4);
+}
+
+test('every line of the log that docs/ quotes is one that the program writes', () => {
+  // A line that is longer than a line of code is written as 'one' + 'two'.
+  const sources = filesBelow('src').map((file) =>
+    readFileSync(join(repository, file), 'utf8').replace(/'\s*\+\s*'/g, ''),
+  );
+  const quoted = filesBelow('docs')
+    .filter((file) => file.endsWith('.md'))
+    .flatMap(quotedLogLines);
+  assert.ok(quoted.length > 15, `only ${quoted.length} lines are quoted`);
+  assert.deepEqual(
+    quoted.filter((line) => !sources.some((source) => source.includes(line))),
+    [],
+  );
+});
+
 for (const [folder, column] of [
   ['native-notes', 'about'],
   ['docs/decisions', 'in one line'],
