@@ -31,16 +31,28 @@ interface MovedFile {
   content: Buffer;
 }
 
+/** One node with everything below it, on its way from one place to another. */
 interface Move {
   node: Node;
   from: Place;
   to: Place;
+  oldPath: string;
   directories: { node: DirectoryNode; path: string }[];
   files: MovedFile[];
-  /** Hidden ones below a directory: only the journal knows of them. */
+  /** Hidden files below a directory: only the journal knows of them. */
   begun: { node: FileNode; path: string }[];
   /** What the old names were, children before their parents. */
   removed: { path: string; isDirectory: boolean }[];
+  /** Set where the move makes a session's creds.json another version. */
+  creds: CredsChange | undefined;
+}
+
+/** The node that the move replaces. */
+interface Replaced {
+  node: Node;
+  path: string;
+  /** For descriptors that are open on it. */
+  orphan: Buffer | undefined;
 }
 
 export function rename(core: Core, from: Place, to: Place, flags: number): 0 | Errno {
@@ -52,8 +64,10 @@ export function rename(core: Core, from: Place, to: Place, flags: number): 0 | E
   const target = findVisible(core, to);
   const refused = refuseMove(core, node, from, to) || refuseMove(core, target, to, from);
   if (refused !== 0) return refused;
-  if (flags === RENAME_EXCHANGE)
-    return target === undefined ? Errno.ENOENT : exchange(core, node, target, from, to);
+  if (flags === RENAME_EXCHANGE) {
+    if (target === undefined) return Errno.ENOENT;
+    return target === node ? 0 : exchange(core, node, target, from, to);
+  }
   if (target === undefined) return replace(core, node, undefined, from, to);
   if (flags === RENAME_NOREPLACE) return Errno.EEXIST;
   return target === node ? 0 : refuseReplacement(node, target) || replace(core, node, target, from, to);
@@ -80,87 +94,82 @@ function refuseReplacement(node: Node, target: Node): 0 | Errno {
 function replace(core: Core, node: Node, target: Node | undefined, from: Place, to: Place): 0 | Errno {
   const move = planMove(core, node, from, to);
   if (typeof move === 'number') return move;
-  const targetPath = core.tree.pathIn(to.parent, to.name);
-  const change = credsChange(core, move, target);
-  if (typeof change === 'number') return change;
-  const orphan = target?.kind === 'file' ? contentForOrphan(core, target, targetPath) : undefined;
-  const failed = record(core, () => {
-    if (target?.kind === 'directory') core.records.removeDirectory(targetPath);
-    addRemovals(core, move);
-    addArrivals(core, move);
-  });
-  if (failed !== 0) return failed;
-  removeTarget(core, target ?? findChild(core, to.parent, to.name), orphan);
-  core.tree.detach(node);
-  arrive(core, move);
-  touchParents(core, from, to);
-  noteCreds(core, move, change);
-  return 0;
-}
-
-/** A file alone takes another one's name: what came with its directory replaces nothing. */
-function credsChange(
-  core: Core,
-  { node, files }: Move,
-  target: Node | undefined,
-): CredsChange | Errno | undefined {
-  const [moved] = files;
-  if (node.kind !== 'file' || moved === undefined) return undefined;
-  return core.registrations.change(moved.path, target?.kind === 'file' ? target : undefined, moved.content);
-}
-
-function noteCreds(
-  core: Core,
-  { node, from, to, files, removed }: Move,
-  change: CredsChange | undefined,
-): void {
-  const [moved] = files;
-  const [old] = removed;
-  if (node.kind !== 'file' || moved === undefined || old === undefined) return;
-  if (change !== undefined) core.registrations.changed(node, change);
-  if (from.parent === to.parent) core.registrations.movedAside(old.path, node, moved.content);
-}
-
-function removeTarget(core: Core, target: Node | undefined, orphan: Buffer | undefined): void {
-  if (target === undefined) return;
-  if (target.kind === 'directory') dropHiddenChildren(core, target);
-  if (target.kind === 'file' && target.hidden) target.dropped = true;
-  core.tree.detach(target);
-  if (target.kind === 'file') makeOrphan(core, target, orphan);
+  return planCreds(core, move, target) || execute(core, [move], replacedBy(core, target, to));
 }
 
 function exchange(core: Core, a: Node, b: Node, placeA: Place, placeB: Place): 0 | Errno {
-  if (a === b) return 0;
   const moveA = planMove(core, a, placeA, placeB);
   if (typeof moveA === 'number') return moveA;
   const moveB = planMove(core, b, placeB, placeA);
   if (typeof moveB === 'number') return moveB;
-  const changeA = credsChange(core, moveA, b);
-  if (typeof changeA === 'number') return changeA;
-  const changeB = credsChange(core, moveB, a);
-  if (typeof changeB === 'number') return changeB;
+  return planCreds(core, moveA, b) || planCreds(core, moveB, a) || execute(core, [moveA, moveB], undefined);
+}
+
+/** A hidden file under the new name is replaced too, although no application sees it. */
+function replacedBy(core: Core, target: Node | undefined, { parent, name }: Place): Replaced | undefined {
+  const node = target ?? findChild(core, parent, name);
+  if (node === undefined) return undefined;
+  const path = core.tree.pathIn(parent, name);
+  return { node, path, orphan: target?.kind === 'file' ? contentForOrphan(core, target, path) : undefined };
+}
+
+/** One journal record for all moves, then the tree. A failure leaves both as they were. */
+function execute(core: Core, moves: readonly Move[], replaced: Replaced | undefined): 0 | Errno {
   const failed = record(core, () => {
-    addRemovals(core, moveA);
-    addRemovals(core, moveB);
-    addArrivals(core, moveA);
-    addArrivals(core, moveB);
+    if (replaced?.node.kind === 'directory') core.records.removeDirectory(replaced.path);
+    for (const move of moves) addRemovals(core, move);
+    for (const move of moves) addArrivals(core, move);
   });
   if (failed !== 0) return failed;
-  core.tree.detach(a);
-  core.tree.detach(b);
-  arrive(core, moveA);
-  arrive(core, moveB);
-  touchParents(core, placeA, placeB);
-  noteCreds(core, moveA, changeA);
-  noteCreds(core, moveB, changeB);
+  if (replaced !== undefined) removeReplaced(core, replaced);
+  for (const { node } of moves) core.tree.detach(node);
+  for (const move of moves) arrive(core, move);
+  for (const { to } of moves) touch(core, to.parent);
+  for (const { from } of moves) touch(core, from.parent);
+  for (const move of moves) noteCreds(core, move);
   return 0;
+}
+
+function removeReplaced(core: Core, { node, orphan }: Replaced): void {
+  if (node.kind === 'directory') dropHiddenChildren(core, node);
+  if (node.kind === 'file' && node.hidden) node.dropped = true;
+  core.tree.detach(node);
+  if (node.kind === 'file') makeOrphan(core, node, orphan);
+}
+
+/** Only a file that is moved by itself replaces a creds.json: one that comes with its directory replaces nothing. */
+function planCreds(core: Core, move: Move, target: Node | undefined): 0 | Errno {
+  const [moved] = move.files;
+  if (move.node.kind !== 'file' || moved === undefined) return 0;
+  const old = target?.kind === 'file' ? target : undefined;
+  const change = core.registrations.change(moved.path, old, moved.content);
+  if (typeof change === 'number') return change;
+  move.creds = change;
+  return 0;
+}
+
+function noteCreds(core: Core, { node, from, to, oldPath, files, creds }: Move): void {
+  const [moved] = files;
+  if (node.kind !== 'file' || moved === undefined) return;
+  if (creds !== undefined) core.registrations.changed(node, creds);
+  if (from.parent === to.parent) core.registrations.movedAside(oldPath, node, moved.content);
 }
 
 /** Reads everything that must be sealed again, so that nothing can fail half-way. */
 function planMove(core: Core, node: Node, from: Place, to: Place): Move | Errno {
   const oldPath = core.tree.pathIn(from.parent, from.name);
   const newPath = core.tree.pathIn(to.parent, to.name);
-  const move: Move = { node, from, to, directories: [], files: [], begun: [], removed: [] };
+  const move: Move = {
+    node,
+    from,
+    to,
+    oldPath,
+    directories: [],
+    files: [],
+    begun: [],
+    removed: [],
+    creds: undefined,
+  };
   const nodes = node.kind === 'directory' ? [node, ...core.tree.below(node)] : [node];
   let bytes = 0;
   for (const each of nodes) {
@@ -230,9 +239,4 @@ function arrive(core: Core, move: Move): void {
   }
   core.tree.attach(move.to.parent, move.to.name, move.node);
   touchChange(core, move.node);
-}
-
-function touchParents(core: Core, from: Place, to: Place): void {
-  touch(core, from.parent);
-  if (to.parent !== from.parent) touch(core, to.parent);
 }
