@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Keyring } from '../../src/crypto/keyring.ts';
 import { type Caller, type Entry, emptyAttributes } from '../../src/fs/contract.ts';
-import type { HybridFileSystem } from '../../src/fs/hybrid/hybrid-filesystem.ts';
+import type { HybridSessions } from '../../src/fs/hybrid/hybrid-sessions.ts';
 import { defaultTimings } from '../../src/fs/model/options.ts';
 import { type OpenedFileSystem, openFileSystem } from '../../src/fs/startup/open.ts';
 import type { StartedOver } from '../../src/fs/state/registrations.ts';
@@ -91,7 +91,7 @@ export class Harness {
   }
 
   /** In hybrid mode. */
-  get hybrid(): HybridFileSystem {
+  get hybrid(): HybridSessions {
     if (this.opened.hybrid === undefined) throw new Error('opened without a bucket');
     return this.opened.hybrid;
   }

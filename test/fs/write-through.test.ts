@@ -81,7 +81,7 @@ test('what is committed on nobody’s behalf is urgent instead', (t) => {
   write(harness, node, 'text');
   assert.equal(harness.fs.takeUnstored(), undefined);
   harness.urgent.length = 0;
-  harness.hybrid.rollJournal();
+  harness.fs.rollJournal();
   harness.fs.begin(0);
   harness.settle();
   assert.deepEqual(harness.urgent, [[SESSION, 'new']]);

@@ -1,6 +1,6 @@
 /**
  * Sessions whose content is still in the bucket. They are directories like others, so that the root can be listed; what
- * needs their content waits (hybrid-filesystem.ts) until it was restored (restore.ts).
+ * needs their content waits (state/presence.ts) until it was restored (restore.ts).
  */
 
 import { DirectoryNode, type Node } from '../model/node.ts';

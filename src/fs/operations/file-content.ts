@@ -3,7 +3,7 @@ import { Errno, errnoOf, isDiskFull } from '../../lib/errno.ts';
 import { isGatedName, judgeWhole } from '../model/json-gate.ts';
 import { type FileNode, NOT_COMMITTED } from '../model/node.ts';
 import { WorkingCopy } from '../model/working-copy.ts';
-import type { Core } from '../state/core.ts';
+import { type Core, isRepeated } from '../state/core.ts';
 import { timesOf, touch } from '../state/times.ts';
 import { truncateOrphan, writeOrphan } from './orphan.ts';
 
@@ -45,11 +45,6 @@ export function writeFile(core: Core, node: FileNode, offset: number, data: Buff
   if (data.length >= PAGE_BYTES) node.mayHavePages = true;
   const failed = isReplacedWhole(node, at, data) ? commit(core, node, data) : patch(core, node, at, data);
   return failed === 0 ? data.length : failed;
-}
-
-/** The kernel asks for this again because the daemon that did it died before it could answer. */
-export function isRepeated(core: Core): boolean {
-  return core.request !== 0 && core.executedBefore.has(core.request);
 }
 
 /** The usual case: one write that brings a whole *.json. It needs no working copy. */

@@ -11,38 +11,43 @@ import type {
   Status,
   Unstored,
 } from '../contract.ts';
-import type { DirectoryNode, Node } from '../model/node.ts';
-import type { Core } from '../state/core.ts';
+import type { ControlFileNode, DirectoryNode, Node } from '../model/node.ts';
+import { type Core, findChild, isRepeated } from '../state/core.ts';
+import { Presence } from '../state/presence.ts';
 import { fillAttributes, fillEntry } from './attributes.ts';
 import { addControlFile } from './control-files.ts';
+import type { ControlQuestions } from './control-questions.ts';
 import { makeDirectory, removeDirectory } from './directories.ts';
-import {
-  commitPlain,
-  copyOut,
-  isRepeated,
-  readFile,
-  record,
-  truncateFile,
-  writeFile,
-} from './file-content.ts';
+import { commitPlain, copyOut, readFile, record, truncateFile, writeFile } from './file-content.ts';
 import { list } from './listing.ts';
-import { findChild, lookup, makeFile, makeSymlink, refuseName, unlink } from './namespace.ts';
+import { lookup, makeFile, makeSymlink, refuseName, unlink } from './namespace.ts';
 import { commitPlainFiles, dirtyFiles, postponeIdle, settleAll, settleIdle } from './pending.ts';
-import { ClosedSegments } from './released-segments.ts';
+import { ReleasedSegments } from './released-segments.ts';
 import { rename } from './rename.ts';
 import { setAttributes } from './setattr.ts';
 
 const SYMLINK_BYTES_MAX = 4095;
 
+interface FileSystemParts {
+  /** The last segment that was there before this process. */
+  closed: number;
+  diskStatistics: (out: FilesystemStatistics) => void;
+  questions: ControlQuestions | undefined;
+}
+
 export class FileSystem implements FileSystemOperations {
   readonly #core: Core;
   readonly #diskStatistics: (out: FilesystemStatistics) => void;
-  readonly #segments: ClosedSegments;
+  readonly #segments: ReleasedSegments;
+  readonly #presence: Presence;
+  /** undefined: local mode, where this thread knows all that control files say. */
+  readonly #questions: ControlQuestions | undefined;
 
-  /** `closed`: the last segment that was there before this process. */
-  constructor(core: Core, closed: number, diskStatistics: (out: FilesystemStatistics) => void) {
+  constructor(core: Core, { closed, diskStatistics, questions }: FileSystemParts) {
     this.#core = core;
-    this.#segments = new ClosedSegments(core, closed);
+    this.#segments = new ReleasedSegments(core, closed);
+    this.#presence = new Presence(core);
+    this.#questions = questions;
     this.#diskStatistics = diskStatistics;
   }
 
@@ -89,9 +94,10 @@ export class FileSystem implements FileSystemOperations {
     return settleAll(this.#core);
   }
 
-  /** See closed-segments.ts. */
+  /** See released-segments.ts. */
   rollJournal(): void {
     this.#segments.roll();
+    this.#core.remote?.rolled();
   }
 
   takeClosedSegment(): number | undefined {
@@ -110,14 +116,27 @@ export class FileSystem implements FileSystemOperations {
     return unique !== 0 && this.#core.executedBefore.has(unique);
   }
 
-  interrupted(_unique: number): void {}
+  interrupted(unique: number): void {
+    this.#questions?.interrupted(unique);
+    this.#core.remote?.interrupted(unique);
+  }
 
-  holdAttributes(_node: number): void {}
+  holdAttributes(id: number): void {
+    const node = this.#core.tree.byId(id);
+    if (node?.kind === 'file' && node.told !== undefined) node.told.holds++;
+  }
 
-  releaseAttributes(_node: number): void {}
+  releaseAttributes(id: number): void {
+    const node = this.#core.tree.byId(id);
+    if (node?.kind === 'file' && node.told !== undefined && node.told.holds > 0) node.told.holds--;
+  }
 
   takeUnstored(): Unstored | undefined {
-    return undefined;
+    const { remote } = this.#core;
+    const unstored = remote?.takeUnstored();
+    // What an earlier server changed for it is known to that server only.
+    const isKnown = !remote?.writeThrough || !isRepeated(this.#core);
+    return isKnown ? unstored : { sessions: 'all', credentials: true };
   }
 
   /** While suspended every change fails with ENOSPC and is not tried: what room there is belongs to a checkpoint. */
@@ -128,6 +147,9 @@ export class FileSystem implements FileSystemOperations {
   lookup(parent: number, name: string, out: Entry): Status {
     const directory = this.#directory(parent);
     if (typeof directory === 'number') return directory;
+    const waits =
+      this.#presence.toLookUp(directory, name) || this.#refresh(findChild(this.#core, directory, name));
+    if (waits !== 0) return waits;
     const status = lookup(this.#core, directory, name, out);
     if (status === 0) this.#recordNumbers();
     return status;
@@ -142,22 +164,31 @@ export class FileSystem implements FileSystemOperations {
   }
 
   getattr(id: number, out: Attributes): Status {
-    const node = this.#node(id);
-    if (node === undefined) return Errno.ESTALE;
+    const node = this.#present(id);
+    if (typeof node === 'number') return node;
+    const waits = this.#refresh(node);
+    if (waits !== 0) return waits;
     fillAttributes(this.#core, node, out);
     return 0;
   }
 
   setattr(id: number, change: AttributeChange, out: Attributes): Status {
-    const node = this.#node(id);
+    const node = this.#core.tree.byId(id);
     if (node === undefined) return Errno.ESTALE;
+    if (takesOrders(node) && changesOnlyContent(change)) {
+      fillAttributes(this.#core, node, out);
+      return 0;
+    }
+    const waits = this.#presence.toChange(node);
+    if (waits !== 0) return waits;
     if (node.kind === 'control' || node === this.#core.control) return Errno.EPERM;
+    this.#load(node);
     return setAttributes(this.#core, node, change, out);
   }
 
   readlink(id: number): string | Exclude<Status, 0> {
-    const node = this.#node(id);
-    if (node === undefined) return Errno.ESTALE;
+    const node = this.#present(id);
+    if (typeof node === 'number') return node;
     if (node.kind !== 'file' || !node.isSymlink) return Errno.EINVAL;
     const content = this.#core.contents.read(node, this.#core.tree.pathOf(node));
     return typeof content === 'number' ? content : content.toString('utf8');
@@ -186,12 +217,16 @@ export class FileSystem implements FileSystemOperations {
   unlink(parent: number, name: string): Status {
     const directory = this.#directory(parent);
     if (typeof directory === 'number') return directory;
+    const waits = this.#presence.toChangeName(directory, name);
+    if (waits !== 0) return waits;
     return isRepeated(this.#core) ? 0 : unlink(this.#core, directory, name);
   }
 
   rmdir(parent: number, name: string): Status {
     const directory = this.#directory(parent);
     if (typeof directory === 'number') return directory;
+    const waits = this.#presence.toMove(directory, name);
+    if (waits !== 0) return waits;
     if (isRepeated(this.#core)) return 0;
     const node = findChild(this.#core, directory, name);
     if (node === undefined || (node.kind === 'file' && node.hidden)) return Errno.ENOENT;
@@ -204,33 +239,42 @@ export class FileSystem implements FileSystemOperations {
     if (typeof from === 'number') return from;
     const to = this.#directory(newParent);
     if (typeof to === 'number') return to;
+    const waits = this.#presence.toMove(from, name) || this.#presence.toMove(to, newName);
+    if (waits !== 0) return waits;
     return rename(this.#core, { parent: from, name }, { parent: to, name: newName }, flags);
   }
 
   read(id: number, offset: number, size: number, out: Buffer, outOffset: number): number {
-    const node = this.#node(id);
-    if (node === undefined) return Errno.ESTALE;
+    const node = this.#present(id);
+    if (typeof node === 'number') return node;
     if (node.kind === 'directory') return Errno.EISDIR;
-    if (node.kind === 'control') return copyOut(node.snapshot, offset, size, out, outOffset);
+    if (node.kind === 'control')
+      return this.#refresh(node) || copyOut(node.snapshot, offset, size, out, outOffset);
     return readFile(this.#core, node, offset, size, out, outOffset);
   }
 
   write(id: number, offset: number, data: Buffer, append: boolean): number {
-    const node = this.#node(id);
+    const node = this.#core.tree.byId(id);
     if (node === undefined) return Errno.ESTALE;
+    if (takesOrders(node)) return this.#questions?.order(data) ?? Errno.EPERM;
+    const waits = this.#presence.toWrite(node);
+    if (waits !== 0) return waits;
     if (node.kind !== 'file') return Errno.EPERM;
+    this.#load(node);
     return node.isSymlink ? Errno.EINVAL : writeFile(this.#core, node, offset, data, append);
   }
 
   fsync(id: number): Status {
-    const node = this.#node(id);
-    if (node === undefined) return Errno.ESTALE;
-    return node.kind === 'file' ? commitPlain(this.#core, node) : 0;
+    const node = this.#present(id);
+    if (typeof node === 'number') return node;
+    const status = node.kind === 'file' ? commitPlain(this.#core, node) : 0;
+    if (status === 0) this.#awaitStored(node);
+    return status;
   }
 
   fallocate(id: number, offset: number, length: number, keepSize: boolean): Status {
-    const node = this.#node(id);
-    if (node === undefined) return Errno.ESTALE;
+    const node = this.#present(id);
+    if (typeof node === 'number') return node;
     if (node.kind !== 'file' || node.isSymlink) return Errno.ENODEV;
     if (offset + length > this.#core.options.maxFileSize) return Errno.EFBIG;
     const size = node.orphan?.length ?? node.working?.length ?? node.size;
@@ -240,6 +284,8 @@ export class FileSystem implements FileSystemOperations {
   readdir(id: number, offset: number, add: (entry: DirectoryEntry) => boolean): Status {
     const directory = this.#directory(id);
     if (typeof directory === 'number') return directory;
+    const waits = this.#presence.toList(directory);
+    if (waits !== 0) return waits;
     list(this.#core, directory, offset, add);
     this.#recordNumbers();
     return 0;
@@ -255,23 +301,44 @@ export class FileSystem implements FileSystemOperations {
     return 0;
   }
 
-  /** A daemon that takes over is asked about nodes by number, of whose files it knows nothing but the name yet. */
-  #node(id: number): Node | undefined {
-    const { contents, tree } = this.#core;
-    const node = tree.byId(id);
-    if (node?.kind === 'file' && !node.loaded) contents.load(node, tree.pathOf(node));
+  /** A node together with what it stands for: PARKED until its session is restored. */
+  #present(id: number): Node | Exclude<Status, 0> {
+    const node = this.#core.tree.byId(id);
+    if (node === undefined) return Errno.ESTALE;
+    const waits = this.#presence.inside(node);
+    if (waits !== 0) return waits;
+    this.#load(node);
     return node;
   }
 
+  /** A daemon that takes over is asked for nodes by number, and knows nothing but the name of their files. */
+  #load(node: Node): void {
+    const { contents, tree } = this.#core;
+    if (node.kind === 'file' && !node.loaded) contents.load(node, tree.pathOf(node));
+  }
+
   #directory(id: number): DirectoryNode | Errno {
-    const node = this.#node(id);
+    const node = this.#core.tree.byId(id);
     if (node === undefined) return Errno.ESTALE;
     return node.kind === 'directory' ? node : Errno.ENOTDIR;
+  }
+
+  #refresh(node: Node | undefined): Status {
+    return node?.kind === 'control' && this.#questions !== undefined ? this.#questions.refresh(node) : 0;
+  }
+
+  /** In cloud mode an fsync waits for what is there, changed or not. */
+  #awaitStored(node: Node): void {
+    const { remote, tree } = this.#core;
+    if (remote === undefined || node.kind === 'control' || node.parent === undefined) return;
+    remote.awaitStored(tree.pathOf(node), node.kind);
   }
 
   #make(parent: number, name: string, out: Entry, make: (directory: DirectoryNode) => Node | Errno): Status {
     const directory = this.#directory(parent);
     if (typeof directory === 'number') return directory;
+    const waits = this.#presence.toChangeName(directory, name);
+    if (waits !== 0) return waits;
     const made = isRepeated(this.#core) ? directory.children.get(name) : undefined;
     const node = made ?? make(directory);
     if (typeof node === 'number') return node;
@@ -293,4 +360,14 @@ export class FileSystem implements FileSystemOperations {
     });
     if (failed === 0) tree.unrecorded.length = 0;
   }
+}
+
+/** What is written to it is an order. */
+function takesOrders(node: Node): node is ControlFileNode {
+  return node.kind === 'control' && node.source.by === 'orders';
+}
+
+/** As open(2) with O_TRUNC, or touch(1). */
+function changesOnlyContent({ mode, uid, gid }: AttributeChange): boolean {
+  return mode === undefined && uid === undefined && gid === undefined;
 }

@@ -5,10 +5,10 @@ import type { Caller, Entry } from '../contract.ts';
 import { isGatedName } from '../model/json-gate.ts';
 import { type DirectoryNode, FileNode, type Node, S_IFLNK, S_IFREG } from '../model/node.ts';
 import { WorkingCopy } from '../model/working-copy.ts';
-import type { Core } from '../state/core.ts';
+import { type Core, findChild } from '../state/core.ts';
 import { touch, touchAll } from '../state/times.ts';
 import { fillEntry, KERNEL_CACHE_MS } from './attributes.ts';
-import { CONTROL_NAME, isWakeUp } from './control-files.ts';
+import { isWakeUp } from './control-files.ts';
 import { record, truncateFile } from './file-content.ts';
 import { contentForOrphan, makeOrphan } from './orphan.ts';
 
@@ -39,11 +39,6 @@ export function lookup(core: Core, parent: DirectoryNode, name: string, out: Ent
 function mayAppear({ remote, tree }: Core, parent: DirectoryNode): boolean {
   if (remote === undefined) return false;
   return !remote.namesKnown || (remote.shared && parent === tree.root);
-}
-
-export function findChild(core: Core, parent: DirectoryNode, name: string): Node | undefined {
-  if (parent === core.tree.root && name === CONTROL_NAME) return core.control;
-  return parent.children.get(name);
 }
 
 /** Whether `name` may be made in `parent`: the error if not. A hidden file's name is not free, its maker goes on with it. */

@@ -2,7 +2,7 @@
 import type { Core } from '../state/core.ts';
 import { repeatPending } from './pending.ts';
 
-export class ClosedSegments {
+export class ReleasedSegments {
   readonly #core: Core;
   /** The segments up to this one are closed, but working copies may still need them. */
   #closing: number | undefined;

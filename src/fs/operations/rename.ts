@@ -8,12 +8,12 @@ import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../contract.ts';
 import { isGatedName, judgePieces } from '../model/json-gate.ts';
 import type { DirectoryNode, FileNode, Node } from '../model/node.ts';
 import { isInside } from '../model/tree.ts';
-import type { Core } from '../state/core.ts';
+import { type Core, findChild, isRepeated } from '../state/core.ts';
 import type { CredsChange } from '../state/registrations.ts';
 import { touch, touchChange } from '../state/times.ts';
 import { dropHiddenChildren, isEmpty, needsMeta } from './directories.ts';
-import { dropWorkingCopy, isRepeated, record } from './file-content.ts';
-import { findChild, refuseName } from './namespace.ts';
+import { dropWorkingCopy, record } from './file-content.ts';
+import { refuseName } from './namespace.ts';
 import { contentForOrphan, makeOrphan } from './orphan.ts';
 
 /** More than this is not sealed again in one go: the caller gets EXDEV, and mv(1) copies instead. */

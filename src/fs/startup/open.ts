@@ -11,11 +11,12 @@ import { type ReplayResult, replayJournal } from '../../store/journal/replay.ts'
 import { JournalWriter } from '../../store/journal/writer.ts';
 import { KeptVersions } from '../../store/set-aside/kept-versions.ts';
 import type { FilesystemStatistics, Invalidator } from '../contract.ts';
-import { HybridFileSystem } from '../hybrid/hybrid-filesystem.ts';
+import { HybridSessions } from '../hybrid/hybrid-sessions.ts';
 import { DirectoryNode, S_IFDIR } from '../model/node.ts';
 import type { FileSystemOptions, Log } from '../model/options.ts';
 import { Tree } from '../model/tree.ts';
 import { CONTROL_NODE, makeControlDirectory } from '../operations/control-files.ts';
+import { ControlQuestions } from '../operations/control-questions.ts';
 import { FileSystem } from '../operations/filesystem.ts';
 import { Contents } from '../state/contents.ts';
 import type { Core } from '../state/core.ts';
@@ -52,8 +53,8 @@ export interface OpenOptions extends FileSystemOptions {
 
 export interface OpenedFileSystem {
   filesystem: FileSystem;
-  /** The same, in hybrid mode. */
-  hybrid: HybridFileSystem | undefined;
+  /** Hybrid and cloud mode. */
+  hybrid: HybridSessions | undefined;
   core: Core;
   cache: Cache;
   journal: JournalWriter;
@@ -113,9 +114,13 @@ export function openFileSystem(options: OpenOptions): OpenedFileSystem {
   touchAll(core, root);
   touchAll(core, core.control);
   loader.finish(core);
-  const statistics = (out: FilesystemStatistics) => diskStatistics(cache.path, tree, out);
-  const hybrid = remote && new HybridFileSystem(core, remote, nextSegment - 1, statistics);
-  const filesystem = hybrid ?? new FileSystem(core, nextSegment - 1, statistics);
+  const questions = remote && new ControlQuestions(core, remote);
+  const hybrid = remote && questions && new HybridSessions(core, remote, questions);
+  const filesystem = new FileSystem(core, {
+    closed: nextSegment - 1,
+    diskStatistics: (out) => diskStatistics(cache.path, tree, out),
+    questions,
+  });
   return { filesystem, hybrid, core, cache, journal, replayed };
 }
 

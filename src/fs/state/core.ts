@@ -3,7 +3,7 @@ import type { Keyring } from '../../crypto/keyring.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Cache } from '../../store/cache/cache.ts';
 import type { Invalidator } from '../contract.ts';
-import type { DirectoryNode, FileNode } from '../model/node.ts';
+import type { DirectoryNode, FileNode, Node } from '../model/node.ts';
 import type { FileSystemOptions, Log } from '../model/options.ts';
 import type { Tree } from '../model/tree.ts';
 import type { Contents } from './contents.ts';
@@ -24,7 +24,7 @@ export interface Core {
   readonly invalidator: Invalidator;
   readonly options: FileSystemOptions;
   readonly log: Log;
-  /** Somebody asked for statistics, or looked WAKE_PATH up: everything that the kernel sent before has been answered. */
+  /** Called at statfs(2) and at a lookup of WAKE_PATH: everything that the kernel sent before has been answered. */
   readonly woken: () => void;
   /** `.sessionfs`: not listed, reachable by name. */
   readonly control: DirectoryNode;
@@ -34,4 +34,13 @@ export interface Core {
   readonly executedBefore: ReadonlySet<number>;
   /** Files that have a working copy and a name. */
   readonly pending: Set<FileNode>;
+}
+
+/** The kernel asks for this again because the daemon that did it died before it could answer. */
+export function isRepeated(core: Core): boolean {
+  return core.request !== 0 && core.executedBefore.has(core.request);
+}
+
+export function findChild({ tree, control }: Core, parent: DirectoryNode, name: string): Node | undefined {
+  return parent === tree.root && name === control.name ? control : parent.children.get(name);
 }

@@ -1,4 +1,4 @@
-/** What the core knows of the bucket in hybrid mode, and what it tells whoever restores sessions from it. */
+/** What the core knows of the bucket in hybrid mode, and what it tells the main thread, which restores sessions from it. */
 
 import { sessionOfCreds, sessionOfPath } from '../../naming/session-path.ts';
 import type { Unstored } from '../contract.ts';
@@ -7,7 +7,7 @@ import type { Unstored } from '../contract.ts';
 export interface BucketView {
   /** Top-level directories whose content is (partly or wholly) still in the bucket. */
   absent: readonly string[];
-  /** False: the bucket may hold top-level names that nobody has told yet. */
+  /** False: the bucket may hold top-level names that the core has not been told yet. */
   namesKnown: boolean;
   /** The root may be listed although names are missing. */
   rootListable: boolean;
@@ -22,15 +22,15 @@ export type Question = 'status' | 'metrics' | 'flush';
 
 /** Called in the middle of a request: none of them may call back into the core. */
 export interface RemoteHost {
-  /** Somebody waits for what is in this session; told once until it is restored. */
+  /** A call waits for what is in this session; told once until it is restored. */
   wanted(session: string): void;
-  /** Nobody who waited for it does any more. */
+  /** None of the calls that waited for it does any more. */
   unwanted(session: string): void;
-  /** Somebody looks for a session of this name, which is not here: HybridFileSystem.learnName is to follow. */
+  /** A call looks for a session of this name, which the tree lacks: HybridSessions.learnName is to follow. */
   nameWanted(name: string): void;
   /** A session folder was made, or its creds.json changed; told at most once per session until `rolled`. */
   urgent(session: string, why: Urgency): void;
-  /** To be answered by HybridFileSystem.answer. `dirtyPaths`: files whose newest version is not in the cache yet. */
+  /** To be answered by HybridSessions.answer. `dirtyPaths`: files whose newest version is not in the cache yet. */
   ask(id: number, question: Question, argument: string, dirtyPaths: string[]): void;
 }
 
@@ -49,11 +49,13 @@ export class Remote {
   /** Absent when the tree was built. */
   readonly absentAtStart: readonly string[];
   namesKnown: boolean;
+  /** While its calls are refused; see `refuse`. */
+  refused: string | undefined;
   /** Absent sessions of which the kernel may keep names that it was told before they were absent. */
   readonly #known = new Set<string>();
   /** The requests that wait for a session, by their numbers. */
   readonly #wanted = new Map<string, Set<number>>();
-  /** Names that somebody looked for, and when the bucket had none (or undefined: it has not said yet). */
+  /** Names that were looked for, and when the bucket had none (or undefined: it has not said yet). */
   readonly #names = new Map<string, number | undefined>();
   readonly #urgent = new Set<string>();
   /** In cloud mode: sessions that changed on behalf of the request that is carried out. */
@@ -92,9 +94,15 @@ export class Remote {
     }
   }
 
-  /** Whoever waits for it is told that it does not come: those too that began to wait after that was decided. */
-  giveUp(session: string): void {
+  /**
+   * Calls that wait for it get EBUSY while `retry` carries all parked requests out again: those too that began to wait after
+   * that was decided.
+   */
+  refuse(session: string, retry: () => void): void {
+    this.refused = session;
     if (this.#wanted.delete(session)) this.host.unwanted(session);
+    retry();
+    this.refused = undefined;
   }
 
   /** Whether a name that is not in the root may have been made by another mount since it was last asked for. Asks. */
@@ -119,7 +127,7 @@ export class Remote {
     this.#known.add(session);
   }
 
-  /** Answers whether the kernel may keep names of it that it was told before. */
+  /** Returns whether the kernel may keep names of it that it was told before. */
   restored(session: string): boolean {
     this.#wanted.delete(session);
     return this.#known.delete(session);
@@ -130,7 +138,7 @@ export class Remote {
     this.#urgent.clear();
   }
 
-  /** A file or directory has a new version, or is gone. `forCaller`: somebody waits for the answer. */
+  /** A file or directory has a new version, or is gone. `forCaller`: a request waits for its answer. */
   changed(path: string, kind: 'file' | 'directory', forCaller: boolean): void {
     if (!this.writeThrough) return;
     if (forCaller) this.awaitStored(path, kind);

@@ -1,13 +1,14 @@
 /**
- * Control files behind which somebody else stands: `status.json` and `metrics`, whose content is asked for, and `flush`, to
- * which orders are written. Whoever reads or writes them waits for the answer.
+ * Control files that the main thread answers for: `status.json` and `metrics`, whose content it makes, and `flush`, which takes
+ * orders. Calls that read or write them wait for its answer.
  */
 import { Errno } from '../../lib/errno.ts';
 import { PARKED, type Status } from '../contract.ts';
 import type { ControlFileNode } from '../model/node.ts';
-import { addControlFile, isFresh, setSnapshot } from '../operations/control-files.ts';
 import type { Core } from '../state/core.ts';
 import type { Remote } from '../state/remote.ts';
+import { addControlFile, isFresh, setSnapshot } from './control-files.ts';
+import { dirtyFiles } from './pending.ts';
 
 /** A session's name is much shorter; more than this is no order. */
 const ORDER_BYTES_MAX = 4096;
@@ -30,16 +31,14 @@ interface Order {
 export class ControlQuestions {
   readonly #core: Core;
   readonly #remote: Remote;
-  readonly #dirtyPaths: () => string[];
   readonly #readers = new Map<ControlFileNode, Readers>();
   readonly #orders = new Map<number, Order>();
   readonly #open = new Map<number, (text: string | undefined) => void>();
   #lastId = 0;
 
-  constructor(core: Core, remote: Remote, dirtyPaths: () => string[]) {
+  constructor(core: Core, remote: Remote) {
     this.#core = core;
     this.#remote = remote;
-    this.#dirtyPaths = dirtyPaths;
   }
 
   /** `argument`: what this thread knows, in JSON. The order fixes the files' numbers, which outlive this daemon. */
@@ -49,7 +48,7 @@ export class ControlQuestions {
     addControlFile(this.#core, 'flush', { by: 'orders', question: 'flush' });
   }
 
-  /** 0 when the snapshot may be shown; PARKED until then; EIO when nobody could answer. */
+  /** 0 when the snapshot may be shown; PARKED until then; EIO when the main thread could not answer. */
   refresh(node: ControlFileNode): Status {
     const { source } = node;
     if (source.by !== 'question') return 0;
@@ -66,7 +65,7 @@ export class ControlQuestions {
     return PARKED;
   }
 
-  /** Answers data.length once the order was carried out, EIO when it was not. */
+  /** Returns data.length once the order was carried out, EIO when it was not. */
   order(data: Buffer): number {
     if (data.length > ORDER_BYTES_MAX) return Errno.EINVAL;
     const { request } = this.#core;
@@ -77,7 +76,7 @@ export class ControlQuestions {
     return order.outcome === 'done' ? data.length : Errno.EIO;
   }
 
-  /** `text` undefined: it failed. An answer that nobody waits for any more is dropped. */
+  /** `text` undefined: it failed. An answer that no call waits for any more is dropped. */
   answer(id: number, text: string | undefined): void {
     const take = this.#open.get(id);
     this.#open.delete(id);
@@ -98,7 +97,7 @@ export class ControlQuestions {
     const order: Order = { id: 0, outcome: 'waiting' };
     order.id = this.#nextId((answer) => {
       order.outcome = answer === undefined ? 'failed' : 'done';
-      // Whoever looks after it must not see what was before.
+      // A read after the order must not see what was before it.
       for (const node of this.#readers.keys()) node.renderedMs = Number.NEGATIVE_INFINITY;
     });
     this.#orders.set(request, order);
@@ -120,6 +119,10 @@ export class ControlQuestions {
       this.#readers.set(node, readers);
     }
     return readers;
+  }
+
+  #dirtyPaths(): string[] {
+    return dirtyFiles(this.#core).map((node) => this.#core.tree.pathOf(node));
   }
 
   #nextId(take: (text: string | undefined) => void): number {

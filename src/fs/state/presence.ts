@@ -1,0 +1,80 @@
+/**
+ * Whether a call has to wait: for the content of a session that is absent, or for a name that the bucket may know. A call that
+ * waits is answered PARKED before anything has changed. A request that an earlier server carried out only waits for its
+ * answer: it never parks. In local mode nothing waits.
+ */
+import { Errno } from '../../lib/errno.ts';
+import { PARKED } from '../contract.ts';
+import type { DirectoryNode, Node } from '../model/node.ts';
+import { sessionOf } from '../model/tree.ts';
+import { type Core, findChild, isRepeated } from './core.ts';
+
+/** 0: the call can go on. EBUSY: another mount holds the session and does not hand it over. */
+export type Waits = 0 | typeof PARKED | typeof Errno.EBUSY;
+
+export class Presence {
+  readonly #core: Core;
+  #uses = 0;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** For what the node is: an absent session, or something in one. */
+  of(node: Node): Waits {
+    const { remote, tree, request } = this.#core;
+    const session = remote && sessionOf(tree, node);
+    if (session === undefined) return 0;
+    session.usedAt = ++this.#uses;
+    if (!session.absent) return 0;
+    if (session.name === remote?.refused) return Errno.EBUSY;
+    remote?.want(session.name, request);
+    return PARKED;
+  }
+
+  /** For what the node is, where that is not a session itself: its folder is there before its content. */
+  inside(node: Node): Waits {
+    return node.parent === this.#core.tree.root ? 0 : this.of(node);
+  }
+
+  toLookUp(directory: DirectoryNode, name: string): Waits {
+    return this.of(directory) || this.#forName(directory, name);
+  }
+
+  toList(directory: DirectoryNode): Waits {
+    const { remote, tree } = this.#core;
+    if (directory === tree.root && remote !== undefined && !remote.namesKnown && !remote.rootListable)
+      return PARKED;
+    return this.of(directory);
+  }
+
+  /** To change a node's content or attributes. */
+  toChange(node: Node): Waits {
+    return isRepeated(this.#core) ? 0 : this.of(node);
+  }
+
+  toWrite(node: Node): Waits {
+    return isRepeated(this.#core) ? 0 : this.inside(node);
+  }
+
+  /** To add a name, or to take a file's name away. */
+  toChangeName(directory: DirectoryNode, name: string): Waits {
+    return isRepeated(this.#core) ? 0 : this.toLookUp(directory, name);
+  }
+
+  /** To move or remove a name together with all that it stands for. */
+  toMove(directory: DirectoryNode, name: string): Waits {
+    if (isRepeated(this.#core)) return 0;
+    const child = directory.children.get(name);
+    return this.toLookUp(directory, name) || (child === undefined ? 0 : this.of(child));
+  }
+
+  /** The bucket may have that name in the root and has not been listed yet, or another mount may just have made it. */
+  #forName(directory: DirectoryNode, name: string): Waits {
+    const { remote, tree, clock } = this.#core;
+    if (remote === undefined || directory !== tree.root) return 0;
+    if (findChild(this.#core, directory, name) !== undefined) return 0;
+    if (!remote.namesKnown) return PARKED;
+    return remote.mustAskFor(name, clock.monotonicMs()) ? PARKED : 0;
+  }
+}
