@@ -118,11 +118,18 @@ export class SessionOpener {
 
   async #openWhileWanted(session: string, opening: Opening): Promise<void> {
     const isWanted = () => opening.isWanted && !this.#ended.signal.aborted;
-    while (!(await this.#open(session, isWanted))) if (!isWanted()) return;
+    for (let attempt = 0; ; ) {
+      const outcome = await this.#open(session, isWanted);
+      if (outcome === 'done' || !isWanted()) return;
+      if (outcome === 'outdated') await backOff(attempt++, RETRY, this.#ended.signal);
+    }
   }
 
-  /** Returns false if the wait was abandoned before this mount held the session. */
-  async #open(session: string, isWanted: () => boolean): Promise<boolean> {
+  /**
+   * abandoned: the wait ended before this mount held the session. outdated: another mount may have held the session meanwhile, or
+   * files changed in the bucket; nothing was served.
+   */
+  async #open(session: string, isWanted: () => boolean): Promise<'done' | 'abandoned' | 'outdated'> {
     const { sync, leases, waitLimitMs, refuse, log } = this.#parts;
     const acquired = leases.acquire(session, isWanted);
     acquired.catch(() => {});
@@ -131,29 +138,74 @@ export class SessionOpener {
     const result = await waitForLease({ session, acquired, leases, waitLimitMs, isServable, ended, log });
     switch (result.kind) {
       case 'abandoned':
-        return false;
+        return 'abandoned';
       case 'refused':
         leases.abandon(session);
         refuse(session);
-        return true;
+        return 'done';
       case 'unconfirmed':
         sync.restorer.announce(session);
         void this.#confirmLater(session, acquired);
-        return true;
+        return 'done';
       case 'held':
-        await this.#serve(session, result.held);
-        return true;
+        return (await this.#serve(session, result.held)) ? 'done' : 'outdated';
       case 'ended':
-        return true;
+        return 'done';
     }
   }
 
-  async #serve(session: string, held: Held): Promise<void> {
+  /** Returns false if the session has to be acquired and compared again. */
+  async #serve(session: string, held: Held): Promise<boolean> {
     const { sync, ledger } = this.#parts;
-    if (!(await this.#reconcile(session, held, false))) return;
-    if (ledger.absentOf(session).length === 0) sync.restorer.announce(session);
-    else await sync.restorer.restore(session);
+    if (!(await this.#reconcile(session, held, false))) return false;
+    if (ledger.absentOf(session).length === 0) {
+      if (!(await this.#isStillHeld(session, held, () => this.#isServable(session)))) return false;
+      sync.restorer.announce(session);
+    } else if (!(await sync.restorer.restore(session, () => this.#isRestoreValid(session, held))))
+      return false;
     if (held.refresh) sync.flusher.refresh(session);
+    return true;
+  }
+
+  /** A restore is long, and a clock may have stood still in it: the owner object decides. */
+  async #isRestoreValid(session: string, held: Held): Promise<boolean> {
+    const verify = () => this.#parts.leases.verify(session);
+    return (
+      (await this.#isStillHeld(session, held, () => false)) && (await this.#untilAnswered(session, verify))
+    );
+  }
+
+  /**
+   * Returns whether this mount has held the session under one epoch since it was acquired. Costs a request only if a renewal is
+   * due. Retries until the bucket answers, unless `isServable` without.
+   */
+  #isStillHeld(session: string, { epoch }: Held, isServable: () => boolean): Promise<boolean> {
+    const isHeld = async () => (await this.#parts.leases.grant(session)).epoch === epoch;
+    return this.#untilAnswered(session, isHeld, isServable);
+  }
+
+  async #untilAnswered(
+    session: string,
+    question: () => Promise<boolean>,
+    isServable: () => boolean = () => false,
+  ): Promise<boolean> {
+    const { leases } = this.#parts;
+    const waits = new WaitLog(
+      this.#parts.log,
+      session,
+      'Cannot renew the lease of the session; its callers wait',
+    );
+    for (let attempt = 0; !this.#ended.signal.aborted; attempt++) {
+      try {
+        return await question();
+      } catch (error) {
+        if (leases.isLost(error)) return false;
+        if (isServable()) return true;
+        waits.failed(error);
+        await backOff(attempt, RETRY, this.#ended.signal);
+      }
+    }
+    return false;
   }
 
   /** The whole session is in the cache, and no other mount held it when the bucket last answered. */
@@ -177,22 +229,40 @@ export class SessionOpener {
   /** Retries until it succeeds. Returns false if this mount ends. */
   async #reconcile(session: string, held: Held, served: boolean): Promise<boolean> {
     const grant: WriteGrant = { ...held, deadlineMs: Number.POSITIVE_INFINITY };
-    let loggedMs = Number.NEGATIVE_INFINITY;
+    const waits = new WaitLog(
+      this.#parts.log,
+      session,
+      'Cannot compare the session with the bucket yet; its callers wait',
+    );
     for (let attempt = 0; !this.#ended.signal.aborted; attempt++) {
       try {
         await this.#parts.sync.reconcileSession(session, grant, served);
         return true;
       } catch (error) {
-        if (performance.now() - loggedMs >= LOG_EVERY_MS) {
-          loggedMs = performance.now();
-          this.#parts.log.warn(
-            { session, ...reasonOf(error) },
-            'Cannot compare the session with the bucket yet; its callers wait',
-          );
-        }
+        waits.failed(error);
         await backOff(attempt, RETRY, this.#ended.signal);
       }
     }
     return false;
+  }
+}
+
+/** Logs a failure that is retried: the first one, and then one every 30 s. */
+class WaitLog {
+  readonly #log: Logger;
+  readonly #session: string;
+  readonly #message: string;
+  #loggedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(log: Logger, session: string, message: string) {
+    this.#log = log;
+    this.#session = session;
+    this.#message = message;
+  }
+
+  failed(error: unknown): void {
+    if (performance.now() - this.#loggedMs < LOG_EVERY_MS) return;
+    this.#loggedMs = performance.now();
+    this.#log.warn({ session: this.#session, ...reasonOf(error) }, this.#message);
   }
 }

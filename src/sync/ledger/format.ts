@@ -30,7 +30,7 @@ export type LedgerRecord =
   | ['mount']
   /** The mount serves the session. */
   | ['serving', session: string]
-  /** The cache was in step with the bucket, or is ahead of it, under this epoch of the session's lease. */
+  /** The cache was in step with the bucket, or is ahead of it, under this epoch of the session's lease; 0: it is outdated. */
   | ['epoch', session: string, epoch: number];
 
 export type VersionFields = [generation: string, crc32c: number, size: number, updatedMs: number];

@@ -23,6 +23,8 @@ export interface LedgerOptions {
 }
 
 const LEDGER_NAME = 'bucket.log';
+/** No lease has this epoch. */
+const OUTDATED_EPOCH = 0;
 
 export class Ledger {
   readonly #state: LedgerState;
@@ -133,11 +135,17 @@ export class Ledger {
 
   /** Under which epoch of its lease the cache was in step with the bucket last; undefined: never. */
   epochOf(session: string): number | undefined {
-    return this.#state.epochs.get(session);
+    const epoch = this.#state.epochs.get(session);
+    return epoch === OUTDATED_EPOCH ? undefined : epoch;
   }
 
   noteCurrent(session: string, epoch: number): void {
     if (this.epochOf(session) !== epoch) this.#note(['epoch', session, epoch]);
+  }
+
+  /** The bucket has newer versions of the session than those that are known: it has to be compared again. */
+  noteOutdated(session: string): void {
+    if (this.epochOf(session) !== undefined) this.#note(['epoch', session, OUTDATED_EPOCH]);
   }
 
   get(name: string): ObjectEntry | undefined {

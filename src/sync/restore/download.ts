@@ -26,7 +26,9 @@ export type Downloaded =
   /** Does not open, here or anywhere; the bytes are empty where the bucket cannot give those that were stored. */
   | { kind: 'corrupt'; object: ObjectVersion; bytes: Buffer; reason: string }
   /** Was deleted since it was listed. */
-  | { kind: 'gone' };
+  | { kind: 'gone' }
+  /** Another version than the listed one is in the bucket. Never of a file in the root, which belongs to no session. */
+  | { kind: 'moved' };
 
 const CHECKSUM_ATTEMPTS = 3;
 
@@ -48,6 +50,7 @@ export async function download(
   // The disk is waited for outside of the turn: another request goes meanwhile.
   const object = await inTurn(() => fetchWhole(bucket, entry.name));
   if (object === undefined) return { kind: 'gone' };
+  if (entry.session !== '' && object.generation !== entry.remote?.generation) return { kind: 'moved' };
   if (!('bytes' in object)) return { kind: 'corrupt', object, bytes: Buffer.alloc(0), reason: 'checksum' };
   const identity = fromObjectName(entry.name);
   if (identity === undefined) throw new Error(`${entry.name} is the name of no file`);

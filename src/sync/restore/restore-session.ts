@@ -17,6 +17,8 @@ export interface Restored {
   bytes: number;
   /** Objects that do not open. */
   corrupt: number;
+  /** The bucket has other versions than the listed ones: the session has to be compared again before it is served. */
+  moved: boolean;
 }
 
 /** What is under way in the bucket and on the disk together; of the former, as many at a time as have a turn. */
@@ -28,7 +30,7 @@ const FILES_AT_A_TIME = 64;
  */
 export async function restoreSession(parts: RestoreParts, session: string): Promise<Restored> {
   const { ledger, cache } = parts;
-  const total: Restored = { files: 0, bytes: 0, corrupt: 0 };
+  const total: Restored = { files: 0, bytes: 0, corrupt: 0, moved: false };
   const touched = new Set<string>();
   const absent = ledger.absentOf(session).sort((a, b) => rank(a) - rank(b));
   try {
@@ -56,6 +58,11 @@ async function keep(
   const { ledger, cache } = parts;
   if (downloaded.kind === 'gone') {
     ledger.lost(entry);
+    return;
+  }
+  if (downloaded.kind === 'moved') {
+    total.moved = true;
+    ledger.noteOutdated(entry.session);
     return;
   }
   const { object } = downloaded;

@@ -37,7 +37,7 @@ const REPEAT_LOG_MS = 30_000;
 
 export class Restorer {
   readonly #parts: RestorerParts;
-  readonly #running = new Map<string, Promise<void>>();
+  readonly #running = new Map<string, Promise<boolean>>();
   readonly #ended = sharedAbort();
 
   constructor(parts: RestorerParts) {
@@ -49,11 +49,15 @@ export class Restorer {
     return [...this.#running.keys()];
   }
 
-  /** Resolves when the session is here, however long that takes, or when the restorer was ended. */
-  restore(session: string): Promise<void> {
+  /**
+   * Resolves when the session is here, however long that takes, or when the restorer was ended. Returns false, and announces
+   * nothing, if the session has to be compared with the bucket again: files changed there since it was listed, or `isValid`,
+   * asked when all of it is here, says no.
+   */
+  restore(session: string, isValid: () => Promise<boolean> = async () => true): Promise<boolean> {
     let running = this.#running.get(session);
     if (running === undefined) {
-      running = this.#restore(session).finally(() => this.#running.delete(session));
+      running = this.#restore(session, isValid).finally(() => this.#running.delete(session));
       this.#running.set(session, running);
     }
     return running;
@@ -70,7 +74,7 @@ export class Restorer {
     await Promise.all(this.#running.values());
   }
 
-  async #restore(session: string): Promise<void> {
+  async #restore(session: string, isValid: () => Promise<boolean>): Promise<boolean> {
     const { ledger, cache, events, log, restored } = this.#parts;
     const limiter = new Limiter(this.#parts.concurrency);
     const parts: RestoreParts = { ...this.#parts, inTurn: (request) => limiter.run(request) };
@@ -78,23 +82,26 @@ export class Restorer {
     const total = { files: 0, bytes: 0, corrupt: 0 };
     const told = new WaitLog(log, session, startedMs);
     for (let attempt = 0; ledger.absentOf(session).length > 0; attempt++) {
-      if (this.#ended.signal.aborted) return;
+      if (this.#ended.signal.aborted) return false;
       try {
-        const { files, bytes, corrupt } = await restoreSession(parts, session);
+        const { files, bytes, corrupt, moved } = await restoreSession(parts, session);
         total.files += files;
         total.bytes += bytes;
         total.corrupt += corrupt;
+        if (moved) return false;
       } catch (error) {
         if (attempt === 0) events.restore('failure', performance.now() - startedMs);
         told.failed(error);
         await backOff(attempt, RETRY, this.#ended.signal);
       }
     }
+    if (!(await isValid())) return false;
     const ms = Math.round(performance.now() - startedMs);
     restored({ session, ...contentOf(cache, session) });
     events.restore(total.corrupt > 0 ? 'corrupt' : 'success', ms);
     const { files, bytes } = total;
     log.info({ session, files, bytes, ms }, 'Session restored from Cloud Storage');
+    return true;
   }
 }
 
