@@ -5,7 +5,7 @@
 #
 # docs/containers.md has the rest: Compose, Kubernetes, and an image with your application in it.
 
-# A digest pins it to the byte: --build-arg NODE_IMAGE=node@sha256:...
+# Pin it with a digest: --build-arg NODE_IMAGE=node@sha256:...
 ARG NODE_IMAGE=node:20-bookworm-slim
 
 FROM ${NODE_IMAGE} AS build
@@ -14,13 +14,13 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --no-update-notifier
 COPY tsconfig.json ./
 COPY src src
-# The tests are no part of the image, and tsconfig.json must not look for them.
+# The tests are not in the image, so tsconfig.json must not name them.
 RUN npx --no-install tsc -p tsconfig.json --sourceMap false --incremental false --tsBuildInfoFile null \
   && npm prune --omit=dev --ignore-scripts --no-update-notifier \
   && find node_modules -type f \( -name '*.ts' -o -name '*.[cm]ts' -o -name '*.map' -o -name .package-lock.json \) -delete
 
 FROM ${NODE_IMAGE} AS system
-# What installs and builds has no place beside the keys of accounts.
+# Tools that install and build do not belong beside the keys of accounts.
 RUN rm -rf /usr/local/lib/node_modules /usr/local/include /usr/local/share/doc /usr/local/share/man /opt/yarn* \
   && find /usr/local/bin -mindepth 1 ! -name node ! -name docker-entrypoint.sh -delete \
   && rm -rf /tmp/* /root/.npm /var/lib/apt/lists/* /var/cache/apt/* /var/log/*.log
@@ -28,13 +28,13 @@ COPY --from=build /opt/sessionfs/node_modules /opt/sessionfs/node_modules
 COPY --from=build /opt/sessionfs/dist/src /opt/sessionfs/dist/src
 COPY package.json LICENSE /opt/sessionfs/
 COPY bin /opt/sessionfs/bin
-# The mount point is root's until something is mounted there: an application that came too early is refused, and does not
-# start a new identity in a folder that nobody keeps.
+# The mount point is root's until something is mounted there: an application that starts too early is refused, and does not
+# start a new identity in a folder that is not kept.
 RUN ln -s /opt/sessionfs/bin/sessionfs /usr/local/bin/sessionfs \
   && mkdir -p -m 0755 /sessions && mkdir -p -m 0700 /var/lib/sessionfs \
   && sessionfs --version && mount --version && umount --version && flock --version
 
-# Once more without the layers of what was removed.
+# Copied once more, without the layers of what was removed.
 FROM scratch
 COPY --from=system / /
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \

@@ -17,10 +17,10 @@ const RECONNECT_MS = 3_000;
 let socket;
 let stopping = false;
 let codeAskedFor = false;
-/** Baileys does not wait for the listener that saves: whoever ends the process does. */
+/** Baileys does not wait for the listener that saves; the end of the process does. */
 let saved = Promise.resolve();
 
-// Throws where the folder cannot be made, for example because nothing is mounted yet: better than a new identity.
+// Throws if the folder cannot be made, for example because nothing is mounted yet: better than a new identity.
 const { state, saveCreds } = await useMultiFileAuthState(directory);
 console.log(`session ${directory}: ${state.creds.me ? `linked as ${state.creds.me.id}` : 'not linked yet'}`);
 
