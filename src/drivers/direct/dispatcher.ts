@@ -1,7 +1,7 @@
-import { type FileSystemOperations, PARKED, type Unstored } from '../../fs/contract.ts';
-import { Errno, errnoOf, isDiskFull } from '../../lib/errno.ts';
+import type { FileSystemOperations, Unstored } from '../../fs/contract.ts';
+import { Errno, errnoOf } from '../../lib/errno.ts';
 import type { NegotiatedSession } from '../host/messages.ts';
-import { AWAIT_SYNC, EPROTO, NO_REPLY, replyableError } from '../host/outcome.ts';
+import { classify, EPROTO, replyableError } from '../host/outcome.ts';
 import { fuse_write_in } from './abi/files.ts';
 import { fuse_interrupt_in } from './abi/headers.ts';
 import { fuse_init_in, INIT_IN_SIZE_BEFORE_FLAGS2 } from './abi/init.ts';
@@ -12,7 +12,7 @@ import { contentOperations } from './handlers/content.ts';
 import { Exchange, type Operation } from './handlers/exchange.ts';
 import { nameOperations } from './handlers/names.ts';
 import { refusedOperations } from './handlers/refused.ts';
-import { type ParkedRequest, ParkingLot } from './parking.ts';
+import { type ParkedRequest, ParkingLot, Slot } from './parking.ts';
 import { type Request, requestNumber } from './request.ts';
 import { type InitOffer, negotiate, putInitOut } from './session.ts';
 
@@ -47,6 +47,7 @@ export class Dispatcher {
   readonly #host: DispatchHost;
   readonly #exchange: Exchange;
   readonly #request: Request;
+  readonly #slot: Slot;
   readonly #parked = new ParkingLot();
   /** By the request's number. */
   readonly #deferred = new Map<number, DeferredReply>();
@@ -58,6 +59,7 @@ export class Dispatcher {
     this.#resend = resend;
     this.#exchange = new Exchange(fs);
     this.#request = this.#exchange.request;
+    this.#slot = new Slot(host, this.#request);
     this.#session = session;
   }
 
@@ -73,8 +75,9 @@ export class Dispatcher {
 
   /** A request that an earlier server read and kept in `slot` (0: that it was serving). If it waits on, it stays there. */
   dispatchKept(bytes: Buffer, slot: number): void {
-    const kept = slot === 0 || !this.#request.bind(bytes, bytes.length) ? undefined : this.#keptIn(slot);
-    this.#dispatch(bytes, bytes.length, kept);
+    if (!this.#request.bind(bytes, bytes.length)) return;
+    this.#slot.bindInherited(slot);
+    this.#carryOut();
   }
 
   /**
@@ -82,7 +85,17 @@ export class Dispatcher {
    * is answered; else the caller is told to try again.
    */
   answerCut(bytes: Buffer, slot: number): void {
-    if (!this.#request.bind(bytes, bytes.length) || !this.#answersCut(slot)) this.#host.release(slot);
+    const { reply, fs, request } = this.#exchange;
+    if (!request.bind(bytes, bytes.length)) return this.#host.release(slot);
+    this.#slot.bindInherited(slot);
+    if (!this.#wantsReply()) return this.#drop();
+    const isWrite = request.opcode === Opcode.FUSE_WRITE && request.beginArguments(fuse_write_in.SIZE);
+    if (!isWrite || !fs.wasCarriedOut(request.number)) return this.#answer(Errno.EINTR, undefined);
+    fs.begin(request.number);
+    const payloadBytes = reply.written(request.u32(fuse_write_in.size));
+    const unstored = fs.takeUnstored();
+    if (unstored === undefined) this.#answer(payloadBytes, undefined);
+    else this.#defer(payloadBytes, undefined, unstored);
   }
 
   /** Carries every parked request out again, in the order they came; some may be parked again. */
@@ -113,10 +126,15 @@ export class Dispatcher {
 
   #dispatch(bytes: Buffer, length: number, retried: ParkedRequest | undefined): void {
     if (!this.#request.bind(bytes, length)) return;
+    this.#slot.bind(retried);
+    this.#carryOut();
+  }
+
+  #carryOut(): void {
     const { opcode } = this.#request;
     const operation = operations[opcode];
     if (opcode === Opcode.FUSE_INTERRUPT) this.#interrupt();
-    else this.#settle(this.#outcome(opcode, operation), operation, retried);
+    else this.#settle(this.#outcome(opcode, operation), operation);
   }
 
   #outcome(opcode: number, operation: Operation | undefined): number {
@@ -135,56 +153,41 @@ export class Dispatcher {
     }
   }
 
-  /** Whether the answer waits, and the request stays in its slot. */
-  #answersCut(slot: number): boolean {
-    const { reply, fs, request } = this.#exchange;
-    if (!this.#wantsReply()) return false;
-    const { uniqueLo, uniqueHi, opcode, number } = request;
-    const isWrite = opcode === Opcode.FUSE_WRITE && request.beginArguments(fuse_write_in.SIZE);
-    if (!isWrite || !fs.wasCarriedOut(number)) {
-      this.#sendError(uniqueLo, uniqueHi, Errno.EINTR);
-      return false;
+  #settle(outcome: number, operation: Operation | undefined): void {
+    if (!this.#wantsReply()) return this.#drop();
+    const ending = classify(outcome, this.#exchange.fs, this.#host);
+    switch (ending) {
+      case 'drop':
+        return this.#drop();
+      case 'park':
+        return this.#park();
+      case 'sync':
+        return this.#leaveToSync();
+      case 'answer':
+        return this.#answer(outcome, operation);
+      default:
+        return this.#defer(Math.max(0, outcome), operation, ending);
     }
-    fs.begin(number);
-    const unstored = fs.takeUnstored();
-    const payloadBytes = reply.written(request.u32(fuse_write_in.size));
-    if (unstored !== undefined)
-      this.#deferReply(payloadBytes, undefined, slot || this.#host.keep(request.copyBytes()), unstored);
-    else this.#host.send(reply.bytes, reply.finish(uniqueLo, uniqueHi, 0, payloadBytes));
-    return unstored !== undefined;
   }
 
-  #settle(outcome: number, operation: Operation | undefined, retried: ParkedRequest | undefined): void {
+  #drop(): void {
+    this.#slot.release();
+  }
+
+  #park(): void {
+    this.#parked.park(this.#slot.keep());
+  }
+
+  #leaveToSync(): void {
+    const { uniqueLo, uniqueHi, slot } = this.#slot.keep();
+    this.#host.syncThenReply(uniqueLo, uniqueHi, slot);
+  }
+
+  #answer(outcome: number, operation: Operation | undefined): void {
     const { uniqueLo, uniqueHi } = this.#request;
-    if (outcome === NO_REPLY || !this.#wantsReply()) {
-      if (retried !== undefined) this.#host.release(retried.slot);
-      return;
-    }
-    if (outcome === PARKED || (isDiskFull(outcome) && this.#host.makeRoom?.() === true)) {
-      this.#parked.park(retried ?? this.#waiting());
-      return;
-    }
-    const unstored = this.#exchange.fs.takeUnstored();
-    if (unstored !== undefined && (outcome >= 0 || outcome === AWAIT_SYNC)) {
-      this.#deferReply(Math.max(0, outcome), operation, (retried ?? this.#waiting()).slot, unstored);
-    } else if (outcome === AWAIT_SYNC) {
-      const { slot } = retried ?? this.#waiting();
-      this.#host.syncThenReply(uniqueLo, uniqueHi, slot);
-    } else {
-      if (outcome < 0) this.#sendError(uniqueLo, uniqueHi, replyableError(outcome, Errno.EIO));
-      else this.#sendPayload(outcome, operation);
-      if (retried !== undefined) this.#host.release(retried.slot);
-    }
-  }
-
-  #waiting(): ParkedRequest {
-    const bytes = this.#request.copyBytes();
-    return this.#keptIn(this.#host.keep(bytes), bytes);
-  }
-
-  #keptIn(slot: number, bytes = this.#request.copyBytes()): ParkedRequest {
-    const { uniqueLo, uniqueHi } = this.#request;
-    return { uniqueLo, uniqueHi, bytes, slot };
+    if (outcome < 0) this.#sendError(uniqueLo, uniqueHi, replyableError(outcome, Errno.EIO));
+    else this.#sendPayload(outcome, operation);
+    this.#slot.release();
   }
 
   /** A reply to the request number 0 would be taken for a notification. */
@@ -206,14 +209,11 @@ export class Dispatcher {
     else if (operation?.gives === 'entry' && entry.nodeId !== 0) fs.forget(entry.nodeId, 1);
   }
 
-  #deferReply(
-    payloadBytes: number,
-    operation: Operation | undefined,
-    slot: number,
-    unstored: Unstored,
-  ): void {
+  /** The reply waits until `unstored` is stored: see `answerStored`. */
+  #defer(payloadBytes: number, operation: Operation | undefined, unstored: Unstored): void {
     const { reply, entry, fs, request } = this.#exchange;
     const { uniqueLo, uniqueHi, number } = request;
+    const { slot } = this.#slot.keep();
     const length = reply.finish(uniqueLo, uniqueHi, 0, payloadBytes);
     const bytes = Buffer.from(reply.bytes.subarray(0, length));
     const given = operation?.gives === 'entry' ? entry.nodeId : 0;

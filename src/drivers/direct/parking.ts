@@ -1,8 +1,9 @@
 /**
- * Requests that cannot be answered yet: the filesystem core said PARKED. Their bytes are copied, because the read buffer goes on to serve others; they are
- * dispatched again, from the start, when the host says so. They live in memory only: after a crash the kernel sends them
- * again (FUSE_NOTIFY_RESEND), or whoever took the connection over answers them.
+ * Requests that cannot be answered yet: the filesystem core said PARKED. Their bytes are copied, because the read buffer goes
+ * on to serve others; they are dispatched again, from the start, when the host says so. They live in memory only: after a
+ * crash the kernel sends them again (FUSE_NOTIFY_RESEND), or the next daemon reads them from the in-flight file.
  */
+import type { Request } from './request.ts';
 
 /** A request of the kernel by its number, in two words. */
 export interface UniqueId {
@@ -15,6 +16,57 @@ export interface ParkedRequest extends UniqueId {
   readonly bytes: Buffer;
   /** Where it is kept for the next server (in-flight.ts); 0: nowhere. */
   readonly slot: number;
+}
+
+export interface SlotHost {
+  /** Keeps the request for the next server where the kernel does not send it again. Returns where; 0: nowhere. */
+  keep(request: Buffer): number;
+  /** What was kept there is answered. */
+  release(slot: number): void;
+}
+
+/**
+ * Where the request being served is kept for the next server. A request that is read for the first time is not kept; one that
+ * has waited is. Bound to one request after the other, as `Request` is.
+ */
+export class Slot {
+  readonly #host: SlotHost;
+  readonly #request: Request;
+  #kept: ParkedRequest | undefined;
+
+  constructor(host: SlotHost, request: Request) {
+    this.#host = host;
+    this.#request = request;
+  }
+
+  /** The request is bound. `kept`: it has waited before. */
+  bind(kept: ParkedRequest | undefined): void {
+    this.#kept = kept;
+  }
+
+  /** As `bind`, for a request that an earlier server has kept in `slot`; 0: that it was serving, and kept nowhere. */
+  bindInherited(slot: number): void {
+    this.#kept = slot === 0 ? undefined : this.#in(slot, this.#request.copyBytes());
+  }
+
+  /** The request waits on: keeps it, if it is not kept. */
+  keep(): ParkedRequest {
+    if (this.#kept === undefined) {
+      const bytes = this.#request.copyBytes();
+      this.#kept = this.#in(this.#host.keep(bytes), bytes);
+    }
+    return this.#kept;
+  }
+
+  /** The request is answered. */
+  release(): void {
+    if (this.#kept !== undefined) this.#host.release(this.#kept.slot);
+  }
+
+  #in(slot: number, bytes: Buffer): ParkedRequest {
+    const { uniqueLo, uniqueHi } = this.#request;
+    return { uniqueLo, uniqueHi, bytes, slot };
+  }
 }
 
 export class ParkingLot {
