@@ -1,6 +1,7 @@
 /** Looks at another process by its id. */
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { parseProcessStat } from '../lib/process-stat.ts';
 import { codeOf } from '../lib/system-error.ts';
 
 /** False for a zombie too: it holds nothing any more, and in a container without an init nobody collects it. */
@@ -15,9 +16,7 @@ export function isRunning(pid: number): boolean {
 
 function isZombie(pid: number): boolean {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The name before the state is in parentheses and may hold any character.
-    return stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z');
+    return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.state === 'Z';
   } catch {
     return false;
   }

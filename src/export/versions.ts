@@ -1,7 +1,9 @@
 /** What `sessionfs export` finds, sealed, and how it is opened. */
+
 import type { Keyring } from '../crypto/keyring.ts';
 import { SealError } from '../crypto/seal-error.ts';
 import { openSealed } from '../crypto/sealed-file.ts';
+import { S_IFLNK, S_IFMT } from '../lib/file-type.ts';
 import type { SealedFiles } from './sealed-session.ts';
 
 /** A version that is not the file's present one. */
@@ -38,8 +40,6 @@ export interface OpenedVersions {
   refusedVersions: RefusedFile[];
 }
 
-const S_IFMT = 0o170000;
-const S_IFLNK = 0o120000;
 /** A folder of its own: no file of a session is in its way unless it is called so. */
 const KEPT_VERSIONS_FOLDER = 'set-aside';
 

@@ -1,5 +1,6 @@
 /** Who else sees the mounts that this process sees. */
 import { readdir, readFile, readlink } from 'node:fs/promises';
+import { parseProcessStat } from '../lib/process-stat.ts';
 
 /** The processes of this one's mount namespace, without this one and its children. Those that may not be looked at are left out. */
 export async function othersInMountNamespace(proc = '/proc', self = process.pid): Promise<number[]> {
@@ -21,7 +22,5 @@ function namespaceOf(proc: string, pid: number): Promise<string | undefined> {
 
 async function isChild(proc: string, pid: number, parent: number): Promise<boolean> {
   const stat = await readFile(`${proc}/${pid}/stat`, 'latin1').catch(() => '');
-  // The name before the state is in parentheses and may hold any character.
-  const [, ppid] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return Number(ppid) === parent;
+  return parseProcessStat(stat)?.parent === parent;
 }

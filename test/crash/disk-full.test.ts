@@ -1,8 +1,8 @@
 /** ENOSPC at each write that the store makes, one at a time: the version before stays, and writing goes on with room. */
+
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { RENAME_EXCHANGE, ROOT_NODE } from '../../src/fs/contract.ts';
-import { S_IFREG } from '../../src/fs/model/node.ts';
 import { Errno } from '../../src/lib/errno.ts';
 import {
   type FileOperations,
@@ -10,6 +10,7 @@ import {
   type SyncFileOperations,
   syncFileOperations,
 } from '../../src/lib/file-operations.ts';
+import { S_IFREG } from '../../src/lib/file-type.ts';
 import { systemError } from '../../src/lib/system-error.ts';
 import { Prng } from '../drivers/support/prng.ts';
 import { CALLER, Harness, type HarnessOptions, newAttributes, newEntry } from '../fs/harness.ts';

@@ -2,11 +2,12 @@
  * Random operations on the filesystem core and on a model of it, crashes, checkpoints and pauses included: after each
  * step both answer the same, and now and then every file, name and mode is compared.
  */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { PARKED, ROOT_NODE } from '../../src/fs/contract.ts';
-import { S_IFMT, S_IFREG } from '../../src/fs/model/node.ts';
+import { S_IFMT, S_IFREG } from '../../src/lib/file-type.ts';
 import { CALLER, Harness, newAttributes, newEntry } from './harness.ts';
 import { type ModelDirectory, type ModelFile, type ModelNode, ReferenceModel } from './reference-model.ts';
 

@@ -1,9 +1,10 @@
 /** Names that another mount may have made, sessions that are refused, and sessions that leave the memory. */
+
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { PARKED, ROOT_NODE } from '../../src/fs/contract.ts';
-import { S_IFREG } from '../../src/fs/model/node.ts';
 import { Errno } from '../../src/lib/errno.ts';
+import { S_IFREG } from '../../src/lib/file-type.ts';
 import { CALLER, type Harness, newAttributes, newEntry } from './harness.ts';
 import { find, harness, mkdir, read, write } from './support.ts';
 

@@ -1,8 +1,9 @@
 /** Calls of the filesystem core by path, for tests of what it does and not of how it is asked. */
+
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { ROOT_NODE } from '../../src/fs/contract.ts';
-import { S_IFREG } from '../../src/fs/model/node.ts';
+import { S_IFREG } from '../../src/lib/file-type.ts';
 import { CALLER, Harness, type HarnessOptions, newAttributes, newEntry } from './harness.ts';
 
 export function harness(t: TestContext, options: HarnessOptions = {}): Harness {

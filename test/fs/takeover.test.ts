@@ -1,9 +1,10 @@
 /** What a daemon that takes a connection over must know: the kernel's numbers, and what was done but not answered. */
+
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { RENAME_EXCHANGE, ROOT_NODE } from '../../src/fs/contract.ts';
-import { S_IFREG } from '../../src/fs/model/node.ts';
 import { Errno } from '../../src/lib/errno.ts';
+import { S_IFREG } from '../../src/lib/file-type.ts';
 import { CALLER, Harness, newAttributes, newEntry } from './harness.ts';
 
 const JSON_A = Buffer.from('{"a":1}');

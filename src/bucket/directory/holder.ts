@@ -3,6 +3,7 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { codeOf } from '../../lib/system-error.ts';
+import { parseProcessStat } from '../../lib/process-stat.ts';
 
 interface Holder {
   /** Where the number of a process means the same: a boot of a machine, and a PID namespace of it. */
@@ -50,11 +51,9 @@ function machine(): string {
   }
 }
 
-/** Field 22 of proc(5)'s stat; the second one, the command in parentheses, may hold anything. */
 function startOf(pid: number): string | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.startTime;
   } catch {
     return undefined;
   }

@@ -3,7 +3,8 @@
  * than the cache, because the next checkpoint puts it there.
  */
 
-import { DirectoryNode, FileNode, IN_CACHE, NOT_COMMITTED, type Node, S_IFREG } from '../model/node.ts';
+import { S_IFREG } from '../../lib/file-type.ts';
+import { DirectoryNode, FileNode, IN_CACHE, NOT_COMMITTED, type Node } from '../model/node.ts';
 import { DEFAULT_DIRECTORY_MODE, dropHiddenChildren, isEmpty } from '../operations/directories.ts';
 import { dropWorkingCopy, record } from '../operations/file-content.ts';
 import { makeOrphan } from '../operations/orphan.ts';

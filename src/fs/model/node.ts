@@ -2,12 +2,9 @@
  * What the tree is made of. A node's path is never stored: it follows from its parents, so a renamed directory
  * renames everything below it.
  */
+import { S_IFLNK, S_IFMT, S_IFREG } from '../../lib/file-type.ts';
 import type { WorkingCopy } from './working-copy.ts';
 
-export const S_IFMT = 0o170000;
-export const S_IFDIR = 0o040000;
-export const S_IFREG = 0o100000;
-export const S_IFLNK = 0o120000;
 export const PERMISSIONS = 0o7777;
 
 /** The committed version of a file is nowhere: it was created and never complete. */

@@ -1,6 +1,7 @@
 /** The `.sessionfs` folder in the root: not listed, reachable by name, its files made when someone asks. */
 
-import { ControlFileNode, type ControlSource, DirectoryNode, S_IFDIR } from '../model/node.ts';
+import { S_IFDIR } from '../../lib/file-type.ts';
+import { ControlFileNode, type ControlSource, DirectoryNode } from '../model/node.ts';
 import type { Core } from '../state/core.ts';
 import { touchAll } from '../state/times.ts';
 

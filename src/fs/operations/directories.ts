@@ -1,8 +1,10 @@
 /** mkdir(2), rmdir(2), and what is kept of a directory beside its name. */
+
 import { Errno } from '../../lib/errno.ts';
+import { S_IFDIR } from '../../lib/file-type.ts';
 import { isSessionFolder } from '../../naming/object-name.ts';
 import type { Caller } from '../contract.ts';
-import { DirectoryNode, S_IFDIR } from '../model/node.ts';
+import { DirectoryNode } from '../model/node.ts';
 import type { Core } from '../state/core.ts';
 import { touch, touchAll } from '../state/times.ts';
 import { record } from './file-content.ts';

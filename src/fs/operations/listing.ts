@@ -3,8 +3,9 @@
  * directory, so a listing in progress neither repeats nor skips what was there all the time, whatever comes and goes.
  */
 
+import { S_IFMT } from '../../lib/file-type.ts';
 import type { DirectoryEntry } from '../contract.ts';
-import { type DirectoryNode, type Node, S_IFMT } from '../model/node.ts';
+import type { DirectoryNode, Node } from '../model/node.ts';
 import type { Core } from '../state/core.ts';
 
 /** What readdir shows for a node that nobody looked up: as the kernel does itself. */

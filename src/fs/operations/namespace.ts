@@ -1,9 +1,11 @@
 /** lookup, mknod, symlink, unlink: the names of files. */
+
 import { Errno } from '../../lib/errno.ts';
+import { S_IFLNK, S_IFREG } from '../../lib/file-type.ts';
 import { isStorableName } from '../../naming/object-name.ts';
 import type { Caller, Entry } from '../contract.ts';
 import { isGatedName } from '../model/json-gate.ts';
-import { type DirectoryNode, FileNode, type Node, S_IFLNK, S_IFREG } from '../model/node.ts';
+import { type DirectoryNode, FileNode, type Node } from '../model/node.ts';
 import { WorkingCopy } from '../model/working-copy.ts';
 import { type Core, findChild } from '../state/core.ts';
 import { touch, touchAll } from '../state/times.ts';

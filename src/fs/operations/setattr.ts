@@ -1,7 +1,9 @@
 /** chmod(2), chown(2), utimensat(2) and truncate(2), which the kernel sends as one request. */
+
 import type { Errno } from '../../lib/errno.ts';
+import { S_IFMT } from '../../lib/file-type.ts';
 import type { AttributeChange, Attributes } from '../contract.ts';
-import { type FileNode, type Node, PERMISSIONS, S_IFMT } from '../model/node.ts';
+import { type FileNode, type Node, PERMISSIONS } from '../model/node.ts';
 import type { Core } from '../state/core.ts';
 import { touchChange } from '../state/times.ts';
 import { fillAttributes } from './attributes.ts';

@@ -2,13 +2,15 @@
  * Takes plain sessions into the store before the mount is there. A session is one journal record: it is imported whole
  * or, when the disk is full, not at all.
  */
+
 import { readFileSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoName } from '../../lib/errno.ts';
 import { SessionfsError } from '../../lib/errors.ts';
+import { S_IFDIR, S_IFREG } from '../../lib/file-type.ts';
 import { isStorableName } from '../../naming/object-name.ts';
 import { isGatedName, judgePieces } from '../model/json-gate.ts';
-import { DirectoryNode, FileNode, type Node, S_IFDIR, S_IFREG } from '../model/node.ts';
+import { DirectoryNode, FileNode, type Node } from '../model/node.ts';
 import { needsMeta } from '../operations/directories.ts';
 import { record } from '../operations/file-content.ts';
 import type { Core } from '../state/core.ts';

@@ -2,15 +2,17 @@
  * Builds the tree at start: the names from the cache directory, then what the journal has that the cache has not. Of a
  * cached file only the name is read; its header follows when someone asks, its content when someone reads.
  */
+
 import type { Keyring } from '../../crypto/keyring.ts';
 import { openSealed, readHeader, type SealedMeta } from '../../crypto/sealed-file.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { S_IFREG } from '../../lib/file-type.ts';
 import { chunkName } from '../../naming/sealed-name.ts';
 import type { Cache } from '../../store/cache/cache.ts';
 import { type KnownNodes, learn } from '../../store/checkpoint/node-table.ts';
 import { type JournalOp, OpFlag, type OpPlace, OpType } from '../../store/journal/format.ts';
 import { forgetInKernel, markAbsent } from '../hybrid/absent.ts';
-import { DirectoryNode, FileNode, IN_CACHE, type Node, S_IFREG } from '../model/node.ts';
+import { DirectoryNode, FileNode, IN_CACHE, type Node } from '../model/node.ts';
 import { NodeAttributes, readNodeAttributes } from '../model/node-attributes.ts';
 import type { Log, Owner } from '../model/options.ts';
 import type { Tree } from '../model/tree.ts';

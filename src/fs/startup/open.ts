@@ -1,8 +1,10 @@
 /** Puts the core together: from the cache directory and the journal to a filesystem that can answer. */
+
 import { statfsSync } from 'node:fs';
 import type { Keyring } from '../../crypto/keyring.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { type SyncFileOperations, syncFileOperations } from '../../lib/file-operations.ts';
+import { S_IFDIR } from '../../lib/file-type.ts';
 import type { Cache } from '../../store/cache/cache.ts';
 import type { KnownNodes } from '../../store/checkpoint/node-table.ts';
 import type { JournalOp, OpPlace } from '../../store/journal/format.ts';
@@ -12,7 +14,7 @@ import { JournalWriter } from '../../store/journal/writer.ts';
 import { KeptVersions } from '../../store/set-aside/kept-versions.ts';
 import type { FilesystemStatistics, Invalidator } from '../contract.ts';
 import { HybridSessions } from '../hybrid/hybrid-sessions.ts';
-import { DirectoryNode, S_IFDIR } from '../model/node.ts';
+import { DirectoryNode } from '../model/node.ts';
 import type { FileSystemOptions, Log } from '../model/options.ts';
 import { Tree } from '../model/tree.ts';
 import { CONTROL_NODE, makeControlDirectory } from '../operations/control-files.ts';

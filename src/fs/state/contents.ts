@@ -16,10 +16,11 @@ import {
 } from '../../crypto/sealed-file.ts';
 import { Errno } from '../../lib/errno.ts';
 import { codeOf } from '../../lib/system-error.ts';
+import { S_IFMT, S_IFREG } from '../../lib/file-type.ts';
 import type { Cache } from '../../store/cache/cache.ts';
 import type { JournalProgress } from '../../store/journal/progress.ts';
 import type { JournalWriter } from '../../store/journal/writer.ts';
-import { type FileNode, IN_CACHE, NOT_COMMITTED, type Node, S_IFMT, S_IFREG } from '../model/node.ts';
+import { type FileNode, IN_CACHE, NOT_COMMITTED, type Node } from '../model/node.ts';
 import type { Log, Owner } from '../model/options.ts';
 
 /** What a small Buffer costs beside its bytes. */

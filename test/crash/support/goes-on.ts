@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { ROOT_NODE } from '../../../src/fs/contract.ts';
-import { S_IFREG } from '../../../src/fs/model/node.ts';
+import { S_IFREG } from '../../../src/lib/file-type.ts';
 import { CALLER, type Harness, newEntry } from '../../fs/harness.ts';
 import { differences, snapshot } from './snapshot.ts';
 

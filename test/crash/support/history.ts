@@ -1,7 +1,7 @@
 /** Applications that do at random what applications do, through the calls that a driver makes. */
 
 import { RENAME_EXCHANGE, ROOT_NODE } from '../../../src/fs/contract.ts';
-import { S_IFREG } from '../../../src/fs/model/node.ts';
+import { S_IFREG } from '../../../src/lib/file-type.ts';
 import { CALLER, type Harness, newAttributes, newEntry } from '../../fs/harness.ts';
 
 /** From 0 up to, and not including, `below`. */
