@@ -3,6 +3,7 @@ import { realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { SessionfsError } from '../lib/errors.ts';
 import { FILESYSTEM_TYPE, findMount } from '../mount/mountinfo.ts';
+import { ANSWER_TIMEOUT_MS, readMountStatus, type StatusReading } from './mount-status.ts';
 
 type IsMounted = (path: string) => Promise<boolean>;
 
@@ -19,14 +20,40 @@ export async function isMountPoint(path: string): Promise<boolean> {
   return (await findMount(path))?.type === FILESYSTEM_TYPE;
 }
 
-export function notMounted(directory: string): SessionfsError {
+type Answered = Extract<StatusReading, { kind: 'answered' }>;
+
+/**
+ * What the daemon of the mount at `path` says. `purpose`, for the error: what the command does with it. Throws NOT_MOUNTED,
+ * MOUNT_NOT_ANSWERING, MOUNT_NOT_PERMITTED.
+ */
+export async function statusOf(path: string, purpose: string): Promise<Answered> {
+  return requireAnswer(await readMountStatus(path), path, purpose);
+}
+
+/** As `statusOf`, for a status that was read. */
+export function requireAnswer(reading: StatusReading, path: string, purpose: string): Answered {
+  switch (reading.kind) {
+    case 'answered':
+      return reading;
+    case 'hung':
+      throw notAnswering(path, ANSWER_TIMEOUT_MS);
+    case 'denied':
+      throw notPermitted(`ask the mount on ${path} ${purpose}`);
+    case 'stale':
+      throw deadMount(path);
+    case 'absent':
+      throw notMounted(path);
+  }
+}
+
+function notMounted(directory: string): SessionfsError {
   return new SessionfsError('NOT_MOUNTED', `no sessionfs is mounted on ${directory}`, {
     hint: 'sessionfs mount DIR mounts it; grep sessionfs /proc/mounts lists what is mounted.',
   });
 }
 
 /** Its daemon died: the name is still in the mount table, and every access to it fails. */
-export function deadMount(directory: string): SessionfsError {
+function deadMount(directory: string): SessionfsError {
   return new SessionfsError('NOT_MOUNTED', `the daemon of the mount on ${directory} has died`, {
     hint: 'sessionfs mount DIR mounts it again, with all that was written; sessionfs unmount DIR takes the dead mount away.',
   });

@@ -5,8 +5,8 @@ import { systemClock } from '../lib/clock.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { parseArguments } from './arguments.ts';
 import { type Command, print } from './command.ts';
-import { deadMount, locateMount, notAnswering, notMounted, notPermitted } from './locate.ts';
-import { ANSWER_TIMEOUT_MS, type MountStatus, readMountStatus } from './mount-status.ts';
+import { locateMount, notAnswering, statusOf } from './locate.ts';
+import { type MountStatus, readMountStatus } from './mount-status.ts';
 import { isRunning, mayServeFuse } from './process-watch.ts';
 
 const POLL_MS = 50;
@@ -23,27 +23,11 @@ export const reload: Command = {
 async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const { directory } = parseArguments(args, reload.flags);
   const path = await locateMount(loadMountPoint(env, directory));
-  const before = await statusOf(path);
+  const { status: before } = await statusOf(path, 'for its processes');
   requestReload(path, before.pids.supervisor);
   const after = await waitForNewDaemon(path, before.pids.daemon);
   print(`sessionfs: ${path} is served by daemon ${after.pids.daemon}, version ${after.version}`);
   return 0;
-}
-
-async function statusOf(path: string): Promise<MountStatus> {
-  const reading = await readMountStatus(path);
-  switch (reading.kind) {
-    case 'answered':
-      return reading.status;
-    case 'hung':
-      throw notAnswering(path, ANSWER_TIMEOUT_MS);
-    case 'denied':
-      throw notPermitted(`ask the mount on ${path} for its processes`);
-    case 'stale':
-      throw deadMount(path);
-    case 'absent':
-      throw notMounted(path);
-  }
 }
 
 function requestReload(path: string, supervisor: number): void {

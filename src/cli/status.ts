@@ -2,8 +2,8 @@
 import { loadMountPoint } from '../config/load.ts';
 import { parseArguments } from './arguments.ts';
 import { type Command, print } from './command.ts';
-import { deadMount, locateMount, notAnswering, notMounted, notPermitted } from './locate.ts';
-import { ANSWER_TIMEOUT_MS, type MountStatus, readMountStatus } from './mount-status.ts';
+import { locateMount, statusOf } from './locate.ts';
+import type { MountStatus } from './mount-status.ts';
 
 export const status: Command = {
   name: 'status',
@@ -16,20 +16,9 @@ export const status: Command = {
 async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const { given, directory } = parseArguments(args, status.flags);
   const path = await locateMount(loadMountPoint(env, directory));
-  const reading = await readMountStatus(path);
-  switch (reading.kind) {
-    case 'answered':
-      print(given.has('--json') ? reading.raw.trimEnd() : table(reading.status));
-      return 0;
-    case 'hung':
-      throw notAnswering(path, ANSWER_TIMEOUT_MS);
-    case 'denied':
-      throw notPermitted(`ask the mount on ${path} for its status`);
-    case 'stale':
-      throw deadMount(path);
-    case 'absent':
-      throw notMounted(path);
-  }
+  const { status: shown, raw } = await statusOf(path, 'for its status');
+  print(given.has('--json') ? raw.trimEnd() : table(shown));
+  return 0;
 }
 
 export function table(shown: MountStatus): string {

@@ -9,8 +9,8 @@ import { codeOf } from '../lib/system-error.ts';
 import { unmountLazily } from '../mount/mount.ts';
 import { parseArguments, usage } from './arguments.ts';
 import { type Command, print } from './command.ts';
-import { isMountPoint, locateMount, notAnswering, notMounted, notPermitted } from './locate.ts';
-import { ANSWER_TIMEOUT_MS, type MountStatus, readMountStatus } from './mount-status.ts';
+import { isMountPoint, locateMount, notPermitted, requireAnswer } from './locate.ts';
+import { type MountStatus, readMountStatus } from './mount-status.ts';
 import { isRunning, mayServeFuse } from './process-watch.ts';
 
 const POLL_MS = 50;
@@ -35,23 +35,15 @@ async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   const timeoutMs = timeoutOf(given.get('--timeout')) * 1000;
   const path = await locateMount(loadMountPoint(env, directory));
   const reading = await readMountStatus(path);
-  switch (reading.kind) {
-    case 'answered':
-      await stop(path, reading.status.pids, timeoutMs);
-      break;
-    case 'stale':
-      await unmountLazily(path);
-      print(
-        `sessionfs: the daemon of ${path} had died; its mount is removed, what was written is in the cache`,
-      );
-      return 0;
-    case 'hung':
-      throw notAnswering(path, ANSWER_TIMEOUT_MS);
-    case 'denied':
-      throw notPermitted(`ask the mount on ${path} for its process`);
-    case 'absent':
-      throw notMounted(path);
+  if (reading.kind === 'stale') {
+    await unmountLazily(path);
+    print(
+      `sessionfs: the daemon of ${path} had died; its mount is removed, what was written is in the cache`,
+    );
+    return 0;
   }
+  const { status } = requireAnswer(reading, path, 'for its processes');
+  await stop(path, status.pids, timeoutMs);
   print(`sessionfs: ${path} is unmounted`);
   return 0;
 }

@@ -33,6 +33,21 @@ export async function prepareMountPoint(
   return { mountPoint, wasDead };
 }
 
+/**
+ * Who makes the mount, and when.
+ * - 'before-load': the supervisor, at once. The mount point was a dead mount of ours: its users must wait for the daemon, and not
+ *   find an empty folder until that is loaded.
+ * - 'after-load': the supervisor, once the daemon is loaded. A start that fails never shows a mount, and plain sessions are read
+ *   before the mount hides them.
+ * - 'by-daemon': libfuse, in the daemon, once that is loaded.
+ */
+export type MountOrder = 'before-load' | 'after-load' | 'by-daemon';
+
+export function mountOrder(driver: Driver, wasDead: boolean, plainSessions: readonly string[]): MountOrder {
+  if (driver === 'fuse-native') return 'by-daemon';
+  return wasDead && plainSessions.length === 0 ? 'before-load' : 'after-load';
+}
+
 /** A directory of a tmpfs that was named is memory as well; any other one is not used in cloud mode. */
 export function withTmpfs(config: Config): Config {
   const isNamed = config.cacheInMemory && config.cacheIsNamed && isInMemory(config.cachePath);

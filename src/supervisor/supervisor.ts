@@ -20,6 +20,7 @@ import type { MountRoot, OwnedDescriptors, StopReport } from './messages.ts';
 import {
   closeDescriptors,
   MEMORY_CACHE,
+  mountOrder,
   openDescriptors,
   prepareMountPoint,
   takeSecrets,
@@ -78,9 +79,8 @@ export class Supervisor {
       log,
       hooks,
     });
-    // Whoever goes on using what was a dead mount waits for the daemon, and does not find an empty folder meanwhile. Plain
-    // sessions must be read before a mount hides them.
-    if (wasDead && driver === 'direct' && plainSessions.length === 0) supervisor.#makeMount().catch(() => {});
+    // Its failure is met again when the daemon is loaded.
+    if (mountOrder(driver, wasDead, plainSessions) === 'before-load') supervisor.#makeMount().catch(() => {});
     try {
       await supervisor.#child.ready;
     } catch (error) {
@@ -153,7 +153,7 @@ export class Supervisor {
       endsWithLastUser: this.#hooks.endsWithLastUser ?? false,
     };
     const child: DaemonChild = new DaemonChild(start, this.#descriptors, this.#secrets, {
-      loaded: () => void this.#mount(child),
+      loaded: () => void this.#loaded(child),
       initialized: (session) => {
         this.#session = session;
       },
@@ -169,14 +169,23 @@ export class Supervisor {
     return this.#mounting;
   }
 
-  async #mount(child: DaemonChild): Promise<void> {
-    if (this.#driver === 'fuse-native') return this.#letMount(child);
+  async #loaded(child: DaemonChild): Promise<void> {
     try {
-      const { device } = await this.#makeMount();
-      child.serve(device);
+      child.serve(
+        this.#driver === 'direct' ? (await this.#makeMount()).device : await this.#clearForDaemon(),
+      );
     } catch (error) {
       child.fail(error);
     }
+  }
+
+  /**
+   * With fuse-native a daemon's mount dies with it, and the next one makes another. The dead one is removed as late as can be:
+   * until then calls fail, and do not find the empty folder below.
+   */
+  async #clearForDaemon(): Promise<''> {
+    await cleanUpStaleMount(this.mountPoint);
+    return '';
   }
 
   /** `serving -> (died | handed over) -> serving`, until the mount has ended or no daemon can be started. */
@@ -218,19 +227,6 @@ export class Supervisor {
       'No daemon has served the mount since the last one died; its callers wait, and the next daemon is started',
     );
     await sleep(delayMs);
-  }
-
-  /**
-   * With fuse-native a daemon's mount dies with it, and the next one makes another. The dead one is removed as late as can be:
-   * until then calls fail, and do not find the empty folder below.
-   */
-  async #letMount(child: DaemonChild): Promise<void> {
-    try {
-      await cleanUpStaleMount(this.mountPoint);
-      child.serve('');
-    } catch (error) {
-      child.fail(error);
-    }
   }
 
   async #giveUp(): Promise<false> {
