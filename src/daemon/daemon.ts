@@ -1,7 +1,8 @@
 /** Wires the layers: the kernel thread, the journal's sync and checkpoint, the mount, and the end of all of them. */
 import { closeSync } from 'node:fs';
 import { type Connection, type Descriptors, type MountOwner, openConnection } from '../drivers/connection.ts';
-import type { CoreClient, Loaded, Running } from '../drivers/host/core-client.ts';
+import type { CoreClient, Loaded } from '../drivers/host/core-client.ts';
+import type { DaemonMessage, KernelMessage, RoutedMessage } from '../drivers/host/messages.ts';
 import { deferred } from '../lib/deferred.ts';
 import { version } from '../lib/version.ts';
 import { type Logger, writeRecord } from '../observe/log.ts';
@@ -149,15 +150,16 @@ export class Daemon {
     this.#parts = parts;
     this.#notifier = parts.connection.notifier;
     const requestRoll = () => thread.post({ type: 'roll' });
+    const roomMade = () => thread.post({ type: 'room-made' });
     const { noteCheckpoint: onApplied } = services;
-    this.#store = new JournalService({ cache, progress, replayed, requestRoll, onApplied, log });
+    this.#store = new JournalService({ cache, progress, replayed, requestRoll, roomMade, onApplied, log });
     const sync = () => this.#store.sync();
     this.#syncReplies = new FsyncReplies({ sync, notifier: this.#notifier, inFlightFd: parts.inFlightFd });
     services.connect({
       thread,
       settle: async (everything) => this.#store.settle(await thread.roll(everything)),
     });
-    thread.listen((message) => this.#hear(message));
+    thread.listen((message) => this.#route(message));
   }
 
   /** Resolves when the mount is gone for whatever reason; rejects when the kernel thread failed and the mount is left. */
@@ -192,8 +194,25 @@ export class Daemon {
     await this.#parts.services.end();
   }
 
-  #hear(message: Running): void {
-    const { thread, log, owner } = this.#parts;
+  #route(message: RoutedMessage): void {
+    switch (message.to) {
+      case 'daemon':
+        this.#hear(message);
+        break;
+      case 'kernel':
+        this.#tellKernel(message);
+        break;
+      case 'journal':
+        this.#store.hear(message);
+        break;
+      case 'remote':
+        this.#parts.services.hear(message);
+        break;
+    }
+  }
+
+  #hear(message: DaemonMessage): void {
+    const { thread, log, owner, services } = this.#parts;
     switch (message.type) {
       case 'log':
         writeRecord(log, message.record);
@@ -203,15 +222,17 @@ export class Daemon {
         if (message.session !== undefined) owner.initialized(message.session);
         this.#initialized.resolve();
         break;
-      case 'appended':
-        this.#store.appended();
+      case 'started-over':
+        services.startedOver(message);
         break;
-      case 'closed':
-        this.#store.closed(message.segment);
+      case 'pending':
+        setTimeout(() => thread.post({ type: 'settle-idle' }), SETTLE_DELAY_MS).unref();
         break;
-      case 'disk-full':
-        void this.#makeRoom(message.closed);
-        break;
+    }
+  }
+
+  #tellKernel(message: KernelMessage): void {
+    switch (message.type) {
       case 'sync-then-reply':
         this.#syncReplies.add(message);
         break;
@@ -221,33 +242,12 @@ export class Daemon {
       case 'invalidate-entry':
         if (this.#isMounted) this.#notifier.entry(message.parent, message.name);
         break;
-      case 'wanted':
-      case 'unwanted':
-      case 'name-wanted':
-      case 'urgent':
-      case 'ask':
-      case 'store':
-      case 'store-cancelled':
-      case 'evicted':
-        this.#parts.services.hear(message);
-        break;
-      case 'started-over':
-        this.#parts.services.startedOver(message);
-        break;
-      case 'pending':
-        setTimeout(() => thread.post({ type: 'settle-idle' }), SETTLE_DELAY_MS).unref();
-        break;
     }
   }
 
   /** Before, the kernel knows nothing that could have become wrong. */
   get #isMounted(): boolean {
     return this.#device !== '';
-  }
-
-  async #makeRoom(closed: number | undefined): Promise<void> {
-    await this.#store.makeRoom(closed);
-    this.#parts.thread.post({ type: 'room-made' });
   }
 
   async #untilEnded(): Promise<StopReport> {

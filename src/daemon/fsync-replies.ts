@@ -1,7 +1,7 @@
 /** The answers to fsync: they wait for the disk, while the kernel thread goes on. */
 import type { Connection } from '../drivers/connection.ts';
 import { freeSlot } from '../drivers/direct/in-flight.ts';
-import type { Running } from '../drivers/host/core-client.ts';
+import type { KernelMessage } from '../drivers/host/messages.ts';
 import { errnoOf } from '../lib/errno.ts';
 
 export interface SyncRepliesParts {
@@ -11,7 +11,7 @@ export interface SyncRepliesParts {
   inFlightFd: number;
 }
 
-type SyncThenReply = Extract<Running, { type: 'sync-then-reply' }>;
+type SyncThenReply = Extract<KernelMessage, { type: 'sync-then-reply' }>;
 
 export class FsyncReplies {
   readonly #parts: SyncRepliesParts;

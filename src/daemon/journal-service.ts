@@ -1,5 +1,6 @@
 /** The main thread's share of the store: brings the journal to the disk, and moves it into the cache. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { JournalMessage } from '../drivers/host/messages.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Cache } from '../store/cache/cache.ts';
 import { Checkpointer } from '../store/checkpoint/checkpointer.ts';
@@ -17,6 +18,8 @@ export interface JournalServiceParts {
   onApplied?: ((plan: CheckpointPlan) => Promise<void>) | undefined;
   /** Asks the kernel thread to close its journal segment. */
   requestRoll: () => void;
+  /** Tells the kernel thread that a checkpoint has made as much room as it could. */
+  roomMade: () => void;
   log: Logger;
 }
 
@@ -26,8 +29,10 @@ const LAST_CHECKPOINT_MS = 8_000;
 export class JournalService {
   readonly #journal: JournalSync;
   readonly #checkpoints: CheckpointSchedule;
+  readonly #roomMade: () => void;
 
-  constructor({ cache, progress, replayed, requestRoll, log, onApplied }: JournalServiceParts) {
+  constructor({ cache, progress, replayed, requestRoll, roomMade, log, onApplied }: JournalServiceParts) {
+    this.#roomMade = roomMade;
     const journalDirectory = cache.journalDirectory;
     const nodes = new NodeTable(cache.path);
     const checkpointer = new Checkpointer({
@@ -64,17 +69,27 @@ export class JournalService {
     }
   }
 
-  /** The kernel thread appended to the journal. */
-  appended(): void {
-    this.#journal.appended();
-    this.#checkpoints.appended();
+  hear(message: JournalMessage): void {
+    switch (message.type) {
+      case 'appended':
+        this.#journal.appended();
+        this.#checkpoints.appended();
+        break;
+      case 'closed':
+        this.#checkpoints.closed(message.segment);
+        break;
+      case 'disk-full':
+        void this.#makeRoom(message.closed);
+        break;
+    }
   }
 
   /** The disk is full: moves what is closed into the cache, which leaves only the newest version of each file. */
-  async makeRoom(closed: number | undefined): Promise<void> {
+  async #makeRoom(closed: number | undefined): Promise<void> {
     await this.#checkpoints.tryNow(closed);
     // It closes the files that are gone: until then they take their room all the same.
     await this.sync().catch(() => {});
+    this.#roomMade();
   }
 
   /**
@@ -84,11 +99,6 @@ export class JournalService {
   async settle(segment: number | undefined): Promise<void> {
     await this.sync();
     if (!(await this.#checkpoints.tryNow(segment))) throw new Error('the cache did not take the journal');
-  }
-
-  /** The kernel thread needs the segments up to this one no more. */
-  closed(segment: number): void {
-    this.#checkpoints.closed(segment);
   }
 
   /** Resolves once everything that was appended before the call is on stable storage. */

@@ -1,7 +1,7 @@
 /** What a daemon offers besides the mount: the sessions' remote side if there is a bucket, health pages and metrics. */
 import type { Keyring } from '../crypto/keyring.ts';
-import type { CoreClient, Running } from '../drivers/host/core-client.ts';
-import type { KernelThreadData } from '../drivers/host/messages.ts';
+import type { CoreClient } from '../drivers/host/core-client.ts';
+import type { CoreData, DaemonMessage, RemoteMessage } from '../drivers/host/messages.ts';
 import { messageOf } from '../lib/system-error.ts';
 import { version } from '../lib/version.ts';
 import { type HttpServer, serveHttp } from '../observe/http.ts';
@@ -10,11 +10,10 @@ import type { Logger } from '../observe/log.ts';
 import { Metrics } from '../observe/metrics.ts';
 import type { ThreadSide } from '../remote/kernel-side.ts';
 import { openRemote, type Remote } from '../remote/open.ts';
-import type { FromThread } from '../remote/remote-sessions.ts';
 import type { Cache } from '../store/cache/cache.ts';
 import type { DaemonStart } from '../supervisor/messages.ts';
 
-type StartedOver = Extract<Running, { type: 'started-over' }>;
+type StartedOver = Extract<DaemonMessage, { type: 'started-over' }>;
 
 export interface DaemonServicesParts {
   start: DaemonStart;
@@ -64,7 +63,7 @@ export class DaemonServices {
   }
 
   /** What the kernel thread must know of the bucket; undefined in local mode. */
-  get threadData(): KernelThreadData['bucket'] {
+  get threadData(): CoreData['bucket'] {
     return this.#remote.sessions?.threadData;
   }
 
@@ -91,7 +90,7 @@ export class DaemonServices {
     this.#remote.keptVersions?.start();
   }
 
-  hear(message: FromThread): void {
+  hear(message: RemoteMessage): void {
     this.#remote.sessions?.hear(message);
   }
 

@@ -50,7 +50,7 @@ export function openConnection(
   descriptors: Descriptors & { resend: boolean },
   log: Logger,
 ): Connection {
-  return driver === 'direct' ? new DirectConnection(data, descriptors, log) : new NativeConnection(data);
+  return driver === 'direct' ? new DirectConnection(data, descriptors, log) : new LibfuseConnection(data);
 }
 
 /** The supervisor has the connection, mounts it, and gives it to the next daemon. */
@@ -98,7 +98,7 @@ class DirectConnection implements Connection {
 }
 
 /** The daemon mounts, and its end is the connection's. */
-class NativeConnection implements Connection {
+class LibfuseConnection implements Connection {
   readonly thread: CoreClient;
   readonly notifier: Connection['notifier'];
   readonly #link: LibfuseLink;

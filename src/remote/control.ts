@@ -1,6 +1,6 @@
 /** Answers reads from and writes to `.sessionfs` that concern the bucket. */
 
-import type { Running } from '../drivers/host/core-client.ts';
+import type { RemoteMessage } from '../drivers/host/messages.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { BucketSync } from '../sync/bucket-sync.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
@@ -18,7 +18,7 @@ export interface ControlParts {
   metrics: Metrics;
 }
 
-export type ControlQuestion = Extract<Running, { type: 'ask' }>;
+export type ControlQuestion = Extract<RemoteMessage, { type: 'ask' }>;
 
 export class ControlAnswers {
   readonly #parts: ControlParts;

@@ -3,7 +3,7 @@ import type { Bucket } from '../bucket/bucket.ts';
 import { openBucket } from '../bucket/open.ts';
 import type { Config } from '../config/load.ts';
 import type { Keyring } from '../crypto/keyring.ts';
-import type { KernelThreadData } from '../drivers/host/messages.ts';
+import type { CoreData } from '../drivers/host/messages.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
 import { directoryMetaName, toObjectName } from '../naming/object-name.ts';
 import type { Logger } from '../observe/log.ts';
@@ -173,7 +173,7 @@ function openRemoteSessions(parts: WithBucket): RemoteSessions {
 }
 
 /** Notes in the ledger that a mount begins, and returns what the kernel thread must know before it builds the tree. */
-function beginMount({ config, ledger, takeover }: WithBucket): NonNullable<KernelThreadData['bucket']> {
+function beginMount({ config, ledger, takeover }: WithBucket): NonNullable<CoreData['bucket']> {
   const rootListable = ledger.listed || ledger.wasListed;
   if (!takeover) {
     ledger.setListed(false);

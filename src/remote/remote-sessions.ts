@@ -1,8 +1,7 @@
 /** Hears what the kernel thread and the daemon want of the sessions in the bucket, and passes it to the part that does it. */
 import type { Bucket } from '../bucket/bucket.ts';
 import type { Keyring } from '../crypto/keyring.ts';
-import type { Running } from '../drivers/host/core-client.ts';
-import type { KernelThreadData } from '../drivers/host/messages.ts';
+import type { CoreData, RemoteMessage } from '../drivers/host/messages.ts';
 import type { Logger } from '../observe/log.ts';
 import type { BucketSync } from '../sync/bucket-sync.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
@@ -14,18 +13,13 @@ import type { MountLeases } from './mount-leases.ts';
 import type { SessionOpener } from './session-opener.ts';
 import type { WriteThrough } from './write-through.ts';
 
-export type FromThread = Extract<
-  Running,
-  { type: 'wanted' | 'unwanted' | 'name-wanted' | 'urgent' | 'ask' | 'store' | 'store-cancelled' | 'evicted' }
->;
-
 /** What openRemoteSessions makes. */
 export interface RemoteSessionsParts {
   bucket: Bucket;
   ledger: Ledger;
   keyring: Keyring;
   kernel: KernelSide;
-  threadData: NonNullable<KernelThreadData['bucket']>;
+  threadData: NonNullable<CoreData['bucket']>;
   leases: MountLeases;
   sync: BucketSync;
   stores: WriteThrough;
@@ -50,7 +44,7 @@ export class RemoteSessions {
   }
 
   /** What the kernel thread must know before it builds the tree. */
-  get threadData(): NonNullable<KernelThreadData['bucket']> {
+  get threadData(): NonNullable<CoreData['bucket']> {
     return this.#parts.threadData;
   }
 
@@ -88,7 +82,7 @@ export class RemoteSessions {
     return 'the bucket has not said yet which sessions there are';
   }
 
-  hear(message: FromThread): void {
+  hear(message: RemoteMessage): void {
     const { opener, ledger, sync, stores } = this.#parts;
     switch (message.type) {
       case 'wanted':

@@ -5,13 +5,13 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Running } from '../drivers/host/core-client.ts';
+import type { RemoteMessage } from '../drivers/host/messages.ts';
 import { backOff } from '../lib/backoff.ts';
 import { Errno } from '../lib/errno.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
 import type { Logger } from '../observe/log.ts';
 
-type Unstored = Extract<Running, { type: 'store' }>['unstored'];
+type Unstored = Extract<RemoteMessage, { type: 'store' }>['unstored'];
 
 export interface WriteThroughParts {
   /** Resolves when everything of the session ('all': of all) that was committed before the call is in the bucket. */

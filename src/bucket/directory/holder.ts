@@ -2,8 +2,8 @@
 
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { codeOf } from '../../lib/system-error.ts';
 import { parseProcessStat } from '../../lib/process-stat.ts';
+import { codeOf } from '../../lib/system-error.ts';
 
 interface Holder {
   /** Where the number of a process means the same: a boot of a machine, and a PID namespace of it. */

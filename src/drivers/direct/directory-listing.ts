@@ -1,10 +1,10 @@
 import type { DirectoryEntry, Entry, FileSystemOperations } from '../../fs/contract.ts';
+import { S_IFDIR } from '../../lib/file-type.ts';
 import { fuse_entry_out } from './abi/attributes.ts';
 import { LITTLE_ENDIAN } from './abi/layout.ts';
 import { FUSE_REC_ALIGN, FUSE_UNKNOWN_INO, fuse_dirent, fuse_direntplus } from './abi/names.ts';
 import { PAYLOAD, putEntry, putU64, type Reply } from './reply.ts';
 
-const S_IFDIR = 0o040000;
 /** DT_* are the type bits of a mode, shifted. */
 const TYPE_SHIFT = 12;
 /** Offsets 1 and 2 are behind "." and "..", which the core does not know of; its own are shifted by them. */

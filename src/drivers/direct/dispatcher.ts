@@ -86,16 +86,18 @@ export class Dispatcher {
    */
   answerCut(bytes: Buffer, slot: number): void {
     const { reply, fs, request } = this.#exchange;
-    if (!request.bind(bytes, bytes.length)) return this.#host.release(slot);
+    if (!request.bind(bytes, bytes.length)) {
+      this.#host.release(slot);
+      return;
+    }
     this.#slot.bindInherited(slot);
-    if (!this.#wantsReply()) return this.#drop();
     const isWrite = request.opcode === Opcode.FUSE_WRITE && request.beginArguments(fuse_write_in.SIZE);
-    if (!isWrite || !fs.wasCarriedOut(request.number)) return this.#answer(Errno.EINTR, undefined);
-    fs.begin(request.number);
-    const payloadBytes = reply.written(request.u32(fuse_write_in.size));
-    const unstored = fs.takeUnstored();
-    if (unstored === undefined) this.#answer(payloadBytes, undefined);
-    else this.#defer(payloadBytes, undefined, unstored);
+    if (!isWrite || !fs.wasCarriedOut(request.number)) {
+      this.#settle(Errno.EINTR, undefined);
+    } else {
+      fs.begin(request.number);
+      this.#settle(reply.written(request.u32(fuse_write_in.size)), undefined);
+    }
   }
 
   /** Carries every parked request out again, in the order they came; some may be parked again. */
@@ -154,20 +156,12 @@ export class Dispatcher {
   }
 
   #settle(outcome: number, operation: Operation | undefined): void {
-    if (!this.#wantsReply()) return this.#drop();
-    const ending = classify(outcome, this.#exchange.fs, this.#host);
-    switch (ending) {
-      case 'drop':
-        return this.#drop();
-      case 'park':
-        return this.#park();
-      case 'sync':
-        return this.#leaveToSync();
-      case 'answer':
-        return this.#answer(outcome, operation);
-      default:
-        return this.#defer(Math.max(0, outcome), operation, ending);
-    }
+    const ending = this.#wantsReply() ? classify(outcome, this.#exchange.fs, this.#host) : 'drop';
+    if (ending === 'drop') this.#drop();
+    else if (ending === 'park') this.#park();
+    else if (ending === 'sync') this.#leaveToSync();
+    else if (ending === 'answer') this.#answer(outcome, operation);
+    else this.#defer(Math.max(0, outcome), operation, ending);
   }
 
   #drop(): void {

@@ -44,14 +44,15 @@ class KernelThread {
       beforeRequest: () => (this.#mailbox.lower() ? this.#takeMessages() : 'continue'),
       afterRequest: () => this.host.afterRequest(),
       syncThenReply: (uniqueLo, uniqueHi, slot) =>
-        this.#post({ type: 'sync-then-reply', uniqueLo, uniqueHi, slot }),
+        this.#post({ to: 'kernel', type: 'sync-then-reply', uniqueLo, uniqueHi, slot }),
       store: (request, unstored) => this.host.store(request, unstored),
       answered: (request, interrupted) => this.host.answered(request, interrupted),
       makeRoom: () => this.host.makeRoom(),
-      initialized: (session) => this.#post({ type: 'initialized', session }),
-      refused: ({ code, message, hint }) => this.#post({ type: 'failed', code, message, hint }),
+      initialized: (session) => this.#post({ to: 'daemon', type: 'initialized', session }),
+      refused: ({ code, message, hint }) => this.#post({ to: 'client', type: 'failed', code, message, hint }),
       unexpected: (error, opcode) =>
         this.#post({
+          to: 'daemon',
           type: 'log',
           record: {
             level: 'error',

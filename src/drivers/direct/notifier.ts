@@ -1,10 +1,9 @@
 import { write } from 'node:fs';
 import type { Invalidator } from '../../fs/contract.ts';
-import { fuse_write_out } from './abi/files.ts';
 import { LITTLE_ENDIAN } from './abi/layout.ts';
 import { fuse_notify_inval_entry_out, fuse_notify_inval_inode_out, NotifyCode } from './abi/notifications.ts';
 import { isSubjectGone, writeMessage } from './device.ts';
-import { PAYLOAD, putOutHeader, putU64, putWritten } from './reply.ts';
+import { PAYLOAD, putOutHeader, putU64 } from './reply.ts';
 
 /**
  * Speaks to the kernel from a thread that does not serve requests.
@@ -61,14 +60,6 @@ export class KernelNotifier implements Invalidator {
   replyError(uniqueLo: number, uniqueHi: number, error: number): void {
     const { bytes, view } = newMessage(0, 0);
     putOutHeader(view, bytes.length, error, uniqueLo, uniqueHi);
-    writeMessage(this.#fd, bytes, bytes.length);
-  }
-
-  /** Answers a WRITE that the serving thread left to this one: `size` bytes were written. */
-  replyWrite(uniqueLo: number, uniqueHi: number, size: number): void {
-    const { bytes, view } = newMessage(fuse_write_out.SIZE, 0);
-    putOutHeader(view, bytes.length, 0, uniqueLo, uniqueHi);
-    putWritten(view, PAYLOAD, size);
     writeMessage(this.#fd, bytes, bytes.length);
   }
 

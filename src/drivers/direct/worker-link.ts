@@ -1,11 +1,11 @@
 /** The way to the kernel thread, a worker that must be woken to hear what it is told. */
 import { Worker } from 'node:worker_threads';
-import type { KernelLink } from '../host/core-client.ts';
+import type { CoreLink } from '../host/core-client.ts';
 import type { FromCore, KernelThreadData, ToCore } from '../host/messages.ts';
 import { Mailbox } from './mailbox.ts';
 import { Waker } from './waker.ts';
 
-export class WorkerLink implements KernelLink {
+export class WorkerLink implements CoreLink {
   readonly #worker: Worker;
   readonly #mailbox = new Mailbox();
   readonly #waker: Waker;

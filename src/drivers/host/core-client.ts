@@ -1,19 +1,18 @@
 /**
- * The main thread's side of whoever serves the mount: asks it, hears it, and learns of its end. How messages get there and
- * back is the link's affair: direct/worker-link.ts for a thread of its own, libfuse/link.ts for the main thread itself.
+ * The main thread's side of the filesystem core: sends it messages, hears it, and learns of its end. The link carries them:
+ * direct/worker-link.ts to a thread of its own, libfuse/link.ts within the main thread.
  */
 import { type Deferred, deferred } from '../../lib/deferred.ts';
 import { SessionfsError } from '../../lib/errors.ts';
 import { inTime } from '../../lib/in-time.ts';
-import type { FromCore, ToCore } from './messages.ts';
+import type { ClientMessage, FromCore, RoutedMessage, ToCore } from './messages.ts';
 
-export type Loaded = Extract<FromCore, { type: 'loaded' }>;
-export type Running = Exclude<FromCore, { type: 'loaded' | 'ended' | 'failed' | 'done' | 'rolled' }>;
+export type Loaded = Extract<ClientMessage, { type: 'loaded' }>;
 
 const ENDING_MS = 200;
 
-/** The way to whoever serves the mount. */
-export interface KernelLink {
+/** The way to the core. */
+export interface CoreLink {
   /** Called once, before anything else. Neither callback is called before it returns. */
   start(receive: (message: FromCore) => void, fail: (error: Error) => void): void;
   post(message: ToCore): void;
@@ -28,20 +27,20 @@ export interface KernelLink {
 export class CoreClient {
   /** Settles when the thread is gone: with what it could not commit, or with the reason of its failure. */
   readonly ended: Promise<{ uncommitted: string[] }>;
-  readonly #link: KernelLink;
-  /** Whoever waits for the thread to act on a message, in the order in which it was asked. */
+  readonly #link: CoreLink;
+  /** Calls of `send` that wait for the core to act on their message, in order. */
   readonly #waiting: (() => void)[] = [];
   readonly #rolling: ((segment: number | undefined) => void)[] = [];
   readonly #loaded = deferred<Loaded>();
   readonly #ended: Deferred<{ uncommitted: string[] }> = deferred();
-  /** What came before someone listened. */
-  #early: Running[] = [];
-  #listener: (message: Running) => void = (message) => this.#early.push(message);
+  /** What came before `listen`. */
+  #early: RoutedMessage[] = [];
+  #listener: (message: RoutedMessage) => void = (message) => this.#early.push(message);
 
-  constructor(link: KernelLink) {
+  constructor(link: CoreLink) {
     this.#link = link;
     this.ended = this.#ended.promise;
-    // Whoever awaits them sees a failure; nobody has to.
+    // Callers that await them see a failure; nothing has to await them.
     for (const { promise } of [this.#loaded, this.#ended]) promise.catch(() => {});
     link.start(
       (message) => this.#receive(message),
@@ -54,7 +53,7 @@ export class CoreClient {
     return this.#loaded.promise;
   }
 
-  listen(listener: (message: Running) => void): void {
+  listen(listener: (message: RoutedMessage) => void): void {
     this.#listener = listener;
     for (const message of this.#early.splice(0)) listener(message);
   }
@@ -112,12 +111,28 @@ export class CoreClient {
   }
 
   #receive(message: FromCore): void {
-    if (message.type === 'loaded') this.#loaded.resolve(message);
-    else if (message.type === 'ended') this.#end(message);
-    else if (message.type === 'failed') this.#fail(failure(message));
-    else if (message.type === 'done') this.#waiting.shift()?.();
-    else if (message.type === 'rolled') this.#rolling.shift()?.(message.segment);
+    if (message.to === 'client') this.#hear(message);
     else this.#listener(message);
+  }
+
+  #hear(message: ClientMessage): void {
+    switch (message.type) {
+      case 'loaded':
+        this.#loaded.resolve(message);
+        break;
+      case 'done':
+        this.#waiting.shift()?.();
+        break;
+      case 'rolled':
+        this.#rolling.shift()?.(message.segment);
+        break;
+      case 'failed':
+        this.#fail(failure(message));
+        break;
+      case 'ended':
+        this.#end(message);
+        break;
+    }
   }
 
   #end(message: { uncommitted: string[] }): void {
@@ -132,6 +147,6 @@ export class CoreClient {
   }
 }
 
-function failure({ code, message, hint }: Extract<FromCore, { type: 'failed' }>): SessionfsError {
+function failure({ code, message, hint }: Extract<ClientMessage, { type: 'failed' }>): SessionfsError {
   return new SessionfsError(code, message, hint === undefined ? {} : { hint });
 }

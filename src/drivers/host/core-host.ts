@@ -12,14 +12,9 @@ import { SessionfsError } from '../../lib/errors.ts';
 import { Cache } from '../../store/cache/cache.ts';
 import { type KnownNodes, NodeTable } from '../../store/checkpoint/node-table.ts';
 import { JournalProgress } from '../../store/journal/progress.ts';
-import { Room } from './disk-full-recovery.ts';
-import type { CoreData, FromCore, ToCore } from './messages.ts';
+import { DiskFullRecovery } from './disk-full-recovery.ts';
+import type { CoreData, FromCore, SessionNews, ToCore } from './messages.ts';
 import { Unanswered } from './unanswered.ts';
-
-type NewsOfBucket = Extract<
-  ToCore,
-  { type: 'absent' | 'names-known' | 'restored' | 'refuse' | 'name' | 'evict' | 'answer' }
->;
 
 /** What a driver does on behalf of messages; called only from `obey`. */
 export interface HostedDriver {
@@ -38,7 +33,7 @@ export class CoreHost {
   #settleRequested = false;
   #handingOver = false;
   #pings = 0;
-  readonly #room: Room;
+  readonly #diskFull: DiskFullRecovery;
   /** In cloud mode. */
   readonly #unanswered: Unanswered | undefined;
   /** Callers that wait for the bucket. */
@@ -66,17 +61,18 @@ export class CoreHost {
       ...defaultTimings,
       bucket: data.bucket && { view: data.bucket, host: this.#remoteHost() },
       woken: () => this.woken(),
-      startedOver: (event) => this.#post({ type: 'started-over', ...event }),
+      startedOver: (event) => this.#post({ to: 'daemon', type: 'started-over', ...event }),
       invalidator: {
-        inode: (node, offset, length) => this.#post({ type: 'invalidate-inode', node, offset, length }),
-        entry: (parent, name) => this.#post({ type: 'invalidate-entry', parent, name }),
+        inode: (node, offset, length) =>
+          this.#post({ to: 'kernel', type: 'invalidate-inode', node, offset, length }),
+        entry: (parent, name) => this.#post({ to: 'kernel', type: 'invalidate-entry', parent, name }),
       },
-      log: (record) => this.#post({ type: 'log', record }),
+      log: (record) => this.#post({ to: 'daemon', type: 'log', record }),
     });
     const { filesystem, hybrid } = this.#opened;
     if (hybrid === undefined) filesystem.addControlFile('status.json', () => this.#status());
     else hybrid.addControlFiles(() => this.#status());
-    this.#room = new Room(this.#opened, (message) => this.#post(message));
+    this.#diskFull = new DiskFullRecovery(this.#opened, (message) => this.#post(message));
   }
 
   get filesystem(): OpenedFileSystem['filesystem'] {
@@ -88,6 +84,7 @@ export class CoreHost {
     const imported = importPlainSessions(core, this.#data.mountPoint, this.#data.plainSessions);
     const { segments, nextSegment, records, droppedBytes } = replayed;
     this.#post({
+      to: 'client',
       type: 'loaded',
       replayed: { segments, nextSegment, records, droppedBytes },
       imported,
@@ -105,40 +102,40 @@ export class CoreHost {
     if (!this.#handingOver) this.#rollJournal();
     journal.close();
     this.#unanswered?.close();
-    this.#post({ type: 'ended', uncommitted });
+    this.#post({ to: 'client', type: 'ended', uncommitted });
   }
 
   /** See DispatchHost. */
   makeRoom(): boolean {
-    return this.#room.make();
+    return this.#diskFull.makeRoom();
   }
 
   /** See DispatchHost. Written down first: should this daemon die before the answer, the next one must only answer. */
   store(request: number, unstored: Unstored): void {
     this.#storing++;
     this.#unanswered?.add(request);
-    this.#post({ type: 'store', request, unstored });
+    this.#post({ to: 'remote', type: 'store', request, unstored });
   }
 
   /** See DispatchHost. */
   answered(request: number, interrupted: boolean): void {
     this.#storing--;
     this.#unanswered?.remove(request);
-    if (interrupted) this.#post({ type: 'store-cancelled', request });
+    if (interrupted) this.#post({ to: 'remote', type: 'store-cancelled', request });
   }
 
   #remoteHost(): RemoteHost {
     return {
-      wanted: (session) => this.#post({ type: 'wanted', session }),
-      unwanted: (session) => this.#post({ type: 'unwanted', session }),
-      nameWanted: (name) => this.#post({ type: 'name-wanted', name }),
-      urgent: (session, why) => this.#post({ type: 'urgent', session, why }),
+      wanted: (session) => this.#post({ to: 'remote', type: 'wanted', session }),
+      unwanted: (session) => this.#post({ to: 'remote', type: 'unwanted', session }),
+      nameWanted: (name) => this.#post({ to: 'remote', type: 'name-wanted', name }),
+      urgent: (session, why) => this.#post({ to: 'remote', type: 'urgent', session, why }),
       ask: (id, question, argument, dirtyPaths) =>
-        this.#post({ type: 'ask', id, question, argument, dirtyPaths }),
+        this.#post({ to: 'remote', type: 'ask', id, question, argument, dirtyPaths }),
     };
   }
 
-  /** On nobody's behalf: not while a request is carried out. 'stop': leave the mount. */
+  /** Never called while a request is carried out. 'stop': leave the mount. */
   obey(message: ToCore): 'continue' | 'stop' {
     // The request before may have been a parked one.
     this.#opened.filesystem.begin(0);
@@ -153,17 +150,17 @@ export class CoreHost {
         this.#rollJournal();
         break;
       case 'room-made':
-        this.#room.retryInIt(() => this.#driver.retryParked());
+        this.#diskFull.roomMade(() => this.#driver.retryParked());
         break;
       case 'roll-now':
         if (message.commitPlain) this.#opened.filesystem.commitPlainFiles();
         this.#rollJournal();
-        this.#post({ type: 'rolled', segment: this.#newestInJournal() });
+        this.#post({ to: 'client', type: 'rolled', segment: this.#newestInJournal() });
         break;
       case 'settle-all':
         this.#opened.filesystem.settleAll();
         this.#rollJournal();
-        this.#post({ type: 'done' });
+        this.#post({ to: 'client', type: 'done' });
         break;
       case 'stored':
         this.#driver.answerStored(message.request, message.error);
@@ -182,8 +179,8 @@ export class CoreHost {
     return 'continue';
   }
 
-  /** News of the bucket: somebody may wait for it. */
-  #learn(message: NewsOfBucket): void {
+  /** News of the bucket, which parked requests may wait for. */
+  #learn(message: SessionNews): void {
     const { hybrid } = this.#opened;
     if (hybrid === undefined) return;
     switch (message.type) {
@@ -203,7 +200,7 @@ export class CoreHost {
         hybrid.learnName(message.name, message.exists);
         break;
       case 'evict':
-        this.#post({ type: 'evicted', session: hybrid.evictLeastUsed(message.except) });
+        this.#post({ to: 'remote', type: 'evicted', session: hybrid.evictLeastUsed(message.except) });
         return;
       case 'answer':
         hybrid.answer(message.id, message.text);
@@ -213,9 +210,9 @@ export class CoreHost {
     this.afterRequest();
   }
 
-  /** Whatever the kernel sent before is answered: whoever sent a 'ping' waits for that. */
+  /** Everything that the kernel sent before is answered, which the sender of a 'ping' waits for. */
   woken(): void {
-    for (; this.#pings > 0; this.#pings--) this.#post({ type: 'done' });
+    for (; this.#pings > 0; this.#pings--) this.#post({ to: 'client', type: 'done' });
   }
 
   #rollJournal(): void {
@@ -233,11 +230,12 @@ export class CoreHost {
   afterRequest(): void {
     const { filesystem } = this.#opened;
     const segment = filesystem.takeClosedSegment();
-    if (!this.#progress.synced && this.#progress.shouldNotify()) this.#post({ type: 'appended' });
-    if (segment !== undefined) this.#post({ type: 'closed', segment });
+    if (!this.#progress.synced && this.#progress.shouldNotify())
+      this.#post({ to: 'journal', type: 'appended' });
+    if (segment !== undefined) this.#post({ to: 'journal', type: 'closed', segment });
     if (!this.#settleRequested && filesystem.hasPending) {
       this.#settleRequested = true;
-      this.#post({ type: 'pending' });
+      this.#post({ to: 'daemon', type: 'pending' });
     }
   }
 
@@ -260,6 +258,7 @@ function knownNodes({ cachePath, takeover }: CoreData): KnownNodes | undefined {
 export function failureMessage(error: unknown): FromCore {
   const known = error instanceof SessionfsError ? error : undefined;
   return {
+    to: 'client',
     type: 'failed',
     code: known?.code ?? 'INTERNAL',
     message: known?.message ?? `the filesystem could not be loaded: ${String(error)}`,

@@ -1,12 +1,12 @@
 /**
- * What happens on a full disk. Most of a journal is versions that later ones replaced: moving it into the cache frees room,
- * and whoever changes something meanwhile waits. A change that does not fit even then is refused.
+ * What happens on a full disk. Most of a journal is versions that later ones replaced: a checkpoint moves the rest into the
+ * cache and frees room. Changes wait meanwhile; one that does not fit even then is refused.
  */
 import type { OpenedFileSystem } from '../../fs/startup/open.ts';
 import { releaseBallast, restoreBallast } from '../../store/cache/ballast.ts';
 import type { FromCore } from './messages.ts';
 
-export class Room {
+export class DiskFullRecovery {
   readonly #opened: OpenedFileSystem;
   readonly #post: (message: FromCore) => void;
   #state: 'enough' | 'wanted' | 'made' = 'enough';
@@ -17,8 +17,8 @@ export class Room {
     this.#post = post;
   }
 
-  /** A change did not fit. True: it may be tried again in `retryInIt`; false: it has been. */
-  make(): boolean {
+  /** A change did not fit. True: it waits for `roomMade`; false: it has waited already, and is refused. */
+  makeRoom(): boolean {
     if (this.#state === 'made') return this.#refuse();
     if (this.#state === 'wanted') return true;
     const { cache, filesystem } = this.#opened;
@@ -27,12 +27,12 @@ export class Room {
     filesystem.rollJournal();
     const closed = filesystem.takeClosedSegment();
     filesystem.suspend(true);
-    this.#post({ type: 'disk-full', closed });
+    this.#post({ to: 'journal', type: 'disk-full', closed });
     return true;
   }
 
   /** The checkpoint is through. */
-  retryInIt(retryParked: () => void): void {
+  roomMade(retryParked: () => void): void {
     const { cache, filesystem, journal } = this.#opened;
     journal.closeRetired();
     restoreBallast(cache.path);
@@ -44,7 +44,8 @@ export class Room {
 
   #refuse(): false {
     const message = 'The disk of the cache is full: a change was refused, the version before it stays';
-    if (!this.#fullDiskLogged) this.#post({ type: 'log', record: { level: 'warn', message, fields: {} } });
+    if (!this.#fullDiskLogged)
+      this.#post({ to: 'daemon', type: 'log', record: { level: 'warn', message, fields: {} } });
     this.#fullDiskLogged = true;
     return false;
   }

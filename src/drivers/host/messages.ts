@@ -1,4 +1,4 @@
-/** What the main thread and the kernel thread tell each other. */
+/** What the main thread and the thread that serves tell each other. */
 
 import type { Unstored } from '../../fs/contract.ts';
 import type { Owner } from '../../fs/model/options.ts';
@@ -62,60 +62,85 @@ export interface ReplayedJournal {
   droppedBytes: number;
 }
 
-export type FromCore =
+/** To CoreClient, the main thread's end of the link. */
+export type ClientMessage =
   /** The tree stands, plain sessions are journaled; it serves when told so. */
-  | { type: 'loaded'; replayed: ReplayedJournal; imported: ImportReport; files: number; sessions: number }
+  | {
+      to: 'client';
+      type: 'loaded';
+      replayed: ReplayedJournal;
+      imported: ImportReport;
+      files: number;
+      sessions: number;
+    }
   /** It acted on a 'settle-all' or 'ping'. */
-  | { type: 'done' }
-  | { type: 'failed'; code: ErrorCode; message: string; hint: string | undefined }
-  | { type: 'log'; record: LogRecord }
-  /** The kernel is served from here on. `session`: what the next daemon must know; undefined: none can take this over. */
-  | { type: 'initialized'; session: NegotiatedSession | undefined }
-  /** Something was appended to the journal since the last such message was acknowledged. */
-  | { type: 'appended' }
-  /** Only the checkpoint needs the segments up to this one any more. */
-  | { type: 'closed'; segment: number }
-  /** Whoever changes something waits for 'room-made'; the segments up to `closed`, if any, can be checkpointed. */
-  | { type: 'disk-full'; closed: number | undefined }
-  | { type: 'sync-then-reply'; uniqueLo: number; uniqueHi: number; slot: number }
-  /** Cloud mode: the request of this number was carried out; send 'stored' once that is in the bucket. */
-  | { type: 'store'; request: number; unstored: Unstored }
-  /** Cloud mode: its caller no longer waits. */
-  | { type: 'store-cancelled'; request: number }
-  | { type: 'invalidate-inode'; node: number; offset: number; length: number }
-  | { type: 'invalidate-entry'; parent: number; name: string }
-  /** An application replaced a session's registered credentials by others: what was there lies in set-aside/, durably. */
-  | ({ type: 'started-over' } & StartedOver)
-  /** There are working copies: send 'settle-idle' in a while. */
-  | { type: 'pending' }
-  /** Somebody waits for what is in this session; once until it was restored. */
-  | { type: 'wanted'; session: string }
-  /** Nobody who waited for it does any more. */
-  | { type: 'unwanted'; session: string }
-  /** Somebody looks for a session of this name, which is not here: 'name' is to follow. */
-  | { type: 'name-wanted'; name: string }
-  /**
-   * A session folder was made or got its name, or its creds.json changed; at most once a session until the next 'roll' or
-   * 'roll-now' was obeyed: take everything that is journaled until then.
-   */
-  | { type: 'urgent'; session: string; why: Urgency }
-  /**
-   * Somebody waits for an 'answer' of this number. `argument`: for status and metrics what this thread knows, in JSON; for
-   * flush what was written, trimmed. `dirtyPaths` (not for flush): files whose newest version is not in the cache yet.
-   */
-  | { type: 'ask'; id: number; question: Question; argument: string; dirtyPaths: string[] }
+  | { to: 'client'; type: 'done' }
   /**
    * To a 'roll-now', after the 'closed' of the same segment: every commit before it lies in segments up to this one, or is in
    * the cache; undefined: all of it is in the cache. If unfinished files could not be repeated (a full disk) this is the last
    * segment that was closed, and later ones are left out.
    */
-  | { type: 'rolled'; segment: number | undefined }
-  /** To an 'evict': the bucket's version is the one that counts from now on; undefined: no session can go. */
-  | { type: 'evicted'; session: string | undefined }
+  | { to: 'client'; type: 'rolled'; segment: number | undefined }
+  | { to: 'client'; type: 'failed'; code: ErrorCode; message: string; hint: string | undefined }
   /** The mount is gone; nothing will be written any more. */
-  | { type: 'ended'; uncommitted: string[] };
+  | { to: 'client'; type: 'ended'; uncommitted: string[] };
 
-export type ToCore =
+/** To the daemon itself, which wires the others. */
+export type DaemonMessage =
+  | { to: 'daemon'; type: 'log'; record: LogRecord }
+  /** The kernel is served from here on. `session`: what the next daemon must know; undefined: none can take this over. */
+  | { to: 'daemon'; type: 'initialized'; session: NegotiatedSession | undefined }
+  /** An application replaced a session's registered credentials by others: what was there lies in set-aside/, durably. */
+  | ({ to: 'daemon'; type: 'started-over' } & StartedOver)
+  /** There are working copies: send 'settle-idle' in a while. */
+  | { to: 'daemon'; type: 'pending' };
+
+/** To the main thread's side of the kernel connection. */
+export type KernelMessage =
+  | { to: 'kernel'; type: 'sync-then-reply'; uniqueLo: number; uniqueHi: number; slot: number }
+  | { to: 'kernel'; type: 'invalidate-inode'; node: number; offset: number; length: number }
+  | { to: 'kernel'; type: 'invalidate-entry'; parent: number; name: string };
+
+/** To JournalService. */
+export type JournalMessage =
+  /** Something was appended to the journal since the last such message was acknowledged. */
+  | { to: 'journal'; type: 'appended' }
+  /** Only the checkpoint needs the segments up to this one any more. */
+  | { to: 'journal'; type: 'closed'; segment: number }
+  /** Changes wait for 'room-made'; the segments up to `closed`, if any, can be checkpointed. */
+  | { to: 'journal'; type: 'disk-full'; closed: number | undefined };
+
+/** To RemoteSessions. */
+export type RemoteMessage =
+  /** A call waits for what is in this session; once until it was restored. */
+  | { to: 'remote'; type: 'wanted'; session: string }
+  /** No call waits for it any more. */
+  | { to: 'remote'; type: 'unwanted'; session: string }
+  /** A lookup asks for a session of this name, which is not here: 'name' is to follow. */
+  | { to: 'remote'; type: 'name-wanted'; name: string }
+  /**
+   * A session folder was made or got its name, or its creds.json changed; at most once a session until the next 'roll' or
+   * 'roll-now' was obeyed: take everything that is journaled until then.
+   */
+  | { to: 'remote'; type: 'urgent'; session: string; why: Urgency }
+  /**
+   * A caller waits for an 'answer' of this number. `argument`: for status and metrics what this thread knows, in JSON; for
+   * flush what was written, trimmed. `dirtyPaths` (not for flush): files whose newest version is not in the cache yet.
+   */
+  | { to: 'remote'; type: 'ask'; id: number; question: Question; argument: string; dirtyPaths: string[] }
+  /** Cloud mode: the request of this number was carried out; send 'stored' once that is in the bucket. */
+  | { to: 'remote'; type: 'store'; request: number; unstored: Unstored }
+  /** Cloud mode: its caller no longer waits. */
+  | { to: 'remote'; type: 'store-cancelled'; request: number }
+  /** To an 'evict': the bucket's version is the one that counts from now on; undefined: no session can go. */
+  | { to: 'remote'; type: 'evicted'; session: string | undefined };
+
+/** Each receiver has one switch, over its own messages; `to` is all that is looked at on the way. */
+export type FromCore = ClientMessage | RoutedMessage;
+export type RoutedMessage = DaemonMessage | KernelMessage | JournalMessage | RemoteMessage;
+
+/** To CoreHost. */
+export type CoreMessage =
   /** Sent before it reads requests; for everything else it must be woken. */
   | { type: 'serve' }
   /** Say 'done', after all that the kernel sent before. */
@@ -125,6 +150,19 @@ export type ToCore =
   | { type: 'roll' }
   /** The same, and say 'rolled'. `commitPlain`: first commit plain files that are still being written, as they are. */
   | { type: 'roll-now'; commitPlain: boolean }
+  /** To a 'store'. `error`: 0, or the negative errno that its caller gets. */
+  | { type: 'stored'; request: number; error: number }
+  /** As much room as can be made of what a 'disk-full' asked for. */
+  | { type: 'room-made' }
+  /** Commit what can be committed, give up what is incomplete, and close the segment. */
+  | { type: 'settle-all' }
+  /** Leave the loop, although the mount may still be there. */
+  | { type: 'stop' }
+  /** Leave the loop to the next daemon: nothing is given up. */
+  | { type: 'hand-over' };
+
+/** To the absent sessions, by CoreHost: parked requests are carried out again after it. */
+export type SessionNews =
   /** These top-level directories are (partly or wholly) in the bucket only: what needs their content waits. */
   | { type: 'absent'; sessions: string[] }
   /** No top-level name is missing any more. */
@@ -136,19 +174,11 @@ export type ToCore =
   | { type: 'restored'; session: string; files: string[]; directories: string[]; unchanged?: boolean }
   /** Cloud mode: make a session absent that is not among these, and say 'evicted'. */
   | { type: 'evict'; except: string[] }
-  /** Whoever waits for this session now gets EBUSY. */
+  /** Calls that wait for this session now get EBUSY. */
   | { type: 'refuse'; session: string }
   /** To a 'name-wanted': whether another mount has made a session of this name. */
   | { type: 'name'; name: string; exists: boolean }
   /** To an 'ask'; undefined: it failed. */
-  | { type: 'answer'; id: number; text: string | undefined }
-  /** To a 'store'. `error`: 0, or the negative errno that its caller gets. */
-  | { type: 'stored'; request: number; error: number }
-  /** As much as can be of what a 'disk-full' asked for. */
-  | { type: 'room-made' }
-  /** Commit what can be committed, give up what is incomplete, and close the segment. */
-  | { type: 'settle-all' }
-  /** Leave the loop, although the mount may still be there. */
-  | { type: 'stop' }
-  /** Leave the loop to the next daemon: nothing is given up. */
-  | { type: 'hand-over' };
+  | { type: 'answer'; id: number; text: string | undefined };
+
+export type ToCore = CoreMessage | SessionNews;

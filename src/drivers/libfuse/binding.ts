@@ -12,7 +12,7 @@ import { messageOf } from '../../lib/system-error.ts';
 import { installHint } from './packages.ts';
 
 /** What libfuse can be told to ask for. What is left out here the kernel does itself, or does without. */
-export const nativeOperationNames = [
+export const operationNames = [
   'init',
   'statfs',
   'getattr',
@@ -40,21 +40,21 @@ export const nativeOperationNames = [
   'utimens',
 ] as const;
 
-export type NativeOperationName = (typeof nativeOperationNames)[number];
+export type OperationName = (typeof operationNames)[number];
 
 /** One of libfuse's threads: it waits until it is signalled. The bytes are its C structure. */
-export type NativeThread = Buffer;
+export type LibfuseThread = Buffer;
 
 /** Called on the main thread for each request; `args` depend on the operation. Must not throw. */
-export type NativeHandler = (thread: NativeThread, op: number, ...args: unknown[]) => void;
+export type LibfuseHandler = (thread: LibfuseThread, op: number, ...args: unknown[]) => void;
 
 /** Lets the thread answer the kernel with `result`, a count or a negative errno. May be called within the handler. */
-type Signal = (thread: NativeThread, result: number, ...more: unknown[]) => void;
+type Signal = (thread: LibfuseThread, result: number, ...more: unknown[]) => void;
 
-type Numbers = { readonly [Name in NativeOperationName as `op_${Name}`]: number };
-type Signals = { readonly [Name in NativeOperationName as `fuse_native_signal_${Name}`]: Signal };
+type Numbers = { readonly [Name in OperationName as `op_${Name}`]: number };
+type Signals = { readonly [Name in OperationName as `fuse_native_signal_${Name}`]: Signal };
 
-export interface NativeBinding extends Numbers, Signals {
+export interface LibfuseBinding extends Numbers, Signals {
   readonly sizeof_fuse_thread_t: number;
   /**
    * Mounts, and serves on threads of its own. `thread` is kept by the native side as long as the process lives. `options` is one
@@ -66,7 +66,7 @@ export interface NativeBinding extends Numbers, Signals {
     thread: Buffer,
     self: object,
     allocate: (bytes: number) => Buffer,
-    handlers: (NativeHandler | undefined)[],
+    handlers: (LibfuseHandler | undefined)[],
     implemented: Uint32Array,
   ): void;
 }
@@ -75,14 +75,14 @@ const PACKAGE = 'fuse-native';
 const RTLD_NODELETE = 0x1000;
 
 /** Throws DRIVER_UNAVAILABLE, which says what to install. */
-export function loadNativeBinding(): NativeBinding {
+export function loadBinding(): LibfuseBinding {
   const own = createRequire(import.meta.url);
   try {
     const manifest = own.resolve(`${PACKAGE}/package.json`);
     const library = bundledLibrary(dirname(manifest));
     if (library !== undefined) preload(library);
     // The loader that the package itself uses: what was compiled on this machine comes before what was delivered.
-    return createRequire(manifest)('node-gyp-build')(dirname(manifest)) as NativeBinding;
+    return createRequire(manifest)('node-gyp-build')(dirname(manifest)) as LibfuseBinding;
   } catch (cause) {
     throw new SessionfsError(
       'DRIVER_UNAVAILABLE',

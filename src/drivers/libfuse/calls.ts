@@ -1,35 +1,31 @@
 /** What each of libfuse's operations is given and what it is answered, between the native side and operations.ts. */
-import type { NativeBinding, NativeOperationName, NativeThread } from './binding.ts';
-import type { NativeOperations } from './operations.ts';
+import type { LibfuseBinding, LibfuseThread, OperationName } from './binding.ts';
+import type { LibfuseOperations } from './operations.ts';
 import { i64, u64 } from './stat.ts';
 
 /** One request, ready to be carried out any number of times, and to be answered once. */
-export interface NativeCall {
-  name: NativeOperationName;
-  run(operations: NativeOperations): number;
-  answer(thread: NativeThread, result: number, operations: NativeOperations): void;
+export interface LibfuseCall {
+  name: OperationName;
+  run(operations: LibfuseOperations): number;
+  answer(thread: LibfuseThread, result: number, operations: LibfuseOperations): void;
   /** Of a rename. */
   readonly renames?: { from: string; to: string };
-}
-
-export function renameOf(call: NativeCall): { from: string; to: string } | undefined {
-  return call.renames;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the native side's arguments, whose types the table below states.
 type Arguments = any[];
 
 interface Shape {
-  run(operations: NativeOperations, args: Arguments, thread: NativeThread): number;
+  run(operations: LibfuseOperations, args: Arguments, thread: LibfuseThread): number;
   /** What the native side wants beside the result, whatever that is. */
-  more?(operations: NativeOperations, args: Arguments): unknown[];
+  more?(operations: LibfuseOperations, args: Arguments): unknown[];
 }
 
 /** A buffer is libfuse's memory, and good until the answer, which takes it back. */
-const takeBack = (_: NativeOperations, [, , buffer]: Arguments): unknown[] => [0, (buffer as Buffer).buffer];
+const takeBack = (_: LibfuseOperations, [, , buffer]: Arguments): unknown[] => [0, (buffer as Buffer).buffer];
 
 /** How fuse-native.c passes things; numbers of 64 bits come as two of 32. */
-const shapes: { readonly [Name in NativeOperationName]: Shape } = {
+const shapes: { readonly [Name in OperationName]: Shape } = {
   init: { run: () => 0 },
   statfs: { run: (o) => o.statfs(), more: (o) => [o.statistics] },
   getattr: { run: (o, [path]) => o.getattr(path), more: (o) => [o.stat] },
@@ -68,12 +64,12 @@ const shapes: { readonly [Name in NativeOperationName]: Shape } = {
   },
 };
 
-export function nativeCall(
-  binding: NativeBinding,
-  name: NativeOperationName,
-  thread: NativeThread,
+export function libfuseCall(
+  binding: LibfuseBinding,
+  name: OperationName,
+  thread: LibfuseThread,
   args: unknown[],
-): NativeCall {
+): LibfuseCall {
   const { run, more } = shapes[name];
   const signal = binding[`fuse_native_signal_${name}`];
   const [from, to] = args as [string, string];
@@ -92,7 +88,7 @@ const ATIME_AT = 104;
  * fuse-native passes the access time twice and the modification time never. It is in the thread's memory, if what lies before
  * it there is the access time.
  */
-function modificationTimeOf(thread: NativeThread, atimeMs: number): number {
+function modificationTimeOf(thread: LibfuseThread, atimeMs: number): number {
   if (process.platform !== 'linux' || thread.length < ATIME_AT + 16) return atimeMs;
   const isThere = thread.readBigInt64LE(ATIME_AT) === BigInt(atimeMs);
   return isThere ? Number(thread.readBigInt64LE(ATIME_AT + 8)) : atimeMs;

@@ -5,17 +5,17 @@ import { SessionfsError } from '../../lib/errors.ts';
 import { messageOf } from '../../lib/system-error.ts';
 import { CONTAINER_HINT } from '../../mount/hints.ts';
 import {
-  type NativeBinding,
-  type NativeHandler,
-  type NativeOperationName,
-  type NativeThread,
-  nativeOperationNames,
+  type LibfuseBinding,
+  type LibfuseHandler,
+  type LibfuseThread,
+  type OperationName,
+  operationNames,
 } from './binding.ts';
-import { nativeCall } from './calls.ts';
-import { NativeOperations } from './operations.ts';
-import { NativeRequests, type NativeRequestsHost } from './requests.ts';
+import { libfuseCall } from './calls.ts';
+import { LibfuseOperations } from './operations.ts';
+import { LibfuseRequests, type LibfuseRequestsHost } from './requests.ts';
 
-export interface NativeDriverHost extends NativeRequestsHost {
+export interface LibfuseDriverHost extends LibfuseRequestsHost {
   /** The kernel serves the mount through us from here on. */
   initialized(): void;
 }
@@ -23,25 +23,25 @@ export interface NativeDriverHost extends NativeRequestsHost {
 /** As many numbers as the native side looks at. */
 const OPERATIONS = 35;
 
-export class NativeDriver {
-  readonly requests: NativeRequests;
-  readonly #binding: NativeBinding;
-  readonly #host: NativeDriverHost;
+export class LibfuseDriver {
+  readonly requests: LibfuseRequests;
+  readonly #binding: LibfuseBinding;
+  readonly #host: LibfuseDriverHost;
   /** The native side writes into them as long as this process lives. */
   readonly #memory: Buffer[] = [];
 
-  constructor(binding: NativeBinding, fs: FileSystemOperations, owner: Owner, host: NativeDriverHost) {
+  constructor(binding: LibfuseBinding, fs: FileSystemOperations, owner: Owner, host: LibfuseDriverHost) {
     this.#binding = binding;
     this.#host = host;
-    this.requests = new NativeRequests(fs, new NativeOperations(fs, owner), host);
+    this.requests = new LibfuseRequests(fs, new LibfuseOperations(fs, owner), host);
   }
 
-  /** `options`: see nativeMountOptions. Throws MOUNT_FAILED. Requests come once this has returned, the first is `initialized`. */
+  /** `options`: see libfuseMountOptions. Throws MOUNT_FAILED. Requests come once this has returned, the first is `initialized`. */
   mount(mountPoint: string, options: string): void {
     const binding = this.#binding;
-    const handlers = new Array<NativeHandler | undefined>(OPERATIONS).fill(undefined);
+    const handlers = new Array<LibfuseHandler | undefined>(OPERATIONS).fill(undefined);
     const implemented = new Uint32Array(OPERATIONS);
-    for (const name of nativeOperationNames) {
+    for (const name of operationNames) {
       handlers[binding[`op_${name}`]] = this.#handler(name);
       implemented[binding[`op_${name}`]] = 1;
     }
@@ -57,9 +57,9 @@ export class NativeDriver {
     }
   }
 
-  #handler(name: NativeOperationName): NativeHandler {
-    return (thread: NativeThread, _op: number, ...args: unknown[]) => {
-      this.requests.dispatch(thread, nativeCall(this.#binding, name, thread, args));
+  #handler(name: OperationName): LibfuseHandler {
+    return (thread: LibfuseThread, _op: number, ...args: unknown[]) => {
+      this.requests.dispatch(thread, libfuseCall(this.#binding, name, thread, args));
       if (name === 'init') this.#host.initialized();
     };
   }

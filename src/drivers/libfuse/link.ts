@@ -1,27 +1,27 @@
 /** Serves the mount from the main thread itself, through fuse-native: messages only take turns here. */
 import { SessionfsError } from '../../lib/errors.ts';
 import { findMountSync } from '../../mount/mountinfo.ts';
-import type { KernelLink } from '../host/core-client.ts';
+import type { CoreLink } from '../host/core-client.ts';
 import { CoreHost, failureMessage } from '../host/core-host.ts';
 import type { CoreData, FromCore, ToCore } from '../host/messages.ts';
-import { loadNativeBinding, type NativeBinding } from './binding.ts';
-import { NativeDriver } from './driver.ts';
-import { mayAllowOther, nativeMountOptions, withFusermount } from './mount.ts';
+import { type LibfuseBinding, loadBinding } from './binding.ts';
+import { LibfuseDriver } from './driver.ts';
+import { libfuseMountOptions, mayAllowOther, withFusermount } from './mount.ts';
 import { untilUnmounted } from './watch.ts';
 
-export class LibfuseLink implements KernelLink {
+export class LibfuseLink implements CoreLink {
   readonly #data: CoreData;
-  readonly #binding: NativeBinding;
+  readonly #binding: LibfuseBinding;
   #receive: (message: FromCore) => void = () => {};
   #host: CoreHost | undefined;
-  #driver: NativeDriver | undefined;
+  #driver: LibfuseDriver | undefined;
   #device: string | undefined;
   #ended = false;
 
   /** Throws DRIVER_UNAVAILABLE. */
   constructor(data: CoreData) {
     this.#data = data;
-    this.#binding = loadNativeBinding();
+    this.#binding = loadBinding();
   }
 
   start(receive: (message: FromCore) => void): void {
@@ -35,7 +35,7 @@ export class LibfuseLink implements KernelLink {
 
   serve(): void {
     this.#later(() => {
-      const options = nativeMountOptions(mayAllowOther(isRoot()));
+      const options = libfuseMountOptions(mayAllowOther(isRoot()));
       const mount = () => this.#driver?.mount(this.#data.mountPoint, options);
       if (process.platform === 'linux' && !isRoot()) withFusermount(process.env, mount);
       else mount();
@@ -78,16 +78,17 @@ export class LibfuseLink implements KernelLink {
     });
     this.#host = host;
     host.load();
-    this.#driver = new NativeDriver(this.#binding, host.filesystem, this.#data.owner, {
+    this.#driver = new LibfuseDriver(this.#binding, host.filesystem, this.#data.owner, {
       syncThenReply: (uniqueLo, uniqueHi, slot) =>
-        this.#post({ type: 'sync-then-reply', uniqueLo, uniqueHi, slot }),
+        this.#post({ to: 'kernel', type: 'sync-then-reply', uniqueLo, uniqueHi, slot }),
       store: (request, unstored) => host.store(request, unstored),
       answered: (request) => host.answered(request, false),
       makeRoom: () => host.makeRoom(),
       afterRequest: () => host.afterRequest(),
-      initialized: () => this.#post({ type: 'initialized', session: undefined }),
+      initialized: () => this.#post({ to: 'daemon', type: 'initialized', session: undefined }),
       unexpected: (error, operation) =>
         this.#post({
+          to: 'daemon',
           type: 'log',
           record: {
             level: 'error',

@@ -19,7 +19,7 @@ const CACHED_SECONDS = 1;
  * One argument for libfuse. Reads go to the core each time (direct_io): the kernel's pages would show the pieces of a version
  * that is held back, and libfuse 2 has no way to drop them.
  */
-export function nativeMountOptions(allowOther: boolean, platform: string = process.platform): string {
+export function libfuseMountOptions(allowOther: boolean, platform: string = process.platform): string {
   const options = [
     'fsname=sessionfs',
     'default_permissions',

@@ -2,6 +2,7 @@
  * libfuse's calls, carried out by the filesystem core. Each answers as the core does: a count, a negative errno, PARKED (it will
  * be repeated whole) or AWAIT_SYNC. Nobody says who the caller is: what is made here belongs to the mount's owner.
  */
+
 import { constants } from 'node:fs';
 import {
   type AttributeChange,
@@ -16,27 +17,25 @@ import {
 import { isGatedName } from '../../fs/model/json-gate.ts';
 import type { Owner } from '../../fs/model/options.ts';
 import { Errno } from '../../lib/errno.ts';
+import { S_IFDIR, S_IFMT, S_IFREG } from '../../lib/file-type.ts';
 import { AWAIT_SYNC } from '../host/outcome.ts';
 import { NodeReferences, OpenFiles } from './handles.ts';
-import { NativePaths } from './paths.ts';
+import { LibfusePaths } from './paths.ts';
 import { newStat, newStatistics, putStat, putStatistics, timeOf, typeOnly } from './stat.ts';
 
-const S_IFMT = 0o170000;
-const S_IFREG = 0o100000;
-const S_IFDIR = 0o040000;
 const PERMISSION_BITS = 0o7777;
 /** "Leave it as it is", to chown. */
 const NO_ID = 0xffff_ffff;
 const CONTROL_FOLDER = '/.sessionfs/';
 
-export class NativeOperations {
+export class LibfuseOperations {
   /** What the last getattr, statfs, readlink and readdir answered. */
   readonly stat = newStat();
   readonly statistics = newStatistics();
   target = '';
   names: string[] = [];
   stats: Uint32Array[] = [];
-  readonly paths: NativePaths;
+  readonly paths: LibfusePaths;
   readonly #fs: FileSystemOperations;
   readonly #references: NodeReferences;
   readonly #files: OpenFiles;
@@ -48,7 +47,7 @@ export class NativeOperations {
     this.#fs = fs;
     this.#references = new NodeReferences(fs);
     this.#files = new OpenFiles(this.#references);
-    this.paths = new NativePaths(fs, this.#references, this.#files);
+    this.paths = new LibfusePaths(fs, this.#references, this.#files);
     this.#caller = { ...owner, pid: 0 };
   }
 

@@ -19,7 +19,7 @@ export function splitPath(path: string): { folder: string; name: string } {
   return { folder: path.slice(0, slash) || '/', name: path.slice(slash + 1) };
 }
 
-export class NativePaths {
+export class LibfusePaths {
   readonly entry: Entry = { nodeId: 0, entryValidMs: 0, ...emptyAttributes() };
   readonly #attributes = emptyAttributes();
   readonly #fs: FileSystemOperations;

@@ -15,8 +15,8 @@ import {
   TAG_SIZE,
 } from '../../crypto/sealed-file.ts';
 import { Errno } from '../../lib/errno.ts';
-import { codeOf } from '../../lib/system-error.ts';
 import { S_IFMT, S_IFREG } from '../../lib/file-type.ts';
+import { codeOf } from '../../lib/system-error.ts';
 import type { Cache } from '../../store/cache/cache.ts';
 import type { JournalProgress } from '../../store/journal/progress.ts';
 import type { JournalWriter } from '../../store/journal/writer.ts';

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Keyring } from '../../../src/crypto/keyring.ts';
 import { WorkerLink } from '../../../src/drivers/direct/worker-link.ts';
-import { CoreClient, type Running } from '../../../src/drivers/host/core-client.ts';
+import { CoreClient } from '../../../src/drivers/host/core-client.ts';
+import type { RoutedMessage } from '../../../src/drivers/host/messages.ts';
 import type { BucketView } from '../../../src/fs/state/remote.ts';
 import { Cache } from '../../../src/store/cache/cache.ts';
 import { Checkpointer } from '../../../src/store/checkpoint/checkpointer.ts';
@@ -19,7 +20,7 @@ const SESSION = 'u-+1';
 class Thread {
   readonly client: CoreClient;
   readonly checkpointer: Checkpointer;
-  readonly #heard: Running[] = [];
+  readonly #heard: RoutedMessage[] = [];
 
   constructor(directory: string, bucket: BucketView | undefined) {
     const mountPoint = join(directory, 'mnt');
@@ -59,7 +60,7 @@ class Thread {
   }
 
   /** What was heard before the answer, and the answer. */
-  async roll(): Promise<{ segment: number | undefined; heard: Running[] }> {
+  async roll(): Promise<{ segment: number | undefined; heard: RoutedMessage[] }> {
     const segment = await this.client.roll(false);
     return { segment, heard: this.#heard.splice(0) };
   }
@@ -81,7 +82,7 @@ test('roll-now tells the segment that holds all commits, until they are in the c
   assert.ok(first.heard.some((message) => message.type === 'closed' && message.segment === 1));
   assert.deepEqual(
     first.heard.filter(({ type }) => type === 'urgent'),
-    [{ type: 'urgent', session: SESSION, why: 'new' }],
+    [{ to: 'remote', type: 'urgent', session: SESSION, why: 'new' }],
   );
   assert.equal((await thread.roll()).segment, 1);
   await thread.checkpointer.run(1);
@@ -98,7 +99,7 @@ test('news of the bucket may come before it serves', options, async (t) => {
   const { heard } = await thread.roll();
   assert.deepEqual(
     heard.filter(({ type }) => type === 'invalidate-entry' || type === 'log'),
-    [{ type: 'invalidate-entry', parent: 1, name: 'w-+3' }],
+    [{ to: 'kernel', type: 'invalidate-entry', parent: 1, name: 'w-+3' }],
   );
 });
 

@@ -72,11 +72,6 @@ const cases: Array<[string, (notifier: KernelNotifier) => void, string[]]> = [
     (notifier) => notifier.replyError(2, 0, Errno.ENOSPC),
     ['10 00 00 00 e4 ff ff ff', '02 00 00 00 00 00 00 00'],
   ],
-  [
-    'a parked WRITE is answered with its size',
-    (notifier) => notifier.replyWrite(2, 0, 700),
-    ['18 00 00 00 00 00 00 00', '02 00 00 00 00 00 00 00', 'bc 02 00 00 00 00 00 00'],
-  ],
 ];
 
 for (const [name, use, expected] of cases) {

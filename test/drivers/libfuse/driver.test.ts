@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { constants } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { NativeDriver } from '../../../src/drivers/libfuse/driver.ts';
+import { LibfuseDriver } from '../../../src/drivers/libfuse/driver.ts';
 import { errnoOfThisSystem } from '../../../src/drivers/libfuse/errno.ts';
 import { PARKED } from '../../../src/fs/contract.ts';
 import { Errno } from '../../../src/lib/errno.ts';
@@ -22,10 +22,10 @@ class Rig {
   readonly syncs: [number, number][] = [];
   readonly unexpected: unknown[] = [];
   room = false;
-  readonly driver: NativeDriver;
+  readonly driver: LibfuseDriver;
 
-  constructor(fs: ConstructorParameters<typeof NativeDriver>[1]) {
-    this.driver = new NativeDriver(this.libfuse.binding, fs, CALLER, {
+  constructor(fs: ConstructorParameters<typeof LibfuseDriver>[1]) {
+    this.driver = new LibfuseDriver(this.libfuse.binding, fs, CALLER, {
       syncThenReply: (lo, hi) => this.syncs.push([lo, hi]),
       store: () => {},
       answered: () => {},

@@ -2,13 +2,14 @@
  * Random calls as libfuse makes them, by path, on the driver, and the same calls by node number on a second filesystem core:
  * after each step both answer the same, and open files hold the same, whatever became of their names.
  */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { NativeDriver } from '../../../src/drivers/libfuse/driver.ts';
+import { LibfuseDriver } from '../../../src/drivers/libfuse/driver.ts';
 import { ROOT_NODE } from '../../../src/fs/contract.ts';
-import { S_IFDIR, S_IFREG } from '../../../src/fs/model/node.ts';
 import { Errno } from '../../../src/lib/errno.ts';
+import { S_IFDIR, S_IFREG } from '../../../src/lib/file-type.ts';
 import { CALLER, Harness, newAttributes, newEntry } from '../../fs/harness.ts';
 import { FakeLibfuse } from '../support/fake-libfuse.ts';
 
@@ -72,7 +73,7 @@ class Pair {
         throw error;
       },
     };
-    new NativeDriver(this.#libfuse.binding, this.#driven.fs, CALLER, host).mount('/mnt', '-o');
+    new LibfuseDriver(this.#libfuse.binding, this.#driven.fs, CALLER, host).mount('/mnt', '-o');
   }
 
   remove(): void {

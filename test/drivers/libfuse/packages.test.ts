@@ -81,8 +81,8 @@ test('where the package is missing, what needs it says so, and nothing else need
     cpSync(join(source, folder), join(copy, folder), { recursive: true });
   writeFileSync(join(copy, 'package.json'), '{"type":"module"}');
   const script = `
-    const { loadNativeBinding } = await import(process.argv[1]);
-    try { loadNativeBinding() } catch ({ code, message, hint }) { console.log(code, message, hint) }`;
+    const { loadBinding } = await import(process.argv[1]);
+    try { loadBinding() } catch ({ code, message, hint }) { console.log(code, message, hint) }`;
   const url = join(copy, 'drivers/libfuse/binding.js');
   const printed = execFileSync(process.execPath, ['--input-type=module', '-e', script, url], {
     encoding: 'utf8',
@@ -95,9 +95,9 @@ test('the native part is loaded with the libfuse that comes with it: none must b
   if (process.arch !== 'x64') return t.diagnostic('the package brings nothing compiled for this machine');
   const url = new URL('../../../src/drivers/libfuse/binding.js', import.meta.url).href;
   const script = `
-    const { loadNativeBinding } = await import(process.argv[1]);
+    const { loadBinding } = await import(process.argv[1]);
     const { readFileSync } = await import('node:fs');
-    console.log(loadNativeBinding().sizeof_fuse_thread_t);
+    console.log(loadBinding().sizeof_fuse_thread_t);
     console.log(readFileSync('/proc/self/maps', 'utf8').match(/\\/.*libfuse.*/g).join('\\n'));`;
   const printed = execFileSync(process.execPath, ['--input-type=module', '-e', script, url], {
     encoding: 'utf8',

@@ -1,5 +1,5 @@
 /** Attributes: LOOKUP, FORGET, GETATTR, SETATTR, STATX, STATFS, ACCESS. */
-import { array, i32, i64, struct, u16, u32, u64 } from './layout.ts';
+import { array, struct, u32, u64 } from './layout.ts';
 
 export const fuse_attr = struct({
   ino: u64,
@@ -75,8 +75,6 @@ export const fuse_forget_in = struct({ nlookup: u64 });
 export const fuse_forget_one = struct({ nodeid: u64, nlookup: u64 });
 export const fuse_batch_forget_in = struct({ count: u32, dummy: u32 });
 
-export const fuse_access_in = struct({ mask: u32, padding: u32 });
-
 export const fuse_kstatfs = struct({
   blocks: u64,
   bfree: u64,
@@ -88,47 +86,4 @@ export const fuse_kstatfs = struct({
   frsize: u32,
   padding: u32,
   spare: array(u32, 6),
-});
-export const fuse_statfs_out = struct({ st: fuse_kstatfs });
-
-export const fuse_sx_time = struct({ tv_sec: i64, tv_nsec: u32, __reserved: i32 });
-
-export const fuse_statx = struct({
-  mask: u32,
-  blksize: u32,
-  attributes: u64,
-  nlink: u32,
-  uid: u32,
-  gid: u32,
-  mode: u16,
-  __spare0: array(u16, 1),
-  ino: u64,
-  size: u64,
-  blocks: u64,
-  attributes_mask: u64,
-  atime: fuse_sx_time,
-  btime: fuse_sx_time,
-  ctime: fuse_sx_time,
-  mtime: fuse_sx_time,
-  rdev_major: u32,
-  rdev_minor: u32,
-  dev_major: u32,
-  dev_minor: u32,
-  __spare2: array(u64, 14),
-});
-
-export const fuse_statx_in = struct({
-  getattr_flags: u32,
-  reserved: u32,
-  fh: u64,
-  sx_flags: u32,
-  sx_mask: u32,
-});
-
-export const fuse_statx_out = struct({
-  attr_valid: u64,
-  attr_valid_nsec: u32,
-  flags: u32,
-  spare: array(u64, 2),
-  stat: fuse_statx,
 });

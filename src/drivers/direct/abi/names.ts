@@ -7,7 +7,6 @@ export const fuse_mkdir_in = struct({ mode: u32, umask: u32 });
 export const fuse_rename_in = struct({ newdir: u64 });
 export const fuse_rename2_in = struct({ newdir: u64, flags: u32, padding: u32 });
 export const fuse_link_in = struct({ oldnodeid: u64 });
-export const fuse_create_in = struct({ flags: u32, mode: u32, umask: u32, open_flags: u32 });
 
 export const fuse_dirent = struct({
   ino: u64,

@@ -13,8 +13,6 @@ export const NotifyCode = {
   FUSE_NOTIFY_PRUNE: 9,
 } as const;
 
-export const fuse_notify_poll_wakeup_out = struct({ kh: u64 });
-
 export const fuse_notify_inval_inode_out = struct({
   ino: u64,
   /** Negative: attributes only. */
@@ -25,23 +23,3 @@ export const fuse_notify_inval_inode_out = struct({
 
 /** Followed by the name and a NUL that `namelen` does not count. */
 export const fuse_notify_inval_entry_out = struct({ parent: u64, namelen: u32, flags: u32 });
-export const fuse_notify_delete_out = struct({ parent: u64, child: u64, namelen: u32, padding: u32 });
-export const fuse_notify_store_out = struct({ nodeid: u64, offset: u64, size: u32, padding: u32 });
-
-export const fuse_notify_retrieve_out = struct({
-  notify_unique: u64,
-  nodeid: u64,
-  offset: u64,
-  size: u32,
-  padding: u32,
-});
-export const fuse_notify_retrieve_in = struct({
-  dummy1: u64,
-  offset: u64,
-  size: u32,
-  dummy2: u32,
-  dummy3: u64,
-  dummy4: u64,
-});
-
-export const fuse_notify_prune_out = struct({ count: u32, padding: u32, spare: u64 });

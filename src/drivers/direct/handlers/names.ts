@@ -2,15 +2,14 @@
  * What changes or asks for a name in a directory. A request that an earlier server carried out and could not answer is
  * none of these handlers' business: the core knows it by its number (FileSystemOperations.begin).
  */
+
 import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../../../fs/contract.ts';
 import { Errno } from '../../../lib/errno.ts';
+import { S_IFDIR, S_IFMT, S_IFREG } from '../../../lib/file-type.ts';
 import { fuse_link_in, fuse_mkdir_in, fuse_mknod_in, fuse_rename_in, fuse_rename2_in } from '../abi/names.ts';
 import { Opcode } from '../abi/opcodes.ts';
 import type { Exchange, Operation } from './exchange.ts';
 
-const S_IFMT = 0o170000;
-const S_IFREG = 0o100000;
-const S_IFDIR = 0o040000;
 const PERMISSION_BITS = 0o7777;
 
 function lookup({ fs, request, reply, entry }: Exchange): number {
