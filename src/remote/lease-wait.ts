@@ -1,5 +1,6 @@
 /** Waits for the lease of a session that a call has opened, and decides when that wait ends without it. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { reasonOf } from '../bucket/bucket-error.ts';
 import type { Held } from '../lease/held.ts';
 import type { Logger } from '../observe/log.ts';
 import type { MountLeases } from './mount-leases.ts';
@@ -10,7 +11,7 @@ export type LeaseWaitResult =
   | { readonly kind: 'abandoned' }
   /** Another mount holds the session, and SESSION_LEASE_WAIT_LIMIT is over. */
   | { readonly kind: 'refused' }
-  /** The bucket does not answer: the complete session in the cache is served without the lease. */
+  /** The bucket cannot be used: the complete session in the cache is served without the lease. */
   | { readonly kind: 'unconfirmed' }
   /** This mount ends, or is fenced. */
   | { readonly kind: 'ended' };
@@ -23,15 +24,15 @@ export interface LeaseWaitState {
   readonly isHeldElsewhere: boolean;
   /** How long a call waits for another mount, in ms; 0: without limit. */
   readonly waitLimitMs: number;
-  /** The last request to the bucket got no answer. */
+  /** The bucket did not serve the last request: it gave no answer, or it refuses. */
   readonly isFailing: boolean;
-  /** Time since the bucket last answered. */
+  /** Time since the bucket last served a request. */
   readonly silentMs: number;
   /** The whole session is in the cache, and may be served without the lease. */
   readonly isServable: () => boolean;
 }
 
-/** After this time the bucket counts as not answering. */
+/** A bucket that has served no request for this time counts as one that cannot be used. */
 export const PATIENCE_MS = 3_000;
 const POLL_MS = 100;
 const SLOW_POLL_MS = 1_000;
@@ -83,7 +84,8 @@ export async function waitForLease(parts: LeaseWaitParts): Promise<LeaseWaitResu
     await sleep(pollMs, undefined, { signal: settled.signal }).catch(() => {});
     const waitedMs = performance.now() - startedMs;
     const isHeldElsewhere = leases.holderOf(session) !== undefined;
-    const { isFailing, silentMs } = leases;
+    const { failure, silentMs } = leases;
+    const isFailing = failure !== undefined;
     const isEnding = ended.aborted;
     const step = decide(
       { outcome, isEnding, isHeldElsewhere, waitLimitMs, isFailing, silentMs, isServable },
@@ -92,7 +94,10 @@ export async function waitForLease(parts: LeaseWaitParts): Promise<LeaseWaitResu
     if (step.kind !== 'wait') return step;
     if (isHeldElsewhere || performance.now() - loggedMs < LOG_EVERY_MS) continue;
     loggedMs = performance.now();
-    const reason = { reason: 'unreachable', error: 'the bucket does not say who has it' };
+    const reason =
+      failure === undefined
+        ? { reason: 'unreachable', error: 'the bucket does not say which mount holds it' }
+        : reasonOf(failure);
     log.warn(
       { session, waitedMs: Math.round(waitedMs), ...reason },
       'A session could not be restored yet; whoever opened it waits',

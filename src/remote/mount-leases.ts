@@ -29,16 +29,23 @@ export interface MountLeasesParts {
 
 const RETRY_MS = 1_000;
 
-/** Notes in `reach` whether the bucket answers. */
-function watched(bucket: Bucket, reach: { isFailing: boolean; answeredMs: number }): Bucket {
+interface Reach {
+  /** Why the last request failed; undefined: the bucket served it. */
+  failure: BucketError | undefined;
+  servedMs: number;
+}
+
+/** Notes in `reach` whether the bucket serves requests. */
+function watched(bucket: Bucket, reach: Reach): Bucket {
+  const served = () => Object.assign(reach, { failure: undefined, servedMs: performance.now() });
   const note = async <T>(work: Promise<T>): Promise<T> => {
     try {
       const answer = await work;
-      Object.assign(reach, { isFailing: false, answeredMs: performance.now() });
+      served();
       return answer;
     } catch (error) {
-      const isFailing = error instanceof BucketError && error.isTransient;
-      Object.assign(reach, isFailing ? { isFailing } : { isFailing, answeredMs: performance.now() });
+      if (error instanceof BucketError && !isAnswer(error)) reach.failure = error;
+      else served();
       throw error;
     }
   };
@@ -54,10 +61,16 @@ function watched(bucket: Bucket, reach: { isFailing: boolean; answeredMs: number
   };
 }
 
+/** The failure says something of one object; any other one says that the bucket cannot be used. */
+function isAnswer({ kind, hint }: BucketError): boolean {
+  // A missing bucket comes with a hint, a missing object without.
+  return kind === 'precondition' || kind === 'corrupt' || (kind === 'missing' && hint === undefined);
+}
+
 export class MountLeases implements WriteGrants {
   readonly #leases: Promise<Leases>;
   readonly #bucket: Bucket;
-  readonly #reach = { isFailing: false, answeredMs: performance.now() };
+  readonly #reach: Reach = { failure: undefined, servedMs: performance.now() };
   /** An earlier daemon of this mount has listed the bucket. */
   readonly #inherits: boolean;
   readonly #over = sharedAbort();
@@ -135,14 +148,14 @@ export class MountLeases implements WriteGrants {
     return owner !== undefined && owner.holder !== '' && !this.holds(session);
   }
 
-  /** The last request got no answer. */
-  get isFailing(): boolean {
-    return this.#reach.isFailing;
+  /** Why the bucket did not serve the last request: it gave no answer, or it refuses. Undefined: it served it. */
+  get failure(): BucketError | undefined {
+    return this.#reach.failure;
   }
 
-  /** Time since the bucket last answered. */
+  /** Time since the bucket last served a request. */
   get silentMs(): number {
-    return performance.now() - this.#reach.answeredMs;
+    return performance.now() - this.#reach.servedMs;
   }
 
   /** A daemon that takes over holds what the one before held, and answers the challenges to it. */

@@ -217,9 +217,10 @@ export class SessionOpener {
 
   /** The session is served without the lease. Compares it with the bucket once this mount holds it. */
   async #confirmLater(session: string, acquired: Promise<Held>): Promise<void> {
+    const { failure } = this.#parts.leases;
     this.#parts.log.warn(
-      { session },
-      'The bucket does not answer: a session is served as it is here, without knowing whether another mount has it',
+      { session, ...(failure === undefined ? {} : reasonOf(failure)) },
+      'The bucket cannot be used; the session is served from the cache, without knowing whether another mount holds it',
     );
     const held = await acquired.catch(() => undefined);
     if (held === undefined || !(await this.#reconcile(session, held, true))) return;

@@ -2,17 +2,13 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { loadConfig } from '../../src/config/load.ts';
 import { inboxCodec, inboxName } from '../../src/lease/records/inbox.ts';
 import { ownerCodec, ownerName } from '../../src/lease/records/owner.ts';
-import { createLogger } from '../../src/observe/log.ts';
-import { MountLeases } from '../../src/remote/mount-leases.ts';
-import { SessionOpener } from '../../src/remote/session-opener.ts';
+import type { SessionOpener } from '../../src/remote/session-opener.ts';
 import { signature } from '../../src/sync/object-metadata.ts';
-import { cleanUp } from '../support/cleanup.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { Machine } from '../sync/support.ts';
+import { openLeases, openOpener } from './support.ts';
 
 const S = 'u-+1';
 const B = 'b'.repeat(32);
@@ -28,25 +24,10 @@ class Rig {
 
   constructor(t: TestContext, env: Record<string, string> = {}) {
     const { bucket } = this;
-    const log = createLogger({ level: 'silent', destination: { write: () => {} } });
-    const leases = new MountLeases({
-      bucket,
-      config: loadConfig(env, {}),
-      cachePath: temporaryDirectory(t),
-      mountPoint: '/nowhere/sessions',
-      takeover: false,
-      log,
-      events: { acquired: () => {}, lost: () => {} },
-    });
+    const leases = openLeases(t, bucket, env);
     this.machine = new Machine(t, bucket, { grants: leases, intervalMs: 0 });
     const { sync, ledger } = this.machine;
-    const parts = { leases, sync, ledger, servesUnconfirmed: true, waitLimitMs: 0, refuse: () => {}, log };
-    this.opener = new SessionOpener(parts);
-    cleanUp(t, async () => {
-      this.opener.stop();
-      await leases.end();
-      await this.opener.end();
-    });
+    this.opener = openOpener(t, { leases, sync, ledger });
     this.owner('', 1);
     const inbox = { start: 'b', challenge: '', condemned: false, grantMs: 60_000, name: 'b' };
     bucket.store(inboxName(B), EMPTY, inboxCodec.write(inbox));

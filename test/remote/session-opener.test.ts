@@ -2,16 +2,14 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { loadConfig } from '../../src/config/load.ts';
+import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { ownerName } from '../../src/lease/records/owner.ts';
-import { createLogger } from '../../src/observe/log.ts';
-import { MountLeases } from '../../src/remote/mount-leases.ts';
-import { SessionOpener } from '../../src/remote/session-opener.ts';
 import type { BucketSync } from '../../src/sync/bucket-sync.ts';
 import type { Ledger } from '../../src/sync/ledger/ledger.ts';
 import { cleanUp } from '../support/cleanup.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { Machine } from '../sync/support.ts';
+import { openLeases, openOpener } from './support.ts';
 
 const S = 'u-+1';
 const options = { timeout: 60_000 };
@@ -24,16 +22,7 @@ function rig(t: TestContext) {
     answer = resolve;
   });
   bucket.before = () => answers;
-  const log = createLogger({ level: 'silent', destination: { write: () => {} } });
-  const leases = new MountLeases({
-    bucket,
-    config: loadConfig({}, {}),
-    cachePath: temporaryDirectory(t),
-    mountPoint: '/nowhere/sessions',
-    takeover: false,
-    log,
-    events: { acquired: () => {}, lost: () => {} },
-  });
+  const leases = openLeases(t, bucket);
   const given: string[] = [];
   const sync = {
     restorer: { announce: (session: string) => given.push(session) },
@@ -41,21 +30,8 @@ function rig(t: TestContext) {
     flusher: { refresh: () => {} },
   } as unknown as BucketSync;
   const ledger = { absentOf: () => [], entriesOf: () => [] } as unknown as Ledger;
-  const sessions = new SessionOpener({
-    leases,
-    sync,
-    ledger,
-    servesUnconfirmed: false,
-    waitLimitMs: 0,
-    refuse: () => {},
-    log,
-  });
-  cleanUp(t, async () => {
-    answer();
-    sessions.stop();
-    await leases.end();
-    await sessions.end();
-  });
+  const sessions = openOpener(t, { leases, sync, ledger, servesUnconfirmed: false });
+  cleanUp(t, async () => answer());
   return { bucket, leases, sessions, given, answer };
 }
 
@@ -99,3 +75,23 @@ test('a mount that ends meanwhile takes nothing', options, async (t) => {
   await until(() => sessions.waiting.length === 0);
   assert.deepEqual([given, leases.held], [[], []]);
 });
+
+for (const failure of [
+  new BucketError('permission', '403'),
+  new BucketError('rejected', '400'),
+  new BucketError('missing', '404', { hint: 'Create the bucket.' }),
+  new BucketError('throttled', '429'),
+  new BucketError('unreachable', 'reset'),
+])
+  test(`${failure.kind}: a session that is here as a whole is served`, options, async (t) => {
+    const bucket = new MemoryBucket();
+    const machine = new Machine(t, bucket, { intervalMs: 0 });
+    await machine.write(`${S}/creds.json`, 'ok');
+    bucket.before = () => {
+      throw failure;
+    };
+    const { sync, ledger } = machine;
+    openOpener(t, { leases: openLeases(t, bucket), sync, ledger }).want(S);
+    await machine.until(() => machine.restored.length > 0);
+    assert.deepEqual(machine.restored, [{ session: S, files: [`${S}/creds.json`], directories: [] }]);
+  });
