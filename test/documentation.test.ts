@@ -126,6 +126,17 @@ for (const page of [...pages, 'CHANGELOG.md']) {
   });
 }
 
+test('every path and every file name in a comment of src/ is one of the source tree', () => {
+  const wrong = filesBelow('src').flatMap((file) => {
+    const text = readFileSync(join(repository, file), 'utf8');
+    const comments = [...text.matchAll(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/ .*/g)].join('\n');
+    // Within a folder a comment may use a name that files of other folders have too.
+    const gone = wrongPaths(comments).filter((line) => !line.endsWith(' have that name'));
+    return gone.map((line) => `${file}: ${line}`);
+  });
+  assert.deepEqual(wrong, []);
+});
+
 test('a path that is gone is found, whatever its form', () => {
   const gone = ['src/kernel/reply.ts', 'src/kernel', 'test/nothing-*.test.ts', 'dist/test/fs/gone.test.js'];
   const text = `${gone.join(', ')}. And gone-name.ts, status.ts, fs/gone-name.ts.`;
@@ -161,6 +172,18 @@ test('every line of the log that docs/ quotes is one that the program writes', (
     [],
   );
 });
+
+/** What docs/glossary.md and CONTRIBUTING.md ask for: name the thing that is meant. */
+const RIDDLES = /\b(?:whoever|somebody|someone|nobody|anybody|everybody|in no case)\b/i;
+
+for (const page of [...pages, 'CHANGELOG.md']) {
+  test(`${page} names what it means`, () => {
+    const riddles = readFileSync(join(repository, page), 'utf8')
+      .split('\n')
+      .filter((line) => RIDDLES.test(line));
+    assert.deepEqual(riddles, []);
+  });
+}
 
 for (const [folder, column] of [
   ['native-notes', 'about'],

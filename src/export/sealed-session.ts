@@ -1,7 +1,7 @@
 /**
  * One session as cache and journal have it at one moment, while a daemon may be at work on both. Reads only, takes no lock.
  *
- * What the journal says wins over the cache, whatever part of it a checkpoint has carried out (checkpoint-plan.ts). So the
+ * What the journal says wins over the cache, whatever part of it a checkpoint has carried out (checkpoint/plan.ts). So the
  * cache as it is read in between, and the journal after it, come to the journal's end, provided that no segment was deleted
  * meanwhile: then it is tried again.
  */
