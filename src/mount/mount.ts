@@ -6,10 +6,10 @@ import { spawn } from 'node:child_process';
 import { SessionfsError } from '../lib/errors.ts';
 import { messageOf } from '../lib/system-error.ts';
 import { CONTAINER_HINT } from './hints.ts';
-import { findHolders, type Holder } from './holders.ts';
 import { MAX_IO_BYTES } from './io-size.ts';
 import { isStaleMount } from './mount-point.ts';
 import { FILESYSTEM_TYPE, findMount, type MountRecord } from './mountinfo.ts';
+import { findMountUsers, type MountUser } from './users.ts';
 
 export interface MountOptions {
   /** Shown by mount(8) and df(1). */
@@ -21,7 +21,7 @@ export interface MountOptions {
 export type UnmountResult =
   | { kind: 'unmounted' }
   /** Nothing has changed. `holders` may be incomplete, even empty: not every process can be seen. */
-  | { kind: 'busy'; holders: Holder[] };
+  | { kind: 'busy'; holders: MountUser[] };
 
 const NOT_PERMITTED = /not permitted|permission denied|superuser|only root/i;
 
@@ -77,7 +77,7 @@ export async function unmount(mountPoint: string): Promise<UnmountResult> {
   const stderr = await umount([mountPoint]);
   if (stderr === undefined) return { kind: 'unmounted' };
   if (/(target|resource|device) (is )?busy/i.test(stderr))
-    return { kind: 'busy', holders: await findHolders(mountPoint) };
+    return { kind: 'busy', holders: await findMountUsers(mountPoint) };
   throw await unmountError(mountPoint, stderr);
 }
 

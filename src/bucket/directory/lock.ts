@@ -13,7 +13,7 @@ import { codeOf } from '../../lib/system-error.ts';
 import { BucketError } from '../bucket-error.ts';
 import type { Deadline } from '../deadline.ts';
 import { unlessMissing } from './error.ts';
-import { isDead, self } from './holder.ts';
+import { isDead, self } from './lock-owner.ts';
 
 /** Far longer than a holder keeps a lock, see HOLD_MS. */
 const FOREIGN_PATIENCE_MS = 60_000;

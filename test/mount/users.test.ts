@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { findHolders } from '../../src/mount/holders.ts';
+import { findMountUsers } from '../../src/mount/users.ts';
 import { cleanUp } from '../support/cleanup.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -49,7 +49,7 @@ const cases: Array<[string, Record<string, string>, string, object[]]> = [
 
 for (const [what, links, maps, expected] of cases) {
   test(`a ${what} ${expected.length > 0 ? 'holds a mount' : 'does not hold it'}`, async (t) => {
-    assert.deepEqual(await findHolders('/m', await fakeProc(t, links, maps)), expected);
+    assert.deepEqual(await findMountUsers('/m', await fakeProc(t, links, maps)), expected);
   });
 }
 
@@ -61,7 +61,7 @@ test('a real process is found by its working directory', async (t) => {
     await once(child, 'exit');
   });
   await once(child, 'spawn');
-  assert.deepEqual(await findHolders(directory), [
+  assert.deepEqual(await findMountUsers(directory), [
     { pid: child.pid, command: 'cat', how: 'working directory', path: directory },
   ]);
 });

@@ -1,7 +1,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 
 /** A process that keeps a mount busy. */
-export interface Holder {
+export interface MountUser {
   pid: number;
   /** Its short name, or '' where that cannot be read. */
   command: string;
@@ -11,17 +11,17 @@ export interface Holder {
 }
 
 /**
- * Who works in, or has open, what lies at or below `directory`: one record a process, the first reason found. Sees only
- * the processes of its own PID namespace that it may look at. Links under /proc are read, never followed, so that no
- * answer depends on the mount's server.
+ * Returns the processes that work in `directory`, or have a file at or below it open: one record a process, with the first
+ * reason found. It sees only the processes of its own PID namespace that it may inspect. Links under /proc are read, never
+ * followed, so that nothing here waits for the mount's daemon.
  */
-export async function findHolders(directory: string, proc = '/proc'): Promise<Holder[]> {
+export async function findMountUsers(directory: string, proc = '/proc'): Promise<MountUser[]> {
   const pids = (await readdir(proc).catch((): string[] => [])).filter((name) => /^\d+$/.test(name));
-  const holders = await Promise.all(pids.map((pid) => holderOf(`${proc}/${pid}`, Number(pid), directory)));
-  return holders.filter((holder) => holder !== undefined);
+  const users = await Promise.all(pids.map((pid) => userOf(`${proc}/${pid}`, Number(pid), directory)));
+  return users.filter((user) => user !== undefined);
 }
 
-async function holderOf(folder: string, pid: number, directory: string): Promise<Holder | undefined> {
+async function userOf(folder: string, pid: number, directory: string): Promise<MountUser | undefined> {
   const reason =
     (await linkBelow(`${folder}/cwd`, 'working directory', directory)) ??
     (await linkBelow(`${folder}/root`, 'root directory', directory)) ??
@@ -30,9 +30,13 @@ async function holderOf(folder: string, pid: number, directory: string): Promise
   return reason && { pid, command: (await readText(`${folder}/comm`)).trimEnd(), ...reason };
 }
 
-type Reason = Pick<Holder, 'how' | 'path'>;
+type Reason = Pick<MountUser, 'how' | 'path'>;
 
-async function linkBelow(link: string, how: Holder['how'], directory: string): Promise<Reason | undefined> {
+async function linkBelow(
+  link: string,
+  how: MountUser['how'],
+  directory: string,
+): Promise<Reason | undefined> {
   const path = await readlink(link).catch(() => '');
   return isBelow(path, directory) ? { how, path } : undefined;
 }

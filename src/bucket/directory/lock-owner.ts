@@ -1,11 +1,11 @@
-/** Who holds a lock, and whether they still can. */
+/** The process that owns a lock, and whether it still lives. */
 
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { parseProcessStat } from '../../lib/process-stat.ts';
 import { codeOf } from '../../lib/system-error.ts';
 
-interface Holder {
+interface LockOwner {
   /** Where the number of a process means the same: a boot of a machine, and a PID namespace of it. */
   readonly machine: string;
   readonly pid: number;
@@ -15,26 +15,26 @@ interface Holder {
 
 let ownMachine: string | undefined;
 
-export function self(): Holder {
+export function self(): LockOwner {
   ownMachine ??= machine();
   return { machine: ownMachine, pid: process.pid, started: startOf(process.pid) ?? '' };
 }
 
-/** Of the holder that the text of a lock names; undefined: it cannot be seen from here. */
+/** Whether the owner that the text of a lock names is dead; undefined: it cannot be seen from here. */
 export function isDead(text: string): boolean | undefined {
-  const holder = parse(text);
-  if (holder?.machine !== self().machine || typeof holder.pid !== 'number') return undefined;
+  const owner = parse(text);
+  if (owner?.machine !== self().machine || typeof owner.pid !== 'number') return undefined;
   try {
-    process.kill(holder.pid, 0);
+    process.kill(owner.pid, 0);
   } catch (error) {
     if (codeOf(error) === 'ESRCH') return true;
   }
-  const started = startOf(holder.pid);
-  return started !== undefined && started !== holder.started;
+  const started = startOf(owner.pid);
+  return started !== undefined && started !== owner.started;
 }
 
 /** A power cut may have left anything. */
-function parse(text: string): Partial<Holder> | undefined {
+function parse(text: string): Partial<LockOwner> | undefined {
   try {
     return JSON.parse(text) ?? undefined;
   } catch {
