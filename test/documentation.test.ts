@@ -173,6 +173,18 @@ test('every line of the log that docs/ quotes is one that the program writes', (
   );
 });
 
+test('every variable of the tests that a page names is one that the code reads', () => {
+  const code = ['src', 'test', 'scripts'].flatMap(filesBelow).filter((file) => !file.endsWith('.sealed'));
+  const sources = code.map((file) => readFileSync(join(repository, file), 'utf8')).join('\n');
+  for (const page of pages)
+    for (const [name] of readFileSync(join(repository, page), 'utf8').matchAll(/\bSESSIONFS_[A-Z_]*[A-Z]\b/g))
+      assert.ok(sources.includes(name) || readCompose().includes(name), `${page}: nothing reads ${name}`);
+});
+
+function readCompose(): string {
+  return readFileSync(join(repository, 'docker-compose.yml'), 'utf8');
+}
+
 /** What docs/glossary.md and CONTRIBUTING.md ask for: name the thing that is meant. */
 const RIDDLES = /\b(?:whoever|somebody|someone|nobody|anybody|everybody|in no case)\b/i;
 

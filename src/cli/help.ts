@@ -2,6 +2,8 @@
 import type { FlagSpec } from './arguments.ts';
 import type { Command } from './command.ts';
 
+const DIRECTORY_DEFAULT = 'DIR defaults to SESSION_STORAGE_PATH, or ./sessions.';
+
 export function generalHelp(commands: readonly Command[]): string {
   const rows = commands.map(({ name, synopsis, summary }): Row => [`${name} ${synopsis}`, summary]);
   return [
@@ -11,12 +13,16 @@ export function generalHelp(commands: readonly Command[]): string {
     '',
     ...columns(rows),
     '',
+    `${DIRECTORY_DEFAULT} A flag wins over its variable.`,
     'Run `sessionfs COMMAND --help` for the flags of a command, `sessionfs --version` for the version.',
   ].join('\n');
 }
 
 export function commandHelp({ name, synopsis, summary, flags }: Command): string {
-  return [`usage: sessionfs ${name} ${synopsis}`, '', summary, '', ...columns(flags.map(flagRow))].join('\n');
+  const about = synopsis.includes('[DIR') ? [summary, DIRECTORY_DEFAULT] : [summary];
+  return [`usage: sessionfs ${name} ${synopsis}`, '', ...about, '', ...columns(flags.map(flagRow))].join(
+    '\n',
+  );
 }
 
 type Row = readonly [left: string, right: string];

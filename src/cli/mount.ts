@@ -10,7 +10,7 @@ import { flagsOf, settingFlags } from './setting-flags.ts';
 
 export const mount: Command = {
   name: 'mount',
-  summary: 'mount DIR (default ./sessions) and serve it until SIGTERM; a flag wins over its variable',
+  summary: 'mount DIR and serve it until SIGTERM',
   synopsis: '[DIR] [FLAGS]',
   flags: [
     ...settingFlags,

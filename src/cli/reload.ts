@@ -14,7 +14,7 @@ const TIMEOUT_MS = 60_000;
 
 export const reload: Command = {
   name: 'reload',
-  summary: 'hand DIR (default ./sessions) over to a new daemon after an upgrade; no call is lost',
+  summary: 'hand DIR over to a new daemon after an upgrade; no call is lost',
   synopsis: '[DIR]',
   flags: [],
   run,

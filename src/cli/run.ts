@@ -12,7 +12,7 @@ import { flagsOf, settingFlags } from './setting-flags.ts';
 
 export const run: Command = {
   name: 'run',
-  summary: 'mount DIR (default ./sessions), run COMMAND, flush and unmount, exit with the status of COMMAND',
+  summary: 'mount DIR, run COMMAND, flush and unmount, exit with its status',
   synopsis: '[DIR] [FLAGS] -- COMMAND [ARGUMENT…]',
   flags: settingFlags,
   run: runCommand,

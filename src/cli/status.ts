@@ -7,7 +7,7 @@ import type { MountStatus } from './mount-status.ts';
 
 export const status: Command = {
   name: 'status',
-  summary: 'print what is mounted on DIR (default ./sessions) and what is not stored yet',
+  summary: 'print what is mounted on DIR and what is not stored yet',
   synopsis: '[DIR] [--json]',
   flags: [{ flag: '--json', meaning: 'print the whole status as JSON' }],
   run,

@@ -18,7 +18,7 @@ const DEFAULT_TIMEOUT_S = 60;
 
 export const unmount: Command = {
   name: 'unmount',
-  summary: 'flush and unmount DIR (default ./sessions); returns when both are done',
+  summary: 'flush and unmount DIR; return when both are done',
   synopsis: '[DIR] [--timeout SECONDS]',
   flags: [
     {
