@@ -3,6 +3,7 @@ import { realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { SessionfsError } from '../lib/errors.ts';
 import { FILESYSTEM_TYPE, findMount } from '../mount/mountinfo.ts';
+import { readRestartState } from '../supervisor/restart-notice.ts';
 import { ANSWER_TIMEOUT_MS, readMountStatus, type StatusReading } from './mount-status.ts';
 
 type IsMounted = (path: string) => Promise<boolean>;
@@ -31,12 +32,16 @@ export async function statusOf(path: string, purpose: string): Promise<Answered>
 }
 
 /** As `statusOf`, for a status that was read. */
-export function requireAnswer(reading: StatusReading, path: string, purpose: string): Answered {
+export async function requireAnswer(
+  reading: StatusReading,
+  path: string,
+  purpose: string,
+): Promise<Answered> {
   switch (reading.kind) {
     case 'answered':
       return reading;
     case 'hung':
-      throw notAnswering(path, ANSWER_TIMEOUT_MS);
+      throw (await restarting(path)) ?? notAnswering(path, ANSWER_TIMEOUT_MS);
     case 'denied':
       throw notPermitted(`ask the mount on ${path} ${purpose}`);
     case 'stale':
@@ -57,6 +62,20 @@ function deadMount(directory: string): SessionfsError {
   return new SessionfsError('NOT_MOUNTED', `the daemon of the mount on ${directory} has died`, {
     hint: 'sessionfs mount DIR mounts it again, with all that was written; sessionfs unmount DIR takes the dead mount away.',
   });
+}
+
+/** What its supervisor says, where it is replacing a daemon; the mount itself is not asked. */
+async function restarting(path: string): Promise<SessionfsError | undefined> {
+  const mount = await findMount(path);
+  const state = mount && readRestartState(mount.device);
+  if (state === undefined) return undefined;
+  const { deaths, since, log, supervisor } = state;
+  const died = deaths === 1 ? 'The daemon has died' : `Daemons have died ${deaths} times`;
+  return new SessionfsError(
+    'MOUNT_NOT_ANSWERING',
+    `no daemon serves the mount on ${path}. ${died} since ${since}; calls on the mount wait until the next one is ready`,
+    { hint: `Process ${supervisor.pid} goes on starting daemons. Why they die is in ${log}.` },
+  );
 }
 
 export function notAnswering(directory: string, timeoutMs: number): SessionfsError {

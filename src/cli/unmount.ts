@@ -42,7 +42,7 @@ async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<num
     );
     return 0;
   }
-  const { status } = requireAnswer(reading, path, 'for its processes');
+  const { status } = await requireAnswer(reading, path, 'for its processes');
   await stop(path, status.pids, timeoutMs);
   print(`sessionfs: ${path} is unmounted`);
   return 0;

@@ -19,6 +19,8 @@ export interface DaemonExit {
   refused: boolean;
   code: number | null;
   signal: NodeJS.Signals | null;
+  /** It could not even be started; why. */
+  spawnError: Error | undefined;
 }
 
 export interface DaemonChildEvents {
@@ -31,49 +33,83 @@ export class DaemonChild {
   /** Resolves when its mount answers; rejects with what made its start fail. */
   readonly ready: Promise<void>;
   readonly exited: Promise<DaemonExit>;
-  readonly #process: ChildProcess;
+  /** Undefined where the system refused to start it. */
+  readonly #process: ChildProcess | undefined;
+  readonly #exited: Deferred<DaemonExit> = deferred();
   readonly #ready: Deferred<void> = deferred();
   readonly #events: DaemonChildEvents;
   #report: StopReport | undefined;
   #refused = false;
 
-  /** `secrets`: the key's variables, which are in no other environment. */
+  /**
+   * `secrets`: the key's variables, which are in no other environment. A process that cannot be started (its executable is being
+   * replaced, there are too many processes) is one that dies at once: the next try may go better.
+   */
   constructor(
     start: DaemonStart,
-    { fuseFd, inFlightFd, memoryFd }: OwnedDescriptors,
+    descriptors: OwnedDescriptors,
     secrets: NodeJS.ProcessEnv,
     events: DaemonChildEvents,
   ) {
     this.#events = events;
     this.ready = this.#ready.promise;
     this.ready.catch(() => {});
-    const exited = deferred<DaemonExit>();
-    this.exited = exited.promise;
-    this.#process = spawn(process.execPath, [ENTRY], {
-      stdio: ['ignore', 'inherit', 'inherit', fuseFd, inFlightFd, 'ipc', memoryFd ?? 'ignore'],
-      env: {
-        UV_THREADPOOL_SIZE: THREADPOOL_SIZE,
-        MALLOC_ARENA_MAX: MALLOC_ARENAS,
-        ...process.env,
-        ...secrets,
-      },
-      // The mount's directory would keep it from being unmounted; a terminal's signals are the supervisor's to judge.
-      cwd: '/',
-      detached: true,
-    });
-    this.#process.on('message', (message: FromDaemon) => this.#hear(message));
-    this.#process.on('error', (error) => this.#ready.reject(error));
-    this.#process.on('exit', (code, signal) => {
+    this.exited = this.#exited.promise;
+    this.#process = this.#spawn(descriptors, secrets);
+    this.#process?.on('message', (message: FromDaemon) => this.#hear(message));
+    this.#process?.on('exit', (code, signal) => {
       this.#ready.reject(
         new Error(`the daemon ended with ${signal ?? `status ${code}`} before it was ready`),
       );
-      exited.resolve({ report: this.#report, refused: this.#refused, code, signal });
+      this.#end(code, signal, undefined);
     });
     this.#send({ type: 'start', ...start });
   }
 
+  #spawn(
+    { fuseFd, inFlightFd, memoryFd }: OwnedDescriptors,
+    secrets: NodeJS.ProcessEnv,
+  ): ChildProcess | undefined {
+    try {
+      const child = spawn(process.execPath, [ENTRY], {
+        stdio: ['ignore', 'inherit', 'inherit', fuseFd, inFlightFd, 'ipc', memoryFd ?? 'ignore'],
+        env: {
+          UV_THREADPOOL_SIZE: THREADPOOL_SIZE,
+          MALLOC_ARENA_MAX: MALLOC_ARENAS,
+          ...process.env,
+          ...secrets,
+        },
+        // The mount's directory would keep it from being unmounted; a terminal's signals are the supervisor's to judge.
+        cwd: '/',
+        detached: true,
+      });
+      // For a process that was started it tells of a failed kill or send, and 'exit' follows.
+      child.on('error', (error) => {
+        if (child.pid === undefined) this.#notStarted(error);
+      });
+      return child;
+    } catch (error) {
+      this.#notStarted(error as Error);
+      return undefined;
+    }
+  }
+
+  #notStarted(cause: Error): void {
+    this.#ready.reject(
+      new SessionfsError('DAEMON_FAILED', `the daemon could not be started: ${cause.message}`, {
+        cause,
+        hint: `It is ${process.execPath}, run with ${ENTRY}. Check that both are there, and the limits on processes and memory.`,
+      }),
+    );
+    this.#end(null, null, cause);
+  }
+
+  #end(code: number | null, signal: NodeJS.Signals | null, spawnError: Error | undefined): void {
+    this.#exited.resolve({ report: this.#report, refused: this.#refused, code, signal, spawnError });
+  }
+
   get pid(): number {
-    return this.#process.pid ?? 0;
+    return this.#process?.pid ?? 0;
   }
 
   serve(device: string): void {
@@ -92,12 +128,12 @@ export class DaemonChild {
   }
 
   kill(signal: NodeJS.Signals): void {
-    this.#process.kill(signal);
+    this.#process?.kill(signal);
   }
 
   /** A process that has just died takes no messages; its exit is on its way. */
   #send(message: ToDaemon): void {
-    this.#process.send(message, () => {});
+    if (this.#process?.connected === true) this.#process.send(message, () => {});
   }
 
   #hear(message: FromDaemon): void {

@@ -13,7 +13,7 @@ import { type Deferred, deferred } from '../lib/deferred.ts';
 import { exitStatus } from '../lib/errors.ts';
 import { version } from '../lib/version.ts';
 import { cleanUpStaleMount, mountDirect, unmountByForce, unmountLazily } from '../mount/mount.ts';
-import type { MountRecord } from '../mount/mountinfo.ts';
+import { findMount, type MountRecord } from '../mount/mountinfo.ts';
 import type { Logger } from '../observe/log.ts';
 import { DaemonChild, type DaemonExit } from './daemon-child.ts';
 import type { MountRoot, OwnedDescriptors, StopReport } from './messages.ts';
@@ -26,6 +26,7 @@ import {
   takeSecrets,
   withTmpfs,
 } from './resources.ts';
+import { RestartNotice } from './restart-notice.ts';
 import { RestartPolicy } from './restart-policy.ts';
 
 /** Set by tests, to be served as by a kernel older than 6.9. */
@@ -50,6 +51,7 @@ export class Supervisor {
   readonly #hooks: SupervisorHooks;
   readonly #stopped: Deferred<StopReport> = deferred();
   readonly #policy = new RestartPolicy();
+  readonly #notice: RestartNotice;
   #plainSessions: string[];
   #session: NegotiatedSession | undefined;
   #mounting: Promise<MountRecord> | undefined;
@@ -111,6 +113,7 @@ export class Supervisor {
     this.#descriptors = parts.descriptors;
     this.#log = parts.log;
     this.#hooks = parts.hooks;
+    this.#notice = new RestartNotice(parts.mountPoint);
     this.#secrets = takeSecrets(process.env);
     this.stopped = this.#stopped.promise;
     this.#child = this.#startChild();
@@ -201,23 +204,43 @@ export class Supervisor {
     const handedOver = this.#handingOver && exit.code === 0;
     this.#handingOver = false;
     if (!handedOver) {
-      this.#log.error(
-        { daemon: this.#child.pid, code: exit.code, signal: exit.signal },
-        'The daemon died; another one takes the mount over',
-      );
+      this.#logDeath(exit);
       this.#restarts++;
+      this.#notice.daemonDied(await this.#device());
       const delayMs = this.#policy.died(exit);
       if (delayMs === undefined) return this.#giveUp();
       if (delayMs > 0) await this.#waitToRetry(delayMs);
     }
     this.#child = this.#startChild();
     this.#child.ready.then(
-      () => this.#policy.ready(),
+      () => {
+        this.#policy.ready();
+        this.#notice.clear();
+      },
       (error) => this.#log.error({ error: String(error) }, 'The daemon could not take the mount over'),
     );
     if (this.#stopReason !== undefined)
       this.#child.ready.then(() => this.#child.kill('SIGTERM')).catch(() => {});
     return true;
+  }
+
+  #logDeath({ code, signal, spawnError }: DaemonExit): void {
+    if (spawnError === undefined)
+      this.#log.error(
+        { daemon: this.#child.pid, code, signal },
+        'The daemon died; another one takes the mount over',
+      );
+    else
+      this.#log.error(
+        { error: spawnError.message, executable: process.execPath },
+        'No daemon could be started; it is tried again, and calls on the mount wait. Check that the executable is there, and the limits on processes and memory',
+      );
+  }
+
+  /** As `major:minor`. With fuse-native each daemon's mount has one of its own, which is still there when that daemon is dead. */
+  async #device(): Promise<string | undefined> {
+    const mount = this.#driver === 'direct' ? this.#mounting : findMount(this.mountPoint);
+    return (await mount?.catch(() => undefined))?.device;
   }
 
   async #waitToRetry(delayMs: number): Promise<void> {
@@ -242,6 +265,7 @@ export class Supervisor {
   }
 
   #end(report: StopReport): void {
+    this.#notice.clear();
     closeDescriptors(this.#descriptors);
     this.#stopped.resolve(report);
   }

@@ -1,18 +1,30 @@
 /** What a supervisor does when no daemon can be started any more, and when it is told to replace one. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { exitStatus } from '../../src/lib/errors.ts';
+import { noticeDirectories } from '../../src/supervisor/restart-notice.ts';
+import { runCli } from '../cli/run-cli.ts';
 import { logLines } from '../mounted/log-lines.ts';
 import { readTree, sessionTree, writeTree } from '../mounted/session-files.ts';
 import { cleanEnvironment } from '../support/environment.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { mountAt } from '../support/mounts.ts';
 import { cliMain } from '../support/repository.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { nextDaemonOf } from './support/processes.ts';
 import { StepWriter } from './support/step-writer.ts';
 
@@ -21,6 +33,29 @@ const RELOADS = 5;
 /** More than the refusals after which a mount is given up. */
 const KILLS_BEFORE_READY = 14;
 const HANG_MS = 90_000;
+const FAILED_STARTS = 12;
+const POLL_MS = 20;
+
+function failedStarts(log: string): number {
+  return logLines(log).filter(({ msg }) => String(msg).startsWith('No daemon could be started')).length;
+}
+
+async function until(isReached: () => boolean, log: () => string): Promise<void> {
+  const deadlineMs = performance.now() + HANG_MS;
+  while (!isReached()) {
+    assert.ok(performance.now() < deadlineMs, log());
+    await sleep(POLL_MS);
+  }
+}
+
+/** The files that say what this supervisor is doing. */
+function noticesOf(supervisor: number): string[] {
+  return noticeDirectories()
+    .flatMap((directory) =>
+      existsSync(directory) ? readdirSync(directory).map((name) => join(directory, name)) : [],
+    )
+    .filter((path) => readFileSync(path, 'utf8').includes(`"pid":${supervisor}`));
+}
 
 test('a daemon that dies again and again before it is ready: the mount is given up, and nothing is lost', async (t) => {
   const mounted = await mountSessionfs(t);
@@ -69,6 +104,43 @@ test('daemons that are killed before they are ready do not end the mount, and th
   assert.ok(tries.length >= KILLS_BEFORE_READY, mounted.log());
   assert.equal(tries.at(-1)?.deathsBeforeReady, KILLS_BEFORE_READY);
   await mounted.unmount();
+});
+
+test('while no daemon can be started calls wait, status says so, and the first one that starts answers them', async (t) => {
+  const node = join(temporaryDirectory(t), 'node');
+  copyFileSync(process.execPath, node);
+  const mounted = await mountSessionfs(t, { node });
+  const { mountPoint } = mounted;
+  const file = join(mountPoint, 'notes.txt');
+  writeFileSync(file, 'written before');
+  // As in the middle of an upgrade.
+  renameSync(node, `${node}.new`);
+  process.kill(await mounted.daemonPid(), 'SIGKILL');
+  const waiting = readFile(file, 'utf8');
+  await until(() => failedStarts(mounted.log()) >= FAILED_STARTS, mounted.log);
+  const { status, stderr } = runCli(['status', mountPoint]);
+  assert.equal(status, exitStatus.MOUNT_NOT_ANSWERING);
+  assert.match(
+    stderr,
+    /no daemon serves the mount on .*Daemons have died \d+ times since \d{4}-.*calls on the mount wait/,
+  );
+  assert.match(stderr, new RegExp(`Process ${mounted.pid} goes on starting daemons`));
+  renameSync(`${node}.new`, node);
+  assert.equal(await waiting, 'written before');
+  assert.equal(runCli(['status', mountPoint]).status, 0);
+  assert.deepEqual(noticesOf(mounted.pid), []);
+  await mounted.unmount();
+});
+
+test('a mount that is given up, or ends while daemons are replaced, leaves no notice', async (t) => {
+  const mounted = await mountSessionfs(t);
+  process.kill(await mounted.daemonPid(), 'SIGKILL');
+  await until(
+    () => noticesOf(mounted.pid).length === 1 || mounted.log().includes('Took the mount over'),
+    mounted.log,
+  );
+  await mounted.unmount();
+  assert.deepEqual(noticesOf(mounted.pid), []);
 });
 
 test('sessionfs reload under load: other daemons go on, and no call fails', async (t) => {

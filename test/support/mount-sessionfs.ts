@@ -18,6 +18,8 @@ export interface MountOptions {
   args?: readonly string[];
   /** Added to an environment without any setting of sessionfs. */
   env?: Readonly<Record<string, string>>;
+  /** Another node executable than this process's. */
+  node?: string;
 }
 
 /** A mount served by a daemon in another process: this one may use it with synchronous calls. */
@@ -49,7 +51,12 @@ export async function mountSessionfs(scope: Scope, options: MountOptions = {}): 
   const mountPoint = options.mountPoint ?? join(temporaryDirectory(scope), 'sessions');
   if (!mountAt(mountPoint)) mkdirSync(mountPoint, { recursive: true });
   const args = [cliMain, 'mount', mountPoint, ...(options.args ?? [])];
-  const daemon = new DaemonProcess(process.execPath, args, cleanEnvironment(options.env), repository);
+  const daemon = new DaemonProcess(
+    options.node ?? process.execPath,
+    args,
+    cleanEnvironment(options.env),
+    repository,
+  );
   const takeDown = async () => {
     daemon.killAll();
     await daemon.waitForExit(KILL_HANG_MS);
