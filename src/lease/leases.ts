@@ -52,7 +52,8 @@ export class Leases {
   readonly #ownership: Ownership;
   readonly #renewalLoop: RenewalLoop;
   readonly #holdings: Holdings;
-  #hasReleased = false;
+  /** Their release was sent: a listing may still show them as held. */
+  readonly #released = new Set<string>();
   readonly #acquisitions: Acquisitions;
   readonly #claims = new Map<string, Promise<void>>();
   readonly #limiter = new Limiter(REQUESTS_AT_A_TIME);
@@ -143,11 +144,9 @@ export class Leases {
    */
   async list(): Promise<Map<string, OwnerRecord>> {
     const owners = await listOwners(this.#bucket);
-    // The listing may still show what was released meanwhile.
-    if (this.isOpen && !this.#over.signal.aborted && !this.#hasReleased)
+    if (this.isOpen && !this.#over.signal.aborted)
       for (const holding of this.#ownership.listed(owners))
-        if (!this.#holdings.has(holding.session) && !this.#acquisitions.has(holding.session))
-          this.#keep(holding, 0);
+        if (!this.#isBusy(holding.session)) this.#keep(holding, 0);
     return new Map([...owners].map(([session, { record }]) => [session, record]));
   }
 
@@ -245,7 +244,7 @@ export class Leases {
    * rejects; a session that could not be released stays held.
    */
   async release(sessions: readonly string[], unsettled: ReadonlySet<string> = new Set()): Promise<void> {
-    this.#hasReleased = true;
+    for (const session of sessions) this.#released.add(session);
     const known = new Map(sessions.map((session) => [session, this.#holdings.take(session)?.owner]));
     if (this.isFenced) return;
     const parts = { ownership: this.#ownership, log: this.#log, atATime: REQUESTS_AT_A_TIME };
@@ -279,6 +278,11 @@ export class Leases {
     await this.#renewalLoop.ended;
   }
 
+  /** What is known of the session is newer than a listing. */
+  #isBusy(session: string): boolean {
+    return this.#holdings.has(session) || this.#acquisitions.has(session) || this.#released.has(session);
+  }
+
   /** Claims the session without waiting, one claim at a time a session. Rejects with LeaseLost or BucketError. */
   #claim(session: string): Promise<void> {
     const running = this.#claims.get(session);
@@ -306,6 +310,7 @@ export class Leases {
 
   #keep(holding: Holding, waitedMs: number): Held {
     this.#over.signal.throwIfAborted();
+    this.#released.delete(holding.session);
     const held = this.#holdings.add(holding, waitedMs);
     this.#renewalLoop.start();
     return held;

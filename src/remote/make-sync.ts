@@ -29,6 +29,8 @@ export interface SyncOfDaemonParts {
   mount: MountSide;
   /** See BucketSyncParts. */
   compared: (except: ReadonlySet<string>) => void;
+  /** See SyncEvents. */
+  emptied: (session: string) => void;
   /** Ends the retries. */
   signal: AbortSignal;
   log: Logger;
@@ -39,7 +41,8 @@ const RETRY = { attempts: 4, baseMs: 500, capMs: 8_000 };
 const CLOUD_INTERVAL_MS = 60_000;
 
 export function makeSync(parts: SyncOfDaemonParts): BucketSync {
-  const { config, bucket, ledger, cache, keyring, metrics, leases, mount, compared, signal, log } = parts;
+  const { config, bucket, ledger, cache, keyring, metrics, leases, mount, compared, emptied, signal, log } =
+    parts;
   const isCloud = config.storageType === 'cloud';
   return new BucketSync({
     bucket: retrying(bucket, { ...RETRY, signal }),
@@ -58,6 +61,7 @@ export function makeSync(parts: SyncOfDaemonParts): BucketSync {
     mount,
     events: {
       backup: (result, counts) => metrics.backup(result, counts),
+      emptied,
       restore: (result, ms) => metrics.restore(result, ms),
       conflict: (quarantined) => metrics.conflict(quarantined),
       refreshed: (objects) => metrics.lifecycleRefreshed(objects),

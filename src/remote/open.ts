@@ -18,6 +18,7 @@ import { Ledger } from '../sync/ledger/ledger.ts';
 import { noteCheckpoint } from '../sync/ledger/note-checkpoint.ts';
 import { MemoryLimit } from '../sync/memory-limit.ts';
 import { ControlAnswers } from './control.ts';
+import { DeletedSessions } from './deleted-sessions.ts';
 import { FinalFlush } from './final-flush.ts';
 import { KernelSide } from './kernel-side.ts';
 import { bucketNumbers, makeSync } from './make-sync.ts';
@@ -63,7 +64,12 @@ export async function openRemote(parts: OpenRemoteParts): Promise<Remote> {
   return {
     sessions,
     keptVersions,
-    noteCheckpoint: ledger && ((plan) => noteCheckpoint(ledger, plan)),
+    noteCheckpoint:
+      ledger &&
+      (async (plan) => {
+        await noteCheckpoint(ledger, plan);
+        sessions?.checkpointed(plan);
+      }),
     dirtySessions: () => ledger?.dirtySessions ?? [],
     close: async () => {
       await keptVersions?.end();
@@ -133,7 +139,11 @@ function openRemoteSessions(parts: WithBucket): RemoteSessions {
     ...parts,
     leases,
     mount: mountSide(parts, kernel, memory),
-    compared: (except) => noteHeldSessions(parts, leases, except),
+    compared: (except) => {
+      noteHeldSessions(parts, leases, except);
+      void deleted.listed();
+    },
+    emptied: (session) => void deleted.release(session),
     signal: aborted.signal,
   });
   const stores = new WriteThrough({
@@ -153,6 +163,7 @@ function openRemoteSessions(parts: WithBucket): RemoteSessions {
     refuse: (session) => kernel.post({ type: 'refuse', session }),
     log,
   });
+  const deleted = new DeletedSessions({ ...parts, leases, flusher: sync.flusher, opener });
   metrics.source(bucketNumbers(ledger, leases, opener));
   const finalFlush = new FinalFlush({ ledger, leases, flusher: sync.flusher, stores });
   const control = new ControlAnswers({ address: bucket.address, sync, ledger, leases, opener, metrics });
@@ -165,6 +176,7 @@ function openRemoteSessions(parts: WithBucket): RemoteSessions {
     sync,
     stores,
     opener,
+    deleted,
     control,
     finalFlush,
     memory,

@@ -3,10 +3,12 @@ import type { Bucket } from '../bucket/bucket.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { CoreData, RemoteMessage } from '../drivers/host/messages.ts';
 import type { Logger } from '../observe/log.ts';
+import type { CheckpointPlan } from '../store/checkpoint/plan.ts';
 import type { BucketSync } from '../sync/bucket-sync.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
 import type { MemoryLimit } from '../sync/memory-limit.ts';
 import type { ControlAnswers, ControlQuestion } from './control.ts';
+import type { DeletedSessions } from './deleted-sessions.ts';
 import type { FinalFlush } from './final-flush.ts';
 import type { KernelSide, ThreadSide } from './kernel-side.ts';
 import type { MountLeases } from './mount-leases.ts';
@@ -24,6 +26,7 @@ export interface RemoteSessionsParts {
   sync: BucketSync;
   stores: WriteThrough;
   opener: SessionOpener;
+  deleted: DeletedSessions;
   control: ControlAnswers;
   finalFlush: FinalFlush;
   /** Cloud mode only. */
@@ -111,6 +114,11 @@ export class RemoteSessions {
         this.#evicting = this.#evicting.then(() => this.#evicted(message.session));
         break;
     }
+  }
+
+  /** A checkpoint was applied, and the ledger has noted it. */
+  checkpointed(plan: CheckpointPlan): void {
+    void this.#parts.deleted.checkpointed(plan);
   }
 
   /** See FinalFlush. `isSettled`: nothing is committed any more. */

@@ -106,6 +106,10 @@ export class SessionOpener {
     return [...this.#opening.keys()];
   }
 
+  isWaiting(session: string): boolean {
+    return this.#opening.has(session);
+  }
+
   /** Opens nothing any more. */
   stop(): void {
     this.#ended.abort();

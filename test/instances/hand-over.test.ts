@@ -1,6 +1,6 @@
 /** A session goes from one mount to another while both live: whoever touches it waits, and loses nothing. */
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -180,3 +180,19 @@ test('a session that another mount made after our start is found by its name', o
   await early.mounted.unmount();
   assert.ok(!logLines(early.mounted).some(({ level }) => level === 'error'), early.mounted.log());
 });
+
+for (const mode of ['hybrid', 'cloud'] as const)
+  test(`${mode}: a session that one mount deleted is made anew by another one`, options, async (t) => {
+    const { all, holder } = await holderOf(t, mode);
+    await rm(join(holder.mounted.mountPoint, SESSION), { recursive: true });
+    await writeFile(join(holder.mounted.mountPoint, '.sessionfs/flush'), 'all');
+    const maker = await all.mount();
+    const made = join(maker.mounted.mountPoint, SESSION);
+    await mkdir(made);
+    await writeFile(join(made, 'creds.json'), CREDS);
+    await writeFile(join(maker.mounted.mountPoint, '.sessionfs/flush'), SESSION);
+    await until(() => isThere(holder));
+    await maker.mounted.unmount();
+    assert.equal(await readFile(join(holder.mounted.mountPoint, SESSION, 'creds.json'), 'utf8'), CREDS);
+    await holder.mounted.unmount();
+  });

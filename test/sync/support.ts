@@ -40,6 +40,7 @@ export class Machine {
   readonly leftOut: string[][] = [];
   namesKnown = false;
   settle: () => Promise<void> = async () => {};
+  emptied: (session: string) => void = () => {};
   readonly #listeners = new Set<() => void>();
 
   /** Sealed bytes open when they begin with "ok". */
@@ -77,6 +78,7 @@ export class Machine {
       },
       events: {
         backup: (result, { files, deletes }) => this.#count(`backup ${result} ${files} ${deletes}`),
+        emptied: (session) => this.emptied(session),
         restore: (result) => this.#count(`restore ${result}`),
         conflict: (setAside) => this.#count(`conflict ${setAside}`),
         refreshed: (objects) => this.#count(`refreshed ${objects}`),

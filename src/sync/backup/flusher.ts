@@ -138,6 +138,11 @@ export class Flusher {
     this.#urgent.clear();
   }
 
+  /** Runs `work` while no flush of the session is under way. Rejects as `work` does. */
+  alone(session: string, work: () => Promise<void>): Promise<void> {
+    return this.#inTurn(session, work);
+  }
+
   outcomeOf(session: string): SessionBackup {
     return this.#outcomes.get(session) ?? { lastBackupAt: undefined, lastError: undefined };
   }
@@ -170,8 +175,12 @@ export class Flusher {
 
   /** Who comes while it runs waits for the one after, which takes what changed meanwhile. */
   #flushSettled(session: string): Promise<void> {
+    return this.#inTurn(session, () => this.#flushNow(session));
+  }
+
+  #inTurn(session: string, work: () => Promise<void>): Promise<void> {
     const before = this.#running.get(session) ?? Promise.resolve();
-    const turn = before.catch(() => {}).then(() => this.#flushNow(session));
+    const turn = before.catch(() => {}).then(work);
     this.#running.set(session, turn);
     const forget = () => {
       if (this.#running.get(session) === turn) this.#running.delete(session);
@@ -198,6 +207,7 @@ export class Flusher {
       throw error;
     }
     this.#outcomes.set(session, { lastBackupAt: new Date().toISOString(), lastError: undefined });
+    if (done.deletes > 0 && ledger.entriesOf(session).length === 0) events.emptied(session);
     if (done.files + done.deletes === 0) return;
     events.backup('success', done);
     const ms = Math.round(performance.now() - startedMs);
