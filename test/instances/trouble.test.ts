@@ -92,9 +92,7 @@ test(
     assert.equal((await logged(holder.mounted, /^Not everything is in the bucket/)).files, 1);
     assert.equal((await reader.ended()).text, '{"v":1}');
     assert.deepEqual(await readdir(join(other.mounted.mountPoint, SESSION)), ['creds.json']);
-    const line = logLines(other.mounted).find(({ msg }) =>
-      msg.startsWith('A session is held by another mount'),
-    );
+    const line = logLines(other.mounted).find(({ msg }) => msg.startsWith('Another mount holds the session'));
     assert.equal(line?.session, SESSION);
     await other.mounted.unmount();
   },

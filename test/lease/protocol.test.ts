@@ -1,7 +1,8 @@
 /** The decisions one by one; the model (model.test.ts) explores what they come to together. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { contend, type InboxRecord } from '../../src/lease/protocol.ts';
+import { newIdentity, renewed } from '../../src/lease/identity.ts';
+import { contend, type InboxRecord, renew } from '../../src/lease/protocol.ts';
 
 const inbox = (changes: Partial<InboxRecord>) => ({
   generation: '7',
@@ -21,4 +22,17 @@ test('a challenge of any contender counts, from when its version of the inbox wa
     [after(undefined), after(0), after(89_999), after(90_000)],
     ['wait', 'wait', 'wait', 'condemn'],
   );
+});
+
+test('a run whose inbox was written before and is gone goes on under another id, and never makes it again', () => {
+  const run = { nonce: 'a', opened: true, started: false, grantMs: 60_000, name: 'host' };
+  assert.deepEqual(renew(undefined, run), { do: 'new-id' });
+  assert.equal(renew(undefined, { ...run, opened: false }).do, 'write');
+});
+
+test('another id remembers the ids before it, and the releases that are under way', () => {
+  const before = { ...newIdentity(), former: ['oldest'], releasing: ['user-+1'] };
+  const after = renewed(before);
+  assert.notEqual(after.id, before.id);
+  assert.deepEqual([after.former, after.releasing], [[before.id, 'oldest'], ['user-+1']]);
 });

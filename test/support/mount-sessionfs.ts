@@ -77,9 +77,15 @@ export async function mountSessionfs(scope: Scope, options: MountOptions = {}): 
   };
 }
 
-async function daemonPid(mountPoint: string): Promise<number> {
-  const status = JSON.parse(await readFile(join(mountPoint, '.sessionfs/status.json'), 'utf8'));
-  return status.pids.daemon;
+/** A read that straddles a take-over can be cut: the two daemons' texts differ in length. */
+async function daemonPid(mountPoint: string, reads = 5): Promise<number> {
+  const text = await readFile(join(mountPoint, '.sessionfs/status.json'), 'utf8');
+  try {
+    return JSON.parse(text).pids.daemon;
+  } catch (error) {
+    if (reads <= 1) throw error;
+    return daemonPid(mountPoint, reads - 1);
+  }
 }
 
 async function shutDown(daemon: DaemonProcess, mountPoint: string): Promise<void> {

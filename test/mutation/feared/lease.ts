@@ -121,7 +121,12 @@ export const leaseMutations = [
   ),
   ...fearedIn(
     'src/lease/identity.ts',
-    ['lease/files.test.ts', 'lease/identity-durability.test.ts', 'lease/restart.test.ts'],
+    [
+      'lease/protocol.test.ts',
+      'lease/files.test.ts',
+      'lease/identity-durability.test.ts',
+      'lease/restart.test.ts',
+    ],
     [
       [
         'await writeDurably(aside, ',
