@@ -1,7 +1,7 @@
 /** The decisions one by one; the model (model.test.ts) explores what they come to together. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { newIdentity, renewed } from '../../src/lease/identity.ts';
+import { newIdentity, withNewId } from '../../src/lease/identity.ts';
 import { contend, type InboxRecord, renew } from '../../src/lease/protocol.ts';
 
 const inbox = (changes: Partial<InboxRecord>) => ({
@@ -32,7 +32,7 @@ test('a run whose inbox was written before and is gone goes on under another id,
 
 test('another id remembers the ids before it, and the releases that are under way', () => {
   const before = { ...newIdentity(), former: ['oldest'], releasing: ['user-+1'] };
-  const after = renewed(before);
+  const after = withNewId(before);
   assert.notEqual(after.id, before.id);
   assert.deepEqual([after.former, after.releasing], [[before.id, 'oldest'], ['user-+1']]);
 });
