@@ -14,6 +14,7 @@ import { type Held, type HeldUntil, type LeaseEvents, LeaseLost } from './held.t
 import { HolderProbes } from './holder-probe.ts';
 import { Holdings, heldOf } from './holdings.ts';
 import { type IdentityStore, KeptIdentity, newId, newIdentity } from './identity.ts';
+import { removeOldInboxes } from './old-inboxes.ts';
 import { type Holding, Ownership } from './ownership.ts';
 import { type OwnerRecord, raiseFloor } from './protocol.ts';
 import { listOwners } from './records/owner.ts';
@@ -47,6 +48,7 @@ const REQUESTS_AT_A_TIME = 32;
 export class Leases {
   readonly #bucket: Bucket;
   readonly #log: Logger;
+  readonly #clock: Clock;
   readonly #identity: KeptIdentity;
   readonly #renewal: Renewal;
   readonly #ownership: Ownership;
@@ -86,6 +88,7 @@ export class Leases {
     const shared = { renewal, times, sleep, random, log, signal: this.#over.signal };
     this.#bucket = bucket;
     this.#log = log;
+    this.#clock = clock;
     this.#identity = identity;
     this.#renewal = renewal;
     this.#holdings = holdings;
@@ -269,6 +272,18 @@ export class Leases {
       if (holding?.owner.generation === ifGeneration) this.#holdings.update(holding, next);
     });
     return written;
+  }
+
+  /**
+   * Removes the inboxes of mounts that hold nothing and are gone for long. For the start: costs a list of the owners and one of the
+   * inboxes. Returns how many it removed. Rejects with BucketError.
+   */
+  async removeOldInboxes(): Promise<number> {
+    const owners = await listOwners(this.#bucket);
+    const { id, former } = this.#identity.now;
+    const named = new Set([id, ...former]);
+    for (const { record } of owners.values()) named.add(record.holder);
+    return removeOldInboxes(this.#bucket, named, this.#clock.wallMs());
   }
 
   /** Stops renewing and waiting; releases nothing. */

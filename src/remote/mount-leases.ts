@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bucket } from '../bucket/bucket.ts';
-import { BucketError } from '../bucket/bucket-error.ts';
+import { BucketError, reasonOf } from '../bucket/bucket-error.ts';
 import type { Config } from '../config/load.ts';
 import type { Waiting } from '../lease/acquisition.ts';
 import { Abandoned, type Held, type LeaseEvents, LeaseLost } from '../lease/held.ts';
@@ -73,6 +73,9 @@ export class MountLeases implements WriteGrants {
   readonly #reach: Reach = { failure: undefined, servedMs: performance.now() };
   /** An earlier daemon of this mount has listed the bucket. */
   readonly #inherits: boolean;
+  /** Once a run. */
+  #removesOldInboxes = true;
+  readonly #log: Logger;
   readonly #over = sharedAbort();
   #open: Leases | undefined;
   /** As listed at the start; undefined: the bucket has not been listed yet. */
@@ -81,6 +84,7 @@ export class MountLeases implements WriteGrants {
   /** Sends requests to the bucket at once, in the background: a mount that is taken over must not wait for them. */
   constructor({ bucket, config, cachePath, mountPoint, takeover, events, log }: MountLeasesParts) {
     this.#bucket = watched(bucket, this.#reach);
+    this.#log = log;
     this.#inherits = takeover;
     this.#leases = this.#openWithRetries(log, {
       bucket: this.#bucket,
@@ -167,7 +171,20 @@ export class MountLeases implements WriteGrants {
 
   /** Lists the owners of all sessions. Rejects with BucketError. */
   async list(): Promise<void> {
-    this.#owners = await (await this.#leases).list();
+    const leases = await this.#leases;
+    this.#owners = await leases.list();
+    if (this.#removesOldInboxes) void this.#removeOldInboxes(leases);
+    this.#removesOldInboxes = false;
+  }
+
+  /** Best effort: the next start tries again. */
+  async #removeOldInboxes(leases: Leases): Promise<void> {
+    try {
+      const inboxes = await leases.removeOldInboxes();
+      if (inboxes > 0) this.#log.info({ inboxes }, 'Removed inboxes of mounts that are gone');
+    } catch (error) {
+      this.#log.debug({ ...reasonOf(error) }, 'Cannot remove inboxes of mounts that are gone');
+    }
   }
 
   /** See Leases. Rejects with Abandoned also if no caller wants the session any more when the leases are open. */

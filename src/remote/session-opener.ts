@@ -6,6 +6,7 @@ import { reasonOf } from '../bucket/bucket-error.ts';
 import type { Held } from '../lease/held.ts';
 import { backOff } from '../lib/backoff.ts';
 import { inTime } from '../lib/in-time.ts';
+import { Limiter } from '../lib/limiter.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
 import type { Logger } from '../observe/log.ts';
 import type { BucketSync } from '../sync/bucket-sync.ts';
@@ -27,6 +28,7 @@ export interface SessionOpenerParts {
   log: Logger;
 }
 
+const COMPARISONS_AT_A_TIME = 32;
 const LOG_EVERY_MS = 30_000;
 const RETRY = { minMs: 250, maxMs: 15_000 };
 
@@ -39,6 +41,8 @@ interface Opening {
 export class SessionOpener {
   readonly #parts: SessionOpenerParts;
   readonly #opening = new Map<string, Opening>();
+  /** Hundreds of sessions may be opened at once after a start; each comparison may list. */
+  readonly #comparisons = new Limiter(COMPARISONS_AT_A_TIME);
   readonly #ended = sharedAbort();
 
   constructor(parts: SessionOpenerParts) {
@@ -241,7 +245,7 @@ export class SessionOpener {
     );
     for (let attempt = 0; !this.#ended.signal.aborted; attempt++) {
       try {
-        await this.#parts.sync.reconcileSession(session, grant, served);
+        await this.#comparisons.run(() => this.#parts.sync.reconcileSession(session, grant, served));
         return true;
       } catch (error) {
         waits.failed(error);

@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { LeaseLost } from '../../src/lease/held.ts';
 import { identityInMemory } from '../../src/lease/identity.ts';
-import { inboxName } from '../../src/lease/records/inbox.ts';
+import { inboxName, MOUNTS_PREFIX } from '../../src/lease/records/inbox.ts';
 import { ownerName } from '../../src/lease/records/owner.ts';
-import { cut, loaded, mend, Rig, S, settle, TIMES } from './support.ts';
+import { cut, loaded, type Mounted, mend, Rig, S, settle, TIMES } from './support.ts';
 
 test('a session without an owner is created, and a grant lasts from when the renewal was sent', async (t) => {
   const rig = new Rig(t);
@@ -441,4 +441,34 @@ test('an owner object that something else changed is never overwritten', async (
   rig.bucket.store(ownerName(S), Buffer.alloc(0), { holder: 'someone', epoch: 'many' });
   await assert.rejects(a.leases.grant(S), { kind: 'corrupt' });
   assert.deepEqual(rig.owner(), { holder: 'someone', epoch: 'many' });
+});
+
+test('inboxes of mounts that are gone are removed in the end: no owner names them, and they are old', async (t) => {
+  const rig = new Rig(t);
+  const DAY_MS = 86_400_000;
+  const [a, b, gone] = [await rig.mount('a'), await rig.mount('b'), await rig.mount('gone')];
+  await a.leases.acquire(S);
+  const condemned = await rig.mount('condemned');
+  const name = inboxName((await loaded(condemned.identity)).id);
+  rig.bucket.store(name, Buffer.alloc(0), { ...(await rig.inbox(condemned)), condemned: '1' });
+  rig.bucket.store(`${MOUNTS_PREFIX}not-ours`, Buffer.alloc(0), { condemned: 'perhaps' });
+  const left = async (mounts: readonly Mounted[]) => {
+    const inboxes = await Promise.all(mounts.map((mount) => rig.inbox(mount)));
+    return inboxes.map((inbox) => inbox !== undefined);
+  };
+  const all = [a, b, gone, condemned];
+  rig.clock.nowMs += 0.9 * DAY_MS;
+  assert.equal(await a.leases.removeOldInboxes(), 0);
+  rig.clock.nowMs += 0.2 * DAY_MS;
+  assert.equal(await a.leases.removeOldInboxes(), 1);
+  assert.deepEqual(await left(all), [true, true, true, false]);
+  rig.clock.nowMs += 30 * DAY_MS;
+  // Its own stays too, although it holds nothing.
+  assert.equal(await b.leases.removeOldInboxes(), 1);
+  assert.deepEqual(await left(all), [true, true, false, false]);
+  assert.ok(rig.bucket.objects.has(`${MOUNTS_PREFIX}not-ours`));
+  // A mount that was not gone goes on under a new id.
+  assert.equal((await gone.leases.acquire('v-+2')).how, 'created');
+  assert.equal((await gone.leases.grant('v-+2')).epoch, 1);
+  assert.ok(await rig.inbox(gone));
 });

@@ -95,3 +95,26 @@ for (const failure of [
     await machine.until(() => machine.restored.length > 0);
     assert.deepEqual(machine.restored, [{ session: S, files: [`${S}/creds.json`], directories: [] }]);
   });
+
+test(
+  'hundreds of sessions that are opened at once send a limited number of lists at a time',
+  options,
+  async (t) => {
+    const bucket = new MemoryBucket();
+    const machine = new Machine(t, bucket, { intervalMs: 0 });
+    let [lists, most] = [0, 0];
+    bucket.before = async ({ operation }) => {
+      if (operation !== 'list') return;
+      most = Math.max(most, ++lists);
+      await sleep(5);
+      lists--;
+    };
+    const { sync, ledger } = machine;
+    const opener = openOpener(t, { leases: openLeases(t, bucket), sync, ledger });
+    const sessions = Array.from({ length: 300 }, (_, index) => `u${index}-+1`);
+    for (const session of sessions) opener.want(session);
+    await machine.until(() => machine.restored.length === sessions.length);
+    assert.equal(bucket.calls.filter(({ operation }) => operation === 'list').length, sessions.length);
+    assert.ok(most > 1 && most <= 32, `${most} lists at a time`);
+  },
+);

@@ -2,7 +2,7 @@
 import type { InboxRecord } from '../protocol.ts';
 import { type Codec, printFlag, printText } from './record.ts';
 
-const MOUNTS_PREFIX = '.sessionfs/mounts/';
+export const MOUNTS_PREFIX = '.sessionfs/mounts/';
 
 export function inboxName(mountId: string): string {
   return MOUNTS_PREFIX + mountId;
