@@ -17,7 +17,7 @@ import { type IdentityStore, KeptIdentity, newId, newIdentity } from './identity
 import { removeOldInboxes } from './old-inboxes.ts';
 import { type Holding, Ownership } from './ownership.ts';
 import { type OwnerRecord, raiseFloor } from './protocol.ts';
-import { listOwners } from './records/owner.ts';
+import { listOwners, ownerName } from './records/owner.ts';
 import { printableName } from './records/record.ts';
 import { releaseAll } from './release.ts';
 import { Fenced, Renewal } from './renewal.ts';
@@ -56,6 +56,7 @@ export class Leases {
   readonly #holdings: Holdings;
   /** Their release was sent: a listing may still show them as held. */
   readonly #released = new Set<string>();
+  #malformed: ReadonlySet<string> = new Set();
   readonly #acquisitions: Acquisitions;
   readonly #claims = new Map<string, Promise<void>>();
   readonly #limiter = new Limiter(REQUESTS_AT_A_TIME);
@@ -146,11 +147,17 @@ export class Leases {
    * it costs one list request per 1000 sessions. Rejects with BucketError.
    */
   async list(): Promise<Map<string, OwnerRecord>> {
-    const owners = await listOwners(this.#bucket);
+    const { owners, malformed } = await listOwners(this.#bucket);
+    this.#noteMalformed(malformed);
     if (this.isOpen && !this.#over.signal.aborted)
       for (const holding of this.#ownership.listed(owners))
         if (!this.#isBusy(holding.session)) this.#keep(holding, 0);
     return new Map([...owners].map(([session, { record }]) => [session, record]));
+  }
+
+  /** The owner object was malformed when it was listed: which mount holds the session is unknown. */
+  isUnreadable(session: string): boolean {
+    return this.#malformed.has(session);
   }
 
   /** The name of the mount that an acquisition of this session waits for. */
@@ -262,7 +269,8 @@ export class Leases {
    */
   async rewriteOlderThan(beforeMs: number): Promise<number> {
     let written = (await this.#renewal.rewriteOlderThan(beforeMs)) ? 1 : 0;
-    await mapLimit(await listOwners(this.#bucket), REQUESTS_AT_A_TIME, async ([session, owner]) => {
+    const { owners } = await listOwners(this.#bucket);
+    await mapLimit(owners, REQUESTS_AT_A_TIME, async ([session, owner]) => {
       if (owner.updatedMs >= beforeMs || !this.#ownership.isMine(owner.record)) return;
       const { record, generation: ifGeneration } = owner;
       const holding = this.#holdings.get(session);
@@ -279,7 +287,7 @@ export class Leases {
    * inboxes. Returns how many it removed. Rejects with BucketError.
    */
   async removeOldInboxes(): Promise<number> {
-    const owners = await listOwners(this.#bucket);
+    const { owners } = await listOwners(this.#bucket);
     const { id, former } = this.#identity.now;
     const named = new Set([id, ...former]);
     for (const { record } of owners.values()) named.add(record.holder);
@@ -291,6 +299,17 @@ export class Leases {
     if (!this.#over.signal.aborted) this.#over.abort(new Error('the mount ends'));
     await this.#acquisitions.settled();
     await this.#renewalLoop.ended;
+  }
+
+  #noteMalformed(malformed: ReadonlyMap<string, BucketError>): void {
+    for (const [session, { message, hint }] of malformed) {
+      if (this.#malformed.has(session)) continue;
+      this.#log.error(
+        { session, object: ownerName(session), reason: message, hint },
+        'The owner object of a session is malformed; its callers wait until it is deleted',
+      );
+    }
+    this.#malformed = new Set(malformed.keys());
   }
 
   /** What is known of the session is newer than a listing. */

@@ -148,6 +148,7 @@ export class MountLeases implements WriteGrants {
   /** Another mount held the session when the bucket was listed; undefined: unknown, only an earlier daemon listed it. */
   wasHeldElsewhere(session: string): boolean | undefined {
     if (this.#owners === undefined && this.#inherits) return undefined;
+    if (this.#open?.isUnreadable(session)) return true;
     const owner = this.ownerOf(session);
     return owner !== undefined && owner.holder !== '' && !this.holds(session);
   }

@@ -472,3 +472,31 @@ test('inboxes of mounts that are gone are removed in the end: no owner names the
   assert.equal((await gone.leases.grant('v-+2')).epoch, 1);
   assert.ok(await rig.inbox(gone));
 });
+
+test('a malformed owner object blocks its own session, says how to clear it, and no other session', async (t) => {
+  const rig = new Rig(t);
+  const a = await rig.mount('a');
+  await a.leases.acquire(S);
+  await a.leases.end();
+  rig.bucket.store(ownerName('v-+2'), Buffer.alloc(0), { holder: 'someone', epoch: 'many' });
+  const again = await rig.mount('a', { identity: a.identity });
+  assert.deepEqual([...(await again.leases.list()).keys()], [S]);
+  assert.deepEqual([again.leases.holds(S), again.leases.isUnreadable('v-+2')], [true, true]);
+  const told = again.lines.filter(({ msg }) => msg.startsWith('The owner object of a session is malformed'));
+  assert.deepEqual(
+    told.map(({ level, session, object }) => [level, session, object]),
+    [['error', 'v-+2', ownerName('v-+2')]],
+  );
+  assert.match(String(told[0]?.hint), /Stop the mounts that use this session, delete this object/);
+  const waiting = again.leases.acquire('v-+2');
+  await rig.clock.pass(60_000);
+  assert.equal((await again.leases.acquire('w-+3')).how, 'created');
+  assert.equal(await again.leases.rewriteOlderThan(0), 0);
+  const line = again.lines.find(({ msg }) => msg.startsWith('Cannot read the lease of the session'));
+  assert.deepEqual([line?.session, line?.hint], ['v-+2', told[0]?.hint]);
+  rig.bucket.objects.delete(ownerName('v-+2'));
+  await rig.clock.pass(10_000);
+  assert.equal((await waiting).how, 'created');
+  await again.leases.list();
+  assert.equal(again.leases.isUnreadable('v-+2'), false);
+});

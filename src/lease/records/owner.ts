@@ -1,5 +1,6 @@
 /** The object that says which mount holds a session. docs/file-format.md describes it. */
 import type { Bucket } from '../../bucket/bucket.ts';
+import { BucketError } from '../../bucket/bucket-error.ts';
 import { fromObjectName, OBJECT_ROOT, toObjectName } from '../../naming/object-name.ts';
 import type { OwnerRecord, Seen } from '../protocol.ts';
 import { type Codec, printFlag, printText, seen } from './record.ts';
@@ -44,18 +45,30 @@ export interface ListedOwner extends Seen<OwnerRecord> {
   readonly updatedMs: number;
 }
 
+export interface ListedOwners {
+  readonly owners: Map<string, ListedOwner>;
+  /** Sessions whose owner object is malformed, and why. */
+  readonly malformed: Map<string, BucketError>;
+}
+
 /** Lists all owner objects, by session. Rejects with BucketError. */
-export async function listOwners(bucket: Bucket): Promise<Map<string, ListedOwner>> {
+export async function listOwners(bucket: Bucket): Promise<ListedOwners> {
   const owners = new Map<string, ListedOwner>();
+  const malformed = new Map<string, BucketError>();
   let page: string | undefined;
   do {
     const { objects, nextPage } = await bucket.list(OWNERS_PREFIX, page);
     for (const version of objects) {
       const session = sessionOfOwner(version.name);
-      if (session !== undefined)
+      if (session === undefined) continue;
+      try {
         owners.set(session, { ...seen(version, ownerCodec), updatedMs: version.updatedMs });
+      } catch (error) {
+        if (!(error instanceof BucketError)) throw error;
+        malformed.set(session, error);
+      }
     }
     page = nextPage;
   } while (page !== undefined);
-  return owners;
+  return { owners, malformed };
 }

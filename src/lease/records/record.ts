@@ -99,7 +99,7 @@ export class Fields {
 
   #corrupt(key: string): BucketError {
     return new BucketError('corrupt', `${this.#version.name} has no valid "${key}" in its metadata`, {
-      hint: 'Something else than sessionfs changed it. Stop every mount of this bucket, delete the object, start them again.',
+      hint: 'Something else than sessionfs changed it. Stop the mounts that use this session, delete this object, and start them again.',
     });
   }
 }
