@@ -57,9 +57,23 @@ install_dependencies() {
   touch "$stamp"
 }
 
+# tsc deletes nothing: what it made of a source that is gone would still be found by a path that is wrong.
+remove_orphans() {
+  for folder in "$root/dist/src" "$root/dist/test"; do
+    [ -d "$folder" ] || continue
+    find "$folder" -type f | while IFS= read -r output; do
+      source=$root/${output#"$root/dist/"}
+      source=${source%.map}
+      [ -e "${source%.js}.ts" ] || rm -f "$output"
+    done
+    find "$folder" -mindepth 1 -type d -empty -delete
+  done
+}
+
 # Folders count too, not only files: that is how a deleted file shows. The stamp bears the time at which the build began.
 build() {
   stamp="$root/dist/.built"
+  remove_orphans
   if [ -e "$stamp" ] && [ -e "$root/dist/src/cli/main.js" ]; then
     changed=$(find "$root/src" "$root/test" "$root/tsconfig.json" "$root/package-lock.json" -newer "$stamp" | head -n 1)
     [ -n "$changed" ] || return 0

@@ -14,7 +14,6 @@ import { isRunning } from '../../src/cli/process-watch.ts';
 import { waitUntilGone } from '../../src/cli/unmount.ts';
 import { exitStatus } from '../../src/lib/errors.ts';
 import { cleanUp } from '../support/cleanup.ts';
-import { mountTurn } from '../support/mount-turn.ts';
 import { mountAt } from '../support/mounts.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { runCli } from './run-cli.ts';
@@ -30,7 +29,6 @@ interface Daemonized {
 
 /** A daemonized mount on `sessions` in a new directory, ended with the test. */
 async function daemonize(t: TestContext, args: readonly string[] = []): Promise<Daemonized> {
-  await mountTurn();
   const directory = temporaryDirectory(t);
   const mountPoint = join(directory, 'sessions');
   mkdirSync(mountPoint);

@@ -2,7 +2,6 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Scope } from '../support/cleanup.ts';
-import { mountTurn } from '../support/mount-turn.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { podman } from './podman.ts';
 
@@ -13,9 +12,7 @@ export const BOT_ALONE = 'localhost/sessionfs-example-bot-alone:latest';
 /** Certificates that this machine trusts beside the usual ones; npm in a build needs them too. */
 const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
 
-/** Takes the turn to mount, too: containers and other tests' daemons on two cores would only measure one another. */
 export async function buildImages(scope: Scope): Promise<void> {
-  await mountTurn();
   const common = [...(await buildFlags(scope)), '--format', 'docker', '--pull=never', '--quiet'];
   await podman('build', ...common, '--tag', SESSIONFS, '.');
   for (const [target, tag] of [

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { chmodSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Scope } from '../support/cleanup.ts';
+import { fuseDevice } from '../support/fuse-device.ts';
 import type { WorkloadResult } from '../support/run-workload.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { BOT_ALONE, buildImages } from './images.ts';
 import { settingOf, sidecarFiles, workloadOf } from './manifests.ts';
 import { Pod } from './pod.ts';
@@ -31,15 +29,6 @@ function assertWorked(output: string): void {
 /** What observer.mjs says at its end. */
 function lastLine(output: string): { written: number } {
   return JSON.parse(output.trimEnd().split('\n').at(-1) ?? '');
-}
-
-/** /dev/fuse as udev makes it, open to all; here it may be root's alone, and other tests' use of it is not to change. */
-function openDevice(scope: Scope): string {
-  const device = join(temporaryDirectory(scope), 'fuse');
-  const { status, stderr } = spawnSync('mknod', [device, 'c', '10', '229'], { encoding: 'utf8' });
-  assert.equal(status, 0, stderr);
-  chmodSync(device, 0o666);
-  return device;
 }
 
 for (const name of sidecarFiles) {
@@ -99,7 +88,7 @@ test('run-unprivileged.yaml: a container without root, capabilities or new privi
   const [bot] = (await workloadOf('run-unprivileged.yaml')).spec.template.spec.containers;
   assert.ok(bot?.command);
   assert.deepEqual(bot.securityContext.capabilities, { drop: ['ALL'] });
-  const device = openDevice(t);
+  const device = fuseDevice(t, 0o666);
   const [shell = '', option = '', script = ''] = bot.command;
   const says = `sh -c 'id -u; grep CapEff /proc/self/status; mkdir sessions/a && stat -c %U sessions/a'`;
   const { status, stdout, stderr } = await run('podman', [

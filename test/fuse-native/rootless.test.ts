@@ -8,7 +8,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { cleanUp } from '../support/cleanup.ts';
 import { DaemonProcess } from '../support/daemon-process.ts';
 import { cleanEnvironment } from '../support/environment.ts';
-import { mountTurn } from '../support/mount-turn.ts';
 import { mountAt, unmountBelow } from '../support/mounts.ts';
 import { repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -82,7 +81,6 @@ class Desktop {
 }
 
 test('an ordinary user mounts, works, survives the daemon’s death, reloads and unmounts, without root', async (t) => {
-  await mountTurn();
   const desktop = new Desktop(t);
   const { mountPoint } = desktop;
   const file = join(mountPoint, SESSION, 'creds.json');
@@ -116,7 +114,6 @@ test('an ordinary user mounts, works, survives the daemon’s death, reloads and
 });
 
 test('where /dev/fuse is root’s alone, the error says how to open it', async (t) => {
-  await mountTurn();
   const desktop = new Desktop(t, { deviceMode: 0o600 });
   const { status, stderr } = desktop.cli('mount', desktop.mountPoint);
   assert.equal(status, 15, stderr);
@@ -125,7 +122,6 @@ test('where /dev/fuse is root’s alone, the error says how to open it', async (
 });
 
 test('where nobody mounts for users, the error names the package', async (t) => {
-  await mountTurn();
   const desktop = new Desktop(t);
   const tools = join(desktop.mountPoint, '../tools');
   mkdirSync(tools);

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { exitStatus } from '../../src/lib/errors.ts';
 import { startRun } from '../crash/support/run-command.ts';
 import { logLines } from '../mounted/log-lines.ts';
-import { closeFuseToAll, ordinaryUser } from '../support/ordinary-user.ts';
+import { ordinaryUser } from '../support/ordinary-user.ts';
 import { type RootlessRun, startRootless, userWithFuse } from './support/rootless-run.ts';
 
 /** What is asked for is what is refused: with another driver the command would be started. */
@@ -27,7 +27,6 @@ const STARTED = ['echo', 'started'];
 
 test('/dev/fuse is closed to this user', async (t) => {
   const user = ordinaryUser(t);
-  closeFuseToAll(t);
   const run = await startRootless(t, STARTED, { user, args });
   await refusedBecause(run, /^\/dev\/fuse may not be opened \(EACCES\): chmod 0666 \/dev\/fuse/);
 });

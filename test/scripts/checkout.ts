@@ -7,7 +7,13 @@ import { repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 /** What the scripts use of the real checkout; the rest is a stub, so that a build takes a moment. */
-const COPIED = ['scripts', 'tsconfig.json', 'package-lock.json', 'test/support/census-reporter.ts'];
+const COPIED = [
+  'scripts',
+  'tsconfig.json',
+  'package-lock.json',
+  'test/support/repository.ts',
+  'test/support/run-files.ts',
+];
 
 /** Says what it was started with, in place of mounting. */
 export const STUB_MAIN = 'console.log(JSON.stringify(process.argv.slice(2)));\n';
@@ -51,13 +57,16 @@ export class Checkout {
     writeFileSync(join(this.directory, path), text);
   }
 
-  /** Runs a script of the checkout from its directory, or another one. Without a terminal and without stdin, as CI does. */
+  /**
+   * Runs a script of the checkout from its directory, or another one. Without a terminal and without stdin, as CI does; in a
+   * mount namespace of its own, in which no mount of another test appears, as scripts/test would count it as left behind.
+   */
   run(
     script: string,
     args: readonly string[] = [],
     { env = {}, cwd = this.directory } = {},
   ): SpawnSyncReturns<string> {
-    return spawnSync(join(this.directory, script), args, {
+    return spawnSync('/usr/bin/unshare', ['--mount', join(this.directory, script), ...args], {
       cwd,
       env: cleanEnvironment({ TMPDIR: this.temporary, ...NO_EMULATOR, ...env }),
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -83,6 +92,21 @@ test('scripts/mount builds again after a source file changed', (t) => {
   checkout.run('scripts/mount');
   checkout.write('src/cli/main.ts', `console.log('changed');\n${STUB_MAIN}`);
   assert.equal(checkout.run('scripts/mount').stdout, 'changed\n["mount"]\n');
+});
+
+test('scripts/mount removes what was built of a source that is gone, and a path to it fails', (t) => {
+  const checkout = new Checkout(t, {
+    'src/gone/here.ts': "console.log('stale');\n",
+    'src/cli/main.ts': "await import(['..', 'gone', 'here.js'].join('/'));\n",
+  }).install();
+  assert.equal(checkout.run('scripts/mount').stdout, 'stale\n');
+  // As after a move that was built by tsc alone, so that nothing looks changed.
+  rmSync(join(checkout.directory, 'src/gone'), { recursive: true });
+  for (const folder of ['src', '.']) utimesSync(join(checkout.directory, folder), 0, 0);
+  const { status, stderr } = checkout.run('scripts/mount');
+  assert.notEqual(status, 0);
+  assert.match(stderr, /ERR_MODULE_NOT_FOUND/);
+  assert.ok(!existsSync(join(checkout.directory, 'dist/src/gone')));
 });
 
 test('scripts/mount shows what the compiler says when the build fails, and does not mount', (t) => {

@@ -3,7 +3,6 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cleanUp } from '../support/cleanup.ts';
-import { mountTurn } from '../support/mount-turn.ts';
 import { Checkout } from './checkout.ts';
 
 const PASSING = "import { test } from 'node:test';\ntest('passes', () => {});\n";
@@ -11,9 +10,6 @@ const PASSING = "import { test } from 'node:test';\ntest('passes', () => {});\n"
 /** node's summary, and nothing behind it. */
 const SUMMARY_AT_THE_END =
   /\nℹ tests 2\nℹ suites 0\nℹ pass 2\nℹ fail 0\n(ℹ \w+ 0\n){3}ℹ duration_ms [\d.]+\n$/;
-
-// Another file's mount, made meanwhile, would count as left behind.
-test.before(mountTurn);
 
 test('scripts/test ends a good run with node’s own summary', (t) => {
   const checkout = new Checkout(t, {

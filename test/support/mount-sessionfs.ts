@@ -6,7 +6,6 @@ import { cleanUp, type Scope } from './cleanup.ts';
 import { DaemonProcess, type Exit } from './daemon-process.ts';
 import { cleanEnvironment } from './environment.ts';
 import { mountAnswers } from './mount-answers.ts';
-import { mountTurn } from './mount-turn.ts';
 import { mountAt, unmountBelow } from './mounts.ts';
 import { cliMain, repository } from './repository.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
@@ -47,7 +46,6 @@ const SHUTDOWN_HANG_MS = 60_000;
 
 /** Resolves when the mount answers. The mount, the daemon and all it started are gone after the test, whatever happened. */
 export async function mountSessionfs(scope: Scope, options: MountOptions = {}): Promise<Mounted> {
-  await mountTurn();
   const mountPoint = options.mountPoint ?? join(temporaryDirectory(scope), 'sessions');
   if (!mountAt(mountPoint)) mkdirSync(mountPoint, { recursive: true });
   const args = [cliMain, 'mount', mountPoint, ...(options.args ?? [])];

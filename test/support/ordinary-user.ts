@@ -1,9 +1,10 @@
 /** A user without any rights, as on a developer's machine: real uid and gid, no group besides, no capability. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs';
+import { chownSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { cleanUp, type Scope } from './cleanup.ts';
+import type { Scope } from './cleanup.ts';
+import { fuseDevice } from './fuse-device.ts';
 import { repository } from './repository.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
@@ -16,10 +17,17 @@ export const checkout = '/mnt';
 
 const DROP = `setpriv --reuid=${UID} --regid=${GID} --clear-groups --`;
 /**
- * A mount namespace of its own hides the mount on /mnt, and takes it away with its last process. Mounts in it are shared, as
- * systemd makes them.
+ * A mount namespace of its own hides the mounts on /mnt and /dev/fuse, and takes them away with its last process. Mounts in it
+ * are shared, as systemd makes them.
  */
-const BECOME = `mount --make-rshared / && mount --bind "$0" ${checkout} && cd "$HOME" && exec ${DROP} "$@"`;
+const BECOME = [
+  'mount --make-rshared /',
+  `mount --bind "$0" ${checkout}`,
+  'mount --bind "$1" /dev/fuse',
+  'shift',
+  'cd "$HOME"',
+  `exec ${DROP} "$@"`,
+].join(' && ');
 
 /** Without the folders of root, which a search for a program would be refused. */
 const PATH = [dirname(process.execPath), '/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/sbin'].join(
@@ -35,7 +43,9 @@ export interface OrdinaryUser {
   directory(name: string): string;
 }
 
-export function ordinaryUser(scope: Scope): OrdinaryUser {
+/** `fuseMode` of /dev/fuse as this user sees it: 0o666 is what udev makes on desktops. The one of the machine stays as it is. */
+export function ordinaryUser(scope: Scope, { fuseMode = 0o600 } = {}): OrdinaryUser {
+  const device = fuseDevice(scope, fuseMode);
   const home = temporaryDirectory(scope);
   chownSync(home, UID, GID);
   return {
@@ -50,6 +60,7 @@ export function ordinaryUser(scope: Scope): OrdinaryUser {
       '-c',
       BECOME,
       repository,
+      device,
       ...command,
     ],
     directory: (name) => {
@@ -59,21 +70,6 @@ export function ordinaryUser(scope: Scope): OrdinaryUser {
       return path;
     },
   };
-}
-
-/** Opens /dev/fuse to everybody, as udev does on desktops, until the test is over. */
-export function openFuseToAll(scope: Scope): void {
-  setFuseMode(scope, 0o666);
-}
-
-export function closeFuseToAll(scope: Scope): void {
-  setFuseMode(scope, 0o600);
-}
-
-function setFuseMode(scope: Scope, mode: number): void {
-  const before = statSync('/dev/fuse').mode & 0o777;
-  chmodSync('/dev/fuse', mode);
-  cleanUp(scope, () => chmodSync('/dev/fuse', before));
 }
 
 /** Fails where this machine forbids ordinary users what the tests are about. */

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { cleanUp, type Scope } from '../../support/cleanup.ts';
 import { DaemonProcess, type Exit } from '../../support/daemon-process.ts';
 import { cleanEnvironment } from '../../support/environment.ts';
-import { mountTurn } from '../../support/mount-turn.ts';
 import { unmountBelow } from '../../support/mounts.ts';
 import { repository } from '../../support/repository.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -30,7 +29,6 @@ export async function startRun(
   command: readonly string[],
   options: RunOptions = {},
 ): Promise<Run> {
-  await mountTurn();
   const mountPoint = options.mountPoint ?? join(temporaryDirectory(scope), 'sessions');
   if (options.mountPoint === undefined) mkdirSync(mountPoint);
   const sessionfs = [join(repository, 'bin/sessionfs'), 'run', mountPoint, '--', ...command];

@@ -17,7 +17,6 @@ import { Cache } from '../../../src/store/cache/cache.ts';
 import { JournalProgress } from '../../../src/store/journal/progress.ts';
 import { KEY } from '../../fs/harness.ts';
 import { cleanUp } from '../../support/cleanup.ts';
-import { mountTurn } from '../../support/mount-turn.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 interface Mounted {
@@ -27,7 +26,6 @@ interface Mounted {
 
 /** Takes itself away after the test, whatever waits in it. */
 async function mounted(t: TestContext): Promise<Mounted> {
-  await mountTurn();
   const directory = temporaryDirectory(t);
   const folder = join(directory, 'mnt');
   mkdirSync(folder);

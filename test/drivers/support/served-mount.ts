@@ -7,7 +7,6 @@ import { KernelNotifier } from '../../../src/drivers/direct/notifier.ts';
 import type { NegotiatedSession } from '../../../src/drivers/host/messages.ts';
 import { mountDirect } from '../../../src/mount/mount.ts';
 import { cleanUp } from '../../support/cleanup.ts';
-import { mountTurn } from '../../support/mount-turn.ts';
 import { mountAt } from '../../support/mounts.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import type { Command, Report, ServingWorkerData } from './serving-worker.ts';
@@ -60,7 +59,6 @@ export class ServedMount {
   }
 
   static async create(t: TestContext): Promise<ServedMount> {
-    await mountTurn();
     const folder = temporaryDirectory(t);
     const mount = new ServedMount(t, folder, openFuseDevice());
     cleanUp(t, () => mount.close());

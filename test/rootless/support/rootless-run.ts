@@ -4,11 +4,9 @@ import { childrenOf, daemonOf } from '../../crash/support/processes.ts';
 import { cleanUp, type Scope } from '../../support/cleanup.ts';
 import { DaemonProcess, type Exit } from '../../support/daemon-process.ts';
 import { cleanEnvironment } from '../../support/environment.ts';
-import { mountTurn } from '../../support/mount-turn.ts';
 import {
   checkout,
   type OrdinaryUser,
-  openFuseToAll,
   ordinaryUser,
   requireUserNamespaces,
 } from '../../support/ordinary-user.ts';
@@ -38,11 +36,9 @@ export interface RootlessRun {
   ended(): Promise<Exit>;
 }
 
-/** An ordinary user on a machine where user namespaces and /dev/fuse are open to it. */
+/** An ordinary user to whom user namespaces and /dev/fuse are open, as on a desktop. */
 export async function userWithFuse(scope: Scope): Promise<OrdinaryUser> {
-  await mountTurn();
-  openFuseToAll(scope);
-  const user = ordinaryUser(scope);
+  const user = ordinaryUser(scope, { fuseMode: 0o666 });
   requireUserNamespaces(user);
   return user;
 }
