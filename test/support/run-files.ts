@@ -21,6 +21,7 @@ const LONG_RUNNING = [
   'containers/pod',
   'containers/',
   'fs/model',
+  'lease/model',
   'crash/',
   'instances/',
   'hybrid/',
