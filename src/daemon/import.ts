@@ -1,7 +1,7 @@
 /** Takes plain sessions, whose copies are in the store, out of the mount point's folder once a mount covers it. */
 import { closeSync, constants, openSync } from 'node:fs';
 import type { ImportReport } from '../fs/startup/import-plain.ts';
-import { setAside } from '../fs/startup/plain-sessions.ts';
+import { moveToImportBackup } from '../fs/startup/plain-sessions.ts';
 import type { Logger } from '../observe/log.ts';
 
 /**
@@ -23,7 +23,7 @@ export class PlainFiles {
   moveToBackup({ imported, skipped, files, refused }: ImportReport, log: Logger): void {
     if (this.#folder === undefined) return;
     const below = `/proc/self/fd/${this.#folder}`;
-    const { directory, moved, left } = setAside(below, this.#mountPoint, this.#names, new Date());
+    const { directory, moved, left } = moveToImportBackup(below, this.#mountPoint, this.#names, new Date());
     const report = { imported, skipped, files, refused, moved, movedTo: directory, left };
     log.warn(report, left.length === 0 ? ALL_MOVED : SOME_LEFT);
   }

@@ -15,8 +15,8 @@ import { forgetName } from './absent.ts';
 
 /**
  * The cache now holds exactly these files and directories (mount paths) below `session`, all durable. Session '': top-level
- * files, which are added to what is there. `unchanged`: they are what they were before the session became absent. Nobody who
- * waits is told: carry the parked requests out again.
+ * files, which are added to what is there. `unchanged`: they are what they were before the session became absent. The
+ * caller carries the parked requests out again.
  */
 export function restore(
   core: Core,
@@ -25,25 +25,56 @@ export function restore(
   directories: readonly string[],
   unchanged = false,
 ): void {
-  const known = core.remote?.restored(session) ?? false;
-  if (session === '') new Restoration(core, true, false).addTopLevel(files);
-  else new Restoration(core, known, unchanged).replace(session, files, directories);
+  const kernelKnows = core.remote?.restored(session) ?? false;
+  const view = unchanged ? new UnchangedView(core, kernelKnows) : new KernelView(core, kernelKnows);
+  if (session === '') new Restoration(core, new KernelView(core, true)).addTopLevel(files);
+  else new Restoration(core, view).replace(session, files, directories);
+}
+
+/** What the kernel keeps of a session is told to it where the restore made it wrong. */
+class KernelView {
+  protected readonly core: Core;
+  /** It may hold names as free that are taken now. */
+  readonly #mayKeepNames: boolean;
+
+  constructor(core: Core, mayKeepNames: boolean) {
+    this.core = core;
+    this.#mayKeepNames = mayKeepNames;
+  }
+
+  nameAppeared(parent: DirectoryNode, name: string): void {
+    const { tree, remote, invalidator } = this.core;
+    const mayKeep = this.#mayKeepNames || (parent === tree.root && remote?.namesKnown);
+    if (mayKeep && parent.lookups > 0) invalidator.entry(parent.id, name);
+  }
+
+  contentChanged(node: FileNode): void {
+    if (node.lookups > 0) this.core.invalidator.inode(node.id, 0, 0);
+  }
+
+  /** The kernel keeps a listing as long as the directory's time stays. */
+  listingChanged(directory: DirectoryNode): void {
+    touch(this.core, directory);
+  }
+}
+
+/** The session is what it was before it became absent: only names may have appeared. */
+class UnchangedView extends KernelView {
+  override contentChanged(): void {}
+
+  override listingChanged(): void {}
 }
 
 class Restoration {
   readonly #core: Core;
-  /** The kernel may believe names free that are taken now. */
-  readonly #known: boolean;
-  /** What the kernel knows is true. */
-  readonly #unchanged: boolean;
+  readonly #kernel: KernelView;
 
-  constructor(core: Core, known: boolean, unchanged: boolean) {
+  constructor(core: Core, kernel: KernelView) {
     this.#core = core;
-    this.#known = known;
-    this.#unchanged = unchanged;
+    this.#kernel = kernel;
   }
 
-  /** Nobody waited for them: what is being written stays. */
+  /** No call waits for them: what is being written stays. */
   addTopLevel(files: readonly string[]): void {
     const { root } = this.#core.tree;
     this.#rootChanged();
@@ -65,9 +96,8 @@ class Restoration {
     for (const path of directories) this.#restoreDirectory(path);
     for (const path of files) this.#placeFile(path);
     directory.absent = false;
-    // The kernel keeps a listing as long as the time stays.
-    if (this.#unchanged) return;
-    if (directory.mtimeSec === mtimeSec && directory.mtimeNsec === mtimeNsec) touch(this.#core, directory);
+    const hasNewTime = directory.mtimeSec !== mtimeSec || directory.mtimeNsec !== mtimeNsec;
+    if (!hasNewTime) this.#kernel.listingChanged(directory);
   }
 
   #rootChanged(): void {
@@ -95,7 +125,7 @@ class Restoration {
     this.#core.tree.detach(node);
   }
 
-  /** Whoever has it open goes on with what is at hand of it; its sealed bytes may be gone. */
+  /** Open descriptors go on with what memory has of it; its sealed bytes may be gone. */
   #removeFile(node: FileNode): void {
     const { working } = node;
     const content = working === undefined ? this.#core.contents.peek(node) : Buffer.from(working.view());
@@ -109,8 +139,7 @@ class Restoration {
   #restoreDirectory(path: string): void {
     const node = this.#placeDirectory(path);
     if (node === undefined) return;
-    // No listing that the kernel keeps may pass for the present one.
-    if (!this.#unchanged) touch(this.#core, node);
+    this.#kernel.listingChanged(node);
     this.#loadMeta(node, path);
   }
 
@@ -140,14 +169,14 @@ class Restoration {
   }
 
   #resetFile(node: FileNode): void {
-    const { contents, invalidator } = this.#core;
+    const { contents } = this.#core;
     if (this.#isNewer(node)) return;
     const wasHidden = node.hidden;
     // A version that was begun from nothing and is to replace the whole file can still be completed.
     if (node.working?.gated !== true || !node.working.isFromScratch) this.#dropWorkingCopy(node);
     contents.reset(node);
     if (wasHidden && node.parent !== undefined) node.parent.hiddenChildren--;
-    if (node.lookups > 0 && !this.#unchanged) invalidator.inode(node.id, 0, 0);
+    this.#kernel.contentChanged(node);
   }
 
   /** If it is not written down that the copy is gone, the next daemon builds it again. */
@@ -173,8 +202,7 @@ class Restoration {
     if (parent === undefined) return false;
     const name = path.slice(slash + 1);
     this.#core.tree.attach(parent, name, node);
-    const mayBeKept = this.#known || (parent === this.#core.tree.root && this.#core.remote?.namesKnown);
-    if (mayBeKept && parent.lookups > 0) this.#core.invalidator.entry(parent.id, name);
+    this.#kernel.nameAppeared(parent, name);
     return true;
   }
 

@@ -13,6 +13,7 @@ import { type ReplayResult, replayJournal } from '../../store/journal/replay.ts'
 import { JournalWriter } from '../../store/journal/writer.ts';
 import { KeptVersions } from '../../store/set-aside/kept-versions.ts';
 import type { FilesystemStatistics, Invalidator } from '../contract.ts';
+import { forgetInKernel, markAbsent } from '../hybrid/absent.ts';
 import { HybridSessions } from '../hybrid/hybrid-sessions.ts';
 import { DirectoryNode } from '../model/node.ts';
 import type { FileSystemOptions, Log } from '../model/options.ts';
@@ -26,7 +27,9 @@ import { Records } from '../state/records.ts';
 import { Registrations, type StartedOver } from '../state/registrations.ts';
 import { type BucketView, Remote, type RemoteHost } from '../state/remote.ts';
 import { touchAll } from '../state/times.ts';
-import { Loader } from './load.ts';
+import { JournalReplay } from './journal-replay.ts';
+import { inheritNumbers, rebuildWorkingCopies } from './rebuild.ts';
+import { TreeBuilder, walkCache } from './tree-builder.ts';
 
 export interface OpenOptions extends FileSystemOptions {
   cache: Cache;
@@ -68,9 +71,10 @@ export function openFileSystem(options: OpenOptions): OpenedFileSystem {
   const { cache, keyring, progress, owner, log, clock = systemClock } = options;
   const root = new DirectoryNode(S_IFDIR | (options.rootMode & 0o7777), owner.uid, owner.gid);
   const tree = new Tree(root);
-  const loader = new Loader({ tree, cache, keyring, owner, clock, log, known: options.inherited });
-  loader.loadCache();
-  const visit = (op: JournalOp, place: OpPlace) => loader.replay(op, place);
+  const builder = new TreeBuilder({ tree, keyring, owner, clock, log });
+  walkCache(builder, cache);
+  const replay = new JournalReplay(builder, options.inherited);
+  const visit = (op: JournalOp, place: OpPlace) => replay.visit(op, place);
   const replayed = replayJournal(cache.journalDirectory, visit, options.journalFiles);
   const { nextSegment, nextSeq } = replayed;
   const journal = new JournalWriter(cache.journalDirectory, {
@@ -109,13 +113,19 @@ export function openFileSystem(options: OpenOptions): OpenedFileSystem {
     pending: new Set(),
     request: 0,
     executedBefore:
-      options.inherited === undefined ? NOTHING : executed(loader.lastRequest, options.unanswered),
+      options.inherited === undefined ? NOTHING : executed(replay.lastRequest, options.unanswered),
   };
   core.control.parent = root;
   tree.inherit(core.control, CONTROL_NODE);
   touchAll(core, root);
   touchAll(core, core.control);
-  loader.finish(core);
+  rebuildWorkingCopies(core, builder, replay.unfinished);
+  const absent = remote?.absentAtStart ?? [];
+  markAbsent(core, absent);
+  if (options.inherited !== undefined) {
+    inheritNumbers(tree, options.inherited);
+    if (remote !== undefined) forgetInKernel(core, absent);
+  }
   const questions = remote && new ControlQuestions(core, remote);
   const hybrid = remote && questions && new HybridSessions(core, remote, questions);
   const filesystem = new FileSystem(core, {

@@ -1,6 +1,6 @@
 /**
- * Plain sessions that lie in the mount point before it is mounted: found here, imported by import-plain.ts, then set
- * aside. Nothing is ever deleted.
+ * Plain sessions that lie in the mount point before it is mounted: found here, imported by import-plain.ts, then moved to an
+ * import backup. Nothing is ever deleted.
  */
 import { lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -44,7 +44,7 @@ function isSessionTree(directory: string, depth = 1): boolean {
   });
 }
 
-export interface SetAside {
+export interface ImportBackup {
   /** Where the plain files are now. */
   directory: string;
   moved: string[];
@@ -56,13 +56,18 @@ export interface SetAside {
  * Moves the named entries of `source`, the mount point's folder below the mount, to a new directory beside the mount point.
  * Never throws.
  */
-export function setAside(source: string, mountPoint: string, names: readonly string[], now: Date): SetAside {
+export function moveToImportBackup(
+  source: string,
+  mountPoint: string,
+  names: readonly string[],
+  now: Date,
+): ImportBackup {
   const stamp = now
     .toISOString()
     .replace(/\.\d+Z$/, 'Z')
     .replaceAll(':', '');
   const directory = `${mountPoint}.plain-${stamp}`;
-  const result: SetAside = { directory, moved: [], left: [] };
+  const result: ImportBackup = { directory, moved: [], left: [] };
   attempt(() => mkdirSync(directory, { mode: 0o700 }));
   for (const name of names) {
     const moved = attempt(() => renameSync(join(source, name), join(directory, name)));
