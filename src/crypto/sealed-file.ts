@@ -31,7 +31,7 @@ export {
 } from './sealed-header.ts';
 
 /**
- * Writes the sealed file of `plain` to `out` at `offset` and answers its size, `sealedSize(plain.length)`, in bytes.
+ * Writes the sealed file of `plain` to `out` at `offset` and returns its size, `sealedSize(plain.length)`, in bytes.
  * `out` and `plain` must not overlap. Throws RangeError where it does not fit or `plain` is over PLAIN_LENGTH_MAX.
  */
 export function sealInto(
@@ -57,7 +57,7 @@ export function sealInto(
 /**
  * Seals the content of `sealed`, verified under `oldPath`, anew under `newPath` with `meta`: chmod and rename. IV and
  * ciphertext stay when they are the current key's (same plaintext, so the same IV reveals nothing) and are made again when
- * not. `out` and `sealed` must not overlap. Answers the size in bytes. Throws SealError, or RangeError where it does not fit.
+ * not. `out` and `sealed` must not overlap. Returns the size in bytes. Throws SealError, or RangeError where it does not fit.
  */
 export function resealInto(
   out: Buffer,

@@ -28,7 +28,7 @@ export const IV_OFFSET = Offset.iv;
 export const HEADER_SIZE = Offset.iv + IV_SIZE;
 /** What of the header is associated data: all but the IV, which the tag covers as such. */
 export const ASSOCIATED_SIZE = Offset.iv;
-/** A uid or gid that stands for the mount's owner, whoever that is where the file is restored. */
+/** A uid or gid that stands for the owner of the mount that the file is restored to. */
 export const OWNER = 0xffffffff;
 /** 1 GiB: one file is sealed and opened whole, in memory. */
 export const PLAIN_LENGTH_MAX = 2 ** 30;
@@ -82,7 +82,7 @@ export function writeHeader(
 }
 
 /**
- * Reads a header that nobody has authenticated: enough to answer a stat, not to trust. `header` holds at least the first
+ * Reads a header that is not authenticated: enough to answer a stat, not to trust. `header` holds at least the first
  * HEADER_SIZE bytes of a file of `fileSize` bytes. Every field is checked; throws SealError.
  */
 export function readHeader(header: Buffer, fileSize: number): SealedHeader {

@@ -1,5 +1,5 @@
 /**
- * What a driver may ask of the filesystem core. Every call is synchronous and answers 0 (or a count) on success and a
+ * What a driver may ask of the filesystem core. Every call is synchronous and returns 0 (or a count) on success and a
  * negative Errno on failure; nothing is thrown for what an application can cause. Nodes are named by the number that
  * `lookup` handed out; 1 is the root. Output objects are filled in place, so that a driver can reuse them.
  */
@@ -8,7 +8,7 @@ import type { Errno } from '../lib/errno.ts';
 export const ROOT_NODE = 1;
 
 /**
- * Any call may answer this instead of a result: not now, ask me again. Nothing has changed yet, since the whole call will be
+ * Any call may return this instead of a result: not now, call again. Nothing has changed yet, since the whole call will be
  * repeated. Outside the range of every errno and every count.
  */
 export const PARKED = -100_000;
@@ -46,7 +46,7 @@ export interface Attributes {
   attributesValidMs: number;
 }
 
-/** An object for answers to be filled into. */
+/** An object that results are filled into. */
 export function emptyAttributes(): Attributes {
   return {
     ino: 0,
@@ -92,7 +92,7 @@ export interface FilesystemStatistics {
   nameLengthMax: number;
 }
 
-/** An object for answers to be filled into. */
+/** An object that results are filled into. */
 export function emptyStatistics(): FilesystemStatistics {
   return {
     blockSize: 0,
@@ -122,17 +122,18 @@ export const RENAME_EXCHANGE = 2;
 export interface FileSystemOperations {
   /**
    * The kernel's number of the request that the next calls carry out; 0: of none. A request that an earlier server of the
-   * same connection has carried out, and could not answer, is not carried out again: the same calls then only answer.
+   * same connection has carried out, and could not answer, is not carried out again: the same calls then only return its
+   * result.
    */
   begin(unique: number): void;
   /**
-   * In cloud mode, after a call that succeeded: whoever asked for it is to be answered once this is in the bucket. Undefined: at
-   * once. Forgets it.
+   * In cloud mode, after a call that succeeded: what must be in the bucket before the request is answered. Undefined: nothing,
+   * answer at once. Forgets it.
    */
   takeUnstored(): Unstored | undefined;
   /**
-   * A write to this file is carried out and not yet answered: the kernel keeps its pages locked, and whoever is told other
-   * attributes meanwhile would wait for them. So what was told before counts until the release.
+   * A write to this file is carried out and not yet answered: the kernel keeps its pages locked, and a stat that brings other
+   * attributes meanwhile would wait for them. So until the release the attributes are those that were told before.
    */
   holdAttributes(node: number): void;
   releaseAttributes(node: number): void;
@@ -152,15 +153,15 @@ export interface FileSystemOperations {
   unlink(parent: number, name: string): Status;
   rmdir(parent: number, name: string): Status;
   rename(parent: number, name: string, newParent: number, newName: string, flags: number): Status;
-  /** Copies at most `size` bytes into `out` at `outOffset`; answers the number copied, less than asked only at the end of the file. */
+  /** Copies at most `size` bytes into `out` at `outOffset`; returns the number copied, less than asked only at the end of the file. */
   read(node: number, offset: number, size: number, out: Buffer, outOffset: number): number;
-  /** `data` may be overwritten after the call. With `append` the offset is the end of the file. Answers data.length. */
+  /** `data` may be overwritten after the call. With `append` the offset is the end of the file. Returns data.length. */
   write(node: number, offset: number, data: Buffer, append: boolean): number;
   /** Commits what is complete. Durable only once the journal is synced up to its present end: the driver waits for that. */
   fsync(node: number): Status;
   /** Reserves (or, without keepSize, extends to) offset + length bytes. */
   fallocate(node: number, offset: number, length: number, keepSize: boolean): Status;
-  /** Calls `add` for each child behind `offset` (0: from the start) until it answers false. "." and ".." are the driver's. */
+  /** Calls `add` for each child behind `offset` (0: from the start) until it returns false. "." and ".." are the driver's. */
   readdir(node: number, offset: number, add: (entry: DirectoryEntry) => boolean): Status;
   /** READDIRPLUS: fills `out` for a child just handed to `add` and raises its lookup count. */
   enter(handle: unknown, out: Entry): void;
@@ -168,8 +169,8 @@ export interface FileSystemOperations {
 }
 
 /**
- * What the core asks of the kernel's caches, through whoever owns a thread that may notify (never the one that serves
- * requests: it would deadlock, see native-notes/01-kernel-interface.md).
+ * What the core asks of the kernel's caches, through a thread that may notify (never the one that serves requests: it would
+ * deadlock, see native-notes/01-kernel-interface.md).
  */
 export interface Invalidator {
   /** Drop cached pages of a node from `offset` on (length 0: to the end) and its attributes; offset -1: attributes only. */

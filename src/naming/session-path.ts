@@ -17,7 +17,7 @@ export function sessionOfCreds(path: string): string | undefined {
   return session.includes('/') ? undefined : session;
 }
 
-/** Undefined for a name that no path of a mount has: somebody else's object. */
+/** Undefined for a name that no path of a mount has: a foreign object. */
 export function sessionOf(objectName: string): string | undefined {
   const identity = fromObjectName(objectName);
   if (identity === undefined) return undefined;

@@ -4,9 +4,11 @@
  */
 
 import { S_IFREG } from '../../lib/file-type.ts';
+
 import { DirectoryNode, FileNode, IN_CACHE, NOT_COMMITTED, type Node } from '../model/node.ts';
+import { dropWorkingCopy, record } from '../operations/commit.ts';
+
 import { DEFAULT_DIRECTORY_MODE, dropHiddenChildren, isEmpty } from '../operations/directories.ts';
-import { dropWorkingCopy, record } from '../operations/file-content.ts';
 import { makeOrphan } from '../operations/orphan.ts';
 import type { Core } from '../state/core.ts';
 import { applyDirectoryMeta } from '../state/directory-meta.ts';
@@ -173,7 +175,7 @@ class Restoration {
     if (this.#isNewer(node)) return;
     const wasHidden = node.hidden;
     // A version that was begun from nothing and is to replace the whole file can still be completed.
-    if (node.working?.gated !== true || !node.working.isFromScratch) this.#dropWorkingCopy(node);
+    if (!node.working?.isHeldBack || !node.working.isFromScratch) this.#dropWorkingCopy(node);
     contents.reset(node);
     if (wasHidden && node.parent !== undefined) node.parent.hiddenChildren--;
     this.#kernel.contentChanged(node);

@@ -3,7 +3,8 @@
  * renames everything below it.
  */
 import { S_IFLNK, S_IFMT, S_IFREG } from '../../lib/file-type.ts';
-import type { WorkingCopy } from './working-copy.ts';
+
+import type { WorkingCopy, WorkingState } from './working-copy.ts';
 
 export const PERMISSIONS = 0o7777;
 
@@ -45,7 +46,7 @@ export class DirectoryNode extends BaseNode {
   readonly children = new Map<string, Node>();
   subdirectories = 0;
   nextCookie = 1;
-  /** Children that no one may see yet (see FileNode.hidden). */
+  /** Children that are not published yet (see FileNode.hidden). */
   hiddenChildren = 0;
   /** A session whose content is (partly or wholly) still in the bucket: nothing in it is answered before it is restored. */
   absent = false;
@@ -79,29 +80,30 @@ export class FileNode extends BaseNode {
   working: WorkingCopy | undefined = undefined;
   /** Why the committed version does not open. Its reads fail with EIO until it is replaced. */
   unreadable: string | undefined = undefined;
-  /** The content of an unlinked file that someone may still have open. */
+  /** The content of an unlinked file that may still be open. */
   orphan: Buffer | undefined = undefined;
   /** The kernel may hold pages of it that are up to date: it read some, or wrote whole ones. */
   mayHavePages = false;
   /** Its incomplete content was given up: later writes through an old descriptor must not pretend to succeed. */
   dropped = false;
 
-  /** A new *.json that was never complete is not published: lookup and readdir do not know it. */
+  get state(): WorkingState {
+    if (this.working === undefined) return 'none';
+    if (!this.working.isHeldBack) return 'plain';
+    return this.segment === NOT_COMMITTED ? 'begun' : 'held';
+  }
+
+  /** Begun: not published, lookup and readdir do not know it. */
   get hidden(): boolean {
-    return this.segment === NOT_COMMITTED && this.working?.gated === true;
+    return this.state === 'begun';
   }
 
   get isSymlink(): boolean {
     return (this.mode & S_IFMT) === S_IFLNK;
   }
-
-  /** A truncated or half-written *.json whose readers go on with the committed version. */
-  get deferring(): boolean {
-    return this.working?.gated === true && this.segment !== NOT_COMMITTED;
-  }
 }
 
-/** A file under `.sessionfs` whose content is made when someone asks. */
+/** A file under `.sessionfs` whose content is made when it is read. */
 export class ControlFileNode extends BaseNode {
   readonly kind = 'control';
   readonly source: ControlSource;
@@ -114,7 +116,7 @@ export class ControlFileNode extends BaseNode {
   }
 }
 
-/** Who makes a control file's content: this thread, whoever knows the bucket, or nobody (what is written to it is an order). */
+/** Where a control file's content comes from: this thread, the main thread, or no one: what is written to it is an order. */
 export type ControlSource =
   | { by: 'render'; render: () => string }
   | { by: 'question'; question: 'status' | 'metrics'; argument: () => string }

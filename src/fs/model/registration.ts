@@ -35,7 +35,7 @@ export function readRegistration(content: Buffer): Registration {
   if (!content.includes(ME)) return NONE;
   const creds = parseCreds(content);
   if (creds === undefined || !hasMe(creds)) return NONE;
-  // Whoever asked for a pairing code has `me` as well, and nothing to lose.
+  // Asking for a pairing code sets `me` too; such a registration is not complete and can be replaced.
   if (!isObject(creds.account) && creds.registered !== true) return NONE;
   return { kind: 'registered', identity: identityOf(creds), mark: markOf(creds) };
 }

@@ -4,7 +4,7 @@ import { ROOT_NODE } from '../contract.ts';
 import type { DirectoryNode, Node } from './node.ts';
 
 const FIRST_FREE_NODE = 64;
-/** A node that an earlier daemon handed out: nobody knows how often, so it is never forgotten. */
+/** A node that an earlier daemon handed out. How often is unknown, so it is never forgotten. */
 const INHERITED_LOOKUPS = 2 ** 40;
 
 export class Tree {
@@ -55,7 +55,7 @@ export class Tree {
     this.#nextId = Math.max(this.#nextId, largest + 1);
   }
 
-  /** Answers the node if the kernel has now forgotten it. */
+  /** Returns the node if the kernel has now forgotten it. */
   forget(id: number, count: number): Node | undefined {
     const node = this.#byId.get(id);
     if (node === undefined || node === this.root) return undefined;

@@ -1,11 +1,28 @@
-/** A file's bytes as writers see them, while they differ from the committed version. */
+/**
+ * A file's bytes as writers see them, while they differ from the committed version.
+ *
+ *             first change                 complete: committed
+ *     none ─────────────────▶ plain ──────────────────────────────▶ none
+ *     none ─────────────────▶ held  ── complete, or given up ─────▶ none
+ *     (new *.json) ─────────▶ begun ── complete ──▶ none;  given up: the file is gone
+ *     held, begun ── does not begin like JSON ──▶ plain (begun: committed at once)
+ */
 import { JsonScanner, judgePieces, type Verdict } from './json-gate.ts';
 
 const MINIMUM_CAPACITY = 4096;
 
+export type WorkingState =
+  /** No working copy: readers and writers see the committed version. */
+  | 'none'
+  /** Readers see it, as POSIX wants. Committed at fsync, at rename, and when it rests. */
+  | 'plain'
+  /** Held back: readers see the committed version until this one is complete. */
+  | 'held'
+  /** Held back, and there is no committed version: the file is not published, lookup and readdir do not know it. */
+  | 'begun';
+
 export class WorkingCopy {
-  /** Held back until complete (a *.json), or plain POSIX: visible at once, committed when idle. */
-  gated: boolean;
+  #isHeldBack: boolean;
   /** When it was last changed, on the monotonic clock: what "idle" is measured from. */
   changedMs: number;
   /** The journal has records that rebuild it; a new segment must repeat them before the old one goes. */
@@ -17,21 +34,31 @@ export class WorkingCopy {
   /** undefined: the content is not known to have been written from its first byte on, in order. */
   #scanner: JsonScanner | undefined;
 
-  private constructor(bytes: Buffer, length: number, gated: boolean, nowMs: number) {
+  private constructor(bytes: Buffer, length: number, heldBack: boolean, nowMs: number) {
     this.#bytes = bytes;
     this.#length = length;
-    this.gated = gated;
+    this.#isHeldBack = heldBack;
     this.changedMs = nowMs;
     this.#scanner = length === 0 ? new JsonScanner() : undefined;
   }
 
-  static empty(gated: boolean, nowMs: number): WorkingCopy {
-    return new WorkingCopy(Buffer.alloc(0), 0, gated, nowMs);
+  static empty(heldBack: boolean, nowMs: number): WorkingCopy {
+    return new WorkingCopy(Buffer.alloc(0), 0, heldBack, nowMs);
   }
 
   /** Takes a copy of `content`. */
-  static of(content: Buffer, gated: boolean, nowMs: number): WorkingCopy {
-    return new WorkingCopy(Buffer.from(content), content.length, gated, nowMs);
+  static of(content: Buffer, heldBack: boolean, nowMs: number): WorkingCopy {
+    return new WorkingCopy(Buffer.from(content), content.length, heldBack, nowMs);
+  }
+
+  /** Readers are not to see it (a *.json in the making). */
+  get isHeldBack(): boolean {
+    return this.#isHeldBack;
+  }
+
+  /** It is not JSON at all: readers see it from now on. */
+  reveal(): void {
+    this.#isHeldBack = false;
   }
 
   get length(): number {

@@ -36,7 +36,7 @@ export function fillAttributes(core: Core, node: Node, out: Attributes): void {
   out.mtimeNsec = node.mtimeNsec;
   out.ctimeSec = node.ctimeSec;
   out.ctimeNsec = node.ctimeNsec;
-  if (node.kind === 'file' && node.deferring) markHeldWrites(node, out);
+  if (node.kind === 'file' && node.state === 'held') markHeldWrites(node, out);
   if (node.kind === 'file' && core.remote?.writeThrough) remember(node, out);
 }
 
@@ -71,11 +71,11 @@ function fillFileSize(node: FileNode, out: Attributes): void {
     out.size = orphan.length;
   } else if (working === undefined) {
     out.size = node.size;
-  } else if (!working.gated) {
+  } else if (!working.isHeldBack) {
     out.size = working.length;
   } else {
     // Never a size beyond the version that readers get: the kernel would fill up what READ did not answer with zeros.
-    out.size = node.deferring ? node.size : working.length;
+    out.size = node.state === 'held' ? node.size : working.length;
     out.attributesValidMs = 0;
   }
 }

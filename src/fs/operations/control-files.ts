@@ -1,4 +1,4 @@
-/** The `.sessionfs` folder in the root: not listed, reachable by name, its files made when someone asks. */
+/** The `.sessionfs` folder in the root: not listed, reachable by name, its files made when they are read. */
 
 import { S_IFDIR } from '../../lib/file-type.ts';
 import { ControlFileNode, type ControlSource, DirectoryNode } from '../model/node.ts';

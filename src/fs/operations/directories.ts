@@ -7,7 +7,7 @@ import type { Caller } from '../contract.ts';
 import { DirectoryNode } from '../model/node.ts';
 import type { Core } from '../state/core.ts';
 import { touch, touchAll } from '../state/times.ts';
-import { record } from './file-content.ts';
+import { record } from './commit.ts';
 
 /** What a directory is when nothing else is said of it. */
 export const DEFAULT_DIRECTORY_MODE = S_IFDIR | 0o700;
@@ -47,7 +47,7 @@ export function removeDirectory(core: Core, node: DirectoryNode): 0 | Errno {
   return 0;
 }
 
-/** Files that were never published are not there for anyone. */
+/** Files that were never published do not count: no application sees them. */
 export function isEmpty(node: DirectoryNode): boolean {
   return node.children.size === node.hiddenChildren;
 }

@@ -1,10 +1,11 @@
 /** read(2), write(2), truncate(2) and fsync(2), and the commit gate that stands between them and the journal. */
-import { Errno, errnoOf, isDiskFull } from '../../lib/errno.ts';
+import { Errno } from '../../lib/errno.ts';
 import { isGatedName, judgeWhole } from '../model/json-gate.ts';
 import { type FileNode, NOT_COMMITTED } from '../model/node.ts';
 import { WorkingCopy } from '../model/working-copy.ts';
 import { type Core, isRepeated } from '../state/core.ts';
-import { timesOf, touch } from '../state/times.ts';
+import { touch } from '../state/times.ts';
+import { commit, commitPlain, record } from './commit.ts';
 import { truncateOrphan, writeOrphan } from './orphan.ts';
 
 /** The smallest page of any machine: a write that covers one may leave it up to date in the kernel. */
@@ -21,7 +22,7 @@ export function readFile(
   if (node.orphan !== undefined) return copyOut(node.orphan, offset, size, out, at);
   node.mayHavePages = true;
   const { working } = node;
-  if (working !== undefined && (!working.gated || node.hidden)) {
+  if (working !== undefined && node.state !== 'held') {
     return copyOut(working.view(), offset, size, out, at);
   }
   const content = core.contents.read(node, core.tree.pathOf(node));
@@ -66,7 +67,7 @@ function patch(core: Core, node: FileNode, at: number, data: Buffer): 0 | Errno 
   const path = core.tree.pathOf(node);
   const working = workingCopyOf(core, node, path);
   if (typeof working === 'number') return working;
-  const failed = record(core, () => core.records.workWrite(node, path, at, data, working.gated));
+  const failed = record(core, () => core.records.workWrite(node, path, at, data, working.isHeldBack));
   if (failed !== 0) return failed;
   working.journaled = true;
   working.write(at, data, core.clock.monotonicMs());
@@ -91,86 +92,24 @@ export function truncateFile(core: Core, node: FileNode, size: number): 0 | Errn
   if (typeof working === 'number') return working;
   // Only of a new file that is empty still there is nothing to write down.
   if (node.segment !== NOT_COMMITTED || working.journaled || size > 0) {
-    const unrecorded = record(core, () => core.records.workTruncate(path, size, working.gated));
+    const unrecorded = record(core, () => core.records.workTruncate(path, size, working.isHeldBack));
     if (unrecorded !== 0) return unrecorded;
     working.journaled = true;
   }
   working.truncate(size, core.clock.monotonicMs());
   adoptWorkingCopy(core, node, working);
-  return size === 0 && working.gated ? 0 : settleChange(core, node, working);
+  return size === 0 && working.isHeldBack ? 0 : settleChange(core, node, working);
 }
 
 /** What a change of the working copy leads to: published, held back, or (not JSON at all) plain and visible. */
 function settleChange(core: Core, node: FileNode, working: WorkingCopy): 0 | Errno {
-  const verdict = working.gated || isGatedName(node.name) ? working.verdict() : 'plain';
+  const verdict = working.isHeldBack || isGatedName(node.name) ? working.verdict() : 'plain';
   if (verdict === 'complete' || (verdict === 'plain' && node.hidden))
     return commit(core, node, working.view());
-  if (verdict === 'plain') working.gated = false;
-  if (working.gated) working.heldWrites++;
-  if (!working.gated) touch(core, node);
+  if (verdict === 'plain') working.reveal();
+  if (working.isHeldBack) working.heldWrites++;
+  if (!working.isHeldBack) touch(core, node);
   return 0;
-}
-
-/** `plain` was written now and becomes the durable version; on failure the version before it stays. */
-export function commit(core: Core, node: FileNode, plain: Buffer): 0 | Errno {
-  const before = timesOf(node);
-  touch(core, node);
-  const failed = store(core, node, plain);
-  if (failed !== 0) Object.assign(node, before);
-  return failed;
-}
-
-/** Commits a working copy that is visible already: at fsync, at rename, when idle. Its times stay. */
-export function commitPlain(core: Core, node: FileNode): 0 | Errno {
-  const { working } = node;
-  if (working === undefined || working.gated || node.parent === undefined) return 0;
-  return store(core, node, working.view());
-}
-
-function store(core: Core, node: FileNode, plain: Buffer): 0 | Errno {
-  const wasHidden = node.hidden;
-  const path = core.tree.pathOf(node);
-  const change = core.registrations.change(path, node, plain);
-  if (typeof change === 'number') return change;
-  const failed = record(core, () => core.records.put(node, path, plain));
-  if (failed !== 0) return failed;
-  core.contents.remember(node, Buffer.from(plain));
-  if (change !== undefined) core.registrations.changed(node, change);
-  dropWorkingCopy(core, node);
-  if (wasHidden) published(core, node);
-  return 0;
-}
-
-export function dropWorkingCopy(core: Core, node: FileNode): void {
-  node.working = undefined;
-  core.pending.delete(node);
-}
-
-/** A name that readers did not know is there now. The folder's new time makes the kernel list it again. */
-function published(core: Core, node: FileNode): void {
-  const { parent } = node;
-  if (parent === undefined) return;
-  parent.hiddenChildren--;
-  touch(core, parent);
-}
-
-/** One journal record: all that `add` adds, or an error and nothing. */
-export function record(core: Core, add: () => void): 0 | Errno {
-  try {
-    core.records.begin(core.request);
-    add();
-    core.records.commit();
-    return 0;
-  } catch (error) {
-    core.records.abort();
-    const errno = errnoOf(error);
-    // A full disk is told by whoever cannot make room.
-    if (!isDiskFull(errno)) {
-      const fields = { error: String(error) };
-      core.log({ level: 'error', message: 'a write to the journal failed', fields });
-    }
-    return errno;
-  }
 }
 
 function workingCopyOf(core: Core, node: FileNode, path: string): WorkingCopy | Errno {

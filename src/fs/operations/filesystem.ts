@@ -15,10 +15,11 @@ import type { ControlFileNode, DirectoryNode, Node } from '../model/node.ts';
 import { type Core, findChild, isRepeated } from '../state/core.ts';
 import { Presence } from '../state/presence.ts';
 import { fillAttributes, fillEntry } from './attributes.ts';
+import { commitPlain, record } from './commit.ts';
 import { addControlFile } from './control-files.ts';
 import type { ControlQuestions } from './control-questions.ts';
 import { makeDirectory, removeDirectory } from './directories.ts';
-import { commitPlain, copyOut, readFile, record, truncateFile, writeFile } from './file-content.ts';
+import { copyOut, readFile, truncateFile, writeFile } from './file-content.ts';
 import { list } from './listing.ts';
 import { lookup, makeFile, makeSymlink, refuseName, unlink } from './namespace.ts';
 import { commitPlainFiles, dirtyFiles, postponeIdle, settleAll, settleIdle } from './pending.ts';
@@ -89,7 +90,7 @@ export class FileSystem implements FileSystemOperations {
     commitPlainFiles(this.#core);
   }
 
-  /** Before unmounting: commits what can be, gives up what is incomplete. Answers the paths that could not be written. */
+  /** Before unmounting: commits what can be, gives up what is incomplete. Returns the paths that could not be written. */
   settleAll(): string[] {
     return settleAll(this.#core);
   }

@@ -8,7 +8,7 @@ import type { DirectoryEntry } from '../contract.ts';
 import type { DirectoryNode, Node } from '../model/node.ts';
 import type { Core } from '../state/core.ts';
 
-/** What readdir shows for a node that nobody looked up: as the kernel does itself. */
+/** What readdir shows for a node that was never looked up: as the kernel does itself. */
 const UNKNOWN_INO = 0xffffffff;
 
 export function list(

@@ -10,8 +10,9 @@ import { WorkingCopy } from '../model/working-copy.ts';
 import { type Core, findChild } from '../state/core.ts';
 import { touch, touchAll } from '../state/times.ts';
 import { fillEntry, KERNEL_CACHE_MS } from './attributes.ts';
+import { record } from './commit.ts';
 import { isWakeUp } from './control-files.ts';
-import { record, truncateFile } from './file-content.ts';
+import { truncateFile } from './file-content.ts';
 import { contentForOrphan, makeOrphan } from './orphan.ts';
 
 const NAME_BYTES_MAX = 255;

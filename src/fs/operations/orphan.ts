@@ -11,7 +11,7 @@ export function contentForOrphan(core: Core, node: FileNode, path: string): Buff
   return typeof content === 'number' ? undefined : content;
 }
 
-/** The name is gone. Without `content` (nobody has it open, or it did not open) reads answer EIO or nothing. */
+/** The name is gone. Without `content` (no descriptor is open, or it did not open) reads return EIO or nothing. */
 export function makeOrphan(core: Core, node: FileNode, content: Buffer | undefined): void {
   core.pending.delete(node);
   core.contents.forget(node);

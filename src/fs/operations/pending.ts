@@ -7,7 +7,7 @@ import type { FileNode } from '../model/node.ts';
 import { absentSessionOf } from '../model/tree.ts';
 import type { WorkingCopy } from '../model/working-copy.ts';
 import type { Core } from '../state/core.ts';
-import { commit, commitPlain, dropWorkingCopy, record } from './file-content.ts';
+import { commit, commitPlain, dropWorkingCopy, record } from './commit.ts';
 
 /** A large file is not sealed again after every little pause. */
 const IDLE_MS_PER_MIB = 100;
@@ -29,7 +29,7 @@ export function settleIdle(core: Core): void {
     const { working } = node;
     if (working === undefined || absentSessionOf(core.tree, node) !== undefined) continue;
     const idleMs = now - working.changedMs;
-    if (working.gated) {
+    if (working.isHeldBack) {
       if (idleMs >= gateIdleMs) finishGated(core, node, working);
     } else if (idleMs >= plainIdleMs + (working.length / 1048576) * IDLE_MS_PER_MIB) {
       commitPlain(core, node);
@@ -43,19 +43,18 @@ export function settleIdle(core: Core): void {
  */
 export function postponeIdle({ clock, pending }: Core): void {
   const now = clock.monotonicMs();
-  for (const { working } of pending) if (working?.gated) working.changedMs = now;
+  for (const { working } of pending) if (working?.isHeldBack) working.changedMs = now;
 }
 
 /** Commits plain files that are still being written, as they are: a backup of everything wants them. */
 export function commitPlainFiles(core: Core): void {
   for (const node of core.pending) {
-    if (node.working?.gated === false && absentSessionOf(core.tree, node) === undefined)
-      commitPlain(core, node);
+    if (node.state === 'plain' && absentSessionOf(core.tree, node) === undefined) commitPlain(core, node);
   }
 }
 
 /**
- * Before the mount goes: nobody can complete anything any more. Answers the paths that could not be committed. What was
+ * Before the mount goes: no application can complete anything any more. Returns the paths that could not be committed. What was
  * begun in a session that has become absent stays in the journal: the next daemon has it restored, and drops it then.
  */
 export function settleAll(core: Core): string[] {
@@ -63,7 +62,7 @@ export function settleAll(core: Core): string[] {
   for (const node of core.pending) {
     if (absentSessionOf(core.tree, node) !== undefined) continue;
     const path = core.tree.pathOf(node);
-    if (node.working?.gated === true) finishGated(core, node, node.working);
+    if (node.working?.isHeldBack === true) finishGated(core, node, node.working);
     else if (commitPlain(core, node) !== 0) failed.push(path);
   }
   return failed;
@@ -96,7 +95,7 @@ function giveUp(core: Core, node: FileNode, working: WorkingCopy): void {
   if (!wasHidden && node.lookups > 0) core.invalidator.inode(node.id, 0, 0);
 }
 
-/** Answers false if the journal could not take it: the old segments must stay, and this be tried again. */
+/** Returns false if the journal could not take it: the old segments must stay, and this be tried again. */
 export function repeatPending(core: Core): boolean {
   for (const node of core.pending) {
     const { working } = node;

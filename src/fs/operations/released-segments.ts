@@ -17,7 +17,7 @@ export class ReleasedSegments {
     };
   }
 
-  /** What `take` answered last: every commit before the last roll, unless working copies could not be repeated. */
+  /** What `take` returned last: every commit before the last roll, unless working copies could not be repeated. */
   get last(): number {
     return this.#last;
   }

@@ -11,8 +11,8 @@ import { isInside } from '../model/tree.ts';
 import { type Core, findChild, isRepeated } from '../state/core.ts';
 import type { CredsChange } from '../state/registrations.ts';
 import { touch, touchChange } from '../state/times.ts';
+import { dropWorkingCopy, record } from './commit.ts';
 import { dropHiddenChildren, isEmpty, needsMeta } from './directories.ts';
-import { dropWorkingCopy, record } from './file-content.ts';
 import { refuseName } from './namespace.ts';
 import { contentForOrphan, makeOrphan } from './orphan.ts';
 
@@ -198,7 +198,8 @@ function planMove(core: Core, node: Node, from: Place, to: Place): Move | Errno 
 function committedContent(core: Core, node: FileNode, path: string, newPath: string): Buffer | Errno {
   const { working } = node;
   if (!node.loaded) core.contents.load(node, path);
-  const content = working !== undefined && !working.gated ? working.view() : core.contents.read(node, path);
+  const content =
+    working !== undefined && node.state === 'plain' ? working.view() : core.contents.read(node, path);
   if (typeof content === 'number') return content;
   const passesGate = isGatedName(path) || node.isSymlink || !isGatedName(newPath);
   if (passesGate || judgePieces(content) !== 'incomplete') return content;
@@ -226,13 +227,14 @@ function addArrivals(core: Core, move: Move): void {
   for (const { node, path } of [...move.files, ...move.begun]) {
     if (node.id !== 0) core.records.node(node, path);
     // What is begun and not complete lies in the journal under the old path.
-    if (node.working?.gated && node.working.journaled) core.records.workSnapshot(node, path, node.working);
+    if (node.working?.isHeldBack && node.working.journaled)
+      core.records.workSnapshot(node, path, node.working);
   }
 }
 
 function arrive(core: Core, move: Move): void {
   for (const { node, content } of move.files) {
-    if (node.working !== undefined && !node.working.gated) {
+    if (node.state === 'plain') {
       core.contents.remember(node, Buffer.from(content));
       dropWorkingCopy(core, node);
     }

@@ -7,8 +7,9 @@ import { type FileNode, type Node, PERMISSIONS } from '../model/node.ts';
 import type { Core } from '../state/core.ts';
 import { touchChange } from '../state/times.ts';
 import { fillAttributes } from './attributes.ts';
+import { record } from './commit.ts';
 import { recordDirectoryMeta } from './directories.ts';
-import { record, truncateFile } from './file-content.ts';
+import { truncateFile } from './file-content.ts';
 
 export function setAttributes(core: Core, node: Node, change: AttributeChange, out: Attributes): 0 | Errno {
   if (change.size !== undefined && node.kind === 'file') {
@@ -16,7 +17,8 @@ export function setAttributes(core: Core, node: Node, change: AttributeChange, o
     if (failed !== 0) return failed;
   }
   // A held-back truncation must not show in the times either.
-  const held = node.kind === 'file' && node.deferring && change.mtime === 'now' && change.size !== undefined;
+  const held =
+    node.kind === 'file' && node.state === 'held' && change.mtime === 'now' && change.size !== undefined;
   const failed = held ? 0 : changeMetadata(core, node, change);
   if (failed === 0) fillAttributes(core, node, out);
   if (failed === 0 && change.size === 0 && node.kind === 'file') dropPages(node, out);
@@ -26,11 +28,11 @@ export function setAttributes(core: Core, node: Node, change: AttributeChange, o
 /**
  * Of a file whose truncation is held back the kernel is to keep no page: a write into one that is up to date shows at once,
  * one into a page that is not stays unseen until it is answered. A size that differs makes it drop them all, right here.
- * One byte less, since with one byte more it would fill readers' buffers up with zeros; nobody gets to see it, because
- * whoever reads or stats the file must ask for its attributes first.
+ * One byte less, since with one byte more it would fill readers' buffers up with zeros. No application sees it, because each
+ * read and stat of the file must ask for its attributes first.
  */
 function dropPages(node: FileNode, out: Attributes): void {
-  if (!node.deferring || !node.mayHavePages || out.size === 0) return;
+  if (node.state !== 'held' || !node.mayHavePages || out.size === 0) return;
   out.size--;
   node.mayHavePages = false;
 }
@@ -48,7 +50,7 @@ function metadataOf(node: Node): Partial<Node> {
   return { mode, uid, gid, atimeSec, atimeNsec, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec };
 }
 
-/** Answers whether anything changed that outlives this process; the access time does not. */
+/** Returns whether anything changed that outlives this process; the access time does not. */
 function apply(core: Core, node: Node, change: AttributeChange): boolean {
   const { mode, uid, gid, atime, mtime } = change;
   if (
@@ -90,14 +92,17 @@ function recordFileMetadata(core: Core, node: FileNode): 0 | Errno {
     if (working?.journaled !== true) return 0;
     return record(core, () => core.records.workSnapshot(node, path, working));
   }
-  const content = working !== undefined && !working.gated ? working.view() : core.contents.read(node, path);
+  const content =
+    node.working !== undefined && node.state === 'plain'
+      ? node.working.view()
+      : core.contents.read(node, path);
   if (typeof content === 'number') return content;
   const failed = record(core, () => {
     core.records.put(node, path, content);
-    if (working?.gated) core.records.workSnapshot(node, path, working);
+    if (working?.isHeldBack) core.records.workSnapshot(node, path, working);
   });
   if (failed !== 0 || working === undefined) return failed;
-  if (working.gated) {
+  if (working.isHeldBack) {
     working.journaled = true;
   } else {
     core.contents.remember(node, Buffer.from(content));

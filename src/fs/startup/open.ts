@@ -40,7 +40,7 @@ export interface OpenOptions extends FileSystemOptions {
   woken?: () => void;
   /** A session's registered credentials were replaced by others; called in the middle of a request. */
   startedOver?: (event: StartedOver) => void;
-  /** Permission bits of the root, until someone changes them. */
+  /** Permission bits of the root, until a chmod. */
   rootMode: number;
   /** Another daemon served this connection before; undefined: the kernel is new and knows nothing. */
   inherited?: KnownNodes | undefined;

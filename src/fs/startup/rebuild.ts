@@ -59,7 +59,7 @@ function rebuild(core: Core, base: Buffer, steps: readonly WorkStep[]): WorkingC
     if (step.kind === 'write') working.write(step.offset, step.data, now);
     else working.truncate(step.size, now);
   }
-  if (held && working.verdict() === 'plain') working.gated = false;
+  if (held && working.verdict() === 'plain') working.reveal();
   working.journaled = true;
   return working;
 }

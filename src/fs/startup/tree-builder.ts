@@ -1,8 +1,8 @@
 /** The names at start: from the cache directory, then changed by the journal. */
 import type { Keyring } from '../../crypto/keyring.ts';
 import type { Clock } from '../../lib/clock.ts';
-import type { Cache } from '../../store/cache/cache.ts';
 import { S_IFREG } from '../../lib/file-type.ts';
+import type { Cache } from '../../store/cache/cache.ts';
 import { DirectoryNode, FileNode, IN_CACHE, type Node } from '../model/node.ts';
 import type { Log, Owner } from '../model/options.ts';
 import type { Tree } from '../model/tree.ts';

@@ -147,11 +147,11 @@ export class Records {
 
   /** The whole working copy, for a new segment or a new name. */
   workSnapshot(node: FileNode, path: string, working: WorkingCopy): void {
-    this.workTruncate(path, 0, working.gated);
-    this.workWrite(node, path, 0, working.view(), working.gated);
+    this.workTruncate(path, 0, working.isHeldBack);
+    this.workWrite(node, path, 0, working.view(), working.isHeldBack);
   }
 
-  /** Closes the present segment; answers the number of the last closed one. */
+  /** Closes the present segment; returns the number of the last closed one. */
   roll(): number {
     return this.#journal.roll();
   }

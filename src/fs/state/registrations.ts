@@ -13,7 +13,7 @@ import type { FileSystemOptions, Log } from '../model/options.ts';
 import { goesOn, type Registration, readRegistration } from '../model/registration.ts';
 import { type Contents, metaOf } from './contents.ts';
 
-/** For whoever counts them and stores the version before elsewhere, too. */
+/** Told to the main thread, which counts them and stores the version before in the bucket too. */
 export interface StartedOver {
   session: string;
   /** The version before, in `<cachePath>/set-aside/`. */
@@ -69,7 +69,7 @@ export class Registrations {
   }
 
   /**
-   * Before the record that makes `plain` the file `path`, in place of what `before` has. Answers what `changed` is to be
+   * Before the record that makes `plain` the file `path`, in place of what `before` has. Returns what `changed` is to be
    * called with once it is committed; undefined: the path is no session's creds.json; an error: the version before could not
    * be kept, so it must not be replaced.
    */
@@ -152,7 +152,7 @@ export class Registrations {
     const errno = errnoOf(error);
     const message =
       'An application starts over, and the registered credentials could not be kept: they are not replaced';
-    // A full disk is told by whoever cannot make room.
+    // A full disk is logged where no room could be made.
     if (!isDiskFull(errno))
       this.#parts.log({ level: 'error', message, fields: { file: path, error: String(error) } });
     return errno;

@@ -1,0 +1,67 @@
+/** The moment at which content becomes a file's durable version: one journal record, or an error and no change. */
+import { type Errno, errnoOf, isDiskFull } from '../../lib/errno.ts';
+import type { FileNode } from '../model/node.ts';
+import type { Core } from '../state/core.ts';
+import { timesOf, touch } from '../state/times.ts';
+
+/** `plain` was written now and becomes the durable version; on failure the version before it stays. */
+export function commit(core: Core, node: FileNode, plain: Buffer): 0 | Errno {
+  const before = timesOf(node);
+  touch(core, node);
+  const failed = store(core, node, plain);
+  if (failed !== 0) Object.assign(node, before);
+  return failed;
+}
+
+/** Commits a working copy that is visible already: at fsync, at rename, when idle. Its times stay. */
+export function commitPlain(core: Core, node: FileNode): 0 | Errno {
+  const { working } = node;
+  if (working === undefined || node.state !== 'plain' || node.parent === undefined) return 0;
+  return store(core, node, working.view());
+}
+
+function store(core: Core, node: FileNode, plain: Buffer): 0 | Errno {
+  const wasHidden = node.hidden;
+  const path = core.tree.pathOf(node);
+  const change = core.registrations.change(path, node, plain);
+  if (typeof change === 'number') return change;
+  const failed = record(core, () => core.records.put(node, path, plain));
+  if (failed !== 0) return failed;
+  core.contents.remember(node, Buffer.from(plain));
+  if (change !== undefined) core.registrations.changed(node, change);
+  dropWorkingCopy(core, node);
+  if (wasHidden) published(core, node);
+  return 0;
+}
+
+export function dropWorkingCopy(core: Core, node: FileNode): void {
+  node.working = undefined;
+  core.pending.delete(node);
+}
+
+/** A name that readers did not know is there now. The folder's new time makes the kernel list it again. */
+function published(core: Core, node: FileNode): void {
+  const { parent } = node;
+  if (parent === undefined) return;
+  parent.hiddenChildren--;
+  touch(core, parent);
+}
+
+/** One journal record: all that `add` adds, or an error and nothing. */
+export function record(core: Core, add: () => void): 0 | Errno {
+  try {
+    core.records.begin(core.request);
+    add();
+    core.records.commit();
+    return 0;
+  } catch (error) {
+    core.records.abort();
+    const errno = errnoOf(error);
+    // A full disk is logged where no room could be made.
+    if (!isDiskFull(errno)) {
+      const fields = { error: String(error) };
+      core.log({ level: 'error', message: 'a write to the journal failed', fields });
+    }
+    return errno;
+  }
+}
