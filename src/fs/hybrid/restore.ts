@@ -4,10 +4,8 @@
  */
 
 import { S_IFREG } from '../../lib/file-type.ts';
-
 import { DirectoryNode, FileNode, IN_CACHE, NOT_COMMITTED, type Node } from '../model/node.ts';
 import { dropWorkingCopy, record } from '../operations/commit.ts';
-
 import { DEFAULT_DIRECTORY_MODE, dropHiddenChildren, isEmpty } from '../operations/directories.ts';
 import { makeOrphan } from '../operations/orphan.ts';
 import type { Core } from '../state/core.ts';

@@ -3,7 +3,6 @@
  * renames everything below it.
  */
 import { S_IFLNK, S_IFMT, S_IFREG } from '../../lib/file-type.ts';
-
 import type { WorkingCopy, WorkingState } from './working-copy.ts';
 
 export const PERMISSIONS = 0o7777;

@@ -10,10 +10,8 @@ import { SessionfsError } from '../../lib/errors.ts';
 import { S_IFDIR, S_IFREG } from '../../lib/file-type.ts';
 import { isStorableName } from '../../naming/object-name.ts';
 import { isGatedName, judgePieces } from '../model/json-gate.ts';
-
 import { DirectoryNode, FileNode, type Node } from '../model/node.ts';
 import { record } from '../operations/commit.ts';
-
 import { needsMeta } from '../operations/directories.ts';
 import type { Core } from '../state/core.ts';
 import { walkPlain } from './plain-sessions.ts';
