@@ -8,11 +8,11 @@ import { cleanUp, type Scope } from '../support/cleanup.ts';
 import { cleanEnvironment } from '../support/environment.ts';
 import { repository } from '../support/repository.ts';
 
-const folder = join(repository, '.cache/containers');
-export const pythonTools = join(folder, 'venv/bin');
+export const containersFolder = join(repository, '.cache/containers');
+export const pythonTools = join(containersFolder, 'venv/bin');
 const CONFIGURATION = {
-  CONTAINERS_CONF: join(folder, 'containers.conf'),
-  CONTAINERS_STORAGE_CONF: join(folder, 'storage.conf'),
+  CONTAINERS_CONF: join(containersFolder, 'containers.conf'),
+  CONTAINERS_STORAGE_CONF: join(containersFolder, 'storage.conf'),
 };
 /** For one command; a guard against a hang. */
 const HANG_MS = 400_000;
