@@ -66,7 +66,9 @@ async function startLocked(
       status: statusOf(start),
       bucket: services.threadData,
     };
-    connection = openConnection(start.driver, data, { fuseFd, inFlightFd, resend: start.resend }, log);
+    const { resend, fatalRequests, crashOn } = start;
+    const direct = { fuseFd, inFlightFd, resend, fatalRequests, crashOn };
+    connection = openConnection(start.driver, data, direct, log);
     // The restorer goes on checking what comes from the bucket.
     if (services.threadData === undefined) keyring.destroy();
     const { thread } = connection;

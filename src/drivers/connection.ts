@@ -9,7 +9,7 @@ import { KernelNotifier } from './direct/notifier.ts';
 import { canResend } from './direct/session.ts';
 import { WorkerLink } from './direct/worker-link.ts';
 import { CoreClient } from './host/core-client.ts';
-import type { CoreData, NegotiatedSession } from './host/messages.ts';
+import type { CoreData, KernelThreadData, NegotiatedSession } from './host/messages.ts';
 import { LibfuseLink } from './libfuse/link.ts';
 
 /** What the daemon needs of whoever owns the mount. */
@@ -29,6 +29,9 @@ export interface Descriptors {
   inFlightFd: number;
 }
 
+/** What only the direct driver needs. */
+export type DirectOptions = Omit<KernelThreadData, keyof CoreData | 'mailbox'>;
+
 export interface Connection {
   /** Builds the core from here on. */
   readonly thread: CoreClient;
@@ -47,10 +50,10 @@ export interface Connection {
 export function openConnection(
   driver: Driver,
   data: CoreData,
-  descriptors: Descriptors & { resend: boolean },
+  direct: DirectOptions,
   log: Logger,
 ): Connection {
-  return driver === 'direct' ? new DirectConnection(data, descriptors, log) : new LibfuseConnection(data);
+  return driver === 'direct' ? new DirectConnection(data, direct, log) : new LibfuseConnection(data);
 }
 
 /** The supervisor has the connection, mounts it, and gives it to the next daemon. */
@@ -60,13 +63,13 @@ class DirectConnection implements Connection {
   readonly #fuseFd: number;
   readonly #takeover: CoreData['takeover'];
 
-  constructor(data: CoreData, descriptors: Descriptors & { resend: boolean }, log: Logger) {
-    this.#fuseFd = descriptors.fuseFd;
+  constructor(data: CoreData, options: DirectOptions, log: Logger) {
+    this.#fuseFd = options.fuseFd;
     this.#takeover = data.takeover;
-    this.notifier = new KernelNotifier(descriptors.fuseFd, (error) =>
+    this.notifier = new KernelNotifier(options.fuseFd, (error) =>
       log.error({ error: String(error) }, 'the kernel refused a notification'),
     );
-    this.thread = new CoreClient(new WorkerLink({ ...data, ...descriptors }));
+    this.thread = new CoreClient(new WorkerLink({ ...data, ...options }));
   }
 
   mount(owner: MountOwner): Promise<string> {

@@ -37,6 +37,10 @@ export interface DaemonStart {
   takeover: NegotiatedSession | undefined;
   /** False: behave as on a kernel that sends nothing again. */
   resend: boolean;
+  /** Numbers of requests that daemon after daemon died of: they are answered EIO. */
+  fatalRequests: readonly number[];
+  /** For tests: a lookup of this name kills the daemon. */
+  crashOn: string | undefined;
   supervisor: { pid: number; version: string };
   /** How often a daemon of this mount died. */
   restarts: number;

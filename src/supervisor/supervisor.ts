@@ -6,6 +6,7 @@ import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/load.ts';
 import { chooseDriver, type Driver } from '../drivers/choose.ts';
+import { takeRepeated } from '../drivers/direct/in-flight.ts';
 import type { NegotiatedSession } from '../drivers/host/messages.ts';
 import { requirePlainSessions } from '../fs/startup/plain-sessions.ts';
 import { leaseTimes } from '../lease/settings.ts';
@@ -16,6 +17,7 @@ import { cleanUpStaleMount, mountDirect, unmountByForce, unmountLazily } from '.
 import { findMount, type MountRecord } from '../mount/mountinfo.ts';
 import type { Logger } from '../observe/log.ts';
 import { DaemonChild, type DaemonExit } from './daemon-child.ts';
+import { FatalRequests } from './fatal-requests.ts';
 import type { MountRoot, OwnedDescriptors, StopReport } from './messages.ts';
 import {
   closeDescriptors,
@@ -31,6 +33,9 @@ import { RestartPolicy } from './restart-policy.ts';
 
 /** Set by tests, to be served as by a kernel older than 6.9. */
 const NO_RESEND = 'SESSIONFS_TEST_NO_RESEND';
+/** Set by tests: a lookup of this name kills the daemon. */
+const CRASH_ON = 'SESSIONFS_TEST_CRASH_ON';
+
 export interface SupervisorHooks {
   /** No daemon can be started any more. Calls on the mount hang until this resolves, and fail from then on. */
   beforeGivingUp?: () => Promise<void>;
@@ -51,6 +56,7 @@ export class Supervisor {
   readonly #hooks: SupervisorHooks;
   readonly #stopped: Deferred<StopReport> = deferred();
   readonly #policy = new RestartPolicy();
+  readonly #fatalRequests = new FatalRequests();
   readonly #notice: RestartNotice;
   #plainSessions: string[];
   #session: NegotiatedSession | undefined;
@@ -151,6 +157,8 @@ export class Supervisor {
       plainSessions: this.#plainSessions,
       takeover: this.#session,
       resend: process.env[NO_RESEND] === undefined,
+      fatalRequests: this.#fatalRequests.numbers,
+      crashOn: process.env[CRASH_ON],
       supervisor: { pid: process.pid, version },
       restarts: this.#restarts,
       endsWithLastUser: this.#hooks.endsWithLastUser ?? false,
@@ -206,6 +214,7 @@ export class Supervisor {
     if (!handedOver) {
       this.#logDeath(exit);
       this.#restarts++;
+      this.#fatalRequests.daemonDied(takeRepeated(this.#descriptors.inFlightFd));
       this.#notice.daemonDied(await this.#device());
       const delayMs = this.#policy.died(exit);
       if (delayMs === undefined) return this.#giveUp();

@@ -23,6 +23,8 @@ export interface DispatchHost extends SlotHost, EndingHost {
   initialized(session: NegotiatedSession): void;
   /** This kernel cannot be served; it has been told. */
   refused(error: SessionfsError): void;
+  /** Daemon after daemon died of this request; it gets EIO. `name`: of the child of `node` that it is about, if it is. */
+  gaveUp(opcode: number, node: number, name: string | undefined): void;
   /** Something was thrown that should not have been; the request was answered with an error. */
   unexpected(error: unknown, opcode: number): void;
 }

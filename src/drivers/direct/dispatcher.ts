@@ -29,7 +29,16 @@ interface DeferredReply {
   written: number;
 }
 
+export interface DispatcherOptions {
+  /** False: behave as on a kernel that sends nothing again. */
+  resend: boolean;
+  /** Numbers of requests that are answered EIO: see `DispatchHost.gaveUp`. */
+  fatal: readonly number[];
+}
+
 const operations: ReadonlyArray<Operation | undefined> = tableByOpcode();
+/** Requests whose arguments are followed by the name of a child. */
+const namesChild: ReadonlySet<number> = new Set(nameOperations.map(([opcode]) => opcode));
 
 function tableByOpcode(): Array<Operation | undefined> {
   const table = new Array<Operation | undefined>(OPCODE_LIMIT).fill(undefined);
@@ -52,11 +61,19 @@ export class Dispatcher {
   /** By the request's number. */
   readonly #deferred = new Map<number, DeferredReply>();
   readonly #resend: boolean;
+  /** Numbers of requests that are answered EIO: daemon after daemon died of them. */
+  readonly #fatal: ReadonlySet<number>;
   #session: NegotiatedSession | undefined;
 
-  constructor(fs: FileSystemOperations, host: DispatchHost, session?: NegotiatedSession, resend = true) {
+  constructor(
+    fs: FileSystemOperations,
+    host: DispatchHost,
+    session?: NegotiatedSession,
+    { resend, fatal }: DispatcherOptions = { resend: true, fatal: [] },
+  ) {
     this.#host = host;
     this.#resend = resend;
+    this.#fatal = new Set(fatal);
     this.#exchange = new Exchange(fs);
     this.#request = this.#exchange.request;
     this.#slot = new Slot(host, this.#request);
@@ -77,7 +94,7 @@ export class Dispatcher {
   dispatchKept(bytes: Buffer, slot: number): void {
     if (!this.#request.bind(bytes, bytes.length)) return;
     this.#slot.bindInherited(slot);
-    this.#carryOut();
+    this.#repeat(true);
   }
 
   /**
@@ -129,7 +146,16 @@ export class Dispatcher {
   #dispatch(bytes: Buffer, length: number, retried: ParkedRequest | undefined): void {
     if (!this.#request.bind(bytes, length)) return;
     this.#slot.bind(retried);
+    const isInherited = this.#request.isSentAgain;
+    if (isInherited || retried !== undefined) this.#repeat(isInherited);
+    else this.#carryOut();
+  }
+
+  /** A request of which a daemon may have died leaves a trace while it is carried out. */
+  #repeat(isInherited: boolean): void {
+    this.#host.repeating(this.#request.number, isInherited);
     this.#carryOut();
+    this.#host.repeated();
   }
 
   #carryOut(): void {
@@ -147,12 +173,20 @@ export class Dispatcher {
       if (this.#session === undefined) return Errno.EIO;
       if (operation === undefined) return Errno.ENOSYS;
       if (!request.beginArguments(operation.argumentBytes)) return Errno.EIO;
+      if (this.#fatal.has(request.number)) return this.#giveUp();
       this.#exchange.fs.begin(request.number);
       return operation.run(this.#exchange);
     } catch (error) {
       this.#host.unexpected(error, opcode);
       return errnoOf(error);
     }
+  }
+
+  #giveUp(): Errno {
+    const { opcode, node } = this.#request;
+    const name = namesChild.has(opcode) ? this.#request.nextName() : undefined;
+    this.#host.gaveUp(opcode, node, typeof name === 'string' ? name : undefined);
+    return Errno.EIO;
   }
 
   #settle(outcome: number, operation: Operation | undefined): void {

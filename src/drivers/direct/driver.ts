@@ -2,13 +2,16 @@ import type { FileSystemOperations } from '../../fs/contract.ts';
 import type { NegotiatedSession } from '../host/messages.ts';
 import { GONE, NOTHING, readRequest, writeMessage } from './device.ts';
 import type { DispatchHost } from './dispatch-host.ts';
-import { Dispatcher } from './dispatcher.ts';
+import { Dispatcher, type DispatcherOptions } from './dispatcher.ts';
 import { InFlight } from './in-flight.ts';
 import { endLostRequests } from './lost-requests.ts';
 import { canResend, REQUEST_BUFFER_BYTES } from './session.ts';
 
+/** What the driver does for the dispatcher itself. */
+type OwnDuties = 'send' | 'keep' | 'release' | 'repeating' | 'repeated' | 'mayBeLost';
+
 /** What the driver tells, on the thread that serves. */
-export interface DirectDriverHost extends Omit<DispatchHost, 'send' | 'keep' | 'release' | 'mayBeLost'> {
+export interface DirectDriverHost extends Omit<DispatchHost, OwnDuties> {
   /**
    * A request was read and is carried out next. `retryParked` may be called from here. 'stop': `serve` returns after it;
    * what is parked stays unanswered, for the next server to be sent again.
@@ -24,8 +27,8 @@ export interface Connection {
   session?: NegotiatedSession | undefined;
   /** Where requests are kept for the next server, if this kernel does not send them again. */
   inFlightFd: number;
-  /** False: behave as on a kernel that sends nothing again. */
-  resend: boolean;
+  /** See DispatcherOptions. */
+  options: DispatcherOptions;
 }
 
 /** Serves one connection on the calling thread, which blocks in read(2) and does nothing else. */
@@ -39,7 +42,7 @@ export class DirectDriver {
   #keepsRequests: boolean;
 
   constructor(
-    { fd, session, inFlightFd, resend }: Connection,
+    { fd, session, inFlightFd, options }: Connection,
     fs: FileSystemOperations,
     host: DirectDriverHost,
   ) {
@@ -48,7 +51,7 @@ export class DirectDriver {
     this.#fs = fs;
     this.#inFlight = new InFlight(inFlightFd);
     this.#keepsRequests = session !== undefined && !canResend(session);
-    this.#dispatcher = new Dispatcher(fs, this.#dispatchHost(), session, resend);
+    this.#dispatcher = new Dispatcher(fs, this.#dispatchHost(), session, options);
   }
 
   /** Returns when the mount is gone, or when `beforeRequest` said so. The descriptor stays open. */
@@ -105,6 +108,9 @@ export class DirectDriver {
       send: (reply, length) => this.#send(reply, length),
       keep: (request) => (this.#keepsRequests ? this.#inFlight.keep(request) : 0),
       release: (slot) => this.#inFlight.release(slot),
+      repeating: (request, isInherited) => this.#inFlight.repeating(request, isInherited),
+      repeated: () => this.#inFlight.repeated(),
+      gaveUp: (opcode, node, name) => host.gaveUp(opcode, node, name),
       syncThenReply: (uniqueLo, uniqueHi, slot) => host.syncThenReply(uniqueLo, uniqueHi, slot),
       store: (request, unstored) => host.store(request, unstored),
       answered: (request, interrupted) => host.answered(request, interrupted),

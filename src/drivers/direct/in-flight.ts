@@ -4,6 +4,9 @@
  *
  * Slot 0 holds the request that is being served, the others those that wait for something. A slot: u32 length of the request
  * (0: free), u32 bytes of it that are kept, f64 (of slot 0) the highest number of a request so far, the bytes. Little-endian.
+ *
+ * One more slot, on every kernel: the request that is carried out for the second time or more. u32 1 (0: none is), u32 1 if an
+ * earlier daemon had it, f64 its number. A daemon that dies meanwhile may have died of it: the supervisor counts.
  */
 import { readSync, writeSync } from 'node:fs';
 import { fuse_write_in } from './abi/files.ts';
@@ -19,6 +22,15 @@ const LAST_AT = 8;
 const KEPT_MAX = SLOT_BYTES - SLOT_HEADER;
 const SERVING = 0;
 const NO_SLOT = 0;
+const REPEATED_AT = SLOTS * SLOT_BYTES;
+const REPEATED_BYTES = 16;
+
+/** A request that a daemon was carrying out again when it died. */
+export interface RepeatedRequest {
+  number: number;
+  /** A daemon before that one had read it, and died. */
+  isInherited: boolean;
+}
 
 export interface KeptRequest {
   /** 0: it was being served. */
@@ -35,6 +47,7 @@ export class InFlight {
   /** Slots known to be free; whoever answers what waits frees them behind our back. */
   #free: number[] = [];
   #last: number | undefined;
+  readonly #repeated = Buffer.alloc(REPEATED_BYTES);
 
   constructor(fd: number) {
     this.#fd = fd;
@@ -93,6 +106,18 @@ export class InFlight {
     if (slot !== NO_SLOT) freeSlot(this.#fd, slot);
   }
 
+  /** From here until `repeated` this request is carried out, not for the first time. */
+  repeating(number: number, isInherited: boolean): void {
+    this.#repeated.writeUInt32LE(1, 0);
+    this.#repeated.writeUInt32LE(isInherited ? 1 : 0, 4);
+    this.#repeated.writeDoubleLE(number, 8);
+    writeSync(this.#fd, this.#repeated, 0, REPEATED_BYTES, REPEATED_AT);
+  }
+
+  repeated(): void {
+    writeSync(this.#fd, NOT_REPEATING, 0, NOT_REPEATING.length, REPEATED_AT);
+  }
+
   #findFree(): number[] {
     const free: number[] = [];
     for (let slot = SLOTS - 1; slot > NO_SLOT; slot--) if (this.#isFree(slot)) free.push(slot);
@@ -130,6 +155,17 @@ export class InFlight {
 /** It was answered. For the thread that answers what waits, which has no InFlight of its own. */
 export function freeSlot(fd: number, slot: number): void {
   writeSync(fd, FREE, 0, FREE.length, slot * SLOT_BYTES);
+}
+
+const NOT_REPEATING = Buffer.alloc(4);
+
+/** For the supervisor, once a daemon has died: what it was repeating, which is forgotten here; undefined: nothing. */
+export function takeRepeated(fd: number): RepeatedRequest | undefined {
+  const record = Buffer.alloc(REPEATED_BYTES);
+  const read = readSync(fd, record, 0, REPEATED_BYTES, REPEATED_AT);
+  if (read < REPEATED_BYTES || record.readUInt32LE(0) === 0) return undefined;
+  writeSync(fd, NOT_REPEATING, 0, NOT_REPEATING.length, REPEATED_AT);
+  return { number: record.readDoubleLE(8), isInherited: record.readUInt32LE(4) === 1 };
 }
 
 /** Without the number in slot 0, which stays. */

@@ -6,6 +6,7 @@ import { setPriority } from 'node:os';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { CoreHost, failureMessage } from '../host/core-host.ts';
 import type { FromCore, KernelThreadData, ToCore } from '../host/messages.ts';
+import { Opcode } from './abi/opcodes.ts';
 import { DirectDriver, type DirectDriverHost } from './driver.ts';
 import { Mailbox } from './mailbox.ts';
 
@@ -29,14 +30,25 @@ class KernelThread {
   }
 
   serve(): void {
-    const { fuseFd: fd, inFlightFd, resend, takeover: session } = this.#data;
+    const { fuseFd: fd, inFlightFd, resend, fatalRequests: fatal, takeover: session, crashOn } = this.#data;
+    if (crashOn !== undefined) this.#crashOn(crashOn);
     this.#driver = new DirectDriver(
-      { fd, inFlightFd, resend, session },
+      { fd, inFlightFd, session, options: { resend, fatal } },
       this.host.filesystem,
       this.#driverHost(),
     );
     this.#driver.serve();
     this.host.end();
+  }
+
+  /** Stands for a defect that no handler survives. */
+  #crashOn(crashName: string): void {
+    const { filesystem } = this.host;
+    const lookup = filesystem.lookup.bind(filesystem);
+    filesystem.lookup = (parent, name, out) => {
+      if (name === crashName) process.kill(process.pid, 'SIGKILL');
+      return lookup(parent, name, out);
+    };
   }
 
   #driverHost(): DirectDriverHost {
@@ -50,6 +62,7 @@ class KernelThread {
       makeRoom: () => this.host.makeRoom(),
       initialized: (session) => this.#post({ to: 'daemon', type: 'initialized', session }),
       refused: ({ code, message, hint }) => this.#post({ to: 'client', type: 'failed', code, message, hint }),
+      gaveUp: (opcode, node, name) => this.host.gaveUp(operationName(opcode), node, name),
       unexpected: (error, opcode) =>
         this.#post({
           to: 'daemon',
@@ -79,6 +92,12 @@ class KernelThread {
   #post(message: FromCore): void {
     this.#port.postMessage(message);
   }
+}
+
+/** `LOOKUP` for 1. */
+function operationName(opcode: number): string {
+  const found = Object.entries(Opcode).find(([, value]) => value === opcode);
+  return found?.[0].replace('FUSE_', '') ?? `opcode ${opcode}`;
 }
 
 function main(port: MessagePort): void {

@@ -23,6 +23,9 @@ export interface SlotHost {
   keep(request: Buffer): number;
   /** What was kept there is answered. */
   release(slot: number): void;
+  /** This request is carried out, not for the first time, until `repeated`. `isInherited`: an earlier server had read it. */
+  repeating(request: number, isInherited: boolean): void;
+  repeated(): void;
 }
 
 /**

@@ -71,6 +71,11 @@ export class Request {
     return requestNumber(this.uniqueLo, this.uniqueHi);
   }
 
+  /** An earlier server of this connection had read it, and the kernel was told to send it again. */
+  get isSentAgain(): boolean {
+    return (this.uniqueHi & FUSE_UNIQUE_RESEND_HI) !== 0;
+  }
+
   /** Declares that the arguments begin with `size` fixed bytes; false when the request is shorter. */
   beginArguments(size: number): boolean {
     this.#cursor = HEADER_BYTES + size;

@@ -124,6 +124,25 @@ export class CoreHost {
     if (interrupted) this.#post({ to: 'remote', type: 'store-cancelled', request });
   }
 
+  /** See DispatchHost. */
+  gaveUp(operation: string, node: number, name: string | undefined): void {
+    const { tree } = this.#opened.core;
+    const found = tree.byId(node);
+    const folder = found && tree.pathOf(found);
+    const path =
+      name === undefined || folder === undefined ? folder : folder === '' ? name : `${folder}/${name}`;
+    this.#post({
+      to: 'daemon',
+      type: 'log',
+      record: {
+        level: 'error',
+        message:
+          'Daemon after daemon died while it carried this request out; its caller gets EIO, everything else goes on. This is a defect of sessionfs: please report it with the lines before',
+        fields: { operation, path },
+      },
+    });
+  }
+
   #remoteHost(): RemoteHost {
     return {
       wanted: (session) => this.#post({ to: 'remote', type: 'wanted', session }),

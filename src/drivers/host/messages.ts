@@ -51,6 +51,10 @@ export interface KernelThreadData extends CoreData {
   inFlightFd: number;
   /** False: behave as on a kernel that sends nothing again to the next daemon. */
   resend: boolean;
+  /** Numbers of requests that daemon after daemon died of: they are answered EIO. */
+  fatalRequests: readonly number[];
+  /** For tests: a lookup of this name kills the process. */
+  crashOn: string | undefined;
   /** Mailbox, shared with the main thread. */
   mailbox: SharedArrayBuffer;
 }

@@ -64,6 +64,11 @@ class Examiner implements DispatchHost {
     return 0;
   }
   release(): void {}
+  repeating(): void {}
+  repeated(): void {}
+  gaveUp(): void {
+    throw new Error('no request is fatal');
+  }
   store(): void {
     throw new Error('nothing is to be stored');
   }

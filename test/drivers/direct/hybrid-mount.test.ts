@@ -40,6 +40,8 @@ async function mounted(t: TestContext): Promise<Mounted> {
       fuseFd,
       inFlightFd,
       resend: true,
+      fatalRequests: [],
+      crashOn: undefined,
       cachePath: cache.path,
       keyring: keyring.export(),
       progress: new JournalProgress().shared,

@@ -35,6 +35,8 @@ class Thread {
         fuseFd: -1,
         inFlightFd: -1,
         resend: true,
+        fatalRequests: [],
+        crashOn: undefined,
         cachePath: cache.path,
         keyring: keyring.export(),
         progress: progress.shared,

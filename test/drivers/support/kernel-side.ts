@@ -21,14 +21,22 @@ export class KernelSide implements DispatchHost {
   readonly surprises: unknown[] = [];
   /** What waits, by slot. */
   readonly kept = new Map<number, Buffer>();
+  /** What was carried out, not for the first time. */
+  readonly repeats: Array<{ request: number; isInherited: boolean; isOver: boolean }> = [];
+  readonly givenUp: Array<[opcode: number, node: number, name: string | undefined]> = [];
   losesRequests = false;
   #lastSlot = 0;
   /** Whether the kernel still waits for what it is sent. */
   waiting = true;
   readonly dispatcher: Dispatcher;
 
-  constructor(fs: FileSystemOperations, session: NegotiatedSession | 'before INIT' = currentSession()) {
-    this.dispatcher = new Dispatcher(fs, this, session === 'before INIT' ? undefined : session);
+  constructor(
+    fs: FileSystemOperations,
+    session: NegotiatedSession | 'before INIT' = currentSession(),
+    fatal: readonly number[] = [],
+  ) {
+    const negotiated = session === 'before INIT' ? undefined : session;
+    this.dispatcher = new Dispatcher(fs, this, negotiated, { resend: true, fatal });
   }
 
   static beforeInit(fs: FileSystemOperations): KernelSide {
@@ -45,6 +53,17 @@ export class KernelSide implements DispatchHost {
   }
   release(slot: number): void {
     this.kept.delete(slot);
+  }
+  repeating(request: number, isInherited: boolean): void {
+    this.repeats.push({ request, isInherited, isOver: false });
+  }
+  repeated(): void {
+    const last = this.repeats.at(-1);
+    if (last === undefined || last.isOver) throw new Error('nothing is repeated');
+    last.isOver = true;
+  }
+  gaveUp(opcode: number, node: number, name: string | undefined): void {
+    this.givenUp.push([opcode, node, name]);
   }
   store(): void {
     throw new Error('nothing is to be stored');

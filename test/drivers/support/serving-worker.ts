@@ -1,4 +1,7 @@
 /** Serves a MemoryFilesystem on the descriptor it is given, and tells its parent what happens. */
+import { mkdtempSync, openSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { DirectDriver } from '../../../src/drivers/direct/driver.ts';
 import type { NegotiatedSession } from '../../../src/drivers/host/messages.ts';
@@ -28,6 +31,13 @@ function report(message: Report): void {
   parentPort?.postMessage(message);
 }
 
+function openUnnamed(): number {
+  const directory = mkdtempSync(join(tmpdir(), 'sessionfs-test-'));
+  const opened = openSync(join(directory, 'in-flight'), 'w+');
+  rmSync(directory, { recursive: true });
+  return opened;
+}
+
 function beforeRequest(): 'continue' | 'stop' {
   const command = (parentPort && receiveMessageOnPort(parentPort)?.message) as Command | undefined;
   report({ kind: 'parked', count: driver.parkedCount });
@@ -39,7 +49,12 @@ function beforeRequest(): 'continue' | 'stop' {
 }
 
 const driver = new DirectDriver(
-  { fd, session, inFlightFd: inFlightFd ?? -1, resend: inFlightFd === undefined },
+  {
+    fd,
+    session,
+    inFlightFd: inFlightFd ?? openUnnamed(),
+    options: { resend: inFlightFd === undefined, fatal: [] },
+  },
   fs,
   {
     beforeRequest,
@@ -49,6 +64,7 @@ const driver = new DirectDriver(
     syncThenReply: (uniqueLo, uniqueHi) => report({ kind: 'sync', uniqueLo, uniqueHi }),
     initialized: (agreed) => report({ kind: 'initialized', session: agreed }),
     refused: (error) => report({ kind: 'trouble', error: String(error) }),
+    gaveUp: (opcode) => report({ kind: 'trouble', error: `gave up opcode ${opcode}` }),
     unexpected: (error) => report({ kind: 'trouble', error: String(error) }),
   },
 );
