@@ -33,6 +33,10 @@ export class BucketError extends Error {
   }
 }
 
+export function isPrecondition(error: unknown): boolean {
+  return error instanceof BucketError && error.kind === 'precondition';
+}
+
 /** An error as the fields of a log line. `reason`: the kind of a bucket's failure, or `local`. */
 export function reasonOf(error: unknown): { reason: string; error: string; hint?: string } {
   const message = error instanceof Error ? error.message : String(error);

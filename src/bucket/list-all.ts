@@ -1,13 +1,20 @@
 import type { Bucket, ObjectVersion } from './bucket.ts';
+import { BucketError } from './bucket-error.ts';
 
-/** Every object whose name begins with `prefix`. One request a thousand objects. Rejects as `list` does. */
-export async function listAll(bucket: Bucket, prefix: string): Promise<ObjectVersion[]> {
-  const all: ObjectVersion[] = [];
+/** Pages of the objects whose names begin with `prefix`: one request for a thousand objects. Rejects as `list` does. */
+export async function* listPages(bucket: Bucket, prefix: string): AsyncGenerator<readonly ObjectVersion[]> {
   let page: string | undefined;
   do {
     const { objects, nextPage } = await bucket.list(prefix, page);
-    all.push(...objects);
+    yield objects;
+    if (nextPage !== undefined && nextPage === page)
+      throw new BucketError('unreachable', `the listing of ${bucket.address}/${prefix} does not go on`);
     page = nextPage;
   } while (page !== undefined);
+}
+
+export async function listAll(bucket: Bucket, prefix: string): Promise<ObjectVersion[]> {
+  const all: ObjectVersion[] = [];
+  for await (const objects of listPages(bucket, prefix)) all.push(...objects);
   return all;
 }

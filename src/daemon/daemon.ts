@@ -159,7 +159,7 @@ export class Daemon {
     this.#syncReplies = new FsyncReplies({ sync, notifier: this.#notifier, inFlightFd: parts.inFlightFd });
     services.connect({
       thread,
-      settle: async (everything) => this.#store.settle(await thread.roll(everything)),
+      settle: async (what) => this.#store.settle(await thread.roll(what === 'everything')),
     });
     thread.listen((message) => this.#route(message));
   }

@@ -1,5 +1,6 @@
 /** The way to the kernel thread. It is made before the thread is loaded: until `connect`, messages have no receiver. */
 import type { CoreClient } from '../drivers/host/core-client.ts';
+import type { Settled } from '../sync/backup/flusher.ts';
 import type { MountSide } from '../sync/bucket-sync.ts';
 
 export interface ThreadSide {
@@ -20,8 +21,8 @@ export class KernelSide {
   }
 
   /** See MountSide. */
-  async settle(everything: boolean): Promise<void> {
-    if (!this.#isSettled) await this.#side?.settle(everything);
+  async settle(what: Settled): Promise<void> {
+    if (!this.#isSettled) await this.#side?.settle(what);
   }
 
   /** Nothing is committed any more: there is nothing left to settle. */

@@ -39,6 +39,7 @@ export interface SyncOfDaemonParts {
 /** For one request. After that its callers hear the error, and the next interval or caller retries. */
 const RETRY = { attempts: 4, baseMs: 500, capMs: 8_000 };
 const CLOUD_INTERVAL_MS = 60_000;
+const LISTING_PAGE_MS = 10_000;
 
 export function makeSync(parts: SyncOfDaemonParts): BucketSync {
   const { config, bucket, ledger, cache, keyring, metrics, leases, mount, compared, emptied, signal, log } =
@@ -70,6 +71,8 @@ export function makeSync(parts: SyncOfDaemonParts): BucketSync {
     // In cloud mode a change without a waiting caller (a plain file at rest) is uploaded soon all the same.
     intervalMs: isCloud ? config.backupIntervalMs || CLOUD_INTERVAL_MS : config.backupIntervalMs,
     concurrency: config.backupConcurrency,
+    clock: systemClock,
+    listingPageMs: LISTING_PAGE_MS,
   });
 }
 

@@ -236,7 +236,7 @@ function noteHeldSessions({ ledger }: WithBucket, leases: MountLeases, except: R
 
 function mountSide({ ledger }: WithBucket, kernel: KernelSide, memory: MemoryLimit | undefined): MountSide {
   return {
-    settle: (everything) => kernel.settle(everything),
+    settle: (what) => kernel.settle(what),
     absent: (sessions) => kernel.post({ type: 'absent', sessions }),
     namesKnown: () => kernel.post({ type: 'names-known' }),
     restored: (content) => {
@@ -258,6 +258,6 @@ function limitMemory(
     limitBytes: config.cloudMemoryLimitBytes,
     evict: (except) => kernel.post({ type: 'evict', except }),
     announce,
-    settle: () => kernel.settle(false),
+    settle: () => kernel.settle('committed'),
   });
 }

@@ -61,7 +61,7 @@ export class RemoteSessions {
     const { takeover, ledger, log, kernel, sync } = this.#parts;
     if (takeover) return;
     try {
-      await kernel.settle(false);
+      await kernel.settle('committed');
       // Includes sessions that only the journal knew.
       kernel.post({ type: 'absent', sessions: ledger.unservedSessions });
     } catch (error) {

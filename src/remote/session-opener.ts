@@ -141,7 +141,12 @@ export class SessionOpener {
     const { sync, leases, waitLimitMs, refuse, log } = this.#parts;
     const acquired = leases.acquire(session, isWanted);
     acquired.catch(() => {});
-    const isServable = () => this.#isServable(session);
+    // What is served without the bucket must be whole, too.
+    const isWhole = await sync.fetchMissing(session).then(
+      () => true,
+      () => false,
+    );
+    const isServable = () => isWhole && this.#isServable(session);
     const ended = this.#ended.signal;
     const result = await waitForLease({ session, acquired, leases, waitLimitMs, isServable, ended, log });
     switch (result.kind) {

@@ -16,7 +16,7 @@ export interface LifecycleParts {
   /** Something became dirty. */
   refreshed: () => void;
   /** Stores again what says who has a session, where it is older (ms since the epoch); answers how many objects. */
-  rewriteOwners?: (beforeMs: number) => Promise<number>;
+  rewriteOwners: (beforeMs: number) => Promise<number>;
   /** ms since the epoch. */
   nowMs: () => number;
 }
@@ -56,7 +56,7 @@ export class LifecycleGuard {
     }
     if (days === undefined) return 0;
     const youngest = nowMs() - (days * DAY_MS) / 2;
-    let objects = (await this.#parts.rewriteOwners?.(youngest).catch(() => 0)) ?? 0;
+    let objects = await this.#parts.rewriteOwners(youngest).catch(() => 0);
     const owners = objects;
     for (const entry of ledger.entries()) {
       if (entry.local !== 'same' || entry.remote === undefined || entry.remote.updatedMs > youngest) continue;

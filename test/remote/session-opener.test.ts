@@ -27,6 +27,7 @@ function rig(t: TestContext) {
   const sync = {
     restorer: { announce: (session: string) => given.push(session) },
     reconcileSession: async () => {},
+    fetchMissing: async () => {},
     flusher: { refresh: () => {} },
   } as unknown as BucketSync;
   const ledger = { absentOf: () => [], entriesOf: () => [] } as unknown as Ledger;

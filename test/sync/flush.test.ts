@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { toObjectName } from '../../src/naming/object-name.ts';
+import { CheckpointPlan } from '../../src/store/checkpoint/plan.ts';
+import { OpType } from '../../src/store/journal/format.ts';
+import { noteCheckpoint } from '../../src/sync/ledger/note-checkpoint.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
 import { contentsOf, Machine } from './support.ts';
 
@@ -197,6 +200,7 @@ test('a new session and changed credentials go by themselves, and so does what w
 test('a file that is gone from the cache is gone from the bucket, whoever died before he could say so', async (t) => {
   const bucket = new MemoryBucket();
   const machine = new Machine(t, bucket);
+  machine.ledger.serve(S);
   await machine.write(`${S}/a.json`, 'ok');
   await machine.sync.flusher.flush(S);
   await machine.write(`${S}/a.json`, 'ok 2');
@@ -235,4 +239,127 @@ test('a journal that does not go into the cache fails the flush, and is told onc
   machine.settle = () => Promise.reject(new Error('disk full'));
   for (let round = 0; round < 2; round++) await assert.rejects(machine.sync.flusher.flushAll(), /disk full/);
   assert.equal(machine.lines.length, 1);
+});
+
+/** As a checkpoint notes a rename of a whole session. */
+async function move(machine: Machine, from: string, to: string, files: readonly string[]): Promise<void> {
+  const plan = new CheckpointPlan();
+  const bytes = { segment: 1, seq: 1, unique: 0, dataPosition: 0 };
+  const op = { flags: 0, arg: 0, data: Buffer.from('ok') };
+  for (const file of files) {
+    await machine.cache.put(`${to}/${file}`, Buffer.from(`ok ${file}`));
+    await machine.cache.remove(`${from}/${file}`);
+    plan.add({ ...op, type: OpType.PUT, path: `${to}/${file}` }, bytes);
+    plan.add({ ...op, type: OpType.DELETE, path: `${from}/${file}` }, bytes);
+  }
+  await noteCheckpoint(machine.ledger, plan);
+}
+
+test('a renamed session is not deleted under its old name before all of it is stored under the new one', async (t) => {
+  for (const ask of ['all', 'source'] as const) {
+    const bucket = new MemoryBucket();
+    const machine = new Machine(t, bucket);
+    const files = ['creds.json', 'a.json', 'b.json'];
+    for (const file of files) await machine.write(`${S}/${file}`, `ok ${file}`);
+    await machine.sync.flusher.flush(S);
+    await move(machine, S, 'v-+2', files);
+    bucket.before = ({ name }) => (name.startsWith('sessions/v/+2/b') ? unreachable() : undefined);
+    const flush = () => (ask === 'all' ? machine.sync.flusher.flushAll() : machine.sync.flusher.flush(S));
+    await assert.rejects(flush(), { kind: 'unreachable' });
+    const left = Object.keys(contentsOf(bucket)).filter((path) => path.startsWith(S));
+    assert.deepEqual(left.sort(), files.map((file) => `${S}/${file}`).sort(), ask);
+    bucket.before = () => {};
+    await flush();
+    assert.deepEqual(Object.keys(contentsOf(bucket)).sort(), files.map((file) => `v-+2/${file}`).sort(), ask);
+    assert.deepEqual(machine.ledger.dirtySessions, []);
+  }
+});
+
+test('two sessions that change places wait for each other’s uploads, and not for ever', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  const [old, older] = [`${S}/old.json`, 'v-+2/older.json'];
+  for (const path of [old, older]) await machine.write(path, 'ok');
+  await machine.sync.flusher.flushAll();
+  const names = [`${S}/older.json`, 'v-+2/old.json'];
+  for (const path of names) await machine.cache.put(path, Buffer.from('ok'));
+  for (const path of [old, older]) await machine.cache.remove(path);
+  const objects = (paths: string[]) => paths.map((path) => toObjectName(path, 'file'));
+  const moved = { put: objects(names), deleted: objects([old, older]) };
+  await machine.ledger.changed(moved.put, moved.deleted, [moved]);
+  await machine.sync.flusher.flushAll();
+  assert.deepEqual(Object.keys(contentsOf(bucket)).sort(), names.sort());
+});
+
+test('another session that cannot be stored keeps no deletion back', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  await machine.write(`${S}/used.json`, 'ok');
+  await machine.sync.flusher.flush(S);
+  await machine.cache.put('v-+2/a.json', Buffer.from('ok'));
+  await machine.cache.remove(`${S}/used.json`);
+  bucket.before = ({ name }) => (name.startsWith('sessions/v/') ? unreachable() : undefined);
+  await machine.ledger.changed(['sessions/v/+2/a.json'], [toObjectName(`${S}/used.json`, 'file')]);
+  await assert.rejects(machine.sync.flusher.flushAll(), { kind: 'unreachable' });
+  assert.deepEqual(contentsOf(bucket), {});
+});
+
+test('credentials that come with new keys in the middle of a flush do not go before those keys', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  await machine.write(`${S}/creds.json`, 'ok creds 1');
+  await machine.write(`${S}/key-1.json`, 'ok');
+  const path = (file: string) => `${S}/${file}.json`;
+  bucket.before = async ({ operation, name }) => {
+    const number = Number(/key-([12])\.json$/.exec(name)?.[1]) + 1;
+    if (operation !== 'put' || Number.isNaN(number)) return;
+    // A checkpoint: first the cache, then the ledger.
+    await machine.cache.put(path(`key-${number}`), Buffer.from('ok'));
+    await machine.cache.put(path('creds'), Buffer.from(`ok creds ${number}`));
+    machine.settle = async () => {
+      machine.settle = async () => {};
+      const names = ['creds', `key-${number}`].map((file) => toObjectName(path(file), 'file'));
+      await machine.ledger.changed(names, []);
+    };
+  };
+  const order: string[] = [];
+  bucket.after = ({ name }) => {
+    order.push(name.split('/').at(-1) ?? '');
+    const contents = contentsOf(bucket);
+    const number = contents[path('creds')]?.at(-1);
+    if (number !== undefined) assert.ok(path(`key-${number}`) in contents, 'credentials before their key');
+  };
+  await machine.sync.flusher.flush(S);
+  assert.deepEqual(order, ['key-1.json', 'key-2.json', 'creds.json']);
+  await machine.sync.flusher.flush(S);
+  assert.equal(contentsOf(bucket)[path('creds')], 'ok creds 3');
+});
+
+test('a file that is made again while a flush runs is not deleted by it', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  await machine.write(`${S}/a.json`, 'ok');
+  await machine.sync.flusher.flush(S);
+  await machine.delete(`${S}/a.json`);
+  await machine.write(`${S}/b.json`, 'ok');
+  bucket.before = async ({ operation }) => {
+    if (operation === 'put') await machine.write(`${S}/a.json`, 'ok again');
+  };
+  await machine.sync.flusher.flush(S);
+  assert.deepEqual(Object.keys(contentsOf(bucket)).sort(), [`${S}/a.json`, `${S}/b.json`]);
+  bucket.before = () => {};
+  await machine.sync.flusher.flush(S);
+  assert.equal(contentsOf(bucket)[`${S}/a.json`], 'ok again');
+});
+
+test('credentials that failed to go are tried again long before the interval ends', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  machine.sync.flusher.start();
+  await machine.write(`${S}/creds.json`, 'ok');
+  bucket.before = unreachable;
+  machine.sync.flusher.urgent(S, 'creds');
+  await machine.until(() => machine.counted.length === 1);
+  bucket.before = () => {};
+  await machine.until(() => bucket.objects.size === 1);
 });

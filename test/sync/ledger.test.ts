@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { rewriteInUse } from '../../src/sync/ledger/file.ts';
 import { lineOf, parseLine } from '../../src/sync/ledger/format.ts';
 import { Ledger } from '../../src/sync/ledger/ledger.ts';
+import { LedgerState } from '../../src/sync/ledger/state.ts';
 import { repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -52,7 +55,7 @@ test('every state of an entry is there for the next process', async (t) => {
     assert.ok(entry);
     ledger.stored(entry, change(name), version);
   }
-  ledger.attempt([attempt, undecided]);
+  for (const name of [attempt, undecided]) await ledger.attempt(name);
   await ledger.changed([stored], [deleted, undecided, removed, never]);
   const gone = ledger.get(removed);
   assert.ok(gone);
@@ -74,7 +77,7 @@ test('every state of an entry is there for the next process', async (t) => {
     if (round === 'written' || round === 'rewritten') ledger = reopened(ledger, cachePath);
     if (round !== 'read') continue;
     // Many lines about few entries: the next start writes it anew.
-    for (let line = 0; line < 1500; line++) ledger.attempt([attempt]);
+    for (let line = 0; line < 1500; line++) void ledger.attempt(attempt);
     const before = readFileSync(join(cachePath, 'bucket.log')).length;
     ledger = reopened(ledger, cachePath);
     assert.ok(readFileSync(join(cachePath, 'bucket.log')).length < before / 10);
@@ -182,4 +185,108 @@ test('what cannot be written down is not taken for noted', async (t) => {
   ledger.close();
   await assert.rejects(ledger.changed([CREDS], []));
   assert.equal(ledger.get(CREDS), undefined, 'nothing was noted');
+});
+
+test('a ledger that is longer than any string is read, and so is what lies behind a line that is none', (t) => {
+  const cachePath = temporaryDirectory(t);
+  const path = join(cachePath, 'bucket.log');
+  const ledger = open(cachePath);
+  ledger.same(CREDS, version);
+  ledger.close();
+  truncateSync(path, 600 * 2 ** 20);
+  appendFileSync(path, `\n${lineOf(['same', KEY, '8', 1, 2, 3])}`);
+  const again = open(cachePath, [CREDS, KEY]);
+  assert.deepEqual(shape(again, CREDS), { local: 'changed', remote: version, attempted: false });
+  assert.deepEqual(again.get(KEY)?.remote, { ...version, generation: '8' });
+  assert.ok(statSync(path).size < 10_000, 'it was written anew');
+  again.close();
+});
+
+test('lines that lie across the chunks of a read are read whole', (t) => {
+  const cachePath = temporaryDirectory(t);
+  const path = join(cachePath, 'bucket.log');
+  open(cachePath).close();
+  const names = Array.from({ length: 20_000 }, (_, index) => `sessions/u/+${index}/${'n'.repeat(200)}.json`);
+  appendFileSync(path, names.map((name) => lineOf(['same', name, '7', 1, 2, 3])).join(''));
+  const ledger = open(cachePath, names);
+  assert.equal(ledger.inBucket().objects, names.length);
+  assert.equal(ledger.dirtyCount, 0, 'no line was damaged');
+  ledger.close();
+});
+
+test('a ledger is written anew while it is in use, and loses nothing that is noted meanwhile', async (t) => {
+  const cachePath = temporaryDirectory(t);
+  const path = join(cachePath, 'bucket.log');
+  const ledger = open(cachePath);
+  const names = Array.from({ length: 50 }, (_, index) => `sessions/u/+1/${index}.json`);
+  const backups = 40_000;
+  let longest = 0;
+  for (let backup = 0; backup < backups; backup++) {
+    const name = names[backup % names.length] ?? '';
+    ledger.same(name, { ...version, generation: String(backup) });
+    if (backup % 50 === 0) await nextTurn();
+    if (backup % 1000 !== 0) continue;
+    await ledger.changed([`sessions/v/+2/${backup}.json`], []);
+    await sleep(1);
+    longest = Math.max(longest, statSync(path).size);
+  }
+  const expected = names.map((name) => [name, shape(ledger, name)]);
+  const dirty = ledger.dirtySessions.flatMap((session) => ledger.dirtyOf(session).map(({ name }) => name));
+  assert.equal(dirty.length, backups / 1000);
+  // Twice what it says, its spare thousand lines, and what was noted between two looks.
+  assert.ok(longest < 600_000, `${longest} bytes`);
+  const next = reopened(ledger, cachePath, names);
+  assert.deepEqual(
+    names.map((name) => [name, shape(next, name)]),
+    expected,
+  );
+  assert.deepEqual(
+    next.dirtySessions.flatMap((session) => next.dirtyOf(session).map(({ name }) => name)),
+    dirty,
+  );
+  next.close();
+});
+
+test('what was moved to another session is known to the next process, also after the ledger was written anew', async (t) => {
+  const cachePath = temporaryDirectory(t);
+  const [from, to, further] = ['sessions/u/+1/a.json', 'sessions/v/+2/a.json', 'sessions/w/+3/a.json'];
+  let ledger = open(cachePath);
+  ledger.same(from, version);
+  await ledger.changed([to], [from], [{ deleted: [from], put: [to] }]);
+  for (const round of ['written', 'read', 'written anew']) {
+    assert.deepEqual(ledger.moveTargetsOf('u-+1'), ['v-+2'], round);
+    if (round === 'read') for (let line = 0; line < 1500; line++) void ledger.attempt(to);
+    ledger = reopened(ledger, cachePath);
+  }
+  await ledger.changed([further], [to], [{ deleted: [to], put: [further] }]);
+  ledger = reopened(ledger, cachePath);
+  assert.deepEqual(ledger.moveTargetsOf('u-+1'), ['w-+3'], 'it was moved on');
+  ledger.same(further, version);
+  assert.deepEqual(ledger.moveTargetsOf('u-+1'), []);
+  ledger.close();
+});
+
+test('what is noted in the last moment before a new file is used is in it, and one that is given up leaves nothing', async (t) => {
+  const cachePath = temporaryDirectory(t);
+  const path = join(cachePath, 'bucket.log');
+  const state = new LedgerState();
+  state.apply(['ledger', 1, 'id', 'gs://b']);
+  for (const isOver of [true, false]) {
+    const late = ['first', 'last'].map((name) => lineOf(['changed', `sessions/u/+1/${name}`, 7]));
+    const since = () => ({ bytes: Buffer.from(late.shift() ?? ''), lines: 1 });
+    let used = 0;
+    await rewriteInUse(
+      path,
+      state,
+      since,
+      () => isOver,
+      ({ size }) => {
+        used = size;
+      },
+    );
+    assert.deepEqual(readdirSync(cachePath), isOver ? [] : ['bucket.log']);
+    if (isOver) continue;
+    assert.equal(statSync(path).size, used);
+    assert.match(readFileSync(path, 'utf8'), /first.*\n.*last.*\n$/);
+  }
 });

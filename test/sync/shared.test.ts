@@ -7,8 +7,10 @@ import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { toObjectName } from '../../src/naming/object-name.ts';
 import { ForeignWrite } from '../../src/sync/backup/upload.ts';
 import { epochOf, signature } from '../../src/sync/object-metadata.ts';
+import { listSession } from '../../src/sync/reconcile/listing.ts';
+import { quarantineStale } from '../../src/sync/reconcile/quarantine-stale.ts';
 import { reconcile } from '../../src/sync/reconcile/reconcile.ts';
-import { deleteStale, isCurrent, listSession } from '../../src/sync/reconcile/reconcile-session.ts';
+import { isCurrent } from '../../src/sync/reconcile/reconcile-session.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
 import { FakeGrants, grantOf, Lost } from './lease-support.ts';
 import { contentsOf, Machine } from './support.ts';
@@ -62,6 +64,7 @@ test('a late write of an earlier holder is replaced, one of the same epoch or a 
   ] as const) {
     const bucket = new MemoryBucket();
     const machine = new Machine(t, bucket, { grants: new FakeGrants({ epoch: 2, previousEpoch: 1 }) });
+    machine.ledger.setListed(true);
     machine.ledger.noteCurrent(S, 2);
     machine.ledger.serve(S);
     await machine.write(`${S}/a.json`, 'ok mine');
@@ -77,6 +80,7 @@ test('a late write of an earlier holder is replaced, one of the same epoch or a 
 test('what was brought by hand is not replaced', async (t) => {
   const bucket = new MemoryBucket();
   const machine = new Machine(t, bucket, { grants: new FakeGrants({ epoch: 2, previousEpoch: 1 }) });
+  machine.ledger.setListed(true);
   machine.ledger.noteCurrent(S, 2);
   await machine.write(`${S}/a.json`, 'ok mine');
   bucket.store(name('a.json'), Buffer.from('ok by hand'));
@@ -88,6 +92,7 @@ test('an object that the right was lost for in mid-flush is not touched again', 
   const bucket = new MemoryBucket();
   const grants = new FakeGrants({ epoch: 2, previousEpoch: 1 });
   const machine = new Machine(t, bucket, { grants });
+  machine.ledger.setListed(true);
   machine.ledger.noteCurrent(S, 2);
   machine.ledger.serve(S);
   await machine.write(`${S}/a.json`, 'ok mine');
@@ -163,6 +168,7 @@ test('in step: of the epoch that was found or the one that was made, and of no o
 test('a copy that is in step costs no request, one that is not is compared', async (t) => {
   const bucket = new MemoryBucket();
   const machine = new Machine(t, bucket);
+  machine.ledger.setListed(true);
   machine.ledger.noteCurrent(S, 4);
   await machine.sync.reconcileSession(S, grantOf({ epoch: 5, previousEpoch: 4 }), false);
   assert.deepEqual([bucket.calls.length, machine.ledger.epochOf(S)], [0, 5]);
@@ -181,26 +187,29 @@ test('a copy that is in step costs no request, one that is not is compared', asy
   assert.equal(bucket.calls.length, 1);
 });
 
-test('what lies below the floor is not restored, and is deleted in just that version', async (t) => {
+test('what lies below the floor is not restored, and goes into quarantine in just that version', async (t) => {
   const bucket = new MemoryBucket();
   theirs(bucket, 'creds.json', 'ok', 3);
   theirs(bucket, 'late.json', 'ok late', 2);
   const machine = new Machine(t, bucket);
   await machine.sync.reconcileSession(S, grantOf({ epoch: 4, previousEpoch: 3, floor: 3 }), false);
-  assert.deepEqual(Object.keys(contentsOf(bucket)), [`${S}/creds.json`]);
+  const [creds, aside = '', ...rest] = Object.keys(contentsOf(bucket));
+  assert.deepEqual([creds, rest], [`${S}/creds.json`, []]);
+  assert.match(aside, /^\.sessionfs\/set-aside\/sessions\/u\/\+1\/late\.json\.\d+$/);
+  assert.equal(contentsOf(bucket)[aside], 'ok late', 'an operator may have brought it back');
   assert.deepEqual(
     machine.ledger.absentOf(S).map(({ name }) => name),
     [name('creds.json')],
   );
   const [line] = machine.lines;
-  assert.deepEqual([line?.level, line?.session, line?.objects, line?.deleted], ['warn', S, 1, 1]);
+  assert.deepEqual([line?.level, line?.session, line?.objects, line?.moved], ['warn', S, 1, [aside]]);
 
   theirs(bucket, 'late.json', 'ok late', 2);
   const listed = [...(await listSession(bucket, S)).values()].filter(({ name }) =>
     name.endsWith('late.json'),
   );
   theirs(bucket, 'late.json', 'ok newer', 4);
-  assert.equal(await deleteStale(bucket, listed, Number.POSITIVE_INFINITY), 0);
+  assert.deepEqual(await quarantineStale(bucket, listed, 7, Number.POSITIVE_INFINITY), []);
   assert.equal(contentsOf(bucket)[`${S}/late.json`], 'ok newer');
 });
 
@@ -254,6 +263,8 @@ test('files in the root are no session: each has its own version', async (t) => 
   await machine.sync.flusher.flushAll();
   await machine.write('b.json', 'ok here');
   bucket.store(toObjectName('a.json', 'file'), Buffer.from('ok there'));
-  const { conflicts } = reconcile(machine.ledger, bucket.objects.values(), () => false);
+  const { conflicts } = await reconcile(machine.ledger, bucket.objects.values(), () => false, {
+    holds: async () => false,
+  });
   assert.deepEqual([...conflicts], []);
 });

@@ -1,5 +1,6 @@
 /** A cache, its ledger and a bucket, with the mount played by the test. */
 import { readFileSync } from 'node:fs';
+import { systemClock } from '../../src/lib/clock.ts';
 import { fromObjectName, toObjectName } from '../../src/naming/object-name.ts';
 import { createLogger, type Logger } from '../../src/observe/log.ts';
 import { Cache } from '../../src/store/cache/cache.ts';
@@ -87,6 +88,11 @@ export class Machine {
       intervalMs: options.intervalMs ?? 3_600_000,
       concurrency: 8,
       listingPageMs: options.listingPageMs ?? 10_000,
+      clock: systemClock,
+      floorOf: () => 0,
+      wroteElsewhere: () => false,
+      learnOwners: async () => {},
+      rewriteOwners: async () => 0,
     });
     cleanUp(scope, async () => {
       await this.sync.end();

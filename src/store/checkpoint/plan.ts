@@ -23,6 +23,12 @@ export type DirectoryPlan =
   /** Without `meta` it has no attributes of its own. */
   | { exists: true; meta: StoredBytes | undefined };
 
+/** The files that one record took from some paths and put under others, as a rename does. */
+export interface PlannedMove {
+  readonly deleted: string[];
+  readonly put: string[];
+}
+
 export class CheckpointPlan {
   readonly files = new Map<string, FilePlan>();
   readonly directories = new Map<string, DirectoryPlan>();
@@ -30,12 +36,22 @@ export class CheckpointPlan {
   readonly nodes = new Map<string, number | undefined>();
   /** Operations that a later one made needless. */
   superseded = 0;
+  readonly #moves: PlannedMove[] = [];
+  /** Of the record that was added last. */
+  #record: PlannedMove & { readonly seq: number } = { seq: -1, deleted: [], put: [] };
+
+  /** In the order in which they were made; a path may have got another content, or none, since. */
+  get moves(): PlannedMove[] {
+    return isMove(this.#record) ? [...this.#moves, this.#record] : this.#moves;
+  }
 
   add(op: JournalOp, place: OpPlace): void {
     const length = op.data.length;
     const bytes = { segment: place.segment, position: place.dataPosition, length };
+    if (place.seq !== this.#record.seq) this.#begin(place.seq);
     switch (op.type) {
       case OpType.PUT:
+        this.#record.put.push(op.path);
         this.#file(op.path, bytes, op.flags === OpFlag.KEEP_OLD);
         break;
       case OpType.NODE:
@@ -43,6 +59,7 @@ export class CheckpointPlan {
         break;
       case OpType.DELETE:
         this.nodes.set(op.path, undefined);
+        this.#record.deleted.push(op.path);
         this.#file(op.path, undefined, false);
         break;
       case OpType.MKDIR:
@@ -61,6 +78,11 @@ export class CheckpointPlan {
     }
   }
 
+  #begin(seq: number): void {
+    if (isMove(this.#record)) this.#moves.push(this.#record);
+    this.#record = { seq, deleted: [], put: [] };
+  }
+
   /** Once asked for, the old file is kept aside whatever comes later: until this plan is done the cache still has it. */
   #file(path: string, put: StoredBytes | undefined, keepOld: boolean): void {
     const before = this.files.get(path);
@@ -72,4 +94,8 @@ export class CheckpointPlan {
     if (this.directories.has(path)) this.superseded++;
     this.directories.set(path, plan);
   }
+}
+
+function isMove({ deleted, put }: PlannedMove): boolean {
+  return deleted.length > 0 && put.length > 0;
 }

@@ -3,40 +3,70 @@ import { mapLimit } from '../../lib/map-limit.ts';
 import { isCredentials } from '../../naming/session-path.ts';
 import type { Backup } from '../events.ts';
 import type { ObjectEntry } from '../ledger/object-entry.ts';
-import { remove, type UploadParts, upload } from './upload.ts';
+import { type CachedVersion, readCached, remove, type UploadParts, upload } from './upload.ts';
 
 export interface FlushParts extends UploadParts {
   /** Runs a request to the bucket when it is its turn, and not sooner than the bucket takes one for this object. */
   inTurn: <T>(objectName: string, request: () => Promise<T>) => Promise<T>;
+  /** Resolves when all that was committed before the call is in the cache and in the ledger. */
+  settleCommitted: () => Promise<void>;
 }
 
 const FILES_AT_A_TIME = 64;
 
 /**
  * Rejects with the first failure, once nothing is under way any more. Then nothing that relies on what failed was touched:
- * the bucket holds a session that works, older or newer. `done` counts what went, also then.
+ * the bucket holds a session that works, older or newer. Deletions of what was moved to another session stay dirty until that
+ * session has stored it. `done` counts what went, also then.
  */
 export async function flushSession(parts: FlushParts, session: string, done: Backup): Promise<void> {
-  const dirty = parts.ledger.dirtyOf(session);
-  const changed = dirty.filter(({ local }) => local === 'changed');
+  const { ledger } = parts;
+  const dirty = ledger.dirtyOf(session);
   const deleted = dirty.filter(({ local }) => local === 'deleted');
-  const inTheWay = namesakes(deleted, changed);
+  const inTheWay = namesakes(
+    deleted,
+    dirty.filter(({ local }) => local === 'changed'),
+  );
   await removeAll(
     parts,
     deleted.filter((entry) => inTheWay.has(entry)),
     done,
   );
-  const stages = [
-    changed.filter(({ name }) => !isCredentials(name)),
-    changed.filter(({ name }) => isCredentials(name)),
-  ];
-  for (const stage of stages)
-    await mapLimit(stage, FILES_AT_A_TIME, (entry) => uploadOne(parts, entry, done));
+  await uploadKeys(parts, session, done);
+  await uploadCredentials(parts, session, done);
   await removeAll(
     parts,
-    deleted.filter((entry) => !inTheWay.has(entry)),
+    deleted.filter((entry) => !inTheWay.has(entry) && !ledger.isAwaited(entry)),
     done,
   );
+}
+
+async function uploadKeys(parts: FlushParts, session: string, done: Backup): Promise<void> {
+  await mapLimit(changedOf(parts, session, false), FILES_AT_A_TIME, (entry) =>
+    uploadOne(parts, entry, () => readCached(parts, entry), done),
+  );
+}
+
+/**
+ * A checkpoint may bring newer credentials into the cache while their keys are uploaded. So the credentials are read first, then
+ * every key that was committed before them goes, and then what was read.
+ */
+async function uploadCredentials(parts: FlushParts, session: string, done: Backup): Promise<void> {
+  const read: CachedVersion[] = [];
+  for (const entry of changedOf(parts, session, true)) {
+    const version = await readCached(parts, entry);
+    if (version !== undefined) read.push(version);
+  }
+  if (read.length === 0) return;
+  await parts.settleCommitted();
+  await uploadKeys(parts, session, done);
+  for (const version of read) await uploadOne(parts, version.entry, async () => version, done);
+}
+
+function changedOf({ ledger }: FlushParts, session: string, credentials: boolean): ObjectEntry[] {
+  return ledger
+    .dirtyOf(session)
+    .filter(({ local, name }) => local === 'changed' && isCredentials(name) === credentials);
 }
 
 /** Files whose place a folder has taken, and the other way round: a bucket that is a directory cannot hold both. */
@@ -57,13 +87,20 @@ function ancestors(name: string): string[] {
 
 async function removeAll(parts: FlushParts, entries: readonly ObjectEntry[], done: Backup): Promise<void> {
   await mapLimit(entries, FILES_AT_A_TIME, async (entry) => {
-    await parts.inTurn(entry.name, () => remove(parts, entry));
-    done.deletes++;
+    if (await parts.inTurn(entry.name, () => remove(parts, entry))) done.deletes++;
   });
 }
 
-async function uploadOne(parts: FlushParts, entry: ObjectEntry, done: Backup): Promise<void> {
-  const bytes = await parts.inTurn(entry.name, () => upload(parts, entry));
+async function uploadOne(
+  parts: FlushParts,
+  entry: ObjectEntry,
+  read: () => Promise<CachedVersion | undefined>,
+  done: Backup,
+): Promise<void> {
+  const bytes = await parts.inTurn(entry.name, async () => {
+    const version = await read();
+    return version === undefined ? 0 : upload(parts, version);
+  });
   if (bytes === 0) return;
   done.files++;
   done.bytes += bytes;

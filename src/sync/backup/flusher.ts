@@ -4,19 +4,25 @@
  * stays dirty and is tried again on the next interval.
  */
 import { BucketError } from '../../bucket/bucket-error.ts';
+import { backOff } from '../../lib/backoff.ts';
 import { Coalesced } from '../../lib/coalesced.ts';
+import { sharedAbort } from '../../lib/shared-abort.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { Backup, SyncEvents } from '../events.ts';
 import { sameEpoch, type WriteGrant } from '../write-grant.ts';
 import { FailureLog } from './failure-log.ts';
 import { type FlushParts, flushSession } from './flush-session.ts';
+import { Refreshes } from './refreshes.ts';
 import { ForeignWrite } from './upload.ts';
 
-export interface FlusherParts extends FlushParts {
+/** committed: what was committed. everything: plain files too that are still being written, as they are. */
+export type Settled = 'committed' | 'everything';
+
+export interface FlusherParts extends Omit<FlushParts, 'settleCommitted'> {
   /** See reconcile-session.ts; an application may have seen the session. */
   reconcile: (session: string, grant: WriteGrant) => Promise<void>;
   /** See MountSide. */
-  settle: (everything: boolean) => Promise<void>;
+  settle: (what: Settled) => Promise<void>;
   /** 0: nothing goes by itself, only at the end and when asked for. */
   intervalMs: number;
   events: SyncEvents;
@@ -27,6 +33,8 @@ export interface FlusherParts extends FlushParts {
 const NEW_SESSION_DELAY_MS = 300;
 /** With what the flush takes, within the 2 s that are promised. */
 const CREDENTIALS_DELAY_MS = 1_500;
+/** After an urgent flush that failed for a reason that may pass; then twice as long, up to the interval. */
+const URGENT_RETRY = { minMs: 1_000, maxMs: 60_000 };
 const ALL = Symbol('all sessions');
 
 function mayPass(error: unknown): boolean {
@@ -52,21 +60,21 @@ export class Flusher {
   readonly #running = new Map<string, Promise<void>>();
   readonly #urgent = new Map<string, NodeJS.Timeout>();
   readonly #scheduled = new Set<string>();
-  /** Sessions of which every object is being stored again, and under which epoch. */
-  readonly #refreshing = new Map<string, number>();
-  readonly #toRefresh = new Set<string>();
+  readonly #refreshes: Refreshes;
   readonly #outcomes = new Map<string, SessionBackup>();
-  readonly #settleCommitted: Coalesced;
-  readonly #settleEverything: Coalesced;
+  readonly #settling: { readonly [What in Settled]: Coalesced };
   #interval: NodeJS.Timeout | undefined;
   #everything: Promise<void> | undefined;
-  #ended = false;
+  readonly #ended = sharedAbort();
 
   constructor(parts: FlusherParts) {
     this.#parts = parts;
     this.#failures = new FailureLog(parts.log);
-    this.#settleCommitted = new Coalesced(() => parts.settle(false));
-    this.#settleEverything = new Coalesced(() => parts.settle(true));
+    this.#refreshes = new Refreshes(parts.ledger, parts.grants);
+    this.#settling = {
+      committed: new Coalesced(() => parts.settle('committed')),
+      everything: new Coalesced(() => parts.settle('everything')),
+    };
   }
 
   /** What is dirty already goes at once. */
@@ -83,13 +91,13 @@ export class Flusher {
 
   /** A session was made, or its credentials changed. */
   urgent(session: string, why: 'new' | 'creds'): void {
-    if (this.#parts.intervalMs === 0 || this.#ended) return;
+    if (this.#parts.intervalMs === 0 || this.#ended.signal.aborted) return;
     this.#announce(session);
     if (this.#urgent.has(session)) return;
     const timer = setTimeout(
       () => {
         this.#urgent.delete(session);
-        void this.#try(session);
+        void this.#tryUntilStored(session);
       },
       why === 'new' ? NEW_SESSION_DELAY_MS : CREDENTIALS_DELAY_MS,
     );
@@ -98,41 +106,38 @@ export class Flusher {
 
   /** Resolves when everything of the session that was committed before is in the bucket. Rejects with the first failure. */
   async flush(session: string): Promise<void> {
-    await this.#settle(false);
-    await this.#flushSettled(session);
+    await this.#settle('committed');
+    await this.#flushWithTargets(session);
   }
 
   /** As `flush`, but rejects for a session of which nothing is known. */
   async flushKnown(session: string): Promise<void> {
-    await this.#settle(true);
+    await this.#settle('everything');
     if (session === '' || !this.#parts.ledger.sessionNames.includes(session))
       throw new Error(`there is no session ${session}`);
-    await this.#flushSettled(session);
+    await this.#flushWithTargets(session);
   }
 
   /** As `flush`, for all sessions: each is tried, whatever becomes of the others. Rejects with a failure that may pass, if there is one. */
   async flushAll(): Promise<void> {
-    await this.#settle(true);
-    const results = await Promise.allSettled(
-      [...new Set([...this.#parts.ledger.dirtySessions, ...this.#toRefresh])].map((session) =>
-        this.#flushSettled(session),
-      ),
-    );
+    await this.#settle('everything');
+    const sessions = new Set([...this.#parts.ledger.dirtySessions, ...this.#refreshes.wanted]);
+    const results = await Promise.allSettled([...sessions].map((session) => this.#flushWithTargets(session)));
     const reasons = results.flatMap((result) =>
       result.status === 'rejected' ? [result.reason as unknown] : [],
     );
     if (reasons.length > 0) throw reasons.find(mayPass) ?? reasons[0];
   }
 
-  /** Somebody who lost the session may still write: every object is to be stored again, soon. */
+  /** A mount that lost the session may still write: every object is to be stored again, soon. */
   refresh(session: string): void {
-    this.#toRefresh.add(session);
+    this.#refreshes.want(session);
     void this.#try(session);
   }
 
   /** No flush begins by itself any more. */
   end(): void {
-    this.#ended = true;
+    this.#ended.abort();
     clearInterval(this.#interval);
     for (const timer of this.#urgent.values()) clearTimeout(timer);
     this.#urgent.clear();
@@ -147,12 +152,26 @@ export class Flusher {
     return this.#outcomes.get(session) ?? { lastBackupAt: undefined, lastError: undefined };
   }
 
-  async #try(what: string | typeof ALL): Promise<void> {
-    if (this.#ended) return;
+  /** Returns why it failed. A failure was logged and counted, session by session; what failed stays dirty. */
+  async #try(what: string | typeof ALL): Promise<unknown> {
+    if (this.#ended.signal.aborted) return undefined;
     try {
       await (what === ALL ? this.#flushEverything() : this.flush(what));
-    } catch {
-      // Logged and counted, session by session; it stays dirty.
+      return undefined;
+    } catch (error) {
+      return error;
+    }
+  }
+
+  /** The interval may be long, and credentials are promised to go soon: an outage that was short must not cost all of it. */
+  async #tryUntilStored(session: string): Promise<void> {
+    const { intervalMs, ledger } = this.#parts;
+    const retry = { minMs: URGENT_RETRY.minMs, maxMs: Math.min(URGENT_RETRY.maxMs, intervalMs) };
+    const { signal } = this.#ended;
+    for (let attempt = 0; mayPass(await this.#try(session)); attempt++) {
+      await backOff(attempt, retry, signal);
+      // Another flush may have stored it, or one that is urgent by itself is about to.
+      if (ledger.dirtyOf(session).length === 0 || this.#urgent.has(session)) return;
     }
   }
 
@@ -164,16 +183,26 @@ export class Flusher {
     return this.#everything;
   }
 
-  async #settle(everything: boolean): Promise<void> {
+  async #settle(what: Settled): Promise<void> {
     try {
-      await (everything ? this.#settleEverything : this.#settleCommitted).run();
+      await this.#settling[what].run();
     } catch (error) {
       this.#failures.unsettled(error);
       throw error;
     }
   }
 
-  /** Who comes while it runs waits for the one after, which takes what changed meanwhile. */
+  /** What was moved to other sessions is deleted once those have stored it. */
+  async #flushWithTargets(session: string): Promise<void> {
+    const { ledger } = this.#parts;
+    await this.#flushSettled(session);
+    const targets = ledger.moveTargetsOf(session);
+    if (targets.length === 0) return;
+    await Promise.all(targets.map((target) => this.#flushSettled(target)));
+    await this.#flushSettled(session);
+  }
+
+  /** A call that comes while a flush runs waits for the one after, which takes what changed meanwhile. */
   #flushSettled(session: string): Promise<void> {
     return this.#inTurn(session, () => this.#flushNow(session));
   }
@@ -192,16 +221,18 @@ export class Flusher {
   async #flushNow(session: string): Promise<void> {
     const { ledger, events, log } = this.#parts;
     if (ledger.conflicts.has(session)) throw new SessionInConflict(session);
-    if (ledger.dirtyOf(session).length === 0 && !this.#toRefresh.has(session)) return;
+    if (ledger.dirtyOf(session).length === 0 && !this.#refreshes.wanted.has(session)) return;
     const done: Backup = { files: 0, bytes: 0, deletes: 0 };
     const startedMs = performance.now();
     try {
       const grant = await this.#parts.grants.grant(session);
       await this.#parts.reconcile(session, grant);
       if (ledger.conflicts.has(session)) throw new SessionInConflict(session);
-      this.#beginRefresh(session, grant);
-      await flushSession({ ...this.#parts, grants: sameEpoch(this.#parts.grants, grant) }, session, done);
-      await this.#endRefresh(session, grant);
+      this.#refreshes.begin(session, grant);
+      const grants = sameEpoch(this.#parts.grants, grant);
+      const settleCommitted = () => this.#settle('committed');
+      await flushSession({ ...this.#parts, grants, settleCommitted }, session, done);
+      await this.#refreshes.end(session, grant);
     } catch (error) {
       this.#failed(session, error, done);
       throw error;
@@ -212,28 +243,6 @@ export class Flusher {
     events.backup('success', done);
     const ms = Math.round(performance.now() - startedMs);
     log.info({ session, ...done, ms }, 'Session backed up to Cloud Storage');
-  }
-
-  /** Once for each epoch: whatever late writer there is finds every object changed after that. */
-  #beginRefresh(session: string, { epoch, refresh }: WriteGrant): void {
-    const { ledger } = this.#parts;
-    if (!refresh || this.#refreshing.get(session) === epoch) return;
-    // What is not here cannot be stored again, and must not fall below the floor: once it is restored this is asked for anew.
-    if (ledger.absentOf(session).length > 0) return;
-    this.#refreshing.set(session, epoch);
-    for (const entry of ledger.entriesOf(session))
-      if (entry.local === 'same' || (entry.local === 'changed' && entry.remote !== undefined))
-        ledger.refresh(entry);
-  }
-
-  async #endRefresh(session: string, { epoch, refresh }: WriteGrant): Promise<void> {
-    const { ledger, grants } = this.#parts;
-    if (refresh && this.#refreshing.get(session) === epoch) {
-      if (ledger.entriesOf(session).some(({ refresh: isLeft }) => isLeft)) return;
-      await grants.floorRaised(session, epoch);
-      this.#refreshing.delete(session);
-    }
-    this.#toRefresh.delete(session);
   }
 
   #failed(session: string, error: unknown, done: Backup): void {

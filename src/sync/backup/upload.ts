@@ -1,7 +1,7 @@
 /** One object, from the cache to the bucket. */
 import { readFile } from 'node:fs/promises';
 import { ABSENT, type Bucket, type ObjectVersion } from '../../bucket/bucket.ts';
-import { BucketError } from '../../bucket/bucket-error.ts';
+import { BucketError, isPrecondition } from '../../bucket/bucket-error.ts';
 import { crc32c } from '../../lib/crc32c.ts';
 import { ifMissing } from '../../lib/system-error.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -17,7 +17,7 @@ export interface UploadParts {
   locate: (objectName: string) => string;
 }
 
-/** Another mount has written the object since this one last saw it. */
+/** Another mount, or a later run on a cache of which this one is an older copy, has written the object. */
 export class ForeignWrite extends Error {
   readonly object: string;
 
@@ -27,60 +27,90 @@ export class ForeignWrite extends Error {
   }
 }
 
+/** What the cache held of a changed entry at some moment. */
+export interface CachedVersion {
+  readonly entry: ObjectEntry;
+  /** The entry's, from before it was read. */
+  readonly change: number;
+  readonly sealed: Buffer;
+}
+
+/** Undefined: the file is gone, and that is noted. Rejects with a system error of the cache. */
+export async function readCached(
+  { ledger, locate }: UploadParts,
+  entry: ObjectEntry,
+): Promise<CachedVersion | undefined> {
+  const { change } = entry;
+  const sealed = await readFile(locate(entry.name)).catch(ifMissing);
+  if (sealed !== undefined) return { entry, change, sealed };
+  // Deleted meanwhile; the process that deleted it may have been killed before the ledger heard of it.
+  if (entry.change === change) await ledger.changed([], [entry.name]);
+  return undefined;
+}
+
 /**
- * Stores what the cache has of a changed entry and notes it; answers the bytes that went, 0 where the bucket had them. Rejects
+ * Stores what the cache held of a changed entry and notes it; returns the bytes that went, 0 where the bucket had them. Rejects
  * with ForeignWrite, BucketError, what the grants reject with, or a system error of the cache.
  */
-export async function upload(parts: UploadParts, entry: ObjectEntry): Promise<number> {
+export async function upload(parts: UploadParts, { entry, change, sealed }: CachedVersion): Promise<number> {
   const { ledger } = parts;
-  const { change } = entry;
-  const sealed = await readFile(parts.locate(entry.name)).catch(ifMissing);
-  if (sealed === undefined) {
-    // Deleted meanwhile; whoever deleted it may have been killed before the ledger heard of it.
-    if (entry.change === change) await ledger.changed([], [entry.name]);
-    return 0;
-  }
   if (isThere(entry, sealed)) {
     ledger.stored(entry, change, entry.remote);
     return 0;
   }
   const grant = await parts.grants.grant(entry.session);
-  ledger.attempt([entry.name]);
+  const isOwn = ownVersions(entry, ledger.id, sealed);
+  await ledger.attempt(entry.name);
   const metadata = signature(ledger.id, grant.epoch);
   const { deadlineMs } = grant;
-  const version = await withOwnGeneration(parts, entry, grant, (ifGeneration) =>
+  const version = await replaceOwn({ ...parts, isOwn }, entry, grant, (ifGeneration) =>
     parts.bucket.put(entry.name, sealed, { ifGeneration, metadata, deadlineMs }),
   );
   ledger.stored(entry, change, version);
   return sealed.length;
 }
 
-/** Deletes the object of a deleted entry and notes it. Rejects as `upload` does. */
-export async function remove(parts: UploadParts, entry: ObjectEntry): Promise<void> {
-  const { change } = entry;
+/** Deletes the object of a deleted entry and notes it. False: the file was made again. Rejects as `upload` does. */
+export async function remove(parts: UploadParts, entry: ObjectEntry): Promise<boolean> {
+  const { ledger } = parts;
   const grant = await parts.grants.grant(entry.session);
+  if (entry.local !== 'deleted' || ledger.get(entry.name) !== entry) return false;
+  const { change } = entry;
   const { deadlineMs } = grant;
-  await withOwnGeneration(parts, entry, grant, async (ifGeneration, isKnown) => {
+  const isOwn = ownVersions(entry, ledger.id);
+  await replaceOwn({ ...parts, isOwn }, entry, grant, async (ifGeneration, isKnown) => {
     if (ifGeneration !== ABSENT) await parts.bucket.delete(entry.name, { ifGeneration, deadlineMs });
     else if (entry.attempted && !isKnown)
       throw new BucketError('precondition', 'what became of an upload is not known');
   });
-  parts.ledger.removed(entry, change);
+  ledger.removed(entry, change);
+  return true;
 }
 
 function isThere(entry: ObjectEntry, sealed: Buffer): entry is ObjectEntry & { remote: RemoteVersion } {
   const { remote, refresh } = entry;
-  return (
-    remote !== undefined && !refresh && remote.size === sealed.length && remote.crc32c === crc32c(sealed)
-  );
+  return remote !== undefined && !refresh && isSame(remote, sealed);
+}
+
+function isSame({ size, crc32c: sum }: RemoteVersion, sealed: Buffer): boolean {
+  return size === sealed.length && sum === crc32c(sealed);
 }
 
 /**
- * Calls with the generation that the bucket should have. Where it has another one that was written from this very cache, by
- * an upload whose outcome was never noted, or by a mount that had lost the session by then, once more with that.
+ * Whether a version is one that this cache stored without anyone hearing of it: its upload was attempted before, or it holds
+ * these very bytes. Any other one that is signed by this cache comes from a later run on it: then this is an older copy.
  */
-async function withOwnGeneration<T>(
-  parts: UploadParts,
+function ownVersions(entry: ObjectEntry, id: string, sealed?: Buffer): (found: ObjectVersion) => boolean {
+  const { attempted } = entry;
+  return (found) =>
+    isSignedBy(id, found.metadata) && (attempted || (sealed !== undefined && isSame(found, sealed)));
+}
+
+type Replacing = UploadParts & { isOwn: (found: ObjectVersion) => boolean };
+
+/** Calls with the generation that the bucket should have; where it has another one that may be replaced, once more with that. */
+async function replaceOwn<T>(
+  parts: Replacing,
   entry: ObjectEntry,
   grant: WriteGrant,
   call: (ifGeneration: string, isKnown: boolean) => Promise<T>,
@@ -97,9 +127,9 @@ async function withOwnGeneration<T>(
   }
 }
 
-/** Throws unless what was found may be replaced: it is gone, or ours, or older than the right to write it. */
+/** Throws unless what was found may be replaced: it is gone, or an own version, or a late write of an earlier holder. */
 async function refuseForeign(
-  { ledger, grants }: UploadParts,
+  { ledger, grants, isOwn }: Replacing,
   { name, session }: ObjectEntry,
   grant: WriteGrant,
   found: ObjectVersion | undefined,
@@ -107,13 +137,14 @@ async function refuseForeign(
 ): Promise<void> {
   const isShared = grant.epoch > 0;
   if (isShared && !(await grants.verify(session))) {
-    // Says who has it.
+    // Says which mount has it.
     await grants.grant(session);
     throw new ForeignWrite(name, cause);
   }
-  if (found === undefined || isSignedBy(ledger.id, found.metadata)) return;
+  if (found === undefined || isOwn(found)) return;
   const epoch = epochOf(found.metadata);
-  if (!isShared || epoch === undefined || epoch >= grant.epoch) throw new ForeignWrite(name, cause);
+  const isLate = isShared && epoch !== undefined && epoch < grant.epoch;
+  if (!isLate || isSignedBy(ledger.id, found.metadata)) throw new ForeignWrite(name, cause);
 }
 
 async function newest(bucket: Bucket, name: string): Promise<ObjectVersion | undefined> {
@@ -123,8 +154,4 @@ async function newest(bucket: Bucket, name: string): Promise<ObjectVersion | und
     if (error instanceof BucketError && error.kind === 'missing') return undefined;
     throw error;
   }
-}
-
-function isPrecondition(error: unknown): boolean {
-  return error instanceof BucketError && error.kind === 'precondition';
 }

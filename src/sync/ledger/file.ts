@@ -1,41 +1,77 @@
-/** The ledger's file: read at the start, and written anew where most of it is outdated. */
-
+/** The ledger's file: read in chunks at the start, and written anew, also while it is in use, where most of it is outdated. */
 import fs from 'node:fs';
 import { dirname } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { fileOperations } from '../../lib/file-operations.ts';
 import { codeOf } from '../../lib/system-error.ts';
 import { fieldsOf, LEDGER_VERSION, type LedgerRecord, lineOf, parseLine } from './format.ts';
+import type { ObjectEntry } from './object-entry.ts';
 import { LedgerState } from './state.ts';
 
 export const LEDGER_FILE_MODE = 0o600;
-/** Written anew at the start when it has more than twice as many lines as entries, and these. */
+/** The file may have twice as many lines as what it says needs, and these. */
 const SPARE_LINES = 1000;
+const CHUNK_BYTES = 1 << 20;
+/** A line names one object, of at most 1024 bytes; what is longer is none of ours. */
+const LINE_BYTES_MAX = 1 << 16;
+const NEWLINE = 0x0a;
 
 /** Most of it is outdated. */
 export function isWordy(state: LedgerState): boolean {
-  let entries = 0;
-  for (const _ of state.entries()) entries++;
-  return state.records > 2 * entries + SPARE_LINES;
+  return state.records > 2 * (state.entryCount + state.serving.size + state.epochs.size) + SPARE_LINES;
 }
 
-/** Undefined: there is none, or none that says whose it is. */
-export function readLedger(path: string): { state: LedgerState; damaged: boolean } | undefined {
-  let text: string;
+export interface ReadLedger {
+  state: LedgerState;
+  damaged: boolean;
+}
+
+/** Undefined: there is none, or none that says whose it is. Memory is bounded by what it says, not by its length. */
+export function readLedger(path: string): ReadLedger | undefined {
+  let fd: number;
   try {
-    text = fs.readFileSync(path, 'utf8');
+    fd = fs.openSync(path, fs.constants.O_RDONLY);
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
   }
-  const lines = text.split('\n');
-  const torn = lines.pop() !== '';
-  const state = new LedgerState();
-  let damaged = torn;
-  for (const line of lines) {
-    const record = parseLine(line);
-    if (record === undefined) damaged = true;
-    else state.apply(record);
+  try {
+    const state = new LedgerState();
+    let damaged = false;
+    for (const line of linesOf(fd)) {
+      const record = line === undefined ? undefined : parseLine(line);
+      if (record === undefined) damaged = true;
+      else state.apply(record);
+    }
+    return state.id === '' ? undefined : { state, damaged };
+  } finally {
+    fs.closeSync(fd);
   }
-  return state.id === '' ? undefined : { state, damaged };
+}
+
+/** Each line without its end; undefined for one that is too long, or cut at the end of the file. */
+function* linesOf(fd: number): Generator<string | undefined> {
+  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  /** Of a line that goes on in the next chunk; undefined: more than a line can have. */
+  let begun: Buffer | undefined = Buffer.alloc(0);
+  for (;;) {
+    const length = fs.readSync(fd, chunk, 0, chunk.length, null);
+    if (length === 0) break;
+    let at = 0;
+    for (let end = chunk.indexOf(NEWLINE); end >= 0 && end < length; end = chunk.indexOf(NEWLINE, at)) {
+      yield begun && textOf(begun, chunk.subarray(at, end));
+      begun = Buffer.alloc(0);
+      at = end + 1;
+    }
+    if (begun !== undefined && begun.length + length - at > LINE_BYTES_MAX) begun = undefined;
+    else if (begun !== undefined) begun = Buffer.concat([begun, chunk.subarray(at, length)]);
+  }
+  if (begun === undefined || begun.length > 0) yield undefined;
+}
+
+function textOf(begun: Buffer, rest: Buffer): string | undefined {
+  if (begun.length + rest.length > LINE_BYTES_MAX) return undefined;
+  return begun.length === 0 ? rest.toString() : Buffer.concat([begun, rest]).toString();
 }
 
 function* recordsOf(state: LedgerState): Generator<LedgerRecord> {
@@ -45,29 +81,61 @@ function* recordsOf(state: LedgerState): Generator<LedgerRecord> {
   for (const [session, epoch] of state.epochs)
     if (state.sessions.has(session)) yield ['epoch', session, epoch];
   for (const session of state.serving) yield ['serving', session];
-  for (const entry of state.entries()) {
-    const { name, local, remote, attempted } = entry;
-    if (remote !== undefined) {
-      const kind = local === 'same' || local === 'absent' ? local : 'stored';
-      yield [kind, name, ...fieldsOf(remote)];
-    }
-    // Also of a deleted file whose upload may have been stored: nothing but its entry says so.
-    if (local === 'changed' || (remote === undefined && local !== 'absent'))
-      yield ['changed', name, entry.dirtySinceMs];
-    if (attempted) yield ['attempt', name];
-    if (local === 'deleted') yield ['deleted', name, entry.dirtySinceMs];
+  for (const entry of state.entries()) yield* recordsOfEntry(entry);
+}
+
+function* recordsOfEntry(entry: ObjectEntry): Generator<LedgerRecord> {
+  const { name, local, remote, attempted } = entry;
+  if (remote !== undefined) {
+    const kind = local === 'same' || local === 'absent' ? local : 'stored';
+    yield [kind, name, ...fieldsOf(remote)];
   }
+  // Also of a deleted file whose upload may have been stored: nothing but its entry says so.
+  if (local === 'changed' || (remote === undefined && local !== 'absent'))
+    yield ['changed', name, entry.dirtySinceMs];
+  for (const move of entry.movedBy) yield ['changed', name, move];
+  if (attempted) yield ['attempt', name];
+  if (local !== 'deleted') return;
+  yield ['deleted', name, entry.dirtySinceMs];
+  if (entry.deletedBy !== undefined) yield ['deleted', name, entry.deletedBy];
+}
+
+/** The state as bytes of the file, so many at a time that each takes a moment only. */
+function* chunksOf(state: LedgerState): Generator<{ bytes: Buffer; lines: number }> {
+  let text = '';
+  let lines = 0;
+  for (const record of recordsOf(state)) {
+    text += lineOf(record);
+    lines++;
+    if (text.length < LINE_BYTES_MAX) continue;
+    yield { bytes: Buffer.from(text), lines };
+    text = '';
+    lines = 0;
+  }
+  yield { bytes: Buffer.from(text), lines };
+}
+
+export function writeAllSync(fd: number, bytes: Buffer): void {
+  for (let at = 0; at < bytes.length; ) at += fs.writeSync(fd, bytes, at);
 }
 
 /** The file holds this, and its name, on stable storage on return. */
 export function rewriteLedger(path: string, state: LedgerState): void {
   const fd = fs.openSync(`${path}.new`, 'w', LEDGER_FILE_MODE);
+  state.records = 0;
   try {
-    fs.writeFileSync(fd, [...recordsOf(state)].map(lineOf).join(''));
+    for (const { bytes, lines } of chunksOf(state)) {
+      writeAllSync(fd, bytes);
+      state.records += lines;
+    }
     fs.fsyncSync(fd);
   } finally {
     fs.closeSync(fd);
   }
+  publish(path);
+}
+
+function publish(path: string): void {
   fs.renameSync(`${path}.new`, path);
   // What is appended from now on must not hang on a name that a power cut takes.
   const directory = fs.openSync(dirname(path), fs.constants.O_RDONLY);
@@ -75,5 +143,61 @@ export function rewriteLedger(path: string, state: LedgerState): void {
     fs.fsyncSync(directory);
   } finally {
     fs.closeSync(directory);
+  }
+}
+
+export interface RewrittenLedger {
+  fd: number;
+  size: number;
+  lines: number;
+}
+
+/**
+ * Writes a file that is in use anew, while records go on being applied and appended: `appendedSince` takes out those of
+ * them that it has not taken out before. Every line says what is from then on, so those may be repeated after a snapshot that
+ * has seen some of them. `use` gets the descriptor to append to from then on, once all of it is durable; it is not called
+ * where `isOver` says so first. Rejects with system errors; then the file is as it was.
+ */
+export async function rewriteInUse(
+  path: string,
+  state: LedgerState,
+  appendedSince: () => { bytes: Buffer; lines: number },
+  isOver: () => boolean,
+  use: (written: RewrittenLedger) => void,
+): Promise<void> {
+  const flags = fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_TRUNC | fs.constants.O_APPEND;
+  const fd = fs.openSync(`${path}.new`, flags, LEDGER_FILE_MODE);
+  const written: RewrittenLedger = { fd, size: 0, lines: 0 };
+  const write = ({ bytes, lines }: { bytes: Buffer; lines: number }) => {
+    writeAllSync(fd, bytes);
+    written.size += bytes.length;
+    written.lines += lines;
+  };
+  try {
+    for (const chunk of chunksOf(state)) {
+      write(chunk);
+      await nextTurn();
+      if (isOver()) return giveUp(path, fd);
+    }
+    write(appendedSince());
+    await fileOperations.fdatasync(fd);
+    if (isOver()) return giveUp(path, fd);
+    // Nothing is appended to the file before between these lines.
+    write(appendedSince());
+    fs.fdatasyncSync(fd);
+    publish(path);
+    use(written);
+  } catch (error) {
+    giveUp(path, fd);
+    throw error;
+  }
+}
+
+function giveUp(path: string, fd: number): void {
+  fs.closeSync(fd);
+  try {
+    fs.unlinkSync(`${path}.new`);
+  } catch {
+    // It is overwritten the next time.
   }
 }

@@ -6,12 +6,13 @@
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
+import { Coalesced } from '../../lib/coalesced.ts';
 import { fileOperations } from '../../lib/file-operations.ts';
 import { isTemporary } from '../../naming/session-path.ts';
-import { isWordy, LEDGER_FILE_MODE, readLedger, rewriteLedger } from './file.ts';
+import { isWordy, LEDGER_FILE_MODE, readLedger, rewriteInUse, rewriteLedger, writeAllSync } from './file.ts';
 import { fieldsOf, LEDGER_VERSION, type LedgerRecord, lineOf } from './format.ts';
 import type { ObjectEntry, RemoteVersion } from './object-entry.ts';
-import { LedgerState } from './state.ts';
+import { isMove, LedgerState } from './state.ts';
 
 export interface LedgerOptions {
   cachePath: string;
@@ -22,15 +23,30 @@ export interface LedgerOptions {
   nowMs?: () => number;
 }
 
+/** Files that one rename moved from sessions to others, by their objects' names. */
+export interface Move {
+  deleted: readonly string[];
+  put: readonly string[];
+}
+
 const LEDGER_NAME = 'bucket.log';
 /** No lease has this epoch. */
 const OUTDATED_EPOCH = 0;
 
 export class Ledger {
+  readonly #path: string;
   readonly #state: LedgerState;
   readonly #nowMs: () => number;
   #fd: number;
   #size: number;
+  /** What was appended since the file began to be written anew; undefined: it is not being written. */
+  #since: { bytes: Buffer[]; lines: number } | undefined;
+  /** Not before the file has so many lines: the last time failed. */
+  #rewriteAt = 0;
+  /** Syncs of the file that are under way: it must not be closed meanwhile. */
+  readonly #syncing = new Set<Promise<void>>();
+  #moveMs = 0;
+  readonly #attempts = new Coalesced(() => this.#sync());
   /** Sessions whose objects another mount has written: nothing of them is uploaded by this run. */
   readonly conflicts = new Set<string>();
 
@@ -59,6 +75,7 @@ export class Ledger {
   }
 
   private constructor(path: string, state: LedgerState, nowMs: () => number) {
+    this.#path = path;
     this.#nowMs = nowMs;
     this.#state = state;
     this.#fd = fs.openSync(
@@ -189,19 +206,60 @@ export class Ledger {
   }
 
   /** Notes new versions and deletions in the cache; on stable storage on return. Rejects with system errors: then nothing was noted. */
-  async changed(put: Iterable<string>, deleted: Iterable<string>): Promise<void> {
-    const atMs = this.#nowMs();
-    const records: LedgerRecord[] = [];
-    for (const name of put) if (!isTemporary(name)) records.push(['changed', name, atMs]);
-    for (const name of deleted) if (this.get(name) !== undefined) records.push(['deleted', name, atMs]);
+  async changed(
+    put: Iterable<string>,
+    deleted: Iterable<string>,
+    moves: readonly Move[] = [],
+  ): Promise<void> {
+    const atMs = Math.floor(this.#nowMs());
+    const records = moves.flatMap((move) => this.#recordsOfMove(move));
+    const moved = new Set(records.map(([, name]) => name));
+    for (const name of put) if (!isTemporary(name) && !moved.has(name)) records.push(['changed', name, atMs]);
+    for (const name of deleted)
+      if (this.get(name) !== undefined && !moved.has(name)) records.push(['deleted', name, atMs]);
     if (records.length === 0) return;
     this.#append(records);
-    await fileOperations.fdatasync(this.#fd);
+    await this.#sync();
   }
 
-  /** Before an upload. */
-  attempt(names: readonly string[]): void {
-    this.#note(...names.map((name): LedgerRecord => ['attempt', name]));
+  /** What moves on before it was stored is still waited for by what it was moved from first. */
+  #recordsOfMove({ put, deleted }: Move): (LedgerRecord & { 1: string })[] {
+    const moveMs = this.#nextMoveMs();
+    const sources = deleted.flatMap((name) => this.get(name) ?? []);
+    const waiting = [...new Set([moveMs, ...sources.flatMap(({ movedBy }) => movedBy)])];
+    return [
+      ...sources.map(({ name }): ['deleted', string, number] => ['deleted', name, moveMs]),
+      ...put
+        .filter((name) => !isTemporary(name))
+        .flatMap((name) => waiting.map((ms): ['changed', string, number] => ['changed', name, ms])),
+    ];
+  }
+
+  #nextMoveMs(): number {
+    const nowMs = Math.floor(this.#nowMs());
+    const nextMs = this.#moveMs + 0.001;
+    this.#moveMs = Math.floor(nextMs) === nowMs && isMove(nextMs) ? nextMs : nowMs + 0.001;
+    return this.#moveMs;
+  }
+
+  /** Sessions that files of this one were moved to and that have not stored them yet: deletions here wait for those. */
+  moveTargetsOf(session: string): string[] {
+    const targets = this.dirtyOf(session).flatMap((entry) => this.#state.targetsOf(entry));
+    return [...new Set(targets.map((target) => target.session))];
+  }
+
+  /** What a deleted file was moved to is not in the bucket yet. */
+  isAwaited(entry: ObjectEntry): boolean {
+    return this.#state.targetsOf(entry).length > 0;
+  }
+
+  /**
+   * Before an upload; on stable storage on return, as far as the disk takes it: what the bucket has from an upload that is not
+   * noted is another run's.
+   */
+  async attempt(name: string): Promise<void> {
+    this.#note(['attempt', name]);
+    await this.#attempts.run().catch(() => {});
   }
 
   /** The bucket has taken what the cache held when the entry's `change` was this. */
@@ -270,13 +328,49 @@ export class Ledger {
   #append(records: readonly LedgerRecord[]): void {
     const bytes = Buffer.from(records.map(lineOf).join(''));
     try {
-      for (let at = 0; at < bytes.length; ) at += fs.writeSync(this.#fd, bytes, at);
+      writeAllSync(this.#fd, bytes);
     } catch (error) {
       fs.ftruncateSync(this.#fd, this.#size);
       throw error;
     }
     this.#size += bytes.length;
     for (const record of records) this.#state.apply(record);
+    if (this.#since !== undefined) {
+      this.#since.bytes.push(bytes);
+      this.#since.lines += records.length;
+    } else if (isWordy(this.#state) && this.#state.records >= this.#rewriteAt) void this.#rewrite();
+  }
+
+  async #sync(): Promise<void> {
+    const sync = fileOperations.fdatasync(this.#fd);
+    this.#syncing.add(sync);
+    await sync.finally(() => this.#syncing.delete(sync));
+  }
+
+  /** Never rejects: a file that cannot be written anew goes on growing, and is tried again when it is twice as long. */
+  async #rewrite(): Promise<void> {
+    this.#since = { bytes: [], lines: 0 };
+    const takeSince = () => {
+      const { bytes, lines } = this.#since ?? { bytes: [], lines: 0 };
+      this.#since = { bytes: [], lines: 0 };
+      return { bytes: Buffer.concat(bytes), lines };
+    };
+    try {
+      const isOver = () => this.#fd < 0;
+      await rewriteInUse(this.#path, this.#state, takeSince, isOver, (written) => this.#use(written));
+    } catch {
+      this.#rewriteAt = 2 * this.#state.records;
+    } finally {
+      this.#since = undefined;
+    }
+  }
+
+  #use({ fd, size, lines }: { fd: number; size: number; lines: number }): void {
+    const old = this.#fd;
+    this.#fd = fd;
+    this.#size = size;
+    this.#state.records = lines;
+    void Promise.allSettled([...this.#syncing]).then(() => fs.closeSync(old));
   }
 }
 

@@ -26,6 +26,10 @@ export interface ObjectEntry {
   change: number;
   /** When it stopped being 'same', in ms since the epoch. */
   dirtySinceMs: number;
+  /** The moves between sessions, by their time, that made it and of which it was not stored yet. */
+  movedBy: readonly number[];
+  /** The move to another session that deleted it: it stays in the bucket until what it became is there. */
+  deletedBy: number | undefined;
 }
 
 export function isDirty(entry: ObjectEntry): boolean {

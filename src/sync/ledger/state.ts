@@ -20,8 +20,12 @@ export class LedgerState {
   readonly serving = new Set<string>();
   /** By session. */
   readonly epochs = new Map<string, number>();
-  /** Records that were applied. */
+  /** Lines of the file. */
   records = 0;
+  entryCount = 0;
+  /** By the move that made them: files that were not stored since. */
+  readonly #moved = new Map<number, Set<ObjectEntry>>();
+
   get(name: string): ObjectEntry | undefined {
     const session = sessionOf(name);
     return session === undefined ? undefined : this.sessions.get(session)?.all.get(name);
@@ -29,6 +33,12 @@ export class LedgerState {
 
   *entries(): Generator<ObjectEntry> {
     for (const { all } of this.sessions.values()) yield* all.values();
+  }
+
+  /** Files of other sessions that this deleted one became, as far as the bucket does not have them. */
+  targetsOf({ session, deletedBy }: ObjectEntry): ObjectEntry[] {
+    const moved = deletedBy === undefined ? undefined : this.#moved.get(deletedBy);
+    return [...(moved ?? [])].filter((target) => target.session !== session);
   }
 
   apply(record: LedgerRecord): void {
@@ -78,8 +88,31 @@ export class LedgerState {
     entry.change++;
     // Made anew here, in local mode, without regard to what the bucket has: the two must not be taken for one.
     if (entry.local === 'absent') entry.remote = undefined;
-    if (local === 'deleted' && entry.remote === undefined && !entry.attempted) this.#drop(name);
-    else this.#set(entry, local, atMs);
+    if (local === 'deleted' && entry.remote === undefined && !entry.attempted) {
+      this.#drop(name);
+      return;
+    }
+    this.#set(entry, local, atMs);
+    const move = isMove(atMs) ? atMs : undefined;
+    if (local === 'deleted') entry.deletedBy = move;
+    else if (move !== undefined && !entry.movedBy.includes(move)) this.#movedBy(entry, move);
+  }
+
+  #movedBy(entry: ObjectEntry, move: number): void {
+    entry.movedBy = [...entry.movedBy, move];
+    const moved = this.#moved.get(move);
+    if (moved === undefined) this.#moved.set(move, new Set([entry]));
+    else moved.add(entry);
+  }
+
+  /** It is stored, or is no more. */
+  #endMoves(entry: ObjectEntry): void {
+    for (const move of entry.movedBy) {
+      const moved = this.#moved.get(move);
+      moved?.delete(entry);
+      if (moved?.size === 0) this.#moved.delete(move);
+    }
+    entry.movedBy = [];
   }
 
   #attempt(name: string): void {
@@ -100,7 +133,9 @@ export class LedgerState {
     const entry = this.get(name);
     const session = entry && this.sessions.get(entry.session);
     if (entry === undefined || session === undefined) return;
+    this.#endMoves(entry);
     session.all.delete(name);
+    this.entryCount--;
     session.dirty.delete(entry);
     session.absent.delete(entry);
     if (session.all.size === 0) this.sessions.delete(entry.session);
@@ -108,8 +143,10 @@ export class LedgerState {
 
   #set(entry: ObjectEntry, local: LocalState, atMs: number): void {
     const session = this.sessions.get(entry.session);
-    if (!isDirty(entry)) entry.dirtySinceMs = atMs;
+    if (!isDirty(entry)) entry.dirtySinceMs = Math.floor(atMs);
     entry.local = local;
+    if (local !== 'changed') this.#endMoves(entry);
+    entry.deletedBy = undefined;
     if (isDirty(entry)) session?.dirty.add(entry);
     else session?.dirty.delete(entry);
     if (local === 'absent') session?.absent.add(entry);
@@ -137,10 +174,18 @@ export class LedgerState {
         refresh: false,
         change: 0,
         dirtySinceMs: 0,
+        movedBy: [],
+        deletedBy: undefined,
       };
       entries.all.set(name, entry);
+      this.entryCount++;
       this.#set(entry, local, atMs);
     }
     return entry;
   }
+}
+
+/** Times in the ledger are whole milliseconds, but for those of moves between sessions: each of these has one of its own. */
+export function isMove(atMs: number): boolean {
+  return !Number.isInteger(atMs);
 }

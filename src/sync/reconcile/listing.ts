@@ -1,20 +1,99 @@
-/** What the bucket has. */
+/** What the bucket has: asked for at the start, waited for only so long, and then asked for until it comes. */
 import type { Bucket, ObjectVersion } from '../../bucket/bucket.ts';
-import { OBJECT_ROOT } from '../../naming/object-name.ts';
+import { reasonOf } from '../../bucket/bucket-error.ts';
+import { listPages } from '../../bucket/list-all.ts';
+import { backOff } from '../../lib/backoff.ts';
+import { inTime } from '../../lib/in-time.ts';
+import { OBJECT_ROOT, toObjectName } from '../../naming/object-name.ts';
+import { sessionOf } from '../../naming/session-path.ts';
 
-/** Every object below `sessions/`, or `prefix`, by name. One request a thousand objects, each told to `onPage`. Rejects with BucketError. */
-export async function listObjects(
-  bucket: Bucket,
-  onPage: () => void = () => {},
-  prefix: string = OBJECT_ROOT,
-): Promise<Map<string, ObjectVersion>> {
-  const all = new Map<string, ObjectVersion>();
-  let page: string | undefined;
-  do {
-    const { objects, nextPage } = await bucket.list(`${prefix}/`, page);
-    onPage();
-    for (const object of objects) all.set(object.name, object);
-    page = nextPage;
-  } while (page !== undefined);
-  return all;
+/** By name. */
+export type Listed = Map<string, ObjectVersion>;
+
+export interface ListingParts {
+  bucket: Bucket;
+  /** Learns which mounts have which sessions. Rejects with BucketError. */
+  learnOwners: () => Promise<void>;
+  /** A listing begins: what is stored from now on may be missing in it. */
+  begins: () => void;
+  /** How long `inTime` waits for each page. */
+  pageMs: number;
+}
+
+const RETRY = { minMs: 500, maxMs: 15_000 };
+
+export class Listing {
+  readonly #parts: ListingParts;
+  #first: Promise<Listed> | undefined;
+  /** When the last page came, or the listing began. */
+  #pageMs = 0;
+  #error: string | undefined;
+
+  constructor(parts: ListingParts) {
+    this.#parts = parts;
+  }
+
+  /** Why there is none yet. */
+  get error(): string | undefined {
+    return this.#error;
+  }
+
+  begin(): void {
+    this.#pageMs = performance.now();
+    this.#first = this.#list();
+    this.#first.catch(() => {});
+  }
+
+  /** Rejects with BucketError, or where a page is late; then it goes on coming for nobody. */
+  async inTime(): Promise<Listed> {
+    if (this.#first === undefined) this.begin();
+    const { pageMs } = this.#parts;
+    for (;;) {
+      const leftMs = this.#pageMs + pageMs - performance.now();
+      if (leftMs <= 0) throw new Error(`no answer within ${pageMs} ms`);
+      const listed = await inTime(this.#first ?? this.#list(), leftMs, undefined);
+      if (listed !== undefined) return listed;
+    }
+  }
+
+  /** Lists until that succeeds and `use` takes it. Resolves to false when the signal is aborted first. Never rejects. */
+  async untilKnown(use: (listed: Listed) => Promise<void>, signal: AbortSignal): Promise<boolean> {
+    for (let attempt = 0; ; attempt++) {
+      await backOff(attempt, RETRY, signal);
+      if (signal.aborted) return false;
+      try {
+        await use(await this.#list());
+        this.#error = undefined;
+        return true;
+      } catch (error) {
+        this.failed(error);
+      }
+    }
+  }
+
+  failed(error: unknown): void {
+    this.#error = reasonOf(error).error;
+  }
+
+  /** Owners come first: what is listed after that may be newer, and is no worse for it. */
+  async #list(): Promise<Listed> {
+    const { bucket, learnOwners, begins } = this.#parts;
+    begins();
+    await learnOwners();
+    const listed: Listed = new Map();
+    for await (const objects of listPages(bucket, `${OBJECT_ROOT}/`)) {
+      this.#pageMs = performance.now();
+      for (const object of objects) listed.set(object.name, object);
+    }
+    return listed;
+  }
+}
+
+/** The objects of one session. Rejects with BucketError. */
+export async function listSession(bucket: Bucket, session: string): Promise<Listed> {
+  const listed: Listed = new Map();
+  // Below a user's name lie also the sessions of that user.
+  for await (const objects of listPages(bucket, `${toObjectName(session, 'directory')}/`))
+    for (const object of objects) if (sessionOf(object.name) === session) listed.set(object.name, object);
+  return listed;
 }

@@ -1,83 +1,55 @@
-/** Brings what is known of one session in step with the bucket, when this mount has got the right to it. */
+/** Compares one session with the bucket, when this mount has got the lease of it. */
 import type { Bucket, ObjectVersion } from '../../bucket/bucket.ts';
-import { BucketError } from '../../bucket/bucket-error.ts';
-import { toObjectName } from '../../naming/object-name.ts';
-import { sessionOf } from '../../naming/session-path.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { isBelow } from '../object-metadata.ts';
 import type { WriteGrant } from '../write-grant.ts';
-import { listObjects } from './listing.ts';
-import { reconcile } from './reconcile.ts';
+import { type Listed, listSession } from './listing.ts';
+import { type Reconciled, type ReconcileOptions, reconcile, takeStale } from './reconcile.ts';
 
 export interface ReconcileSessionParts {
   bucket: Bucket;
   ledger: Ledger;
+  holds: ReconcileOptions['holds'];
   /** A session that changed here and there. `served`: an application may have seen it. */
-  resolve: (session: string, listing: ReadonlyMap<string, ObjectVersion>, served: boolean) => Promise<void>;
-  /** Files of the cache that the bucket has no more. */
-  remove: (objectNames: readonly string[]) => Promise<void>;
+  resolve: (session: string, listed: Listed, served: boolean) => Promise<void>;
+  /** What becomes of the cache's files. */
+  apply: (reconciled: Reconciled) => Promise<void>;
 }
 
-/** Whether the copy here is what the last holder left: nobody else had the session since it was in step. */
+/** Whether the copy here is what the last holder left: no other mount had the session since it was compared. */
 export function isCurrent(ledger: Ledger, session: string, { epoch, previousEpoch }: WriteGrant): boolean {
   const known = ledger.epochOf(session);
   return known !== undefined && (known === epoch || known === previousEpoch);
 }
 
 /**
- * Compares the session with the bucket where it may be out of step; one list. Answers the objects that do not count and are to
- * be deleted. Rejects with BucketError.
+ * Compares the session with the bucket where the copy here may not be current; one list. Returns the objects that do not count
+ * and are not to stay. Rejects with BucketError.
  */
 export async function reconcileSession(
-  { bucket, ledger, resolve, remove }: ReconcileSessionParts,
+  { bucket, ledger, holds, resolve, apply }: ReconcileSessionParts,
   session: string,
   grant: WriteGrant,
   served: () => boolean,
 ): Promise<ObjectVersion[]> {
-  const stale: ObjectVersion[] = [];
-  if (session === '' || grant.epoch === 0) return stale;
-  if (!isCurrent(ledger, session, grant)) {
-    const listing = await listSession(bucket, session);
-    for (const object of listing.values()) if (isBelow(grant.floor, object.metadata)) stale.push(object);
-    for (const { name } of stale) listing.delete(name);
-    const { conflicts, removed } = reconcile(ledger, listing.values(), served, {
+  if (session === '' || grant.epoch === 0) return [];
+  let stale: ObjectVersion[] = [];
+  // Without the listing of the whole bucket nothing says that this cache is not an older copy that was put back.
+  if (!ledger.listed || !isCurrent(ledger, session, grant)) {
+    const listed = await listSession(bucket, session);
+    stale = takeStale(listed, () => grant.floor);
+    const reconciled = await reconcile(ledger, listed.values(), served, {
       only: session,
-      wroteElsewhere: () => grant.previousEpoch > 0,
+      wroteElsewhere: () => grant.previousEpoch > 0 && !isCurrent(ledger, session, grant),
+      holds,
     });
-    await remove(removed);
-    if (conflicts.size > 0) {
+    await apply(reconciled);
+    if (reconciled.conflicts.size > 0) {
       const isServed = served();
-      await resolve(session, listing, isServed);
-      // It is not in step: whoever comes next, a daemon that takes over too, has to find that again.
+      await resolve(session, listed, isServed);
+      // It stays not current: the next one who opens it, a daemon that takes over too, has to find that again.
       if (isServed) return stale;
     }
   }
   ledger.noteCurrent(session, grant.epoch);
   return stale;
-}
-
-/** The objects of one session. Rejects with BucketError. */
-export async function listSession(bucket: Bucket, session: string): Promise<Map<string, ObjectVersion>> {
-  const listing = await listObjects(bucket, undefined, toObjectName(session, 'directory'));
-  // Below a user's name lie also the sessions of that user.
-  for (const name of listing.keys()) if (sessionOf(name) !== session) listing.delete(name);
-  return listing;
-}
-
-/** Deletes late writes that do not count. Best effort: they are never restored anyway. Answers how many went. */
-export async function deleteStale(
-  bucket: Bucket,
-  stale: readonly ObjectVersion[],
-  deadlineMs: number,
-): Promise<number> {
-  let deleted = 0;
-  for (const { name, generation } of stale) {
-    try {
-      await bucket.delete(name, { ifGeneration: generation, deadlineMs });
-      deleted++;
-    } catch (error) {
-      if (!(error instanceof BucketError)) throw error;
-    }
-  }
-  return deleted;
 }

@@ -1,0 +1,174 @@
+/** Compares the ledger with the bucket, as a whole or a session at a time, and carries out for the cache what follows. */
+import { existsSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import type { Bucket, ObjectVersion } from '../../bucket/bucket.ts';
+import { crc32c } from '../../lib/crc32c.ts';
+import { Limiter } from '../../lib/limiter.ts';
+import { SessionLocks } from '../../lib/session-locks.ts';
+import { ifMissing } from '../../lib/system-error.ts';
+import { fromObjectName } from '../../naming/object-name.ts';
+import type { Logger } from '../../observe/log.ts';
+import type { Cache } from '../../store/cache/cache.ts';
+import { quarantine } from '../../store/set-aside/quarantine.ts';
+import type { SyncEvents } from '../events.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { WriteGrant } from '../write-grant.ts';
+import { yieldSession } from './conflict.ts';
+import type { Listed } from './listing.ts';
+import { quarantineStale } from './quarantine-stale.ts';
+import { type Reconciled, reconcile, takeStale } from './reconcile.ts';
+import { reconcileSession } from './reconcile-session.ts';
+
+export interface ComparisonParts {
+  bucket: Bucket;
+  ledger: Ledger;
+  cache: Cache;
+  /** The floor of a session's lease, as far as it is known. */
+  floorOf: (session: string) => number;
+  /** See ReconcileOptions. */
+  wroteElsewhere: (session: string) => boolean;
+  /** The ledger was compared with the whole bucket, except for these sessions: they are compared by themselves. */
+  compared: (except: ReadonlySet<string>) => void;
+  /** Brings all that was committed so far into the cache and the ledger. Rejects when it cannot. */
+  settle: () => Promise<void>;
+  events: SyncEvents;
+  log: Logger;
+  /** ms since the epoch. */
+  nowMs: () => number;
+}
+
+/** After a restart every session that is in use asks at the same time. */
+const LISTS_AT_A_TIME = 16;
+
+export class Comparison {
+  readonly #parts: ComparisonParts;
+  /** One at a time for each session. */
+  readonly #locks = new SessionLocks();
+  readonly #lists = new Limiter(LISTS_AT_A_TIME);
+  /** Sessions that were compared, or are written, since the newest listing began. */
+  readonly #newer = new Set<string>();
+
+  constructor(parts: ComparisonParts) {
+    this.#parts = parts;
+  }
+
+  listingBegins(): void {
+    this.#newer.clear();
+  }
+
+  /** With all that the bucket has. */
+  async whole(listed: Listed, served: (session: string) => boolean): Promise<void> {
+    const { ledger, log, floorOf, wroteElsewhere, compared } = this.#parts;
+    takeStale(listed, floorOf);
+    const except = this.#newer;
+    const holds = (version: ObjectVersion) => this.#holds(version);
+    const reconciled = await reconcile(ledger, listed.values(), served, { except, wroteElsewhere, holds });
+    await this.#apply(reconciled);
+    for (const session of reconciled.conflicts) await this.#resolve(session, listed, served(session));
+    const { lost, foreign } = reconciled;
+    if (lost > 0)
+      log.warn({ objects: lost }, 'The bucket has lost objects that are here; they are stored again');
+    if (foreign > 0) log.debug({ objects: foreign }, 'Objects with names of no session are left alone');
+    ledger.setListed(true);
+    compared(except);
+  }
+
+  /**
+   * This mount has got the lease of the session: compares it where another mount may have had it since. Rejects with
+   * BucketError. `served`: an application may have seen what is here.
+   */
+  async session(session: string, grant: WriteGrant, served: () => boolean): Promise<void> {
+    const { bucket, ledger, log, nowMs } = this.#parts;
+    if (grant.epoch > 0) this.#newer.add(session);
+    const parts = {
+      bucket,
+      ledger,
+      holds: (version: ObjectVersion) => this.#holds(version),
+      resolve: (name: string, listed: Listed, isServed: boolean) => this.#resolve(name, listed, isServed),
+      apply: (reconciled: Reconciled) => this.#apply(reconciled),
+    };
+    const stale = await this.#locks.run(session, () =>
+      this.#lists.run(() => reconcileSession(parts, session, grant, served)),
+    );
+    // No application has seen what was found before.
+    if (!served()) ledger.conflicts.delete(session);
+    if (stale.length === 0) return;
+    const moved = await quarantineStale(bucket, stale, nowMs(), grant.deadlineMs);
+    log.warn(
+      { session, objects: stale.length, moved },
+      'Late writes of a mount that had lost the session do not count; they are moved to .sessionfs/set-aside/ in the bucket. If you brought these objects back on purpose, clear their custom metadata',
+    );
+  }
+
+  /**
+   * What the ledger takes for cached and the cache lacks (after a repair of the disk, say) is fetched again. Call it before an
+   * application sees the session. Rejects where the journal does not go into the cache.
+   */
+  async fetchMissing(session: string): Promise<void> {
+    const { ledger, cache, log, settle } = this.#parts;
+    const missing = () =>
+      ledger
+        .entriesOf(session)
+        .filter(
+          ({ local, name }) =>
+            (local === 'same' || local === 'changed') && !existsSync(cache.files.locate(name)),
+        );
+    if (missing().length === 0) return;
+    // A checkpoint may have removed files that the ledger has not heard of yet.
+    await settle();
+    const lost = missing();
+    if (lost.length === 0) return;
+    for (const entry of lost) {
+      if (entry.remote !== undefined) ledger.absent(entry.name, entry.remote);
+      else ledger.forget(entry);
+    }
+    log.warn(
+      { session, files: lost.length, changed: lost.filter(({ remote }) => remote === undefined).length },
+      'Files of a session are gone from the cache directory; they are restored from the bucket',
+    );
+  }
+
+  /** Whether the cache holds the very bytes of a version. */
+  async #holds({ name, size, crc32c: sum }: ObjectVersion): Promise<boolean> {
+    const path = this.#parts.cache.files.locate(name);
+    if ((await stat(path).catch(ifMissing))?.size !== size) return false;
+    const bytes = await readFile(path).catch(ifMissing);
+    return bytes !== undefined && bytes.length === size && crc32c(bytes) === sum;
+  }
+
+  async #apply({ removed, replaced }: Reconciled): Promise<void> {
+    const { cache, log, nowMs } = this.#parts;
+    const { files } = cache;
+    for (const name of replaced) {
+      const identity = fromObjectName(name);
+      if (identity?.directoryMeta === false) await quarantine(files, identity.path, undefined, nowMs());
+    }
+    if (replaced.length > 0)
+      log.warn(
+        { objects: replaced.slice(0, 100), files: replaced.length, keptIn: files.locate('set-aside') },
+        'Objects in the bucket were replaced behind this cache, or the cache is an older copy: the version in the bucket is taken, the one here is kept in quarantine',
+      );
+    const touched = new Set<string>();
+    for (const name of removed) await files.removeFile(name, touched);
+    await files.syncDirectories(touched, 1);
+  }
+
+  async #resolve(session: string, listed: Listed, served: boolean): Promise<void> {
+    const { ledger, cache, events, log, nowMs } = this.#parts;
+    if (served) {
+      ledger.conflicts.add(session);
+      events.conflict(0);
+      log.error(
+        { session },
+        'A session changed here and in the bucket, and is in use: it is not backed up until the next start, which takes the version in the bucket and keeps this one aside',
+      );
+      return;
+    }
+    const files = await yieldSession(ledger, cache, session, listed, nowMs());
+    events.conflict(files);
+    log.error(
+      { session, files, keptIn: cache.files.locate('set-aside') },
+      'A session changed here and in the bucket: the version in the bucket is taken, the files that changed here are kept aside',
+    );
+  }
+}
