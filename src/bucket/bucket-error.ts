@@ -15,16 +15,25 @@ export type BucketErrorKind =
 /** The classes of a store's operations, as they are charged and counted. Deletes are free. */
 export type OperationClass = 'A' | 'B' | 'free';
 
+export interface BucketErrorDetails {
+  hint?: string;
+  about?: 'bucket' | 'credentials';
+  cause?: unknown;
+}
+
 export class BucketError extends Error {
   readonly kind: BucketErrorKind;
   /** What the operator can do about it, as a whole sentence. */
   readonly hint: string | undefined;
+  /** What is at fault, if it is not the object or the request. */
+  readonly about: 'bucket' | 'credentials' | undefined;
 
-  constructor(kind: BucketErrorKind, message: string, details: { hint?: string; cause?: unknown } = {}) {
+  constructor(kind: BucketErrorKind, message: string, details: BucketErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = 'BucketError';
     this.kind = kind;
     this.hint = details.hint;
+    this.about = details.about;
   }
 
   /** The same call may succeed later, with nobody doing anything. */

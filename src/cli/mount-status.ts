@@ -16,6 +16,10 @@ export interface MountStatus {
   readonly sessions: number;
   readonly files: number;
   readonly dirty: number;
+  /** Absent in local mode. */
+  readonly bucket?: {
+    readonly trouble?: { readonly summary: string; readonly error: string; readonly hint?: string };
+  };
 }
 
 export type StatusReading =

@@ -5,6 +5,8 @@ import { type Command, print } from './command.ts';
 import { locateMount, statusOf } from './locate.ts';
 import type { MountStatus } from './mount-status.ts';
 
+type Trouble = NonNullable<NonNullable<MountStatus['bucket']>['trouble']>;
+
 export const status: Command = {
   name: 'status',
   summary: 'print what is mounted on DIR and what is not stored yet',
@@ -22,7 +24,9 @@ async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<num
 }
 
 export function table(shown: MountStatus): string {
+  const trouble = shown.bucket?.trouble;
   const rows: [label: string, value: string | number][] = [
+    ...(trouble ? troubleRows(trouble) : []),
     ['mount point', shown.mountPoint],
     ['mode', shown.mode],
     ['driver', shown.driver],
@@ -35,4 +39,9 @@ export function table(shown: MountStatus): string {
     ['not stored yet', shown.dirty],
   ];
   return rows.map(([label, value]) => `${label.padEnd(16)}${value}`).join('\n');
+}
+
+function troubleRows({ summary, error, hint }: Trouble): [label: string, value: string][] {
+  const rows: [string, string][] = [['TROUBLE', `${summary}: ${error}`]];
+  return hint === undefined ? rows : [...rows, ['', hint]];
 }

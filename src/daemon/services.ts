@@ -132,7 +132,8 @@ export class DaemonServices {
     const reason = this.#remote.sessions?.notReady;
     if (reason !== undefined) return { ready: false, reason };
     await this.#thread?.send('ping');
-    return { ready: true };
+    const warning = this.#remote.sessions?.warning;
+    return { ready: true, ...(warning === undefined ? {} : { warning }) };
   }
 
   async end(): Promise<void> {

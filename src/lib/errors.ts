@@ -33,6 +33,9 @@ export const exitStatus = {
   EXPORT_TARGET: 61,
   EXPORT_INCOMPLETE: 62,
   BUCKET_UNAVAILABLE: 63,
+  BUCKET_MISSING: 64,
+  BUCKET_FORBIDDEN: 65,
+  BUCKET_CREDENTIALS: 66,
 } as const;
 
 export type ErrorCode = keyof typeof exitStatus;

@@ -2,13 +2,14 @@
 import { inTime } from '../lib/in-time.ts';
 import type { Logger } from './log.ts';
 
-export type Readiness = { readonly ready: boolean; readonly reason?: string };
+/** `reason`: why not. `warning`: what is wrong although applications are served. */
+export type Readiness = { readonly ready: boolean; readonly reason?: string; readonly warning?: string };
 
 export interface HttpPages {
   readonly metrics: { readonly contentType: string; render(): Promise<string> };
   /** false: only a restart helps. */
   health(): boolean;
-  /** Whether applications are served; `reason` says why they are not, and is public. */
+  /** Whether applications are served. What it says is public. */
   ready(): Readiness | Promise<Readiness>;
 }
 
@@ -58,11 +59,15 @@ function healthPage(pages: HttpPages): Answer {
 }
 
 async function readinessPage(pages: HttpPages): Promise<Answer> {
-  const { ready, reason } = await inTime(Promise.resolve(pages.ready()), READY_TIMEOUT_MS, {
-    ready: false,
-    reason: 'the mount does not answer',
-  });
-  if (ready) return json(200, { status: 'ready' });
+  const { ready, reason, warning }: Readiness = await inTime(
+    Promise.resolve(pages.ready()),
+    READY_TIMEOUT_MS,
+    {
+      ready: false,
+      reason: 'the mount does not answer',
+    },
+  );
+  if (ready) return json(200, { status: 'ready', ...(warning === undefined ? {} : { warning }) });
   return json(503, { status: 'not ready', reason: reason ?? 'no reason is known' });
 }
 

@@ -43,6 +43,8 @@ export interface MetricsSource {
   /** Sessions that are not here yet and for which a caller waits. */
   waiting(): number;
   leaseWaiting(): number;
+  /** 1: nothing is wrong with the bucket. 0: it refuses, or does not answer. */
+  bucketUsable(): number;
 }
 
 export interface DaemonFacts {

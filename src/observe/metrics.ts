@@ -122,6 +122,11 @@ export class Metrics {
     asked('lease_waiting', 'Sessions that a caller waits for and another mount holds.', (source) =>
       source.leaseWaiting(),
     );
+    asked(
+      'bucket_usable',
+      'Whether the bucket serves requests: 1, or 0 if it refuses or does not answer.',
+      (source) => source.bucketUsable(),
+    );
     asked('storage_bytes', 'Sealed bytes in the bucket.', (source) => source.storageBytes());
     asked('storage_objects', 'Objects in the bucket.', (source) => source.storageObjects());
     this.#sessions = registry.gauge(

@@ -4,6 +4,7 @@ import type { RemoteMessage } from '../drivers/host/messages.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { BucketSync } from '../sync/bucket-sync.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
+import type { BucketHealth } from './bucket-health.ts';
 import type { MountLeases } from './mount-leases.ts';
 import type { SessionOpener } from './session-opener.ts';
 import { bucketStatus } from './status.ts';
@@ -11,6 +12,7 @@ import { bucketStatus } from './status.ts';
 export interface ControlParts {
   /** Bucket.address. */
   address: string;
+  health: BucketHealth;
   sync: BucketSync;
   ledger: Ledger;
   leases: MountLeases;
@@ -47,7 +49,7 @@ export class ControlAnswers {
 
   /** `known`: the kernel thread's part of the status, in JSON. */
   #status(known: string, dirtyPaths: readonly string[]): string {
-    const { address, ledger, leases, opener } = this.#parts;
+    const { address, health, ledger, leases, opener } = this.#parts;
     const { flusher, restorer, listingError } = this.#parts.sync;
     const waiting = new Map(
       leases.waiting.map(({ session, holder, waitedMs }) => [
@@ -62,6 +64,7 @@ export class ControlAnswers {
       outcomeOf: (session) => flusher.outcomeOf(session),
       holderOf: (session) => waiting.get(session),
       listingError,
+      trouble: health.trouble,
       dirtyPaths,
     });
     return `${JSON.stringify({ ...(JSON.parse(known) as object), ...status }, undefined, 2)}\n`;

@@ -15,6 +15,9 @@ import type { Cache } from '../store/cache/cache.ts';
 import { BucketSync, type MountSide } from '../sync/bucket-sync.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
 import type { Verdict } from '../sync/restore/download.ts';
+import type { WriteGrants } from '../sync/write-grant.ts';
+import type { BucketHealth } from './bucket-health.ts';
+import type { KeyCheck } from './key-check.ts';
 import type { MountLeases } from './mount-leases.ts';
 import type { SessionOpener } from './session-opener.ts';
 
@@ -29,6 +32,7 @@ export interface SyncOfDaemonParts {
   mount: MountSide;
   /** See BucketSyncParts. */
   compared: (except: ReadonlySet<string>) => void;
+  keyCheck: KeyCheck;
   /** See SyncEvents. */
   emptied: (session: string) => void;
   /** Ends the retries. */
@@ -50,7 +54,7 @@ export function makeSync(parts: SyncOfDaemonParts): BucketSync {
     ledger,
     cache,
     verify: verifier(keyring),
-    grants: leases,
+    grants: withKeyCheck(leases, parts.keyCheck),
     learnOwners: () => leases.list(),
     compared,
     floorOf: (session) => leases.ownerOf(session)?.floor ?? 0,
@@ -76,7 +80,25 @@ export function makeSync(parts: SyncOfDaemonParts): BucketSync {
   });
 }
 
-export function bucketNumbers(ledger: Ledger, leases: MountLeases, opener: SessionOpener): MetricsSource {
+/** Nothing is uploaded before the bucket's key check stands. */
+function withKeyCheck(leases: MountLeases, keyCheck: KeyCheck): WriteGrants {
+  return {
+    grant: async (session) => {
+      await keyCheck.ensure();
+      return leases.grant(session);
+    },
+    verify: (session) => leases.verify(session),
+    floorRaised: (session, epoch) => leases.floorRaised(session, epoch),
+    isLost: (error) => leases.isLost(error),
+  };
+}
+
+export function bucketNumbers(
+  ledger: Ledger,
+  leases: MountLeases,
+  opener: SessionOpener,
+  health: BucketHealth,
+): MetricsSource {
   const isHere = (session: string) => session !== '' && ledger.absentOf(session).length === 0;
   return {
     dirtyFiles: () => ledger.dirtyCount,
@@ -88,6 +110,7 @@ export function bucketNumbers(ledger: Ledger, leases: MountLeases, opener: Sessi
     storageBytes: () => ledger.inBucket().bytes,
     storageObjects: () => ledger.inBucket().objects,
     waiting: () => opener.waiting.length,
+    bucketUsable: () => (health.trouble === undefined ? 1 : 0),
     leaseWaiting: () => leases.waiting.length,
   };
 }

@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bucket } from '../bucket/bucket.ts';
-import { BucketError, reasonOf } from '../bucket/bucket-error.ts';
+import { type BucketError, reasonOf } from '../bucket/bucket-error.ts';
 import type { Config } from '../config/load.ts';
 import type { Waiting } from '../lease/acquisition.ts';
 import { Abandoned, type Held, type LeaseEvents, LeaseLost } from '../lease/held.ts';
@@ -15,6 +15,7 @@ import { leaseTimes } from '../lease/settings.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
 import type { Logger } from '../observe/log.ts';
 import { UNSHARED, type WriteGrant, type WriteGrants } from '../sync/write-grant.ts';
+import { BucketReach } from './bucket-reach.ts';
 
 export interface MountLeasesParts {
   /** Does not retry by itself. */
@@ -29,48 +30,10 @@ export interface MountLeasesParts {
 
 const RETRY_MS = 1_000;
 
-interface Reach {
-  /** Why the last request failed; undefined: the bucket served it. */
-  failure: BucketError | undefined;
-  servedMs: number;
-}
-
-/** Notes in `reach` whether the bucket serves requests. */
-function watched(bucket: Bucket, reach: Reach): Bucket {
-  const served = () => Object.assign(reach, { failure: undefined, servedMs: performance.now() });
-  const note = async <T>(work: Promise<T>): Promise<T> => {
-    try {
-      const answer = await work;
-      served();
-      return answer;
-    } catch (error) {
-      if (error instanceof BucketError && !isAnswer(error)) reach.failure = error;
-      else served();
-      throw error;
-    }
-  };
-  return {
-    address: bucket.address,
-    list: (...given) => note(bucket.list(...given)),
-    get: (...given) => note(bucket.get(...given)),
-    head: (...given) => note(bucket.head(...given)),
-    put: (...given) => note(bucket.put(...given)),
-    delete: (...given) => note(bucket.delete(...given)),
-    deleteAfterDays: () => note(bucket.deleteAfterDays()),
-    close: () => bucket.close(),
-  };
-}
-
-/** The failure says something of one object; any other one says that the bucket cannot be used. */
-function isAnswer({ kind, hint }: BucketError): boolean {
-  // A missing bucket comes with a hint, a missing object without.
-  return kind === 'precondition' || kind === 'corrupt' || (kind === 'missing' && hint === undefined);
-}
-
 export class MountLeases implements WriteGrants {
   readonly #leases: Promise<Leases>;
   readonly #bucket: Bucket;
-  readonly #reach: Reach = { failure: undefined, servedMs: performance.now() };
+  readonly #reach = new BucketReach();
   /** An earlier daemon of this mount has listed the bucket. */
   readonly #inherits: boolean;
   /** Once a run. */
@@ -83,7 +46,7 @@ export class MountLeases implements WriteGrants {
 
   /** Sends requests to the bucket at once, in the background: a mount that is taken over must not wait for them. */
   constructor({ bucket, config, cachePath, mountPoint, takeover, events, log }: MountLeasesParts) {
-    this.#bucket = watched(bucket, this.#reach);
+    this.#bucket = this.#reach.watch(bucket);
     this.#log = log;
     this.#inherits = takeover;
     this.#leases = this.#openWithRetries(log, {
@@ -160,7 +123,7 @@ export class MountLeases implements WriteGrants {
 
   /** Time since the bucket last served a request. */
   get silentMs(): number {
-    return performance.now() - this.#reach.servedMs;
+    return this.#reach.silentMs;
   }
 
   /** A daemon that takes over holds what the one before held, and answers the challenges to it. */

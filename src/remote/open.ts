@@ -1,4 +1,5 @@
 /** Opens what joins a cache to a bucket, for one daemon. In local mode that is at most a ledger from earlier hybrid use. */
+import { readdirSync } from 'node:fs';
 import type { Bucket } from '../bucket/bucket.ts';
 import { openBucket } from '../bucket/open.ts';
 import type { Config } from '../config/load.ts';
@@ -17,10 +18,13 @@ import { KeptVersionUploads } from '../sync/kept-version-uploads.ts';
 import { Ledger } from '../sync/ledger/ledger.ts';
 import { noteCheckpoint } from '../sync/ledger/note-checkpoint.ts';
 import { MemoryLimit } from '../sync/memory-limit.ts';
+import { BucketHealth } from './bucket-health.ts';
+import { BucketReach } from './bucket-reach.ts';
 import { ControlAnswers } from './control.ts';
 import { DeletedSessions } from './deleted-sessions.ts';
 import { FinalFlush } from './final-flush.ts';
 import { KernelSide } from './kernel-side.ts';
+import { KeyCheck } from './key-check.ts';
 import { bucketNumbers, makeSync } from './make-sync.ts';
 import { MountLeases } from './mount-leases.ts';
 import { RemoteSessions } from './remote-sessions.ts';
@@ -54,14 +58,20 @@ export interface Remote {
   close(): Promise<void>;
 }
 
-/** Rejects with system errors of the cache. The bucket is not asked for anything yet. */
+/** Rejects as BucketHealth.requireUsable does, and with system errors of the cache. */
 export async function openRemote(parts: OpenRemoteParts): Promise<Remote> {
   const { config, cache, metrics, log } = parts;
-  const bucket = await bucketOf(config, metrics);
+  const reach = new BucketReach();
+  const bucket = await bucketOf(config, metrics, reach);
   const ledger = openLedger(config, cache, bucket, log);
-  const sessions = bucket && ledger && openRemoteSessions({ ...parts, bucket, ledger });
+  const keyCheck = bucket && new KeyCheck({ bucket, keyring: parts.keyring, log });
+  const health = keyCheck && new BucketHealth({ reach, keyCheck, log });
+  const sessions =
+    bucket && ledger && keyCheck && health
+      ? openRemoteSessions({ ...parts, bucket, ledger, keyCheck, health })
+      : undefined;
   const keptVersions = bucket && new KeptVersionUploads({ bucket, cachePath: cache.path, log });
-  return {
+  const remote: Remote = {
     sessions,
     keptVersions,
     noteCheckpoint:
@@ -77,14 +87,34 @@ export async function openRemote(parts: OpenRemoteParts): Promise<Remote> {
       else ledger?.close();
     },
   };
+  try {
+    // A mount that is taken over never ends for that.
+    if (!parts.takeover) await health?.requireUsable(canServe(cache, ledger));
+    return remote;
+  } catch (error) {
+    await remote.close();
+    throw error;
+  }
 }
 
-async function bucketOf({ storageType, bucket, storageEmulatorUrl }: Config, metrics: Metrics) {
+/** The cache or its journal holds something. */
+function canServe(cache: Cache, ledger: Ledger | undefined): boolean {
+  if (readdirSync(cache.journalDirectory).length > 0) return true;
+  for (const { local } of ledger?.entries() ?? []) if (local === 'same' || local === 'changed') return true;
+  return false;
+}
+
+async function bucketOf(
+  { storageType, bucket, storageEmulatorUrl }: Config,
+  metrics: Metrics,
+  reach: BucketReach,
+): Promise<Bucket | undefined> {
   if (storageType === 'local' || bucket === undefined) return undefined;
-  return openBucket(bucket, {
+  const opened = await openBucket(bucket, {
     emulatorUrl: storageEmulatorUrl,
     observe: (report) => metrics.bucketOperation(report),
   });
+  return reach.watch(opened);
 }
 
 /** Undefined: this cache was never used with a bucket. Throws system errors of the cache. */
@@ -123,6 +153,8 @@ function cachedObjects(cache: Cache): string[] {
 interface WithBucket extends OpenRemoteParts {
   bucket: Bucket;
   ledger: Ledger;
+  keyCheck: KeyCheck;
+  health: BucketHealth;
 }
 
 function openRemoteSessions(parts: WithBucket): RemoteSessions {
@@ -164,9 +196,17 @@ function openRemoteSessions(parts: WithBucket): RemoteSessions {
     log,
   });
   const deleted = new DeletedSessions({ ...parts, leases, flusher: sync.flusher, opener });
-  metrics.source(bucketNumbers(ledger, leases, opener));
+  metrics.source(bucketNumbers(ledger, leases, opener, parts.health));
   const finalFlush = new FinalFlush({ ledger, leases, flusher: sync.flusher, stores });
-  const control = new ControlAnswers({ address: bucket.address, sync, ledger, leases, opener, metrics });
+  const control = new ControlAnswers({
+    address: bucket.address,
+    health: parts.health,
+    sync,
+    ledger,
+    leases,
+    opener,
+    metrics,
+  });
   if (!parts.takeover) sync.begin();
   return new RemoteSessions({
     ...parts,

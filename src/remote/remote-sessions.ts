@@ -7,6 +7,7 @@ import type { CheckpointPlan } from '../store/checkpoint/plan.ts';
 import type { BucketSync } from '../sync/bucket-sync.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
 import type { MemoryLimit } from '../sync/memory-limit.ts';
+import type { BucketHealth, BucketTrouble } from './bucket-health.ts';
 import type { ControlAnswers, ControlQuestion } from './control.ts';
 import type { DeletedSessions } from './deleted-sessions.ts';
 import type { FinalFlush } from './final-flush.ts';
@@ -27,6 +28,7 @@ export interface RemoteSessionsParts {
   stores: WriteThrough;
   opener: SessionOpener;
   deleted: DeletedSessions;
+  health: BucketHealth;
   control: ControlAnswers;
   finalFlush: FinalFlush;
   /** Cloud mode only. */
@@ -72,17 +74,26 @@ export class RemoteSessions {
 
   /** The mount is served. */
   start(): void {
-    const { takeover, leases, aborted, sync, memory } = this.#parts;
+    const { takeover, leases, aborted, sync, memory, health } = this.#parts;
     if (takeover) void leases.inherit(aborted.signal);
     sync.start();
     memory?.start();
+    void health.untilKnown(aborted.signal);
   }
 
   /** Why an application should not be started yet; undefined: it may. */
   get notReady(): string | undefined {
-    const { ledger, threadData } = this.#parts;
+    const { ledger, threadData, health } = this.#parts;
+    if (health.refusal !== undefined) return inWords(health.refusal);
     if (ledger.listed || threadData.rootListable) return undefined;
-    return 'the bucket has not said yet which sessions there are';
+    const { trouble } = health;
+    return `the bucket has not said yet which sessions there are${trouble ? `: ${inWords(trouble)}` : ''}`;
+  }
+
+  /** What is wrong with the bucket although applications are served. */
+  get warning(): string | undefined {
+    const { trouble } = this.#parts.health;
+    return trouble && inWords(trouble);
   }
 
   hear(message: RemoteMessage): void {
@@ -164,4 +175,9 @@ export class RemoteSessions {
     const text = await this.#parts.control.answer(question);
     this.#parts.kernel.post({ type: 'answer', id: question.id, text });
   }
+}
+
+/** For everyone who reaches the health pages: a hint names no session, file or key, either. */
+function inWords({ summary, hint }: BucketTrouble): string {
+  return hint === undefined ? summary : `${summary}. ${hint}`;
 }

@@ -2,6 +2,7 @@
 import { toObjectName } from '../naming/object-name.ts';
 import type { SessionBackup } from '../sync/backup/flusher.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
+import type { BucketTrouble } from './bucket-health.ts';
 
 export interface BucketStatusParts {
   address: string;
@@ -10,6 +11,7 @@ export interface BucketStatusParts {
   waiting: readonly string[];
   outcomeOf: (session: string) => SessionBackup;
   listingError: string | undefined;
+  trouble: BucketTrouble | undefined;
   /** The mount that holds a session that a call waits for. */
   holderOf: (session: string) => { holder: string; waitedMs: number } | undefined;
   /** Committed files that have not reached the cache, and so not the ledger. */
@@ -19,7 +21,7 @@ export interface BucketStatusParts {
 export interface BucketStatus {
   /** Files whose newest version is not in the bucket. */
   dirty: number;
-  bucket: { address: string; listed: boolean; lastError: string | undefined };
+  bucket: { address: string; listed: boolean; lastError: string | undefined; trouble?: BucketTrouble };
   backups: ({
     session: string;
     state: SessionState;
@@ -37,7 +39,7 @@ export interface BucketStatus {
 export type SessionState = 'local' | 'remote' | 'waiting' | 'restoring' | 'conflict';
 
 export function bucketStatus(parts: BucketStatusParts): BucketStatus {
-  const { address, ledger, listingError, outcomeOf, dirtyPaths } = parts;
+  const { address, ledger, listingError, trouble, outcomeOf, dirtyPaths } = parts;
   const unsettled = new Map<string, number>();
   for (const path of dirtyPaths) {
     const name = toObjectName(path, 'file');
@@ -57,7 +59,7 @@ export function bucketStatus(parts: BucketStatusParts): BucketStatus {
   }));
   return {
     dirty: backups.reduce((sum, { dirty }) => sum + dirty, 0),
-    bucket: { address, listed: ledger.listed, lastError: listingError },
+    bucket: { address, listed: ledger.listed, lastError: listingError, ...(trouble && { trouble }) },
     backups,
   };
 }

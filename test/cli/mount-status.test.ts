@@ -74,3 +74,12 @@ test('people are shown what is mounted and what is not stored yet', () => {
   assert.match(text, /^daemon +4242$/m);
   assert.match(text, /^not stored yet +7$/m);
 });
+
+test('a bucket that cannot be used comes first, with what to do', () => {
+  const trouble = { summary: 'the bucket refuses permission', error: 'HTTP 403', hint: 'Grant a role.' };
+  const lines = table({ ...status, bucket: { trouble } }).split('\n');
+  assert.deepEqual(lines.slice(0, 2), [
+    `${'TROUBLE'.padEnd(16)}the bucket refuses permission: HTTP 403`,
+    `${''.padEnd(16)}Grant a role.`,
+  ]);
+});

@@ -115,7 +115,12 @@ export async function logged(mounted: Mounted, message: string | RegExp, count =
 
 export interface HybridStatus {
   dirty: number;
-  bucket: { address: string; listed: boolean; lastError?: string };
+  bucket: {
+    address: string;
+    listed: boolean;
+    lastError?: string;
+    trouble?: { code: string; summary: string; error: string; hint?: string; since?: string };
+  };
   backups: {
     session: string;
     state: string;

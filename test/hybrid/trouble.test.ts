@@ -83,26 +83,50 @@ for (const { name, fault, reason, hint } of TROUBLES) {
   );
 }
 
-test('a bucket that does not exist: told, and used once it does', options, async (t) => {
-  const emulator = await gcsEmulator();
-  const name = `late-${randomBytes(6).toString('hex')}`;
-  const account = new Account(t, name);
-  const machine = account.machine();
-  const mounted = await machine.mount({ STORAGE_EMULATOR_HOST: emulator, SESSION_BACKUP_INTERVAL: '1000' });
-  const line = await logged(mounted, UNUSABLE);
-  assert.equal(line.reason, 'missing');
-  assert.match(String(line.hint), /bucket/);
-  const answer = await fetch(`${emulator}/storage/v1/b?project=test`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ name }),
+test(
+  'a bucket that does not exist: the start of an empty machine fails; one with a session serves it',
+  options,
+  async (t) => {
+    const emulator = await gcsEmulator();
+    const name = `late-${randomBytes(6).toString('hex')}`;
+    const account = new Account(t, name);
+    const env = { STORAGE_EMULATOR_HOST: emulator, SESSION_BACKUP_INTERVAL: '1000' };
+    const machine = account.machine();
+    await assert.rejects(machine.mount(env), /exited with 64[\s\S]*there is no such bucket/);
+    const local = await machine.mount({ SESSION_STORAGE_TYPE: 'local' });
+    writeFiles(machine.mountPoint, files);
+    await local.unmount();
+    const mounted = await machine.mount(env);
+    const line = await logged(mounted, UNUSABLE);
+    assert.equal(line.reason, 'missing');
+    assert.match(String(line.hint), /bucket/);
+    const { bucket } = await statusOf(mounted);
+    assert.deepEqual(
+      [bucket.trouble?.code, bucket.trouble?.summary],
+      ['BUCKET_MISSING', 'there is no such bucket'],
+    );
+    const answer = await fetch(`${emulator}/storage/v1/b?project=test`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ name }),
+    });
+    assert.ok(answer.ok);
+    await logged(mounted, 'The bucket answers');
+    await logged(mounted, BACKED_UP);
+    while ((await statusOf(mounted)).bucket.trouble !== undefined) await sleep(50);
+    await mounted.unmount();
+  },
+);
+
+for (const [status, reason, words] of [
+  [403, 'forbidden', /exited with 65[\s\S]*forbidden/],
+  [401, 'authError', /exited with 66[\s\S]*authError/],
+] as const)
+  test(`${status} from the bucket ends the start of an empty machine with its reason`, options, async (t) => {
+    const { proxy, account, env } = await cloud(t);
+    proxy.inject({ fault: { status, reason } });
+    await assert.rejects(account.machine().mount(env), words);
   });
-  assert.ok(answer.ok);
-  await logged(mounted, 'The bucket answers');
-  writeFiles(machine.mountPoint, files);
-  await logged(mounted, BACKED_UP);
-  await mounted.unmount();
-});
 
 test('an empty machine does not take a bucket that does not answer for an empty one', options, async (t) => {
   const { proxy, account, env } = await cloud(t);
@@ -120,7 +144,7 @@ test('an empty machine does not take a bucket that does not answer for an empty 
 });
 
 test(
-  'the wrong key for what is in the bucket: waited for, told, and nothing of it overwritten',
+  'the wrong key for what is in the bucket: an empty machine does not start with it, unless it knows the right one too',
   options,
   async (t) => {
     const { account, env } = await cloud(t);
@@ -128,14 +152,11 @@ test(
     const right = account.key;
     const machine = account.machine();
     const other = randomBytes(32).toString('hex');
-    let mounted = await machine.mount({ ...env, SESSION_ENCRYPTION_KEY: other });
-    const content = readFile(machine.path(SESSION, 'creds.json'), 'utf8').catch((error: Error) => error);
-    const line = await logged(mounted, /could not be restored yet/);
-    assert.match(String(line.hint), /SESSION_ENCRYPTION_KEYS_PREVIOUS/);
-    // Its callers wait: they are ended with the mount, and see no session that is not there.
-    await mounted.unmount();
-    assert.ok((await content) instanceof Error);
-    mounted = await machine.mount({
+    await assert.rejects(
+      machine.mount({ ...env, SESSION_ENCRYPTION_KEY: other }),
+      /exited with 22[\s\S]*sealed with another key/,
+    );
+    const mounted = await machine.mount({
       ...env,
       SESSION_ENCRYPTION_KEY: other,
       SESSION_ENCRYPTION_KEYS_PREVIOUS: right,

@@ -19,6 +19,7 @@ function source(changes: Partial<MetricsSource> = {}): MetricsSource {
     storageObjects: () => 54,
     waiting: () => 1,
     leaseWaiting: () => 0,
+    bucketUsable: () => 1,
     ...changes,
   };
 }
@@ -136,6 +137,7 @@ test('the gauges are asked at each scrape', async () => {
     storageObjects: () => present.storageObjects(),
     waiting: () => present.waiting(),
     leaseWaiting: () => present.leaseWaiting(),
+    bucketUsable: () => present.bucketUsable(),
   });
   const values = async () => {
     const { samples } = await scrape(metrics);

@@ -80,7 +80,7 @@ test('a mount that ends meanwhile takes nothing', options, async (t) => {
 for (const failure of [
   new BucketError('permission', '403'),
   new BucketError('rejected', '400'),
-  new BucketError('missing', '404', { hint: 'Create the bucket.' }),
+  new BucketError('missing', '404', { about: 'bucket' }),
   new BucketError('throttled', '429'),
   new BucketError('unreachable', 'reset'),
 ])

@@ -228,6 +228,7 @@ async function makeRoot(root: string, address: string): Promise<void> {
     if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
     throw new BucketError('missing', `${address}: there is no such directory, nor the one it would lie in`, {
       hint: 'Make the directory, mount its disk, or correct STORAGE_BUCKET.',
+      about: 'bucket',
     });
   }
 }

@@ -1,5 +1,5 @@
 /** From what the SDK and the network say to a BucketError. Messages name no token, no header and no content. */
-import { BucketError, type BucketErrorKind } from '../bucket-error.ts';
+import { BucketError, type BucketErrorDetails, type BucketErrorKind } from '../bucket-error.ts';
 
 /** What a 404 of the operation means: a list or an upload can only miss the bucket. */
 export type Target = 'bucket' | 'object';
@@ -45,6 +45,7 @@ export function authError(what: string, error: unknown): BucketError {
   ) {
     return new BucketError('permission', `${what}: the file with the Google credentials cannot be read`, {
       hint: HINTS.keyFile,
+      about: 'credentials',
     });
   }
   const status = statusOf(failure);
@@ -60,6 +61,7 @@ export function authError(what: string, error: unknown): BucketError {
     `${what}: ${none ? 'there are no Google credentials' : 'the Google credentials are refused'}`,
     {
       hint: none ? HINTS.noCredentials : HINTS.badCredentials,
+      about: 'credentials',
     },
   );
 }
@@ -69,7 +71,10 @@ function fromStatus(what: string, status: number, said: string, target: Target):
   const text = said === '' ? `HTTP ${status}` : `HTTP ${status}, ${said}`;
   if (kind !== 'missing') return new BucketError(kind, `${what}: ${text}`, hintOf(status));
   if (target === 'bucket' || /bucket does not exist/i.test(said)) {
-    return new BucketError('missing', `${what}: there is no such bucket`, { hint: HINTS.noBucket });
+    return new BucketError('missing', `${what}: there is no such bucket`, {
+      hint: HINTS.noBucket,
+      about: 'bucket',
+    });
   }
   return new BucketError('missing', `${what}: there is no such object`);
 }
@@ -84,8 +89,8 @@ function kindOf(status: number, said: string): BucketErrorKind {
   return 'rejected';
 }
 
-function hintOf(status: number): { hint?: string } {
-  if (status === 401) return { hint: HINTS.badCredentials };
+function hintOf(status: number): BucketErrorDetails {
+  if (status === 401) return { hint: HINTS.badCredentials, about: 'credentials' };
   return status === 403 ? { hint: HINTS.forbidden } : {};
 }
 

@@ -24,8 +24,7 @@ export async function readRecord<R>(
   try {
     return seen(await bucket.head(name), codec);
   } catch (error) {
-    // An error with a hint means that the bucket is missing, not the object.
-    if (error instanceof BucketError && error.kind === 'missing' && error.hint === undefined)
+    if (error instanceof BucketError && error.kind === 'missing' && error.about !== 'bucket')
       return undefined;
     throw error;
   }
