@@ -8,6 +8,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { PARKED, ROOT_NODE } from '../../src/fs/contract.ts';
 import { S_IFMT, S_IFREG } from '../../src/lib/file-type.ts';
+import { memoryFiles } from '../support/memory-files.ts';
 import { CALLER, Harness, newAttributes, newEntry } from './harness.ts';
 import { type ModelDirectory, type ModelFile, type ModelNode, ReferenceModel } from './reference-model.ts';
 
@@ -139,6 +140,7 @@ class Pair {
 
   constructor(hybrid: boolean) {
     this.real = new Harness({
+      within: memoryFiles,
       segmentBytes: 4096,
       memoryLimit: 2000,
       ...(hybrid ? { bucket: { absent: [], namesKnown: true, rootListable: false } } : {}),

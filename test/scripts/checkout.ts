@@ -18,6 +18,8 @@ const COPIED = [
 /** Says what it was started with, in place of mounting. */
 export const STUB_MAIN = 'console.log(JSON.stringify(process.argv.slice(2)));\n';
 
+const ALONE = '/usr/bin/mount -t tmpfs none /dev/shm && exec "$0" "$@"';
+
 /** The stubs use no bucket, so scripts/test shall not build an emulator for them. */
 const NO_EMULATOR = { SESSIONFS_TEST_GCS_EMULATOR: 'http://127.0.0.1:9' };
 
@@ -59,18 +61,23 @@ export class Checkout {
 
   /**
    * Runs a script of the checkout from its directory, or another one. Without a terminal and without stdin, as CI does; in a
-   * mount namespace of its own, in which no mount of another test appears, as scripts/test would count it as left behind.
+   * mount namespace of its own, in which no mount and no /dev/shm of another test appear: scripts/test would count them as left
+   * behind.
    */
   run(
     script: string,
     args: readonly string[] = [],
     { env = {}, cwd = this.directory } = {},
   ): SpawnSyncReturns<string> {
-    return spawnSync('/usr/bin/unshare', ['--mount', join(this.directory, script), ...args], {
-      cwd,
-      env: cleanEnvironment({ TMPDIR: this.temporary, ...NO_EMULATOR, ...env }),
-      stdio: ['ignore', 'pipe', 'pipe'],
-      encoding: 'utf8',
-    });
+    return spawnSync(
+      '/usr/bin/unshare',
+      ['--mount', '/bin/sh', '-c', ALONE, join(this.directory, script), ...args],
+      {
+        cwd,
+        env: cleanEnvironment({ TMPDIR: this.temporary, ...NO_EMULATOR, ...env }),
+        stdio: ['ignore', 'pipe', 'pipe'],
+        encoding: 'utf8',
+      },
+    );
   }
 }

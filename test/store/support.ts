@@ -16,9 +16,10 @@ import { type JournalOp, OpFlag, OpType } from '../../src/store/journal/format.t
 import { JournalProgress } from '../../src/store/journal/progress.ts';
 import { type ReplayResult, replayJournal } from '../../src/store/journal/replay.ts';
 import { JournalWriter } from '../../src/store/journal/writer.ts';
+import { memoryFiles } from '../support/memory-files.ts';
 
-export function temporaryDirectory(t: TestContext): string {
-  const directory = fs.mkdtempSync(join(tmpdir(), 'sessionfs-test-'));
+export function temporaryDirectory(t: TestContext, within = tmpdir()): string {
+  const directory = fs.mkdtempSync(join(within, 'sessionfs-test-'));
   t.after(() => fs.rmSync(directory, { recursive: true, force: true }));
   return directory;
 }
@@ -110,7 +111,7 @@ export class Rig {
   readonly warnings: string[] = [];
 
   constructor(t: TestContext, segmentBytes?: number) {
-    const directory = temporaryDirectory(t);
+    const directory = temporaryDirectory(t, memoryFiles);
     this.cachePath = join(directory, 'cache');
     this.cache = Cache.open(this.cachePath, { mountPoint: join(directory, 'mount'), keyId: KEY_ID });
     const { nextSegment, nextSeq } = replay(this.cache.journalDirectory);
