@@ -4,12 +4,11 @@ import { constants } from 'node:os';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import { inTime } from '../lib/in-time.ts';
 import type { Logger } from '../observe/log.ts';
+import { TerminalSignals, terminalSignals } from './terminal-signals.ts';
 
 export type CommandEnd = { code: number; signal: null } | { code: null; signal: NodeJS.Signals };
 
 const PASSED_ON = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGWINCH', 'SIGCONT'] as const;
-/** A terminal sends these to every process in its foreground, the command included. */
-const FROM_TERMINAL = ['SIGINT', 'SIGQUIT'] as const;
 const GRACE_MS = 5_000;
 const NOT_FOUND = 127;
 const NOT_EXECUTABLE = 126;
@@ -28,6 +27,8 @@ export class RunningCommand {
   readonly #env: NodeJS.ProcessEnv | undefined;
   readonly #ended: Deferred<CommandEnd> = deferred();
   #child: ChildProcess | undefined;
+  /** Where standard input is a terminal. */
+  #terminal: TerminalSignals | undefined;
   /** A signal that came before the command was there ends everything as soon as it would start. */
   #early: NodeJS.Signals | undefined;
 
@@ -38,15 +39,26 @@ export class RunningCommand {
     this.#env = options.env;
     for (const signal of [...PASSED_ON, ...(options.passesOn ?? [])])
       process.on(signal, () => this.#pass(signal));
-    for (const signal of FROM_TERMINAL) {
+    for (const signal of terminalSignals) {
       process.on(signal, () => {
-        if (!process.stdin.isTTY || this.#child === undefined) this.#pass(signal);
+        if (this.#terminal === undefined || this.#child === undefined) this.#pass(signal);
+        else this.#terminal.received(signal);
       });
     }
   }
 
   /** Resolves when it has ended. */
-  start(): Promise<CommandEnd> {
+  async start(): Promise<CommandEnd> {
+    if (process.stdin.isTTY) {
+      const terminal = new TerminalSignals((signal) => this.#pass(signal));
+      await terminal.start();
+      this.#terminal = terminal;
+      void this.#ended.promise.then(() => terminal.stop());
+    }
+    return this.#start();
+  }
+
+  #start(): Promise<CommandEnd> {
     if (this.#early !== undefined) {
       this.#ended.resolve({ code: null, signal: this.#early });
       return this.#ended.promise;
