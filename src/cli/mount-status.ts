@@ -20,6 +20,8 @@ export interface MountStatus {
   readonly bucket?: {
     readonly trouble?: { readonly summary: string; readonly error: string; readonly hint?: string };
   };
+  /** Where the sealed files lie; `memory` in cloud mode. */
+  readonly cachePath?: string;
 }
 
 export type StatusReading =

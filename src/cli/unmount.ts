@@ -1,8 +1,10 @@
 /** `sessionfs unmount`: asks the daemon to stop, and returns when all is flushed, unmounted and the process gone. */
 
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadMountPoint } from '../config/load.ts';
 import { integer, Refusal } from '../config/parsers.ts';
+import { journalBytes } from '../export/sealed-session.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { codeOf } from '../lib/system-error.ts';
@@ -44,8 +46,18 @@ async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   }
   const { status } = await requireAnswer(reading, path, 'for its processes');
   await stop(path, status.pids, timeoutMs);
-  print(`sessionfs: ${path} is unmounted`);
+  print(`sessionfs: ${path} is unmounted${leftInJournal(status.cachePath)}`);
   return 0;
+}
+
+/** After a clean end the journal is empty: everything is in the cache. */
+function leftInJournal(cachePath: string | undefined): string {
+  const bytes = cachePath === undefined ? 0 : journalBytes(cachePath);
+  if (cachePath === undefined || bytes === 0) return '';
+  return (
+    `; ${bytes} bytes of changes are in ${join(cachePath, 'journal')}, not yet in the cache, and none is lost: ` +
+    'the next mount goes on with them, and sessionfs export reads them; the log says what the cache could not take'
+  );
 }
 
 function timeoutOf(text: string | undefined): number {

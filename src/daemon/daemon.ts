@@ -154,7 +154,16 @@ export class Daemon {
     const requestRoll = () => thread.post({ type: 'roll' });
     const roomMade = () => thread.post({ type: 'room-made' });
     const { noteCheckpoint: onApplied } = services;
-    this.#store = new JournalService({ cache, progress, replayed, requestRoll, roomMade, onApplied, log });
+    this.#store = new JournalService({
+      cache,
+      progress,
+      replayed,
+      requestRoll,
+      roomMade,
+      isVolatile: parts.start.config.cacheInMemory,
+      onApplied,
+      log,
+    });
     const sync = () => this.#store.sync();
     this.#syncReplies = new FsyncReplies({ sync, notifier: this.#notifier, inFlightFd: parts.inFlightFd });
     services.connect({

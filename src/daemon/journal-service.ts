@@ -20,6 +20,8 @@ export interface JournalServiceParts {
   requestRoll: () => void;
   /** Tells the kernel thread that a checkpoint has made as much room as it could. */
   roomMade: () => void;
+  /** Cloud mode: what the cache cannot take is an error, since nothing keeps the journal. */
+  isVolatile: boolean;
   log: Logger;
 }
 
@@ -31,7 +33,16 @@ export class JournalService {
   readonly #checkpoints: CheckpointSchedule;
   readonly #roomMade: () => void;
 
-  constructor({ cache, progress, replayed, requestRoll, roomMade, log, onApplied }: JournalServiceParts) {
+  constructor({
+    cache,
+    progress,
+    replayed,
+    requestRoll,
+    isVolatile,
+    roomMade,
+    log,
+    onApplied,
+  }: JournalServiceParts) {
     this.#roomMade = roomMade;
     const journalDirectory = cache.journalDirectory;
     const nodes = new NodeTable(cache.path);
@@ -52,6 +63,7 @@ export class JournalService {
         void this.sync()
           .catch(() => {})
           .then(requestRoll),
+      strict: isVolatile,
       log,
     });
     this.#journal = new JournalSync({

@@ -128,3 +128,14 @@ function readIfThere(path: string): Buffer | undefined {
     closeSync(fd);
   }
 }
+
+/** How many bytes of changes the journal of a cache holds; 0 where there is no journal, or where it may not be read. */
+export function journalBytes(cachePath: string): number {
+  const directory = join(cachePath, 'journal');
+  try {
+    const { numbers } = lookAt(directory);
+    return numbers.reduce((sum, number) => sum + statSync(segmentPath(directory, number)).size, 0);
+  } catch {
+    return 0;
+  }
+}

@@ -3,7 +3,9 @@
  * one of these two interfaces, so that a test can record, fail or cut it. Reads, and what the start prepares under the
  * cache lock, go to node:fs directly.
  */
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import { promisify } from 'node:util';
 import { codeOf, systemError } from './system-error.ts';
 
@@ -34,6 +36,11 @@ export interface FileOperations {
   unlink(path: string): Promise<void>;
   mkdir(path: string, mode: number): Promise<void>;
   rmdir(path: string): Promise<void>;
+  /**
+   * syncfs(2) on the filesystem of `path`: all that was written to it and closed before the call, names too, is on stable
+   * storage when it resolves to true. False: it cannot be done here, or failed; then only an fsync of each file tells.
+   */
+  syncFilesystem(path: string): Promise<boolean>;
 }
 
 export const syncFileOperations: SyncFileOperations = {
@@ -63,6 +70,22 @@ async function writeAll(fd: number, bytes: Uint8Array): Promise<void> {
   }
 }
 
+/** Before 5.8 the kernel's syncfs(2) reports no write that failed. */
+function reportsFailedWrites(): boolean {
+  const [major = 0, minor = 0] = os.release().split('.').map(Number);
+  return process.platform === 'linux' && (major > 5 || (major === 5 && minor >= 8));
+}
+
+/** Node has no syncfs(2), but a sync(1). */
+async function syncFilesystem(path: string): Promise<boolean> {
+  if (!reportsFailedWrites()) return false;
+  return new Promise((resolve) => {
+    spawn('sync', ['-f', path], { stdio: 'ignore' })
+      .on('error', () => resolve(false))
+      .on('exit', (status) => resolve(status === 0));
+  });
+}
+
 export const fileOperations: FileOperations = {
   open: promisify(fs.open),
   write: writeAll,
@@ -74,6 +97,7 @@ export const fileOperations: FileOperations = {
   unlink: promisify(fs.unlink),
   mkdir: promisify(fs.mkdir),
   rmdir: promisify(fs.rmdir),
+  syncFilesystem,
 };
 
 /** Waits for `work`, and takes a failure with one of `codes` for success: what was to be done is done already. */

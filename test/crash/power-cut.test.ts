@@ -35,7 +35,12 @@ class Run {
     this.#random = random;
     this.fresh = fresh;
     const { disk } = this;
-    const options = { journalFiles: disk.sync, cacheFiles: disk.async, segmentBytes: 2000 + random(15_000) };
+    const options = {
+      journalFiles: disk.sync,
+      cacheFiles: disk.async,
+      segmentBytes: 2000 + random(15_000),
+      syncTogetherMin: 1 + random(8),
+    };
     this.#harness = new Harness(options);
     t.after(() => this.#harness.remove());
     disk.root = this.#harness.cachePath;

@@ -36,6 +36,8 @@ export interface HarnessOptions {
   /** What journal and cache are written with. */
   journalFiles?: SyncFileOperations;
   cacheFiles?: FileOperations;
+  /** See CheckpointerOptions. */
+  syncTogetherMin?: number;
   /** Hybrid mode. */
   bucket?: BucketView;
   /** What an earlier server had carried out and not answered. */
@@ -162,6 +164,10 @@ export class Harness {
       onRetired: () => {},
       nodes: this.#nodes,
       log: { warn: () => {} },
+      // A disk that is really synced has few files here; a recorded one may sync any number of them at once.
+      ...(this.#options.syncTogetherMin === undefined
+        ? {}
+        : { syncTogetherMin: this.#options.syncTogetherMin }),
     });
     return await checkpointer.run(closed);
   }

@@ -58,7 +58,7 @@ async function made(t: TestContext): Promise<Rig> {
 /** The checkpoint that removed the folder. */
 function withoutFolder(): CheckpointPlan {
   const plan = new CheckpointPlan();
-  plan.directories.set(S, { exists: false });
+  plan.directories.set(S, { exists: false, since: 1 });
   return plan;
 }
 

@@ -5,7 +5,14 @@ import type { CheckpointReport } from '../../src/store/checkpoint/checkpointer.t
 import { CheckpointSchedule } from '../../src/store/checkpoint/schedule.ts';
 
 function report(outcome: CheckpointReport['outcome']): CheckpointReport {
-  const counts = { segmentsRetired: 0, superseded: 0, filesWritten: 0, bytesWritten: 0, filesRemoved: 0 };
+  const counts = {
+    unstored: [],
+    segmentsRetired: 0,
+    superseded: 0,
+    filesWritten: 0,
+    bytesWritten: 0,
+    filesRemoved: 0,
+  };
   return { outcome, ...counts };
 }
 

@@ -11,7 +11,11 @@ import {
 } from '../../src/lib/file-operations.ts';
 import { systemError } from '../../src/lib/system-error.ts';
 import { Cache } from '../../src/store/cache/cache.ts';
-import { Checkpointer, type CheckpointReport } from '../../src/store/checkpoint/checkpointer.ts';
+import {
+  Checkpointer,
+  type CheckpointerOptions,
+  type CheckpointReport,
+} from '../../src/store/checkpoint/checkpointer.ts';
 import { type JournalOp, OpFlag, OpType } from '../../src/store/journal/format.ts';
 import { JournalProgress } from '../../src/store/journal/progress.ts';
 import { type ReplayResult, replayJournal } from '../../src/store/journal/replay.ts';
@@ -123,13 +127,17 @@ export class Rig {
     t.after(() => this.writer.close());
   }
 
-  checkpointer(operations: FileOperations = fileOperations): Checkpointer {
+  checkpointer(
+    operations: FileOperations = fileOperations,
+    options: Partial<CheckpointerOptions> = {},
+  ): Checkpointer {
     return new Checkpointer({
       journalDirectory: this.cache.journalDirectory,
       cache: new Cache(this.cachePath, operations),
       progress: this.progress,
       onRetired: (segment) => this.retired.push(segment),
       log: { warn: (_fields, message) => this.warnings.push(message) },
+      ...options,
     });
   }
 

@@ -4,16 +4,17 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type FileOperations, tolerate } from '../../lib/file-operations.ts';
 import { mapLimit } from '../../lib/map-limit.ts';
-import { codeOf } from '../../lib/system-error.ts';
+import { codeOf, systemError } from '../../lib/system-error.ts';
 import { DIRECTORY_META_COMPONENT, OBJECT_ROOT, toObjectName } from '../../naming/object-name.ts';
 
 /** A new file that has no name in the tree yet. */
 export interface StagedFile {
   temporary: string;
-  /** Undefined: settled. */
+  /** Undefined: closed. */
   fd: number | undefined;
 }
 
@@ -59,9 +60,21 @@ export class CacheFiles {
 
   /** The content is on stable storage on return. */
   async settle(staged: StagedFile): Promise<void> {
-    if (staged.fd === undefined) return;
+    staged.fd ??= await this.operations.open(staged.temporary, constants.O_RDONLY, 0);
     await this.operations.fsync(staged.fd);
-    await this.#close(staged);
+    await this.finish(staged);
+  }
+
+  /** Closes it, for syncAll() to make it durable with many others, or settle() by itself. */
+  async finish(staged: StagedFile): Promise<void> {
+    const { fd } = staged;
+    staged.fd = undefined;
+    if (fd !== undefined) await this.operations.close(fd);
+  }
+
+  /** The whole cache is on stable storage when it resolves to true; false: sync file by file. */
+  syncAll(): Promise<boolean> {
+    return this.operations.syncFilesystem(this.root);
   }
 
   /** Gives a settled file its name, in place of the one that has it; makes the directories that lead there. */
@@ -81,14 +94,8 @@ export class CacheFiles {
 
   /** Forgets a staged file, whatever became of it. */
   async discard(staged: StagedFile): Promise<void> {
-    await this.#close(staged).catch(() => {});
+    await this.finish(staged).catch(() => {});
     await this.operations.unlink(staged.temporary).catch(() => {});
-  }
-
-  async #close(staged: StagedFile): Promise<void> {
-    const { fd } = staged;
-    staged.fd = undefined;
-    if (fd !== undefined) await this.operations.close(fd);
   }
 
   /** Makes `directory` (absolute, below the root) and what leads there. */
@@ -101,6 +108,8 @@ export class CacheFiles {
         return this.ensureDirectory(directory, touched);
       }
       if (codeOf(error) !== 'EEXIST') throw error;
+      if (!(await stat(directory)).isDirectory())
+        throw systemError('ENOTDIR', 'mkdir', `${directory} is a file`);
     }
     this.#touchAncestors(directory, touched);
   }

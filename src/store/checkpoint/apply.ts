@@ -1,14 +1,19 @@
 /**
  * Carries a plan out: files go, then directories (children first), then directories come (parents first), then files, so
  * that a name is free before it is taken. Interrupted anywhere and begun again, it ends the same.
+ *
+ * What one path fails with is that path's own: the rest is carried out. Only a full disk ends the run, and a disk on which
+ * nothing succeeds.
  */
 
+import { errnoOf, isDiskFull } from '../../lib/errno.ts';
 import { mapLimit } from '../../lib/map-limit.ts';
+import { codeOf } from '../../lib/system-error.ts';
 import { directoryMetaName, toObjectName } from '../../naming/object-name.ts';
 import type { Cache } from '../cache/cache.ts';
 import type { StagedFile } from '../cache/files.ts';
 import { quarantine } from '../set-aside/quarantine.ts';
-import type { CheckpointPlan, StoredBytes } from './plan.ts';
+import type { CheckpointPlan, DirectoryPlan, FilePlan, StoredBytes } from './plan.ts';
 
 export interface ApplyOptions {
   read: (bytes: StoredBytes) => Promise<Buffer>;
@@ -17,6 +22,13 @@ export interface ApplyOptions {
   /** How much is written before old versions give their space free. */
   groupFiles: number;
   groupBytes: number;
+  /** From so many on, files are synced by one sync of the filesystem instead of one by one. */
+  syncTogetherMin: number;
+}
+
+export interface Failure {
+  path: string;
+  error: unknown;
 }
 
 export interface Applied {
@@ -25,14 +37,21 @@ export interface Applied {
   filesRemoved: number;
   /** Removed in the mount, but kept in the cache by something foreign in them. */
   directoriesKept: string[];
+  /** The parts of the plan that were not carried out. */
+  failed: Map<FilePlan | DirectoryPlan, Failure>;
 }
 
-interface Write {
+interface Write extends StagedFile {
+  path: string;
+  plan: FilePlan | DirectoryPlan;
   objectName: string;
   bytes: StoredBytes;
 }
 
-/** Everything is durable on return. Throws system errors; what was staged and not published is removed again. */
+/**
+ * Everything that did not fail is durable on return. Throws a full disk's error, and any other one where nothing could be
+ * carried out; what was staged and not published is removed again.
+ */
 export async function applyPlan(cache: Cache, plan: CheckpointPlan, options: ApplyOptions): Promise<Applied> {
   const run = new Apply(cache, plan, options);
   await run.keepOld();
@@ -40,13 +59,20 @@ export async function applyPlan(cache: Cache, plan: CheckpointPlan, options: App
   await run.removeDirectories();
   await run.makeDirectories();
   await run.writeFiles();
-  await cache.files.syncDirectories(run.touched, options.concurrency);
+  await run.syncDirectories();
+  run.throwIfNothingSucceeded();
   return run.applied;
 }
 
 class Apply {
-  readonly applied: Applied = { filesWritten: 0, bytesWritten: 0, filesRemoved: 0, directoriesKept: [] };
-  readonly touched = new Set<string>();
+  readonly applied: Applied = {
+    filesWritten: 0,
+    bytesWritten: 0,
+    filesRemoved: 0,
+    directoriesKept: [],
+    failed: new Map(),
+  };
+  readonly #touched = new Set<string>();
   readonly #cache: Cache;
   readonly #plan: CheckpointPlan;
   readonly #options: ApplyOptions;
@@ -58,43 +84,67 @@ class Apply {
   }
 
   async keepOld(): Promise<void> {
-    for (const [path, { put, keepOld }] of this.#plan.files) {
-      if (!keepOld) continue;
-      const replacement = put && (await this.#options.read(put));
-      await quarantine(this.#cache.files, path, replacement, this.#options.nowMs());
+    for (const [path, plan] of this.#plan.files) {
+      if (!plan.keepOld) continue;
+      await this.#attempt(path, plan, async () => {
+        const replacement = plan.put && (await this.#options.read(plan.put));
+        await quarantine(this.#cache.files, path, replacement, this.#options.nowMs());
+      });
     }
   }
 
   async removeFiles(): Promise<void> {
-    const gone = [...this.#plan.files].filter(([, { put }]) => !put);
-    await mapLimit(gone, this.#options.concurrency, async ([path]) => {
-      await this.#cache.files.removeFile(toObjectName(path, 'file'), this.touched);
+    const gone = [...this.#plan.files].filter(([, plan]) => !plan.put && !this.#hasFailed(plan));
+    await mapLimit(gone, this.#options.concurrency, async ([path, plan]) => {
+      await this.#attempt(path, plan, async () => {
+        await this.#cache.files.removeFile(toObjectName(path, 'file'), this.#touched);
+        this.applied.filesRemoved++;
+      });
     });
-    this.applied.filesRemoved = gone.length;
   }
 
   async removeDirectories(): Promise<void> {
-    const gone = [...this.#plan.directories].filter(([, { exists }]) => !exists).map(([path]) => path);
-    for (const path of gone.sort((a, b) => depth(b) - depth(a))) {
-      const removed = await this.#cache.files.removeDirectory(path, this.touched);
-      if (!removed) this.applied.directoriesKept.push(path);
+    const gone = [...this.#plan.directories].filter(([, { exists }]) => !exists);
+    for (const [path, plan] of gone.sort(([a], [b]) => depth(b) - depth(a))) {
+      await this.#attempt(path, plan, async () => {
+        const removed = await this.#cache.files.removeDirectory(path, this.#touched);
+        if (!removed) this.applied.directoriesKept.push(path);
+      });
     }
   }
 
   async makeDirectories(): Promise<void> {
-    const made = [...this.#plan.directories].filter(([, { exists }]) => exists).map(([path]) => path);
-    for (const path of made.sort((a, b) => depth(a) - depth(b))) {
-      const directory = this.#cache.files.locate(toObjectName(path, 'directory'));
-      await this.#cache.files.ensureDirectory(directory, this.touched);
-    }
-    for (const [path, plan] of this.#plan.directories) {
-      if (plan.exists && !plan.meta)
-        await this.#cache.files.removeFile(directoryMetaName(path), this.touched);
+    const made = [...this.#plan.directories].filter(([, { exists }]) => exists);
+    for (const [path, plan] of made.sort(([a], [b]) => depth(a) - depth(b))) {
+      await this.#attempt(path, plan, async () => {
+        const file = this.#plan.files.get(path);
+        const inTheWay = file && this.applied.failed.get(file);
+        if (inTheWay) throw inTheWay.error;
+        const directory = this.#cache.files.locate(toObjectName(path, 'directory'));
+        await this.#cache.files.ensureDirectory(directory, this.#touched);
+        if (plan.exists && !plan.meta)
+          await this.#cache.files.removeFile(directoryMetaName(path), this.#touched);
+      });
     }
   }
 
   async writeFiles(): Promise<void> {
     for (const group of this.#groups()) await this.#writeGroup(group);
+  }
+
+  /** One that cannot be synced is no path's own: then it is not known what of the plan is durable. */
+  async syncDirectories(): Promise<void> {
+    const { files } = this.#cache;
+    if (this.#touched.size >= this.#options.syncTogetherMin && (await files.syncAll())) return;
+    await files.syncDirectories(this.#touched, this.#options.concurrency);
+  }
+
+  throwIfNothingSucceeded(): void {
+    const failures = [...this.applied.failed.values()];
+    const attempted = this.#plan.files.size + this.#plan.directories.size;
+    if (failures.length === 0 || failures.length < attempted) return;
+    if (failures.every(({ error }) => ERRORS_OF_A_DISK.includes(codeOf(error) ?? '')))
+      throw failures[0]?.error;
   }
 
   *#groups(): Generator<Write[]> {
@@ -113,37 +163,63 @@ class Apply {
 
   *#writes(): Generator<Write> {
     for (const [path, plan] of this.#plan.directories) {
-      if (plan.exists && plan.meta) yield { objectName: directoryMetaName(path), bytes: plan.meta };
+      if (plan.exists && plan.meta && !this.#hasFailed(plan))
+        yield { path, plan, objectName: directoryMetaName(path), bytes: plan.meta, ...UNSTAGED };
     }
-    for (const [path, { put }] of this.#plan.files) {
-      if (put) yield { objectName: toObjectName(path, 'file'), bytes: put };
+    for (const [path, plan] of this.#plan.files) {
+      if (plan.put && !this.#hasFailed(plan))
+        yield { path, plan, objectName: toObjectName(path, 'file'), bytes: plan.put, ...UNSTAGED };
     }
   }
 
   /** Writes all, then syncs all, then renames all: the disk's own journal takes the whole group in few commits. */
-  async #writeGroup(group: Write[]): Promise<void> {
-    const { concurrency, read } = this.#options;
+  async #writeGroup(group: readonly Write[]): Promise<void> {
+    const { concurrency, read, syncTogetherMin } = this.#options;
     const { files } = this.#cache;
-    const staged = new Map<Write, StagedFile>();
+    const together = group.length >= syncTogetherMin;
+    const each = (writes: readonly Write[], work: (write: Write) => Promise<void>) =>
+      mapLimit(writes, concurrency, (write) => this.#attempt(write.path, write.plan, () => work(write)));
+    const alive = () => group.filter(({ plan }) => !this.#hasFailed(plan));
     try {
-      await mapLimit(group, concurrency, async (write) => {
-        staged.set(write, await files.stage(await read(write.bytes)));
+      await each(group, async (write) => {
+        Object.assign(write, await files.stage(await read(write.bytes)));
+        if (together) await files.finish(write);
       });
-      await mapLimit(staged.values(), concurrency, (file) => files.settle(file));
-      await mapLimit(staged, concurrency, ([write, file]) => this.#publish(write, file, staged));
-    } catch (error) {
-      await mapLimit(staged.values(), concurrency, (file) => files.discard(file));
-      throw error;
+      if (!together || !(await files.syncAll())) await each(alive(), (write) => files.settle(write));
+      await each(alive(), (write) => this.#publish(write));
+    } finally {
+      const left = group.filter(({ temporary }) => temporary !== '');
+      await mapLimit(left, concurrency, (write) => files.discard(write));
     }
   }
 
-  async #publish(write: Write, file: StagedFile, staged: Map<Write, StagedFile>): Promise<void> {
-    await this.#cache.files.publish(file, write.objectName, this.touched);
-    staged.delete(write);
+  async #publish(write: Write): Promise<void> {
+    await this.#cache.files.publish(write, write.objectName, this.#touched);
+    write.temporary = '';
     this.applied.filesWritten++;
     this.applied.bytesWritten += write.bytes.length;
   }
+
+  /** Throws a full disk's error only. */
+  async #attempt(path: string, plan: FilePlan | DirectoryPlan, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (isDiskFull(errnoOf(error))) throw error;
+      this.applied.failed.set(plan, { path, error });
+    }
+  }
+
+  #hasFailed(plan: FilePlan | DirectoryPlan): boolean {
+    return this.applied.failed.has(plan);
+  }
 }
+
+/** What a disk that is failing, or a process without descriptors or memory, says of every path. */
+const ERRORS_OF_A_DISK = ['EIO', 'EROFS', 'ENODEV', 'ENXIO', 'ESTALE', 'EMFILE', 'ENFILE', 'ENOMEM'];
+
+/** The empty name: nothing is staged. */
+const UNSTAGED: StagedFile = { temporary: '', fd: undefined };
 
 function depth(path: string): number {
   return path.split('/').length;

@@ -4,6 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { errnoOf, isDiskFull } from '../../lib/errno.ts';
 import { tolerate } from '../../lib/file-operations.ts';
+import { messageOf } from '../../lib/system-error.ts';
 import { Ballast } from '../cache/ballast.ts';
 import type { Cache } from '../cache/cache.ts';
 import { segmentNumbers, segmentPath } from '../journal/format.ts';
@@ -12,7 +13,7 @@ import { type Applied, applyPlan } from './apply.ts';
 import { ClosedSegments } from './closed-segments.ts';
 import type { StoreLog } from './log.ts';
 import type { NodeTable } from './node-table.ts';
-import type { CheckpointPlan } from './plan.ts';
+import { CheckpointPlan, type DirectoryPlan, type FilePlan } from './plan.ts';
 
 export interface CheckpointerOptions {
   journalDirectory: string;
@@ -26,12 +27,18 @@ export interface CheckpointerOptions {
   /** Where node numbers go that only the journal has; without it they go with their segments. */
   nodes?: NodeTable;
   concurrency?: number;
+  syncTogetherMin?: number;
   clock?: Clock;
 }
 
-export interface CheckpointReport extends Omit<Applied, 'directoriesKept'> {
-  /** 'disk-full': the segments that are left wait in the journal; nothing is lost, run again when there is room. */
-  outcome: 'complete' | 'disk-full';
+export interface CheckpointReport extends Omit<Applied, 'directoriesKept' | 'failed'> {
+  /**
+   * 'disk-full': the segments that are left wait in the journal; nothing is lost, run again when there is room. 'partial':
+   * all is in the cache but `unstored`; the segments from the first one that holds any of it stay.
+   */
+  outcome: 'complete' | 'partial' | 'disk-full';
+  /** Paths that the cache cannot take; their newest version is in the journal. */
+  unstored: string[];
   segmentsRetired: number;
   /** Operations that a later one made needless. */
   superseded: number;
@@ -43,14 +50,23 @@ interface GroupLimits {
 }
 
 const CONCURRENCY = 8;
-/** One descriptor a file is open within a group. */
-const ROOMY: GroupLimits = { groupFiles: 256, groupBytes: 16 * 1024 * 1024 };
+/** A sync of the whole filesystem costs a process, and waits for what others have written there. */
+const SYNC_TOGETHER_MIN = 64;
+const ROOMY: GroupLimits = { groupFiles: 4_096, groupBytes: 32 * 1024 * 1024 };
 /** File by file: each rename frees an old version before the next file needs room. */
 const TIGHT: GroupLimits = { groupFiles: 1, groupBytes: 0 };
 
 export class Checkpointer {
   readonly #options: CheckpointerOptions;
   readonly #ballast: Ballast;
+  /** All segments up to this one are in the cache, but for what is owed. */
+  #appliedUpTo = 0;
+  /** What the cache could not take; its bytes are in segments that stay. */
+  #owed = new CheckpointPlan();
+  /** Removals that were carried out and must not be told of before what is owed is stored. */
+  #untold = new CheckpointPlan();
+  /** The unstored paths that the log has named. */
+  #told = '';
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: CheckpointerOptions) {
@@ -78,14 +94,14 @@ export class Checkpointer {
     const report = emptyReport();
     const segments = new ClosedSegments(this.#options.journalDirectory);
     try {
-      const { numbers, plan } = await segments.survey(upTo);
+      const { numbers, plan } = await segments.survey(upTo, this.#appliedUpTo, this.#owed);
       if (numbers.length > 0) await this.#syncJournal();
       const roomy = await this.#checkpoint(segments, numbers, plan, ROOMY, report);
       if (!roomy) await this.#onFullDisk(segments, numbers, report);
     } finally {
       await segments.close();
     }
-    if (report.outcome === 'complete') await this.#ballast.restore();
+    if (report.outcome !== 'disk-full') await this.#ballast.restore();
     return report;
   }
 
@@ -109,8 +125,8 @@ export class Checkpointer {
   /** Segment by segment, so that the first one that fits frees its own bytes for those after it. */
   async #onFullDisk(segments: ClosedSegments, numbers: number[], report: CheckpointReport): Promise<void> {
     await this.#ballast.release();
-    for (const number of numbers.filter((number) => number > this.#options.progress.retired)) {
-      const plan = await segments.plan([number]);
+    for (const number of numbers.filter((number) => number > this.#appliedUpTo)) {
+      const plan = await segments.plan([number], 0, this.#owed);
       if (await this.#checkpoint(segments, [number], plan, TIGHT, report)) continue;
       report.outcome = 'disk-full';
       return;
@@ -126,19 +142,49 @@ export class Checkpointer {
     report: CheckpointReport,
   ): Promise<boolean> {
     const { cache, concurrency = CONCURRENCY, clock = systemClock } = this.#options;
+    const { syncTogetherMin = SYNC_TOGETHER_MIN } = this.#options;
     const read = segments.read.bind(segments);
+    const nowMs = clock.wallMs;
+    let applied: Applied;
     try {
-      const applied = await applyPlan(cache, plan, { read, concurrency, nowMs: clock.wallMs, ...limits });
-      this.#note(applied, plan.superseded, report);
+      applied = await applyPlan(cache, plan, { read, concurrency, nowMs, syncTogetherMin, ...limits });
     } catch (error) {
       if (isDiskFull(errnoOf(error))) return false;
       throw error;
     }
-    await this.#options.onApplied?.(plan);
+    const { owed, untold, told } = this.#divide(plan, applied);
+    await this.#options.onApplied?.(told);
     await this.#options.nodes?.append(plan.nodes);
-    for (const number of numbers) await this.#retire(number);
-    report.segmentsRetired += numbers.length;
+    this.#owed = owed;
+    this.#untold = untold;
+    this.#appliedUpTo = Math.max(this.#appliedUpTo, numbers.at(-1) ?? 0);
+    this.#note(applied, plan.superseded, report);
+    this.#noteFailed(applied, report);
+    await this.#retireUpTo(Math.min(this.#appliedUpTo, owed.since - 1, untold.since - 1), report);
     return true;
+  }
+
+  /**
+   * What failed is owed. Where something failed for the first time, what the same plan removed is not told of yet: a rename
+   * must not delete the old name's object before the new name has one.
+   */
+  #divide(plan: CheckpointPlan, { failed }: Applied): Record<'owed' | 'untold' | 'told', CheckpointPlan> {
+    const all = plan.over(this.#untold);
+    const before = { owed: this.#owed.parts, untold: this.#untold.parts };
+    const isNew = [...failed.keys()].some((each) => !before.owed.has(each));
+    const isUntold = (each: FilePlan | DirectoryPlan) =>
+      failed.size > 0 && !failed.has(each) && isRemoval(each) && (isNew || before.untold.has(each));
+    const untold = all.filter(isUntold);
+    const told = all.filter((each) => !failed.has(each) && !isUntold(each));
+    return { owed: plan.filter((each) => failed.has(each)), untold, told };
+  }
+
+  async #retireUpTo(last: number, report: CheckpointReport): Promise<void> {
+    const numbers = segmentNumbers(await readdir(this.#options.journalDirectory));
+    for (const number of numbers.filter((each) => each <= last)) {
+      await this.#retire(number);
+      report.segmentsRetired++;
+    }
   }
 
   /**
@@ -164,11 +210,31 @@ export class Checkpointer {
     const message = 'Removed directories stay in the cache: they hold files that are not from sessionfs';
     this.#options.log.warn({ directories: foreign.slice(0, 10), count: foreign.length }, message);
   }
+
+  #noteFailed({ failed }: Applied, report: CheckpointReport): void {
+    const failures = [...failed.values()];
+    report.unstored = failures.map(({ path }) => path);
+    report.outcome = failures.length > 0 ? 'partial' : 'complete';
+    const told = report.unstored.join('\n');
+    if (told !== '' && told !== this.#told) {
+      const files = failures.slice(0, 10).map(({ path, error }) => ({ path, error: messageOf(error) }));
+      this.#options.log.warn({ files, count: failures.length }, UNSTORED);
+    }
+    this.#told = told;
+  }
 }
+
+function isRemoval(plan: FilePlan | DirectoryPlan): boolean {
+  return 'put' in plan ? plan.put === undefined : !plan.exists;
+}
+
+const UNSTORED =
+  'The cache cannot store some paths; they stay in the journal, everything else is stored; remove what is in their way in the cache';
 
 function emptyReport(): CheckpointReport {
   return {
     outcome: 'complete',
+    unstored: [],
     segmentsRetired: 0,
     filesWritten: 0,
     bytesWritten: 0,

@@ -14,14 +14,16 @@ export interface StoredBytes {
 export interface FilePlan {
   /** The file is this; undefined: there is none. */
   put: StoredBytes | undefined;
-  /** The file that the cache has now did not open: keep it aside. */
+  /** The file that the cache has now does not open: quarantine it. */
   keepOld: boolean;
+  /** The first segment that is needed to carry this out after a restart. */
+  since: number;
 }
 
 export type DirectoryPlan =
-  | { exists: false }
+  | { exists: false; since: number }
   /** Without `meta` it has no attributes of its own. */
-  | { exists: true; meta: StoredBytes | undefined };
+  | { exists: true; meta: StoredBytes | undefined; since: number };
 
 /** The files that one record took from some paths and put under others, as a rename does. */
 export interface PlannedMove {
@@ -45,14 +47,21 @@ export class CheckpointPlan {
     return isMove(this.#record) ? [...this.#moves, this.#record] : this.#moves;
   }
 
-  add(op: JournalOp, place: OpPlace): void {
+  /** `owed`: what an earlier checkpoint could not carry out; later operations replace it. */
+  constructor(owed?: CheckpointPlan) {
+    for (const [path, plan] of owed?.files ?? []) this.files.set(path, plan);
+    for (const [path, plan] of owed?.directories ?? []) this.directories.set(path, plan);
+    this.#moves.push(...(owed?.moves ?? []));
+  }
+
+  add(op: JournalOp, { seq, segment, dataPosition }: OpPlace): void {
     const length = op.data.length;
-    const bytes = { segment: place.segment, position: place.dataPosition, length };
-    if (place.seq !== this.#record.seq) this.#begin(place.seq);
+    const bytes = { segment, position: dataPosition, length };
+    if (seq !== this.#record.seq) this.#begin(seq);
     switch (op.type) {
       case OpType.PUT:
         this.#record.put.push(op.path);
-        this.#file(op.path, bytes, op.flags === OpFlag.KEEP_OLD);
+        this.#file(op.path, { put: bytes, keepOld: op.flags === OpFlag.KEEP_OLD, since: segment });
         break;
       case OpType.NODE:
         this.nodes.set(op.path, op.arg);
@@ -60,15 +69,15 @@ export class CheckpointPlan {
       case OpType.DELETE:
         this.nodes.set(op.path, undefined);
         this.#record.deleted.push(op.path);
-        this.#file(op.path, undefined, false);
+        this.#file(op.path, { put: undefined, keepOld: false, since: segment });
         break;
       case OpType.MKDIR:
       case OpType.DIRECTORY_META:
-        this.#directory(op.path, { exists: true, meta: length > 0 ? bytes : undefined });
+        this.#directory(op.path, { exists: true, meta: length > 0 ? bytes : undefined, since: segment });
         break;
       case OpType.RMDIR:
         this.nodes.set(op.path, undefined);
-        this.#directory(op.path, { exists: false });
+        this.#directory(op.path, { exists: false, since: segment });
         break;
       case OpType.WORK_WRITE:
       case OpType.WORK_TRUNCATE:
@@ -83,11 +92,39 @@ export class CheckpointPlan {
     this.#record = { seq, deleted: [], put: [] };
   }
 
-  /** Once asked for, the old file is kept aside whatever comes later: until this plan is done the cache still has it. */
-  #file(path: string, put: StoredBytes | undefined, keepOld: boolean): void {
+  /** The part of it that `isIn` selects, with the moves of what it removes; the nodes stay behind. */
+  filter(isIn: (plan: FilePlan | DirectoryPlan) => boolean): CheckpointPlan {
+    const part = new CheckpointPlan();
+    for (const [path, plan] of this.files) if (isIn(plan)) part.files.set(path, plan);
+    for (const [path, plan] of this.directories) if (isIn(plan)) part.directories.set(path, plan);
+    part.#moves.push(...this.moves.filter(({ deleted }) => deleted.some((path) => part.files.has(path))));
+    return part;
+  }
+
+  /** This plan, and what `earlier` says of other paths. */
+  over(earlier: CheckpointPlan): CheckpointPlan {
+    const both = new CheckpointPlan(earlier);
+    both.#moves.push(...this.moves);
+    for (const [path, plan] of this.files) both.files.set(path, plan);
+    for (const [path, plan] of this.directories) both.directories.set(path, plan);
+    return both;
+  }
+
+  get parts(): Set<FilePlan | DirectoryPlan> {
+    return new Set([...this.files.values(), ...this.directories.values()]);
+  }
+
+  /** The first segment that must stay until all of this is carried out; infinite where there is nothing in it. */
+  get since(): number {
+    return [...this.parts].reduce((least, { since }) => Math.min(least, since), Number.POSITIVE_INFINITY);
+  }
+
+  /** Once asked for, the old file is quarantined whatever comes later: until this plan is done the cache still has it. */
+  #file(path: string, plan: FilePlan): void {
     const before = this.files.get(path);
     if (before) this.superseded++;
-    this.files.set(path, { put, keepOld: keepOld || before?.keepOld === true });
+    const keepOld = plan.keepOld || before?.keepOld === true;
+    this.files.set(path, { ...plan, keepOld, since: before?.keepOld ? before.since : plan.since });
   }
 
   #directory(path: string, plan: DirectoryPlan): void {

@@ -7,6 +7,8 @@ export interface CheckpointScheduleParts {
   /** Asks whoever appends to close the present segment; `closed` follows. */
   requestRoll: () => void;
   log: StoreLog;
+  /** A checkpoint that leaves a path out counts as failed for tryNow: nothing keeps this journal. */
+  strict?: boolean;
   /** From the first append that is not in the cache to the checkpoint. */
   intervalMs?: number;
   /** After a full disk or another failure. */
@@ -22,6 +24,8 @@ export class CheckpointSchedule {
   #retry: NodeJS.Timeout | undefined;
   #closed = 0;
   #done = 0;
+  /** Up to here all is in the cache but what the cache cannot store; it may be more than is done. */
+  #stored = 0;
   #running: Promise<void> | undefined;
   #failing = false;
   #finished = false;
@@ -45,16 +49,19 @@ export class CheckpointSchedule {
     if (this.#done < this.#closed) this.#running ??= this.#run();
   }
 
-  /** All that is closed, up to `segment` at least, is tried; resolves to whether it is in the cache. */
+  /**
+   * All that is closed, up to `segment` at least, is tried; resolves to whether it is in the cache. What the cache cannot
+   * store (the log names it) does not count unless `strict`.
+   */
   async tryNow(segment: number | undefined): Promise<boolean> {
     if (segment !== undefined) this.#closed = Math.max(this.#closed, segment);
     const wanted = this.#closed;
     await this.#running;
-    if (!this.#finished && this.#done < wanted) {
+    if (!this.#finished && this.#settled < wanted) {
       this.#running ??= this.#run();
       await this.#running;
     }
-    return this.#done >= wanted;
+    return this.#settled >= wanted;
   }
 
   /** A last try for everything that is closed. Resolves to whether the journal is empty now; call nothing after it. */
@@ -65,6 +72,10 @@ export class CheckpointSchedule {
     await this.#running;
     if (this.#done < this.#closed) await this.#run();
     return this.#done >= this.#closed;
+  }
+
+  get #settled(): number {
+    return this.#parts.strict === true ? this.#done : this.#stored;
   }
 
   /** Only where something is to be done: it must not end before its promise is stored. */
@@ -84,8 +95,13 @@ export class CheckpointSchedule {
       const { outcome } = await this.#parts.checkpoint(upTo);
       if (outcome === 'complete') {
         this.#done = upTo;
+        this.#stored = upTo;
         this.#failing = false;
         return true;
+      }
+      if (outcome === 'partial') {
+        this.#stored = upTo;
+        return false;
       }
       this.#warnOnce({}, 'The disk of the cache is full; what was written waits in the journal');
     } catch (error) {

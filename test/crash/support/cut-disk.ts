@@ -66,6 +66,14 @@ export class CutDisk {
         file.pending = [];
         break;
       }
+      case 'sync-all':
+        for (const file of this.#files.values()) {
+          file.durable = applied(file);
+          file.pending = [];
+        }
+        for (const pending of this.#pending) apply(pending, this.#names);
+        this.#pending = [];
+        break;
       case 'sync-directory':
         this.#syncDirectory(change.path);
         break;

@@ -17,6 +17,7 @@ export type Change =
   | { do: 'write'; file: number; at: number; bytes: Buffer }
   | { do: 'truncate'; file: number; size: number }
   | { do: 'sync'; file: number }
+  | { do: 'sync-all' }
   | { do: 'sync-directory' | 'mkdir' | 'rmdir' | 'unlink'; path: string }
   | { do: 'rename' | 'link'; from: string; path: string }
   /** Not of the disk: state number `state` was reached, or is promised to survive. */
@@ -84,6 +85,10 @@ export class RecordedDisk {
     rmdir: this.#later((path) => {
       fs.rmdirSync(path);
       this.changes.push({ do: 'rmdir', path: this.#name(path) });
+    }),
+    syncFilesystem: this.#later(() => {
+      this.changes.push({ do: 'sync-all' });
+      return true;
     }),
   };
 
