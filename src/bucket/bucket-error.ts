@@ -49,7 +49,7 @@ export function isPrecondition(error: unknown): boolean {
 /** An error as the fields of a log line. `reason`: the kind of a bucket's failure, or `local`. */
 export function reasonOf(error: unknown): { reason: string; error: string; hint?: string } {
   const message = error instanceof Error ? error.message : String(error);
-  if (!(error instanceof BucketError)) return { reason: 'local', error: message };
-  const { kind: reason, hint } = error;
-  return hint === undefined ? { reason, error: message } : { reason, error: message, hint };
+  const reason = error instanceof BucketError ? error.kind : 'local';
+  const hint = error instanceof Error && 'hint' in error ? error.hint : undefined;
+  return typeof hint === 'string' ? { reason, error: message, hint } : { reason, error: message };
 }

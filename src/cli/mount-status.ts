@@ -17,6 +17,17 @@ export interface MountStatus {
   readonly files: number;
   readonly dirty: number;
   /** Absent in local mode. */
+  readonly backups?: readonly {
+    readonly session: string;
+    readonly dirty: number;
+    readonly trouble?: {
+      readonly error: string;
+      readonly hint?: string;
+      readonly since: string;
+      readonly waits: 'calls' | 'backup';
+    };
+  }[];
+  /** Absent in local mode. */
   readonly bucket?: {
     readonly trouble?: { readonly summary: string; readonly error: string; readonly hint?: string };
   };

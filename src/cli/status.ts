@@ -5,7 +5,11 @@ import { type Command, print } from './command.ts';
 import { locateMount, statusOf } from './locate.ts';
 import type { MountStatus } from './mount-status.ts';
 
-type Trouble = NonNullable<NonNullable<MountStatus['bucket']>['trouble']>;
+interface Trouble {
+  readonly summary: string;
+  readonly error: string;
+  readonly hint?: string;
+}
 
 export const status: Command = {
   name: 'status',
@@ -27,6 +31,7 @@ export function table(shown: MountStatus): string {
   const trouble = shown.bucket?.trouble;
   const rows: [label: string, value: string | number][] = [
     ...(trouble ? troubleRows(trouble) : []),
+    ...sessionRows(shown.backups ?? []),
     ['mount point', shown.mountPoint],
     ['mode', shown.mode],
     ['driver', shown.driver],
@@ -44,4 +49,17 @@ export function table(shown: MountStatus): string {
 function troubleRows({ summary, error, hint }: Trouble): [label: string, value: string][] {
   const rows: [string, string][] = [['TROUBLE', `${summary}: ${error}`]];
   return hint === undefined ? rows : [...rows, ['', hint]];
+}
+
+const SESSIONS_SHOWN = 10;
+
+function sessionRows(backups: NonNullable<MountStatus['backups']>): [label: string, value: string][] {
+  const troubled = backups.filter(({ trouble }) => trouble !== undefined);
+  const rows = troubled.slice(0, SESSIONS_SHOWN).flatMap(({ session, dirty, trouble }) => {
+    if (trouble === undefined) return [];
+    const waiting = trouble.waits === 'calls' ? 'its callers wait' : `${dirty} files are not backed up`;
+    return troubleRows({ ...trouble, summary: `${session}: ${waiting} since ${trouble.since}` });
+  });
+  const more = troubled.length - SESSIONS_SHOWN;
+  return more > 0 ? [...rows, ['', `and ${more} more sessions: see --json`]] : rows;
 }

@@ -2,6 +2,7 @@
 import { BucketError } from '../bucket/bucket-error.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Failure } from '../lib/failures.ts';
 import type { Limiter } from '../lib/limiter.ts';
 import { codeOf } from '../lib/system-error.ts';
 import type { Logger } from '../observe/log.ts';
@@ -41,6 +42,7 @@ class Acquisition {
   #holder: OwnerRecord | undefined;
   #loggedMs = Number.NEGATIVE_INFINITY;
   #failures = 0;
+  #failure: Failure | undefined;
 
   constructor(parts: AcquisitionParts, session: string) {
     this.session = session;
@@ -55,6 +57,11 @@ class Acquisition {
   /** The name of the mount that holds the session. */
   get holderName(): string | undefined {
     return this.#holder?.name;
+  }
+
+  /** Why the lease cannot be read at present. */
+  get failure(): Failure | undefined {
+    return this.#failure;
   }
 
   /** Ends the wait after the request under way; a session that this request acquires is kept. */
@@ -95,6 +102,7 @@ class Acquisition {
       this.#noteHolder(claim.heldBy.record);
       const verdict = await probeOf(claim.heldBy.record.holder).verdict();
       this.#failures = 0;
+      this.#failure = undefined;
       if (verdict === 'alive') return undefined;
       this.#throwIfGivenUp();
       const taken = await ownership.takeOver(this.session, claim.heldBy, keep);
@@ -125,6 +133,7 @@ class Acquisition {
   #failed(error: Error, retryMs: number): void {
     const level = this.#failures === 0 ? 'warn' : 'debug';
     this.#failures++;
+    this.#failure = { error, sinceMs: this.#failure?.sinceMs ?? Date.now() };
     const hint = error instanceof BucketError ? error.hint : undefined;
     const fields = { session: this.session, reason: error.message, hint, retryMs };
     this.#parts.log[level](fields, 'Cannot read the lease of the session; its callers wait');
@@ -164,6 +173,11 @@ export class Acquisitions {
   /** The name of the mount that the acquisition of this session waits for. */
   holderOf(session: string): string | undefined {
     return this.#running.get(session)?.acquisition.holderName;
+  }
+
+  /** Why the lease of this session cannot be read at present. */
+  failureOf(session: string): Failure | undefined {
+    return this.#running.get(session)?.acquisition.failure;
   }
 
   /** Sessions that another mount holds. */

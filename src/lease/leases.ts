@@ -5,6 +5,7 @@
 import type { Bucket } from '../bucket/bucket.ts';
 import { BucketError } from '../bucket/bucket-error.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
+import type { Failure } from '../lib/failures.ts';
 import { Limiter } from '../lib/limiter.ts';
 import { mapLimit } from '../lib/map-limit.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
@@ -165,6 +166,11 @@ export class Leases {
     return this.#acquisitions.holderOf(session);
   }
 
+  /** Why the lease of a session that is acquired cannot be read at present. */
+  failureOf(session: string): Failure | undefined {
+    return this.#acquisitions.failureOf(session);
+  }
+
   get held(): string[] {
     return this.#holdings.sessions;
   }
@@ -283,14 +289,13 @@ export class Leases {
   }
 
   /**
-   * Removes the inboxes of mounts that hold nothing and are gone for long. For the start: costs a list of the owners and one of the
-   * inboxes. Returns how many it removed. Rejects with BucketError.
+   * Removes the inboxes of mounts that hold nothing and are gone for long. For the start: costs a list. `owners`: what `list`
+   * returned. Returns how many it removed. Rejects with BucketError.
    */
-  async removeOldInboxes(): Promise<number> {
-    const { owners } = await listOwners(this.#bucket);
+  async removeOldInboxes(owners: ReadonlyMap<string, OwnerRecord>): Promise<number> {
     const { id, former } = this.#identity.now;
     const named = new Set([id, ...former]);
-    for (const { record } of owners.values()) named.add(record.holder);
+    for (const { holder } of owners.values()) named.add(holder);
     return removeOldInboxes(this.#bucket, named, this.#clock.wallMs());
   }
 

@@ -7,7 +7,7 @@ import type { Ledger } from '../sync/ledger/ledger.ts';
 import type { BucketHealth } from './bucket-health.ts';
 import type { MountLeases } from './mount-leases.ts';
 import type { SessionOpener } from './session-opener.ts';
-import { bucketStatus } from './status.ts';
+import { type BucketStatusParts, bucketStatus } from './status.ts';
 
 export interface ControlParts {
   /** Bucket.address. */
@@ -65,8 +65,18 @@ export class ControlAnswers {
       holderOf: (session) => waiting.get(session),
       listingError,
       trouble: health.trouble,
+      failureOf: (session) => this.#failureOf(session),
       dirtyPaths,
     });
     return `${JSON.stringify({ ...(JSON.parse(known) as object), ...status }, undefined, 2)}\n`;
+  }
+
+  #failureOf(session: string): ReturnType<BucketStatusParts['failureOf']> {
+    const { leases, opener, sync } = this.#parts;
+    const failure =
+      leases.failureOf(session) ?? opener.failureOf(session) ?? sync.restorer.failureOf(session);
+    if (failure !== undefined) return { ...failure, waits: 'calls' };
+    const backup = sync.flusher.failureOf(session);
+    return backup && { ...backup, waits: 'backup' };
   }
 }

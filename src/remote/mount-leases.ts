@@ -12,6 +12,7 @@ import type { OwnerRecord } from '../lease/protocol.ts';
 import { ownerCodec, ownerName } from '../lease/records/owner.ts';
 import { readRecord } from '../lease/records/record.ts';
 import { leaseTimes } from '../lease/settings.ts';
+import type { Failure } from '../lib/failures.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
 import type { Logger } from '../observe/log.ts';
 import { UNSHARED, type WriteGrant, type WriteGrants } from '../sync/write-grant.ts';
@@ -89,6 +90,11 @@ export class MountLeases implements WriteGrants {
     return this.#open?.holderOf(session);
   }
 
+  /** Why the lease of a session that is acquired cannot be read at present. */
+  failureOf(session: string): Failure | undefined {
+    return this.#open?.failureOf(session);
+  }
+
   /** The sessions that this mount holds. */
   get held(): string[] {
     return this.#open?.held ?? [];
@@ -136,15 +142,16 @@ export class MountLeases implements WriteGrants {
   /** Lists the owners of all sessions. Rejects with BucketError. */
   async list(): Promise<void> {
     const leases = await this.#leases;
-    this.#owners = await leases.list();
-    if (this.#removesOldInboxes) void this.#removeOldInboxes(leases);
+    const owners = await leases.list();
+    this.#owners = owners;
+    if (this.#removesOldInboxes) void this.#removeOldInboxes(leases, owners);
     this.#removesOldInboxes = false;
   }
 
   /** Best effort: the next start tries again. */
-  async #removeOldInboxes(leases: Leases): Promise<void> {
+  async #removeOldInboxes(leases: Leases, owners: ReadonlyMap<string, OwnerRecord>): Promise<void> {
     try {
-      const inboxes = await leases.removeOldInboxes();
+      const inboxes = await leases.removeOldInboxes(owners);
       if (inboxes > 0) this.#log.info({ inboxes }, 'Removed inboxes of mounts that are gone');
     } catch (error) {
       this.#log.debug({ ...reasonOf(error) }, 'Cannot remove inboxes of mounts that are gone');

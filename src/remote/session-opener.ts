@@ -5,6 +5,7 @@
 import { reasonOf } from '../bucket/bucket-error.ts';
 import type { Held } from '../lease/held.ts';
 import { backOff } from '../lib/backoff.ts';
+import { type Failure, Failures } from '../lib/failures.ts';
 import { inTime } from '../lib/in-time.ts';
 import { Limiter } from '../lib/limiter.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
@@ -43,6 +44,7 @@ export class SessionOpener {
   readonly #opening = new Map<string, Opening>();
   /** Hundreds of sessions may be opened at once after a start; each comparison may list. */
   readonly #comparisons = new Limiter(COMPARISONS_AT_A_TIME);
+  readonly #failures = new Failures();
   readonly #ended = sharedAbort();
 
   constructor(parts: SessionOpenerParts) {
@@ -108,6 +110,11 @@ export class SessionOpener {
   /** Sessions that a call waits for. */
   get waiting(): string[] {
     return [...this.#opening.keys()];
+  }
+
+  /** Why the session cannot be served at present. */
+  failureOf(session: string): Failure | undefined {
+    return this.#failures.of(session);
   }
 
   isWaiting(session: string): boolean {
@@ -197,28 +204,21 @@ export class SessionOpener {
     return this.#untilAnswered(session, isHeld, isServable);
   }
 
-  async #untilAnswered(
+  #untilAnswered(
     session: string,
     question: () => Promise<boolean>,
     isServable: () => boolean = () => false,
   ): Promise<boolean> {
-    const { leases } = this.#parts;
-    const waits = new WaitLog(
-      this.#parts.log,
+    const answerOf = (error: unknown) => {
+      if (this.#parts.leases.isLost(error)) return false;
+      return isServable() ? true : undefined;
+    };
+    return this.#retry(
       session,
       'Cannot renew the lease of the session; its callers wait',
+      question,
+      answerOf,
     );
-    for (let attempt = 0; !this.#ended.signal.aborted; attempt++) {
-      try {
-        return await question();
-      } catch (error) {
-        if (leases.isLost(error)) return false;
-        if (isServable()) return true;
-        waits.failed(error);
-        await backOff(attempt, RETRY, this.#ended.signal);
-      }
-    }
-    return false;
   }
 
   /** The whole session is in the cache, and no other mount held it when the bucket last answered. */
@@ -241,42 +241,40 @@ export class SessionOpener {
   }
 
   /** Retries until it succeeds. Returns false if this mount ends. */
-  async #reconcile(session: string, held: Held, served: boolean): Promise<boolean> {
+  #reconcile(session: string, held: Held, served: boolean): Promise<boolean> {
     const grant: WriteGrant = { ...held, deadlineMs: Number.POSITIVE_INFINITY };
-    const waits = new WaitLog(
-      this.#parts.log,
-      session,
-      'Cannot compare the session with the bucket yet; its callers wait',
-    );
-    for (let attempt = 0; !this.#ended.signal.aborted; attempt++) {
-      try {
-        await this.#comparisons.run(() => this.#parts.sync.reconcileSession(session, grant, served));
-        return true;
-      } catch (error) {
-        waits.failed(error);
+    const compare = async () => {
+      await this.#comparisons.run(() => this.#parts.sync.reconcileSession(session, grant, served));
+      return true;
+    };
+    return this.#retry(session, 'Cannot compare the session with the bucket yet; its callers wait', compare);
+  }
+
+  /**
+   * Repeats `work` until it succeeds, or fails with what `answerOf` takes for an answer; returns that answer, false if this mount
+   * ends. Logs the first failure, and then one every 30 s.
+   */
+  async #retry(
+    session: string,
+    message: string,
+    work: () => Promise<boolean>,
+    answerOf: (error: unknown) => boolean | undefined = () => undefined,
+  ): Promise<boolean> {
+    let loggedMs = Number.NEGATIVE_INFINITY;
+    try {
+      for (let attempt = 0; !this.#ended.signal.aborted; attempt++) {
+        const outcome = await work().catch((error: unknown) => answerOf(error) ?? { error });
+        if (typeof outcome === 'boolean') return outcome;
+        this.#failures.failed(session, outcome.error);
+        if (performance.now() - loggedMs >= LOG_EVERY_MS) {
+          loggedMs = performance.now();
+          this.#parts.log.warn({ session, ...reasonOf(outcome.error) }, message);
+        }
         await backOff(attempt, RETRY, this.#ended.signal);
       }
+      return false;
+    } finally {
+      this.#failures.clear(session);
     }
-    return false;
-  }
-}
-
-/** Logs a failure that is retried: the first one, and then one every 30 s. */
-class WaitLog {
-  readonly #log: Logger;
-  readonly #session: string;
-  readonly #message: string;
-  #loggedMs = Number.NEGATIVE_INFINITY;
-
-  constructor(log: Logger, session: string, message: string) {
-    this.#log = log;
-    this.#session = session;
-    this.#message = message;
-  }
-
-  failed(error: unknown): void {
-    if (performance.now() - this.#loggedMs < LOG_EVERY_MS) return;
-    this.#loggedMs = performance.now();
-    this.#log.warn({ session: this.#session, ...reasonOf(error) }, this.#message);
   }
 }

@@ -1,4 +1,6 @@
 /** The bucket's part of `.sessionfs/status.json`. */
+import { reasonOf } from '../bucket/bucket-error.ts';
+import type { Failure } from '../lib/failures.ts';
 import { toObjectName } from '../naming/object-name.ts';
 import type { SessionBackup } from '../sync/backup/flusher.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
@@ -14,8 +16,22 @@ export interface BucketStatusParts {
   trouble: BucketTrouble | undefined;
   /** The mount that holds a session that a call waits for. */
   holderOf: (session: string) => { holder: string; waitedMs: number } | undefined;
+  /** Why calls wait for the session, or why it is not backed up. */
+  failureOf: (session: string) => ({ waits: Waits } & Failure) | undefined;
   /** Committed files that have not reached the cache, and so not the ledger. */
   dirtyPaths: readonly string[];
+}
+
+/** calls: system calls of applications. backup: changes that the bucket does not have. */
+type Waits = 'calls' | 'backup';
+
+export interface SessionTrouble {
+  /** In words. */
+  error: string;
+  hint?: string;
+  /** ISO 8601. */
+  since: string;
+  waits: Waits;
 }
 
 export interface BucketStatus {
@@ -29,6 +45,7 @@ export interface BucketStatus {
     dirty: number;
     holder?: string;
     waitedMs?: number;
+    trouble?: SessionTrouble;
   } & SessionBackup)[];
 }
 
@@ -56,12 +73,19 @@ export function bucketStatus(parts: BucketStatusParts): BucketStatus {
     dirty: ledger.dirtyOf(session).length + (unsettled.get(session) ?? 0),
     ...outcomeOf(session),
     ...parts.holderOf(session),
+    ...troubleOf(parts.failureOf(session)),
   }));
   return {
     dirty: backups.reduce((sum, { dirty }) => sum + dirty, 0),
     bucket: { address, listed: ledger.listed, lastError: listingError, ...(trouble && { trouble }) },
     backups,
   };
+}
+
+function troubleOf(failure: ({ waits: Waits } & Failure) | undefined): { trouble?: SessionTrouble } {
+  if (failure === undefined) return {};
+  const { reason: _, ...error } = reasonOf(failure.error);
+  return { trouble: { ...error, since: new Date(failure.sinceMs).toISOString(), waits: failure.waits } };
 }
 
 function stateOf({ ledger, waiting, holderOf }: BucketStatusParts, session: string): SessionState {

@@ -83,3 +83,26 @@ test('a bucket that cannot be used comes first, with what to do', () => {
     `${''.padEnd(16)}Grant a role.`,
   ]);
 });
+
+test('a session in trouble: what waits since when, why, and what to do', () => {
+  const since = '2026-01-02T03:04:05.678Z';
+  const backups = [
+    {
+      session: 'a-+1',
+      dirty: 0,
+      trouble: { error: 'no key', hint: 'Give it.', since, waits: 'calls' as const },
+    },
+    { session: 'b-+2', dirty: 3, trouble: { error: 'HTTP 403', since, waits: 'backup' as const } },
+    { session: 'c-+3', dirty: 0 },
+  ];
+  const lines = table({ ...status, backups }).split('\n');
+  assert.deepEqual(
+    lines.slice(0, 3).map((line) => line.slice(16)),
+    [
+      `a-+1: its callers wait since ${since}: no key`,
+      'Give it.',
+      `b-+2: 3 files are not backed up since ${since}: HTTP 403`,
+    ],
+  );
+  assert.equal(lines[3], table(status).split('\n')[0]);
+});

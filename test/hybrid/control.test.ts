@@ -108,10 +108,11 @@ test(
       'sessionfs_sessions{state="local"} 1',
       'sessionfs_sessions{state="remote"} 0',
       'sessionfs_storage_objects 2',
-      // The files, the session's owner and the mount's inbox.
-      'sessionfs_bucket_operations_total{operation="put",class="A",result="ok"} 4',
-      // Owners and sessions at the start, the session when it was made.
-      'sessionfs_bucket_operations_total{operation="list",class="A",result="ok"} 3',
+      // The files, the session's owner, the mount's inbox and the key check.
+      'sessionfs_bucket_operations_total{operation="put",class="A",result="ok"} 5',
+      // Owners, inboxes and sessions at the start, twice whether a bucket without a key check has any, the session when it was made.
+      'sessionfs_bucket_operations_total{operation="list",class="A",result="ok"} 6',
+      'sessionfs_bucket_usable 1',
       'sessionfs_leases_total{how="created"} 1',
       'sessionfs_leases_lost_total 0',
     ];

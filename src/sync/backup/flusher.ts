@@ -6,6 +6,7 @@
 import { BucketError } from '../../bucket/bucket-error.ts';
 import { backOff } from '../../lib/backoff.ts';
 import { Coalesced } from '../../lib/coalesced.ts';
+import { type Failure, Failures } from '../../lib/failures.ts';
 import { sharedAbort } from '../../lib/shared-abort.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { Backup, SyncEvents } from '../events.ts';
@@ -62,6 +63,7 @@ export class Flusher {
   readonly #scheduled = new Set<string>();
   readonly #refreshes: Refreshes;
   readonly #outcomes = new Map<string, SessionBackup>();
+  readonly #failing = new Failures();
   readonly #settling: { readonly [What in Settled]: Coalesced };
   #interval: NodeJS.Timeout | undefined;
   #everything: Promise<void> | undefined;
@@ -146,6 +148,11 @@ export class Flusher {
   /** Runs `work` while no flush of the session is under way. Rejects as `work` does. */
   alone(session: string, work: () => Promise<void>): Promise<void> {
     return this.#inTurn(session, work);
+  }
+
+  /** Why the session is not backed up at present. */
+  failureOf(session: string): Failure | undefined {
+    return this.#failing.of(session);
   }
 
   outcomeOf(session: string): SessionBackup {
@@ -237,6 +244,7 @@ export class Flusher {
       this.#failed(session, error, done);
       throw error;
     }
+    this.#failing.clear(session);
     this.#outcomes.set(session, { lastBackupAt: new Date().toISOString(), lastError: undefined });
     if (done.deletes > 0 && ledger.entriesOf(session).length === 0) events.emptied(session);
     if (done.files + done.deletes === 0) return;
@@ -248,6 +256,7 @@ export class Flusher {
   #failed(session: string, error: unknown, done: Backup): void {
     const { ledger, events, grants } = this.#parts;
     const { lastBackupAt } = this.outcomeOf(session);
+    this.#failing.failed(session, error);
     this.#outcomes.set(session, { lastBackupAt, lastError: (error as Error).message });
     events.backup('failure', done);
     const isLost = grants.isLost(error);

@@ -35,6 +35,7 @@ const CHECKSUM_ATTEMPTS = 3;
 /** Sealed with a key that is not among those given: it must be waited for, not overwritten. */
 export class KeyUnknown extends Error {
   readonly keyId: string;
+  readonly hint = 'Give the key that sealed it in SESSION_ENCRYPTION_KEYS_PREVIOUS, and start again.';
 
   constructor(name: string, keyId: string) {
     super(`${name} was sealed with a key that was not given (id ${keyId})`);

@@ -6,6 +6,7 @@
 import { type Dirent, readdirSync } from 'node:fs';
 import { reasonOf } from '../../bucket/bucket-error.ts';
 import { backOff } from '../../lib/backoff.ts';
+import { type Failure, Failures } from '../../lib/failures.ts';
 import { Limiter } from '../../lib/limiter.ts';
 import { sharedAbort } from '../../lib/shared-abort.ts';
 import { codeOf } from '../../lib/system-error.ts';
@@ -13,7 +14,6 @@ import { fromObjectName, toObjectName } from '../../naming/object-name.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { Cache } from '../../store/cache/cache.ts';
 import type { SyncEvents } from '../events.ts';
-import { KeyUnknown } from './download.ts';
 import { type RestoreParts, restoreSession } from './restore-session.ts';
 
 export interface SessionContent {
@@ -38,6 +38,7 @@ const REPEAT_LOG_MS = 30_000;
 export class Restorer {
   readonly #parts: RestorerParts;
   readonly #running = new Map<string, Promise<boolean>>();
+  readonly #failures = new Failures();
   readonly #ended = sharedAbort();
 
   constructor(parts: RestorerParts) {
@@ -49,6 +50,11 @@ export class Restorer {
     return [...this.#running.keys()];
   }
 
+  /** Why the session cannot be restored at present. */
+  failureOf(session: string): Failure | undefined {
+    return this.#failures.of(session);
+  }
+
   /**
    * Resolves when the session is here, however long that takes, or when the restorer was ended. Returns false, and announces
    * nothing, if the session has to be compared with the bucket again: files changed there since it was listed, or `isValid`,
@@ -57,7 +63,10 @@ export class Restorer {
   restore(session: string, isValid: () => Promise<boolean> = async () => true): Promise<boolean> {
     let running = this.#running.get(session);
     if (running === undefined) {
-      running = this.#restore(session, isValid).finally(() => this.#running.delete(session));
+      running = this.#restore(session, isValid).finally(() => {
+        this.#running.delete(session);
+        this.#failures.clear(session);
+      });
       this.#running.set(session, running);
     }
     return running;
@@ -92,6 +101,7 @@ export class Restorer {
       } catch (error) {
         if (attempt === 0) events.restore('failure', performance.now() - startedMs);
         told.failed(error);
+        this.#failures.failed(session, error);
         await backOff(attempt, RETRY, this.#ended.signal);
       }
     }
@@ -123,14 +133,9 @@ class WaitLog {
     if (now - this.#toldMs < REPEAT_LOG_MS) return;
     this.#toldMs = now;
     const waitedMs = Math.round(now - this.#startedMs);
-    const fields = { session: this.#session, waitedMs, ...reasonOf(error), ...hintOf(error) };
+    const fields = { session: this.#session, waitedMs, ...reasonOf(error) };
     this.#log.warn(fields, 'A session could not be restored yet; whoever opened it waits');
   }
-}
-
-function hintOf(error: unknown): { hint?: string } {
-  if (!(error instanceof KeyUnknown)) return {};
-  return { hint: 'Give the key that sealed it in SESSION_ENCRYPTION_KEYS_PREVIOUS, and start again.' };
 }
 
 /** What the cache holds of a session; of '' the files in the root. */
