@@ -109,7 +109,7 @@ directTest('an outage makes calls wait; they can be killed, and go on when it en
   cloud.proxy.outage(true);
   const killed = script(`fs.writeFileSync(${JSON.stringify(join(directory, 'killed.json'))}, '{}')`);
   const waiting = writeFile(join(directory, 'creds.json'), '{"new":1}');
-  await sleep(500);
+  while (!(await readdir(directory)).includes('killed.json')) await sleep(5);
   assert.deepEqual((await readdir(directory)).sort(), ['creds.json', 'killed.json', 'known.json']);
   assert.equal((await stat(join(directory, 'creds.json'))).size, CREDS.length);
   assert.equal(await readFile(join(directory, 'known.json'), 'utf8'), '{"k":1}');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Compose } from './compose.ts';
 import { buildImages } from './images.ts';
-import { exitStatusOf, podman, until } from './podman.ts';
+import { exitStatusOf, podman, stopContainer, until } from './podman.ts';
 import { mountedIn } from './share.ts';
 
 const MOUNT = '/share/sessions';
@@ -30,7 +30,7 @@ test('the bot of examples/ starts in the mount of the sidecar, and ends with 0 w
     async () => /not linked yet/.test(await compose.log('bot')),
     () => compose.log('bot'),
   );
-  await podman('stop', '--time', '20', compose.container('bot'));
+  await stopContainer(compose.container('bot'));
   assert.equal(await exitStatusOf(compose.container('bot')), 0, await compose.log('bot'));
   assert.equal(statSync(join(compose.share, 'sessions/user1-+15550001')).uid, NODE_UID);
 });
@@ -42,7 +42,7 @@ test('Baileys pairs and resumes through the mount of the sidecar; a new one on a
   assert.deepEqual(init, { direct: 40, group: 4, errors: [] });
   assert.equal((await compose.workload('bot', MOUNT, '--mode resume')).resume?.accounts, 2);
 
-  await podman('stop', '--time', '60', compose.container('sessionfs'));
+  await stopContainer(compose.container('sessionfs'));
   assert.equal(await exitStatusOf(compose.container('sessionfs')), 0);
   assert.match(await compose.log('sessionfs'), /"exitStatus":0,"dirty":0,"lazy":false.*"Mount stopped"/);
   assert.deepEqual(mountedIn(compose.share), []);

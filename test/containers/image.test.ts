@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { createTestBucket, gcsEmulator } from '../support/gcs-emulator.ts';
 import { repository } from '../support/repository.ts';
 import { BOT_ALONE, buildImages, SESSIONFS } from './images.ts';
-import { containerName, exitStatusOf, logOf, podman, run, untilHealthy } from './podman.ts';
+import { containerName, exitStatusOf, logOf, podman, run, stopContainer, untilHealthy } from './podman.ts';
 
 /** What the README says that a container needs. */
 const MAY_MOUNT = [
@@ -51,7 +51,7 @@ test('the image by itself mounts /sessions, turns healthy, stops with 0, and has
   await podman('run', '--detach', '--name', container, ...MAY_MOUNT, SESSIONFS);
   await untilHealthy(container);
   await podman('exec', container, 'sh', '-c', 'mkdir /sessions/a && echo 1 >/sessions/a/creds.json');
-  await podman('stop', '--time', '60', container);
+  await stopContainer(container);
   assert.equal(await exitStatusOf(container), 0, await logOf(container));
   assert.match(await logOf(container), /"dirty":0,.*"msg":"Mount stopped"/);
 
@@ -86,7 +86,7 @@ test('sessionfs run gives its command the mount, its status and its signals, and
   const waits = 'trap "echo 2 >sessions/a; exit 3" TERM; echo 1 >sessions/a; while :; do sleep 0.1; done';
   await podman('run', '--detach', '--name', container, ...MAY_MOUNT, BOT_ALONE, 'sh', '-c', waits);
   await untilHealthy(container);
-  await podman('stop', '--time', '60', container);
+  await stopContainer(container);
   assert.equal(await exitStatusOf(container), 3, await logOf(container));
 });
 
@@ -117,9 +117,9 @@ test('cloud mode runs in a container that may write nothing, and keeps what it w
     '-c',
     `mkdir /sessions/a-+1 && echo '{"n":1}' >/sessions/a-+1/creds.json`,
   );
-  await podman('stop', '--time', '60', first);
+  await stopContainer(first);
   assert.equal(await exitStatusOf(first), 0, await logOf(first));
   const second = await start('cloud-again');
   assert.equal(await podman('exec', second, 'cat', '/sessions/a-+1/creds.json'), '{"n":1}');
-  await podman('stop', '--time', '60', second);
+  await stopContainer(second);
 });

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Compose } from './compose.ts';
 import { buildImages } from './images.ts';
-import { exitStatusOf, podman, until } from './podman.ts';
+import { exitStatusOf, podman, run, stopContainer, until } from './podman.ts';
 import { mountedIn } from './share.ts';
 
 const MOUNT = '/share/sessions';
@@ -43,7 +43,7 @@ async function startObserver(compose: Compose): Promise<void> {
 
 /** What the observer has seen when it is told to end. */
 async function endObserver(compose: Compose): Promise<Seen[]> {
-  await podman('stop', '--time', '20', compose.container('bot'));
+  await stopContainer(compose.container('bot'));
   return observed(compose);
 }
 
@@ -61,7 +61,12 @@ test('SIGKILL of the sidecar’s daemon: the application notices a pause and not
   for (let kill = 1; kill <= KILLS; kill++) {
     await sleep(300);
     await podman('exec', compose.container('sessionfs'), 'sh', '-c', `kill -KILL ${daemonPid}`);
-    await podman('exec', compose.container('sessionfs'), 'sessionfs', 'status');
+    await until(
+      'a daemon serves again',
+      async () =>
+        (await run('podman', ['exec', compose.container('sessionfs'), 'sessionfs', 'status'])).status === 0,
+      () => compose.log('sessionfs'),
+    );
   }
   const status = `cat ${MOUNT}/.sessionfs/status.json`;
   const { restarts } = JSON.parse(
@@ -109,7 +114,7 @@ test('SIGKILL of the whole sidecar: errors until it is restarted, then everythin
 test('a sidecar that is stopped before the application: its calls fail and write nothing elsewhere, then go on', async (t) => {
   const compose = await Compose.create(t);
   await startObserver(compose);
-  await podman('stop', '--time', '60', compose.container('sessionfs'));
+  await stopContainer(compose.container('sessionfs'));
   await sleep(500);
   assert.equal(await exitStatusOf(compose.container('sessionfs')), 0);
   assert.match(await compose.log('sessionfs'), /"dirty":0,"lazy":true.*"Mount stopped"/);

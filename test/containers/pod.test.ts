@@ -37,7 +37,7 @@ for (const name of sidecarFiles) {
     const [sessionfs] = spec.initContainers ?? [];
     const [bot] = spec.containers;
     assert.ok(sessionfs && bot && sessionfs.lifecycle && bot.livenessProbe?.exec);
-    const pod = await Pod.create(t, spec);
+    const pod = await Pod.create(t);
 
     await pod.start(sessionfs);
     await pod.untilStarted(sessionfs);
@@ -49,7 +49,10 @@ for (const name of sidecarFiles) {
     await sleep(1_000);
     await pod.exec(bot, bot.livenessProbe.exec.command);
     // As kubelet: the sidecar's preStop at once, beside the application's end; SIGTERM only after that.
-    const preStop = pod.exec(sessionfs, sessionfs.lifecycle.preStop.exec.command);
+    // Its time limit, 15 s, is for a machine of its own.
+    const [timeout = '', , ...flush] = sessionfs.lifecycle.preStop.exec.command;
+    assert.equal(timeout, 'timeout');
+    const preStop = pod.exec(sessionfs, [timeout, '150', ...flush]);
     await sleep(300);
     assert.equal(await pod.stop(bot), 0, await pod.log(bot));
     await preStop;
@@ -75,7 +78,7 @@ test('run.yaml, played: Baileys pairs under `sessionfs run`, and resumes in a po
   const { spec } = (await workloadOf('run.yaml')).spec.template;
   const [bot] = spec.containers;
   assert.ok(bot);
-  const pod = await Pod.create(t, spec);
+  const pod = await Pod.create(t);
   const args = ['node', '/app/test/baileys/workload.mjs', '/app/sessions', '--k', '2', '--m', '10', '--mode'];
   await pod.start(bot, [...args, 'init']);
   assertWorked(await pod.output(bot));

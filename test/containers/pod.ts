@@ -11,8 +11,8 @@ import { freePort } from '../support/free-port.ts';
 import { createTestBucket, gcsEmulator } from '../support/gcs-emulator.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { BOT, BOT_ALONE, SESSIONFS } from './images.ts';
-import type { Container, PodSpec, Variable } from './manifests.ts';
-import { exitStatusOf, logOf, podman, run, until } from './podman.ts';
+import type { Container, Variable } from './manifests.ts';
+import { exitStatusOf, logOf, PATIENT_SHUTDOWN_MS, podman, run, stopContainer, until } from './podman.ts';
 import { sharedFolder } from './share.ts';
 
 /** What stands for the images of the manifests: those of this version. */
@@ -28,22 +28,21 @@ export class Pod {
   readonly share: string;
   readonly #folders: Record<string, string>;
   readonly #settings: readonly Variable[];
-  readonly #spec: PodSpec;
   readonly #scope: Scope;
   readonly #names = new Map<Container, string>();
 
-  static async create(scope: Scope, spec: PodSpec): Promise<Pod> {
+  static async create(scope: Scope): Promise<Pod> {
     const emulator = await gcsEmulator();
-    return new Pod(scope, spec, [
+    return new Pod(scope, [
       { name: 'STORAGE_EMULATOR_HOST', value: emulator },
       { name: 'STORAGE_BUCKET', value: await createTestBucket(emulator) },
+      { name: 'SESSION_SHUTDOWN_TIMEOUT', value: String(PATIENT_SHUTDOWN_MS) },
       { name: 'SESSION_HTTP_ADDRESS', value: `127.0.0.1:${await freePort()}` },
     ]);
   }
 
-  private constructor(scope: Scope, spec: PodSpec, settings: readonly Variable[]) {
+  private constructor(scope: Scope, settings: readonly Variable[]) {
     this.#scope = scope;
-    this.#spec = spec;
     this.#settings = settings;
     this.share = sharedFolder(scope);
     const key = join(temporaryDirectory(scope), 'key');
@@ -82,10 +81,9 @@ export class Pod {
     return podman('exec', this.name(container), ...command);
   }
 
-  /** SIGTERM, and SIGKILL when the time is over. Answers the exit status. */
+  /** SIGTERM; returns the exit status. The manifest's terms, which manifests.test.ts compares, are for a machine of its own. */
   async stop(container: Container): Promise<number> {
-    const seconds = String(this.#spec.terminationGracePeriodSeconds);
-    await podman('stop', '--time', seconds, this.name(container));
+    await stopContainer(this.name(container));
     return exitStatusOf(this.name(container));
   }
 

@@ -85,9 +85,18 @@ export function volumeName(scope: Scope, what: string): string {
   return name;
 }
 
-const UNTIL_MS = 60_000;
+const UNTIL_MS = 180_000;
 
-/** Asks again until the answer is true; rejects after a minute, with what `describe` says then. */
+/** Lets the last backup end on a machine that is busy with other tests: as SESSION_SHUTDOWN_TIMEOUT, and above it for podman. */
+export const PATIENT_SHUTDOWN_MS = 150_000;
+const STOP_SECONDS = 180;
+
+/** SIGTERM, and SIGKILL long after any final backup should have ended. */
+export async function stopContainer(container: string): Promise<void> {
+  await podman('stop', '--time', String(STOP_SECONDS), container);
+}
+
+/** Asks again until the answer is true; rejects after three minutes, with what `describe` says then. */
 export async function until(
   what: string,
   ask: () => Promise<boolean>,
