@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { type ErrorCode, exitStatus } from '../../src/lib/errors.ts';
 import { cleanEnvironment } from '../support/environment.ts';
 import { mounts } from '../support/mounts.ts';
@@ -25,6 +26,7 @@ export interface Refusal {
 
 /** The time limit only guards against a start that succeeds, and then goes on. */
 const HANG_MS = 60_000;
+const LOOKS = 100;
 
 /**
  * The start fails with the error's own exit status and says so in two lines of stderr, what is wrong and what to do, beside
@@ -39,6 +41,9 @@ export function assertRefused(attempt: Attempt, { code, message, hint }: Refusal
   assert.match(said[0] ?? '', message);
   assert.match(said[1] ?? '', /^ {2}\S/);
   assert.match(said[1] ?? '', hint);
+  // With --daemonize the command ends when the daemon has told why, and that one a moment later.
+  for (let look = 0; look < LOOKS && !isDeepStrictEqual(traces(attempt.within), before); look++)
+    spawnSync('sleep', ['0.1']);
   assert.deepEqual(traces(attempt.within), before);
 }
 
