@@ -48,7 +48,9 @@ test('a daemonized mount holds no directory, logs to its end, and leaves only ca
   assert.equal(runCli(['unmount'], {}, within).status, 0);
   assert.deepEqual(traces(within), []);
   const messages = logLines(readFileSync(join(within, 'sessions.sealed.log'), 'utf8')).map(({ msg }) => msg);
-  assert.deepEqual(messages.slice(-3), ['Mounted', 'Stopping', 'Mount stopped']);
+  // A namespace that another test made meanwhile has copies of all mounts.
+  const own = messages.filter((message) => !/^Another mount namespace still has the mount/.test(message));
+  assert.deepEqual(own.slice(-3), ['Mounted', 'Stopping', 'Mount stopped']);
   const kept = Object.keys(readTree(within)).filter((path) => !/\/./.test(path));
   assert.deepEqual(kept, ['sessions/', 'sessions.sealed/', 'sessions.sealed.key', 'sessions.sealed.log']);
 });
