@@ -63,6 +63,7 @@ async function startLocked(
       mountPoint,
       plainSessions,
       takeover,
+      generation: start.generation,
       status: statusOf(start),
       bucket: services.threadData,
     };

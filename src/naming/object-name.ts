@@ -93,10 +93,11 @@ export function fromObjectName(name: string, kind: EntryKind = 'file'): ObjectId
 }
 
 /**
- * Whether bucket and cache can hold `path`; if not, the application is told ENAMETOOLONG. Without `kind` the stricter
- * answer, for a directory, which needs room for its attributes' object.
+ * Whether bucket and cache can hold `path`; if not, the application is told ENAMETOOLONG. Without `kind`: whatever it is, a
+ * directory, which needs room for its attributes' object, or a file, whose name in the root gets a mark.
  */
-export function isStorableName(path: string, kind: EntryKind = 'directory'): boolean {
+export function isStorableName(path: string, kind?: EntryKind): boolean {
+  if (kind === undefined) return isStorableName(path, 'file') && isStorableName(path, 'directory');
   const name = kind === 'directory' ? directoryMetaName(path) : toObjectName(path, kind);
   if (Buffer.byteLength(name) > OBJECT_NAME_BYTES_MAX) return false;
   return [...name.split('/'), ...path.split('/')].every(

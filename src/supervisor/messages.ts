@@ -44,6 +44,8 @@ export interface DaemonStart {
   supervisor: { pid: number; version: string };
   /** How often a daemon of this mount died. */
   restarts: number;
+  /** How many daemons of this mount were started before; each gives node numbers from a range of its own. */
+  generation: number;
   /** Once the supervisor is gone: stop when no process but this one is left in the mount's namespace. */
   endsWithLastUser: boolean;
 }

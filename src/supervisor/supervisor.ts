@@ -63,6 +63,7 @@ export class Supervisor {
   #mounting: Promise<MountRecord> | undefined;
   #child: DaemonChild;
   #restarts = 0;
+  #daemonsStarted = 0;
   #stopReason: string | undefined;
   #handingOver = false;
 
@@ -161,6 +162,7 @@ export class Supervisor {
       crashOn: process.env[CRASH_ON],
       supervisor: { pid: process.pid, version },
       restarts: this.#restarts,
+      generation: this.#daemonsStarted++,
       endsWithLastUser: this.#hooks.endsWithLastUser ?? false,
     };
     const child: DaemonChild = new DaemonChild(start, this.#descriptors, this.#secrets, {

@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { Errno } from '../../src/lib/errno.ts';
+import { systemError } from '../../src/lib/system-error.ts';
+import { newAttributes } from './harness.ts';
 import { find, harness, mkdir, read, write } from './support.ts';
 
 const document = (version: number) => JSON.stringify({ version, filler: 'x'.repeat(400) });
@@ -72,5 +75,44 @@ describe('a file that does not open', () => {
     h.restart();
     assert.equal(read(h, 'u-+1/creds.json'), document(3));
     assert.notEqual(find(h, 'u-+1/creds.json'), 0);
+  });
+});
+
+describe('a read error of the disk', () => {
+  it('fails one call, and the next one reads again', async (t) => {
+    const h = harness(t, { memoryLimit: 1 });
+    write(h, 'creds.json', document(1));
+    await h.checkpoint();
+    const { cache } = h.opened.core;
+    const failing = () => {
+      throw systemError('EIO', 'read', 'injected');
+    };
+    const { readSync } = cache;
+    cache.readSync = failing;
+    for (let i = 0; i < 3; i++) assert.equal(read(h, 'creds.json'), `error ${Errno.EIO}`);
+    assert.equal(h.logs.length, 1, 'told once');
+    cache.readSync = readSync;
+    assert.equal(read(h, 'creds.json'), document(1));
+  });
+
+  it('of a header is not remembered either', async (t) => {
+    const h = harness(t);
+    write(h, 'creds.json', document(1));
+    await h.checkpoint();
+    h.restart();
+    const { cache } = h.opened.core;
+    const { readHeaderSync } = cache;
+    cache.readHeaderSync = () => {
+      throw systemError('EIO', 'read', 'injected');
+    };
+    const attributes = newAttributes();
+    const node = find(h, 'creds.json');
+    assert.equal(h.fs.getattr(node, attributes), 0);
+    assert.ok(attributes.size > 0, 'a reader must ask, and not take it for empty');
+    assert.equal(attributes.attributesValidMs, 0, 'the kernel does not keep what is not known');
+    cache.readHeaderSync = readHeaderSync;
+    assert.equal(h.fs.getattr(node, attributes), 0);
+    assert.equal(attributes.size, document(1).length);
+    assert.equal(read(h, 'creds.json'), document(1));
   });
 });

@@ -70,6 +70,7 @@ export class Harness {
   progress = new JournalProgress();
   #options: HarnessOptions;
   #inherited: KnownNodes | undefined;
+  #generation = 0;
   readonly #nodes: NodeTable;
 
   /** Throws what opening throws, and leaves nothing behind then. */
@@ -115,6 +116,7 @@ export class Harness {
       owner: options.owner ?? { uid: CALLER.uid, gid: CALLER.gid },
       rootMode: 0o755,
       inherited: this.#inherited,
+      generation: this.#generation,
       ...(options.unanswered === undefined ? {} : { unanswered: options.unanswered }),
       maxFileSize: options.maxFileSize ?? 64 * 1024 * 1024,
       memoryLimit: options.memoryLimit ?? 64 * 1024 * 1024,
@@ -141,6 +143,7 @@ export class Harness {
   restart(options?: HarnessOptions): void {
     this.crash();
     this.#inherited = undefined;
+    this.#generation = 0;
     this.#nodes.clearSync();
     this.open(options);
   }
@@ -149,6 +152,7 @@ export class Harness {
   takeOver(options?: HarnessOptions): void {
     this.crash();
     this.#inherited = this.#nodes.readSync();
+    this.#generation++;
     this.open(options);
   }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { constants } from 'node:buffer';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { JsonScanner, judgePieces, judgeWhole } from '../../src/fs/model/json-gate.ts';
@@ -84,5 +85,11 @@ describe('the JSON gate', () => {
         assert.equal(judgePieces(piece), judge(piece));
       }),
     );
+  });
+
+  it('takes what is longer than any string by its brackets', () => {
+    const long = Buffer.alloc(constants.MAX_STRING_LENGTH + 1);
+    assert.equal(judgePieces(long, 'complete'), 'complete');
+    assert.equal(judgePieces(long, 'incomplete'), 'incomplete');
   });
 });

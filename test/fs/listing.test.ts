@@ -81,3 +81,35 @@ describe('a listing in pages', () => {
     assert.deepEqual(page(h, offsets.at(-1) as number, 100).names, ['f2', 'f0']);
   });
 });
+
+describe('a listing that another daemon goes on with', () => {
+  it('neither repeats nor skips a name, whatever lies in the cache and what in the journal', async (t) => {
+    for (const checkpointed of [false, true]) {
+      const h = harness(t);
+      // Created in another order than names sort in.
+      const names = Array.from({ length: 60 }, (_, i) => `f${(i * 37) % 60}.json`);
+      for (const name of names) write(h, name, '{"a":1}');
+      if (checkpointed) await h.checkpoint();
+      for (const name of names.slice(20, 30)) write(h, name, '{"a":2}');
+      const shown: string[] = [];
+      for (let offset = 0; ; h.takeOver()) {
+        const { names: more, offsets } = page(h, offset, 7);
+        if (more.length === 0) break;
+        shown.push(...more);
+        offset = offsets.at(-1) as number;
+      }
+      assert.deepEqual(shown.sort(), names.sort());
+    }
+  });
+
+  it('of files that an earlier mount made, too', async (t) => {
+    const h = harness(t);
+    const names = fill(h, 40);
+    await h.checkpoint();
+    h.restart();
+    const first = page(h, 0, 11);
+    h.takeOver();
+    const rest = page(h, first.offsets.at(-1) as number, 100);
+    assert.deepEqual([...first.names, ...rest.names].sort(), names.sort());
+  });
+});

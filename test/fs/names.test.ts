@@ -116,3 +116,13 @@ test('the longest unused session that is at rest leaves the memory, and comes ba
   write(h, 'u-+3/creds.json', '{"new":1}');
   assert.equal(h.hybrid.evictLeastUsed([OTHER]), undefined);
 });
+
+test('a name that cannot be stored is refused when it is made: a file in the root has a mark added to its name', (t) => {
+  const h = harness(t);
+  const make = (name: string) => h.fs.mknod(ROOT_NODE, name, S_IFREG | 0o600, CALLER, newEntry());
+  assert.equal(make('x'.repeat(255)), Errno.ENAMETOOLONG);
+  assert.equal(make('x'.repeat(254)), 0);
+  assert.equal(make(`${'x'.repeat(250)}.json`), 0);
+  assert.equal(h.fs.mkdir(ROOT_NODE, 'd'.repeat(255), 0o700, CALLER, newEntry()), 0);
+  assert.equal(h.fs.rename(ROOT_NODE, 'x'.repeat(254), ROOT_NODE, 'y'.repeat(255), 0), Errno.ENAMETOOLONG);
+});

@@ -267,3 +267,169 @@ describe('a request that was carried out but not answered', () => {
     assert.equal(contentOf(h, file), 'one\ntwo\n');
   });
 });
+
+describe('a number is given once in the life of a connection', () => {
+  it('although what had it is gone, and a checkpoint has forgotten it', async (t) => {
+    const h = harness(t);
+    const file = make(h, 'a.json', JSON_A);
+    request(h, () => h.fs.unlink(ROOT_NODE, 'a.json'));
+    await h.checkpoint();
+    h.takeOver();
+    const other = make(h, 'creds.json', JSON_B);
+    assert.notEqual(other, file);
+    assert.equal(h.fs.write(file, 0, JSON_A, false), Errno.ESTALE);
+    assert.equal(contentOf(h, other), '{"b":2}');
+  });
+
+  it('of a removed directory as well', async (t) => {
+    const h = harness(t);
+    const folder = makeDirectory(h, 'd');
+    request(h, () => h.fs.rmdir(ROOT_NODE, 'd'));
+    await h.checkpoint();
+    h.takeOver();
+    assert.notEqual(makeDirectory(h, 'e'), folder);
+  });
+
+  it('although the disk was full, so that it was never written down', async (t) => {
+    const h = harness(t);
+    make(h, 'a.json', JSON_A);
+    await h.checkpoint();
+    h.restart();
+    h.fs.suspend(true);
+    const file = lookup(h, 'a.json');
+    assert.notEqual(file, 0, 'a full disk does not keep anyone from reading');
+    for (let daemon = 0; daemon < 3; daemon++) {
+      h.takeOver();
+      const other = make(h, `b${daemon}.json`, JSON_B);
+      assert.notEqual(other, file);
+      assert.equal(h.fs.getattr(file, newAttributes()), Errno.ESTALE);
+    }
+  });
+});
+
+describe('a request that was not carried out', () => {
+  it('is carried out by the next daemon, although unfinished files were repeated meanwhile', (t) => {
+    const h = harness(t);
+    make(h, 'a.json', JSON_A);
+    const half = make(h, 'half.json');
+    request(h, () => h.fs.write(half, 0, Buffer.from('{"a":'), false), 5);
+    const rename = () => h.fs.rename(ROOT_NODE, 'a.json', ROOT_NODE, 'b.json', 0);
+    // As on a full disk: the rename waits for room, and making it begins a new segment.
+    h.fs.begin(7000);
+    h.fs.suspend(true);
+    assert.equal(rename(), Errno.ENOSPC);
+    h.fs.suspend(false);
+    h.fs.rollJournal();
+    assert.notEqual(h.fs.takeClosedSegment(), undefined);
+    again(h, 7000, rename);
+    assert.equal(lookup(h, 'a.json'), 0);
+    assert.equal(contentOf(h, lookup(h, 'b.json')), '{"a":1}');
+  });
+});
+
+describe('unfinished files of a directory that is removed', () => {
+  const old = Buffer.from('{"old":"more than the new one has"');
+
+  function begin(h: Harness): void {
+    const folder = makeDirectory(h, 'd');
+    const file = make(h, 'x.json', undefined, folder);
+    request(h, () => h.fs.write(file, 0, old, false), old.length);
+  }
+
+  /** A new file of the same name is written in two pieces, by two daemons. */
+  function completes(h: Harness, folder: number): void {
+    const file = make(h, 'x.json', undefined, folder);
+    request(h, () => h.fs.write(file, 0, Buffer.from('{"b":'), false), 5);
+    h.takeOver();
+    request(h, () => h.fs.write(file, 5, Buffer.from('2}'), false), 2);
+    request(h, () => h.fs.fsync(file));
+    assert.equal(contentOf(h, lookup(h, 'x.json', folder)), '{"b":2}');
+  }
+
+  it('end with it', (t) => {
+    const h = harness(t);
+    begin(h);
+    request(h, () => h.fs.rmdir(ROOT_NODE, 'd'));
+    completes(h, makeDirectory(h, 'd'));
+  });
+
+  it('end when another directory takes its name', (t) => {
+    const h = harness(t);
+    begin(h);
+    const folder = makeDirectory(h, 'e');
+    request(h, () => h.fs.rename(ROOT_NODE, 'e', ROOT_NODE, 'd', 0));
+    completes(h, folder);
+  });
+
+  it('do not give their numbers to files of their names', async (t) => {
+    const h = harness(t);
+    const folder = makeDirectory(h, 'd');
+    const file = make(h, 'x.json', undefined, folder);
+    request(h, () => h.fs.rmdir(ROOT_NODE, 'd'));
+    makeDirectory(h, 'd');
+    await h.checkpoint();
+    h.takeOver();
+    assert.equal(h.fs.getattr(file, newAttributes()), Errno.ESTALE);
+  });
+});
+
+describe('what is held back', () => {
+  const timeOf = (h: Harness, node: number): number => {
+    const attributes = newAttributes();
+    assert.equal(h.fs.getattr(node, attributes), 0);
+    assert.ok(attributes.mtimeNsec >= 0 && attributes.mtimeNsec < 1e9);
+    return attributes.mtimeNsec;
+  };
+
+  it('makes the kernel drop pages after a take-over too: each held-back write has a time of its own', (t) => {
+    const h = harness(t);
+    const file = make(h, 'a.json', JSON_A);
+    const told = new Set<number>();
+    let writes = 0;
+    for (let daemon = 0; daemon < 3; daemon++) {
+      for (let piece = 0; piece < 3; piece++) {
+        request(h, () => h.fs.write(file, writes, Buffer.from('['), false), 1);
+        writes++;
+        told.add(timeOf(h, file));
+      }
+      h.takeOver();
+    }
+    assert.equal(told.size, writes);
+  });
+
+  it('and after incomplete content was given up under an open descriptor', (t) => {
+    const h = harness(t);
+    const file = make(h, 'a.json', JSON_A);
+    const told = new Set<number>();
+    for (let round = 0; round < 3; round++) {
+      request(h, () => h.fs.write(file, 0, Buffer.from('['), false), 1);
+      told.add(timeOf(h, file));
+      h.settle();
+    }
+    assert.equal(told.size, 3);
+  });
+
+  it('keeps the mode that fchmod gave it, through a take-over', (t) => {
+    const h = harness(t);
+    const attributes = newAttributes();
+    const file = make(h, 'a.json');
+    request(h, () => h.fs.setattr(file, { mode: 0o640 }, attributes));
+    h.takeOver();
+    request(h, () => h.fs.write(file, 0, JSON_A, false), JSON_A.length);
+    assert.equal(h.fs.getattr(file, attributes), 0);
+    assert.equal(attributes.mode & 0o777, 0o640);
+  });
+});
+
+describe('an inherited file that is unlinked', () => {
+  it('stays readable while the kernel knows it, and leaves memory when the kernel forgets it', (t) => {
+    const h = harness(t);
+    const file = make(h, 'a.json', JSON_A);
+    h.takeOver();
+    assert.equal(lookup(h, 'a.json'), file);
+    request(h, () => h.fs.unlink(ROOT_NODE, 'a.json'));
+    assert.equal(contentOf(h, file), '{"a":1}');
+    h.fs.forget(file, 2);
+    assert.equal(h.fs.getattr(file, newAttributes()), Errno.ESTALE);
+  });
+});

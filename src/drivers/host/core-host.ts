@@ -55,6 +55,7 @@ export class CoreHost {
       owner,
       rootMode,
       inherited: knownNodes(data),
+      generation: data.generation,
       unanswered: this.#unanswered?.numbers ?? [],
       maxFileSize,
       memoryLimit,

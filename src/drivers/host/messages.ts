@@ -39,6 +39,8 @@ export interface CoreData {
   plainSessions: readonly string[];
   /** What an earlier daemon agreed on with this kernel, which goes on with it; undefined: the connection is new. */
   takeover: NegotiatedSession | undefined;
+  /** How many daemons of this mount were started before. */
+  generation: number;
   /** What status.json says beside the counts. */
   status: Readonly<Record<string, unknown>>;
   /** Hybrid mode: what is known of the bucket at the start; undefined: local mode, and none of the messages about it. */

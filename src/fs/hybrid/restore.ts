@@ -6,7 +6,12 @@
 import { S_IFREG } from '../../lib/file-type.ts';
 import { DirectoryNode, FileNode, IN_CACHE, NOT_COMMITTED, type Node } from '../model/node.ts';
 import { dropWorkingCopy, record } from '../operations/commit.ts';
-import { DEFAULT_DIRECTORY_MODE, dropHiddenChildren, isEmpty } from '../operations/directories.ts';
+import {
+  DEFAULT_DIRECTORY_MODE,
+  dropHiddenChildren,
+  isEmpty,
+  recordRemoval,
+} from '../operations/directories.ts';
 import { makeOrphan } from '../operations/orphan.ts';
 import type { Core } from '../state/core.ts';
 import { applyDirectoryMeta } from '../state/directory-meta.ts';
@@ -120,6 +125,8 @@ class Restoration {
   }
 
   #removeDirectory(node: DirectoryNode): void {
+    const { tree } = this.#core;
+    if (node.hiddenChildren > 0) record(this.#core, () => recordRemoval(this.#core, node, tree.pathOf(node)));
     dropHiddenChildren(this.#core, node);
     forgetName(this.#core, node);
     this.#core.tree.detach(node);

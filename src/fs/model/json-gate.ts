@@ -8,6 +8,8 @@
  * Several values, each beginning on a line of its own (NDJSON), are complete as well: such a file is not a cut JSON
  * document, whose rest always ends in a bracket that nothing opened.
  */
+import { constants } from 'node:buffer';
+
 export type Verdict =
   /** Publish it. */
   | 'complete'
@@ -43,6 +45,19 @@ export class JsonScanner {
   /** A value followed another on the same line, or a bracket closed that nothing opened. */
   #broken = false;
   #freshLine = true;
+
+  clone(): JsonScanner {
+    const copy = new JsonScanner();
+    copy.position = this.position;
+    copy.#depth = this.#depth;
+    copy.#inString = this.#inString;
+    copy.#escaped = this.#escaped;
+    copy.#values = this.#values;
+    copy.#plain = this.#plain;
+    copy.#broken = this.#broken;
+    copy.#freshLine = this.#freshLine;
+    return copy;
+  }
 
   feed(data: Uint8Array): void {
     this.position += data.length;
@@ -108,8 +123,12 @@ export function judgeWhole(content: Uint8Array): Verdict {
   return scanner.verdict;
 }
 
-/** For content that came in pieces: closed brackets are not proof enough, so what has them all closed is parsed too. */
+/**
+ * For content that came in pieces: closed brackets are not proof enough, so what has them all closed is parsed too, unless no
+ * string can hold it.
+ */
 export function judgePieces(content: Buffer, scanned: Verdict = judgeWhole(content)): Verdict {
+  if (content.length > constants.MAX_STRING_LENGTH) return scanned;
   return scanned === 'complete' && !parses(content.toString('utf8')) ? 'incomplete' : scanned;
 }
 

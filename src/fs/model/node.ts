@@ -20,8 +20,6 @@ abstract class BaseNode {
   /** undefined: the root, or unlinked. */
   parent: DirectoryNode | undefined = undefined;
   name = '';
-  /** Grows with every entry of the parent: what READDIR's offset means. */
-  cookie = 0;
   /** Type and permission bits. */
   mode: number;
   uid: number;
@@ -44,15 +42,16 @@ export class DirectoryNode extends BaseNode {
   readonly kind = 'directory';
   readonly children = new Map<string, Node>();
   subdirectories = 0;
-  nextCookie = 1;
+  /** Grows with every name that comes or goes. */
+  changes = 0;
   /** Children that are not published yet (see FileNode.hidden). */
   hiddenChildren = 0;
   /** A session whose content is (partly or wholly) still in the bucket: nothing in it is answered before it is restored. */
   absent = false;
   /** A session: grows with its uses, so that the least recently used can be told. */
   usedAt = 0;
-  /** Where the last READDIR stopped, so that the next one need not search. */
-  cursor: { offset: number; pending: Node | undefined; iterator: Iterator<Node> } | undefined = undefined;
+  /** The children as the last READDIR found them, in the order of listings, and where it stopped. */
+  listing: { children: Node[]; changes: number; offset: number; next: number } | undefined = undefined;
 }
 
 /** In cloud mode: what the kernel was told last of what its pages depend on. */
@@ -79,6 +78,10 @@ export class FileNode extends BaseNode {
   working: WorkingCopy | undefined = undefined;
   /** Why the committed version does not open. Its reads fail with EIO until it is replaced. */
   unreadable: string | undefined = undefined;
+  /** The disk's error at the last try to read it; the next read tries again. */
+  readError: string | undefined = undefined;
+  /** Changes that readers were not to see, since the last commit. */
+  heldWrites = 0;
   /** The content of an unlinked file that may still be open. */
   orphan: Buffer | undefined = undefined;
   /** The kernel may hold pages of it that are up to date: it read some, or wrote whole ones. */

@@ -4,6 +4,13 @@ import { ROOT_NODE } from '../contract.ts';
 import type { DirectoryNode, Node } from './node.ts';
 
 const FIRST_FREE_NODE = 64;
+/**
+ * Each daemon of a kernel connection gives numbers from a range of its own. So a number is never given twice, although a daemon
+ * that takes over may not know all that were given: on a full disk they cannot be written down.
+ */
+const RANGE = 2 ** 24;
+/** So many daemons in a row may give no number that is written down. Keeps the numbers of a long crash loop below 2^53. */
+const UNWRITTEN_DAEMONS_MAX = 1000;
 /** A node that an earlier daemon handed out. How often is unknown, so it is never forgotten. */
 const INHERITED_LOOKUPS = 2 ** 40;
 
@@ -33,11 +40,17 @@ export class Tree {
 
   /** Raises the lookup count: `byId` finds the node until `forget` brings the count back to zero. */
   enter(node: Node): number {
+    this.number(node);
+    if (node.lookups++ === 0) this.#byId.set(node.id, node);
+    return node.id;
+  }
+
+  /** Gives the node a number, if it has none: its st_ino, and its place in listings. */
+  number(node: Node): number {
     if (node.id === 0) {
       node.id = this.#nextId++;
       this.unrecorded.push(node);
     }
-    if (node.lookups++ === 0) this.#byId.set(node.id, node);
     return node.id;
   }
 
@@ -55,11 +68,24 @@ export class Tree {
     this.#nextId = Math.max(this.#nextId, largest + 1);
   }
 
+  /**
+   * After `reserve` of all that is written down: goes on in a range above it, and above those of the daemons before, of which
+   * perhaps nothing is written down. `generation`: how many daemons served this connection before.
+   */
+  beginRange(generation: number): void {
+    const largest = this.#nextId - 1;
+    if (generation === 0 && largest < FIRST_FREE_NODE) return;
+    const ranges = Math.floor(largest / RANGE) + 1 + Math.min(generation, UNWRITTEN_DAEMONS_MAX);
+    this.#nextId = ranges * RANGE;
+  }
+
   /** Returns the node if the kernel has now forgotten it. */
   forget(id: number, count: number): Node | undefined {
     const node = this.#byId.get(id);
     if (node === undefined || node === this.root) return undefined;
-    node.lookups = Math.max(0, node.lookups - count);
+    // The kernel gives up all lookups of a node at once, and cannot look up again what has no name.
+    const isLast = node.lookups >= INHERITED_LOOKUPS / 2 && node.parent === undefined;
+    node.lookups = isLast ? 0 : Math.max(0, node.lookups - count);
     if (node.lookups > 0) return undefined;
     this.#byId.delete(id);
     return node;
@@ -69,7 +95,7 @@ export class Tree {
   attach(parent: DirectoryNode, name: string, node: Node): void {
     node.parent = parent;
     node.name = name;
-    node.cookie = parent.nextCookie++;
+    parent.changes++;
     parent.children.set(name, node);
     if (node.kind === 'directory') parent.subdirectories++;
     if (node.kind === 'file') {
@@ -82,6 +108,7 @@ export class Tree {
     const parent = node.parent;
     if (parent === undefined) return;
     parent.children.delete(node.name);
+    parent.changes++;
     node.parent = undefined;
     if (node.kind === 'directory') parent.subdirectories--;
     if (node.kind === 'file') {

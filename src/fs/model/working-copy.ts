@@ -21,14 +21,21 @@ export type WorkingState =
   /** Held back, and there is no committed version: the file is not published, lookup and readdir do not know it. */
   | 'begun';
 
+/** One change's worth of memory; a truncation leaves the bytes where they are. */
+export interface WorkingCopyUndo {
+  offset: number;
+  overwritten: Buffer;
+  length: number;
+  scanner: JsonScanner | undefined;
+  changedMs: number;
+}
+
 export class WorkingCopy {
   #isHeldBack: boolean;
   /** When it was last changed, on the monotonic clock: what "idle" is measured from. */
   changedMs: number;
   /** The journal has records that rebuild it; a new segment must repeat them before the old one goes. */
   journaled = false;
-  /** Writes that readers are not to see yet. */
-  heldWrites = 0;
   #bytes: Buffer;
   #length: number;
   /** undefined: the content is not known to have been written from its first byte on, in order. */
@@ -82,6 +89,25 @@ export class WorkingCopy {
     }
     if (end > this.#length) this.#length = end;
     this.changedMs = nowMs;
+  }
+
+  /** What `undo` needs to take back a change of up to `length` bytes from `offset` on. */
+  before(offset: number, length: number): WorkingCopyUndo {
+    const overwritten = this.#bytes.subarray(offset, Math.min(offset + length, this.#length));
+    return {
+      offset,
+      overwritten: Buffer.from(overwritten),
+      length: this.#length,
+      scanner: this.#scanner?.clone(),
+      changedMs: this.changedMs,
+    };
+  }
+
+  undo({ offset, overwritten, length, scanner, changedMs }: WorkingCopyUndo): void {
+    overwritten.copy(this.#bytes, offset);
+    this.#length = length;
+    this.#scanner = scanner;
+    this.changedMs = changedMs;
   }
 
   truncate(size: number, nowMs: number): void {

@@ -19,6 +19,7 @@ export function fillAttributes(core: Core, node: Node, out: Attributes): void {
     if (node === core.tree.root && core.remote?.namesKnown === false) out.attributesValidMs = 0;
   } else if (node.kind === 'file') {
     if (!node.loaded) core.contents.load(node, core.tree.pathOf(node));
+    if (!node.loaded) out.attributesValidMs = 0;
     if (node.parent === undefined) out.nlink = 0;
     fillFileSize(node, out);
   } else {
@@ -36,7 +37,7 @@ export function fillAttributes(core: Core, node: Node, out: Attributes): void {
   out.mtimeNsec = node.mtimeNsec;
   out.ctimeSec = node.ctimeSec;
   out.ctimeNsec = node.ctimeNsec;
-  if (node.kind === 'file' && node.state === 'held') markHeldWrites(node, out);
+  if (node.kind === 'file' && node.state === 'held') markHeldWrites(core, node, out);
   if (node.kind === 'file' && core.remote?.writeThrough) remember(node, out);
 }
 
@@ -56,13 +57,17 @@ function remember(node: FileNode, out: Attributes): void {
   }
 }
 
+/** No daemon holds back so many writes of one file that it comes to the times of the next one. */
+const HELD_WRITES_PER_DAEMON = 1_000_003;
+
 /**
  * The kernel takes what is written for the file's content, and shows it. A modification time that differs makes it drop
- * the pages before the next reader gets at them: so each write that is held back moves it by a nanosecond.
+ * the pages before the next reader gets at them: so each write that is held back moves the nanoseconds to where they were
+ * never before, in no daemon of this connection.
  */
-function markHeldWrites({ working }: FileNode, out: Attributes): void {
-  const count = working?.heldWrites ?? 0;
-  out.mtimeNsec += out.mtimeNsec >= count ? -count : count;
+function markHeldWrites({ generation }: Core, { heldWrites }: FileNode, out: Attributes): void {
+  const moved = (out.mtimeNsec - heldWrites - generation * HELD_WRITES_PER_DAEMON) % 1e9;
+  out.mtimeNsec = moved < 0 ? moved + 1e9 : moved;
 }
 
 function fillFileSize(node: FileNode, out: Attributes): void {

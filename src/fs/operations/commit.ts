@@ -30,6 +30,7 @@ function store(core: Core, node: FileNode, plain: Buffer): 0 | Errno {
   core.contents.remember(node, Buffer.from(plain));
   if (change !== undefined) core.registrations.changed(node, change);
   dropWorkingCopy(core, node);
+  node.heldWrites = 0;
   if (wasHidden) published(core, node);
   return 0;
 }
@@ -47,10 +48,13 @@ function published(core: Core, node: FileNode): void {
   touch(core, parent);
 }
 
-/** One journal record: all that `add` adds, or an error and nothing. */
-export function record(core: Core, add: () => void): 0 | Errno {
+/**
+ * One journal record: all that `add` adds, or an error and nothing. `request`: the one that is carried out by it, which the
+ * next daemon only answers; 0 for what is done on the side.
+ */
+export function record(core: Core, add: () => void, request = core.request): 0 | Errno {
   try {
-    core.records.begin(core.request);
+    core.records.begin(request);
     add();
     core.records.commit();
     return 0;

@@ -33,10 +33,9 @@ export function addControlFile(
   source: ControlSource,
 ): ControlFileNode {
   const node = new ControlFileNode(source, control.uid, control.gid);
-  tree.inherit(node, CONTROL_NODE + control.nextCookie);
+  tree.inherit(node, CONTROL_NODE + 1 + control.children.size);
   node.parent = control;
   node.name = name;
-  node.cookie = control.nextCookie++;
   control.children.set(name, node);
   touchAll({ clock }, node);
   return node;

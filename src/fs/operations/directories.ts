@@ -38,7 +38,7 @@ export function removeDirectory(core: Core, node: DirectoryNode): 0 | Errno {
   if (parent === undefined) return Errno.EBUSY;
   if (!isEmpty(node)) return Errno.ENOTEMPTY;
   const path = core.tree.pathOf(node);
-  const failed = record(core, () => core.records.removeDirectory(path));
+  const failed = record(core, () => recordRemoval(core, node, path));
   if (failed !== 0) return failed;
   core.registrations.removed(path);
   dropHiddenChildren(core, node);
@@ -52,7 +52,16 @@ export function isEmpty(node: DirectoryNode): boolean {
   return node.children.size === node.hiddenChildren;
 }
 
-/** The directory goes, and with it what was begun in it and never complete. */
+/** The directory goes, and with it what was begun in it and never complete: a file of such a name begins anew. */
+export function recordRemoval({ records }: Core, node: DirectoryNode, path: string): void {
+  for (const child of node.children.values()) {
+    if (child.kind === 'file' && (child.id !== 0 || child.working?.journaled))
+      records.delete(`${path}/${child.name}`);
+  }
+  records.removeDirectory(path);
+}
+
+/** After `recordRemoval`. */
 export function dropHiddenChildren(core: Core, node: DirectoryNode): void {
   for (const child of [...node.children.values()]) {
     core.tree.detach(child);

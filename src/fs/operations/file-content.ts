@@ -2,7 +2,7 @@
 import { Errno } from '../../lib/errno.ts';
 import { isGatedName, judgeWhole } from '../model/json-gate.ts';
 import { type FileNode, NOT_COMMITTED } from '../model/node.ts';
-import { WorkingCopy } from '../model/working-copy.ts';
+import { WorkingCopy, type WorkingCopyUndo } from '../model/working-copy.ts';
 import { type Core, isRepeated } from '../state/core.ts';
 import { touch } from '../state/times.ts';
 import { commit, commitPlain, record } from './commit.ts';
@@ -62,17 +62,24 @@ function lengthForWriters(node: FileNode): number {
   return node.orphan?.length ?? node.working?.length ?? node.size;
 }
 
-/** Changes the working copy, which survives this process once journaled, and commits it if that completes it. */
+/** Changes the working copy, which survives this process once journaled, or commits it if that completes it. */
 function patch(core: Core, node: FileNode, at: number, data: Buffer): 0 | Errno {
   const path = core.tree.pathOf(node);
   const working = workingCopyOf(core, node, path);
   if (typeof working === 'number') return working;
-  const failed = record(core, () => core.records.workWrite(node, path, at, data, working.isHeldBack));
+  const held = working.isHeldBack;
+  const journal = () => core.records.workWrite(node, path, at, data, held);
+  if (held || isGatedName(node.name)) {
+    const undo = working.before(at, data.length);
+    working.write(at, data, core.clock.monotonicMs());
+    return settleChange(core, node, working, journal, undo);
+  }
+  const failed = record(core, journal);
   if (failed !== 0) return failed;
-  working.journaled = true;
   working.write(at, data, core.clock.monotonicMs());
   adoptWorkingCopy(core, node, working);
-  return settleChange(core, node, working);
+  touch(core, node);
+  return 0;
 }
 
 /** Truncation (and extension) to `size`. Of a *.json it only begins a new version: readers keep the committed one. */
@@ -90,26 +97,53 @@ export function truncateFile(core: Core, node: FileNode, size: number): 0 | Errn
   const working =
     size === 0 ? (node.working ?? emptyWorkingCopy(core, node)) : workingCopyOf(core, node, path);
   if (typeof working === 'number') return working;
-  // Only of a new file that is empty still there is nothing to write down.
-  if (node.segment !== NOT_COMMITTED || working.journaled || size > 0) {
-    const unrecorded = record(core, () => core.records.workTruncate(path, size, working.isHeldBack));
-    if (unrecorded !== 0) return unrecorded;
-    working.journaled = true;
-  }
+  const held = working.isHeldBack;
+  const undo = working.before(size, 0);
+  const journal = () => core.records.workTruncate(path, size, held);
   working.truncate(size, core.clock.monotonicMs());
-  adoptWorkingCopy(core, node, working);
-  return size === 0 && working.isHeldBack ? 0 : settleChange(core, node, working);
+  if (size > 0 || !held) return settleChange(core, node, working, journal, undo);
+  if (node.segment !== NOT_COMMITTED || working.journaled)
+    return keepChange(core, node, working, journal, undo);
+  // Of a new file that is still empty there is nothing to write down.
+  core.pending.add(node);
+  return 0;
 }
 
-/** What a change of the working copy leads to: published, held back, or (not JSON at all) plain and visible. */
-function settleChange(core: Core, node: FileNode, working: WorkingCopy): 0 | Errno {
+/**
+ * What a change of a working copy leads to, in one journal record: published, held back, or (not JSON at all) plain and
+ * visible. If that record fails the change is taken back.
+ */
+function settleChange(
+  core: Core,
+  node: FileNode,
+  working: WorkingCopy,
+  journal: () => void,
+  undo: WorkingCopyUndo,
+): 0 | Errno {
   const verdict = working.isHeldBack || isGatedName(node.name) ? working.verdict() : 'plain';
-  if (verdict === 'complete' || (verdict === 'plain' && node.hidden))
-    return commit(core, node, working.view());
+  const publishes = verdict === 'complete' || (verdict === 'plain' && node.hidden);
+  const failed = publishes
+    ? commit(core, node, working.view())
+    : keepChange(core, node, working, journal, undo);
+  if (failed !== 0 && publishes) working.undo(undo);
+  if (failed !== 0 || publishes) return failed;
   if (verdict === 'plain') working.reveal();
-  if (working.isHeldBack) working.heldWrites++;
-  if (!working.isHeldBack) touch(core, node);
+  if (working.isHeldBack) node.heldWrites++;
+  else touch(core, node);
   return 0;
+}
+
+function keepChange(
+  core: Core,
+  node: FileNode,
+  working: WorkingCopy,
+  journal: () => void,
+  undo: WorkingCopyUndo,
+): 0 | Errno {
+  const failed = record(core, journal);
+  if (failed === 0) adoptWorkingCopy(core, node, working);
+  else working.undo(undo);
+  return failed;
 }
 
 function workingCopyOf(core: Core, node: FileNode, path: string): WorkingCopy | Errno {
@@ -124,6 +158,7 @@ function emptyWorkingCopy(core: Core, node: FileNode): WorkingCopy {
 }
 
 function adoptWorkingCopy(core: Core, node: FileNode, working: WorkingCopy): void {
+  working.journaled = true;
   node.working = working;
   core.pending.add(node);
 }

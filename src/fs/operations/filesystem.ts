@@ -201,7 +201,7 @@ export class FileSystem implements FileSystemOperations {
 
   mkdir(parent: number, name: string, mode: number, caller: Caller, out: Entry): Status {
     return this.#make(parent, name, out, (directory) => {
-      const refused = refuseName(this.#core, directory, name);
+      const refused = refuseName(this.#core, directory, name, 'directory');
       if (refused !== 0) return refused;
       if (findChild(this.#core, directory, name) !== undefined) return Errno.EEXIST;
       return makeDirectory(this.#core, directory, name, mode, caller);

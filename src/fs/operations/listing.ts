@@ -1,6 +1,7 @@
 /**
- * readdir(3), without "." and "..", which are the driver's. An entry's offset is the cookie it got when it entered the
- * directory, so a listing in progress neither repeats nor skips what was there all the time, whatever comes and goes.
+ * readdir(3), without "." and "..", which are the driver's. Entries come in the order of their numbers, and an entry's offset
+ * is its number: the next daemon knows it too. So a listing in progress neither repeats nor skips what was there all the
+ * time, whatever comes and goes.
  */
 
 import { S_IFMT } from '../../lib/file-type.ts';
@@ -8,8 +9,7 @@ import type { DirectoryEntry } from '../contract.ts';
 import type { DirectoryNode, Node } from '../model/node.ts';
 import type { Core } from '../state/core.ts';
 
-/** What readdir shows for a node that was never looked up: as the kernel does itself. */
-const UNKNOWN_INO = 0xffffffff;
+type Listing = NonNullable<DirectoryNode['listing']>;
 
 export function list(
   core: Core,
@@ -17,39 +17,62 @@ export function list(
   offset: number,
   add: (entry: DirectoryEntry) => boolean,
 ): void {
-  const { cursor } = directory;
-  const resumed = cursor !== undefined && cursor.offset === offset;
-  // A Map's iterator goes on correctly while entries come and go, and visits them in the order of their cookies.
-  const iterator = resumed ? cursor.iterator : directory.children.values();
-  let child = resumed ? cursor.pending : next(iterator);
-  let last = offset;
-  while (child !== undefined) {
-    if (isListed(directory, child, offset)) {
-      if (!add(entryOf(core, child))) break;
-      last = child.cookie;
-    }
-    child = next(iterator);
+  let listing = directory.listing ?? survey(core, directory);
+  for (let last = offset; ; listing = survey(core, directory)) {
+    last = showPage(core, directory, listing, last, add);
+    const isDone = listing.next === listing.children.length;
+    // What was found at first serves all pages. At its end names that came meanwhile follow.
+    if (isDone && listing.changes !== directory.changes) continue;
+    directory.listing = isDone && last === offset ? undefined : listing;
+    return;
   }
-  directory.cursor = child === undefined ? undefined : { offset: last, pending: child, iterator };
 }
 
-function next(iterator: Iterator<Node>): Node | undefined {
-  const step = iterator.next();
-  return step.done === true ? undefined : step.value;
+/** Returns the offset of the last entry that was shown. */
+function showPage(
+  core: Core,
+  directory: DirectoryNode,
+  listing: Listing,
+  offset: number,
+  add: (entry: DirectoryEntry) => boolean,
+): number {
+  const { children } = listing;
+  let at = listing.offset === offset ? listing.next : firstBehind(children, offset);
+  let last = offset;
+  for (; at < children.length; at++) {
+    const child = children[at] as Node;
+    if (!isListed(directory, child)) continue;
+    if (!add(entryOf(core, child))) break;
+    last = child.id;
+  }
+  listing.offset = last;
+  listing.next = at;
+  return last;
 }
 
-function isListed(directory: DirectoryNode, child: Node, offset: number): boolean {
-  if (child.cookie <= offset || child.parent !== directory) return false;
-  return !(child.kind === 'file' && child.hidden);
+function survey(core: Core, directory: DirectoryNode): Listing {
+  const children = [...directory.children.values()];
+  for (const child of children) core.tree.number(child);
+  children.sort((a, b) => a.id - b.id);
+  return { children, changes: directory.changes, offset: 0, next: 0 };
+}
+
+function firstBehind(children: readonly Node[], offset: number): number {
+  let low = 0;
+  let high = children.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((children[middle] as Node).id <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function isListed(directory: DirectoryNode, child: Node): boolean {
+  return child.parent === directory && !(child.kind === 'file' && child.hidden);
 }
 
 function entryOf(core: Core, child: Node): DirectoryEntry {
   if (child.kind === 'file' && !child.loaded) core.contents.load(child, core.tree.pathOf(child));
-  return {
-    name: child.name,
-    ino: child.id || UNKNOWN_INO,
-    type: child.mode & S_IFMT,
-    nextOffset: child.cookie,
-    handle: child,
-  };
+  return { name: child.name, ino: child.id, type: child.mode & S_IFMT, nextOffset: child.id, handle: child };
 }

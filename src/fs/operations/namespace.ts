@@ -45,11 +45,11 @@ function mayAppear({ remote, tree }: Core, parent: DirectoryNode): boolean {
 }
 
 /** Whether `name` may be made in `parent`: the error if not. A hidden file's name is not free, its maker goes on with it. */
-export function refuseName(core: Core, parent: DirectoryNode, name: string): 0 | Errno {
+export function refuseName(core: Core, parent: DirectoryNode, name: string, kind?: 'directory'): 0 | Errno {
   if (parent === core.control) return Errno.EPERM;
   if (Buffer.byteLength(name) > NAME_BYTES_MAX) return Errno.ENAMETOOLONG;
   if (parent !== core.tree.root && parent.parent === undefined) return Errno.ENOENT;
-  return isStorableName(core.tree.pathIn(parent, name)) ? 0 : Errno.ENAMETOOLONG;
+  return isStorableName(core.tree.pathIn(parent, name), kind) ? 0 : Errno.ENAMETOOLONG;
 }
 
 export function makeFile(

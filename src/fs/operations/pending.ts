@@ -101,10 +101,12 @@ export function repeatPending(core: Core): boolean {
     const { working } = node;
     if (working === undefined || !(working.journaled || node.hidden)) continue;
     const path = core.tree.pathOf(node);
-    const failed = record(core, () => {
+    const repeat = () => {
       if (node.hidden && node.id !== 0) core.records.node(node, path);
       if (working.journaled) core.records.workSnapshot(node, path, working);
-    });
+    };
+    // Whatever request is at hand, this does not carry it out.
+    const failed = record(core, repeat, 0);
     if (failed !== 0) return false;
   }
   return true;

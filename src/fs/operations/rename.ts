@@ -12,7 +12,7 @@ import { type Core, findChild, isRepeated } from '../state/core.ts';
 import type { CredsChange } from '../state/registrations.ts';
 import { touch, touchChange } from '../state/times.ts';
 import { dropWorkingCopy, record } from './commit.ts';
-import { dropHiddenChildren, isEmpty, needsMeta } from './directories.ts';
+import { dropHiddenChildren, isEmpty, needsMeta, recordRemoval } from './directories.ts';
 import { refuseName } from './namespace.ts';
 import { contentForOrphan, makeOrphan } from './orphan.ts';
 
@@ -80,7 +80,7 @@ function findVisible(core: Core, place: Place): Node | undefined {
 
 function refuseMove(core: Core, node: Node | undefined, from: Place, to: Place): 0 | Errno {
   if (node?.kind === 'control' || node === core.control || from.parent === core.control) return Errno.EPERM;
-  const refused = refuseName(core, to.parent, to.name);
+  const refused = refuseName(core, to.parent, to.name, node?.kind === 'directory' ? 'directory' : undefined);
   if (refused !== 0) return refused;
   return node?.kind === 'directory' && isInside(to.parent, node) ? Errno.EINVAL : 0;
 }
@@ -116,7 +116,7 @@ function replacedBy(core: Core, target: Node | undefined, { parent, name }: Plac
 /** One journal record for all moves, then the tree. A failure leaves both as they were. */
 function execute(core: Core, moves: readonly Move[], replaced: Replaced | undefined): 0 | Errno {
   const failed = record(core, () => {
-    if (replaced?.node.kind === 'directory') core.records.removeDirectory(replaced.path);
+    if (replaced?.node.kind === 'directory') recordRemoval(core, replaced.node, replaced.path);
     for (const move of moves) addRemovals(core, move);
     for (const move of moves) addArrivals(core, move);
   });
@@ -175,7 +175,7 @@ function planMove(core: Core, node: Node, from: Place, to: Place): Move | Errno 
   for (const each of nodes) {
     const eachOld = core.tree.pathOf(each);
     const path = newPath + eachOld.slice(oldPath.length);
-    if (!isStorableName(path)) return Errno.ENAMETOOLONG;
+    if (!isStorableName(path, each.kind === 'directory' ? 'directory' : undefined)) return Errno.ENAMETOOLONG;
     if (each.kind === 'directory') {
       move.directories.push({ node: each, path });
     } else if (each.kind !== 'file') {

@@ -88,9 +88,11 @@ function recordFileMetadata(core: Core, node: FileNode): 0 | Errno {
   const path = core.tree.pathOf(node);
   const { working } = node;
   if (node.hidden) {
-    // What was written of it carries its metadata; before that there is nothing to carry it.
-    if (working?.journaled !== true) return 0;
-    return record(core, () => core.records.workSnapshot(node, path, working));
+    return record(core, () => {
+      if (node.id !== 0) core.records.node(node, path);
+      // What was written of it carries its metadata.
+      if (working?.journaled) core.records.workSnapshot(node, path, working);
+    });
   }
   const content =
     node.working !== undefined && node.state === 'plain'

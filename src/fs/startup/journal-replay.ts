@@ -46,8 +46,11 @@ export class JournalReplay {
         this.#put(op, place);
         break;
       case OpType.DELETE:
+        this.#gone(op.path);
+        break;
       case OpType.RMDIR:
         this.#gone(op.path);
+        this.#finishedBelow(`${op.path}/`);
         break;
       case OpType.NODE:
         this.#node(op);
@@ -95,6 +98,12 @@ export class JournalReplay {
   #finished(path: string): void {
     this.#work.delete(path);
     this.#created.delete(path);
+  }
+
+  /** Until 0.1.0 a directory was removed without a word on the unfinished files in it. */
+  #finishedBelow(prefix: string): void {
+    for (const path of [...this.#work.keys(), ...this.#created.keys()])
+      if (path.startsWith(prefix)) this.#finished(path);
   }
 
   #node(op: JournalOp): void {

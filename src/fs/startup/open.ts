@@ -44,6 +44,8 @@ export interface OpenOptions extends FileSystemOptions {
   rootMode: number;
   /** Another daemon served this connection before; undefined: the kernel is new and knows nothing. */
   inherited?: KnownNodes | undefined;
+  /** How many daemons served this connection before; it keeps their node numbers apart. */
+  generation?: number;
   /** Requests that it had carried out, and that waited to be stored. */
   unanswered?: Iterable<number>;
   /** Bytes of decrypted contents to keep in memory. */
@@ -68,7 +70,7 @@ export interface OpenedFileSystem {
 
 /** The cache lock must be held. Throws JOURNAL_CORRUPT, CACHE_FORMAT, and system errors of the cache directory. */
 export function openFileSystem(options: OpenOptions): OpenedFileSystem {
-  const { cache, keyring, progress, owner, log, clock = systemClock } = options;
+  const { cache, keyring, progress, owner, log, clock = systemClock, generation = 0 } = options;
   const root = new DirectoryNode(S_IFDIR | (options.rootMode & 0o7777), owner.uid, owner.gid);
   const tree = new Tree(root);
   const builder = new TreeBuilder({ tree, keyring, owner, clock, log });
@@ -76,6 +78,8 @@ export function openFileSystem(options: OpenOptions): OpenedFileSystem {
   const replay = new JournalReplay(builder, options.inherited);
   const visit = (op: JournalOp, place: OpPlace) => replay.visit(op, place);
   const replayed = replayJournal(cache.journalDirectory, visit, options.journalFiles);
+  tree.reserve(options.inherited?.largest ?? 0);
+  tree.beginRange(generation);
   const { nextSegment, nextSeq } = replayed;
   const journal = new JournalWriter(cache.journalDirectory, {
     nextSegment,
@@ -112,6 +116,7 @@ export function openFileSystem(options: OpenOptions): OpenedFileSystem {
     control: makeControlDirectory(owner.uid, owner.gid),
     pending: new Set(),
     request: 0,
+    generation,
     executedBefore:
       options.inherited === undefined ? NOTHING : executed(replay.lastRequest, options.unanswered),
   };

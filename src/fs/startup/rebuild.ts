@@ -65,7 +65,6 @@ function rebuild(core: Core, base: Buffer, steps: readonly WorkStep[]): WorkingC
 }
 
 export function inheritNumbers(tree: Tree, known: KnownNodes): void {
-  tree.reserve(known.largest);
   for (const [path, id] of known.byPath) {
     const node = tree.resolve(path);
     if (node !== undefined) tree.inherit(node, id);

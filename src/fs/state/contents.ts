@@ -60,9 +60,10 @@ export class Contents {
     try {
       const { plain } = openSealed(this.#parts.keyring, path, this.#sealed(node, path));
       this.#plain.set(node, plain);
+      node.readError = undefined;
       return plain;
     } catch (error) {
-      this.#markUnreadable(node, path, error);
+      this.#cannotRead(node, path, error);
       return Errno.EIO;
     }
   }
@@ -94,23 +95,26 @@ export class Contents {
     node.sealedLength = 0;
     node.loaded = false;
     node.unreadable = undefined;
+    node.readError = undefined;
   }
 
   /** Reads mode, owner, times and size of a file of which only the name was known. They are not yet authenticated. */
   load(node: FileNode, path: string): void {
     if (node.loaded) return;
-    node.loaded = true;
     let fileSize = 0;
     try {
       fileSize = this.#parts.cache.readHeaderSync(path, this.#header);
       const { meta, plainLength } = readHeader(this.#header, fileSize);
       applyMeta(node, meta, this.#parts.owner);
       node.size = plainLength;
+      node.loaded = true;
+      node.readError = undefined;
     } catch (error) {
       // A size that is not 0 makes the kernel ask for the content, so that the reader gets EIO and not an empty file.
       node.size = Math.max(1, fileSize - HEADER_SIZE - TAG_SIZE);
       node.mode = S_IFREG | 0o600;
-      this.#markUnreadable(node, path, error);
+      this.#cannotRead(node, path, error);
+      node.loaded = node.unreadable !== undefined;
     }
   }
 
@@ -128,12 +132,18 @@ export class Contents {
     return cache.readSync(path);
   }
 
-  #markUnreadable(node: FileNode, path: string, error: unknown): void {
+  /** Bytes that do not open stay as they are; an error of the disk may be gone at the next read. */
+  #cannotRead(node: FileNode, path: string, error: unknown): void {
     const reason = error instanceof SealError ? error.reason : (codeOf(error) ?? 'unreadable');
-    node.unreadable = reason;
+    if (reason === node.readError) return;
+    node.readError = reason;
+    if (error instanceof SealError) node.unreadable = reason;
     this.#parts.log({
       level: 'error',
-      message: 'file does not open; its readers get EIO, nothing else is affected',
+      message:
+        error instanceof SealError
+          ? 'file does not open; its readers get EIO, nothing else is affected'
+          : 'file cannot be read from the cache; its reader gets EIO, the next one tries again',
       fields: { file: path, reason },
     });
   }

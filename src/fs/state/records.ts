@@ -69,6 +69,7 @@ export class Records {
       node.sealedLength = length;
       node.size = size;
       node.unreadable = undefined;
+      node.readError = undefined;
       node.loaded = true;
     }
     this.#placements.length = 0;
@@ -87,7 +88,7 @@ export class Records {
   /** `plain` becomes the durable version of `path`, with the node's present metadata. */
   put(node: FileNode, path: string, plain: Buffer): void {
     const length = sealedSize(plain.length);
-    const flags = node.unreadable === undefined ? OpFlag.NONE : OpFlag.KEEP_OLD;
+    const flags = node.readError === undefined ? OpFlag.NONE : OpFlag.KEEP_OLD;
     const at = this.#journal.add(OpType.PUT, flags, path, 0, length);
     sealInto(this.#journal.buffer, at, this.#keyring, path, metaOf(node, this.#owner), plain);
     this.#placements.push({ node, at, length, size: plain.length });

@@ -34,7 +34,7 @@ export interface PlannedMove {
 export class CheckpointPlan {
   readonly files = new Map<string, FilePlan>();
   readonly directories = new Map<string, DirectoryPlan>();
-  /** What the kernel knows by number, by path; undefined: nothing any more. */
+  /** What the kernel knows by number, by path; undefined: nothing any more. Under '': the largest number that was given. */
   readonly nodes = new Map<string, number | undefined>();
   /** Operations that a later one made needless. */
   superseded = 0;
@@ -65,6 +65,7 @@ export class CheckpointPlan {
         break;
       case OpType.NODE:
         this.nodes.set(op.path, op.arg);
+        this.#noteNumber(op.arg);
         break;
       case OpType.DELETE:
         this.nodes.set(op.path, undefined);
@@ -85,6 +86,11 @@ export class CheckpointPlan {
         // Incomplete content is the journal's alone; the kernel thread carries it over to the next segment.
         break;
     }
+  }
+
+  /** Also of what is gone again: a number is never given twice. */
+  #noteNumber(number: number): void {
+    this.nodes.set('', Math.max(number, this.nodes.get('') ?? 0));
   }
 
   #begin(seq: number): void {

@@ -52,6 +52,7 @@ async function mounted(t: TestContext): Promise<Mounted> {
       mountPoint: folder,
       plainSessions: [],
       takeover: undefined,
+      generation: 0,
       status: {},
       bucket: { absent: [], namesKnown: false, rootListable: false },
     }),

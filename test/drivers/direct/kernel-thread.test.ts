@@ -47,6 +47,7 @@ class Thread {
         mountPoint,
         plainSessions: [SESSION],
         takeover: undefined,
+        generation: 0,
         status: {},
         bucket,
       }),
