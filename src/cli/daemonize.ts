@@ -1,6 +1,6 @@
 /** `sessionfs mount --daemonize`: the same command again, in a session of its own, and an answer when it has mounted. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SessionfsError } from '../lib/errors.ts';
@@ -15,23 +15,38 @@ export interface DaemonizeOptions {
   readonly flags: readonly string[];
   /** Appended to; made 0600. */
   readonly logFile: string;
+  /** Someone asked for it by name: it stays after a start that fails. */
+  readonly logIsNamed: boolean;
   readonly pidFile: string;
+  /** Where local mode makes a key if there is none. */
+  readonly keyFile: string;
 }
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 
 /** Prints pid and mount point, and answers 0, once the mount answers. Throws the daemon's own error where it failed. */
 export async function daemonize(options: DaemonizeOptions): Promise<number> {
+  const { keyFile, logFile, logIsNamed } = options;
+  const [hadKey, hadLog] = [existsSync(keyFile), logIsNamed || existsSync(logFile)];
   const child = launch(options);
   const stopForwarding = forwardSignals(child);
   try {
     const error = errorOf(await reportOf(child, options.logFile));
-    if (error !== undefined) throw error;
+    if (error !== undefined) {
+      // What it says is on the terminal.
+      if (!hadLog) rmSync(logFile, { force: true });
+      throw error;
+    }
   } finally {
     stopForwarding();
     child.unref();
   }
   print(`sessionfs: process ${child.pid} serves ${options.mountPoint}, log in ${options.logFile}`);
+  if (!hadKey && existsSync(keyFile)) {
+    process.stderr.write(
+      `sessionfs: a new encryption key was made in ${keyFile}. Back this file up: without it nobody can open these sessions again\n`,
+    );
+  }
   return 0;
 }
 

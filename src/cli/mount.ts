@@ -1,6 +1,8 @@
 /** `sessionfs mount`: serves a mount in the foreground until SIGTERM or SIGINT, or starts a daemon that does. */
+
 import { resolve } from 'node:path';
 import { loadConfig } from '../config/load.ts';
+import { generatedKeyPath } from '../lib/generated-key-path.ts';
 import { type Arguments, parseArguments, usage } from './arguments.ts';
 import type { Command } from './command.ts';
 import { daemonize } from './daemonize.ts';
@@ -40,7 +42,9 @@ async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<num
       mountPoint: config.mountPoint,
       flags: settingFlags.flatMap(({ flag }) => inlined(flag, parsed)),
       logFile: logFile ?? `${config.cachePath}.log`,
+      logIsNamed: logFile !== undefined,
       pidFile: pidFile ?? `${config.cachePath}.pid`,
+      keyFile: generatedKeyPath(config.cachePath),
     });
   }
   if (logFile !== undefined)

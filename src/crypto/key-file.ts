@@ -12,6 +12,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  type Stats,
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -23,20 +24,34 @@ import { parseKeyHex, RAW_KEY_SIZE } from './keyring.ts';
 /** A key file is 65 bytes; what is far longer is another file, and is not read whole. */
 const READ_MAX = 1024;
 const READABLE_BY_OTHERS = 0o044;
+const WRITABLE_BY_OTHERS = 0o022;
+const ROOT = 0;
 
-/** The raw key, which the caller owns, and a warning where others may read the file. Throws KEY_MISSING, KEY_MALFORMED. */
-export function readKeyFile(path: string): { raw: Buffer; warning?: string } {
+/** The raw key, which the caller owns, and warnings where others may read or replace it. Throws KEY_MISSING, KEY_MALFORMED. */
+export function readKeyFile(path: string): { raw: Buffer; warnings: string[] } {
   const fd = openForReading(path);
   try {
     const stat = fstatSync(fd);
     if (!stat.isFile())
       throw new SessionfsError('KEY_MALFORMED', `the key file ${path} is not a regular file`);
-    const raw = parseKeyHex(readText(fd), `the key in ${path}`);
-    if ((stat.mode & READABLE_BY_OTHERS) === 0) return { raw };
-    return { raw, warning: `the key file ${path} can be read by other users; run: chmod 600 ${path}` };
+    return { raw: parseKeyHex(readText(fd), `the key in ${path}`), warnings: warningsOf(path, stat) };
   } finally {
     closeSync(fd);
   }
+}
+
+function warningsOf(path: string, { mode, uid }: Stats): string[] {
+  const warnings: string[] = [];
+  const own = process.geteuid?.() ?? uid;
+  if (uid !== own && uid !== ROOT)
+    warnings.push(
+      `the key file ${path} belongs to user ${uid}, who can replace the key; run: chown ${own} ${path}`,
+    );
+  if ((mode & WRITABLE_BY_OTHERS) !== 0)
+    warnings.push(`the key file ${path} can be written by other users; run: chmod 600 ${path}`);
+  else if ((mode & READABLE_BY_OTHERS) !== 0)
+    warnings.push(`the key file ${path} can be read by other users; run: chmod 600 ${path}`);
+  return warnings;
 }
 
 /**

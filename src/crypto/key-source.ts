@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { SessionfsError } from '../lib/errors.ts';
-import { messageOf } from '../lib/system-error.ts';
+import { generatedKeyPath } from '../lib/generated-key-path.ts';
 import { createKeyFile, readKeyFile } from './key-file.ts';
 import { Keyring, parseKeyHex } from './keyring.ts';
 
@@ -51,9 +51,6 @@ export function loadKeys(request: KeyRequest): KeySource {
   try {
     const previous = previousKeys(request.env);
     const found = givenKey(request, warnings) ?? keyOfTheCache(request, warnings);
-    if (found.origin === 'environment' || found.path !== generatedKeyPath(request.cachePath)) {
-      previous.push(...generatedBefore(request, warnings));
-    }
     const keyring = Keyring.fromBytes(found.raw, previous);
     requireExpected(keyring, found, request);
     return {
@@ -65,11 +62,6 @@ export function loadKeys(request: KeyRequest): KeySource {
   } finally {
     forgetVariables(request.env);
   }
-}
-
-/** Beside the cache, so that copying or publishing the cache does not hand out its key. */
-export function generatedKeyPath(cachePath: string): string {
-  return `${cachePath}.key`;
 }
 
 function givenKey({ env, keyFile }: KeyRequest, warnings: string[]): FoundKey | undefined {
@@ -87,24 +79,9 @@ function keyOfTheCache(request: KeyRequest, warnings: string[]): FoundKey {
   return { raw: createKeyFile(path), origin: 'generated', path };
 }
 
-/**
- * From local to hybrid mode with a new key: what the generated key sealed must still open. Elsewhere the file counts for
- * nothing, so one that is not readable is not an error.
- */
-function generatedBefore(request: KeyRequest, warnings: string[]): Buffer[] {
-  const path = generatedKeyPath(request.cachePath);
-  if (!existsSync(path)) return [];
-  try {
-    return [fromFile(path, warnings).raw];
-  } catch (error) {
-    warnings.push(`the earlier key of this cache is not used: ${messageOf(error)}`);
-    return [];
-  }
-}
-
 function fromFile(path: string, warnings: string[]): FoundKey {
-  const { raw, warning } = readKeyFile(path);
-  if (warning !== undefined) warnings.push(warning);
+  const { raw, warnings: found } = readKeyFile(path);
+  warnings.push(...found);
   return { raw, origin: 'file', path };
 }
 
@@ -117,16 +94,32 @@ function forgetVariables(env: NodeJS.ProcessEnv): void {
   for (const name of Object.keys(env)) if (name.startsWith(KEY_VARIABLE)) delete env[name];
 }
 
+/** A key changes only when the operator names the old one. */
 function requireExpected(keyring: Keyring, found: FoundKey, { expectedKeyId, cachePath }: KeyRequest): void {
   if (expectedKeyId === undefined || keyring.byId(expectedKeyId) !== undefined) return;
   const where = found.path ?? KEY_VARIABLE;
+  const generated = generatedKeyPath(cachePath);
+  const opens = generated !== found.path && holdsKey(generated, expectedKeyId);
   throw new SessionfsError(
     'KEY_WRONG',
     `the sessions in ${cachePath} are sealed with key ${expectedKeyId}, but ${where} holds key ${keyring.currentId}`,
     {
-      hint: `Give the key that sealed them, or, after a change of keys, name the old one in ${PREVIOUS_VARIABLE}.`,
+      hint: opens
+        ? `The key file ${generated} opens them: set SESSION_ENCRYPTION_KEY_FILE=${generated}. To change the key, put the old one into ${PREVIOUS_VARIABLE}.`
+        : `Give the key that sealed them, or, after a change of keys, name the old one in ${PREVIOUS_VARIABLE}.`,
     },
   );
+}
+
+function holdsKey(path: string, keyId: string): boolean {
+  try {
+    const keyring = Keyring.fromBytes(readKeyFile(path).raw);
+    const holds = keyring.currentId === keyId;
+    keyring.destroy();
+    return holds;
+  } catch {
+    return false;
+  }
 }
 
 function missingWithBucket(path: string): SessionfsError {

@@ -14,6 +14,7 @@ import { FsyncReplies } from './fsync-replies.ts';
 import { PlainFiles } from './import.ts';
 import { JournalService } from './journal-service.ts';
 import { loadKeyring } from './keys.ts';
+import { NewFiles } from './new-files.ts';
 import { DaemonServices } from './services.ts';
 import { cacheName, statusOf } from './status.ts';
 import { endMount, type Unmounted } from './unmount.ts';
@@ -27,10 +28,14 @@ export async function startDaemon(
   owner: MountOwner,
   log: Logger,
 ): Promise<Daemon> {
-  const lock = lockCache(start.config.cachePath, start.mountPoint);
+  const { cachePath } = start.config;
+  const newFiles = new NewFiles(cachePath);
+  const lock = lockCache(cachePath, start.mountPoint);
   try {
+    newFiles.locked();
     return await startLocked(start, descriptors, owner, lock, log);
   } catch (error) {
+    if (start.takeover === undefined) newFiles.remove();
     lock.release();
     throw error;
   }

@@ -58,6 +58,10 @@ class DaemonProcess {
       this.#mounted.resolve(message.device);
       return;
     }
+    if (message.type === 'not-mounted') {
+      this.#mounted.reject(new Error('the mount could not be made'));
+      return;
+    }
     this.#handOver = true;
     if (this.#daemon !== undefined) void this.#leave(this.#daemon);
   }

@@ -29,6 +29,9 @@ export interface DaemonChildEvents {
   initialized(session: NegotiatedSession): void;
 }
 
+/** For a daemon that removes what its failed start has made. */
+const CLEAN_UP_MS = 3_000;
+
 export class DaemonChild {
   /** Resolves when its mount answers; rejects with what made its start fail. */
   readonly ready: Promise<void>;
@@ -40,6 +43,7 @@ export class DaemonChild {
   readonly #events: DaemonChildEvents;
   #report: StopReport | undefined;
   #refused = false;
+  #mountError: unknown;
 
   /**
    * `secrets`: the key's variables, which are in no other environment. A process that cannot be started (its executable is being
@@ -59,7 +63,8 @@ export class DaemonChild {
     this.#process?.on('message', (message: FromDaemon) => this.#hear(message));
     this.#process?.on('exit', (code, signal) => {
       this.#ready.reject(
-        new Error(`the daemon ended with ${signal ?? `status ${code}`} before it was ready`),
+        this.#mountError ??
+          new Error(`the daemon ended with ${signal ?? `status ${code}`} before it was ready`),
       );
       this.#end(code, signal, undefined);
     });
@@ -119,8 +124,12 @@ export class DaemonChild {
   /** It cannot be given the mount that it waits for, which counts as a refusal. */
   fail(error: unknown): void {
     this.#refused = true;
-    this.#ready.reject(error);
-    this.kill('SIGKILL');
+    this.#mountError = error;
+    this.#send({ type: 'not-mounted' });
+    setTimeout(() => {
+      this.#ready.reject(error);
+      this.kill('SIGKILL');
+    }, CLEAN_UP_MS).unref();
   }
 
   handOver(): void {
@@ -150,7 +159,9 @@ export class DaemonChild {
       case 'failed': {
         const { code, hint } = message;
         this.#refused = true;
-        this.#ready.reject(new SessionfsError(code, message.message, hint === undefined ? {} : { hint }));
+        this.#ready.reject(
+          this.#mountError ?? new SessionfsError(code, message.message, hint === undefined ? {} : { hint }),
+        );
         break;
       }
       case 'stopped':

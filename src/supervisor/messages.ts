@@ -54,6 +54,8 @@ export type ToDaemon =
   | ({ type: 'start' } & DaemonStart)
   /** The kernel connection is in place: serve it. `device`: the mount's, as `major:minor`. */
   | { type: 'mounted'; device: string }
+  /** The mount could not be made: remove what the start has made, exit. */
+  | { type: 'not-mounted' }
   /** Leave the mount to the next daemon: answer what was read, write down what is needed, exit. */
   | { type: 'hand-over' };
 

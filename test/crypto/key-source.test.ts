@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -189,20 +190,64 @@ test('after a change of keys the cache opens with the previous one', (t) => {
   assert.equal(new Scene(t).load({ env, expectedKeyId: idOf(B) }).keyring.currentId, idOf(A));
 });
 
-test('from local to hybrid mode with a new key, the generated key still opens what it sealed', (t) => {
+test('the key that local mode made is no previous key: another one is refused, and the key file is named', (t) => {
   const scene = new Scene(t);
   const old = scene.load().keyring.currentId;
   const env = { SESSION_ENCRYPTION_KEY: A };
+  for (const mayGenerate of [true, false])
+    assert.throws(() => scene.load({ env: { ...env }, mayGenerate, expectedKeyId: old }), {
+      code: 'KEY_WRONG',
+      message: new RegExp(`${old}.*${idOf(A)}`),
+      hint: new RegExp(`${scene.generated} opens them: set SESSION_ENCRYPTION_KEY_FILE=${scene.generated}`),
+    });
+});
+
+test('a key file that does not open the cache is not named as one that does', (t) => {
+  const scene = new Scene(t);
+  scene.load();
+  for (const text of ['broken', `${A}\n`]) {
+    writeFileSync(scene.generated, text);
+    assert.throws(() => scene.load({ env: { SESSION_ENCRYPTION_KEY: A }, expectedKeyId: idOf(B) }), {
+      code: 'KEY_WRONG',
+      hint: /^Give the key that sealed them/,
+    });
+  }
+});
+
+test('from local to hybrid mode the key is kept, or the old one is named', (t) => {
+  const scene = new Scene(t);
+  const old = scene.load().keyring.currentId;
+  const kept = scene.load({ keyFile: scene.generated, mayGenerate: false, expectedKeyId: old });
+  assert.equal(kept.keyring.currentId, old);
+  const env = {
+    SESSION_ENCRYPTION_KEY: A,
+    SESSION_ENCRYPTION_KEYS_PREVIOUS: readFileSync(scene.generated, 'utf8'),
+  };
   const { keyring } = scene.load({ env, mayGenerate: false, expectedKeyId: old });
   assert.deepEqual([keyring.currentId, keyring.byId(old)?.id], [idOf(A), old]);
 });
 
-test('a broken generated key does no harm where another key opens the cache', (t) => {
+test('a broken key file beside a cache that another key opens is not looked at', (t) => {
   const scene = new Scene(t);
   scene.load();
   writeFileSync(scene.generated, 'broken');
   const source = scene.load({ env: { SESSION_ENCRYPTION_KEY: A }, expectedKeyId: idOf(A) });
-  assert.match(source.warnings[0] ?? '', /earlier key .* is not used/);
+  assert.deepEqual(source.warnings, []);
+});
+
+test('a key file that others can write, or that belongs to another user, is used with a warning', (t) => {
+  const scene = new Scene(t);
+  for (const mode of [0o620, 0o602, 0o666]) {
+    const { warnings } = scene.load({ keyFile: scene.keyFile(A, mode) });
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0] ?? '', /can be written by other users; run: chmod 600/);
+  }
+  if (process.geteuid?.() !== 0) return;
+  const keyFile = scene.keyFile(A);
+  chownSync(keyFile, 12345, 12345);
+  const { warnings } = scene.load({ keyFile });
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? '', /belongs to user 12345, who can replace the key/);
 });
 
 test('without a place for the new key the start fails and says where it wanted to write', (t) => {

@@ -26,6 +26,9 @@ export function acquireCacheLock(cachePath: string): CacheLock {
   const fd = openLockFile(cachePath, lockPath);
   try {
     if (process.platform !== 'darwin') runFlock(fd, cachePath, lockPath);
+    // A start that failed has removed the file that was opened here.
+    if (fs.statSync(lockPath, { throwIfNoEntry: false })?.ino !== fs.fstatSync(fd).ino)
+      throw locked(cachePath, lockPath);
   } catch (error) {
     fs.closeSync(fd);
     throw error;
@@ -102,7 +105,7 @@ function runFlock(fd: number, cachePath: string, lockPath: string): void {
 }
 
 function locked(cachePath: string, lockPath: string): SessionfsError {
-  const pid = /^\d+/.exec(fs.readFileSync(lockPath, 'utf8'))?.[0];
+  const pid = fs.existsSync(lockPath) ? /^\d+/.exec(fs.readFileSync(lockPath, 'utf8'))?.[0] : undefined;
   const holder = pid ? `process ${pid}` : 'another process';
   return new SessionfsError('CACHE_LOCKED', `the cache ${cachePath} is in use by ${holder}`, {
     hint: 'Stop that process, or give each mount its own SESSION_CACHE_PATH.',
