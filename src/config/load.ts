@@ -1,5 +1,7 @@
 /** Environment and command line to one checked, read-only Config. Nothing else reads a SESSION_ variable, keys apart. */
 
+import { readlinkSync, realpathSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { SessionfsError } from '../lib/errors.ts';
 import { nearestName } from '../lib/nearest-name.ts';
 import { quote } from '../lib/quote.ts';
@@ -39,9 +41,28 @@ export function loadConfig(env: NodeJS.ProcessEnv, flags: Flags): Config {
     ...values,
     cacheInMemory: values.storageType === 'cloud',
     cacheIsNamed: values.cachePath !== undefined,
-    cachePath: values.cachePath ?? `${values.mountPoint}.sealed`,
+    cachePath: values.cachePath ?? `${withoutLinks(values.mountPoint)}.sealed`,
     warnings: unknownVariables(env),
   };
+}
+
+const LINKS_MAX = 40;
+
+/**
+ * One mount point has one cache, whichever of its names it is given by. Of the last component only its being a link is asked:
+ * anything else would ask a mount that is there for an answer.
+ */
+function withoutLinks(path: string): string {
+  let named = path;
+  for (let links = 0; links < LINKS_MAX; links++) {
+    try {
+      named = join(realpathSync(dirname(named)), basename(named));
+      named = resolve(dirname(named), readlinkSync(named));
+    } catch {
+      break;
+    }
+  }
+  return named;
 }
 
 /** The mount point alone, absolute, for commands that only look for a mount. Throws as loadConfig does. */

@@ -43,7 +43,11 @@ export function integer(min: number, max: number, unit: string): (text: string) 
 /** Made absolute against the working directory. */
 export function path(text: string): string {
   if (text === '' || text.includes('\0')) throw new Refusal('must be a path');
-  return resolve(text);
+  try {
+    return resolve(text);
+  } catch {
+    throw new Refusal('is relative to the working directory, which has been deleted: change to another one');
+  }
 }
 
 /** Error messages name key files, so a key in the path's place has to be caught here. */
@@ -70,10 +74,22 @@ const GCS_NAME = /^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/;
 export function bucket(text: string): BucketAddress {
   if (text.startsWith('file:')) return directoryBucket(text);
   const name = text.replace(/^gs:\/\//, '').replace(/\/$/, '');
-  if (!GCS_NAME.test(name)) {
-    throw new Refusal('must be a bucket name, gs://NAME (no folder in it) or file:///ABSOLUTE/DIRECTORY');
-  }
+  const problem = bucketNameProblem(name);
+  if (problem !== undefined)
+    throw new Refusal(`must be a bucket name, gs://NAME or file:///ABSOLUTE/DIRECTORY: ${problem}`);
   return { kind: 'gcs', name };
+}
+
+function bucketNameProblem(name: string): string | undefined {
+  const scheme = /^[a-z0-9+.-]+:\/\//i.exec(name)?.[0];
+  if (scheme !== undefined) return `${scheme} is not supported`;
+  if (name.includes('/')) return 'a folder in the bucket cannot be named';
+  if (/[A-Z]/.test(name)) return 'capital letters are not allowed';
+  const character = /[^a-z0-9._-]/u.exec(name)?.[0];
+  if (character !== undefined) return `the character ${JSON.stringify(character)} is not allowed`;
+  if (name.length < 3) return 'it is shorter than 3 characters';
+  if (name.length > 222) return 'it is longer than 222 characters';
+  return GCS_NAME.test(name) ? undefined : 'it must begin and end with a letter or a digit';
 }
 
 function directoryBucket(text: string): BucketAddress {

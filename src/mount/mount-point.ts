@@ -25,22 +25,21 @@ export async function checkMountPoint(directory: string): Promise<'free' | 'stal
   const mount = await findMount(directory);
   if (mount?.type === FILESYSTEM_TYPE) {
     if (await isStaleMount(directory)) return 'stale';
-    throw new SessionfsError('MOUNT_POINT_BUSY', `sessionfs is already mounted on ${directory}`, {
-      hint: `Use the mount that is there, or end it first: sessionfs unmount ${directory}`,
-    });
+    throw alreadyMounted(directory);
   }
   await requireDirectory(directory);
   return 'free';
 }
 
+export function alreadyMounted(directory: string): SessionfsError {
+  return new SessionfsError('MOUNT_POINT_BUSY', `sessionfs is already mounted on ${directory}`, {
+    hint: `Use the mount that is there, or end it first: sessionfs unmount ${directory}`,
+  });
+}
+
 async function requireDirectory(directory: string): Promise<void> {
   const found = await stat(directory).catch((cause: unknown) => {
-    const code = codeOf(cause);
-    const what = code === 'ENOENT' ? 'does not exist' : `cannot be looked at: ${code}`;
-    throw new SessionfsError('MOUNT_POINT_MISSING', `the mount point ${directory} ${what}`, {
-      cause,
-      hint: `Create it: mkdir -p ${directory}`,
-    });
+    throw missing(directory, cause);
   });
   if (!found.isDirectory()) {
     throw new SessionfsError(
@@ -51,6 +50,20 @@ async function requireDirectory(directory: string): Promise<void> {
       },
     );
   }
+}
+
+function missing(directory: string, cause: unknown): SessionfsError {
+  const code = codeOf(cause);
+  const [what, hint] =
+    code === 'ENOENT'
+      ? ['does not exist', `Create it: mkdir -p ${directory}`]
+      : code === 'ENOTDIR'
+        ? ['lies below a file', 'Name a directory whose parents are directories, or move the file away.']
+        : [
+            `cannot be read: ${code}`,
+            'Check that this user may reach it: namei -l shows the rights on the way.',
+          ];
+  return new SessionfsError('MOUNT_POINT_MISSING', `the mount point ${directory} ${what}`, { cause, hint });
 }
 
 /**

@@ -7,8 +7,8 @@ import { SessionfsError } from '../lib/errors.ts';
 import { messageOf } from '../lib/system-error.ts';
 import { CONTAINER_HINT } from './hints.ts';
 import { MAX_IO_BYTES } from './io-size.ts';
-import { isStaleMount } from './mount-point.ts';
-import { FILESYSTEM_TYPE, findMount, type MountRecord } from './mountinfo.ts';
+import { alreadyMounted, isStaleMount } from './mount-point.ts';
+import { coversAnother, FILESYSTEM_TYPE, findMount, type MountRecord } from './mountinfo.ts';
 import { findMountUsers, type MountUser } from './users.ts';
 
 export interface MountOptions {
@@ -27,7 +27,7 @@ const NOT_PERMITTED = /not permitted|permission denied|superuser|only root/i;
 
 /**
  * Makes the connection `fd` appear at `mountPoint` (resolved), and returns once the mount table says so; nobody needs to
- * serve it yet. Throws MOUNT_NOT_PERMITTED or MOUNT_FAILED.
+ * serve it yet. Throws MOUNT_NOT_PERMITTED, MOUNT_FAILED, or MOUNT_POINT_BUSY.
  */
 export async function mountDirect(
   fd: number,
@@ -43,6 +43,11 @@ export async function mountDirect(
       'MOUNT_FAILED',
       `mount reported success, but nothing is mounted on ${mountPoint}`,
     );
+  }
+  // Two that start at once both find the mount point free; the one that came second gives way.
+  if (await coversAnother(mount)) {
+    await unmountByForce(mountPoint);
+    throw alreadyMounted(mountPoint);
   }
   return mount;
 }

@@ -27,6 +27,18 @@ export async function findMount(
   return records.findLast((record) => record.mountPoint === mountPoint);
 }
 
+/** Whether another connection of sessionfs was mounted there before the one with this device, and still is, below it. */
+export async function coversAnother(
+  { mountPoint, device }: MountRecord,
+  table = '/proc/self/mountinfo',
+): Promise<boolean> {
+  const records = await readMounts(table);
+  const ours = records.filter(
+    (record) => record.mountPoint === mountPoint && record.type === FILESYSTEM_TYPE,
+  );
+  return ours[0] !== undefined && ours[0].device !== device;
+}
+
 /** The same, before anybody who was waiting for the mount can have used it, and taken it away. */
 export function findMountSync(mountPoint: string): MountRecord | undefined {
   const records =

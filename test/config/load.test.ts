@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { resolve } from 'node:path';
+import { mkdirSync, realpathSync, symlinkSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { type Config, loadConfig, loadMountPoint } from '../../src/config/load.ts';
 import { configurationTable, FILE_SIZE_LIMIT_BYTES, settings } from '../../src/config/settings.ts';
 import { PLAIN_LENGTH_MAX } from '../../src/crypto/sealed-file.ts';
 import { SessionfsError } from '../../src/lib/errors.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const KEY = '0f'.repeat(32);
 
@@ -221,4 +223,24 @@ test('a backup has at least one transfer at a time, and at most 256', () => {
 
 test('a file as large as may be configured can be sealed', () => {
   assert.ok(FILE_SIZE_LIMIT_BYTES <= PLAIN_LENGTH_MAX);
+});
+
+test('one mount point has one default cache, by whichever name it is given', (t) => {
+  const directory = realpathSync(temporaryDirectory(t));
+  mkdirSync(join(directory, 'real/sessions'), { recursive: true });
+  symlinkSync('real', join(directory, 'folder'));
+  symlinkSync(join(directory, 'folder/sessions'), join(directory, 'absolute'));
+  symlinkSync('absolute', join(directory, 'relative'));
+  const names = ['real/sessions', 'folder/sessions', 'absolute', 'relative'];
+  for (const name of names)
+    assert.equal(
+      loadConfig({}, { mountPoint: join(directory, name) }).cachePath,
+      join(directory, 'real/sessions.sealed'),
+      name,
+    );
+  symlinkSync('loop', join(directory, 'loop'));
+  assert.ok(loadConfig({}, { mountPoint: join(directory, 'loop') }).cachePath.endsWith('/loop.sealed'));
+  const missing = join(directory, 'folder/missing');
+  assert.equal(loadConfig({}, { mountPoint: missing }).cachePath, join(directory, 'real/missing.sealed'));
+  assert.equal(loadConfig({}, { mountPoint: '/no/such/folder' }).cachePath, '/no/such/folder.sealed');
 });

@@ -68,6 +68,19 @@ test('a bucket is a GCS name, with or without gs://, or a directory', () => {
   refuses(parse.bucket, ['file://srv/bucket', 'file:/srv', 'file:', 'file:///%2f']);
 });
 
+test('what is wrong with a bucket name is said', () => {
+  const problems: [text: string, problem: RegExp][] = [
+    ['s3://name', /s3:\/\/ is not supported$/],
+    ['gs://name/folder', /a folder in the bucket cannot be named$/],
+    ['Upper', /capital letters are not allowed$/],
+    ['a b c', /the character " " is not allowed$/],
+    ['ab', /it is shorter than 3 characters$/],
+    ['a'.repeat(223), /it is longer than 222 characters$/],
+    ['-name', /it must begin and end with a letter or a digit$/],
+  ];
+  for (const [text, problem] of problems) assert.throws(() => parse.bucket(text), problem, text);
+});
+
 test('an emulator is named by host and port or by a URL', () => {
   assert.equal(parse.emulatorHost('localhost:9199'), 'http://localhost:9199');
   assert.equal(parse.emulatorHost('https://gcs.test:4443/'), 'https://gcs.test:4443');

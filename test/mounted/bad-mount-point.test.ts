@@ -2,8 +2,15 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { exitStatus } from '../../src/lib/errors.ts';
+import { cleanUp } from '../support/cleanup.ts';
+import { DaemonProcess } from '../support/daemon-process.ts';
+import { cleanEnvironment } from '../support/environment.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
+import { mounts, unmountBelow } from '../support/mounts.ts';
+import { cliMain, repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { untilStarted } from './log-lines.ts';
 import { assertRefused } from './refused-start.ts';
 import { readTree, sessionTree, writeTree } from './session-files.ts';
 
@@ -49,6 +56,45 @@ test('a directory that is mounted already is refused whatever the cache, and its
   }
   assert.deepEqual(readTree(mountPoint), sessionTree('user1-+15550001'));
   await mounted.unmount();
+});
+
+test('a mount point below a file is refused, and nothing is advised that cannot work', (t) => {
+  const within = temporaryDirectory(t);
+  writeFileSync(join(within, 'afile'), 'text');
+  assertRefused(
+    { within, args: [join(within, 'afile/x')] },
+    { code: 'MOUNT_POINT_MISSING', message: /afile\/x lies below a file$/, hint: /parents are directories/ },
+  );
+  assert.deepEqual(readTree(within), { afile: 'text' });
+});
+
+test('of two mounts that start on one directory at once, with two caches, one is refused', {
+  timeout: 120_000,
+}, async (t) => {
+  const within = temporaryDirectory(t);
+  const mountPoint = join(within, 'sessions');
+  mkdirSync(mountPoint);
+  const starts = ['a', 'b'].map((name) => {
+    const args = [cliMain, 'mount', mountPoint, '--cache-path', join(within, name)];
+    const daemon = new DaemonProcess(process.execPath, args, cleanEnvironment(), repository);
+    cleanUp(t, async () => {
+      daemon.killAll();
+      await daemon.waitForExit(60_000);
+      unmountBelow(mountPoint);
+    });
+    return daemon;
+  });
+  const refused = await Promise.race(
+    starts.map(async (daemon) => ({ daemon, exit: await daemon.waitForExit(60_000) })),
+  );
+  assert.deepEqual(refused.exit, { code: exitStatus.MOUNT_POINT_BUSY, signal: null }, refused.daemon.log());
+  assert.match(refused.daemon.log(), /sessionfs is already mounted on/);
+  const other = starts.find((daemon) => daemon !== refused.daemon);
+  assert.ok(other !== undefined);
+  await untilStarted(other);
+  writeFileSync(join(mountPoint, 'notes.txt'), 'served');
+  assert.equal(readFileSync(join(mountPoint, 'notes.txt'), 'utf8'), 'served');
+  assert.equal(mounts().filter((mount) => mount.mountPoint === mountPoint).length, 1);
 });
 
 test('files that are no sessions are named, and nothing is touched', (t) => {

@@ -108,7 +108,7 @@ export function requirePlainSessions(mountPoint: string): string[] {
   const shown = foreign.slice(0, NAMES_SHOWN).join(', ') + (foreign.length > NAMES_SHOWN ? ', …' : '');
   throw new SessionfsError(
     'MOUNT_POINT_NOT_EMPTY',
-    `${mountPoint} holds ${foreign.length} entries that are no sessions and would be hidden: ${shown}`,
+    `${mountPoint} holds ${foreign.length === 1 ? '1 entry that is no session' : `${foreign.length} entries that are no sessions`} and would be hidden: ${shown}`,
     {
       hint: 'Move them away, or mount on an empty directory. Plain Baileys sessions may stay: they are imported.',
     },

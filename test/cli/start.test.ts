@@ -1,0 +1,51 @@
+/** Starts that cannot go well for a reason outside of sessionfs: each says in two lines what is wrong and what to do. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { exitStatus } from '../../src/lib/errors.ts';
+import { cleanEnvironment } from '../support/environment.ts';
+import { cliMain, repository } from '../support/repository.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+function run(file: string, args: readonly string[]) {
+  return spawnSync(file, args, { env: cleanEnvironment(), encoding: 'utf8', timeout: 60_000 });
+}
+
+test('a checkout that is not built', (t) => {
+  const directory = temporaryDirectory(t);
+  mkdirSync(join(directory, 'bin'));
+  copyFileSync(join(repository, 'bin/sessionfs'), join(directory, 'bin/sessionfs'));
+  const { status, stdout, stderr } = run(join(directory, 'bin/sessionfs'), ['status']);
+  assert.deepEqual([status, stdout], [1, '']);
+  assert.match(
+    stderr,
+    /^sessionfs: this checkout is not built: .*main\.js is missing\n {2}Build it: .*npm run build.*\n$/,
+  );
+});
+
+test('a node that is too old', () => {
+  const versions =
+    "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.4' } })";
+  const old = `data:text/javascript,${encodeURIComponent(versions)}`;
+  const { status, stdout, stderr } = run(process.execPath, ['--import', old, cliMain, '--version']);
+  assert.deepEqual([status, stdout], [1, '']);
+  assert.match(
+    stderr,
+    /^sessionfs: this is Node\.js 18\.20\.4, but sessionfs needs 20 or newer\n {2}.* install a newer one.*\n$/,
+  );
+});
+
+test('a working directory that was deleted', (t) => {
+  const directory = join(temporaryDirectory(t), 'gone');
+  mkdirSync(directory);
+  const script = 'cd "$1" && rmdir "$1" && exec "$2" "$3" mount';
+  const { status, stderr } = run('sh', ['-c', script, 'sh', directory, process.execPath, cliMain]);
+  assert.equal(status, exitStatus.CONFIG_INVALID);
+  assert.match(
+    stderr,
+    /^sessionfs: .*is relative to the working directory, which has been deleted: change to another one\n$/m,
+  );
+  assert.doesNotMatch(stderr, /defect/);
+});
