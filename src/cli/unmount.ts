@@ -9,6 +9,7 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { codeOf } from '../lib/system-error.ts';
 import { unmountLazily } from '../mount/mount.ts';
+import { findMountUsers, type MountUser, stillUsing } from '../mount/users.ts';
 import { parseArguments, usage } from './arguments.ts';
 import { type Command, print } from './command.ts';
 import { isMountPoint, locateMount, notPermitted, requireAnswer } from './locate.ts';
@@ -17,6 +18,8 @@ import { isRunning, mayServeFuse } from './process-watch.ts';
 
 const POLL_MS = 50;
 const DEFAULT_TIMEOUT_S = 60;
+const LOOK_MS = 200;
+const USERS_SHOWN = 5;
 
 export const unmount: Command = {
   name: 'unmount',
@@ -76,10 +79,47 @@ async function stop(
   timeoutMs: number,
 ): Promise<void> {
   requestStop(path, isRunning(supervisor) && mayServeFuse(supervisor) ? supervisor : daemon);
+  const watch = new UserWatch(path);
   await waitUntilGone(path, {
     timeoutMs,
-    isGone: async () => !isRunning(supervisor) && !isRunning(daemon) && !(await isMountPoint(path)),
+    isGone: async () => {
+      const isMounted = await isMountPoint(path);
+      if (isMounted) await watch.look();
+      return !isRunning(supervisor) && !isRunning(daemon) && !isMounted;
+    },
   });
+  const left = await stillUsing(watch.users);
+  if (left.length > 0) throw inUse(path, left);
+}
+
+/** Who uses the mount while it ends. The daemon waits half a second for them, then takes it away from under them. */
+class UserWatch {
+  readonly #path: string;
+  #lookedMs = Number.NEGATIVE_INFINITY;
+  /** At the last look. */
+  users: MountUser[] = [];
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async look(): Promise<void> {
+    if (systemClock.monotonicMs() - this.#lookedMs < LOOK_MS) return;
+    this.users = (await findMountUsers(this.#path)).filter(({ pid }) => pid !== process.pid);
+    this.#lookedMs = systemClock.monotonicMs();
+  }
+}
+
+function inUse(path: string, users: readonly MountUser[]): SessionfsError {
+  const shown = users.slice(0, USERS_SHOWN).map(({ pid, command, how }) => `${pid} (${command}: ${how})`);
+  const more = users.length > USERS_SHOWN ? ` and ${users.length - USERS_SHOWN} more` : '';
+  return new SessionfsError(
+    'MOUNT_IN_USE',
+    `${path} is flushed and unmounted, but was in use by ${shown.join(', ')}${more}`,
+    {
+      hint: 'What they have open there fails with ENOTCONN from now on: end them. Stop applications before the mount.',
+    },
+  );
 }
 
 export function requestStop(path: string, pid: number): void {

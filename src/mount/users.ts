@@ -1,4 +1,5 @@
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readdir, readFile, readlink, statfs } from 'node:fs/promises';
+import { codeOf } from '../lib/system-error.ts';
 
 /** A process that keeps a mount busy. */
 export interface MountUser {
@@ -28,6 +29,30 @@ async function userOf(folder: string, pid: number, directory: string): Promise<M
     (await openFileBelow(`${folder}/fd`, directory)) ??
     (await mappedFileBelow(`${folder}/maps`, directory));
   return reason && { pid, command: (await readText(`${folder}/comm`)).trimEnd(), ...reason };
+}
+
+/** Those of the users that still have what they had, now that its daemon is gone and every use of it fails. */
+export async function stillUsing(users: readonly MountUser[], proc = '/proc'): Promise<MountUser[]> {
+  const lost = await Promise.all(users.map(({ pid, how }) => hasLost(`${proc}/${pid}`, how)));
+  return users.filter((_, index) => lost[index]);
+}
+
+async function hasLost(folder: string, how: MountUser['how']): Promise<boolean> {
+  if (how === 'working directory') return isDead(`${folder}/cwd`);
+  if (how === 'root directory') return isDead(`${folder}/root`);
+  // A mapping may have no descriptor that could be asked.
+  if (how === 'mapped file') return (await readText(`${folder}/comm`)) !== '';
+  const descriptors = await readdir(`${folder}/fd`).catch((): string[] => []);
+  const dead = await Promise.all(descriptors.map((descriptor) => isDead(`${folder}/fd/${descriptor}`)));
+  return dead.includes(true);
+}
+
+/** statfs(2) is never answered from the kernel's own copy. */
+function isDead(path: string): Promise<boolean> {
+  return statfs(path).then(
+    () => false,
+    (error: unknown) => codeOf(error) === 'ENOTCONN' || codeOf(error) === 'ECONNABORTED',
+  );
 }
 
 type Reason = Pick<MountUser, 'how' | 'path'>;

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   statSync,
@@ -115,4 +117,28 @@ test('the mount of a daemon that was killed, and its supervisor before it, is re
   assert.equal(unmount.status, 0, unmount.stderr);
   assert.match(unmount.stdout, /had died; its mount is removed/);
   assert.equal(mountAt(mountPoint), undefined);
+});
+
+test('unmount of a mount in use ends it, says who used it, and exits with a status of its own', async (t) => {
+  const { directory, mountPoint, pid } = await daemonize(t);
+  mkdirSync(join(mountPoint, 'u-+49'));
+  writeFileSync(join(mountPoint, 'u-+49/creds.json'), '{"a":1}');
+  const inside = spawn('sleep', ['1000'], { cwd: join(mountPoint, 'u-+49'), stdio: 'ignore' });
+  const file = openSync(join(directory, 'sessions.sealed.log'), 'r');
+  const reader = spawn('sleep', ['1000'], {
+    stdio: ['ignore', openSync(join(mountPoint, 'u-+49/creds.json'), 'r'), file],
+  });
+  cleanUp(t, () => {
+    for (const child of [inside, reader]) child.kill('SIGKILL');
+  });
+  const { status, stdout, stderr } = runCli(['unmount', mountPoint]);
+  assert.deepEqual([status, stdout], [exitStatus.MOUNT_IN_USE, ''], stderr);
+  assert.match(
+    stderr,
+    new RegExp(`is flushed and unmounted, but was in use by .*${inside.pid} \\(sleep: working directory\\)`),
+  );
+  assert.match(stderr, new RegExp(`${reader.pid} \\(sleep: open file\\)`));
+  assert.equal(mountAt(mountPoint), undefined);
+  assert.ok(!isRunning(pid));
+  assert.deepEqual(readdirSync(join(directory, 'sessions.sealed/journal')), []);
 });
