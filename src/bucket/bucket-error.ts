@@ -16,6 +16,7 @@ export type BucketErrorKind =
 export type OperationClass = 'A' | 'B' | 'free';
 
 export interface BucketErrorDetails {
+  retryAfterMs?: number | undefined;
   hint?: string;
   about?: 'bucket' | 'credentials';
   cause?: unknown;
@@ -27,6 +28,8 @@ export class BucketError extends Error {
   readonly hint: string | undefined;
   /** What is at fault, if it is not the object or the request. */
   readonly about: 'bucket' | 'credentials' | undefined;
+  /** The store asks for a pause of so long before the next try. */
+  readonly retryAfterMs: number | undefined;
 
   constructor(kind: BucketErrorKind, message: string, details: BucketErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -34,6 +37,7 @@ export class BucketError extends Error {
     this.kind = kind;
     this.hint = details.hint;
     this.about = details.about;
+    this.retryAfterMs = details.retryAfterMs;
   }
 
   /** The same call may succeed later, with nobody doing anything. */

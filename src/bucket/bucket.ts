@@ -70,7 +70,7 @@ export interface Bucket {
   /** Resolves when the version is gone, whoever deleted it. Rejects with 'precondition' when there is a newer one. */
   delete(name: string, options: ChangeOptions): Promise<void>;
 
-  /** After how many days a rule of the bucket deletes objects by their age, whatever else it asks; undefined: no such rule. */
+  /** After how many days a rule of the bucket may delete the newest version of a mount's object by its age; undefined: none does. */
   deleteAfterDays(): Promise<number | undefined>;
 
   /** Frees sockets and timers; calls that are under way are aborted. */

@@ -18,6 +18,9 @@ export interface RetryOptions {
   readonly sleep?: ((ms: number, signal: AbortSignal | undefined) => Promise<void>) | undefined;
 }
 
+/** A store that asks for a longer pause is asked again after this one; its callers have limits of their own. */
+const RETRY_AFTER_MAX_MS = 60_000;
+
 /**
  * Repeats calls that failed for the moment ('throttled', 'unreachable'); every other failure is final. All attempts of one
  * put carry the same upload id, so that an attempt which was stored without anyone hearing of it is recognized.
@@ -45,9 +48,10 @@ async function retry<T>(call: () => Promise<T>, options: RetryOptions): Promise<
     try {
       return await call();
     } catch (error) {
-      const isFinal = !(error instanceof BucketError && error.isTransient) || attempt >= attempts;
-      if (isFinal || signal?.aborted) throw error;
-      await sleep(backoffMs(attempt - 1, { minMs: baseMs, maxMs: capMs, jitter: 1 }, random()), signal);
+      if (!(error instanceof BucketError && error.isTransient)) throw error;
+      if (attempt >= attempts || signal?.aborted) throw error;
+      const pauseMs = backoffMs(attempt - 1, { minMs: baseMs, maxMs: capMs, jitter: 1 }, random());
+      await sleep(Math.max(pauseMs, Math.min(error.retryAfterMs ?? 0, RETRY_AFTER_MAX_MS)), signal);
       if (signal?.aborted) throw error;
     }
   }

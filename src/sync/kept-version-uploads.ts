@@ -6,7 +6,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ABSENT, type Bucket, type ObjectVersion } from '../bucket/bucket.ts';
-import { BucketError, reasonOf } from '../bucket/bucket-error.ts';
+import { BucketError, isPrecondition, reasonOf } from '../bucket/bucket-error.ts';
 import { listAll } from '../bucket/list-all.ts';
 import { backOff } from '../lib/backoff.ts';
 import { crc32c } from '../lib/crc32c.ts';
@@ -29,6 +29,8 @@ export interface KeptVersionUploadsParts {
 const RETRY_MS = 500;
 const RETRY_MS_MAX = 60_000;
 const SETTLE_POLL_MS = 50;
+/** Other machines may have kept versions in the same milliseconds. */
+const NAMES_TO_TRY = 20;
 
 export class KeptVersionUploads {
   readonly #parts: KeptVersionUploadsParts;
@@ -38,6 +40,7 @@ export class KeptVersionUploads {
   #isCompared = false;
   #running: Promise<void> | undefined;
   #failures = 0;
+  #hasPruneFailed = false;
   /** It fails for a reason that does not pass by itself. */
   #isStuck = false;
   /** Somebody waits for it, and not for ever. */
@@ -89,7 +92,7 @@ export class KeptVersionUploads {
     while (!this.#ended.signal.aborted && !(this.#isCompared && this.#waiting.size === 0)) {
       try {
         if (!this.#isCompared) await this.#compare();
-        for (const name of this.#waiting) await this.#store(name);
+        await this.#storeAll();
         this.#failures = 0;
         this.#isStuck = false;
       } catch (error) {
@@ -113,13 +116,23 @@ export class KeptVersionUploads {
     this.#isCompared = true;
   }
 
+  /** One that cannot be stored keeps no other one from it. Rejects with the first failure. */
+  async #storeAll(): Promise<void> {
+    const failures: unknown[] = [];
+    for (const name of this.#waiting) {
+      if (this.#ended.signal.aborted) return;
+      await this.#store(name).catch((error: unknown) => failures.push(error));
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
   async #store(name: string): Promise<void> {
     const { bucket, cachePath, log } = this.#parts;
     const parsed = parseKeptVersionName(name);
     const sealed = await readFile(join(keptVersionDirectory(cachePath), name)).catch(ifMissing);
     if (parsed !== undefined && sealed !== undefined) {
       const object = await this.#put(parsed.prefix, parsed.ms, sealed);
-      await this.#prune(parsed.prefix);
+      await this.#prune(parsed.prefix, object);
       log.info({ object, bucket: bucket.address }, 'Credentials that were set aside are in the bucket, too');
     }
     this.#waiting.delete(name);
@@ -128,30 +141,50 @@ export class KeptVersionUploads {
   /** Another machine may have kept another version at the very same moment. */
   async #put(prefix: string, ms: number, sealed: Buffer): Promise<string> {
     const { bucket } = this.#parts;
-    for (let at = ms; ; at++) {
+    for (let at = ms; at < ms + NAMES_TO_TRY; at++) {
       const name = keptVersionObject(keptVersionName(prefix, at));
       try {
         await bucket.put(name, sealed, { ifGeneration: ABSENT, metadata: {} });
         return name;
       } catch (error) {
-        if (!(error instanceof BucketError && error.kind === 'precondition')) throw error;
+        if (!isPrecondition(error)) throw error;
         if (isSame(await bucket.head(name), sealed)) return name;
       }
     }
+    throw new BucketError('rejected', `every name for the kept version ${prefix}.${ms} is taken`);
   }
 
-  /** The oldest go: as many are kept as on the disk. */
-  async #prune(prefix: string): Promise<void> {
+  /**
+   * The oldest go: as many are kept as on the disk. Never the one that was just stored, whatever another machine's clock says.
+   * Never rejects: one that cannot be deleted only takes room.
+   */
+  async #prune(prefix: string, stored: string): Promise<void> {
+    try {
+      await this.#deleteOldest(prefix, stored);
+    } catch (error) {
+      if (this.#hasPruneFailed) return;
+      this.#hasPruneFailed = true;
+      this.#parts.log.warn(
+        reasonOf(error),
+        'Old kept versions of credentials cannot be deleted from the bucket; they take room there',
+      );
+    }
+  }
+
+  async #deleteOldest(prefix: string, stored: string): Promise<void> {
     const { bucket } = this.#parts;
     const object = keptVersionObject(prefix);
     const kept = await listAll(bucket, `${object}.`);
     const versions = kept
       .flatMap(({ name, generation }) => {
         const parsed = parseKeptVersionName(name);
-        return parsed?.prefix === object ? [{ ...parsed, generation }] : [];
+        return parsed?.prefix === object && name !== stored ? [{ ...parsed, generation }] : [];
       })
       .sort((a, b) => a.ms - b.ms);
-    for (const { name, generation } of versions.slice(0, Math.max(0, versions.length - KEPT_VERSIONS_MAX)))
+    for (const { name, generation } of versions.slice(
+      0,
+      Math.max(0, versions.length + 1 - KEPT_VERSIONS_MAX),
+    ))
       await bucket.delete(name, { ifGeneration: generation });
   }
 

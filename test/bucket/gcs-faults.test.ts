@@ -48,6 +48,7 @@ const kinds: readonly (readonly [Fault, BucketError['kind']])[] = [
   [{ status: 401, reason: 'authError' }, 'permission'],
   [{ status: 403, reason: 'forbidden' }, 'permission'],
   [{ status: 400, reason: 'invalid' }, 'rejected'],
+  [{ status: 412, reason: 'orgPolicyConstraintFailed', message: 'a precondition of a policy' }, 'rejected'],
   ['reset', 'unreachable'],
 ];
 
@@ -203,6 +204,41 @@ test('no error carries what was in the request or the answer', async (t) => {
     assert.doesNotMatch(shown, /secret-token|sealed bytes/);
     assert.match(error.hint ?? '', /role/);
   }
+});
+
+test('a store that says when to ask again is asked then, and not before', async (t) => {
+  const { proxy, bucket } = await rig(t);
+  const pauses: number[] = [];
+  const patient = retrying(bucket, {
+    attempts: 2,
+    baseMs: 1,
+    capMs: 1,
+    sleep: async (ms) => void pauses.push(ms),
+  });
+  for (const [operation, call] of Object.entries(calls)) {
+    proxy.inject({ fault: { status: 503, retryAfter: '7' }, count: 1 });
+    await call(patient);
+    assert.deepEqual(pauses, [7_000], operation);
+    pauses.length = 0;
+  }
+  proxy.inject({ fault: { status: 429, retryAfter: '86400' }, count: 1 });
+  await patient.head('x');
+  assert.deepEqual(pauses, [60_000], 'nobody waits for a day');
+});
+
+test('what a store does not say and the logic does not need is not asked for', async (t) => {
+  const { proxy, bucket } = await rig(t);
+  proxy.terse = true;
+  const empty = await bucket.put('empty', Buffer.alloc(0), fresh);
+  assert.equal(empty.size, 0);
+  assert.equal((await bucket.head('empty')).size, 0);
+  assert.deepEqual((await bucket.list('')).objects.map(({ name, size }) => [name, size]).sort(), [
+    ['empty', 0],
+    ['x', CONTENT.length],
+  ]);
+  const { bytes, size, updatedMs } = await bucket.get('x');
+  assert.deepEqual([bytes, size, updatedMs], [CONTENT, CONTENT.length, 0]);
+  assert.equal((await bucket.get('empty')).size, 0);
 });
 
 async function noConnections(proxy: GcsProxy): Promise<void> {

@@ -81,8 +81,26 @@ test('the youngest age at which a rule deletes is found among the rules', async 
     ],
   };
   assert.equal(await bucket.deleteAfterDays(), 30);
-  proxy.lifecycle = { rule: [rule('Delete', { numNewerVersions: 2 })] };
-  assert.equal(await bucket.deleteAfterDays(), undefined);
+  for (const harmless of [
+    { numNewerVersions: 2 },
+    { age: 3, isLive: false },
+    { age: 3, numNewerVersions: 1 },
+    { age: 3, daysSinceNoncurrentTime: 3 },
+    { age: 3, matchesPrefix: ['logs/', 'sessions-of-another-program/'] },
+  ]) {
+    proxy.lifecycle = { rule: [rule('Delete', harmless)] };
+    assert.equal(await bucket.deleteAfterDays(), undefined, JSON.stringify(harmless));
+  }
+  for (const harmful of [
+    { age: 3, isLive: true },
+    { age: 3, matchesPrefix: ['logs/', 's'] },
+    { age: 3, matchesPrefix: ['sessions/user/'] },
+    { age: 3, matchesPrefix: ['.sessionfs/'] },
+    { age: 3, matchesSuffix: ['.json'] },
+  ]) {
+    proxy.lifecycle = { rule: [rule('Delete', harmful)] };
+    assert.equal(await bucket.deleteAfterDays(), 3, JSON.stringify(harmful));
+  }
   proxy.inject({ fault: { status: 403, reason: 'forbidden', message: 'no storage.buckets.get' } });
   await assert.rejects(bucket.deleteAfterDays(), ofKind('permission', /storage\.buckets\.get/));
 });

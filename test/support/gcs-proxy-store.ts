@@ -17,6 +17,8 @@ const lines = new Map<string, Promise<unknown>>();
 export class GcsStore {
   /** Of every bucket; the emulator keeps no rules. */
   lifecycle: object | undefined;
+  /** See GcsProxy. */
+  terse = false;
   readonly #emulatorUrl: string;
   readonly #agent = new Agent({ keepAlive: true });
 
@@ -40,7 +42,7 @@ export class GcsStore {
     if (answer.status === 404 && asked.bucket !== '') return this.#explainMissing(asked);
     if (asked.kind === 'config' && answer.status === 200 && this.lifecycle)
       return this.#withLifecycle(answer);
-    return answer;
+    return this.terse && answer.status === 200 ? terseAnswer(asked, answer) : answer;
   }
 
   async #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
@@ -128,6 +130,15 @@ export class GcsStore {
         .end(body);
     });
   }
+}
+
+function terseAnswer({ kind }: ProxiedRequest, answer: Answer): Answer {
+  const { 'last-modified': _, 'x-goog-stored-content-length': __, ...headers } = answer.headers;
+  if (kind !== 'list' && kind !== 'head' && kind !== 'put') return { ...answer, headers };
+  const body = JSON.parse(answer.body.toString(), (key, value) =>
+    key === 'size' && String(value) === '0' ? undefined : value,
+  );
+  return { ...answer, headers, body: Buffer.from(JSON.stringify(body)) };
 }
 
 export function jsonError(code: number, reason: string, message: string): Answer {

@@ -22,7 +22,12 @@ export type Fault =
   | 'stall-body'
   | 'corrupt'
   | 'corrupt-upload'
-  | { readonly status: number; readonly reason?: string; readonly message?: string }
+  | {
+      readonly status: number;
+      readonly reason?: string;
+      readonly message?: string;
+      readonly retryAfter?: string;
+    }
   /** Besides any other fault. */
   | { readonly latencyMs: number };
 
@@ -131,6 +136,11 @@ export class GcsProxy {
     this.#store.lifecycle = lifecycle;
   }
 
+  /** As other emulators answer: without `size` for empty objects, and without the date and length of downloads. */
+  set terse(terse: boolean) {
+    this.#store.terse = terse;
+  }
+
   count(kind: RequestKind): number {
     return this.requests.filter((request) => request.kind === kind).length;
   }
@@ -184,8 +194,13 @@ export class GcsProxy {
     if (fault === 'stall') return;
     if (fault === 'reset' || this.#isOut) return cut(response);
     if (typeof fault === 'object' && 'status' in fault) {
-      const { status, reason = 'injected', message = 'injected' } = fault;
-      return send(response, jsonError(status, reason, message));
+      const { status, reason = 'injected', message = 'injected', retryAfter } = fault;
+      const answer = jsonError(status, reason, message);
+      const headers = {
+        ...answer.headers,
+        ...(retryAfter === undefined ? {} : { 'retry-after': retryAfter }),
+      };
+      return send(response, { ...answer, headers });
     }
     const sent = fault === 'corrupt-upload' ? flipped(body, body.indexOf('\r\n\r\n', 200) + 4) : body;
     const answer = this.#returning(await this.#store.answer(asked, sent));

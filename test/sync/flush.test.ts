@@ -363,3 +363,20 @@ test('credentials that failed to go are tried again long before the interval end
   bucket.before = () => {};
   await machine.until(() => bucket.objects.size === 1);
 });
+
+test('a bucket that refuses every change is asked a few times, not for ever', async (t) => {
+  for (const kind of ['precondition', 'rejected', 'permission'] as const) {
+    const bucket = new MemoryBucket();
+    const machine = new Machine(t, bucket);
+    await machine.write(`${S}/creds.json`, 'ok');
+    bucket.before = ({ operation }) => {
+      if (operation === 'put') throw new BucketError(kind, 'refused');
+    };
+    machine.sync.flusher.start();
+    machine.sync.flusher.urgent(S, 'creds');
+    await machine.until(() => machine.counted.length > 0);
+    for (let round = 0; round < 3; round++) await machine.sync.flusher.flushAll().catch(() => {});
+    // Each try: a put, a look, a put.
+    assert.ok(bucket.calls.length <= 15, `${kind}: ${bucket.calls.length} requests`);
+  }
+});

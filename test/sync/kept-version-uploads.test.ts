@@ -185,3 +185,41 @@ test('a version that is gone meanwhile is nothing to store', async (t) => {
   assert.equal(await settled(uploads), 0);
   assert.deepEqual(rig.stored(), {});
 });
+
+test('an old version that cannot be deleted, or one that cannot be stored, keeps no other one back', async (t) => {
+  const rig = new Rig(t);
+  for (let ms = 1; ms <= 12; ms++) rig.bucket.store(`${OBJECT}.${ms}`, Buffer.from(`version ${ms}`));
+  rig.bucket.before = ({ operation, name }) => {
+    if (operation === 'delete') throw new BucketError('permission', 'a retention policy');
+    if (operation === 'put' && name.endsWith('.1000')) throw new BucketError('rejected', 'refused');
+  };
+  const uploads = rig.uploads();
+  uploads.start();
+  for (const ms of [1000, 2000, 3000]) uploads.add(rig.keep(ms));
+  assert.equal(await settled(uploads), 1);
+  assert.equal(rig.stored()[`${OBJECT}.2000`], 'version 2000');
+  assert.equal(rig.stored()[`${OBJECT}.3000`], 'version 3000');
+  assert.equal(rig.lines.filter(({ msg }) => msg.startsWith('Old kept versions')).length, 1);
+});
+
+test('a machine whose clock is behind does not delete what it has just stored', async (t) => {
+  const rig = new Rig(t);
+  for (let ms = 9000; ms < 9010; ms++) rig.bucket.store(`${OBJECT}.${ms}`, Buffer.from(`version ${ms}`));
+  const uploads = rig.uploads();
+  uploads.add(rig.keep(1000));
+  assert.equal(await settled(uploads), 0);
+  const names = Object.keys(rig.stored());
+  assert.deepEqual([names.length, names.includes(`${OBJECT}.1000`)], [10, true]);
+  assert.ok(!names.includes(`${OBJECT}.9000`), 'the oldest of the others went');
+});
+
+test('a store in which every name seems to be taken is not asked for ever', async (t) => {
+  const rig = new Rig(t);
+  rig.bucket.before = ({ operation, name }) => {
+    if (operation === 'put') rig.bucket.store(name, Buffer.from('of another machine'));
+  };
+  const uploads = rig.uploads(60_000);
+  uploads.add(rig.keep(1000));
+  assert.equal(await settled(uploads), 1);
+  assert.ok(rig.bucket.calls.length <= 100, `${rig.bucket.calls.length} requests`);
+});

@@ -30,7 +30,11 @@ export async function download(file: File, deadline: Deadline): Promise<Download
   giveUpWithBody(response);
   try {
     if (response.statusCode !== 200)
-      throw { code: response.statusCode, errors: await errorsOf(response, deadline) };
+      throw {
+        code: response.statusCode,
+        errors: await errorsOf(response, deadline),
+        response: { headers: response.headers },
+      };
     return { headers: response.headers, bytes: await collect(response, deadline) };
   } finally {
     response.destroy();

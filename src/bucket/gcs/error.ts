@@ -21,7 +21,11 @@ interface Failure {
   readonly status?: unknown;
   readonly message?: unknown;
   readonly errors?: readonly { readonly reason?: unknown; readonly message?: unknown }[];
-  readonly response?: { readonly statusCode?: unknown; readonly status?: unknown };
+  readonly response?: {
+    readonly statusCode?: unknown;
+    readonly status?: unknown;
+    readonly headers?: unknown;
+  };
 }
 
 /** `what` begins the message: "cannot read gs://…". */
@@ -29,9 +33,7 @@ export function gcsError(what: string, error: unknown, target: Target): BucketEr
   if (error instanceof BucketError) return error;
   const failure = (typeof error === 'object' && error !== null ? error : {}) as Failure;
   const status = statusOf(failure);
-  return status === undefined
-    ? withoutStatus(what, failure)
-    : fromStatus(what, status, saidOf(failure), target);
+  return status === undefined ? withoutStatus(what, failure) : fromStatus(what, status, failure, target);
 }
 
 /** While a token is fetched: the credentials are at fault, unless the network is. */
@@ -66,10 +68,15 @@ export function authError(what: string, error: unknown): BucketError {
   );
 }
 
-function fromStatus(what: string, status: number, said: string, target: Target): BucketError {
-  const kind = kindOf(status, said);
+function fromStatus(what: string, status: number, failure: Failure, target: Target): BucketError {
+  const said = saidOf(failure);
+  const kind = kindOf(status, failure, said);
   const text = said === '' ? `HTTP ${status}` : `HTTP ${status}, ${said}`;
-  if (kind !== 'missing') return new BucketError(kind, `${what}: ${text}`, hintOf(status));
+  if (kind !== 'missing')
+    return new BucketError(kind, `${what}: ${text}`, {
+      ...hintOf(status),
+      retryAfterMs: retryAfterMs(failure),
+    });
   if (target === 'bucket' || /bucket does not exist/i.test(said)) {
     return new BucketError('missing', `${what}: there is no such bucket`, {
       hint: HINTS.noBucket,
@@ -79,14 +86,32 @@ function fromStatus(what: string, status: number, said: string, target: Target):
   return new BucketError('missing', `${what}: there is no such object`);
 }
 
-function kindOf(status: number, said: string): BucketErrorKind {
+function kindOf(status: number, failure: Failure, said: string): BucketErrorKind {
   if (status === 404) return 'missing';
-  if (status === 412 || status === 304) return 'precondition';
+  if (status === 412) return isConditionNotMet(failure) ? 'precondition' : 'rejected';
   if (status === 401 || status === 403) return /rateLimitExceeded/i.test(said) ? 'throttled' : 'permission';
   if (status === 429) return 'throttled';
   if (status === 408 || status >= 500 || status < 400) return 'unreachable';
   if (status === 400 && /crc32c|md5/i.test(said) && /match/i.test(said)) return 'corrupt';
   return 'rejected';
+}
+
+/** A policy of the organisation refuses with the same status, and would refuse again. Emulators give no reason. */
+function isConditionNotMet({ errors, message }: Failure): boolean {
+  const first = Array.isArray(errors) ? errors[0] : undefined;
+  if (typeof first?.reason === 'string' && first.reason !== '') return first.reason === 'conditionNotMet';
+  return /pre-?conditions? /i.test(`${first?.message ?? message} `);
+}
+
+/** In seconds, or as a date. */
+function retryAfterMs({ response }: Failure): number | undefined {
+  const headers = response?.headers as
+    | (Record<string, unknown> & { get?: (name: string) => unknown })
+    | undefined;
+  const value = typeof headers?.get === 'function' ? headers.get('retry-after') : headers?.['retry-after'];
+  if (typeof value !== 'string') return undefined;
+  const ms = /^\d{1,6}$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
 }
 
 function hintOf(status: number): BucketErrorDetails {

@@ -1,5 +1,5 @@
 /** Google Cloud Storage through @google-cloud/storage. Every request has a deadline, and both ways a checksum. */
-import type { File, Bucket as SdkBucket, Storage } from '@google-cloud/storage';
+import type { File, LifecycleRule, Bucket as SdkBucket, Storage } from '@google-cloud/storage';
 import { crc32c } from '../../lib/crc32c.ts';
 import { sharedAbort } from '../../lib/shared-abort.ts';
 import type {
@@ -35,6 +35,10 @@ export function openGcsBucket(options: GcsOptions): Bucket {
 }
 
 const PAGE_SIZE = 1000;
+/** What all objects of a mount begin with. */
+const OWN_PREFIXES = ['sessions/', '.sessionfs/'];
+type LifecycleCondition = LifecycleRule['condition'];
+
 const LIST_FIELDS = 'items(name,generation,size,crc32c,updated,metadata),nextPageToken';
 
 class GcsBucket implements Bucket {
@@ -70,7 +74,7 @@ class GcsBucket implements Bucket {
   get(name: string): Promise<StoredObject> {
     const work = async (deadline: Deadline) => {
       const { headers, bytes } = await download(this.#file(name, deadline), deadline);
-      const version = versionOfHeaders(name, headers);
+      const version = versionOfHeaders(name, headers, bytes.length);
       if (bytes.length !== version.size || crc32c(bytes) !== version.crc32c) {
         throw new BucketError(
           'corrupt',
@@ -122,8 +126,8 @@ class GcsBucket implements Bucket {
       async (deadline) => {
         const [metadata] = await this.#bucket(deadline).getMetadata();
         const ages = (metadata.lifecycle?.rule ?? [])
-          .filter((rule) => rule.action.type === 'Delete' && typeof rule.condition.age === 'number')
-          .map((rule) => rule.condition.age as number);
+          .filter(({ action, condition }) => action.type === 'Delete' && mayDeleteOurs(condition))
+          .flatMap(({ condition: { age } }) => (typeof age === 'number' ? [age] : []));
         return ages.length === 0 ? undefined : Math.min(...ages);
       },
     );
@@ -207,6 +211,22 @@ class GcsBucket implements Bucket {
       throw authError(what, error);
     }
   }
+}
+
+/** What a rule must say for the newest version of an object of ours to be safe from it. */
+const NONCURRENT_CONDITIONS = ['numNewerVersions', 'daysSinceNoncurrentTime', 'noncurrentTimeBefore'];
+
+function mayDeleteOurs(condition: LifecycleCondition): boolean {
+  if (condition.isLive === false) return false;
+  if (NONCURRENT_CONDITIONS.some((key) => condition[key as keyof LifecycleCondition] !== undefined))
+    return false;
+  const prefixes: unknown = condition.matchesPrefix;
+  return (
+    !Array.isArray(prefixes) ||
+    prefixes.some((prefix) =>
+      OWN_PREFIXES.some((own) => String(prefix).startsWith(own) || own.startsWith(String(prefix))),
+    )
+  );
 }
 
 /** An answer that stood still in mid-body: the SDK's HTTP client reports it, and forgets the socket. */

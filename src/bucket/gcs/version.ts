@@ -12,7 +12,8 @@ export function versionOfResource(resource: unknown): ObjectVersion {
   return {
     name: text(object.name, 'name'),
     generation: generation(object.generation),
-    size: integer(object.size),
+    // Some emulators leave it out for an empty object.
+    size: integer(object.size ?? 0),
     crc32c: decodeCrc32c(text(object.crc32c, 'crc32c')),
     updatedMs: instant(object.updated),
     ...splitMetadata(Object.fromEntries(custom)),
@@ -21,8 +22,8 @@ export function versionOfResource(resource: unknown): ObjectVersion {
 
 export type ResponseHeaders = Readonly<Record<string, string | undefined>>;
 
-/** As above. Names in `headers` are lowercase, as Node has them. */
-export function versionOfHeaders(name: string, headers: ResponseHeaders): ObjectVersion {
+/** As above. Names in `headers` are lowercase, as Node has them; `length`: of the body, for a store that does not say. */
+export function versionOfHeaders(name: string, headers: ResponseHeaders, length: number): ObjectVersion {
   const custom = Object.entries(headers)
     .filter(([key]) => key.startsWith('x-goog-meta-'))
     .map(([key, value]) => [key.slice('x-goog-meta-'.length), String(value)]);
@@ -30,9 +31,10 @@ export function versionOfHeaders(name: string, headers: ResponseHeaders): Object
   return {
     name,
     generation: generation(headers['x-goog-generation']),
-    size: integer(headers['x-goog-stored-content-length']),
+    size: integer(headers['x-goog-stored-content-length'] ?? length),
     crc32c: decodeCrc32c(text(hash, 'x-goog-hash')),
-    updatedMs: instant(headers['last-modified']),
+    // Without it the object counts as old: at worst it is stored again before it had to be.
+    updatedMs: headers['last-modified'] === undefined ? 0 : instant(headers['last-modified']),
     ...splitMetadata(Object.fromEntries(custom)),
   };
 }
