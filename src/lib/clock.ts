@@ -6,7 +6,26 @@ export interface Clock {
   monotonicMs(): number;
 }
 
+/** What the two clocks read differs by less than this, rounding included, as long as nobody sets the wall clock. */
+const APART_MS = 2;
+
+/**
+ * The system's wall clock, which has whole milliseconds, with the fraction of the monotonic one. `wholeMs` and `monotonicMs`
+ * are the two clocks.
+ */
+export function wallClock(wholeMs: () => number, monotonicMs: () => number): () => number {
+  let originMs = Number.NaN;
+  return () => {
+    const monotonic = monotonicMs();
+    const whole = wholeMs();
+    const apart = Math.abs(whole + 0.5 - (originMs + monotonic));
+    // The first call, or the clock was set since: it is followed at once.
+    if (!(apart < APART_MS)) originMs = whole - monotonic;
+    return originMs + monotonic;
+  };
+}
+
 export const systemClock: Clock = {
-  wallMs: () => performance.timeOrigin + performance.now(),
+  wallMs: wallClock(Date.now, () => performance.now()),
   monotonicMs: () => performance.now(),
 };

@@ -134,3 +134,15 @@ test('symbolic links in a circle end in an error, not in a hang', (t) => {
   const open = () => Cache.open(join(directory, 'loop/cache'), { mountPoint, keyId: KEY_ID });
   assert.throws(open, { code: 'CACHE_NOT_WRITABLE' });
 });
+
+test('a disk that takes upper and lower case for the same name is refused', (t) => {
+  const directory = temporaryDirectory(t);
+  const cachePath = join(directory, 'cache');
+  const real = fs.lstatSync;
+  const mocked = t.mock.method(fs, 'lstatSync', ((path: string, options: fs.StatSyncOptions) =>
+    real(path.replace(/SESSIONS$/, 'sessions'), options)) as typeof fs.lstatSync);
+  const open = () => Cache.open(cachePath, { mountPoint: join(directory, 'mount'), keyId: KEY_ID });
+  assert.throws(open, { code: 'CACHE_CASE_INSENSITIVE', hint: /case-sensitive/ });
+  mocked.mock.restore();
+  open();
+});

@@ -117,6 +117,28 @@ test('torn segments without a whole record do not stop the start after the next 
   assert.equal(replay(directory).records, 1);
 });
 
+for (const [what, size] of [
+  ['empty', 0],
+  ['shorter than a header', 8],
+  ['a header of zeros', SegmentHeader.SIZE],
+] as const) {
+  test(`a segment that is ${what}, after a full disk and a power cut, does not stop a start`, (t) => {
+    const { directory, path } = journal(t, 2);
+    const { nextSegment } = replay(directory);
+    fs.unlinkSync(path(1));
+    fs.writeFileSync(path(nextSegment), Buffer.alloc(size));
+    const copy = fs.readFileSync(path(nextSegment));
+    assert.equal(replay(directory).nextSegment, nextSegment + 1);
+    // The disk takes no change of it back: the next segment comes after it as it was.
+    fs.writeFileSync(path(nextSegment), copy);
+    const options = { nextSegment: nextSegment + 1, nextSeq: 3, progress: new JournalProgress() };
+    const writer = new JournalWriter(directory, options);
+    append(writer, [put('after', 'the power cut')]);
+    writer.close();
+    assert.deepEqual(names(replay(directory)), ['after']);
+  });
+}
+
 test('where a segment ends torn, the next is taken when it goes on with the next record', (t) => {
   const { directory, path } = journal(t, 2, 2);
   fs.appendFileSync(path(1), 'half a record');

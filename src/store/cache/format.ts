@@ -76,11 +76,25 @@ export function prepareCacheDirectory(
     // First: a start that is interrupted here leaves a cache, not a directory that is neither empty nor one.
     if (stored !== keyId) writeFormat(cachePath, keyId);
     for (const name of DIRECTORIES) makePrivate(join(cachePath, name));
+    checkCase(cachePath);
     // What is synced in them later must not hang on a name that a power cut takes.
     for (const directory of [cachePath, dirname(resolve(cachePath))]) syncDirectory(directory);
   } catch (error) {
     throw error instanceof SessionfsError ? error : notWritable(cachePath, error);
   }
+}
+
+/** `a.json` and `A.json` are two files of the mount. */
+function checkCase(cachePath: string): void {
+  const inodeOf = (name: string) => fs.lstatSync(join(cachePath, name), { throwIfNoEntry: false })?.ino;
+  if (inodeOf('SESSIONS') !== inodeOf('sessions')) return;
+  throw new SessionfsError(
+    'CACHE_CASE_INSENSITIVE',
+    `the disk of the cache ${cachePath} takes upper and lower case for the same name`,
+    {
+      hint: 'Set SESSION_CACHE_PATH to a directory on a case-sensitive disk (on macOS: a case-sensitive APFS volume).',
+    },
+  );
 }
 
 function makePrivate(directory: string): void {

@@ -61,7 +61,8 @@ export class JournalChain {
       records++;
       at = record.end;
     }
-    this.#torn ||= at < bytes.length;
+    // No more than a header: it was never appended to (a full disk, or a power cut, took the header), so nothing is missing.
+    this.#torn ||= at < bytes.length && bytes.length > SegmentHeader.SIZE;
     return { segment, records, goodBytes: at, tornBytes: bytes.length - at };
   }
 
