@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.ts';
 import { newId } from './identity.ts';
 import { type Contention, contend, type InboxRecord, type Seen } from './protocol.ts';
 import { inboxCodec, inboxName } from './records/inbox.ts';
-import { isPrecondition, readRecord, writeRecord } from './records/record.ts';
+import { isPrecondition, readRecord, untilWon, writeRecord } from './records/record.ts';
 import { type LeaseTimes, takeOverAfterMs } from './times.ts';
 
 export interface HolderProbeParts {
@@ -45,9 +45,9 @@ export class HolderProbe {
     return this.#probing;
   }
 
-  async #probe(): Promise<Verdict> {
+  #probe(): Promise<Verdict> {
     const { bucket } = this.#parts;
-    for (;;) {
+    return untilWon(this.#inboxName, async (): Promise<Verdict | undefined> => {
       const inbox = await readRecord(bucket, this.#inboxName, inboxCodec);
       if (inbox !== undefined) this.#know(inbox);
       const step = contend(inbox, this.#contention(inbox));
@@ -56,11 +56,11 @@ export class HolderProbe {
       try {
         this.#know(await writeRecord(bucket, this.#inboxName, inboxCodec, step));
       } catch (error) {
-        if (isPrecondition(error)) continue;
+        if (isPrecondition(error)) return undefined;
         throw error;
       }
       return step.do === 'condemn' ? 'condemned' : 'alive';
-    }
+    });
   }
 
   /** Counts from the answer: when the request was sent, this version may not have existed yet. */

@@ -19,7 +19,7 @@ import { removeOldInboxes } from './old-inboxes.ts';
 import { type Holding, Ownership } from './ownership.ts';
 import { type OwnerRecord, raiseFloor } from './protocol.ts';
 import { listOwners, ownerName } from './records/owner.ts';
-import { printableName } from './records/record.ts';
+import { printableName, untilWon } from './records/record.ts';
 import { releaseAll } from './release.ts';
 import { Fenced, Renewal } from './renewal.ts';
 import { RenewalLoop } from './renewal-loop.ts';
@@ -243,15 +243,19 @@ export class Leases {
    * with LeaseLost if this mount does not hold it under that epoch any more, or with BucketError.
    */
   async floorRaised(session: string, epoch: number): Promise<void> {
-    for (;;) {
+    await untilWon(ownerName(session), async () => {
       const kept = this.#holdings.get(session);
       if (kept?.epoch !== epoch) throw new LeaseLost(session, { name: kept?.owner.record.name ?? '', epoch });
       const raised = await this.#ownership.write(session, raiseFloor(kept.owner));
-      if (raised) return this.#holdings.update(kept, raised);
+      if (raised) {
+        this.#holdings.update(kept, raised);
+        return true;
+      }
       const owner = await this.#ownership.read(session);
       if (owner && this.#ownership.isStill(kept, owner)) this.#holdings.update(kept, owner);
       else this.#holdings.lose(session, owner?.record.name ?? '');
-    }
+      return undefined;
+    });
   }
 
   /**

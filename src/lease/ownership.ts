@@ -14,7 +14,7 @@ import {
   type Write,
 } from './protocol.ts';
 import { ownerCodec, ownerName } from './records/owner.ts';
-import { isPrecondition, readRecord, writeRecord } from './records/record.ts';
+import { isPrecondition, readRecord, untilWon, writeRecord } from './records/record.ts';
 
 /** A session that this mount holds. */
 export interface Holding extends Held {
@@ -77,15 +77,15 @@ export class Ownership {
    * inbox must stand.
    */
   claim(session: string, keep: Keep): Promise<Claim> {
-    return this.#locks.run(session, async () => {
-      for (;;) {
+    return this.#locks.run(session, () =>
+      untilWon(ownerName(session), async (): Promise<Claim | undefined> => {
         const owner = await this.read(session);
         const step = claim(owner, this.#me(session));
         if (step.do === 'contend' && owner) return { heldBy: owner };
         const holding = await this.#carryOut(session, step, owner);
-        if (holding) return { held: keep(holding) };
-      }
-    });
+        return holding && { held: keep(holding) };
+      }),
+    );
   }
 
   /** Sessions of a listing that this mount holds. One whose release may still arrive has to be claimed instead. */

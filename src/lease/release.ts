@@ -3,6 +3,7 @@ import { mapLimit } from '../lib/map-limit.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Ownership } from './ownership.ts';
 import { type OwnerRecord, release, type Seen } from './protocol.ts';
+import { untilWon } from './records/record.ts';
 
 export interface ReleaseParts {
   readonly ownership: Ownership;
@@ -54,10 +55,12 @@ async function releaseOne(
   isSettled: boolean,
 ): Promise<void> {
   let owner = known ?? (await ownership.read(session));
-  while (owner !== undefined && ownership.isMine(owner.record)) {
-    if (await ownership.write(session, release(owner, isSettled))) return;
+  await untilWon(session, async () => {
+    if (owner === undefined || !ownership.isMine(owner.record)) return true;
+    if (await ownership.write(session, release(owner, isSettled))) return true;
     owner = await ownership.read(session);
-  }
+    return undefined;
+  });
 }
 
 function reasonOf(error: unknown): string {

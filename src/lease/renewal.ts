@@ -9,7 +9,7 @@ import type { Logger } from '../observe/log.ts';
 import { type KeptIdentity, withNewId } from './identity.ts';
 import { type InboxRecord, type Run, renew, type Seen, type Write } from './protocol.ts';
 import { inboxCodec, inboxName } from './records/inbox.ts';
-import { isPrecondition, readRecord, seen, writeRecord } from './records/record.ts';
+import { isPrecondition, readRecord, seen, untilWon, writeRecord } from './records/record.ts';
 import type { LeaseTimes } from './times.ts';
 
 export interface RenewalParts {
@@ -110,27 +110,30 @@ export class Renewal {
   }
 
   async #renew(): Promise<void> {
-    for (;;) {
-      const sentMs = this.#nowMs();
-      const inbox = await this.#read();
-      const step = renew(inbox, this.#run);
-      switch (step.do) {
-        case 'granted':
-          this.#sentMs = sentMs;
-          return;
-        case 'write':
-          if (!(await this.#write(step))) break;
-          await this.#begin();
-          return;
-        case 'begun':
-          await this.#begin();
-          break;
-        case 'new-id':
-          await this.#changeId();
-          break;
-        case 'fence':
-          throw this.#fence(inbox);
-      }
+    await untilWon('the inbox of this mount', () => this.#step());
+  }
+
+  /** One step of the protocol. Returns true if this mount may write now; undefined: another step has to follow. */
+  async #step(): Promise<true | undefined> {
+    const sentMs = this.#nowMs();
+    const inbox = await this.#read();
+    const step = renew(inbox, this.#run);
+    switch (step.do) {
+      case 'granted':
+        this.#sentMs = sentMs;
+        return true;
+      case 'write':
+        if (!(await this.#write(step))) return undefined;
+        await this.#begin();
+        return true;
+      case 'begun':
+        await this.#begin();
+        return undefined;
+      case 'new-id':
+        await this.#changeId();
+        return undefined;
+      case 'fence':
+        throw this.#fence(inbox);
     }
   }
 

@@ -500,3 +500,31 @@ test('a malformed owner object blocks its own session, says how to clear it, and
   await again.leases.list();
   assert.equal(again.leases.isUnreadable('v-+2'), false);
 });
+
+test('a store that refuses every change as a lost race is asked with pauses, and not without end', async (t) => {
+  const rig = new Rig(t);
+  const a = await rig.mount('a');
+  await a.leases.acquire('v-+2');
+  const refuse = ({ operation }: { operation: string }) => {
+    if (operation === 'put') throw new BucketError('precondition', 'orgPolicyConstraintFailed');
+  };
+  rig.bucket.before = refuse;
+  rig.count();
+  const waiting = a.leases.acquire(S);
+  await rig.clock.pass(60_000);
+  const asked = rig.count().put ?? 0;
+  assert.ok(asked > 8 && asked < 300, `${asked} requests in a minute`);
+  const line = a.lines.find(({ msg }) => msg.startsWith('Cannot read the lease of the session'));
+  assert.match(String(line?.reason), /refuses every change/);
+  await assert.rejects(a.leases.grant(S), { kind: 'throttled' });
+  await assert.rejects(a.leases.floorRaised('v-+2', 1), { kind: 'throttled' });
+  rig.count();
+  await a.leases.release(['v-+2']);
+  const fresh = await rig.mount('b');
+  await rig.clock.pass(60_000);
+  assert.ok((rig.count().put ?? 0) < 600);
+  rig.bucket.before = () => {};
+  await rig.clock.pass(10_000);
+  assert.equal((await waiting).how, 'created');
+  assert.equal((await fresh.leases.acquire('w-+3')).how, 'created');
+});

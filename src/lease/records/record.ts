@@ -52,6 +52,24 @@ export function isPrecondition(error: unknown): boolean {
   return error instanceof BucketError && error.kind === 'precondition';
 }
 
+/** More lost races in a row than mounts can cause: a store that refuses for another reason must not be asked without a pause. */
+const LOST_RACES_MAX = 8;
+
+/**
+ * Repeats a compare-and-swap that lost a race, at once, until `attempt` returns something. Rejects with 'throttled' when it loses
+ * too often in a row: the caller's own retry then backs off.
+ */
+export async function untilWon<T>(name: string, attempt: () => Promise<T | undefined>): Promise<T> {
+  for (let lost = 0; lost < LOST_RACES_MAX; lost++) {
+    const result = await attempt();
+    if (result !== undefined) return result;
+  }
+  throw new BucketError(
+    'throttled',
+    `${name} changes again and again, or the bucket refuses every change of it`,
+  );
+}
+
 export function printText(text: string): string {
   return text === '' ? EMPTY : text;
 }
