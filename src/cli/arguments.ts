@@ -63,7 +63,7 @@ function flagValue(
     if (value !== undefined) throw usage(`${flag} takes no value`);
     return '';
   }
-  // The value of a flag that lost its own is the next flag: nobody means that.
+  // The value of a flag that lost its own is the next flag, which is never meant.
   if (value === undefined || value === '' || (value.startsWith('-') && inlineValue !== true)) {
     throw usage(`${flag} needs a value: ${flag} ${placeholder}`);
   }

@@ -8,7 +8,7 @@ export interface Command {
   /** What follows the name on the command line. */
   readonly synopsis: string;
   readonly flags: readonly FlagSpec[];
-  /** Answers the exit status. Throws SessionfsError for what the user can cure. */
+  /** Returns the exit status. Throws SessionfsError for what the user can cure. */
   run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number>;
 }
 

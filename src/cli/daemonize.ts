@@ -15,7 +15,7 @@ export interface DaemonizeOptions {
   readonly flags: readonly string[];
   /** Appended to; made 0600. */
   readonly logFile: string;
-  /** Someone asked for it by name: it stays after a start that fails. */
+  /** It was asked for by name: it stays after a start that fails. */
   readonly logIsNamed: boolean;
   readonly pidFile: string;
   /** Where local mode makes a key if there is none. */
@@ -24,7 +24,7 @@ export interface DaemonizeOptions {
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 
-/** Prints pid and mount point, and answers 0, once the mount answers. Throws the daemon's own error where it failed. */
+/** Prints pid and mount point, and returns 0, once the mount answers. Throws the daemon's own error where it failed. */
 export async function daemonize(options: DaemonizeOptions): Promise<number> {
   const { keyFile, logFile, logIsNamed } = options;
   const [hadKey, hadLog] = [existsSync(keyFile), logIsNamed || existsSync(logFile)];

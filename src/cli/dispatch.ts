@@ -15,7 +15,7 @@ import { unmount } from './unmount.ts';
 
 const commands: readonly Command[] = [mount, unmount, run, reload, status, exportCommand];
 
-/** Never throws: prints what went wrong to stderr and answers the exit status for it. */
+/** Never throws: prints what went wrong to stderr and returns the exit status for it. */
 export async function dispatch(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   try {
     return await runCommand(args, env);

@@ -34,7 +34,7 @@ async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   const { files, keptVersions, refusedVersions } = exported;
   if (refusedVersions.length > 0) warn(`left out of set-aside: ${listRefused(refusedVersions)}`);
   print(`Exported ${session} to ${folder}: files ${files.length}, versions set aside ${keptVersions.length}`);
-  print('They are not encrypted: whoever reads them can use the account.');
+  print('They are not encrypted: anyone who can read them can use the account.');
   requireComplete(exported);
   return 0;
 }

@@ -22,7 +22,7 @@ export interface Launcher {
   failed(error: unknown): Promise<void>;
 }
 
-/** Undefined in a process that nobody daemonized. Deletes the mark from `env`. */
+/** Undefined in a process that was not daemonized. Deletes the mark from `env`. */
 export function takeLauncher(env: NodeJS.ProcessEnv): Launcher | undefined {
   const launched = env[LAUNCHED] !== undefined && process.send !== undefined;
   delete env[LAUNCHED];

@@ -1,4 +1,4 @@
-/** What a daemon says about its mount in `.sessionfs/status.json`, read so that a mount that hangs hangs nobody. */
+/** What a daemon says about its mount in `.sessionfs/status.json`, read so that a mount that hangs does not hang the reader. */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

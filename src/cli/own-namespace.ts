@@ -1,6 +1,6 @@
 /**
  * `sessionfs run` without root: a user namespace in which the caller is root, and a mount namespace that belongs to it. There
- * mount(8) and the direct driver work as they are; nobody outside sees the mount. The command gets a user namespace of
+ * mount(8) and the direct driver work as they are; no process outside sees the mount. The command gets a user namespace of
  * its own below, in which the caller's numbers are what they are outside. native-notes/05-user-namespaces.md has what was tried.
  */
 
@@ -28,7 +28,7 @@ const ENTER = ['unshare', ...NAMESPACES, '--', ...DIES_WITH_PARENT];
 const DEVICE = '/dev/fuse';
 const PROBE_TIMEOUT_MS = 10_000;
 
-/** Mounts a connection that nobody serves on a folder that every machine has, then goes one namespace deeper. */
+/** Mounts a connection that is not served on a folder that every machine has, then goes one namespace deeper. */
 const PROBE = `
   mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 sessionfs-probe /dev 3<>${DEVICE} || exit 1
   exec "$@"`;

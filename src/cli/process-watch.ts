@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { parseProcessStat } from '../lib/process-stat.ts';
 import { codeOf } from '../lib/system-error.ts';
 
-/** False for a zombie too: it holds nothing any more, and in a container without an init nobody collects it. */
+/** False for a zombie too: it holds nothing any more, and in a container without an init it is never collected. */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -24,7 +24,7 @@ function isZombie(pid: number): boolean {
 
 /**
  * False where the process is known not to serve any FUSE mount. A mount can be seen in another container than its daemon's,
- * where the daemon's id means another process. True where nobody can tell.
+ * where the daemon's id means another process. True where that cannot be told.
  */
 export function mayServeFuse(pid: number): boolean {
   const directory = `/proc/${pid}/fd`;

@@ -9,7 +9,7 @@ import { RunningCommand, statusOf } from './running-command.ts';
 const WITHIN = 'SESSIONFS_OWN_NAMESPACE';
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 
-/** Outside: passes signals on, and answers the exit status of the one within. `args`: those of `sessionfs run`. */
+/** Outside: passes signals on, and returns the exit status of the one within. `args`: those of `sessionfs run`. */
 export async function runWithin(caller: Caller, args: readonly string[], log: Logger): Promise<number> {
   const [file = '', ...rest] = inOwnNamespace([process.execPath, ...process.execArgv, MAIN, 'run', ...args]);
   const within = new RunningCommand(file, rest, log, {

@@ -14,7 +14,7 @@ export interface ServeOptions {
   readonly launcher: Launcher | undefined;
 }
 
-/** Answers the exit status once the mount is gone. Throws where it could not be made. */
+/** Returns the exit status once the mount is gone. Throws where it could not be made. */
 export async function serve({ config, pidFile, launcher }: ServeOptions): Promise<number> {
   const log = createLogger({ level: config.logLevel });
   for (const warning of config.warnings) log.warn(warning);

@@ -15,7 +15,7 @@ interface Machine {
 
 /**
  * `auto`: direct where mounting is permitted. mount(8) permits it to root only, in a user namespace too; whether that root has
- * CAP_SYS_ADMIN makes no difference, since without it nobody else could mount for it either.
+ * CAP_SYS_ADMIN makes no difference, since without it no other program could mount for it either.
  */
 export function chooseDriver(
   wanted: Driver | 'auto',

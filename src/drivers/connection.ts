@@ -12,7 +12,7 @@ import { CoreClient } from './host/core-client.ts';
 import type { CoreData, KernelThreadData, NegotiatedSession } from './host/messages.ts';
 import { LibfuseLink } from './libfuse/link.ts';
 
-/** What the daemon needs of whoever owns the mount. */
+/** What the daemon needs of the mount's owner, its supervisor. */
 export interface MountOwner {
   /**
    * Called once, when everything is loaded. Resolves when the kernel connection may be served, with the mount's
@@ -40,9 +40,9 @@ export interface Connection {
   mount(owner: MountOwner, initialized: Promise<void>): Promise<string>;
   /** Resolves when the mount answers. */
   serve(initialized: Promise<void>): Promise<void>;
-  /** Nobody uses the mount any more, it was just taken away: `thread` ends. */
+  /** The mount was taken away, and no process uses it any more: `thread` ends. */
   unmounted(): void;
-  /** Somebody else has taken the mount away or covered it, and it is still in use: makes `thread` end. */
+  /** Another process has taken the mount away or covered it, and it is still in use: makes `thread` end. */
   endOutOfSight(): Promise<void>;
 }
 
@@ -76,7 +76,7 @@ class DirectConnection implements Connection {
     return owner.mounted();
   }
 
-  /** Nobody here may touch the mount: a thread that waits for its answer would keep a killed daemon from dying. */
+  /** No thread of the daemon may touch the mount: one that waits for its answer would keep a killed daemon from dying. */
   async serve(initialized: Promise<void>): Promise<void> {
     const takeover = this.#takeover;
     if (takeover !== undefined && canResend(takeover)) this.notifier.resend();
@@ -86,7 +86,7 @@ class DirectConnection implements Connection {
 
   unmounted(): void {}
 
-  /** The thread can only be woken by a path: the connection is mounted once more for that (Linux 5.15), where nobody looks. */
+  /** The thread can only be woken by a path: the connection is mounted once more for that (Linux 5.15), in a folder that only this call knows. */
   async endOutOfSight(): Promise<void> {
     const directory = await mkdtemp(join(tmpdir(), 'sessionfs-'));
     try {

@@ -19,7 +19,7 @@ const NAMESPACES = [
   ['--user', '--map-root-user', '--mount', '--propagation', 'private'],
 ];
 
-/** `over`: any directory. Answers a descriptor of the new one, mode 0700; bytes beyond `limitBytes` get ENOSPC. Throws MEMORY_UNAVAILABLE. */
+/** `over`: any directory. Returns a descriptor of the new one, mode 0700; bytes beyond `limitBytes` get ENOSPC. Throws MEMORY_UNAVAILABLE. */
 export async function openMemoryDirectory(over: string, limitBytes: number): Promise<number> {
   const reasons: string[] = [];
   for (const namespace of NAMESPACES) {
@@ -46,7 +46,7 @@ export function isInMemory(path: string): boolean {
   }
 }
 
-/** A path by which whoever has the descriptor reaches what lies in the directory. */
+/** A path by which a process that has the descriptor reaches what lies in the directory. */
 export function pathOfDescriptor(fd: number): string {
   return `/proc/self/fd/${fd}`;
 }

@@ -1,4 +1,4 @@
-/** The folder a mount is to appear at. All of it is asynchronous: a mount whose server is dead blocks whoever looks at it. */
+/** The folder a mount is to appear at. All of it is asynchronous: a call on a mount whose server is dead blocks its thread. */
 import { realpath, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { SessionfsError } from '../lib/errors.ts';

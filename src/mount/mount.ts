@@ -26,8 +26,8 @@ export type UnmountResult =
 const NOT_PERMITTED = /not permitted|permission denied|superuser|only root/i;
 
 /**
- * Makes the connection `fd` appear at `mountPoint` (resolved), and returns once the mount table says so; nobody needs to
- * serve it yet. Throws MOUNT_NOT_PERMITTED, MOUNT_FAILED, or MOUNT_POINT_BUSY.
+ * Makes the connection `fd` appear at `mountPoint` (resolved), and returns once the mount table says so; it need not be
+ * served yet. Throws MOUNT_NOT_PERMITTED, MOUNT_FAILED, or MOUNT_POINT_BUSY.
  */
 export async function mountDirect(
   fd: number,
@@ -95,7 +95,7 @@ export async function unmountLazily(mountPoint: string): Promise<void> {
   if (stderr !== undefined) throw await unmountError(mountPoint, stderr);
 }
 
-/** As `unmountLazily`, and every call that waits for the daemon fails at once: nobody serves it any more. */
+/** As `unmountLazily`, and every call that waits for the daemon fails at once: none serves it any more. */
 export async function unmountByForce(mountPoint: string): Promise<void> {
   const stderr = await umount(['-f', '-l', mountPoint]);
   if (stderr !== undefined) throw await unmountError(mountPoint, stderr);
@@ -116,7 +116,7 @@ async function umount(args: string[]): Promise<string | undefined> {
   return NOT_PERMITTED.test(stderr) ? fusermount(args, stderr) : stderr;
 }
 
-/** As umount with these arguments; `refused` is what that said, should nobody else be there to ask. */
+/** As umount with these arguments; `refused` is what that said, for where there is no fusermount. */
 async function fusermount(args: string[], refused: string): Promise<string | undefined> {
   const [mountPoint = ''] = args.slice(-1);
   const flags = args.includes('-l') ? ['-u', '-z'] : ['-u'];

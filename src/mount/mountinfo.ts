@@ -1,4 +1,4 @@
-/** The kernel's table of mounts. Reading it touches no mount, whoever serves it or no longer does. */
+/** The kernel's table of mounts. Reading it touches no mount. */
 import { execFile, execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -39,7 +39,7 @@ export async function coversAnother(
   return ours[0] !== undefined && ours[0].device !== device;
 }
 
-/** The same, before anybody who was waiting for the mount can have used it, and taken it away. */
+/** The same, before a process that was waiting for the mount can have used it and taken it away. */
 export function findMountSync(mountPoint: string): MountRecord | undefined {
   const records =
     process.platform === 'darwin'

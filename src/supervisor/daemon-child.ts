@@ -13,7 +13,7 @@ const THREADPOOL_SIZE = '8';
 const MALLOC_ARENAS = '2';
 
 export interface DaemonExit {
-  /** It ended the mount, as it was told to or because somebody unmounted it. */
+  /** It ended the mount, as it was told to or because it was unmounted. */
   report: StopReport | undefined;
   /** It said why it cannot serve the mount. */
   refused: boolean;

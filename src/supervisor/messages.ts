@@ -18,7 +18,7 @@ export interface OwnedDescriptors {
   memoryFd: number | undefined;
 }
 
-/** Who the mount point belonged to, and its permission bits, before it was mounted: afterwards nobody may look. */
+/** Who the mount point belonged to, and its permission bits, before it was mounted: afterwards the daemon must not ask. */
 export interface MountRoot {
   uid: number;
   gid: number;
@@ -61,7 +61,7 @@ export type ToDaemon =
 
 export interface StopReport {
   exitStatus: number;
-  /** It was taken out of the tree although someone still used it. */
+  /** It was taken out of the tree although a process still used it. */
   lazy: boolean;
   /** Who that was, where it can be seen. */
   holders: string[];

@@ -70,7 +70,7 @@ export function closeDescriptors({ fuseFd, inFlightFd, memoryFd }: OwnedDescript
   for (const fd of [fuseFd, inFlightFd, memoryFd]) if (fd !== undefined) closeSync(fd);
 }
 
-/** A file in memory that has no name and lives as long as someone has it open. */
+/** A file in memory that has no name and lives as long as a process has it open. */
 function openInFlight(memoryFd: number | undefined): number {
   const shared = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
   const directory = memoryFd === undefined ? shared : pathOfDescriptor(memoryFd);

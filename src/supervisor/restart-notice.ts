@@ -1,7 +1,7 @@
 /**
  * What other commands can learn of a mount while no daemon serves it: a small file outside of the mount, named by its device,
- * there only as long as the supervisor is replacing a dead daemon. It is told by nobody's word but the owner's of the file: root
- * or the asking user. Where it cannot be written, `status` says less, and nothing else changes.
+ * there only as long as the supervisor is replacing a dead daemon. It is believed only if its owner is root or the asking
+ * user. Where it cannot be written, `status` says less, and nothing else changes.
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -142,7 +142,7 @@ function removeQuietly(path: string): void {
   }
 }
 
-/** Only root and the asking user can make somebody believe something here. */
+/** What another user than root and the asking one wrote is not believed. */
 function readTrusted(path: string, uid: number | undefined): string | undefined {
   let fd: number;
   try {

@@ -39,7 +39,7 @@ const CRASH_ON = 'SESSIONFS_TEST_CRASH_ON';
 export interface SupervisorHooks {
   /** No daemon can be started any more. Calls on the mount hang until this resolves, and fail from then on. */
   beforeGivingUp?: () => Promise<void>;
-  /** The mount is in a namespace that only its users and this process are in: nobody else can end it when this process is gone. */
+  /** The mount is in a namespace that only its users and this process are in: no other process can end it when this one is gone. */
   endsWithLastUser?: boolean;
 }
 
@@ -269,7 +269,7 @@ export class Supervisor {
       'The daemon dies again and again; the mount is given up. What was written is in the cache: see the errors above, and mount again',
     );
     await this.#hooks.beforeGivingUp?.();
-    // Also whoever hangs in a call must get its answer now.
+    // Calls that hang must return now.
     await unmountByForce(this.mountPoint).catch(() => {});
     this.#end({ exitStatus: exitStatus.DAEMON_FAILED, lazy: true, holders: [], dirty: 0 });
     return false;

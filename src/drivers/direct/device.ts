@@ -25,7 +25,7 @@ export function openFuseDevice(path = '/dev/fuse'): number {
 }
 
 /**
- * For a supervisor whose daemon mounts by itself: nobody reads it. By it other commands know that the process serves a mount, and
+ * For a supervisor whose daemon mounts by itself: it is never read. By it other commands know that the process serves a mount, and
  * that it may be opened is what libfuse needs too. Throws FUSE_DEVICE_MISSING, MOUNT_NOT_PERMITTED.
  */
 export function openUnusedDevice(platform: string = process.platform): number {
@@ -58,7 +58,7 @@ function openError(path: string, cause: unknown): SessionfsError {
 }
 
 /**
- * Waits for a request and reads it to the beginning of `buffer`, which must hold REQUEST_BUFFER_BYTES. Answers its
+ * Waits for a request and reads it to the beginning of `buffer`, which must hold REQUEST_BUFFER_BYTES. Returns its
  * length, NOTHING or GONE; throws what no kernel should answer.
  */
 export function readRequest(fd: number, buffer: Buffer): number {
@@ -73,7 +73,7 @@ export function readRequest(fd: number, buffer: Buffer): number {
       case 'ENOENT': // The request was aborted while it was being handed over.
       case 'EINTR':
         return NOTHING;
-      case 'EAGAIN': // Somebody made the shared descriptor non-blocking: degrade to polling.
+      case 'EAGAIN': // Another process made the shared descriptor non-blocking: degrade to polling.
         pause();
         return NOTHING;
       default:

@@ -1,4 +1,4 @@
-/** What the dispatcher needs of whoever owns the connection. */
+/** What the dispatcher needs of the connection's owner. */
 import type { Unstored } from '../../fs/contract.ts';
 import type { SessionfsError } from '../../lib/errors.ts';
 import type { NegotiatedSession } from '../host/messages.ts';

@@ -275,7 +275,7 @@ export class Dispatcher {
     }
   }
 
-  /** The change is made, and goes on to the bucket; only nobody waits for that any more. */
+  /** The change is made and goes on to the bucket; its caller no longer waits for that. */
   #interruptDeferred(request: number): boolean {
     const deferred = this.#takeDeferred(request);
     if (deferred === undefined) return false;

@@ -44,7 +44,7 @@ export interface KeptRequest {
 export class InFlight {
   readonly #fd: number;
   readonly #slot = Buffer.alloc(SLOT_BYTES);
-  /** Slots known to be free; whoever answers what waits frees them behind our back. */
+  /** Slots known to be free; the main thread, which answers fsync, frees others without telling. */
   #free: number[] = [];
   #last: number | undefined;
   readonly #repeated = Buffer.alloc(REPEATED_BYTES);
@@ -92,7 +92,7 @@ export class InFlight {
   }
 
   /**
-   * The request being served must wait. What is cut tells its true length itself. Answers its slot; 0 when too many wait: this
+   * The request being served must wait. What is cut tells its true length itself. Returns its slot; 0 when too many wait: this
    * one is lost if we die.
    */
   keep(request: Buffer): number {

@@ -1,6 +1,6 @@
 /**
  * Requests that a server had read when it died, and had not noted yet, on kernels that send nothing again: the kernel waits for
- * answers that nobody can give. Which ones they are follows from their numbers, which the kernel gives out in order.
+ * answers that no server can give. Their numbers tell which ones they are: the kernel gives numbers out in order.
  */
 import { Errno } from '../../lib/errno.ts';
 import { fuse_out_header } from './abi/headers.ts';
@@ -22,7 +22,7 @@ export interface LostRequestsParts {
 }
 
 /**
- * Answers them with EINTR: nothing of them was carried out, and libuv repeats a call that ends so. Call it before anything
+ * Ends them with EINTR: nothing of them was carried out, and libuv repeats a call that ends so. Call it before anything
  * else is read: until then all that the kernel has handed out was handed to servers that are dead.
  */
 export function endLostRequests({ last, isKnown, send }: LostRequestsParts): void {

@@ -32,7 +32,7 @@ export class Reply {
     this.capacity = capacity;
   }
 
-  /** Answers the length of the whole reply. `error` is 0 or a negative errno; an error has no payload. */
+  /** Returns the length of the whole reply. `error` is 0 or a negative errno; an error has no payload. */
   finish(uniqueLo: number, uniqueHi: number, error: number, payloadBytes: number): number {
     const length = PAYLOAD + payloadBytes;
     putOutHeader(this.view, length, error, uniqueLo, uniqueHi);

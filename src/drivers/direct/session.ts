@@ -19,7 +19,7 @@ export const OLDEST_MINOR = 31;
 
 /**
  * What is asked for, where offered. Left out with intent:
- * - ATOMIC_O_TRUNC: without OPEN requests the truncation would be told to nobody.
+ * - ATOMIC_O_TRUNC: without OPEN requests the server would never learn of the truncation.
  * - WRITEBACK_CACHE: each close would invalidate st_blocks, and a write(2) would return before it is journaled.
  * - EXPLICIT_INVAL_DATA: a size that differs must drop pages; the deferral of truncations relies on it.
  * - READDIRPLUS_AUTO: it falls back to READDIR, and each child then costs a LOOKUP. A session is listed to be read.
@@ -98,7 +98,7 @@ function tooOld(offer: InitOffer): SessionfsError {
   );
 }
 
-/** Fills the payload of INIT's reply and answers its length; without a session only our version is told. */
+/** Fills the payload of INIT's reply and returns its length; without a session only our version is told. */
 export function putInitOut(reply: Reply, session: NegotiatedSession | undefined): number {
   const { view } = reply;
   reply.bytes.fill(0, PAYLOAD, PAYLOAD + fuse_init_out.SIZE);

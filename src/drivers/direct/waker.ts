@@ -3,7 +3,7 @@
  * for the mount's statistics, which takes no lock: a mkdir in the root that is parked holds the lock that a lookup there
  * waits for. Where stat(1) is missing it looks a name up that is never there and never cached.
  *
- * It is a process of its own for a reason: whoever waits for an answer cannot be killed before it comes, so a thread of the
+ * It is a process of its own for a reason: a thread that waits for an answer cannot be killed before it comes, so one of the
  * daemon that waits for its own daemon would keep that from dying, and from being replaced.
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';

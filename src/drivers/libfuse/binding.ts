@@ -1,7 +1,7 @@
 /**
  * The native part of the package fuse-native 2.2.6: libfuse 2, called from threads of its own, which ask this process' main
  * thread. Only that part is used, not the JavaScript around it: that refuses a mount point that is itself a mount (every
- * volume), answers for whoever takes 15 s, and keeps the open file from fgetattr. Loaded only when its driver is chosen.
+ * volume), answers by itself after 15 s, and keeps the open file from fgetattr. Loaded only when its driver is chosen.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -2,7 +2,7 @@
 import { type FileSystemOperations, ROOT_NODE } from '../../fs/contract.ts';
 import { WholeRead } from './whole-read.ts';
 
-/** Keeps the core's lookup counts: a number stays good as long as someone here holds it. */
+/** Keeps the core's lookup counts: a number stays good as long as it is held here. */
 export class NodeReferences {
   readonly #fs: FileSystemOperations;
   readonly #held = new Map<number, { holders: number; lookups: number }>();

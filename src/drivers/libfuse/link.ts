@@ -58,7 +58,7 @@ export class LibfuseLink implements CoreLink {
     if (!this.#ended) this.#driver?.requests.replySynced(uniqueLo, uniqueHi, error);
   }
 
-  /** The mount is made: answers its `major:minor`. Its end is noticed by itself, or told by `unmounted`. */
+  /** The mount is made: returns its `major:minor`. Its end is noticed by itself, or told by `unmounted`. */
   watch(): string {
     const device = this.#device;
     if (device === undefined)
@@ -115,7 +115,7 @@ export class LibfuseLink implements CoreLink {
     this.#host?.end();
   }
 
-  /** Both directions take turns, so that nobody is called back in the middle of what he does. */
+  /** Both directions take turns, so that no callback comes in the middle of a call. */
   #post(message: FromCore): void {
     queueMicrotask(() => this.#receive(message));
   }

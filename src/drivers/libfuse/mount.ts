@@ -12,7 +12,7 @@ const BUILT_IN_FUSERMOUNT = '/usr/local/bin/fusermount';
 /** macFUSE knows none of them. nonempty: what lies below was judged already. */
 const LINUX_OPTIONS = ['subtype=sessionfs', 'noatime', 'nonempty', 'big_writes'];
 
-/** Names and attributes may be a second old to the kernel: nobody can take them back here. */
+/** Names and attributes may be a second old to the kernel: libfuse 2 has no way to take them back. */
 const CACHED_SECONDS = 1;
 
 /**

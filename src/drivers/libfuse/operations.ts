@@ -1,6 +1,6 @@
 /**
- * libfuse's calls, carried out by the filesystem core. Each answers as the core does: a count, a negative errno, PARKED (it will
- * be repeated whole) or AWAIT_SYNC. Nobody says who the caller is: what is made here belongs to the mount's owner.
+ * libfuse's calls, carried out by the filesystem core. Each returns what the core does: a count, a negative errno, PARKED (it will
+ * be repeated whole) or AWAIT_SYNC. libfuse does not say who the caller is: what is made here belongs to the mount's owner.
  */
 
 import { constants } from 'node:fs';
@@ -60,12 +60,12 @@ export class LibfuseOperations {
     return file === undefined ? this.getattr(path) : this.#getattr(file.node, path);
   }
 
-  /** Answers 0; `opened` is the handle then. */
+  /** Returns 0; `opened` is the handle then. */
   open(path: string, flags: number): number {
     const node = this.paths.resolve(path);
     if (node >= 0) return this.#opened(node, path, flags);
     const forWriting = (flags & (constants.O_WRONLY | constants.O_RDWR)) !== 0;
-    // The kernel may still believe in a name that was made and never finished: whoever writes there begins anew.
+    // The kernel may still believe in a name that was made and never finished: an open() for writing begins it anew.
     return node === Errno.ENOENT && forWriting && isGatedName(path) ? this.create(path, 0o600, flags) : node;
   }
 

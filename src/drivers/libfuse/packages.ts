@@ -1,4 +1,4 @@
-/** What to install where the driver fuse-native cannot be loaded, or finds nobody who may mount for it. */
+/** What to install where the driver fuse-native cannot be loaded, or finds no program that may mount for it. */
 
 interface Machine {
   /** The content of /etc/os-release. */

@@ -50,7 +50,7 @@ export class LibfusePaths {
     return node;
   }
 
-  /** Also a file too unfinished to have a name, if someone has it open: fstat(2) of its maker comes as any other stat. */
+  /** Also a file too unfinished to have a name, if it is open: fstat(2) of its maker comes as any other stat. */
   resolveOwn(path: string): number {
     const node = this.resolve(path);
     if (node !== Errno.ENOENT) return node;

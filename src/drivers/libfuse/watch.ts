@@ -12,7 +12,7 @@ export async function untilUnmounted(device: string, isOver: () => boolean): Pro
   while (!isOver() && ((await isMounted(device).catch(() => true)) || (await isConnected(device))));
 }
 
-/** A mount that was taken away lazily is in use by whoever still is in it; only where fusectl is mounted that can be seen. */
+/** A mount that was taken away lazily lives as long as a process is in it; that can be seen only where fusectl is mounted. */
 async function isConnected(device: string): Promise<boolean> {
   const minor = device.slice(device.indexOf(':') + 1);
   const connections = await readdir(CONNECTIONS).catch((): string[] => []);

@@ -1,5 +1,5 @@
 /**
- * One read(2) of a large file comes as several requests, since libfuse 2 asks for 128 KiB at a time: whoever reads on from a
+ * One read(2) of a large file comes as several requests, since libfuse 2 asks for 128 KiB at a time: a reader that goes on from a
  * full first request is given the version that it began with.
  */
 import { type Attributes, emptyAttributes, type FileSystemOperations } from '../../fs/contract.ts';

@@ -28,7 +28,7 @@ export function array(element: Type, count: number): Type {
   return { SIZE: element.SIZE * count, ALIGN: element.ALIGN };
 }
 
-/** Each field's name answers its offset in bytes; SIZE is the struct's. */
+/** Each field's name holds its offset in bytes; SIZE is the struct's. */
 export type Struct<Fields> = Type & { readonly [Name in keyof Fields]: number };
 
 export function struct<const Fields extends Record<string, Type>>(fields: Fields): Struct<Fields> {

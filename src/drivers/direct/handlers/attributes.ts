@@ -100,7 +100,7 @@ function batchForget({ fs, request }: Exchange): number {
   return NO_REPLY;
 }
 
-/** Nobody can have looked a node up 2^53 times: all of its lookups are meant then. */
+/** No kernel looks a node up 2^53 times: all of its lookups are meant then. */
 function countOf(request: Request, at: number): number {
   return request.u64(at) ?? Number.MAX_SAFE_INTEGER;
 }

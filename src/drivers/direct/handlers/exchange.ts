@@ -27,7 +27,7 @@ export class Exchange {
   }
 }
 
-/** Answers an outcome: see outcome.ts. May throw only what is a mistake in this program or a failure of its machine. */
+/** Returns an outcome: see outcome.ts. May throw only what is a mistake in this program or a failure of its machine. */
 export type Handler = (exchange: Exchange) => number;
 
 export interface Operation {
