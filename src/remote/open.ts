@@ -130,6 +130,11 @@ function openLedger(
     bucket: bucket?.address,
     cachedObjects: () => cachedObjects(cache),
   });
+  if (ledger.leftBehind.length > 0)
+    log.warn(
+      { sessions: ledger.leftBehind.length, bucket: bucket?.address },
+      'Sessions that only the bucket used before has are not available in this one; copy their objects, or set STORAGE_BUCKET back',
+    );
   const sessions = ledger.absentSessions.length;
   if (config.storageType === 'local' && sessions > 0) {
     log.warn({ sessions }, 'Sessions that only the bucket has are not visible in local mode');

@@ -2,6 +2,7 @@
 import { reasonOf } from '../bucket/bucket-error.ts';
 import type { Failure } from '../lib/failures.ts';
 import { toObjectName } from '../naming/object-name.ts';
+import { isTemporary } from '../naming/session-path.ts';
 import type { SessionBackup } from '../sync/backup/flusher.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
 import type { BucketTrouble } from './bucket-health.ts';
@@ -60,7 +61,7 @@ export function bucketStatus(parts: BucketStatusParts): BucketStatus {
   const unsettled = new Map<string, number>();
   for (const path of dirtyPaths) {
     const name = toObjectName(path, 'file');
-    if (ledger.get(name)?.local === 'changed' || ledger.isIgnored(name)) continue;
+    if (ledger.get(name)?.local === 'changed' || isTemporary(name)) continue;
     const session = path.includes('/') ? path.slice(0, path.indexOf('/')) : '';
     unsettled.set(session, (unsettled.get(session) ?? 0) + 1);
   }

@@ -1,8 +1,18 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { crc32c } from '../../src/lib/crc32c.ts';
 import { rewriteInUse } from '../../src/sync/ledger/file.ts';
 import { lineOf, parseLine } from '../../src/sync/ledger/format.ts';
 import { Ledger } from '../../src/sync/ledger/ledger.ts';
@@ -219,7 +229,7 @@ test('a ledger is written anew while it is in use, and loses nothing that is not
   const path = join(cachePath, 'bucket.log');
   const ledger = open(cachePath);
   const names = Array.from({ length: 50 }, (_, index) => `sessions/u/+1/${index}.json`);
-  const backups = 40_000;
+  const backups = 20_000;
   let longest = 0;
   for (let backup = 0; backup < backups; backup++) {
     const name = names[backup % names.length] ?? '';
@@ -289,4 +299,46 @@ test('what is noted in the last moment before a new file is used is in it, and o
     assert.equal(statSync(path).size, used);
     assert.match(readFileSync(path, 'utf8'), /first.*\n.*last.*\n$/);
   }
+});
+
+test('from one bucket to another and back: the first one’s ledger is taken up again, compared with the cache', async (t) => {
+  const cachePath = temporaryDirectory(t);
+  const names = ['kept', 'changed', 'new', 'lost', 'remote'].map((file) => `sessions/u/+1/${file}.json`);
+  const [kept = '', changed = '', added = '', lost = '', remote = ''] = names;
+  const write = (name: string, text: string) => {
+    mkdirSync(dirname(join(cachePath, name)), { recursive: true });
+    writeFileSync(join(cachePath, name), text);
+  };
+  const versionOf = (text: string) => ({
+    ...version,
+    size: text.length,
+    crc32c: crc32c(Buffer.from(text)),
+  });
+  const first = open(cachePath, [], 'gs://one');
+  for (const name of [kept, changed, lost]) {
+    write(name, 'ok 1');
+    first.same(name, versionOf('ok 1'));
+  }
+  first.absent(remote, version);
+  const { id } = first;
+  first.close();
+  const second = open(cachePath, [kept, changed, lost], 'gs://two');
+  assert.deepEqual([second.leftBehind, second.dirtyCount], [['u-+1'], 3]);
+  write(changed, 'ok 2');
+  write(added, 'ok');
+  rmSync(join(cachePath, lost));
+  second.close();
+  const back = open(cachePath, [kept, changed, added], 'gs://one');
+  assert.equal(back.id, id);
+  assert.deepEqual(
+    names.map((name) => back.get(name)?.local),
+    ['same', 'changed', 'changed', 'absent', 'absent'],
+  );
+  assert.equal(
+    back.get(changed)?.remote?.generation,
+    version.generation,
+    'it replaces the version that is there',
+  );
+  assert.deepEqual(readdirSync(cachePath).sort(), ['bucket.log', `bucket.log.${second.id}`, 'sessions']);
+  back.close();
 });

@@ -7,9 +7,18 @@ import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { Coalesced } from '../../lib/coalesced.ts';
+import { crc32c } from '../../lib/crc32c.ts';
 import { fileOperations } from '../../lib/file-operations.ts';
 import { isTemporary } from '../../naming/session-path.ts';
-import { isWordy, LEDGER_FILE_MODE, readLedger, rewriteInUse, rewriteLedger, writeAllSync } from './file.ts';
+import {
+  isWordy,
+  LEDGER_FILE_MODE,
+  type ReadLedger,
+  readLedger,
+  rewriteInUse,
+  rewriteLedger,
+  writeAllSync,
+} from './file.ts';
 import { fieldsOf, LEDGER_VERSION, type LedgerRecord, lineOf } from './format.ts';
 import type { ObjectEntry, RemoteVersion } from './object-entry.ts';
 import { isMove, LedgerState } from './state.ts';
@@ -34,6 +43,8 @@ const LEDGER_NAME = 'bucket.log';
 const OUTDATED_EPOCH = 0;
 
 export class Ledger {
+  /** Sessions that only the bucket had, wholly or in part, that was used before this one. */
+  readonly leftBehind: readonly string[];
   readonly #path: string;
   readonly #state: LedgerState;
   readonly #nowMs: () => number;
@@ -56,26 +67,35 @@ export class Ledger {
   }
 
   /**
-   * Goes on with the cache's ledger. One that is missing, damaged or of another bucket (it is kept beside) makes everything
-   * in the cache count as changed. Throws system errors.
+   * Goes on with the cache's ledger. One of another bucket is kept beside, and one that was kept so of this bucket is taken up
+   * again: then what the cache holds is compared with it. One that is missing or damaged makes everything in the cache count
+   * as changed. Throws system errors.
    */
   static open(options: LedgerOptions): Ledger {
     const path = join(options.cachePath, LEDGER_NAME);
     const nowMs = options.nowMs ?? Date.now;
-    let read = readLedger(path);
+    const read = readLedger(path);
     const bucket = options.bucket ?? read?.state.bucket ?? '';
-    if (read !== undefined && read.state.bucket !== bucket) {
-      fs.renameSync(path, `${path}.${read.state.id}`);
-      read = undefined;
+    if (read === undefined || read.state.bucket === bucket) {
+      const state = read?.state ?? newState(bucket);
+      if (read === undefined || read.damaged) markAll(state, options.cachedObjects(), nowMs());
+      if (read === undefined || read.damaged || isWordy(state)) rewriteLedger(path, state);
+      return new Ledger(path, state, nowMs);
     }
-    const state = read?.state ?? newState(bucket);
-    if (read === undefined || read.damaged) markAll(state, options.cachedObjects(), nowMs());
-    if (read === undefined || read.damaged || isWordy(state)) rewriteLedger(path, state);
-    return new Ledger(path, state, nowMs);
+    const left = read.state;
+    const earlier = findLedger(options.cachePath, bucket);
+    const state = earlier?.state ?? newState(bucket);
+    if (earlier === undefined || earlier.damaged) markAll(state, options.cachedObjects(), nowMs());
+    else catchUp(state, options.cachePath, options.cachedObjects(), nowMs());
+    fs.renameSync(path, `${path}.${left.id}`);
+    rewriteLedger(path, state);
+    if (earlier !== undefined) fs.unlinkSync(earlier.path);
+    return new Ledger(path, state, nowMs, left);
   }
 
-  private constructor(path: string, state: LedgerState, nowMs: () => number) {
+  private constructor(path: string, state: LedgerState, nowMs: () => number, left?: LedgerState) {
     this.#path = path;
+    this.leftBehind = left === undefined ? [] : sessionsOnlyIn(left);
     this.#nowMs = nowMs;
     this.#state = state;
     this.#fd = fs.openSync(
@@ -125,11 +145,6 @@ export class Ledger {
       total.bytes += remote.size;
     }
     return total;
-  }
-
-  /** Never stored: its name says that it is on the way to another one. */
-  isIgnored(name: string): boolean {
-    return isTemporary(name);
   }
 
   setListed(listed: boolean): void {
@@ -372,6 +387,45 @@ export class Ledger {
     this.#state.records = lines;
     void Promise.allSettled([...this.#syncing]).then(() => fs.closeSync(old));
   }
+}
+
+interface KeptLedger extends ReadLedger {
+  path: string;
+}
+
+/** The newest of those that were kept beside and are of this bucket. */
+function findLedger(cachePath: string, bucket: string): KeptLedger | undefined {
+  const paths = fs
+    .readdirSync(cachePath)
+    .filter((name) => name.startsWith(`${LEDGER_NAME}.`) && !name.endsWith('.new'))
+    .map((name) => join(cachePath, name))
+    .sort((a, b) => fs.statSync(b).mtimeMs - fs.statSync(a).mtimeMs);
+  for (const path of paths) {
+    const read = readLedger(path);
+    if (read?.state.bucket === bucket) return { ...read, path };
+  }
+  return undefined;
+}
+
+/** The cache went on without this ledger: what it holds now is compared with what the bucket had. */
+function catchUp(state: LedgerState, cachePath: string, cached: Iterable<string>, atMs: number): void {
+  const names = new Set(cached);
+  for (const name of names) {
+    if (isTemporary(name)) continue;
+    const remote = state.get(name)?.remote;
+    const bytes = fs.readFileSync(join(cachePath, name));
+    if (remote?.size === bytes.length && remote.crc32c === crc32c(bytes))
+      state.apply(['same', name, ...fieldsOf(remote)]);
+    else state.apply(['changed', name, Math.floor(atMs)]);
+  }
+  for (const { name, local, remote } of [...state.entries()]) {
+    if (names.has(name) || local === 'deleted') continue;
+    state.apply(remote === undefined ? ['gone', name] : ['absent', name, ...fieldsOf(remote)]);
+  }
+}
+
+function sessionsOnlyIn(state: LedgerState): string[] {
+  return [...state.sessions].flatMap(([session, { absent }]) => (absent.size > 0 ? [session] : []));
 }
 
 function newState(bucket: string): LedgerState {
