@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ROOT_NODE } from '../../src/fs/contract.ts';
-import type { Harness } from './harness.ts';
+import { CALLER, type Harness, newEntry } from './harness.ts';
 import { harness, unlink, write } from './support.ts';
 
 interface Page {
@@ -39,6 +39,23 @@ describe('a listing in pages', () => {
       assert.deepEqual(rest.names, names.slice(at + 1, at + 5), `behind entry ${at}`);
     }
     assert.deepEqual(page(h, whole.offsets[19] as number, 4).names, []);
+  });
+
+  it('shows from its first page on what was renamed into the folder, whatever was listed before', (t) => {
+    const h = harness(t);
+    write(h, 'old');
+    const entry = newEntry();
+    assert.equal(h.fs.mkdir(ROOT_NODE, 'd', 0o700, CALLER, entry), 0);
+    const folder = entry.nodeId;
+    write(h, 'd/new');
+    const names = (): string[] => {
+      const shown: string[] = [];
+      h.fs.readdir(folder, 0, ({ name }) => shown.push(name) > 0);
+      return shown;
+    };
+    assert.deepEqual(names(), ['new']);
+    assert.equal(h.fs.rename(ROOT_NODE, 'old', folder, 'old', 0), 0);
+    assert.deepEqual(names(), ['old', 'new']);
   });
 
   it('shows once each what was there all the time, when the entry at which it goes on is removed', (t) => {

@@ -18,6 +18,8 @@ export function list(
   add: (entry: DirectoryEntry) => boolean,
 ): void {
   let listing = directory.listing ?? survey(core, directory);
+  // One that begins shows all that is there now: what was renamed into the folder may have any number.
+  if (offset === 0 && listing.changes !== directory.changes) listing = survey(core, directory);
   for (let last = offset; ; listing = survey(core, directory)) {
     last = showPage(core, directory, listing, last, add);
     const isDone = listing.next === listing.children.length;
