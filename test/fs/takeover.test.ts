@@ -133,6 +133,19 @@ describe('numbers of nodes', () => {
     assert.equal(lookup(h, 'a.json'), first);
   });
 
+  it('leave the mode of a file alone that is half-written and lies in the cache', async (t) => {
+    const h = harness(t);
+    const file = make(h, 'notes.txt', Buffer.from('one\n'));
+    const attributes = newAttributes();
+    request(h, () => h.fs.setattr(file, { mode: 0o640 }, attributes));
+    await h.checkpoint();
+    request(h, () => h.fs.write(file, 4, JSON_A, false), JSON_A.length);
+    h.takeOver();
+    h.settle();
+    assert.equal(h.fs.getattr(file, attributes), 0);
+    assert.equal(attributes.mode, S_IFREG | 0o640);
+  });
+
   it('of a half-written file let the writer complete it', async (t) => {
     const h = harness(t);
     const file = make(h, 'a.json');

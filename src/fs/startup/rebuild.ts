@@ -43,6 +43,8 @@ function rebuildBegun(core: Core, builder: TreeBuilder, path: string, steps: rea
 }
 
 function rebuildOver(core: Core, node: FileNode, path: string, steps: readonly WorkStep[]): void {
+  // It is sealed again when it is committed, with its mode, owner and times.
+  core.contents.load(node, path);
   const truncated = steps[0]?.kind === 'truncate' && steps[0].size === 0;
   const base = truncated ? Buffer.alloc(0) : core.contents.read(node, path);
   if (typeof base === 'number') return;
