@@ -37,6 +37,7 @@ class Scratch {
       return { mutation, killedBy: await this.#firstFailure(mutation.tests) };
     } finally {
       writeFileSync(path, source);
+      this.#compile(mutation);
     }
   }
 
@@ -49,13 +50,16 @@ class Scratch {
     rmSync(this.#directory, { recursive: true });
   }
 
-  /** Types are not checked: a mistake that the compiler finds too must be found by a test all the same. */
+  /** The mutated file alone. Types are not checked: a mistake that the compiler finds too must be found by a test all the same. */
   #compile({ file, fear }: Mutation): void {
+    const project = join(this.#directory, 'tsconfig.mutation.json');
+    const compilerOptions = { noCheck: true, noResolve: true, types: [], incremental: false };
+    writeFileSync(
+      project,
+      JSON.stringify({ extends: './tsconfig.json', compilerOptions, include: [], files: [file] }),
+    );
     const tsc = join(repository, 'node_modules/.bin/tsc');
-    const { status, stdout } = spawnSync(tsc, ['-p', 'tsconfig.json', '--noCheck'], {
-      cwd: this.#directory,
-      encoding: 'utf8',
-    });
+    const { status, stdout } = spawnSync(tsc, ['-p', project], { cwd: this.#directory, encoding: 'utf8' });
     if (status !== 0) throw new Error(`${file} (${fear}) does not compile:\n${stdout}`);
   }
 

@@ -1,6 +1,6 @@
 /** Kernels before 6.9 send nothing again: what a server read and did not answer is in a file that outlives it. */
 import assert from 'node:assert/strict';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Opcode } from '../../../src/drivers/direct/abi/opcodes.ts';
@@ -180,4 +180,27 @@ test('a request that was lost ends with EINTR when its caller is interrupted, an
   kernel.losesRequests = true;
   const [reply] = kernel.ask(interrupt);
   assert.deepEqual([reply?.readInt32LE(4), reply?.readBigUInt64LE(8)], [Errno.EINTR, 4n]);
+});
+
+test('lengths that no daemon writes are not believed', (t) => {
+  const fd = memory(t);
+  const slot = (at: number, length: number, kept: number) => {
+    const header = Buffer.alloc(16);
+    header.writeUInt32LE(length, 0);
+    header.writeUInt32LE(kept, 4);
+    writeSync(fd, header, 0, header.length, at * 8192);
+  };
+  const good = mkdir(2n);
+  new InFlight(fd).keep(good);
+  assert.equal(left(fd).length, 1);
+  for (const [length, kept] of [
+    [1, 1],
+    [good.length, 0],
+    [good.length, 39],
+    [0xffff_ffff, 0xffff_ffff],
+    [9000, 8177],
+  ] as const) {
+    slot(3, length, kept);
+    assert.equal(left(fd).length, 1, `${length} ${kept}`);
+  }
 });

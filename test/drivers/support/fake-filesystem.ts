@@ -6,6 +6,7 @@ import type {
   Entry,
   FileSystemOperations,
   FilesystemStatistics,
+  Unstored,
 } from '../../../src/fs/contract.ts';
 import type { Errno } from '../../../src/lib/errno.ts';
 
@@ -32,7 +33,7 @@ export const sampleEntry: Entry = { ...sampleAttributes, nodeId: 0x22, entryVali
  * negative), filling what it is to fill with the samples.
  */
 export class FakeFilesystem implements FileSystemOperations {
-  begin(): void {}
+  begin(_unique: number): void {}
 
   /** The request that an earlier server carried out. */
   carriedOut = 0;
@@ -44,13 +45,24 @@ export class FakeFilesystem implements FileSystemOperations {
   /** The numbers of parked requests whose callers gave up. */
   readonly interruptions: number[] = [];
 
-  takeUnstored(): undefined {
-    return undefined;
+  /** What each call has changed and must be stored; cloud mode. */
+  unstored: Unstored | undefined;
+
+  takeUnstored(): Unstored | undefined {
+    return this.unstored;
   }
 
-  holdAttributes(): void {}
+  /** Files whose attributes are held, once for each hold. */
+  readonly held: number[] = [];
 
-  releaseAttributes(): void {}
+  holdAttributes(node: number): void {
+    this.held.push(node);
+  }
+
+  releaseAttributes(node: number): void {
+    const at = this.held.indexOf(node);
+    if (at >= 0) this.held.splice(at, 1);
+  }
 
   interrupted(unique: number): void {
     this.interruptions.push(unique);

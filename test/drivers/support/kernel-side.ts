@@ -2,7 +2,7 @@ import type { DispatchHost } from '../../../src/drivers/direct/dispatch-host.ts'
 import { Dispatcher } from '../../../src/drivers/direct/dispatcher.ts';
 import { negotiate } from '../../../src/drivers/direct/session.ts';
 import type { NegotiatedSession } from '../../../src/drivers/host/messages.ts';
-import type { FileSystemOperations } from '../../../src/fs/contract.ts';
+import type { FileSystemOperations, Unstored } from '../../../src/fs/contract.ts';
 
 /** What Linux 6.18 agrees to. */
 export function currentSession(): NegotiatedSession {
@@ -15,6 +15,9 @@ export function currentSession(): NegotiatedSession {
 /** Stands where /dev/fuse is: keeps what the dispatcher sends and asks for. */
 export class KernelSide implements DispatchHost {
   readonly replies: Buffer[] = [];
+  readonly stores: Array<[request: number, unstored: Unstored]> = [];
+  /** Requests that waited to be stored, and whether they were interrupted. */
+  readonly answers: Array<[request: number, interrupted: boolean]> = [];
   readonly syncs: Array<[number, number]> = [];
   readonly sessions: NegotiatedSession[] = [];
   readonly refusals: Error[] = [];
@@ -65,11 +68,13 @@ export class KernelSide implements DispatchHost {
   gaveUp(opcode: number, node: number, name: string | undefined): void {
     this.givenUp.push([opcode, node, name]);
   }
-  store(): void {
-    throw new Error('nothing is to be stored');
+  store(request: number, unstored: Unstored): void {
+    this.stores.push([request, unstored]);
   }
 
-  answered(): void {}
+  answered(request: number, interrupted: boolean): void {
+    this.answers.push([request, interrupted]);
+  }
 
   mayBeLost(): boolean {
     return this.losesRequests;

@@ -60,7 +60,7 @@ export const journalMutations = [
       'if (!record) break;',
       'records that follow a gap are replayed',
     ],
-    ['this.#torn ||= at < bytes.length;', '', 'a torn end is forgotten'],
+    ['this.#torn ||= at < bytes.length && bytes.length > SegmentHeader.SIZE;', '', 'a torn end is forgotten'],
     ['if (version === 0) return false;', '', 'a header that a power cut took is another version'],
     [
       'return readU64(bytes, SegmentHeader.NUMBER) === segment;',

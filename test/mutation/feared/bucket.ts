@@ -1,0 +1,130 @@
+import { fearedIn } from '../mutation.ts';
+
+const GCS = ['bucket/gcs-answers.test.ts'];
+const GCS_AND_EMULATOR = [...GCS, 'bucket/gcs-faults.test.ts', 'bucket/contract.test.ts'];
+
+export const bucketMutations = [
+  ...fearedIn('src/bucket/gcs/gcs-bucket.ts', GCS_AND_EMULATOR, [
+    [
+      'if (version.crc32c === upload.crc32c && version.size === bytes.length) return version;',
+      'return version;',
+      'what was stored is not what was sent',
+    ],
+    [
+      'bytes.length !== version.size || crc32c(bytes) !== version.crc32c',
+      'false',
+      'what was read is not what was stored',
+    ],
+    ['preconditionOpts: { ifGenerationMatch: ifGeneration },', '', 'an upload overwrites whatever is there'],
+    ['.delete({ ifGenerationMatch: ifGeneration })', '.delete({})', 'a deletion deletes whatever is there'],
+    ['if (!isOwn(found, upload)) throw refusal;', '', "another mount's upload is taken for this one's"],
+    [' && error.hint === undefined)', ')', 'a deletion in a bucket that is gone is success'],
+    ['crc32c: encodeCrc32c(upload.crc32c), metadata', 'metadata', 'the store cannot check what it was sent'],
+    ["action.type === 'Delete' && ", '', 'a rule that deletes nothing costs uploads'],
+    ['{ ...upload.stored }', '{}', 'objects do not say by which right they were written'],
+  ]),
+  ...fearedIn('src/bucket/gcs/error.ts', GCS, [
+    ["isConditionNotMet(failure) ? 'precondition' : 'rejected'", "'rejected'", 'a lost race is an error'],
+    [
+      "/rateLimitExceeded/i.test(said) ? 'throttled' : 'permission'",
+      "'permission'",
+      'a bucket that is busy is given up',
+    ],
+    ['status === 408 || status >= 500', 'status >= 500', 'a request that took too long is given up'],
+    ['status === 408 || status >= 500', 'status === 408', 'a bucket that fails for a moment is given up'],
+    ["if (status === 404) return 'missing';", '', 'what is not there is an error'],
+    ["target === 'bucket' || ", '', 'a bucket that is gone has lost its objects'],
+    [".replace(/ya29\\.\\S+|bearer\\s+\\S+/gi, '***')", '', 'a token is logged'],
+    ["if (status === 429) return 'throttled';", '', 'a bucket that is busy is given up'],
+  ]),
+  ...fearedIn('src/bucket/gcs/version.ts', GCS, [
+    [
+      "if (bytes.length !== 4) throw new TypeError('no valid CRC-32C');",
+      '',
+      'a checksum of another length is read',
+    ],
+    [
+      "if (!/^\\d{1,20}$/.test(digits)) throw new TypeError('no generation');",
+      '',
+      'an answer without a generation is believed',
+    ],
+    [
+      "if (!Number.isSafeInteger(size)) throw new TypeError('no size');",
+      '',
+      'an answer without a size is believed',
+    ],
+    ["if (Number.isNaN(ms)) throw new TypeError('no time');", '', 'an answer without a time is believed'],
+  ]),
+  ...fearedIn('src/bucket/gcs/download.ts', GCS_AND_EMULATOR, [
+    ['if (response.statusCode !== 200)', 'if (false)', 'an error page is read as an object'],
+  ]),
+  ...fearedIn(
+    'src/bucket/retry.ts',
+    ['bucket/retry.test.ts'],
+    [
+      [
+        'if (!(error instanceof BucketError && error.isTransient)) throw error;',
+        '',
+        'what is final is tried again',
+      ],
+      [
+        'uploadId: given.uploadId ?? newUploadId()',
+        'uploadId: newUploadId()',
+        'an upload does not know itself again',
+      ],
+    ],
+  ),
+  ...fearedIn('src/bucket/deadline.ts', GCS, [
+    [
+      'Math.min(timeoutMs, deadlineMs - performance.now())',
+      'timeoutMs',
+      'a request outlasts the right to make it',
+    ],
+    ['if (timeoutMs <= 0) throw', 'if (false) throw', 'a request is sent after its time is over'],
+  ]),
+  ...fearedIn(
+    'src/bucket/directory/lock.ts',
+    ['bucket/directory-lock.test.ts'],
+    [
+      [' && (await readLock(path)) === text;', ';', 'a lock that another process broke is still relied upon'],
+      [
+        'performance.now() - sinceMs < HOLD_MS && ',
+        '',
+        'a lock that was held for too long is still relied upon',
+      ],
+      [
+        '      deadline.signal.throwIfAborted();\n      const isHeld',
+        '      const isHeld',
+        'a call changes something after its deadline',
+      ],
+      ['if (isMine) await unlink(path)', 'await unlink(path)', "another process's lock is removed"],
+      [
+        'if ((await readLock(path)) === text) await unlink(path);',
+        'await unlink(path);',
+        'a lock is broken that was not looked at',
+      ],
+      [
+        "if (codeOf(error) !== 'EEXIST') throw error;\n      return (await readLock(path)) === text;",
+        'return true;',
+        'two processes have one lock',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/bucket/directory/objects.ts',
+    ['bucket/directory-durability.test.ts', 'bucket/directory.test.ts'],
+    [
+      [
+        '      await this.#announce(paths, record);\n      await lock.check();\n',
+        '      void this.#announce(paths, record).catch(() => {});\n      await lock.check();\n',
+        'content gets its name before the record of what is to come is durable',
+      ],
+      [
+        '      await lock.check();\n      await this.#moveToItsName',
+        '      await this.#moveToItsName',
+        'a put goes on without its lock',
+      ],
+      ['    await lock.check();\n    if (found) {', '    if (found) {', 'a delete goes on without its lock'],
+    ],
+  ),
+];

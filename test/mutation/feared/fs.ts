@@ -1,0 +1,312 @@
+import { fearedIn } from '../mutation.ts';
+
+const PENDING = ['fs/pending.test.ts', 'fs/failures.test.ts', 'fs/takeover.test.ts', 'fs/absent.test.ts'];
+const CONTENT = [
+  'fs/registrations.test.ts',
+  'fs/failures.test.ts',
+  'fs/takeover.test.ts',
+  'fs/contents.test.ts',
+  'fs/json-gate.test.ts',
+];
+const CLOUD = ['fs/write-through.test.ts'];
+const HYBRID = ['fs/failures.test.ts', 'fs/absent.test.ts', 'fs/restore.test.ts', 'fs/names.test.ts'];
+const GATE = ['fs/json-gate.test.ts'];
+
+export const fsMutations = [
+  ...fearedIn('src/fs/operations/pending.ts', PENDING, [
+    [
+      'else if (commitPlain(core, node) !== 0) failed.push(path);',
+      'else commitPlain(core, node);',
+      'a stop on a full disk says that nothing is dirty',
+    ],
+    [
+      'if (working === undefined || absentSessionOf(core.tree, node) !== undefined) continue;',
+      'if (working === undefined) continue;',
+      'what was begun in a session that is absent is given up',
+    ],
+    [
+      "if (working.verdict() === 'complete') commit(core, node, working.view());\n  else giveUp",
+      'giveUp',
+      'complete content is given up',
+    ],
+    [
+      'if ((working.journaled || wasHidden) && record(core, forget) !== 0) return;',
+      'if (working.journaled || wasHidden) record(core, forget);',
+      'what is given up comes back with the next daemon',
+    ],
+    [
+      'if (failed !== 0) return false;',
+      '',
+      'unfinished files that could not be repeated go with their segment',
+    ],
+    [
+      'if (node.hidden && node.id !== 0) core.records.node(node, path);',
+      '',
+      'the number of a file that was never published goes with its segment',
+    ],
+    [
+      'if (working.journaled) core.records.workSnapshot(node, path, working);',
+      '',
+      'unfinished files go with their segment',
+    ],
+    ['if (idleMs >= gateIdleMs)', 'if (true)', 'a file that is being written is given up at once'],
+    ['    node.dropped = true;\n', '', 'a write to a file that was given up succeeds and is lost'],
+  ]),
+  ...fearedIn('src/fs/operations/setattr.ts', CONTENT, [
+    [
+      'if (working?.isHeldBack) core.records.workSnapshot(node, path, working);',
+      '',
+      'a chmod in the middle of a write drops what was written',
+    ],
+    ['if (failed !== 0) Object.assign(node, before);', '', 'a failed chmod shows'],
+    ['if (failed !== 0) return failed;', '', 'a failed truncation returns success'],
+  ]),
+  ...fearedIn('src/fs/operations/file-content.ts', CONTENT, [
+    ['  else working.undo(undo);\n', '', 'a write that failed is published later'],
+    ['if (failed !== 0 && publishes) working.undo(undo);', '', 'a commit that failed is done twice'],
+    ['  working.journaled = true;\n', '', 'unfinished files go with their segment'],
+    ['if (append && isRepeated(core)) return data.length;', '', 'an append is done twice'],
+    [
+      'if (at + data.length > core.options.maxFileSize) return Errno.EFBIG;',
+      '',
+      'a file grows beyond the limit',
+    ],
+    ["judgeWhole(data) === 'complete'\n", 'true\n', 'an incomplete *.json is published'],
+    ['data.length >= lengthForWriters(node) &&', '', 'a write of the beginning of a file drops its end'],
+    ["if (verdict === 'plain') working.reveal();", '', 'a file that is no JSON never appears'],
+    [
+      'const failed = isGatedName(node.name) ? commitPlain(core, node) : 0;\n  if (failed !== 0) return failed;\n',
+      '',
+      'a truncation takes the plain version before it along',
+    ],
+  ]),
+  ...fearedIn('src/fs/operations/commit.ts', CONTENT, [
+    [
+      'core.records.put(node, path, plain));\n  if (failed !== 0) return failed;\n',
+      'core.records.put(node, path, plain));\n',
+      'a commit that the journal refused returns success',
+    ],
+    ['if (failed !== 0) Object.assign(node, before);', '', 'a failed write changes the times of the file'],
+    [
+      "if (typeof change === 'number') return change;",
+      '',
+      'registered credentials that could not be kept are replaced',
+    ],
+    ['    return errno;\n', '    return 0;\n', 'a journal that takes nothing is success'],
+    ['    core.records.abort();\n', '', 'after one record that could not be made no other one can'],
+    ['  parent.hiddenChildren--;\n', '', 'a folder with published files counts as empty'],
+  ]),
+  ...fearedIn(
+    'src/fs/state/records.ts',
+    [...CONTENT, ...CLOUD, 'fs/absent.test.ts', 'fs/pending.test.ts'],
+    [
+      ['    this.#journal.abort();\n', '', 'after one record that could not be made no other one can'],
+      [
+        "if (this.suspended) throw systemError('ENOSPC', 'append', 'room is being made');",
+        '',
+        'a change takes the room that a checkpoint needs',
+      ],
+      [
+        'const flags = node.readError === undefined ? OpFlag.NONE : OpFlag.KEEP_OLD;',
+        'const flags = OpFlag.NONE;',
+        'a file that did not open is overwritten',
+      ],
+      ['      node.size = size;\n', '', 'a file has the size of its version before'],
+      ['      this.onSegment(this.#segment - 1);\n', '', 'a segment that is full is never checkpointed'],
+      [
+        'if (hidden) writeNodeAttributes(this.#journal.buffer, at, node);',
+        '',
+        'a take-over changes the owner of a file that is being made',
+      ],
+      [
+        '    this.workTruncate(path, 0, working.isHeldBack);\n',
+        '',
+        'older pieces show behind a repeated working copy',
+      ],
+      [
+        'this.#hasCaller = unique !== 0;',
+        'this.#hasCaller = false;',
+        'in cloud mode callers wait for nothing',
+      ],
+      [
+        'if (session !== undefined) this.#news.push(() => remote.credsChanged(session));',
+        '',
+        'changed credentials wait for the next interval',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/fs/operations/namespace.ts',
+    [...CONTENT, ...HYBRID],
+    [
+      [
+        'core.records.delete(path));\n  if (failed !== 0) return failed;\n',
+        'core.records.delete(path));\n',
+        'an unlink that the journal refused returns success',
+      ],
+      [
+        "if (child.kind === 'file' && child.hidden) return Errno.ENOENT;",
+        '',
+        'a file shows before it is published',
+      ],
+      [
+        'mayAppear(core, parent) ? 0 : KERNEL_CACHE_MS',
+        'KERNEL_CACHE_MS',
+        'the kernel keeps a name as free that the bucket has',
+      ],
+      [
+        'return isStorableName(core.tree.pathIn(parent, name), kind) ? 0 : Errno.ENAMETOOLONG;',
+        'return 0;',
+        'a name is taken that the cache cannot hold',
+      ],
+    ],
+  ),
+  ...fearedIn('src/fs/operations/directories.ts', CONTENT, [
+    ['if (!isEmpty(node)) return Errno.ENOTEMPTY;', '', 'rmdir removes a folder with files in it'],
+    [
+      'recordRemoval(core, node, path));\n  if (failed !== 0) return failed;\n',
+      'recordRemoval(core, node, path));\n',
+      'an rmdir that the journal refused returns success',
+    ],
+    ['    child.dropped = true;\n', '', 'a write to a file whose folder is gone succeeds and is lost'],
+  ]),
+  ...fearedIn('src/fs/operations/rename.ts', CONTENT, [
+    ['if (isRepeated(core)) return 0;', '', 'a rename that was carried out fails when it is sent again'],
+    [
+      'return isEmpty(target) ? 0 : Errno.ENOTEMPTY;',
+      'return 0;',
+      'a rename replaces a folder with files in it',
+    ],
+    [
+      "if (passesGate || judgePieces(content) !== 'incomplete') return content;",
+      'return content;',
+      'a rename publishes incomplete JSON',
+    ],
+    [
+      "if (!isStorableName(path, each.kind === 'directory' ? 'directory' : undefined)) return Errno.ENAMETOOLONG;",
+      '',
+      'a rename gives a name that the cache cannot hold',
+    ],
+    [
+      '    for (const move of moves) addRemovals(core, move);\n',
+      '',
+      'a renamed file comes back under its old name',
+    ],
+    [
+      "if (node.kind === 'file') makeOrphan(core, node, orphan);",
+      '',
+      'a descriptor on a replaced file reads the new one',
+    ],
+  ]),
+  ...fearedIn(
+    'src/fs/state/contents.ts',
+    [...CONTENT, ...HYBRID],
+    [
+      [
+        'return node.segment > Math.max(IN_CACHE, this.#parts.progress.retired);',
+        'return node.segment > IN_CACHE;',
+        'a file is read from a segment that is gone',
+      ],
+      [
+        'node.size = Math.max(1, fileSize - HEADER_SIZE - TAG_SIZE);',
+        'node.size = 0;',
+        'a damaged file reads as an empty one',
+      ],
+      [
+        'if (this.isInJournal(node)) throw error;',
+        'throw error;',
+        'a segment that is retired during a read is an error',
+      ],
+    ],
+  ),
+  ...fearedIn('src/fs/state/presence.ts', HYBRID, [
+    ['if (session.name === remote?.refused) return Errno.EBUSY;', '', 'a refused call waits for ever'],
+    ['    remote?.want(session.name, request);\n', '', 'a session that is waited for is never restored'],
+    ['if (!remote.namesKnown) return PARKED;', '', 'a name that the bucket has is taken for free'],
+    [
+      'remote !== undefined && !remote.namesKnown && !remote.rootListable',
+      'false',
+      'a listing lacks sessions',
+    ],
+  ]),
+  ...fearedIn(
+    'src/fs/state/remote.ts',
+    [...HYBRID, ...CLOUD],
+    [
+      [
+        'if (!waiting.delete(request) || waiting.size > 0) continue;',
+        'waiting.delete(request);',
+        'the wait ends with the first caller that gives up',
+      ],
+      ['    this.#unstored.clear();\n', '', 'a call waits for what another one changed'],
+      [
+        'this.#unstoredCredentials ||= sessionOfCreds(path) !== undefined;',
+        '',
+        'credentials have the short time limit',
+      ],
+    ],
+  ),
+  ...fearedIn('src/fs/hybrid/absent.ts', HYBRID, [
+    [
+      '  core.invalidator.inode(tree.root.id, -1, 0);\n}',
+      '}',
+      'a listing that the kernel kept lacks the sessions of the bucket for ever',
+    ],
+    ["else if (existing.kind === 'directory') existing.absent = true;", '', 'an outdated session is served'],
+    [
+      '    for (const below of tree.below(node)) forgetName(core, below);\n',
+      '',
+      'the kernel serves old files of a session that is absent',
+    ],
+  ]),
+  ...fearedIn('src/fs/hybrid/restore.ts', HYBRID, [
+    ['if (this.#isNewer(node)) return;', '', 'a restore hides what the journal has'],
+    [
+      'if (working.journaled) record(this.#core, () => this.#core.records.workDrop(path));',
+      '',
+      'a working copy that a restore ended comes back with the next daemon',
+    ],
+    ['    contents.reset(node);\n', '', 'a restored file shows its version before'],
+    [
+      'if (node.lookups > 0) this.core.invalidator.inode(node.id, 0, 0);',
+      '',
+      'the kernel serves pages of the version before',
+    ],
+    [
+      'if (wasHidden && node.parent !== undefined) node.parent.hiddenChildren--;',
+      '',
+      'a folder with restored files counts as empty',
+    ],
+    ['    directory.absent = false;\n', '', 'a restored session is waited for, for ever'],
+  ]),
+  ...fearedIn('src/fs/hybrid/hybrid-sessions.ts', HYBRID, [
+    [
+      'if (node.hidden || node.working !== undefined || contents.isInJournal(node)) return false;',
+      'if (node.hidden || node.working !== undefined) return false;',
+      'a session is removed from memory before the cache has it',
+    ],
+    ['    this.#remote.told(name, this.#core.clock.monotonicMs());\n', '', 'a name is waited for, for ever'],
+  ]),
+  ...fearedIn('src/fs/model/json-gate.ts', GATE, [
+    [
+      'this.#values === 0 || this.#depth > 0 || this.#inString',
+      'this.#values === 0 || this.#inString',
+      'an open bracket is complete',
+    ],
+    ['this.#depth > 0 || this.#inString', 'this.#depth > 0', 'an open string is complete'],
+    ['this.#broken || this.#values === 0', 'this.#values === 0', 'a stray bracket is complete'],
+    ['else if (byte === BACKSLASH) this.#escaped = true;', '', 'an escaped quote ends a string'],
+    ['if (this.#values > 0 && !this.#freshLine) {', 'if (false) {', 'two values on one line are complete'],
+    [
+      'if (this.#values === 0 && byte !== NUL)',
+      'if (this.#values === 0)',
+      'a hole at the start is plain text',
+    ],
+    [
+      "return scanned === 'complete' && !parses(content.toString('utf8')) ? 'incomplete' : scanned;",
+      'return scanned;',
+      'pieces whose brackets match by chance are complete',
+    ],
+    ['lines.every(parsesAlone)', 'lines.some(parsesAlone)', 'one whole line makes the others complete'],
+  ]),
+];

@@ -1,0 +1,107 @@
+/** What comes from outside: settings, HTTP requests, names. */
+import { fearedIn } from '../mutation.ts';
+
+const CONFIG = ['config/parsers.test.ts', 'config/load.test.ts'];
+const HTTP = ['observe/http.test.ts', 'observe/http-hostile.test.ts'];
+const NAMES = ['naming/object-name.test.ts', 'naming/hostile-names.test.ts'];
+
+export const outsideMutations = [
+  ...fearedIn('src/config/parsers.ts', CONFIG, [
+    ['if (!(value >= min && value <= max))', 'if (!(value >= min))', 'a number beyond its limit is taken'],
+    ['/^\\d{1,16}$/.test(text)', "text !== ''", 'text is read as a number'],
+    ["text === '' || text.includes('\\0')", "text === ''", 'a path with NUL is taken'],
+    ['/^[0-9a-f]{32,}$/i.test(text.trim())', 'false', 'a key in the place of its file is shown in messages'],
+    ['Number(uid) > ID_MAX || Number(gid) > ID_MAX', 'false', 'files get an owner that no one is'],
+    ['GCS_NAME.test(name) ? undefined', 'true ? undefined', 'a bucket that cannot be is asked for'],
+    ['Number(port) > 65535', 'false', 'a port that cannot be is taken'],
+    ["&& url.username === ''", '', 'a password in a URL is taken'],
+  ]),
+  ...fearedIn('src/config/load.ts', CONFIG, [
+    [
+      "if (storageType === 'local' || bucket !== undefined) return;",
+      'return;',
+      'hybrid mode without a bucket runs as if it stored anything',
+    ],
+    ['  requireOneKey(env, flags);\n', '', 'which of two keys seals is chance'],
+    [
+      "cacheInMemory: values.storageType === 'cloud'",
+      'cacheInMemory: false',
+      'cloud mode writes to the disk',
+    ],
+    ['env[setting.variable] || setting.default', 'setting.default', 'a setting is ignored'],
+  ]),
+  ...fearedIn('src/observe/http.ts', HTTP, [
+    ['maxHeaderSize: HEADER_BYTES_MAX,', '', 'a header of any length is taken'],
+    ["    'Cache-Control': 'no-store',\n", '', 'an old answer of a probe is taken for the present one'],
+    ["Connection: 'close',", '', 'a kept connection delays the end of the daemon'],
+    [
+      'listening.reject(unavailable(address, error))',
+      'listening.resolve()',
+      'a port that is taken is success',
+    ],
+    ['  server.maxConnections = CONNECTIONS_MAX;\n', '', 'connections take all descriptors'],
+  ]),
+  ...fearedIn('src/naming/component.ts', NAMES, [
+    ["if (name === '.' || name === '..') return escapeAll(name);", '', 'a name leads out of the cache'],
+    [
+      "new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })",
+      "new TextDecoder('utf-8', { ignoreBOM: true })",
+      'a foreign name is taken for another one',
+    ],
+    ['ignoreBOM: true', 'ignoreBOM: false', 'a name that begins with U+FEFF loses it'],
+  ]),
+  ...fearedIn('src/naming/object-name.ts', NAMES, [
+    [
+      'return toObjectName(path, kind) === name ? { path, directoryMeta: false } : undefined;',
+      'return { path, directoryMeta: false };',
+      'two objects are one file',
+    ],
+    [
+      "decoded === undefined || decoded === '' || decoded.includes('/')",
+      'decoded === undefined',
+      'an object name leads into another folder',
+    ],
+    [
+      "if (root !== OBJECT_ROOT || parts.includes('')) return undefined;",
+      'if (root !== OBJECT_ROOT) return undefined;',
+      'a foreign object is taken for a file',
+    ],
+    [
+      'if (Buffer.byteLength(name) > OBJECT_NAME_BYTES_MAX) return false;',
+      '',
+      'a name is taken that no bucket can hold',
+    ],
+    [
+      '(part) => Buffer.byteLength(part) <= COMPONENT_BYTES_MAX',
+      '() => true',
+      'a name is taken that no disk can hold',
+    ],
+    [
+      "return user.endsWith('.json') ? undefined : { user, rest: name.slice(at + 1) };",
+      'return { user, rest: name.slice(at + 1) };',
+      'a file and a folder have one name',
+    ],
+    [
+      "name.startsWith('+') ? escapeAll('+') + encodeComponent(name.slice(1)) : encodeComponent(name)",
+      'encodeComponent(name)',
+      'a folder is taken for a session',
+    ],
+  ]),
+  ...fearedIn(
+    'src/naming/session-path.ts',
+    [...NAMES, 'naming/session-path.test.ts'],
+    [
+      [
+        "return session.includes('/') ? undefined : session;",
+        'return session;',
+        "a creds.json in a subfolder counts as the session's",
+      ],
+      ["return kind === 'file' ? '' : path;", 'return path;', 'a file in the root counts as a session'],
+      [
+        "return identity.directoryMeta ? identity.path : '';",
+        "return '';",
+        'the attributes of a session belong to none',
+      ],
+    ],
+  ),
+];

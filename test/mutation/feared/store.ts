@@ -1,0 +1,160 @@
+import { fearedIn } from '../mutation.ts';
+
+const CHECKPOINT = [
+  'store/checkpoint-durability.test.ts',
+  'store/checkpointer.test.ts',
+  'store/checkpoint-crash.test.ts',
+];
+const CACHE = ['store/cache-durability.test.ts', 'store/cache.test.ts', ...CHECKPOINT];
+
+export const storeMutations = [
+  ...fearedIn('src/store/checkpoint/checkpointer.ts', CHECKPOINT, [
+    [
+      'if (numbers.length > 0) await this.#syncJournal();',
+      '',
+      'a power cut finds half of a record in the cache and no record',
+    ],
+    ['await operations.fdatasync(fd).catch(() => {});', '', 'the journal is not synced before it moves'],
+    [
+      '    }\n    await cache.files.syncDirectory(journalDirectory);\n',
+      '    }\n',
+      'the names of the journal are not synced before it moves',
+    ],
+    [
+      'await this.#options.onApplied?.(told);',
+      'void this.#options.onApplied?.(told);',
+      'a segment goes before the ledger has noted what was in it',
+    ],
+    [
+      '    progress.setRetired(number);\n    onRetired(number);\n',
+      '    setTimeout(() => {\n      progress.setRetired(number);\n      onRetired(number);\n    });\n',
+      'readers look for a segment that is gone',
+    ],
+    ['    onRetired(number);\n', '', 'nobody hears that a segment was retired'],
+    [
+      "'ENOENT');\n    await cache.files.syncDirectory(journalDirectory);\n",
+      "'ENOENT');\n",
+      'a power cut leaves a hole in the journal',
+    ],
+    [
+      '      throw error;\n    }\n    const { owed',
+      '      return true;\n    }\n    const { owed',
+      'segments go although they could not be applied',
+    ],
+    ['    await this.#options.nodes?.append(plan.nodes);\n', '', 'node numbers go with their segment'],
+    ['    await this.#ballast.release();\n', '', 'a full disk stays full'],
+  ]),
+  ...fearedIn('src/store/checkpoint/apply.ts', CHECKPOINT, [
+    ['  await run.keepOld();\n', '', 'a file that did not open is overwritten'],
+    ['  await run.removeFiles();\n', '', 'removed files come back after a restart'],
+    ['  await run.syncDirectories();\n', '', 'a segment goes before the names of its files are durable'],
+    [
+      'await each(alive(), (write) => files.settle(write));',
+      '',
+      'a segment goes before its files are durable',
+    ],
+    [
+      '      await mapLimit(left, concurrency, (write) => files.discard(write));\n',
+      '',
+      'what was staged stays on a full disk',
+    ],
+    ['([a], [b]) => depth(b) - depth(a)', '() => 0', 'a folder is removed before those in it'],
+    [
+      'if (isDiskFull(errnoOf(error))) throw error;',
+      '',
+      'segments go although their files could not be written',
+    ],
+    [
+      'if (plan.exists && !plan.meta)\n          await this.#cache.files.removeFile(directoryMetaName(path), this.#touched);',
+      '',
+      'a folder that is made anew has the attributes of the one before',
+    ],
+  ]),
+  ...fearedIn('src/store/checkpoint/plan.ts', CHECKPOINT, [
+    [
+      'plan.keepOld || before?.keepOld === true',
+      'plan.keepOld',
+      'a damaged file is lost if it is written twice before a checkpoint',
+    ],
+    [
+      'this.files.set(path, { ...plan, keepOld, since',
+      'if (!before) this.files.set(path, { ...plan, keepOld, since',
+      'the first version wins',
+    ],
+  ]),
+  ...fearedIn('src/store/checkpoint/closed-segments.ts', CHECKPOINT, [
+    [
+      'if (!last || last.tornBytes === 0) return { numbers, plan };',
+      'return { numbers, plan };',
+      'a torn segment is retired before it is explained',
+    ],
+    [
+      'if (bytes.length < length) throw',
+      'if (false) throw',
+      'a file is written from a segment that became shorter',
+    ],
+  ]),
+  ...fearedIn('src/store/cache/files.ts', CACHE, [
+    [
+      '    await this.operations.fsync(staged.fd);\n',
+      '',
+      'a file gets its name before its content is durable',
+    ],
+    ['      await this.operations.fsync(fd);\n', '', 'names in the cache are not durable'],
+    [
+      '      await this.discard(staged);\n      throw error;\n',
+      '      throw error;\n',
+      'what could not be written stays on a full disk',
+    ],
+    ['const FILE_MODE = 0o600;', 'const FILE_MODE = 0o644;', 'sealed files are readable by others'],
+    [
+      'const DIRECTORY_MODE = 0o700;',
+      'const DIRECTORY_MODE = 0o755;',
+      'folders of the cache are open to others',
+    ],
+    [
+      '    }\n    this.#touchAncestors(target, touched);\n  }\n\n  /** Forgets',
+      '    }\n  }\n\n  /** Forgets',
+      'the folder of a new file is not synced',
+    ],
+    [
+      '...NOT_A_FILE);\n    this.#touchAncestors(target, touched);\n',
+      '...NOT_A_FILE);\n',
+      'a removed file comes back after a power cut',
+    ],
+    [
+      'for (let at = dirname(target); at.length >= this.root.length && !touched.has(at); at = dirname(at)) {',
+      'for (const at of [dirname(target)]) {',
+      'only the innermost folder is synced',
+    ],
+  ]),
+  ...fearedIn('src/store/cache/cache.ts', CACHE, [
+    [
+      '      await this.files.settle(staged);\n',
+      '',
+      'a restored file gets its name before its content is durable',
+    ],
+    ['    await this.files.syncDirectories(touched, 1);\n', '', 'the name of a restored file is not durable'],
+    [
+      'constants.O_RDONLY | constants.O_NOFOLLOW',
+      'constants.O_RDONLY',
+      'a link in the cache leads out of it',
+    ],
+  ]),
+  ...fearedIn(
+    'src/store/cache/lock.ts',
+    ['store/cache-lock.test.ts'],
+    [
+      [
+        'if (result.status === FLOCK_BUSY) throw locked(cachePath, lockPath);\n',
+        '\n',
+        'the process that has the lock is not named',
+      ],
+      [
+        "if (process.platform !== 'darwin') runFlock(fd, cachePath, lockPath);",
+        '',
+        'two daemons write to one cache',
+      ],
+    ],
+  ),
+];

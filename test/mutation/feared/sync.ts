@@ -1,0 +1,422 @@
+import { fearedIn } from '../mutation.ts';
+
+const UPLOAD = [
+  'sync/grants-in-time.test.ts',
+  'sync/shared.test.ts',
+  'sync/put-back.test.ts',
+  'sync/flush.test.ts',
+  'sync/write-grant.test.ts',
+];
+const LEDGER = ['sync/ledger-durability.test.ts', 'sync/ledger.test.ts', 'sync/flush.test.ts'];
+const RECONCILE = [
+  'sync/reconcile.test.ts',
+  'sync/put-back.test.ts',
+  'sync/shared.test.ts',
+  'sync/restore.test.ts',
+  'sync/write-grant.test.ts',
+];
+const RESTORE = ['sync/restore-durability.test.ts', 'sync/restore.test.ts', 'sync/download.test.ts'];
+
+export const syncMutations = [
+  ...fearedIn('src/sync/backup/upload.ts', UPLOAD, [
+    [
+      'parts.bucket.delete(entry.name, { ifGeneration, deadlineMs })',
+      'parts.bucket.delete(entry.name, { ifGeneration })',
+      'a deletion outlasts the right to make it',
+    ],
+    [
+      '{ ifGeneration, metadata, deadlineMs }',
+      '{ ifGeneration, metadata }',
+      'an upload outlasts the right to make it',
+    ],
+    ['  await ledger.attempt(entry.name);\n', '', 'an upload whose answer was lost is a conflict'],
+    [
+      'ledger.stored(entry, change, version);',
+      'ledger.stored(entry, entry.change, version);',
+      'what changed during its upload counts as stored',
+    ],
+    [
+      'if (entry.change === change) await ledger.changed([], [entry.name]);',
+      '',
+      'a file that is gone from the cache stays in the bucket',
+    ],
+    [
+      'else if (entry.attempted && !isKnown)',
+      'else if (false)',
+      'an upload of which nothing is known stays in the bucket after the deletion',
+    ],
+    [
+      'if (isShared && !(await grants.verify(session))) {',
+      'if (false) {',
+      'a mount that has lost the session overwrites it',
+    ],
+    [
+      'epoch < grant.epoch',
+      'epoch <= grant.epoch',
+      'what another mount wrote in the same epoch is overwritten',
+    ],
+    [
+      'epoch !== undefined && epoch < grant.epoch',
+      '(epoch === undefined || epoch < grant.epoch)',
+      'what was brought by hand is overwritten',
+    ],
+    [
+      'remote !== undefined && !refresh && ',
+      'remote !== undefined && ',
+      'after a take-over nothing is stored again',
+    ],
+    ['sum === crc32c(sealed)', 'true', 'a change that keeps the size is never uploaded'],
+    [
+      'throw isPrecondition(again) ? new ForeignWrite(entry.name, again) : again;',
+      'return undefined as never;',
+      'an upload that was refused twice counts as stored',
+    ],
+    [
+      'signature(ledger.id, grant.epoch)',
+      'signature(ledger.id, 0)',
+      'late writes cannot be told from others',
+    ],
+    [
+      "if (entry.local !== 'deleted' || ledger.get(entry.name) !== entry) return false;",
+      '',
+      'a file that was made again during a flush is deleted from the bucket',
+    ],
+    [
+      '|| isSignedBy(ledger.id, found.metadata)) throw',
+      ') throw',
+      'an older copy of a cache overwrites what a later run on it stored',
+    ],
+    [
+      '(attempted || (sealed',
+      '(true || (sealed',
+      'an older copy of a cache overwrites what a later run on it stored',
+    ],
+  ]),
+  ...fearedIn('src/sync/backup/refreshes.ts', UPLOAD, [
+    [
+      'if (this.#ledger.entriesOf(session).some((entry) => entry.refresh)) return;',
+      '',
+      'the floor is raised before everything was stored again',
+    ],
+    [
+      'if (this.#ledger.absentOf(session).length > 0) return;',
+      '',
+      'the floor is raised over what only the bucket has',
+    ],
+    ['      await this.#grants.floorRaised(session, epoch);\n', '', 'the floor is never raised'],
+    [
+      '        this.#ledger.refresh(entry);\n',
+      '        void entry;\n',
+      'after a take-over nothing is stored again',
+    ],
+  ]),
+  ...fearedIn('src/sync/backup/flusher.ts', UPLOAD, [
+    [
+      '      await this.#parts.reconcile(session, grant);\n',
+      '',
+      'a session that another mount had is not compared',
+    ],
+    [
+      'throw new SessionInConflict(session);\n      this.#refreshes',
+      ';\n      this.#refreshes',
+      'a conflict that was just found is uploaded',
+    ],
+    ['throw new SessionInConflict(session);\n    if', ';\n    if', 'a session in conflict is uploaded'],
+    ['sameEpoch(this.#parts.grants, grant)', 'this.#parts.grants', 'a flush goes on under another epoch'],
+    ['      throw error;\n    }\n    this.#failing', '    }\n    this.#failing', 'a failed flush is success'],
+    [
+      'before.catch(() => {}).then(work)',
+      'Promise.resolve().then(work)',
+      'two flushes of a session run at once',
+    ],
+    ["await this.#settle('committed');\n    await", 'await', 'a flush leaves out what only the journal has'],
+    [
+      'if (error instanceof ForeignWrite || (isLost && inUse)) {',
+      'if (error instanceof ForeignWrite) {',
+      'a session that was lost in use is uploaded later',
+    ],
+    [
+      'if (reasons.length > 0) throw',
+      'if (false) throw',
+      'a backup of everything in which a session failed is success',
+    ],
+    [
+      'if (ledger.dirtySessions.length > 0) void this.#try(ALL);',
+      '',
+      'what was dirty at the start waits for the interval',
+    ],
+    [
+      'mayPass(await this.#try(session))',
+      '(await this.#try(session), false)',
+      'changed credentials wait for the next interval after an outage',
+    ],
+    [
+      '    await this.#flushSettled(session);\n  }',
+      '  }',
+      'what was moved to another session is never deleted where it was',
+    ],
+  ]),
+  ...fearedIn('src/sync/backup/flush-session.ts', UPLOAD, [
+    [
+      '  await uploadKeys(parts, session, done);\n  await uploadCredentials(parts, session, done);\n',
+      '  await uploadCredentials(parts, session, done);\n  await uploadKeys(parts, session, done);\n',
+      'a failed key does not keep its credentials from the bucket',
+    ],
+    [
+      '  await parts.settleCommitted();\n  await uploadKeys(parts, session, done);\n',
+      '',
+      'new credentials overtake their keys',
+    ],
+    [
+      'if (await parts.inTurn(entry.name, () => remove(parts, entry))) done.deletes++;',
+      'done.deletes++;',
+      'deletions never reach the bucket',
+    ],
+    [
+      ' && !ledger.isAwaited(entry)',
+      '',
+      'a session that was renamed is erased before it is stored under its new name',
+    ],
+    ['deleted.filter((entry) => inTheWay.has(entry))', '[]', 'a file blocks the folder that takes its place'],
+  ]),
+  ...fearedIn('src/sync/ledger/ledger.ts', LEDGER, [
+    ['    await this.#sync();\n', '', 'a power cut makes the ledger forget a change'],
+    [
+      '      fs.ftruncateSync(this.#fd, this.#size);\n',
+      '',
+      'half a line stays on a full disk, and everything is uploaded again',
+    ],
+    [
+      '      throw error;\n    }\n    this.#size',
+      '    }\n    this.#size',
+      'a change that was not noted counts as noted',
+    ],
+    [
+      "const isNewest = entry.change === change && entry.local === 'changed';",
+      'const isNewest = true;',
+      'what changed during its upload counts as stored',
+    ],
+    [
+      "entry.change === change && entry.local === 'deleted'",
+      'true',
+      'a file that was made anew during its deletion is forgotten',
+    ],
+    [
+      'if (read === undefined || read.damaged) markAll(',
+      'if (read === undefined) markAll(',
+      'a damaged ledger takes changes for stored',
+    ],
+    ['read.state.bucket !== bucket', 'false', 'what another bucket has counts as stored'],
+    [
+      'for (const name of put) if (!isTemporary(name) && ',
+      'for (const name of put) if (',
+      'temporary files are uploaded',
+    ],
+    [
+      '    await this.#attempts.run().catch(() => {});\n',
+      '',
+      'after a power cut an upload is taken for one of another run',
+    ],
+  ]),
+  ...fearedIn('src/sync/ledger/file.ts', LEDGER, [
+    ['    fs.fsyncSync(fd);\n', '', 'a power cut leaves an empty ledger under its name'],
+    ['    fs.fsyncSync(directory);\n', '', 'a power cut takes the ledger together with its name'],
+    [
+      '    await fileOperations.fdatasync(fd);\n',
+      '',
+      'a ledger that is written anew while in use holds callers up',
+    ],
+    [
+      '    fs.fdatasyncSync(fd);\n',
+      '',
+      'a power cut takes what was appended while the ledger was written anew',
+    ],
+    [
+      'if (begun === undefined || begun.length > 0) yield undefined;',
+      '',
+      'a cut ledger takes changes for stored',
+    ],
+    [
+      'if (record === undefined) damaged = true;',
+      'if (record === undefined) continue;',
+      'a damaged line is ignored',
+    ],
+    [
+      "  if (attempted) yield ['attempt', name];\n",
+      '',
+      'a rewritten ledger forgets an upload whose answer was lost',
+    ],
+    ["  yield ['deleted', name, entry.dirtySinceMs];\n", '', 'a rewritten ledger forgets deletions'],
+    [
+      "    yield ['changed', name, entry.dirtySinceMs];\n",
+      '    yield* [];\n',
+      'a rewritten ledger forgets changes',
+    ],
+  ]),
+  ...fearedIn('src/sync/ledger/state.ts', LEDGER, [
+    ['    entry.change++;\n', '', 'what changed during its upload counts as stored'],
+    [
+      "if (entry.local === 'absent') entry.remote = undefined;",
+      '',
+      'a file that was made anew is taken for what the bucket has',
+    ],
+    [
+      'entry.remote === undefined && !entry.attempted',
+      'entry.remote === undefined',
+      'an upload whose answer was lost stays in the bucket',
+    ],
+  ]),
+  ...fearedIn('src/sync/reconcile/reconcile.ts', RECONCILE, [
+    [
+      'listed.has(entry.name) || except?.has(entry.session)',
+      'listed.has(entry.name)',
+      'an old listing says that new objects are lost',
+    ],
+    [
+      'if (!except?.has(session)) await compare',
+      'await compare',
+      'an old listing counts more than a newer comparison',
+    ],
+    [
+      '    if (!isSigned) newer.add(session);\n',
+      '',
+      'half a session of one mount is mixed with half of another',
+    ],
+    [
+      '  newer.add(session);\n  if (isDirty',
+      '  if (isDirty',
+      'half a session of one mount is mixed with half of another',
+    ],
+    [
+      "isDirty(entry) || (live && entry.local === 'same')",
+      'isDirty(entry)',
+      'the files of a session that is in use are replaced',
+    ],
+    [
+      "isDirty(entry) || (live && entry.local === 'same')",
+      "live && entry.local === 'same'",
+      'a change is overwritten by the version of the bucket',
+    ],
+    ["if (entry.local === 'changed' || (live", 'if ((live', 'a change to what another mount deleted is lost'],
+    [
+      "  if (entry.local === 'same') result.removed.push(entry.name);\n",
+      '',
+      'what another mount deleted comes back',
+    ],
+    ["if (session !== '' && ledger", 'if (ledger', 'a change in the root is a conflict with any other one'],
+    [
+      'if (isSigned && entry.attempted) {',
+      'if (isSigned) {',
+      'a cache that was put back from a copy wins over newer objects',
+    ],
+    [
+      "if (local === 'same') return remote?.crc32c === object.crc32c && remote.size === object.size;",
+      "if (local === 'same') return true;",
+      'a newer version with another content counts as the same',
+    ],
+    [
+      "local === 'changed' && (await holds(object))",
+      "local === 'changed'",
+      'a change that was never stored counts as stored',
+    ],
+    ['    listing.delete(object.name);\n', '', 'late writes are restored'],
+  ]),
+  ...fearedIn('src/sync/reconcile/reconcile-session.ts', RECONCILE, [
+    ['      if (isServed) return stale;\n', '', 'a conflict is forgotten by the next daemon'],
+    [
+      '(known === epoch || known === previousEpoch)',
+      'true',
+      'a copy that another mount has changed since counts as current',
+    ],
+    ['    await apply(reconciled);\n', '', 'files that another mount deleted are served'],
+    ['  ledger.noteCurrent(session, grant.epoch);\n', '', 'each opening lists the session'],
+    ['grant.previousEpoch > 0 && ', '', 'what the bucket lost is deleted here, too'],
+    ['!ledger.listed || ', '', 'a cache that was put back from a copy is served'],
+  ]),
+  ...fearedIn('src/sync/reconcile/quarantine-stale.ts', RECONCILE, [
+    [
+      'if (found !== generation) throw',
+      'if (false) throw',
+      'a version that was just stored is set aside as a late one',
+    ],
+    [
+      '  await bucket.put(aside, bytes, { ifGeneration: ABSENT, metadata: {}, deadlineMs });\n',
+      '',
+      'what an operator brought back is deleted',
+    ],
+    [
+      '{ ifGeneration: generation, deadlineMs }',
+      '{ ifGeneration: (await bucket.head(name)).generation, deadlineMs }',
+      'a newer version is deleted in place of a late one',
+    ],
+  ]),
+  ...fearedIn('src/sync/reconcile/listing.ts', RECONCILE, [
+    [
+      'if (sessionOf(object.name) === session) listed.set',
+      'listed.set',
+      "another session's objects count as this one's",
+    ],
+  ]),
+  ...fearedIn('src/sync/reconcile/conflict.ts', RECONCILE, [
+    [
+      '      await quarantine(cache.files, identity.path, undefined, nowMs);\n',
+      '',
+      'the losing side of a conflict is not kept',
+    ],
+    [
+      '  noteNewer(ledger, session, listing);\n',
+      '',
+      'half a session of one mount is mixed with half of another',
+    ],
+  ]),
+  ...fearedIn('src/sync/restore/restore-session.ts', RESTORE, [
+    [
+      '    await cache.files.syncDirectories(touched, 1);\n',
+      '',
+      'a restored session is served before it is durable',
+    ],
+    [
+      '    total.moved = true;\n',
+      '',
+      'a session is served although its objects changed since they were listed',
+    ],
+    ['  if (!hasOlder) await', '  await', 'a damaged object replaces a file that opens'],
+    ['isCredentials(name) ? 0 : 1', '0', 'credentials are not restored first'],
+    [
+      '  if (!hasOlder) await cache.files.publish(await stage(cache, bytes), name, touched);\n',
+      '',
+      'a damaged file is taken for one that was never there',
+    ],
+  ]),
+  ...fearedIn('src/sync/restore/restorer.ts', RESTORE, [
+    [
+      '        if (moved) return false;\n',
+      '',
+      'a session is served although its objects changed since they were listed',
+    ],
+    [
+      '    if (!(await isValid())) return false;\n',
+      '',
+      'a lease that was lost during a restore is not noticed',
+    ],
+  ]),
+  ...fearedIn('src/sync/restore/download.ts', RESTORE, [
+    ['object.generation !== entry.remote?.generation', 'false', 'objects of two versions are mixed'],
+    ["if (verdict.kind === 'corrupt') {", 'if (false) {', 'what does not open takes the place of what does'],
+    [
+      "if (verdict.kind === 'key') throw new KeyUnknown(entry.name, verdict.keyId);",
+      '',
+      'a file of an unknown key is served as damaged',
+    ],
+    [
+      '    await cache.files.settle(staged);\n',
+      '',
+      'a restored file gets its name before its content is durable',
+    ],
+    [
+      'if (objects.some((object) => object.name === name)) throw error;',
+      '',
+      'a bucket that is gone has lost its objects',
+    ],
+  ]),
+];

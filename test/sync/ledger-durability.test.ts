@@ -1,0 +1,70 @@
+/** When what the ledger notes is on stable storage, and what a disk that fails leaves of it. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { fileOperations } from '../../src/lib/file-operations.ts';
+import { systemError } from '../../src/lib/system-error.ts';
+import { Ledger } from '../../src/sync/ledger/ledger.ts';
+import { recordDisk } from '../support/recorded-disk.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const CREDS = 'sessions/u/+1/creds.json';
+const KEY = 'sessions/u/+1/pre-key-1.json';
+const version = { generation: '7', crc32c: 1, size: 2, updatedMs: 3 };
+
+function open(t: TestContext, cachePath: string): Ledger {
+  const ledger = Ledger.open({ cachePath, bucket: 'gs://b', cachedObjects: () => [] });
+  t.after(() => ledger.close());
+  return ledger;
+}
+
+test('a change is on stable storage once it is noted', async (t) => {
+  const cachePath = temporaryDirectory(t);
+  const ledger = open(t, cachePath);
+  const path = join(cachePath, 'bucket.log');
+  const synced: number[] = [];
+  const { fdatasync } = fileOperations;
+  t.mock.method(fileOperations, 'fdatasync', async (fd: number) => {
+    await fdatasync(fd);
+    if (fs.readlinkSync(`/proc/self/fd/${fd}`) === path) synced.push(fs.fstatSync(fd).size);
+  });
+  for (const change of [() => ledger.changed([CREDS], []), () => ledger.changed([], [CREDS])]) {
+    synced.length = 0;
+    await change();
+    assert.deepEqual(synced, [fs.statSync(path).size]);
+  }
+});
+
+test('a ledger that is written anew is on stable storage before it has its name, and its name before it is used', async (t) => {
+  const cachePath = temporaryDirectory(t);
+  const done = await recordDisk(t, cachePath);
+  open(t, cachePath);
+  const [path, aside] = [join(cachePath, 'bucket.log'), join(cachePath, 'bucket.log.new')];
+  assert.deepEqual(done, [
+    { what: 'sync', path: aside },
+    { what: 'name', path, from: aside },
+    { what: 'sync', path: cachePath },
+  ]);
+});
+
+test('a line that the disk took half of is taken back: what follows is read, and nothing counts as changed', async (t) => {
+  const cachePath = temporaryDirectory(t);
+  const ledger = open(t, cachePath);
+  await ledger.changed([CREDS], []);
+  ledger.same(CREDS, version);
+  const { writeSync } = fs;
+  let isFull = true;
+  t.mock.method(fs, 'writeSync', ((fd: number, bytes: Uint8Array, at: number) => {
+    if (!isFull) return writeSync(fd, bytes, at);
+    if (at > 0) throw systemError('ENOSPC', 'write', 'injected');
+    return writeSync(fd, bytes, at, 10);
+  }) as never);
+  await assert.rejects(ledger.changed([KEY], []), { code: 'ENOSPC' });
+  assert.equal(ledger.get(KEY), undefined);
+  isFull = false;
+  ledger.same(KEY, version);
+  ledger.close();
+  const next = open(t, cachePath);
+  assert.deepEqual([next.dirtySessions, next.get(KEY)?.local, next.get(CREDS)?.local], [[], 'same', 'same']);
+});
