@@ -268,3 +268,20 @@ test('files in the root are no session: each has its own version', async (t) => 
   });
   assert.deepEqual([...conflicts], []);
 });
+
+test('after a restart the sessions that are in use are not all listed at the same time', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  let underWay = 0;
+  let most = 0;
+  bucket.before = async () => {
+    most = Math.max(most, ++underWay);
+    await new Promise(setImmediate);
+    underWay--;
+  };
+  const sessions = Array.from({ length: 200 }, (_, index) => `u-+${index}`);
+  const grant = grantOf({ epoch: 7, previousEpoch: 6 });
+  await Promise.all(sessions.map((session) => machine.sync.reconcileSession(session, grant, false)));
+  assert.equal(bucket.calls.length, sessions.length);
+  assert.ok(most <= 16, `${most} at a time`);
+});
