@@ -1,4 +1,4 @@
-/** The answers to fsync: they wait for the disk, while the kernel thread goes on. */
+/** Replies to fsync: they wait for the disk while the kernel thread goes on. */
 import type { Connection } from '../drivers/connection.ts';
 import { freeSlot } from '../drivers/direct/in-flight.ts';
 import type { KernelMessage } from '../drivers/host/messages.ts';

@@ -118,7 +118,7 @@ export class JournalService {
     return this.#journal.sync();
   }
 
-  /** Nobody appends any more. Resolves to whether the journal is empty; everything in it is on stable storage. */
+  /** Nothing is appended any more. Resolves to whether the journal is empty; everything in it is on stable storage. */
   async finish(): Promise<boolean> {
     await this.sync().catch(() => {});
     const isEmpty = await Promise.race([

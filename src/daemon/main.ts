@@ -16,7 +16,7 @@ import { type Daemon, startDaemon } from './daemon.ts';
 
 type Command = Exclude<ToDaemon, { type: 'start' }>;
 
-/** A failed start leaves its reason with the supervisor; this is only for whoever reads exit statuses. */
+/** A failed start leaves its reason with the supervisor; the exit status is for those who read it. */
 const FAILED = 1;
 const LAST_USER_POLL_MS = 200;
 const descriptors = { fuseFd: FUSE_DESCRIPTOR, inFlightFd: IN_FLIGHT_DESCRIPTOR };

@@ -73,13 +73,13 @@ async function takeAway(ending: Ending): Promise<Unmounted> {
   }
 }
 
-/** As it does where nobody else has the mount, however busy the machine is. */
+/** As it does where no other mount namespace has the mount, no matter how busy the machine is. */
 async function endsByItself(thread: CoreClient): Promise<boolean> {
   for (let look = 0; look < ENDING_LOOKS; look++) if (await thread.hasEnded()) return true;
   return false;
 }
 
-/** Somebody has unmounted it lazily, or covered it, or has a copy of it elsewhere. */
+/** It was unmounted lazily, or covered, or another mount namespace has a copy of it. */
 async function endOutOfSight({ connection, mountPoint, log }: Ending, reason: string): Promise<Unmounted> {
   if (await connection.thread.hasEnded()) return { lazy: false, holders: [] };
   log.warn({ mountPoint }, reason);

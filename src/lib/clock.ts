@@ -6,7 +6,7 @@ export interface Clock {
   monotonicMs(): number;
 }
 
-/** What the two clocks read differs by less than this, rounding included, as long as nobody sets the wall clock. */
+/** What the two clocks read differs by less than this, rounding included, as long as the wall clock is not set. */
 const APART_MS = 2;
 
 /**

@@ -12,7 +12,7 @@ import { codeOf, systemError } from './system-error.ts';
 /** For the kernel thread, which never awaits. Failures are Node's system errors, with `code`. */
 export interface SyncFileOperations {
   open(path: string, flags: number, mode: number): number;
-  /** Writes at the descriptor's position (its end with O_APPEND); answers how many bytes, perhaps fewer than asked. */
+  /** Writes at the descriptor's position (its end with O_APPEND); returns how many bytes, perhaps fewer than asked. */
   write(fd: number, bytes: Uint8Array, offset: number, length: number): number;
   ftruncate(fd: number, size: number): void;
   fdatasync(fd: number): void;

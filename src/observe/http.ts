@@ -14,7 +14,7 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-/** Whoever is slower than this, in sending a request or taking the answer, is cut off. */
+/** A client that is slower than this, in sending a request or taking the answer, is cut off. */
 const CLIENT_TIMEOUT_MS = 5_000;
 const CHECK_INTERVAL_MS = 1_000;
 const HEADER_BYTES_MAX = 8_192;
@@ -35,7 +35,7 @@ export async function serveHttp(address: HttpAddress, pages: HttpPages, log: Log
   );
   server.maxConnections = CONNECTIONS_MAX;
   server.timeout = CLIENT_TIMEOUT_MS;
-  // No body is wanted, so nobody is told to go on and send one.
+  // No body is wanted, so no client is told to go on and send one.
   server.on('checkContinue', (request, response) => void respond(request, response, pages, log));
   await listen(server, address);
   // From now on these are connections that could not be accepted, for want of descriptors; the next one may be.

@@ -71,7 +71,7 @@ export class Cache {
     }
   }
 
-  /** Fills `out` with the first bytes of the sealed file, as many as there are, and answers the file's size. */
+  /** Fills `out` with the first bytes of the sealed file, as many as there are, and returns the file's size. */
   readHeaderSync(path: string, out: Buffer): number {
     const fd = fs.openSync(this.files.locate(toObjectName(path, 'file')), READ_FLAGS);
     try {

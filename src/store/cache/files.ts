@@ -123,7 +123,7 @@ export class CacheFiles {
 
   /**
    * Removes a mount directory: its attributes, and it itself unless something else is in it (the sessions of a user of that
-   * name, a foreign file). A user's directory goes with the last session. Answers whether it is gone.
+   * name, a foreign file). A user's directory goes with the last session. Returns whether it is gone.
    */
   async removeDirectory(path: string, touched: Set<string>): Promise<boolean> {
     const objectName = toObjectName(path, 'directory');

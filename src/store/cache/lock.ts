@@ -77,7 +77,7 @@ function openLockFile(cachePath: string, lockPath: string): number {
   }
 }
 
-/** For the message to whoever comes second; on a full disk the lock counts without it. */
+/** For the message to a second process. On a full disk the lock counts without it. */
 function writePid(fd: number): void {
   try {
     fs.ftruncateSync(fd, 0);

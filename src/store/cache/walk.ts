@@ -15,7 +15,7 @@ export type WalkVisitor = (path: string, kind: EntryKind) => void;
 export interface WalkReport {
   files: number;
   directories: number;
-  /** Names that no path has: somebody else's files. They are left alone. */
+  /** Files that are not from sessionfs: no path has their names. They are left alone. */
   foreign: number;
   /** One of them, relative to the cache directory, for the log. */
   foreignExample: string | undefined;

@@ -75,7 +75,7 @@ export class Checkpointer {
   }
 
   /**
-   * Checkpoints the closed segments up to `upTo` (JournalWriter.roll answers it); runs follow one another. Interrupted at
+   * Checkpoints the closed segments up to `upTo` (from JournalWriter.roll); runs follow one another. Interrupted at
    * any point, the next run ends the same. Rejects with JOURNAL_CORRUPT, CACHE_FORMAT and system errors other than a full
    * disk; every segment that was not retired is still there then.
    */

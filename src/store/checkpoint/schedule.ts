@@ -4,7 +4,7 @@ import type { StoreLog } from './log.ts';
 
 export interface CheckpointScheduleParts {
   checkpoint: (upTo: number) => Promise<CheckpointReport>;
-  /** Asks whoever appends to close the present segment; `closed` follows. */
+  /** Asks the kernel thread to close the present segment; `closed` follows. */
   requestRoll: () => void;
   log: StoreLog;
   /** A checkpoint that leaves a path out counts as failed for tryNow: nothing keeps this journal. */
@@ -43,7 +43,7 @@ export class CheckpointSchedule {
     }, this.#parts.intervalMs ?? INTERVAL_MS);
   }
 
-  /** Nobody appends to the segments up to this one any more. */
+  /** The segments up to this one are closed: nothing is appended to them. */
   closed(segment: number): void {
     this.#closed = Math.max(this.#closed, segment);
     if (this.#done < this.#closed) this.#running ??= this.#run();

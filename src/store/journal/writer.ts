@@ -131,7 +131,7 @@ export class JournalWriter {
     return this.recordOffset + bufferOffset;
   }
 
-  /** The next append opens a new segment; answers the last closed one, which a checkpoint may take from then on. */
+  /** The next append opens a new segment. Returns the last closed one, which a checkpoint may take from then on. */
   roll(): number {
     if (this.#current) this.#current.closing = true;
     return this.#nextSegment - 1;
