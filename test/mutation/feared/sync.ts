@@ -206,7 +206,6 @@ export const syncMutations = [
       'if (read === undefined) markAll(',
       'a damaged ledger takes changes for stored',
     ],
-    ['read.state.bucket !== bucket', 'false', 'what another bucket has counts as stored'],
     [
       'for (const name of put) if (!isTemporary(name) && ',
       'for (const name of put) if (',
