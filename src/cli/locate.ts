@@ -5,6 +5,7 @@ import { SessionfsError } from '../lib/errors.ts';
 import { FILESYSTEM_TYPE, findMount } from '../mount/mountinfo.ts';
 import { readRestartState } from '../supervisor/restart-notice.ts';
 import { ANSWER_TIMEOUT_MS, readMountStatus, type StatusReading } from './mount-status.ts';
+import { serversOf } from './process-watch.ts';
 
 type IsMounted = (path: string) => Promise<boolean>;
 
@@ -41,7 +42,7 @@ export async function requireAnswer(
     case 'answered':
       return reading;
     case 'hung':
-      throw (await restarting(path)) ?? notAnswering(path, ANSWER_TIMEOUT_MS);
+      throw (await restarting(path)) ?? (await notAnswering(path, ANSWER_TIMEOUT_MS));
     case 'denied':
       throw notPermitted(`ask the mount on ${path} ${purpose}`);
     case 'stale':
@@ -78,14 +79,27 @@ async function restarting(path: string): Promise<SessionfsError | undefined> {
   );
 }
 
-export function notAnswering(directory: string, timeoutMs: number): SessionfsError {
+/** It is mounted, and says nothing. Names the processes that serve it, and their log, where these can be seen. */
+export async function notAnswering(directory: string, timeoutMs: number): Promise<SessionfsError> {
+  const mount = await findMount(directory);
+  const servers = mount === undefined || process.platform !== 'linux' ? [] : serversOf(mount.device);
+  const named = servers.map(({ pid, isStopped }) => `${pid}${isStopped ? ' (stopped)' : ''}`).join(' and ');
+  const log = servers.find((server) => server.log !== undefined)?.log;
   return new SessionfsError(
     'MOUNT_NOT_ANSWERING',
-    `the mount on ${directory} did not answer for ${timeoutMs / 1000} s`,
+    `the mount on ${directory} did not answer for ${timeoutMs / 1000} s${named === '' ? '' : `; it is served by process ${named}`}`,
     {
-      hint: 'Look at its log. If its daemon hangs, end that process: what was written is in the cache, and the next mount has it.',
+      hint: hangHint(
+        servers.some(({ isStopped }) => isStopped),
+        log,
+      ),
     },
   );
+}
+
+function hangHint(isStopped: boolean, log: string | undefined): string {
+  if (isStopped) return 'kill -CONT lets a stopped process go on; calls on the mount wait for it until then.';
+  return `Look at its log${log === undefined ? '' : `, ${log}`}. If its daemon hangs, end that process: what was written is in the cache, and the next mount has it.`;
 }
 
 export function notPermitted(what: string): SessionfsError {

@@ -42,3 +42,42 @@ function linkOf(path: string): string | undefined {
     return undefined;
   }
 }
+
+export interface Server {
+  readonly pid: number;
+  /** By SIGSTOP or a debugger. */
+  readonly isStopped: boolean;
+  /** The file that it logs to, if it is one. */
+  readonly log: string | undefined;
+}
+
+/** The processes that hold the kernel connection of the mount with this device, as far as they can be seen (Linux 6.0). */
+export function serversOf(device: string): Server[] {
+  const connection = device.slice(device.indexOf(':') + 1);
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.filter((pid) => holdsConnection(pid, connection)).map(serverOf);
+}
+
+function holdsConnection(pid: string, connection: string): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+      if (linkOf(`/proc/${pid}/fd/${fd}`) !== '/dev/fuse') return false;
+      const info = readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1');
+      return /^fuse_connection:\s*(\d+)$/m.exec(info)?.[1] === connection;
+    });
+  } catch {
+    return false;
+  }
+}
+
+function serverOf(pid: string): Server {
+  const log = linkOf(`/proc/${pid}/fd/2`);
+  let state: string | undefined;
+  try {
+    state = parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.state;
+  } catch {
+    // It has just ended.
+  }
+  const isFile = log?.startsWith('/') === true && !log.startsWith('/dev/');
+  return { pid: Number(pid), isStopped: state === 'T' || state === 't', log: isFile ? log : undefined };
+}

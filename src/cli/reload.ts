@@ -48,7 +48,7 @@ async function waitForNewDaemon(path: string, old: number): Promise<MountStatus>
   for (;;) {
     const reading = await readMountStatus(path);
     if (reading.kind === 'answered' && reading.status.pids.daemon !== old) return reading.status;
-    if (systemClock.monotonicMs() > deadlineMs) throw notAnswering(path, TIMEOUT_MS);
+    if (systemClock.monotonicMs() > deadlineMs) throw await notAnswering(path, TIMEOUT_MS);
     await sleep(POLL_MS);
   }
 }

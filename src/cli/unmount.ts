@@ -96,7 +96,7 @@ async function stop(
 class UserWatch {
   readonly #path: string;
   #lookedMs = Number.NEGATIVE_INFINITY;
-  /** At the last look. */
+  /** At the last look while it was mounted. */
   users: MountUser[] = [];
 
   constructor(path: string) {
@@ -105,7 +105,9 @@ class UserWatch {
 
   async look(): Promise<void> {
     if (systemClock.monotonicMs() - this.#lookedMs < LOOK_MS) return;
-    this.users = (await findMountUsers(this.#path)).filter(({ pid }) => pid !== process.pid);
+    const users = (await findMountUsers(this.#path)).filter(({ pid }) => pid !== process.pid);
+    // Once the mount is gone, what a process had there no longer shows its path.
+    if (await isMountPoint(this.#path)) this.users = users;
     this.#lookedMs = systemClock.monotonicMs();
   }
 }

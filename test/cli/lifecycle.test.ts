@@ -142,3 +142,17 @@ test('unmount of a mount in use ends it, says who used it, and exits with a stat
   assert.ok(!isRunning(pid));
   assert.deepEqual(readdirSync(join(directory, 'sessions.sealed/journal')), []);
 });
+
+test('of a daemon that is stopped status names the process, and says what lets it go on', async (t) => {
+  const { mountPoint, daemonPid } = await daemonize(t);
+  process.kill(daemonPid, 'SIGSTOP');
+  const { status, stdout, stderr } = runCli(['status', mountPoint]);
+  process.kill(daemonPid, 'SIGCONT');
+  assert.deepEqual([status, stdout], [exitStatus.MOUNT_NOT_ANSWERING, '']);
+  assert.match(
+    stderr,
+    new RegExp(`did not answer for 5 s; it is served by process .*\\b${daemonPid} \\(stopped\\)`),
+  );
+  assert.match(stderr, /kill -CONT/);
+  assert.equal(runCli(['status', mountPoint]).status, 0);
+});
