@@ -44,6 +44,8 @@ export function run(
       const status = error === null ? 0 : Number(error.code ?? -1);
       resolve({ status, stdout, stderr });
     });
+    // A command that ended before it read its stdin is judged by its status.
+    child.stdin?.on('error', () => undefined);
     child.stdin?.end(stdin);
   });
 }
