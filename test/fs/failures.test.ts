@@ -286,3 +286,18 @@ test('a folder with a file that was just published is not empty', (t) => {
   assert.equal(h.fs.rmdir(find(h, 's'), 'sub'), Errno.ENOTEMPTY);
   assert.equal(read(h, 's/sub/b.json'), '{"b":1}');
 });
+
+test('an append that failed is not done when the next one is, whether it would have completed the file or not', (t) => {
+  for (const failing of ['"x', '0}']) {
+    const { h, disk } = onDisk(t);
+    mkdir(h, 's');
+    write(h, 's/a.json', '{"a":1}');
+    const node = write(h, 's/a.json', HALF);
+    disk.isFull = true;
+    assert.equal(h.fs.write(node, 0, Buffer.from(failing), true), Errno.ENOSPC);
+    assert.equal(read(h, 's/a.json'), '{"a":1}');
+    disk.isFull = false;
+    assert.equal(h.fs.write(node, 0, Buffer.from('2}'), true), 2);
+    assert.equal(read(h, 's/a.json'), '{"half":2}');
+  }
+});

@@ -6,8 +6,10 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Cache } from '../../src/store/cache/cache.ts';
 import { Checkpointer, type CheckpointerOptions } from '../../src/store/checkpoint/checkpointer.ts';
+import type { NodeTable } from '../../src/store/checkpoint/node-table.ts';
+import { OpType } from '../../src/store/journal/format.ts';
 import { recordedDisk, type Step, stepAt } from './recorded-cache-disk.ts';
-import { append, mkdir, put, Rig, remove } from './support.ts';
+import { append, mkdir, put, Rig, remove, rmdir } from './support.ts';
 
 const CREDS = 's-+1/creds.json';
 
@@ -111,4 +113,30 @@ test('no segment goes before what it held was noted elsewhere', async (t) => {
   }));
   assert.ok(isNoted);
   assert.equal(rig.segments().length, 1);
+});
+
+test('no segment goes before the numbers that it held are noted', async (t) => {
+  let isNoted = false;
+  const nodes = {
+    append: async () => {
+      await sleep(50);
+      isNoted = true;
+    },
+  } as unknown as NodeTable;
+  await checkpointed(t, () => ({
+    nodes,
+    onRetired: () => assert.ok(isNoted, 'a segment goes before its numbers were noted'),
+  }));
+  assert.ok(isNoted);
+});
+
+test('folders go before the folder that they lie in, whichever was changed first', async (t) => {
+  const rig = new Rig(t);
+  append(rig.writer, [mkdir('d', 'meta'), mkdir('d/e', 'meta')]);
+  await rig.checkpoint();
+  append(rig.writer, [{ type: OpType.DIRECTORY_META, path: 'd', data: 'changed' }]);
+  append(rig.writer, [rmdir('d/e')]);
+  append(rig.writer, [rmdir('d')]);
+  await rig.checkpoint();
+  assert.deepEqual(rig.tree(), {});
 });

@@ -1,10 +1,9 @@
 import { fearedIn } from '../mutation.ts';
 
 const GCS = ['bucket/gcs-answers.test.ts'];
-const GCS_AND_EMULATOR = [...GCS, 'bucket/gcs-faults.test.ts', 'bucket/contract.test.ts'];
 
 export const bucketMutations = [
-  ...fearedIn('src/bucket/gcs/gcs-bucket.ts', GCS_AND_EMULATOR, [
+  ...fearedIn('src/bucket/gcs/gcs-bucket.ts', GCS, [
     [
       'if (version.crc32c === upload.crc32c && version.size === bytes.length) return version;',
       'return version;',
@@ -55,7 +54,7 @@ export const bucketMutations = [
     ],
     ["if (Number.isNaN(ms)) throw new TypeError('no time');", '', 'an answer without a time is believed'],
   ]),
-  ...fearedIn('src/bucket/gcs/download.ts', GCS_AND_EMULATOR, [
+  ...fearedIn('src/bucket/gcs/download.ts', GCS, [
     ['if (response.statusCode !== 200)', 'if (false)', 'an error page is read as an object'],
   ]),
   ...fearedIn(

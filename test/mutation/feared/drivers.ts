@@ -8,7 +8,11 @@ const DIRECT = [
   'drivers/direct/listing.test.ts',
   'drivers/direct/session.test.ts',
 ];
-const REQUEST = ['drivers/direct/request.test.ts', 'drivers/direct/dispatcher.test.ts'];
+const REQUEST = [
+  'drivers/direct/deferred.test.ts',
+  'drivers/direct/request.test.ts',
+  'drivers/direct/dispatcher.test.ts',
+];
 
 export const driverMutations = [
   ...fearedIn('src/drivers/host/outcome.ts', DIRECT, [

@@ -57,16 +57,6 @@ export const outsideMutations = [
       'two objects are one file',
     ],
     [
-      "decoded === undefined || decoded === '' || decoded.includes('/')",
-      'decoded === undefined',
-      'an object name leads into another folder',
-    ],
-    [
-      "if (root !== OBJECT_ROOT || parts.includes('')) return undefined;",
-      'if (root !== OBJECT_ROOT) return undefined;',
-      'a foreign object is taken for a file',
-    ],
-    [
       'if (Buffer.byteLength(name) > OBJECT_NAME_BYTES_MAX) return false;',
       '',
       'a name is taken that no bucket can hold',
