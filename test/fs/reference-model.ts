@@ -225,14 +225,16 @@ export class ReferenceModel {
   /** Long enough for everything that waits. */
   settle(): void {
     for (const file of this.#files()) {
-      if (!file.held) {
-        this.commitPlain(file);
-      } else {
-        file.working = undefined;
-        file.held = false;
-        if (file.committed === undefined) this.#drop(file);
-      }
+      if (file.held) this.giveUp(file);
+      else this.commitPlain(file);
     }
+  }
+
+  /** Incomplete content rested for too long. */
+  giveUp(file: ModelFile): void {
+    file.working = undefined;
+    file.held = false;
+    if (file.committed === undefined) this.#drop(file);
   }
 
   /** The daemon dies and another takes over: of a new *.json into which nothing was written yet nothing is known. */

@@ -60,6 +60,7 @@ export class CoreHost {
       maxFileSize,
       memoryLimit,
       ...defaultTimings,
+      ...(data.segmentBytes === undefined ? {} : { segmentBytes: data.segmentBytes }),
       bucket: data.bucket && { view: data.bucket, host: this.#remoteHost() },
       woken: () => this.woken(),
       startedOver: (event) => this.#post({ to: 'daemon', type: 'started-over', ...event }),

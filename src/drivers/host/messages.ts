@@ -34,6 +34,8 @@ export interface CoreData {
   rootMode: number;
   maxFileSizeBytes: number;
   memoryLimitBytes: number;
+  /** When a journal segment is full, where that is not to be the usual size. */
+  segmentBytes?: number;
   mountPoint: string;
   /** Names in the mount point, not yet mounted, that hold plain sessions to import. */
   plainSessions: readonly string[];

@@ -1,0 +1,101 @@
+/** What goes wrong, how often: each world has a climate of its own, some of them fair. */
+import type { SimulatedDisk } from '../platform/disk.ts';
+import type { Machine } from '../platform/machine.ts';
+
+export type Trouble = 'death' | 'reload' | 'power cut' | 'new mount' | 'remount' | 'audit';
+
+export interface Climate {
+  /** A daemon lives so many milliseconds, or less; 0: it does not die. */
+  deaths: number;
+  /** Mean milliseconds between them; 0: never. */
+  powerCuts: number;
+  remounts: number;
+  reloads: number;
+  fullDisks: number;
+  badDisks: number;
+  clockSteps: number;
+}
+
+const AUDIT_MS = 700;
+const HOUR_MS = 3_600_000;
+
+/** `spared`: what this world does not know. */
+export function climateOf(machine: Machine, spared: readonly string[]): Climate {
+  const some = (meanMs: number) => (machine.once(2) ? meanMs : 0);
+  const climate: Climate = {
+    deaths: some(4_000),
+    powerCuts: some(15_000),
+    remounts: some(15_000),
+    reloads: some(8_000),
+    fullDisks: some(12_000),
+    badDisks: some(15_000),
+    clockSteps: some(20_000),
+  };
+  for (const trouble of Object.keys(climate) as (keyof Climate)[])
+    if (spared.includes(trouble)) climate[trouble] = 0;
+  return climate;
+}
+
+export class Troubles {
+  readonly #machine: Machine;
+  readonly #disk: SimulatedDisk;
+  #isOver = false;
+
+  constructor(machine: Machine, disk: SimulatedDisk, climate: Climate, befall: (trouble: Trouble) => void) {
+    this.#machine = machine;
+    this.#disk = disk;
+    this.#repeat(AUDIT_MS, () => befall('audit'));
+    this.#repeat(climate.deaths, () => befall('death'));
+    this.#repeat(climate.powerCuts, () => befall(machine.once(3) ? 'new mount' : 'power cut'));
+    this.#repeat(climate.remounts, () => befall('remount'));
+    this.#repeat(climate.reloads, () => befall('reload'));
+    this.#repeat(climate.fullDisks, () => this.#fill());
+    this.#repeat(climate.badDisks, () => this.#spoil());
+    this.#repeat(climate.clockSteps, () => this.#stepClock());
+  }
+
+  end(): void {
+    this.#isOver = true;
+    this.#heal();
+  }
+
+  #repeat(meanMs: number, happen: () => void): void {
+    if (meanMs === 0) return;
+    this.#machine.schedule(
+      this.#machine.chance.below(2 * meanMs),
+      () => {
+        if (this.#isOver) return;
+        happen();
+        this.#repeat(meanMs, happen);
+      },
+      null,
+    );
+  }
+
+  #fill(): void {
+    const { chance } = this.#machine;
+    this.#disk.capacity = this.#disk.used + chance.pick([0, 4096, 12_288, 65_536, 400_000]);
+    this.#machine.trace.add(`the disk has ${this.#disk.capacity - this.#disk.used} bytes left`);
+    this.#machine.schedule(chance.pick([500, 3_000, 15_000]), () => this.#heal(), null);
+  }
+
+  #spoil(): void {
+    const { chance } = this.#machine;
+    const { faults } = this.#disk;
+    const odds = () => (chance.below(2) === 0 ? 0 : chance.pick([3, 20, 100]));
+    Object.assign(faults, { readEio: odds(), writeEio: odds(), syncEio: odds(), shortWrite: odds() });
+    this.#machine.trace.add(`the disk is bad: ${JSON.stringify(faults)}`);
+    this.#machine.schedule(chance.pick([200, 2_000, 8_000]), () => this.#heal(), null);
+  }
+
+  #heal(): void {
+    this.#disk.capacity = Number.POSITIVE_INFINITY;
+    Object.assign(this.#disk.faults, { readEio: 0, writeEio: 0, syncEio: 0, shortWrite: 0 });
+    this.#machine.trace.add('the disk is well');
+  }
+
+  #stepClock(): void {
+    this.#machine.wallStepMs += (this.#machine.chance.below(2001) - 1000) * (HOUR_MS / 500);
+    this.#machine.trace.add(`the wall clock is stepped to ${this.#machine.wallStepMs} ms off`);
+  }
+}
