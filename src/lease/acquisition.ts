@@ -87,27 +87,24 @@ class Acquisition {
     }
   }
 
-  /** Undefined: another mount holds the session, and is not known to be dead. */
+  /** Undefined: another mount holds the session, and is not known to be dead, or has just taken it over. */
   async #attempt(): Promise<Held | undefined> {
     const { renewal, ownership, probeOf, limiter } = this.#parts;
     const keep = (holding: Holding) => this.#parts.keep(holding, this.waitedMs);
     await renewal.open();
-    for (;;) {
-      const claim = await limiter.run(async () => {
-        // It may have been abandoned in the queue.
-        this.#throwIfGivenUp();
-        return ownership.claim(this.session, keep);
-      });
-      if ('held' in claim) return claim.held;
-      this.#noteHolder(claim.heldBy.record);
-      const verdict = await probeOf(claim.heldBy.record.holder).verdict();
-      this.#failures = 0;
-      this.#failure = undefined;
-      if (verdict === 'alive') return undefined;
+    const claim = await limiter.run(async () => {
+      // It may have been abandoned in the queue.
       this.#throwIfGivenUp();
-      const taken = await ownership.takeOver(this.session, claim.heldBy, keep);
-      if (taken) return taken;
-    }
+      return ownership.claim(this.session, keep);
+    });
+    if ('held' in claim) return claim.held;
+    this.#noteHolder(claim.heldBy.record);
+    const verdict = await probeOf(claim.heldBy.record.holder).verdict();
+    this.#failures = 0;
+    this.#failure = undefined;
+    if (verdict === 'alive') return undefined;
+    this.#throwIfGivenUp();
+    return ownership.takeOver(this.session, claim.heldBy, keep);
   }
 
   #throwIfGivenUp(): void {

@@ -100,7 +100,7 @@ export async function waitForLease(parts: LeaseWaitParts): Promise<LeaseWaitResu
         : reasonOf(failure);
     log.warn(
       { session, waitedMs: Math.round(waitedMs), ...reason },
-      'A session could not be restored yet; whoever opened it waits',
+      'Cannot restore the session yet; its callers wait',
     );
   }
 }

@@ -17,7 +17,7 @@ import { logged, logLines, type Machine, statusOf, writeFiles } from './support.
 const REMOTE = 'user1-+15550001';
 const LOCAL = 'user2-+15550002';
 const remoteTree = filesOf(REMOTE);
-const WAITS = 'A session could not be restored yet; whoever opened it waits';
+const WAITS = 'Cannot restore the session yet; its callers wait';
 const POLL_MS = 20;
 const BEHIND_MS = 200;
 const options = { timeout: 90_000 };

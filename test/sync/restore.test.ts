@@ -66,7 +66,7 @@ test('a session that the bucket does not give is waited for, while another one c
   assert.deepEqual(machine.sync.restorer.waiting, [S]);
   bucket.before = unreachable;
   held.reject(new BucketError('unreachable', 'reset'));
-  await machine.until(() => machine.messages().some((msg) => msg.includes('whoever opened it waits')));
+  await machine.until(() => machine.messages().some((msg) => msg.includes('its callers wait')));
   assert.deepEqual(
     machine.restored.map(({ session }) => session),
     ['v-+2'],

@@ -134,7 +134,7 @@ class WaitLog {
     this.#toldMs = now;
     const waitedMs = Math.round(now - this.#startedMs);
     const fields = { session: this.#session, waitedMs, ...reasonOf(error) };
-    this.#log.warn(fields, 'A session could not be restored yet; whoever opened it waits');
+    this.#log.warn(fields, 'Cannot restore the session yet; its callers wait');
   }
 }
 
