@@ -301,3 +301,10 @@ test('an append that failed is not done when the next one is, whether it would h
     assert.equal(read(h, 's/a.json'), '{"half":2}');
   }
 });
+
+test('a segment that is full is handed over without being asked to close', (t) => {
+  const h = harness(t, { segmentBytes: 2000 });
+  for (let i = 0; i < 20; i++) write(h, 'a.json', JSON.stringify({ i, filler: 'x'.repeat(300) }));
+  assert.ok(h.progress.segment > 2);
+  assert.equal(h.fs.takeClosedSegment(), h.progress.segment - 1);
+});

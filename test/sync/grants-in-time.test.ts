@@ -1,6 +1,9 @@
 /** Nothing outlasts the right to write: deadlines of deletions, and the floor below which objects do not count. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { toObjectName } from '../../src/naming/object-name.ts';
+import { ForeignWrite } from '../../src/sync/backup/upload.ts';
+import { signature } from '../../src/sync/object-metadata.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
 import { FakeGrants, Lost } from './lease-support.ts';
 import { contentsOf, Machine } from './support.ts';
@@ -126,4 +129,33 @@ test('two flushes of a session that are asked for at once follow one another', a
   await machine.write(`${S}/a.json`, 'ok');
   await Promise.all([machine.sync.flusher.flush(S), machine.sync.flusher.flush(S)]);
   assert.deepEqual([most, bucket.calls.filter(({ operation }) => operation === 'put').length], [1, 1]);
+});
+
+test('a file that is made again while its object is deleted is stored by the next flush', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  await machine.write(`${S}/a.json`, 'ok 1');
+  await machine.sync.flusher.flush(S);
+  await machine.delete(`${S}/a.json`);
+  let once = true;
+  bucket.before = async ({ operation }) => {
+    if (operation !== 'delete' || !once) return;
+    once = false;
+    await machine.write(`${S}/a.json`, 'ok 2');
+  };
+  await machine.sync.flusher.flush(S);
+  assert.deepEqual(machine.ledger.dirtySessions, [S]);
+  await machine.sync.flusher.flush(S);
+  assert.deepEqual(contentsOf(bucket), { [`${S}/a.json`]: 'ok 2' });
+});
+
+test('what a later run on this cache has stored is not replaced by an older copy of it', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket, { grants: new FakeGrants({ epoch: 2, previousEpoch: 1 }) });
+  machine.ledger.setListed(true);
+  machine.ledger.noteCurrent(S, 2);
+  await machine.write(`${S}/a.json`, 'ok older');
+  bucket.store(toObjectName(`${S}/a.json`, 'file'), Buffer.from('ok later'), signature(machine.ledger.id, 1));
+  await assert.rejects(machine.sync.flusher.flush(S), ForeignWrite);
+  assert.deepEqual(contentsOf(bucket), { [`${S}/a.json`]: 'ok later' });
 });

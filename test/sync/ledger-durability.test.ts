@@ -68,3 +68,9 @@ test('a line that the disk took half of is taken back: what follows is read, and
   const next = open(t, cachePath);
   assert.deepEqual([next.dirtySessions, next.get(KEY)?.local, next.get(CREDS)?.local], [[], 'same', 'same']);
 });
+
+test('a temporary file is never noted: renaming it is what counts', async (t) => {
+  const ledger = open(t, temporaryDirectory(t));
+  await ledger.changed([`${CREDS}.tmp`], []);
+  assert.deepEqual([ledger.get(`${CREDS}.tmp`), ledger.dirtySessions], [undefined, []]);
+});

@@ -118,12 +118,6 @@ export const bucketMutations = [
         '      void this.#announce(paths, record).catch(() => {});\n      await lock.check();\n',
         'content gets its name before the record of what is to come is durable',
       ],
-      [
-        '      await lock.check();\n      await this.#moveToItsName',
-        '      await this.#moveToItsName',
-        'a put goes on without its lock',
-      ],
-      ['    await lock.check();\n    if (found) {', '    if (found) {', 'a delete goes on without its lock'],
     ],
   ),
 ];

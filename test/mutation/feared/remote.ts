@@ -73,7 +73,7 @@ export const remoteMutations = [
   ]),
   ...fearedIn(
     'src/remote/write-through.ts',
-    ['remote/write-through.test.ts'],
+    ['remote/final-outcomes.test.ts', 'remote/write-through.test.ts'],
     [
       ['          failures.push(error);\n', '', 'a change that was not stored is answered with success'],
       [
@@ -102,7 +102,7 @@ export const remoteMutations = [
   ),
   ...fearedIn(
     'src/remote/final-flush.ts',
-    ['remote/final-flush.test.ts'],
+    ['remote/final-outcomes.test.ts', 'remote/final-flush.test.ts'],
     [
       [
         'ledger.dirtyOf(session).length === 0 && !ledger.conflicts.has(session)',

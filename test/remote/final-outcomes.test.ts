@@ -1,0 +1,96 @@
+/** The end of a mount, with everything around it played by the test. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BucketError } from '../../src/bucket/bucket-error.ts';
+import { FinalFlush, type FinalFlushParts } from '../../src/remote/final-flush.ts';
+import { WriteThrough } from '../../src/remote/write-through.ts';
+
+const S = 'u-+1';
+const soon = () => performance.now() + 20_000;
+
+function played(flushAll: () => Promise<void>, ledger: { dirtyCount: number }, held: string[] = [S]) {
+  const closed: boolean[] = [];
+  const released: string[][] = [];
+  const flush = new FinalFlush({
+    ledger: {
+      dirtyOf: () => [],
+      entriesOf: () => [],
+      conflicts: new Set(),
+      ...ledger,
+      get dirtyCount() {
+        return ledger.dirtyCount;
+      },
+    },
+    leases: {
+      get held() {
+        return held;
+      },
+      release: async (sessions: string[]) => {
+        released.push(sessions);
+        held.length = 0;
+      },
+      stopAcquiring: async () => {
+        await sleep(50);
+        held.push('late-+2');
+      },
+    },
+    flusher: { end: () => {}, flushAll },
+    stores: { close: (isStored: boolean) => closed.push(isStored) },
+  } as unknown as FinalFlushParts);
+  return { flush, closed, released };
+}
+
+test('callers hear whether all is stored, and a failure that passes is tried again', {
+  timeout: 60_000,
+}, async () => {
+  const ledger = { dirtyCount: 1 };
+  let tries = 0;
+  const { flush, closed } = played(async () => {
+    if (++tries < 3) throw new BucketError('unreachable', 'no answer');
+    ledger.dirtyCount = 0;
+  }, ledger);
+  assert.equal(await flush.flushBefore(soon()), 0);
+  assert.deepEqual([tries, closed], [3, [true]]);
+});
+
+test('what cannot be stored is told: one try where a retry cannot help', { timeout: 60_000 }, async () => {
+  let tries = 0;
+  const { flush, closed } = played(
+    async () => {
+      tries++;
+      throw new Error('lost');
+    },
+    { dirtyCount: 2 },
+  );
+  assert.equal(await flush.flushBefore(soon()), 2);
+  assert.deepEqual([tries, closed], [1, [false]]);
+});
+
+test('a session that was being acquired at the end is released as well', { timeout: 60_000 }, async () => {
+  const { flush, released } = played(async () => {}, { dirtyCount: 0 });
+  await flush.release(soon());
+  assert.deepEqual(released, [[S], ['late-+2']]);
+});
+
+test('a caller that gave up is not answered when its change is stored', async () => {
+  const answers: number[] = [];
+  let store = () => {};
+  const stored = new Promise<void>((resolve) => {
+    store = resolve;
+  });
+  const stores = new WriteThrough({
+    flush: () => stored,
+    isFinal: () => false,
+    answer: (request) => void answers.push(request),
+    limitMs: { file: 0, credentials: 0 },
+    log: { error: () => {} } as never,
+  });
+  for (const request of [1, 2]) stores.add(request, { sessions: [S], credentials: false });
+  await sleep(20);
+  stores.cancel(1);
+  store();
+  while (answers.length === 0) await sleep(1);
+  await sleep(20);
+  assert.deepEqual(answers, [2]);
+});
