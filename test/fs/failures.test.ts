@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext, test } from 'node:test';
 import { Keyring } from '../../src/crypto/keyring.ts';
 import { ROOT_NODE } from '../../src/fs/contract.ts';
+import { judgePieces, judgeWhole } from '../../src/fs/model/json-gate.ts';
 import { FileNode } from '../../src/fs/model/node.ts';
 import { record } from '../../src/fs/operations/commit.ts';
 import type { Core } from '../../src/fs/state/core.ts';
@@ -307,4 +308,15 @@ test('a segment that is full is handed over without being asked to close', (t) =
   for (let i = 0; i < 20; i++) write(h, 'a.json', JSON.stringify({ i, filler: 'x'.repeat(300) }));
   assert.ok(h.progress.segment > 2);
   assert.equal(h.fs.takeClosedSegment(), h.progress.segment - 1);
+});
+
+test('what came in pieces is complete only if each document in it can be parsed', () => {
+  const verdicts = ['{"a":1}', '{"a":1}\n{"b":2}', '{"a":1}\n{"b" 2}', '{"a" 1}', '\0\0', '\0{}', 'text'].map(
+    (text) => [judgeWhole(Buffer.from(text)), judgePieces(Buffer.from(text))],
+  );
+  assert.deepEqual(
+    verdicts.map(([, pieces]) => pieces),
+    ['complete', 'complete', 'incomplete', 'incomplete', 'incomplete', 'incomplete', 'plain'],
+  );
+  assert.equal(verdicts[4]?.[0], 'incomplete', 'a hole is yet to be filled');
 });

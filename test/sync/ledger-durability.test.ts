@@ -19,7 +19,7 @@ function open(t: TestContext, cachePath: string): Ledger {
   return ledger;
 }
 
-test('a change is on stable storage once it is noted', async (t) => {
+test('a change, and an upload that is about to be tried, is on stable storage once it is noted', async (t) => {
   const cachePath = temporaryDirectory(t);
   const ledger = open(t, cachePath);
   const path = join(cachePath, 'bucket.log');
@@ -29,7 +29,12 @@ test('a change is on stable storage once it is noted', async (t) => {
     await fdatasync(fd);
     if (fs.readlinkSync(`/proc/self/fd/${fd}`) === path) synced.push(fs.fstatSync(fd).size);
   });
-  for (const change of [() => ledger.changed([CREDS], []), () => ledger.changed([], [CREDS])]) {
+  const changes = [
+    () => ledger.changed([CREDS], []),
+    () => ledger.attempt(CREDS),
+    () => ledger.changed([], [CREDS]),
+  ];
+  for (const change of changes) {
     synced.length = 0;
     await change();
     assert.deepEqual(synced, [fs.statSync(path).size]);

@@ -10,7 +10,7 @@ const CONTENT = [
 ];
 const CLOUD = ['fs/write-through.test.ts'];
 const HYBRID = ['fs/failures.test.ts', 'fs/absent.test.ts', 'fs/restore.test.ts', 'fs/names.test.ts'];
-const GATE = ['fs/json-gate.test.ts'];
+const GATE = ['fs/json-gate.test.ts', 'fs/failures.test.ts'];
 
 export const fsMutations = [
   ...fearedIn('src/fs/operations/pending.ts', PENDING, [
