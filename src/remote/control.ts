@@ -2,6 +2,7 @@
 
 import type { RemoteMessage } from '../drivers/host/messages.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import { statusText } from '../observe/status-text.ts';
 import type { BucketSync } from '../sync/bucket-sync.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
 import type { BucketHealth } from './bucket-health.ts';
@@ -68,7 +69,7 @@ export class ControlAnswers {
       failureOf: (session) => this.#failureOf(session),
       dirtyPaths,
     });
-    return `${JSON.stringify({ ...(JSON.parse(known) as object), ...status }, undefined, 2)}\n`;
+    return statusText({ ...(JSON.parse(known) as object), ...status });
   }
 
   #failureOf(session: string): ReturnType<BucketStatusParts['failureOf']> {

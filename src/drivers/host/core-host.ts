@@ -2,6 +2,7 @@
  * What stands between the filesystem core and a driver, on the thread that serves requests: builds the core, does what the
  * main thread asks for in messages, and tells it what has happened. Knows neither the thread it is on nor the driver.
  */
+
 import { Keyring } from '../../crypto/keyring.ts';
 import type { Unstored } from '../../fs/contract.ts';
 import { defaultTimings } from '../../fs/model/options.ts';
@@ -9,6 +10,7 @@ import { importPlainSessions } from '../../fs/startup/import-plain.ts';
 import { type OpenedFileSystem, openFileSystem } from '../../fs/startup/open.ts';
 import type { RemoteHost } from '../../fs/state/remote.ts';
 import { SessionfsError } from '../../lib/errors.ts';
+import { statusText } from '../../observe/status-text.ts';
 import { Cache } from '../../store/cache/cache.ts';
 import { type KnownNodes, NodeTable } from '../../store/checkpoint/node-table.ts';
 import { JournalProgress } from '../../store/journal/progress.ts';
@@ -264,7 +266,7 @@ export class CoreHost {
     const { filesystem } = this.#opened;
     const { sessions, files, freshRegistrations } = filesystem;
     const counts = { sessions, files, dirty: filesystem.dirtyFiles(), freshRegistrations };
-    return `${JSON.stringify({ ...this.#data.status, ...counts }, undefined, 2)}\n`;
+    return statusText({ ...this.#data.status, ...counts });
   }
 }
 
