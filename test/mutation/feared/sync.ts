@@ -221,11 +221,6 @@ export const syncMutations = [
     ['    fs.fsyncSync(fd);\n', '', 'a power cut leaves an empty ledger under its name'],
     ['    fs.fsyncSync(directory);\n', '', 'a power cut takes the ledger together with its name'],
     [
-      '    await fileOperations.fdatasync(fd);\n',
-      '',
-      'a ledger that is written anew while in use holds callers up',
-    ],
-    [
       '    fs.fdatasyncSync(fd);\n',
       '',
       'a power cut takes what was appended while the ledger was written anew',
@@ -361,11 +356,6 @@ export const syncMutations = [
       '      await quarantine(cache.files, identity.path, undefined, nowMs);\n',
       '',
       'the losing side of a conflict is not kept',
-    ],
-    [
-      '  noteNewer(ledger, session, listing);\n',
-      '',
-      'half a session of one mount is mixed with half of another',
     ],
   ]),
   ...fearedIn('src/sync/restore/restore-session.ts', RESTORE, [
