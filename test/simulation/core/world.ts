@@ -44,7 +44,11 @@ export class CoreWorld implements World {
     this.#segmentBytes = machine.between(2_000, 40_000);
     this.#kernel = new Kernel(machine);
     this.#kernel.repliesLost = this.#climate.deaths > 0 ? 400 : 0;
-    this.#kernel.onDaemonEnded = () => this.#start(true);
+    this.#kernel.onDaemonEnded = (daemon) => {
+      this.#kernel.daemon = undefined;
+      this.#disk.kill(daemon.process);
+      this.#start(true);
+    };
     this.#troubles = new Troubles(machine, this.#disk, this.#climate, (trouble) => this.#befall(trouble));
     machine.trace.add(
       `core world, segments of ${this.#segmentBytes} bytes, ${JSON.stringify(this.#climate)}`,
