@@ -236,6 +236,8 @@ export class Kernel {
   #hasFailed({ call, injectedBefore }: Request): boolean {
     const disk = this.#machine.disk(DISK);
     if (call.do === 'fsync' && this.#machine.nowMs - disk.syncFailedMs < SYNC_HEALS_MS) return true;
+    // Its content could not be read when it lost its name, and lies nowhere now.
+    if (call.do === 'read' && disk.injected > 0 && isUnlinked(this.model, call.at.node)) return true;
     return disk.injected > injectedBefore;
   }
 

@@ -39,11 +39,13 @@ export function climateOf(machine: Machine, spared: readonly string[]): Climate 
 export class Troubles {
   readonly #machine: Machine;
   readonly #disk: SimulatedDisk;
+  readonly #climate: Climate;
   #isOver = false;
 
   constructor(machine: Machine, disk: SimulatedDisk, climate: Climate, befall: (trouble: Trouble) => void) {
     this.#machine = machine;
     this.#disk = disk;
+    this.#climate = climate;
     this.#repeat(AUDIT_MS, () => befall('audit'));
     this.#repeat(climate.deaths, () => befall('death'));
     this.#repeat(climate.powerCuts, () => befall(machine.once(3) ? 'new mount' : 'power cut'));
@@ -83,7 +85,9 @@ export class Troubles {
     const { chance } = this.#machine;
     const { faults } = this.#disk;
     const odds = () => (chance.below(2) === 0 ? 0 : chance.pick([3, 20, 100]));
-    Object.assign(faults, { readEio: odds(), writeEio: odds(), syncEio: odds(), shortWrite: odds() });
+    // What a sync could not bring to the disk a power cut takes out of the journal's middle: that is told, not survived.
+    const syncEio = this.#climate.powerCuts > 0 ? 0 : odds();
+    Object.assign(faults, { readEio: odds(), writeEio: odds(), syncEio, shortWrite: odds() });
     this.#machine.trace.add(`the disk is bad: ${JSON.stringify(faults)}`);
     this.#machine.schedule(chance.pick([200, 2_000, 8_000]), () => this.#heal(), null);
   }
