@@ -1,8 +1,7 @@
 /** Tells what a bucket does, for metrics: one report an operation. */
 import type { Bucket } from './bucket.ts';
 import { BucketError, type BucketErrorKind, type OperationClass } from './bucket-error.ts';
-
-export type BucketOperation = 'list' | 'get' | 'head' | 'put' | 'delete' | 'config';
+import { type BucketOperation, wrapBucket } from './wrap.ts';
 
 export interface OperationReport {
   readonly operation: BucketOperation;
@@ -49,8 +48,7 @@ export async function observed<T>(
 /** Reports every call. A driver whose calls may take more than one request reports those itself instead. */
 export function counted(bucket: Bucket, observe: Observe): Bucket {
   return {
-    address: bucket.address,
-    list: (prefix, page) => observed(observe, 'list', () => bucket.list(prefix, page)),
+    ...wrapBucket(bucket, (operation, call) => observed(observe, operation, call)),
     get: (name) =>
       observed(
         observe,
@@ -58,7 +56,6 @@ export function counted(bucket: Bucket, observe: Observe): Bucket {
         () => bucket.get(name),
         (object) => object.bytes.length,
       ),
-    head: (name) => observed(observe, 'head', () => bucket.head(name)),
     put: (name, bytes, options) =>
       observed(
         observe,
@@ -66,8 +63,5 @@ export function counted(bucket: Bucket, observe: Observe): Bucket {
         () => bucket.put(name, bytes, options),
         () => bytes.length,
       ),
-    delete: (name, options) => observed(observe, 'delete', () => bucket.delete(name, options)),
-    deleteAfterDays: () => observed(observe, 'config', () => bucket.deleteAfterDays()),
-    close: () => bucket.close(),
   };
 }

@@ -4,6 +4,7 @@ import { backoffMs } from '../lib/backoff.ts';
 import type { Bucket } from './bucket.ts';
 import { BucketError } from './bucket-error.ts';
 import { newUploadId } from './upload.ts';
+import { wrapBucket } from './wrap.ts';
 
 export interface RetryOptions {
   /** In all, with the first. */
@@ -26,19 +27,11 @@ const RETRY_AFTER_MAX_MS = 60_000;
  * put carry the same upload id, so that an attempt which was stored without anyone hearing of it is recognized.
  */
 export function retrying(bucket: Bucket, options: RetryOptions): Bucket {
-  const again = <T>(call: () => Promise<T>) => retry(call, options);
+  const patient = wrapBucket(bucket, (_operation, call) => retry(call, options));
   return {
-    address: bucket.address,
-    list: (prefix, page) => again(() => bucket.list(prefix, page)),
-    get: (name) => again(() => bucket.get(name)),
-    head: (name) => again(() => bucket.head(name)),
-    put: (name, bytes, given) => {
-      const put = { ...given, uploadId: given.uploadId ?? newUploadId() };
-      return again(() => bucket.put(name, bytes, put));
-    },
-    delete: (name, given) => again(() => bucket.delete(name, given)),
-    deleteAfterDays: () => again(() => bucket.deleteAfterDays()),
-    close: () => bucket.close(),
+    ...patient,
+    put: (name, bytes, given) =>
+      patient.put(name, bytes, { ...given, uploadId: given.uploadId ?? newUploadId() }),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Notes which requests the bucket serves, and why it does not serve the others. */
 import type { Bucket } from '../bucket/bucket.ts';
 import { BucketError } from '../bucket/bucket-error.ts';
+import { type BucketOperation, wrapBucket } from '../bucket/wrap.ts';
 
 export interface BucketProblem {
   readonly error: BucketError;
@@ -12,12 +13,11 @@ export interface BucketProblem {
   readonly isReading: boolean;
 }
 
-type Operation = 'list' | 'get' | 'head' | 'put' | 'delete';
-const READING: ReadonlySet<Operation> = new Set(['list', 'get', 'head']);
+const READING: ReadonlySet<BucketOperation> = new Set(['list', 'get', 'head']);
 
 export class BucketReach {
   /** Per operation: the failure since its last success. */
-  readonly #failures = new Map<Operation, BucketProblem>();
+  readonly #failures = new Map<BucketOperation, BucketProblem>();
   #last: BucketError | undefined;
   #servedMs = performance.now();
 
@@ -38,37 +38,31 @@ export class BucketReach {
   }
 
   watch(bucket: Bucket): Bucket {
-    const note = async <T>(operation: Operation, work: Promise<T>): Promise<T> => {
-      try {
-        const answer = await work;
-        this.#served(operation);
-        return answer;
-      } catch (error) {
-        if (error instanceof BucketError && !isAnswer(error)) this.#failed(operation, error);
-        else this.#served(operation);
-        throw error;
-      }
-    };
-    return {
-      address: bucket.address,
-      list: (...given) => note('list', bucket.list(...given)),
-      get: (...given) => note('get', bucket.get(...given)),
-      head: (...given) => note('head', bucket.head(...given)),
-      put: (...given) => note('put', bucket.put(...given)),
-      delete: (...given) => note('delete', bucket.delete(...given)),
+    return wrapBucket(bucket, (operation, call) =>
       // Optional for a mount: a role without it is no problem.
-      deleteAfterDays: () => bucket.deleteAfterDays(),
-      close: () => bucket.close(),
-    };
+      operation === 'config' ? call() : this.#note(operation, call),
+    );
   }
 
-  #served(operation: Operation): void {
+  async #note<T>(operation: BucketOperation, call: () => Promise<T>): Promise<T> {
+    try {
+      const answer = await call();
+      this.#served(operation);
+      return answer;
+    } catch (error) {
+      if (error instanceof BucketError && !isAnswer(error)) this.#failed(operation, error);
+      else this.#served(operation);
+      throw error;
+    }
+  }
+
+  #served(operation: BucketOperation): void {
     this.#last = undefined;
     this.#servedMs = performance.now();
     this.#failures.delete(operation);
   }
 
-  #failed(operation: Operation, error: BucketError): void {
+  #failed(operation: BucketOperation, error: BucketError): void {
     this.#last = error;
     // The store refuses this one request; others go well.
     if (error.kind === 'rejected') return;

@@ -11,9 +11,10 @@ import type {
   StoredObject,
 } from '../bucket.ts';
 import { BucketError } from '../bucket-error.ts';
-import { type BucketOperation, type Observe, observed } from '../counted.ts';
+import { type Observe, observed } from '../counted.ts';
 import { DEFAULT_TIMEOUT_MS, type Deadline, timeLeft, withDeadline } from '../deadline.ts';
 import { isOwn, prepareUpload, type Upload } from '../upload.ts';
+import type { BucketOperation } from '../wrap.ts';
 import { createStorage, limited } from './client.ts';
 import { download } from './download.ts';
 import { authError, gcsError, type Target } from './error.ts';
