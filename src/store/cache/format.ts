@@ -171,18 +171,25 @@ const LINKS_MAX = 40;
 
 /**
  * realpath(3) of a path that need not exist, without a request to a filesystem mounted on it: readlink(2) of a mount
- * point is answered by the kernel, where lstat(2) asks the daemon.
+ * point is answered by the kernel, where lstat(2) asks the daemon. After too many links, the rest is taken as it is.
  */
 function resolveUntouched(path: string, linksLeft = LINKS_MAX): string {
   const absolute = resolve(path);
   const parent = dirname(absolute);
-  if (parent === absolute) return absolute;
-  const here = join(resolveUntouched(parent, linksLeft), basename(absolute));
-  if (linksLeft === 0) return here;
+  const isRoot = parent === absolute;
+  if (isRoot) return absolute;
+  const realParent = resolveUntouched(parent, linksLeft);
+  const place = join(realParent, basename(absolute));
+  const target = linksLeft > 0 ? linkTarget(place) : undefined;
+  return target === undefined ? place : resolveUntouched(resolve(realParent, target), linksLeft - 1);
+}
+
+/** Undefined: nothing is there, or it is no symbolic link. */
+function linkTarget(path: string): string | undefined {
   try {
-    return resolveUntouched(resolve(dirname(here), fs.readlinkSync(here)), linksLeft - 1);
+    return fs.readlinkSync(path);
   } catch {
-    return here;
+    return undefined;
   }
 }
 
