@@ -4,10 +4,12 @@
  * cache lock, go to node:fs directly.
  */
 import { spawn } from 'node:child_process';
-import fs from 'node:fs';
+import fs, { constants } from 'node:fs';
 import os from 'node:os';
 import { promisify } from 'node:util';
 import { codeOf, systemError } from './system-error.ts';
+
+const DIRECTORY_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY;
 
 /** For the kernel thread, which never awaits. Failures are Node's system errors, with `code`. */
 export interface SyncFileOperations {
@@ -99,6 +101,16 @@ export const fileOperations: FileOperations = {
   rmdir: promisify(fs.rmdir),
   syncFilesystem,
 };
+
+/** The names in the directory are on stable storage when it resolves. Strict: a directory that cannot be synced is an error. */
+export async function syncDirectory(files: FileOperations, path: string): Promise<void> {
+  const fd = await files.open(path, DIRECTORY_FLAGS, 0);
+  try {
+    await files.fsync(fd);
+  } finally {
+    await files.close(fd);
+  }
+}
 
 /** Waits for `work`, and takes a failure with one of `codes` for success: what was to be done is done already. */
 export async function tolerate(work: Promise<unknown>, ...codes: string[]): Promise<void> {

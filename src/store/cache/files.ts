@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type FileOperations, tolerate } from '../../lib/file-operations.ts';
+import { type FileOperations, syncDirectory, tolerate } from '../../lib/file-operations.ts';
 import { mapLimit } from '../../lib/map-limit.ts';
 import { codeOf, systemError } from '../../lib/system-error.ts';
 import { DIRECTORY_META_COMPONENT, OBJECT_ROOT, toObjectName } from '../../naming/object-name.ts';
@@ -19,7 +19,6 @@ export interface StagedFile {
 }
 
 const STAGE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
-const DIRECTORY_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY;
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
 /** What unlink(2) says of a directory: EPERM on macOS. */
@@ -159,17 +158,6 @@ export class CacheFiles {
 
   /** No-op for a directory that is gone. */
   async syncDirectory(directory: string): Promise<void> {
-    let fd: number;
-    try {
-      fd = await this.operations.open(directory, DIRECTORY_FLAGS, 0);
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return;
-      throw error;
-    }
-    try {
-      await this.operations.fsync(fd);
-    } finally {
-      await this.operations.close(fd);
-    }
+    await tolerate(syncDirectory(this.operations, directory), 'ENOENT', 'ENOTDIR');
   }
 }

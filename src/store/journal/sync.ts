@@ -1,6 +1,6 @@
 /** Brings the journal to stable storage from the main thread, so that the kernel thread never waits for a disk. */
 import { constants } from 'node:fs';
-import { type FileOperations, fileOperations, tolerate } from '../../lib/file-operations.ts';
+import { type FileOperations, fileOperations, syncDirectory, tolerate } from '../../lib/file-operations.ts';
 import { codeOf } from '../../lib/system-error.ts';
 import { segmentPath } from './format.ts';
 import type { JournalProgress } from './progress.ts';
@@ -89,7 +89,10 @@ export class JournalSync {
     if (!progress.synced) this.#addGrown(segment);
     try {
       for (const number of this.#unsynced) await this.#syncSegment(number);
-      if (this.#newNames) await this.#syncDirectory();
+      if (this.#newNames) {
+        await syncDirectory(this.#files, this.#options.directory);
+        this.#newNames = false;
+      }
       this.#refuseFailed();
     } catch (error) {
       onFailure(error);
@@ -136,17 +139,6 @@ export class JournalSync {
       if (codeOf(error) === 'ENOENT') return undefined;
       throw error;
     }
-  }
-
-  async #syncDirectory(): Promise<void> {
-    const flags = constants.O_RDONLY | constants.O_DIRECTORY;
-    const fd = await this.#files.open(this.#options.directory, flags, 0);
-    try {
-      await this.#files.fsync(fd);
-    } finally {
-      await this.#files.close(fd);
-    }
-    this.#newNames = false;
   }
 
   /** An open descriptor would keep a deleted segment's disk space. */

@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { syncDirectorySync } from '../../lib/durable-files.ts';
 import { fileOperations } from '../../lib/file-operations.ts';
 import { codeOf } from '../../lib/system-error.ts';
 import { fieldsOf, LEDGER_VERSION, type LedgerRecord, lineOf, parseLine } from './format.ts';
@@ -138,12 +139,7 @@ export function rewriteLedger(path: string, state: LedgerState): void {
 function publish(path: string): void {
   fs.renameSync(`${path}.new`, path);
   // What is appended from now on must not hang on a name that a power cut takes.
-  const directory = fs.openSync(dirname(path), fs.constants.O_RDONLY);
-  try {
-    fs.fsyncSync(directory);
-  } finally {
-    fs.closeSync(directory);
-  }
+  syncDirectorySync(dirname(path));
 }
 
 export interface RewrittenLedger {

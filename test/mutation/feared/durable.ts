@@ -1,6 +1,11 @@
 import { fearedIn } from '../mutation.ts';
 
 const FILES = ['lib/durable-files.test.ts'];
+const OPERATIONS = [
+  'store/journal-sync.test.ts',
+  'store/journal-durability.test.ts',
+  'store/cache-durability.test.ts',
+];
 const DIRECTORY = ['bucket/directory-durability.test.ts', 'bucket/directory.test.ts'];
 
 export const durableMutations = [
@@ -15,6 +20,9 @@ export const durableMutations = [
     ['    await directory.sync();\n', '', 'a directory is not synced'],
     ['    fs.fsyncSync(directory);\n', '', 'a directory is not synced, in a thread that never awaits'],
     ["await open(path, 'w', 0o600)", "await open(path, 'w')", 'a durable file is readable by others'],
+  ]),
+  ...fearedIn('src/lib/file-operations.ts', OPERATIONS, [
+    ['    await files.fsync(fd);\n', '', 'names in the journal and the cache are not durable'],
   ]),
   ...fearedIn('src/bucket/directory/files.ts', DIRECTORY, [
     ['    await syncDirectory(dirname(made));\n', '', 'the folder of an object is not durable'],

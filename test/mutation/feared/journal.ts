@@ -105,8 +105,11 @@ export const journalMutations = [
   ...fearedIn('src/store/journal/sync.ts', SYNC, [
     ['if (fd !== undefined) await this.#files.fdatasync(fd);', '', 'a sync syncs nothing'],
     ['this.#failed.set(number, error);', '', 'a failed fdatasync is success'],
-    ['if (this.#newNames) await this.#syncDirectory();', '', 'the name of a new segment is not made durable'],
-    ['      await this.#files.fsync(fd);\n', '', 'the directory of the journal is not synced'],
+    [
+      '        await syncDirectory(this.#files, this.#options.directory);\n',
+      '',
+      'the name of a new segment is not made durable',
+    ],
     ['      this.#refuseFailed();\n', '', 'the sync after a failed one is success'],
     [
       'progress.setSynced(appends);',

@@ -100,7 +100,11 @@ export const storeMutations = [
       '',
       'a file gets its name before its content is durable',
     ],
-    ['      await this.operations.fsync(fd);\n', '', 'names in the cache are not durable'],
+    [
+      "    await tolerate(syncDirectory(this.operations, directory), 'ENOENT', 'ENOTDIR');\n",
+      '',
+      'names in the cache are not durable',
+    ],
     [
       '      await this.discard(staged);\n      throw error;\n',
       '      throw error;\n',

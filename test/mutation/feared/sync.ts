@@ -224,7 +224,7 @@ export const syncMutations = [
   ]),
   ...fearedIn('src/sync/ledger/file.ts', LEDGER, [
     ['    fs.fsyncSync(fd);\n', '', 'a power cut leaves an empty ledger under its name'],
-    ['    fs.fsyncSync(directory);\n', '', 'a power cut takes the ledger together with its name'],
+    ['  syncDirectorySync(dirname(path));\n', '', 'a power cut takes the ledger together with its name'],
     [
       'if (begun === undefined || begun.length > 0) yield undefined;',
       '',
