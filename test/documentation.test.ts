@@ -126,12 +126,15 @@ for (const page of [...pages, 'CHANGELOG.md']) {
   });
 }
 
+function commentsOf(source: string): string {
+  return [...source.matchAll(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/ .*/g)].join('\n');
+}
+
 test('every path and every file name in a comment of src/ is one of the source tree', () => {
   const wrong = filesBelow('src').flatMap((file) => {
     const text = readFileSync(join(repository, file), 'utf8');
-    const comments = [...text.matchAll(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/ .*/g)].join('\n');
     // Within a folder a comment may use a name that files of other folders have too.
-    const gone = wrongPaths(comments).filter((line) => !line.endsWith(' have that name'));
+    const gone = wrongPaths(commentsOf(text)).filter((line) => !line.endsWith(' have that name'));
     return gone.map((line) => `${file}: ${line}`);
   });
   assert.deepEqual(wrong, []);
@@ -196,6 +199,22 @@ for (const page of [...pages, 'CHANGELOG.md']) {
     assert.deepEqual(riddles, []);
   });
 }
+
+/** CONTRIBUTING.md: "Returns …", never "Answers …". */
+const ANSWERS = /^[\s/*]*Answers\b/;
+
+test('comments, messages and log lines of src/ name what they mean', () => {
+  const riddles = filesBelow('src').flatMap((file) => {
+    const text = readFileSync(join(repository, file), 'utf8');
+    const comments = commentsOf(text).split('\n');
+    const lines = [
+      ...text.split('\n').filter((line) => RIDDLES.test(line)),
+      ...comments.filter((line) => ANSWERS.test(line)),
+    ];
+    return lines.map((line) => `${file}: ${line.trim()}`);
+  });
+  assert.deepEqual(riddles, []);
+});
 
 for (const [folder, column] of [
   ['native-notes', 'about'],

@@ -40,7 +40,7 @@ export class BucketError extends Error {
     this.retryAfterMs = details.retryAfterMs;
   }
 
-  /** The same call may succeed later, with nobody doing anything. */
+  /** The same call may succeed later without any intervention. */
   get isTransient(): boolean {
     return this.kind === 'throttled' || this.kind === 'unreachable';
   }

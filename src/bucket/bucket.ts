@@ -67,7 +67,7 @@ export interface Bucket {
    */
   put(name: string, bytes: Uint8Array, options: PutOptions): Promise<ObjectVersion>;
 
-  /** Resolves when the version is gone, whoever deleted it. Rejects with 'precondition' when there is a newer one. */
+  /** Resolves when the version is gone, also if another client deleted it. Rejects with 'precondition' when there is a newer one. */
   delete(name: string, options: ChangeOptions): Promise<void>;
 
   /** After how many days a rule of the bucket may delete the newest version of a mount's object by its age; undefined: none does. */

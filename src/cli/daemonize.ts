@@ -44,7 +44,7 @@ export async function daemonize(options: DaemonizeOptions): Promise<number> {
   print(`sessionfs: process ${child.pid} serves ${options.mountPoint}, log in ${options.logFile}`);
   if (!hadKey && existsSync(keyFile)) {
     process.stderr.write(
-      `sessionfs: a new encryption key was made in ${keyFile}. Back this file up: without it nobody can open these sessions again\n`,
+      `sessionfs: a new encryption key was made in ${keyFile}. Back this file up: without it these sessions can never be opened again\n`,
     );
   }
   return 0;

@@ -10,7 +10,7 @@ import { firstStopSignal } from './stop-signals.ts';
 export interface ServeOptions {
   readonly config: Config;
   readonly pidFile: string | undefined;
-  /** Who waits for the mount to answer, if anyone does. */
+  /** The process that waits for the mount to answer, if there is one. */
   readonly launcher: Launcher | undefined;
 }
 

@@ -92,7 +92,7 @@ async function stop(
   if (left.length > 0) throw inUse(path, left);
 }
 
-/** Who uses the mount while it ends. The daemon waits half a second for them, then takes it away from under them. */
+/** The processes that use the mount while it ends. The daemon waits half a second for them, then unmounts all the same. */
 class UserWatch {
   readonly #path: string;
   #lookedMs = Number.NEGATIVE_INFINITY;

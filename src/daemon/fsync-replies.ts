@@ -27,7 +27,7 @@ export class FsyncReplies {
     this.#waiting.add(answered);
   }
 
-  /** Resolves when everybody who waits now is answered. */
+  /** Resolves when every call that waits now is answered. */
   async settled(): Promise<void> {
     await Promise.all(this.#waiting);
   }

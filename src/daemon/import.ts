@@ -34,6 +34,6 @@ export class PlainFiles {
 }
 
 const ALL_MOVED =
-  'Plain sessions in the mount point were imported and set aside. They are not encrypted: delete them once all is well';
+  'Plain sessions in the mount point were imported and moved to an import backup. It is not encrypted: delete it once all is well';
 const SOME_LEFT =
   'Plain sessions in the mount point were imported, but not all could be moved away: those left lie, not encrypted, below the mount';

@@ -23,7 +23,7 @@ function logKeySource({ origin, path, warnings }: Omit<KeySource, 'keyring'>, lo
   if (origin === 'generated') {
     log.warn(
       { path },
-      'A new encryption key was made. Back this file up: without it nobody can open these sessions again',
+      'A new encryption key was made. Back this file up: without it these sessions can never be opened again',
     );
   } else if (path !== undefined) {
     log.info({ path }, 'The encryption key was read; keep a backup of this file');

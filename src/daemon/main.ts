@@ -92,7 +92,7 @@ class DaemonProcess {
     this.#log.warn('The supervisor is gone; the mount goes on without one');
     if (!this.#start.endsWithLastUser) return;
     while ((await othersInMountNamespace()).length > 0) await sleep(LAST_USER_POLL_MS);
-    this.#stop('nobody is left in its namespace');
+    this.#stop('no process is left in its namespace');
   }
 
   #stop(reason: string): void {

@@ -41,7 +41,7 @@ export class DaemonServices {
   #phase: Phase = 'starting';
   #deadlineMs: number | undefined;
 
-  /** Answers probes from here on. Rejects with HTTP_ADDRESS_UNAVAILABLE and system errors of the cache. */
+  /** From here on the HTTP endpoints serve probes. Rejects with HTTP_ADDRESS_UNAVAILABLE and system errors of the cache. */
   static async open({ start, cache, keyring, log }: DaemonServicesParts): Promise<DaemonServices> {
     const { config, mountPoint, restarts } = start;
     const metrics = new Metrics();

@@ -7,9 +7,9 @@ import { findMount } from '../mount/mountinfo.ts';
 import type { Logger } from '../observe/log.ts';
 
 export interface Unmounted {
-  /** It was taken out of the tree although someone still uses it; they get ENOTCONN from now on. */
+  /** The mount was taken out of the tree although processes still use it; they get ENOTCONN from now on. */
   lazy: boolean;
-  /** Who that is, where it can be seen. */
+  /** The processes that still use it, where they can be seen. */
   holders: string[];
 }
 
@@ -39,7 +39,7 @@ export async function endMount(ending: Ending): Promise<Unmounted> {
     if (mount?.device === device) return await takeAway(ending);
     return await endOutOfSight(
       ending,
-      'The mount was taken away by someone else and is still in use; it is ended',
+      'The mount was unmounted by another process and is still in use; it is ended',
     );
   } catch (error) {
     if (await ending.connection.thread.hasEnded()) return { lazy: false, holders: [] };

@@ -115,7 +115,7 @@ function requireSome({ session, config, onlyKeptVersions, ...from }: Request, op
   if (refused.length > 0) throw incomplete(refused);
   const places = [from.fromCache && config.cachePath, from.fromBucket && 'the bucket'].filter(Boolean);
   const what = onlyKeptVersions
-    ? `nothing of a session ${session} was set aside`
+    ? `there is no kept version of a session ${session}`
     : `there is no session ${session}`;
   throw new SessionfsError('SESSION_NOT_FOUND', `${what} in ${places.join(' or ')}`, {
     hint: 'sessionfs status --json lists the sessions of a mount.',

@@ -1,4 +1,4 @@
-/** The folder that plaintext goes to: made for it, readable by nobody else, and nothing in it is ever overwritten. */
+/** The folder that plaintext goes to: made for it, readable by its owner only, and nothing in it is ever overwritten. */
 import {
   chmodSync,
   closeSync,

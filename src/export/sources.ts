@@ -38,7 +38,7 @@ export async function readFromCache(cachePath: string, session: string): Promise
   return { files, keptVersions };
 }
 
-/** `withFiles` false: only what was set aside. Throws BUCKET_UNAVAILABLE. */
+/** `withFiles` false: only kept versions. Throws BUCKET_UNAVAILABLE. */
 export async function readFromBucket(
   { bucket: address, storageEmulatorUrl, backupConcurrency }: Config,
   session: string,
@@ -117,7 +117,7 @@ async function readIfThere(bucket: Bucket, name: string): Promise<Buffer | undef
   }
 }
 
-/** What both have was set aside here, and stored there. */
+/** A version that both cache and bucket have was kept here and then uploaded. */
 export function withoutRepeats(versions: readonly KeptVersion[]): KeptVersion[] {
   const byName = new Map(versions.map((version) => [`${version.path}.${version.ms}`, version]));
   return [...byName.values()].sort((a, b) => a.ms - b.ms);

@@ -10,7 +10,7 @@ import type { SealedFiles } from './sealed-session.ts';
 export interface KeptVersion {
   /** In the mount. */
   path: string;
-  /** When it was set aside, in ms since the epoch. */
+  /** When the version was kept, in ms since the epoch. */
   ms: number;
   sealed: Buffer;
 }

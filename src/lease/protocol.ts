@@ -4,7 +4,7 @@
  */
 import { ABSENT } from '../bucket/bucket.ts';
 
-/** Who may write a session: the owner object. */
+/** The owner object: it names the mount that may write the session. */
 export interface OwnerRecord {
   /** The id of a mount; '': the session was released. */
   readonly holder: string;

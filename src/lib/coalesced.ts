@@ -1,4 +1,4 @@
-/** Work that serves everybody who asked before it began: at most one runs, and one more waits to run for all who came meanwhile. */
+/** Work that serves every caller that came before it began: at most one runs, and one more waits to run for all later callers. */
 export class Coalesced {
   readonly #work: () => Promise<void>;
   #running: Promise<void> | undefined;

@@ -15,7 +15,7 @@ const SCRIPT = 'mount -t tmpfs -o "mode=0700,size=$2" sessionfs "$1" && echo mou
 const TMPFS_MAGIC = 0x01021994;
 const NAMESPACES = [
   ['--mount', '--propagation', 'private'],
-  // Who may not mount may do so in a user namespace of their own, where the kernel lets them.
+  // A user without the right to mount has it in a user namespace of their own, where the kernel allows one.
   ['--user', '--map-root-user', '--mount', '--propagation', 'private'],
 ];
 

@@ -1,4 +1,4 @@
-/** Who else sees the mounts that this process sees. */
+/** The other processes that see the mounts of this one. */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { parseProcessStat } from '../lib/process-stat.ts';
 

@@ -1,6 +1,6 @@
 /**
- * What every Prometheus client says of its process, read when someone asks. The library's own collection is not used: its
- * event loop and garbage collection metrics keep a timer and an observer running for as long as the process lives.
+ * The metrics that every Prometheus client reports of its process, read at each scrape. The library's own collection is not
+ * used: its event loop and garbage collection metrics keep a timer and an observer running for as long as the process lives.
  */
 import { readdirSync } from 'node:fs';
 import type { MetricRegistry } from './registry.ts';

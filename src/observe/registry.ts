@@ -71,7 +71,7 @@ export class MetricRegistry {
     });
   }
 
-  /** As `standardGauge`, for a total that someone else counts. */
+  /** As `standardGauge`, for a total that its caller counts and this registry only reads. */
   standardCounter(name: string, help: string, total: () => number): void {
     new Counter({
       name,

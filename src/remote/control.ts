@@ -1,4 +1,4 @@
-/** Answers reads from and writes to `.sessionfs` that concern the bucket. */
+/** Serves reads of and writes to `.sessionfs` that concern the bucket. */
 
 import type { RemoteMessage } from '../drivers/host/messages.ts';
 import type { Metrics } from '../observe/metrics.ts';

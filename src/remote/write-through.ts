@@ -18,7 +18,7 @@ export interface WriteThroughParts {
   flush: (session: string | 'all') => Promise<void>;
   /** A retry cannot help: another mount holds the session now. */
   isFinal: (error: unknown) => boolean;
-  /** Answers the request. `error`: 0 or a negative errno. */
+  /** Completes the request. `error`: 0 or a negative errno. */
   answer: (request: number, error: number) => void;
   /** Milliseconds; 0: for as long as it takes. */
   limitMs: { file: number; credentials: number };

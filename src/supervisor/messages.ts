@@ -18,7 +18,7 @@ export interface OwnedDescriptors {
   memoryFd: number | undefined;
 }
 
-/** Who the mount point belonged to, and its permission bits, before it was mounted: afterwards the daemon must not ask. */
+/** Owner and permission bits of the mount point before it was mounted: afterwards a stat would wait for the daemon itself. */
 export interface MountRoot {
   uid: number;
   gid: number;
@@ -63,7 +63,7 @@ export interface StopReport {
   exitStatus: number;
   /** It was taken out of the tree although a process still used it. */
   lazy: boolean;
-  /** Who that was, where it can be seen. */
+  /** The processes that still used it, where they can be seen. */
   holders: string[];
   /** Files whose last content could not be committed; what was written of them is in the journal. */
   dirty: number;

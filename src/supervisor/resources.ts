@@ -34,7 +34,7 @@ export async function prepareMountPoint(
 }
 
 /**
- * Who makes the mount, and when.
+ * Which process makes the mount, and when.
  * - 'before-load': the supervisor, at once. The mount point was a dead mount of ours: its users must wait for the daemon, and not
  *   find an empty folder until that is loaded.
  * - 'after-load': the supervisor, once the daemon is loaded. A start that fails never shows a mount, and plain sessions are read

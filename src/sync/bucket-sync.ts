@@ -120,7 +120,7 @@ export class BucketSync {
       this.#listing.failed(error);
       log.error(
         { bucket: bucket.address, ...reasonOf(error) },
-        'The bucket cannot be used: sessions that are here are served, others are waited for, and it is asked again',
+        'The bucket cannot be used; cached sessions are served, callers of others wait, and the bucket is retried',
       );
     }
   }

@@ -1,4 +1,4 @@
-/** What flusher and restorer tell whoever counts; the log they write themselves. */
+/** The events that flusher and restorer report to the metrics; they write the log themselves. */
 export interface Backup {
   files: number;
   bytes: number;

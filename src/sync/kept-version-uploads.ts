@@ -1,5 +1,5 @@
 /**
- * Credentials that were set aside go to the bucket too, so that a machine that loses its disk does not lose them. They lie
+ * Uploads kept versions of credentials to the bucket, so that a machine that loses its disk does not lose them. They lie
  * outside of `sessions/`: no restore ever takes one by itself. Nothing waits for them but the end of the mount.
  */
 
@@ -41,9 +41,9 @@ export class KeptVersionUploads {
   #running: Promise<void> | undefined;
   #failures = 0;
   #hasPruneFailed = false;
-  /** It fails for a reason that does not pass by itself. */
+  /** The last upload failed for a reason that does not pass by itself. */
   #isStuck = false;
-  /** Somebody waits for it, and not for ever. */
+  /** The final flush waits for the uploads, up to its deadline. */
   #isLast = false;
   #pausing: AbortController | undefined;
 
@@ -63,8 +63,8 @@ export class KeptVersionUploads {
   }
 
   /**
-   * At the end: tries at once what failed before. Resolves when nothing is to be stored any more, nothing can be before somebody
-   * repairs something, or at `deadlineMs` (`performance.now()`), with the number of files left.
+   * At the end: retries at once what failed before. Resolves when everything is stored, when the rest fails for a reason that
+   * does not pass by itself, or at `deadlineMs` (`performance.now()`), with the number of files left.
    */
   async settled(deadlineMs: number): Promise<number> {
     this.#isLast = true;
@@ -133,7 +133,7 @@ export class KeptVersionUploads {
     if (parsed !== undefined && sealed !== undefined) {
       const object = await this.#put(parsed.prefix, parsed.ms, sealed);
       await this.#prune(parsed.prefix, object);
-      log.info({ object, bucket: bucket.address }, 'Credentials that were set aside are in the bucket, too');
+      log.info({ object, bucket: bucket.address }, 'Kept versions of credentials are in the bucket, too');
     }
     this.#waiting.delete(name);
   }
@@ -198,7 +198,7 @@ export class KeptVersionUploads {
   #tell(error: unknown): void {
     this.#parts.log.warn(
       { files: this.#waiting.size, ...reasonOf(error) },
-      'Credentials that were set aside are not in the bucket yet, only on the local disk; it is tried again',
+      'Kept versions of credentials are not in the bucket yet, only on the local disk; their upload is retried',
     );
   }
 }

@@ -1,4 +1,4 @@
-/** Cloud mode: keeps what lies in memory below a limit. The sessions that nobody has used for longest go first; the bucket has them. */
+/** Cloud mode: keeps what lies in memory below a limit. The least recently used sessions go first; the bucket has them. */
 import type { Cache } from '../store/cache/cache.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { RemoteVersion } from './ledger/object-entry.ts';

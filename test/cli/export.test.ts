@@ -113,7 +113,11 @@ test('what is not there is said, with where it was looked for', async (t) => {
   const missing = exported.run([], {}, 'nobody-+0');
   refused(missing, 'SESSION_NOT_FOUND', /no session nobody-\+0 in/);
   assert.ok(missing.stderr.includes(h.cachePath));
-  refused(exported.run(['--set-aside']), 'SESSION_NOT_FOUND', /nothing of a session user-\+1 was set aside/);
+  refused(
+    exported.run(['--set-aside']),
+    'SESSION_NOT_FOUND',
+    /there is no kept version of a session user-\+1/,
+  );
   const nowhere = new Export(t, join(h.directory, 'nowhere'));
   refused(nowhere.run(), 'SESSION_NOT_FOUND', /there is no cache in .*nowhere/);
   refused(exported.run(['--from', 'bucket']), 'CONFIG_INVALID', /no bucket/);

@@ -20,7 +20,7 @@ test('the version before a fresh registration is stored beside the sessions', {
   await writeFile(join(directory, 'creds.json'), freshCreds());
   const alarm = await logged(mounted, /^An application started over/);
   assert.deepEqual([alarm.level, alarm.session], ['error', SESSION]);
-  const { object } = await logged(mounted, 'Credentials that were set aside are in the bucket, too');
+  const { object } = await logged(mounted, 'Kept versions of credentials are in the bucket, too');
   assert.match(String(object), /^\.sessionfs\/set-aside\/sessions\/user\/\+4915100000\/creds\.json\.\d{13}$/);
   assert.ok(uploads(cloud).includes(String(object)));
   await mounted.unmount();

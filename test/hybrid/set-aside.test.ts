@@ -11,7 +11,7 @@ import { Account, logged, readFiles, SESSION, statusOf, writeFiles } from './sup
 
 const options = { timeout: 180_000 };
 const CREDS = `${SESSION}/creds.json`;
-const STORED = 'Credentials that were set aside are in the bucket, too';
+const STORED = 'Kept versions of credentials are in the bucket, too';
 let paired = '';
 
 before(async () => {
@@ -82,7 +82,7 @@ test('what an outage kept from the bucket goes there at the end of the mount', o
   const bucket = account.bucket.slice('file://'.length);
   renameSync(bucket, `${bucket}.gone`);
   writeFileSync(machine.path(CREDS), freshCreds());
-  await logged(mounted, /Credentials that were set aside are not in the bucket yet/);
+  await logged(mounted, /Kept versions of credentials are not in the bucket yet/);
   renameSync(`${bucket}.gone`, bucket);
   await mounted.unmount();
   assert.equal((await logged(mounted, STORED)).level, 'info');

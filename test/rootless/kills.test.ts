@@ -77,7 +77,7 @@ test('a command that outlives its supervisor is served to its end', async (t) =>
   writeFileSync(join(user.home, 'stop'), '');
   assert.equal((await run.ended()).code, 137, run.process.log());
   assert.match(run.process.log(), /^\{"late":1\}$/m);
-  assert.match(run.process.log(), /"reason":"nobody is left in its namespace"/);
+  assert.match(run.process.log(), /"reason":"no process is left in its namespace"/);
   await gone(run);
   const again = await startRootlessShell(t, 'cat "$DIR/late.json"', { user });
   assert.equal((await again.ended()).code, 0, again.process.log());

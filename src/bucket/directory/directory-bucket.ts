@@ -41,7 +41,7 @@ export function openDirectoryBucket(path: string, options: DirectoryOptions = {}
 
 const PAGE_SIZE = 1000;
 const FORMAT = 'sessionfs objects 1\n';
-/** What a crash left aside, and nobody came back to. */
+/** The age from which a temporary file counts as left by a crash, and is removed. */
 const LEFTOVER_MS = 24 * 3600 * 1000;
 
 class DirectoryBucket implements Bucket {

@@ -6,7 +6,7 @@
  *     versions/AB/HASH   the version that lies there: name, generation, size, checksum, metadata
  *     pending/HASH       the version that is about to lie there
  *     data/HASH.GENERATION   its content, until it is moved to its name
- *     locks/HASH         whoever changes the object
+ *     locks/HASH         the process that changes the object
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';

@@ -9,7 +9,7 @@ interface LockOwner {
   /** Where the number of a process means the same: a boot of a machine, and a PID namespace of it. */
   readonly machine: string;
   readonly pid: number;
-  /** Numbers are used again: when the process started, in the kernel's ticks; empty where nobody says. */
+  /** When the process started, in the kernel's ticks: process numbers are used again. Empty where the system does not say. */
   readonly started: string;
 }
 

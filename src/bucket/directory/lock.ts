@@ -17,19 +17,19 @@ import { isDead, self } from './lock-owner.ts';
 
 /** Far longer than a holder keeps a lock, see HOLD_MS. */
 const FOREIGN_PATIENCE_MS = 60_000;
-/** Who held a lock for so long must not change anything any more: it may have been broken. */
+/** A process that has held a lock for this long must not change anything any more: the lock may have been broken. */
 const HOLD_MS = 30_000;
 const POLL_MS = 10;
 
 export interface HeldLock {
-  /** Throws 'unreachable' when the lock may be somebody else's by now. */
+  /** Throws 'unreachable' when another process may hold the lock by now. */
   check(): Promise<void>;
 }
 
 export class DirectoryLocks {
-  /** Holders that cannot be asked: since when each was seen. */
+  /** Holders on other machines, of which no liveness can be read: since when each was seen. */
   readonly #seen = new Map<string, { text: string; sinceMs: number }>();
-  /** In this process those who wait stand in line, and do not poll. */
+  /** Callers in this process wait in line for each other, and do not poll. */
   readonly #lines = new Map<string, Promise<unknown>>();
 
   /** Runs `work` while no other process runs its own under the same `path`. */

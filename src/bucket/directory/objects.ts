@@ -2,8 +2,9 @@
  * The objects of a directory, one at a time, under the object's lock.
  *
  * A put writes the content aside, then the record of what is to come (pending), moves the content to its name, and then the
- * record to its place. Whoever finds a pending record finishes: content that is still aside was not moved, so the put is taken
- * back; else it is carried out. A delete removes the content, then the record: a record without content means nothing.
+ * record to its place. The next process that finds a pending record finishes the put: content that is still aside was not
+ * moved, so the put is taken back; else it is carried out. A delete removes the content, then the record: a record without
+ * content means nothing.
  */
 import { readFile, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -141,7 +142,7 @@ export class DirectoryObjects {
       if (pending?.generation === generation) await unlink(paths.pending);
       await unlink(paths.data(generation));
     } catch {
-      // Whoever comes next finishes it.
+      // The next call for this object finishes it.
     }
   }
 

@@ -26,7 +26,7 @@ export function createStorage(emulatorUrl: string | undefined): Storage {
   );
 }
 
-/** The constructor alone reads the variable, synchronously, so nobody sees it gone. */
+/** Only the constructor reads the variable, and synchronously: no other code runs while it is gone. */
 function withoutEmulatorVariable<T>(make: () => T): T {
   const saved = process.env[EMULATOR_VARIABLE];
   delete process.env[EMULATOR_VARIABLE];

@@ -49,7 +49,7 @@ function responseOf(request: unknown, { signal }: Deadline): Promise<Response> {
     stream.on('error', reject);
     stream.on('response', resolve);
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    // Nothing is read from this one, only from the response, but the SDK sends nothing before somebody seems to read.
+    // The SDK sends no request before this stream flows. The bytes are read from the response, none from here.
     stream.resume();
   });
 }

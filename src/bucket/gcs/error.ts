@@ -147,7 +147,7 @@ function networkCodeOf({ code, message }: Failure): string | undefined {
   return /socket hang up|premature close|aborted/i.test(text) ? 'the connection was cut' : undefined;
 }
 
-/** The store's own words, from a JSON error only: any other body is somebody else's (a proxy’s page). */
+/** The store's own words, from a JSON error only: any other body comes from something in between (a proxy’s page). */
 function saidOf({ errors }: Failure): string {
   const first = Array.isArray(errors) ? errors[0] : undefined;
   if (!first) return '';

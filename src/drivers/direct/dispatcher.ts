@@ -48,8 +48,8 @@ function tableByOpcode(): Array<Operation | undefined> {
 }
 
 /**
- * Answers the kernel's requests, one after the other, from a filesystem. For every request that wants an answer it gives
- * exactly one, now or (parked) later; nothing it is given makes it throw. `INIT pending -> serving`: requests before INIT
+ * Serves the kernel's requests, one after the other, from a filesystem. Every request that wants an answer gets exactly
+ * one, now or (parked) later. No request makes the dispatcher throw. `INIT pending -> serving`: requests before INIT
  * are refused, unless a session was handed over that another server negotiated.
  */
 export class Dispatcher {

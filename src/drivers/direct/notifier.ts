@@ -56,7 +56,7 @@ export class KernelNotifier implements Invalidator {
     writeMessage(this.#fd, bytes, bytes.length);
   }
 
-  /** Answers a request that the serving thread left to this one. `error` is 0 for success, or a negative errno. */
+  /** Replies to a request that the serving thread left to this one. `error` is 0 for success, or a negative errno. */
   replyError(uniqueLo: number, uniqueHi: number, error: number): void {
     const { bytes, view } = newMessage(0, 0);
     putOutHeader(view, bytes.length, error, uniqueLo, uniqueHi);

@@ -6,7 +6,7 @@ import { SessionfsError } from '../../lib/errors.ts';
 import { fusermountHint } from './packages.ts';
 
 const CONFIGURATION = '/etc/fuse.conf';
-/** Where the libfuse that comes with fuse-native looks first. */
+/** The first path at which the libfuse of fuse-native searches for it. */
 const BUILT_IN_FUSERMOUNT = '/usr/local/bin/fusermount';
 
 /** macFUSE knows none of them. nonempty: what lies below was judged already. */

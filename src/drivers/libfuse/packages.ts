@@ -63,7 +63,7 @@ export function installHint(machine: Machine): string {
   ].join(' ');
 }
 
-/** Who mounts for an ordinary user. */
+/** The hint that names, for each distribution of the machine, the package that mounts for an ordinary user. */
 export function fusermountHint(machine: Machine): string {
   return distributionsOf(machine)
     .map(({ name, mounting }) => `On ${name}: ${mounting}.`)

@@ -9,7 +9,7 @@ export interface Owner {
 }
 
 export interface FileSystemOptions {
-  /** Who owns what has no numbers of its own: SESSION_OWNER, or the owner of the mount point. */
+  /** The owner of files without recorded uid and gid: SESSION_OWNER, or the owner of the mount point. */
   owner: Owner;
   /** Bytes; a longer file is refused with EFBIG. */
   maxFileSize: number;

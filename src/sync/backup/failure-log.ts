@@ -40,7 +40,7 @@ export class FailureLog {
     } else if (lost !== undefined && !lost.inUse) {
       this.#log.warn(
         fields,
-        'Another mount has this session, of which files changed here before: they are kept, and set aside when it is opened here and has changed there',
+        'Another mount has this session, of which files changed here before; they are kept, and quarantined when the session is opened here and has changed there',
       );
     } else if (lost !== undefined) {
       this.#log.error(

@@ -18,7 +18,7 @@ export interface ObjectEntry {
   local: LocalState;
   /** Undefined: the bucket has no such object, as far as is known. */
   remote: RemoteVersion | undefined;
-  /** An upload was begun whose outcome nobody noted: the bucket may hold a version of ours that `remote` does not name. */
+  /** An upload was begun whose outcome was never recorded: the bucket may hold a version of ours that `remote` does not name. */
   attempted: boolean;
   /** To be stored although the bucket has it: a rule of the bucket is about to delete it. */
   refresh: boolean;

@@ -44,7 +44,7 @@ export class Listing {
     this.#first.catch(() => {});
   }
 
-  /** Rejects with BucketError, or where a page is late; then it goes on coming for nobody. */
+  /** Rejects with BucketError, or where a page is late; the listing then runs on unused. */
   async inTime(): Promise<Listed> {
     if (this.#first === undefined) this.begin();
     const { pageMs } = this.#parts;

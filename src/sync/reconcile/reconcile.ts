@@ -1,7 +1,8 @@
 /**
  * Compares the ledger with the bucket's listing. Unchanged here and newer there: the bucket's version is the one that counts.
  * Changed here and unchanged there: it will be uploaded. Changed on both sides: a conflict of the whole session, since half
- * of one version and half of another are no session. Missing there: uploaded again, unless another mount had the session. The same bytes on both sides are no change, whoever stored them.
+ * of one version and half of another are no session. Missing there: uploaded again, unless another mount had the session. The
+ * same bytes on both sides are no change, no matter which mount stored them.
  */
 import type { ObjectVersion } from '../../bucket/bucket.ts';
 import { sessionOf } from '../../naming/session-path.ts';
@@ -122,7 +123,7 @@ async function compare(
   }
 }
 
-/** Whoever stored it, what the cache holds is just that. */
+/** The cache holds the same content as the object, no matter which mount stored it. */
 async function isSame(
   entry: ObjectEntry,
   object: ObjectVersion,

@@ -1,6 +1,6 @@
 /**
- * Restores sessions when someone touches them, for as long as it takes: whoever wants one waits, and the bucket is asked again
- * and again. No session waits for another one.
+ * Restores a session when a call touches it, for as long as that takes: the call waits while the restore is retried. No
+ * session waits for another one.
  */
 
 import { type Dirent, readdirSync } from 'node:fs';
@@ -45,7 +45,7 @@ export class Restorer {
     this.#parts = parts;
   }
 
-  /** Sessions that someone waits for. */
+  /** Sessions that callers wait for. */
   get waiting(): string[] {
     return [...this.#running.keys()];
   }
@@ -77,7 +77,7 @@ export class Restorer {
     this.#parts.restored({ session, ...contentOf(this.#parts.cache, session) });
   }
 
-  /** Nothing is asked for any more; resolves when nothing is under way. */
+  /** Stops all retries; resolves when no restore is under way. */
   async end(): Promise<void> {
     this.#ended.abort();
     await Promise.all(this.#running.values());
