@@ -1,5 +1,5 @@
 /** What is counted, by methods whose arguments are the only values that a label can have. docs/operations.md lists the metrics. */
-import type { Gauge } from 'prom-client';
+import { Gauge, Histogram } from 'prom-client';
 import type {
   BackupCounts,
   BucketRequest,
@@ -20,32 +20,36 @@ export class Metrics {
   #source: MetricsSource | undefined;
 
   readonly #backups = this.#registry.counter(
-    'backups_total',
+    'sessionfs_backups_total',
     'Backups of one session, by result: success, failure.',
     {
       result: ['success', 'failure'],
     },
   );
-  readonly #backupFiles = this.#registry.counter('backup_files_total', 'Files that were uploaded.');
-  readonly #backupBytes = this.#registry.counter('backup_bytes_total', 'Sealed bytes that were uploaded.');
+  readonly #backupFiles = this.#registry.counter('sessionfs_backup_files_total', 'Files that were uploaded.');
+  readonly #backupBytes = this.#registry.counter(
+    'sessionfs_backup_bytes_total',
+    'Sealed bytes that were uploaded.',
+  );
   readonly #backupDeletes = this.#registry.counter(
-    'backup_deletes_total',
+    'sessionfs_backup_deletes_total',
     'Objects that were deleted because their files were.',
   );
   readonly #restores = this.#registry.counter(
-    'restores_total',
+    'sessionfs_restores_total',
     'Attempts to restore a session, by result: success, corrupt (without the objects that did not open), failure.',
     {
       result: ['success', 'corrupt', 'failure'],
     },
   );
-  readonly #restoreSeconds = this.#registry.histogram(
-    'restore_duration_seconds',
-    'From the first touch of a session until it was there.',
-    RESTORE_BUCKETS_S,
-  );
+  readonly #restoreSeconds = new Histogram({
+    name: 'sessionfs_restore_duration_seconds',
+    help: 'From the first touch of a session until it was there.',
+    buckets: RESTORE_BUCKETS_S,
+    registers: [this.#registry],
+  });
   readonly #requests = this.#registry.counter(
-    'bucket_operations_total',
+    'sessionfs_bucket_operations_total',
     'Requests to the bucket, by operation, class (as charged: A, B, free) and result (ok, or what failed).',
     {
       operation: [],
@@ -53,87 +57,92 @@ export class Metrics {
       result: [],
     },
   );
-  readonly #requestSeconds = this.#registry.histogram(
-    'bucket_operation_duration_seconds',
-    'How long a request to the bucket took, by operation.',
-    REQUEST_BUCKETS_S,
-    ['operation'],
-  );
+  readonly #requestSeconds = new Histogram({
+    name: 'sessionfs_bucket_operation_duration_seconds',
+    help: 'How long a request to the bucket took, by operation.',
+    buckets: REQUEST_BUCKETS_S,
+    labelNames: ['operation'],
+    registers: [this.#registry],
+  });
   readonly #requestBytes = this.#registry.counter(
-    'bucket_bytes_total',
+    'sessionfs_bucket_bytes_total',
     'Content that requests carried, by operation: put, get.',
     { operation: ['put', 'get'] },
   );
   readonly #conflicts = this.#registry.counter(
-    'conflicts_total',
+    'sessionfs_conflicts_total',
     'Sessions that had changed both here and in the bucket.',
   );
   readonly #quarantined = this.#registry.counter(
-    'set_aside_files_total',
+    'sessionfs_set_aside_files_total',
     'Files that lost such a conflict and are kept beside the cache.',
   );
   readonly #refreshed = this.#registry.counter(
-    'lifecycle_refreshed_total',
+    'sessionfs_lifecycle_refreshed_total',
     'Objects that were uploaded again before a rule of the bucket deletes them by age.',
   );
   readonly #freshRegistrations = this.#registry.counter(
-    'fresh_registrations_total',
+    'sessionfs_fresh_registrations_total',
     'Times that an application replaced the credentials of a registered account by others: it started over.',
   );
   readonly #leases = this.#registry.counter(
-    'leases_total',
+    'sessionfs_leases_total',
     'Sessions whose lease this mount got, by how: already, created, released, taken-over.',
     { how: ['already', 'created', 'released', 'taken-over'] },
   );
   readonly #leaseWaits = this.#registry.counter(
-    'lease_wait_seconds_total',
+    'sessionfs_lease_wait_seconds_total',
     'For how long sessions were waited for that another mount held.',
   );
   readonly #leasesLost = this.#registry.counter(
-    'leases_lost_total',
+    'sessionfs_leases_lost_total',
     'Sessions that another mount has taken over from this one.',
   );
   readonly #restarts = this.#registry.counter(
-    'daemon_restarts_total',
+    'sessionfs_daemon_restarts_total',
     'Daemons of this mount that died and were replaced.',
   );
-  readonly #build = this.#registry.gauge('build_info', 'Always 1; labels: version, mode, driver.', [
-    'version',
-    'mode',
-    'driver',
-  ]);
+  readonly #build = new Gauge({
+    name: 'sessionfs_build_info',
+    help: 'Always 1; labels: version, mode, driver.',
+    labelNames: ['version', 'mode', 'driver'],
+    registers: [this.#registry],
+  });
   readonly #sessions: Gauge<'state'>;
 
   constructor() {
     const registry = this.#registry;
     const asked = (name: string, help: string, value: (source: MetricsSource) => number) =>
-      registry.computed(name, help, () => (this.#source === undefined ? undefined : value(this.#source)));
+      registry.computedGauge(name, help, () =>
+        this.#source === undefined ? undefined : value(this.#source),
+      );
     asked(
-      'dirty_files',
+      'sessionfs_dirty_files',
       'Files whose newest version is not in the bucket yet; changes of the last 10 s may be missing.',
       (source) => source.dirtyFiles(),
     );
     asked(
-      'dirty_oldest_age_seconds',
+      'sessionfs_dirty_oldest_age_seconds',
       'For how long the oldest of them has waited; 0 when there is none.',
       (source) => (source.oldestDirtyMs() ?? 0) * MS,
     );
-    asked('restore_waiting', 'Sessions that a caller waits for.', (source) => source.waiting());
-    asked('lease_waiting', 'Sessions that a caller waits for and another mount holds.', (source) =>
+    asked('sessionfs_restore_waiting', 'Sessions that a caller waits for.', (source) => source.waiting());
+    asked('sessionfs_lease_waiting', 'Sessions that a caller waits for and another mount holds.', (source) =>
       source.leaseWaiting(),
     );
     asked(
-      'bucket_usable',
+      'sessionfs_bucket_usable',
       'Whether the bucket serves requests: 1, or 0 if it refuses or does not answer.',
       (source) => source.bucketUsable(),
     );
-    asked('storage_bytes', 'Sealed bytes in the bucket.', (source) => source.storageBytes());
-    asked('storage_objects', 'Objects in the bucket.', (source) => source.storageObjects());
-    this.#sessions = registry.gauge(
-      'sessions',
-      'Sessions, by state: local (their files are here), remote (in the bucket only).',
-      ['state'],
-    );
+    asked('sessionfs_storage_bytes', 'Sealed bytes in the bucket.', (source) => source.storageBytes());
+    asked('sessionfs_storage_objects', 'Objects in the bucket.', (source) => source.storageObjects());
+    this.#sessions = new Gauge({
+      name: 'sessionfs_sessions',
+      help: 'Sessions, by state: local (their files are here), remote (in the bucket only).',
+      labelNames: ['state'],
+      registers: [registry],
+    });
     addProcessMetrics(registry);
   }
 
@@ -202,6 +211,6 @@ export class Metrics {
       this.#sessions.set({ state: 'local' }, sessions.local);
       this.#sessions.set({ state: 'remote' }, sessions.remote);
     }
-    return this.#registry.render();
+    return this.#registry.metrics();
   }
 }

@@ -8,17 +8,17 @@ import type { MetricRegistry } from './registry.ts';
 const OWN_DESCRIPTORS = '/proc/self/fd';
 
 export function addProcessMetrics(registry: MetricRegistry): void {
-  registry.standardGauge(
+  registry.computedGauge(
     'process_start_time_seconds',
     'When the daemon started, in seconds since the epoch.',
     () => performance.timeOrigin / 1000,
   );
-  registry.standardGauge(
+  registry.computedGauge(
     'process_resident_memory_bytes',
     'Memory of the daemon that is in use.',
     process.memoryUsage.rss,
   );
-  registry.standardCounter(
+  registry.computedCounter(
     'process_cpu_seconds_total',
     'Processor time that the daemon has used, all threads together.',
     () => {
@@ -26,7 +26,7 @@ export function addProcessMetrics(registry: MetricRegistry): void {
       return (user + system) / 1e6;
     },
   );
-  registry.standardGauge('process_open_fds', 'Descriptors that the daemon has open.', openDescriptors);
+  registry.computedGauge('process_open_fds', 'Descriptors that the daemon has open.', openDescriptors);
 }
 
 function openDescriptors(): number | undefined {
