@@ -23,14 +23,9 @@ export class MemoryLimit {
   readonly #versions = new Map<string, Map<string, string>>();
   #timer: NodeJS.Timeout | undefined;
   #isAsked = false;
-  #evictions = 0;
 
   constructor(parts: MemoryLimitParts) {
     this.#parts = parts;
-  }
-
-  get evictions(): number {
-    return this.#evictions;
   }
 
   start(): void {
@@ -86,7 +81,6 @@ export class MemoryLimit {
     for (const { name, remote } of stored) ledger.absent(name, remote);
     const touched = new Set<string>();
     for (const { name } of stored) await cache.files.removeFile(name, touched);
-    this.#evictions++;
   }
 }
 

@@ -44,7 +44,7 @@ test('a session that is given up is absent, and its files are gone; more go unti
   assert.deepEqual(machine.ledger.absentSessions, [S]);
   assert.ok(!existsSync(machine.cache.files.locate(creds(S))));
   await memory.evicted(OTHER);
-  assert.deepEqual([asked.length, memory.evictions], [1, 2]);
+  assert.equal(asked.length, 1);
   assert.deepEqual(machine.ledger.absentSessions.sort(), [S, OTHER]);
 });
 
@@ -69,7 +69,7 @@ test('what changed since it was chosen stays', async (t) => {
   const { machine, memory, announced } = await rig(t, 1_000);
   await machine.write(`${S}/creds.json`, 'ok new');
   await memory.evicted(S);
-  assert.deepEqual([announced, memory.evictions], [[S], 0]);
+  assert.deepEqual(announced, [S]);
   assert.deepEqual(machine.ledger.absentSessions, []);
   assert.equal(machine.read(`${S}/creds.json`), 'ok new');
 });
