@@ -1,13 +1,17 @@
 /** Serves the mount from the main thread itself, through fuse-native: messages only take turns here. */
+import { readdir } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SessionfsError } from '../../lib/errors.ts';
-import { findMountSync } from '../../mount/mountinfo.ts';
+import { findMountSync, isMounted } from '../../mount/mountinfo.ts';
 import type { CoreLink } from '../host/core-client.ts';
 import { CoreHost, failureMessage } from '../host/core-host.ts';
 import type { CoreData, FromCore, ToCore } from '../host/messages.ts';
 import { type LibfuseBinding, loadBinding } from './binding.ts';
 import { LibfuseDriver } from './driver.ts';
 import { libfuseMountOptions, mayAllowOther, withFusermount } from './mount.ts';
-import { untilUnmounted } from './watch.ts';
+
+const UNMOUNTED_POLL_MS = 500;
+const CONNECTIONS = '/sys/fs/fuse/connections';
 
 export class LibfuseLink implements CoreLink {
   readonly #data: CoreData;
@@ -133,4 +137,20 @@ export class LibfuseLink implements CoreLink {
 
 function isRoot(): boolean {
   return process.geteuid?.() === 0;
+}
+
+/**
+ * Resolves when the device is mounted nowhere and no longer in use, as far as can be seen, or `isOver` says so: libfuse
+ * notices the end of its mount and says nothing.
+ */
+async function untilUnmounted(device: string, isOver: () => boolean): Promise<void> {
+  do await sleep(UNMOUNTED_POLL_MS);
+  while (!isOver() && ((await isMounted(device).catch(() => true)) || (await isConnected(device))));
+}
+
+/** A mount that was taken away lazily lives as long as a process is in it; that can be seen only where fusectl is mounted. */
+async function isConnected(device: string): Promise<boolean> {
+  const minor = device.slice(device.indexOf(':') + 1);
+  const connections = await readdir(CONNECTIONS).catch((): string[] => []);
+  return connections.includes(minor);
 }
