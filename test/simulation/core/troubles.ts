@@ -36,13 +36,22 @@ export function climateOf(machine: Machine, spared: readonly string[]): Climate 
   return climate;
 }
 
+export interface TroublesHost {
+  befall(trouble: Trouble): void;
+  /** The disk may get full or bad now. */
+  mayHarm(): boolean;
+}
+
 export class Troubles {
   readonly #machine: Machine;
   readonly #disk: SimulatedDisk;
   readonly #climate: Climate;
+  readonly #host: TroublesHost;
   #isOver = false;
 
-  constructor(machine: Machine, disk: SimulatedDisk, climate: Climate, befall: (trouble: Trouble) => void) {
+  constructor(machine: Machine, disk: SimulatedDisk, climate: Climate, host: TroublesHost) {
+    const { befall } = host;
+    this.#host = host;
     this.#machine = machine;
     this.#disk = disk;
     this.#climate = climate;
@@ -58,7 +67,7 @@ export class Troubles {
 
   end(): void {
     this.#isOver = true;
-    this.#heal();
+    this.heal();
   }
 
   #repeat(meanMs: number, happen: () => void): void {
@@ -75,13 +84,15 @@ export class Troubles {
   }
 
   #fill(): void {
+    if (!this.#host.mayHarm()) return;
     const { chance } = this.#machine;
     this.#disk.capacity = this.#disk.used + chance.pick([0, 4096, 12_288, 65_536, 400_000]);
     this.#machine.trace.add(`the disk has ${this.#disk.capacity - this.#disk.used} bytes left`);
-    this.#machine.schedule(chance.pick([500, 3_000, 15_000]), () => this.#heal(), null);
+    this.#machine.schedule(chance.pick([500, 3_000, 15_000]), () => this.heal(), null);
   }
 
   #spoil(): void {
+    if (!this.#host.mayHarm()) return;
     const { chance } = this.#machine;
     const { faults } = this.#disk;
     const odds = () => (chance.below(2) === 0 ? 0 : chance.pick([3, 20, 100]));
@@ -89,10 +100,10 @@ export class Troubles {
     const syncEio = this.#climate.powerCuts > 0 ? 0 : odds();
     Object.assign(faults, { readEio: odds(), writeEio: odds(), syncEio, shortWrite: odds() });
     this.#machine.trace.add(`the disk is bad: ${JSON.stringify(faults)}`);
-    this.#machine.schedule(chance.pick([200, 2_000, 8_000]), () => this.#heal(), null);
+    this.#machine.schedule(chance.pick([200, 2_000, 8_000]), () => this.heal(), null);
   }
 
-  #heal(): void {
+  heal(): void {
     this.#disk.capacity = Number.POSITIVE_INFINITY;
     Object.assign(this.#disk.faults, { readEio: 0, writeEio: 0, syncEio: 0, shortWrite: 0 });
     this.#machine.trace.add('the disk is well');

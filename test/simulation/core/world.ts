@@ -49,7 +49,10 @@ export class CoreWorld implements World {
       this.#disk.kill(daemon.process);
       this.#start(true);
     };
-    this.#troubles = new Troubles(machine, this.#disk, this.#climate, (trouble) => this.#befall(trouble));
+    this.#troubles = new Troubles(machine, this.#disk, this.#climate, {
+      befall: (trouble) => this.#befall(trouble),
+      mayHarm: () => !this.#isBusy,
+    });
     machine.trace.add(
       `core world, segments of ${this.#segmentBytes} bytes, ${JSON.stringify(this.#climate)}`,
     );
@@ -81,7 +84,7 @@ export class CoreWorld implements World {
         'every call is answered',
         this.#kernel.unanswered.map(({ call }) => tell(call)).join('; '),
       );
-    await run(this.#machine.nowMs + QUIET_MS);
+    for (let tries = 0; this.#dirty > 0 && tries < 20; tries++) await run(this.#machine.nowMs + QUIET_MS);
     this.#compareAll('in the end');
     this.#checkJournalIsEmpty();
   }
@@ -262,6 +265,8 @@ export class CoreWorld implements World {
 
   #reconnect(when: string): void {
     const { history } = this.#kernel;
+    // What is incomplete is given up while nobody looks, which takes room.
+    this.#troubles.heal();
     this.#generation = 0;
     this.#kernel.connect(this.#kernel.model);
     this.#applications.paused = true;
@@ -335,10 +340,13 @@ export class CoreWorld implements World {
       throw new Violation('readers find what was written', `${when}:\n${lines.join('\n')}`);
   }
 
+  get #dirty(): number {
+    return this.#kernel.daemon?.filesystem.dirtyFiles() ?? 0;
+  }
+
   #checkJournalIsEmpty(): void {
     const journal = this.#disk.directory(`${CACHE}/journal`, 'check');
-    const { daemon } = this.#kernel;
-    const dirty = daemon?.filesystem.dirtyFiles() ?? 0;
+    const dirty = this.#dirty;
     if (dirty > 0)
       throw new Violation(
         'everything gets into the cache',
