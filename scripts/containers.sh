@@ -5,7 +5,7 @@
 containers=$(readlink -m "$root/.cache")/containers
 containers_run=/run/sessionfs-containers-$(printf '%s' "$containers" | cksum | cut -d ' ' -f 1)
 export CONTAINERS_CONF=$containers/containers.conf CONTAINERS_STORAGE_CONF=$containers/storage.conf
-# Whoever changes how an image is made here counts it up.
+# Raise this number with every change of how an image is made here.
 images_version=1
 podman_compose_release=1.6.0
 kubernetes_validate_release=1.37.0

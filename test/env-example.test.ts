@@ -59,7 +59,7 @@ test('the example is hybrid mode once the bucket and the key are filled in', () 
   );
 });
 
-test('the example as it is does not start with a bucket or a key of someone else', () => {
+test('the example as it is does not start with a bucket or a key that is not its user’s', () => {
   assert.throws(
     () => loadConfig(active, {}),
     (error) => error instanceof SessionfsError && error.message.includes('STORAGE_BUCKET, which is not set'),

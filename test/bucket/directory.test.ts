@@ -262,7 +262,7 @@ test('what a crash left aside for a day is removed, but nothing that is still sp
   assert.ok(fs.existsSync(y.data('8')));
 });
 
-test('each failure of a disk has its class, and a hint where somebody can do something', () => {
+test('each failure of a disk has its class, and a hint where an operator can do something', () => {
   for (const [code, kind] of [
     ['ENOSPC', 'unreachable'],
     ['EDQUOT', 'unreachable'],

@@ -223,7 +223,7 @@ test('a store that says when to ask again is asked then, and not before', async 
   }
   proxy.inject({ fault: { status: 429, retryAfter: '86400' }, count: 1 });
   await patient.head('x');
-  assert.deepEqual(pauses, [60_000], 'nobody waits for a day');
+  assert.deepEqual(pauses, [60_000], 'no call waits for a day');
 });
 
 test('what a store does not say and the logic does not need is not asked for', async (t) => {

@@ -13,7 +13,7 @@ const NODE_UID = 1000;
 
 before(() => buildImages({ after }));
 
-test('a bot that is started before the mount fails, and makes no new identity in a folder that nobody keeps', async (t) => {
+test('a bot that is started before the mount fails, and makes no new identity in a folder that is not kept', async (t) => {
   const compose = await Compose.create(t);
   await compose.start('bot');
   assert.notEqual(await exitStatusOf(compose.container('bot')), 0);

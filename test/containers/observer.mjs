@@ -54,7 +54,7 @@ async function readCount() {
   return JSON.parse(await readFile(counter, 'utf8')).count >= written ? 'newest' : 'lost a write';
 }
 
-// Not in the middle of a round: a write that nobody waits for any more would be in the file and not in `written`.
+// Not in the middle of a round: a write that no caller waits for any more would be in the file and not in `written`.
 let ending = false;
 process.on('SIGTERM', () => {
   ending = true;

@@ -1,4 +1,4 @@
-/** podman with the images, and apart from the containers, of whoever runs the tests: see scripts/containers.sh. */
+/** podman with the images of the user that runs the tests, and apart from their containers: see scripts/containers.sh. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -110,7 +110,7 @@ export async function until(
   assert.fail(`not within ${UNTIL_MS / 1000} s: ${what}\n${await describe()}`);
 }
 
-/** podman has systemd ask; without systemd somebody else must. */
+/** podman lets systemd run the health check; without systemd the test runs it. */
 export function untilHealthy(container: string): Promise<void> {
   return until(
     `${container} is healthy`,

@@ -27,7 +27,7 @@ class Tally {
   readonly broken: string[] = [];
   readonly badCreds: string[] = [];
 
-  /** Answers whether the run can be resumed. */
+  /** Returns whether the run can be resumed. */
   add(run: string, directory: string): boolean {
     const { json, creds, empty, broken, badCreds, canResume } = remainsIn(directory);
     this.runs++;
@@ -51,7 +51,7 @@ class Tally {
   }
 }
 
-/** How long an application that nobody kills takes from its first folder to its end. */
+/** How long an application that is not killed takes from its first folder to its end. */
 async function usualMs(t: TestContext, directory: string): Promise<number> {
   const application = new Application(t, directory, MESSAGES);
   await application.pairing();

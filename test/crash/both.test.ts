@@ -17,7 +17,7 @@ const RUNS = count(4, 50);
 const MESSAGES = 40;
 const KILL_WITHIN_MS = 3_000;
 
-/** Answers whether what is left of a killed application can go on, and then it has. */
+/** Returns whether a killed application could go on with what is left; if so, it has gone on. */
 async function killAndGoOn(t: TestContext, directory: string, killer: DaemonKiller): Promise<boolean> {
   mkdirSync(directory);
   const application = new Application(t, directory, MESSAGES);
@@ -33,7 +33,7 @@ async function killAndGoOn(t: TestContext, directory: string, killer: DaemonKill
   return canResume;
 }
 
-test('application and daemons are killed at random moments: every file is whole, and whoever can go on does', async (t) => {
+test('application and daemons are killed at random moments: every file is whole, and each application that can go on does', async (t) => {
   const mounted = await mountSessionfs(t);
   const killer = new DaemonKiller(mounted);
   let resumed = 0;
@@ -63,7 +63,7 @@ test('the supervisor is killed: the daemon goes on serving, and SIGTERM ends it 
   assert.equal(await mounted.daemonPid(), daemon);
 
   process.kill(daemon, 'SIGTERM');
-  // It resolves when nobody holds the log any more: the daemon has ended as well.
+  // It resolves when no process holds the log any more: the daemon has ended as well.
   assert.deepEqual(await mounted.exited(), { code: null, signal: 'SIGKILL' });
   assert.equal(mountAt(mountPoint), undefined, mounted.log());
   t.diagnostic(`${killer.kills} daemons killed, then the supervisor: ${Object.keys(tree).length} paths kept`);

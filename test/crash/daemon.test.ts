@@ -1,4 +1,4 @@
-/** SIGKILL of the daemon at random moments: nobody on the mount notices. */
+/** SIGKILL of the daemon at random moments: no application on the mount notices. */
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
  * As on a kernel older than 6.9, which sends nothing again: the next daemon answers what the one before it left. Killed only
- * while nobody waits, or while a caller waits in fsync: native-notes/01-kernel-interface.md says what can be lost otherwise.
+ * while no caller waits, or while a caller waits in fsync: native-notes/01-kernel-interface.md says what can be lost otherwise.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';

@@ -120,7 +120,7 @@ describe('an absent session', () => {
     assert.deepEqual(h.unwanted, [SESSION]);
   });
 
-  it('is unwanted once it is refused: whoever began to wait meanwhile is refused too', async (t) => {
+  it('is unwanted once it is refused: a caller that began to wait meanwhile is refused too', async (t) => {
     const { h, session } = await withAbsent(t);
     h.fs.begin(2);
     assert.equal(names(h, session), PARKED);

@@ -1,4 +1,4 @@
-/** The control files of hybrid mode: whoever reads or writes them waits for the answer of the side that knows the bucket. */
+/** The control files of hybrid mode: a caller that reads or writes them waits for the answer of the side that knows the bucket. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { PARKED, ROOT_NODE } from '../../src/fs/contract.ts';
@@ -94,7 +94,7 @@ for (const [name, question] of [
       assert.equal(lookup(h, name, 12), PARKED);
     });
 
-    it('is EIO for those who waited when nobody could answer, and asked for again by the next', (t) => {
+    it('is EIO for the callers that waited when no answer was possible, and asked for again by the next', (t) => {
       const h = opened(t);
       assert.equal(lookup(h, name, 10), PARKED);
       h.hybrid.answer(1, undefined);
@@ -172,7 +172,7 @@ describe('.sessionfs/flush', () => {
     assert.equal(flush(h, 10, 'a'), 1);
   });
 
-  it('forgets an interrupted writer: its answer goes to nobody', (t) => {
+  it('forgets an interrupted writer: its answer is dropped', (t) => {
     const h = opened(t);
     assert.equal(flush(h, 10, 'a'), PARKED);
     h.fs.interrupted(10);

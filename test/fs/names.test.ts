@@ -25,7 +25,7 @@ function lookup(h: Harness, name = NAME): unknown {
   return status === 0 && entry.nodeId === 0 ? FREE : status;
 }
 
-test('a name that is not here is asked for once; nobody has it: it is free, for some seconds', (t) => {
+test('a name that is not here is asked for once; if no mount has it, it is free for some seconds', (t) => {
   const h = shared(t);
   assert.deepEqual(
     [lookup(h), lookup(h), h.fs.mkdir(ROOT_NODE, NAME, 0o700, CALLER, newEntry())],
@@ -45,7 +45,7 @@ test('a name that is not here is asked for once; nobody has it: it is free, for 
   assert.equal(lookup(h), 0);
 });
 
-test('a name that somebody else has made is a session whose content is waited for', (t) => {
+test('a name that another mount has made is a session whose content is waited for', (t) => {
   const h = shared(t);
   assert.equal(lookup(h), PARKED);
   h.hybrid.learnName(NAME, true);
@@ -62,7 +62,7 @@ test('a name that somebody else has made is a session whose content is waited fo
   assert.deepEqual(h.wanted, [NAME]);
 });
 
-test('files, hidden names and names in sessions are not asked for, nor any where nobody shares the bucket', (t) => {
+test('files, hidden names and names in sessions are not asked for, nor any where no other mount shares the bucket', (t) => {
   const h = shared(t);
   for (const name of ['creds.json', 'x.json.tmp', '.hidden']) assert.equal(lookup(h, name), FREE);
   h.fs.mkdir(ROOT_NODE, NAME, 0o700, CALLER, newEntry());
@@ -76,7 +76,7 @@ test('files, hidden names and names in sessions are not asked for, nor any where
   assert.deepEqual(alone.names, []);
 });
 
-test('who waits for a session that is refused gets EBUSY, and nobody else; the next one waits again', (t) => {
+test('only a caller that waits for a session that is refused gets EBUSY; the next one waits again', (t) => {
   const h = shared(t, [NAME, OTHER]);
   const session = find(h, NAME);
   const calls = () => [

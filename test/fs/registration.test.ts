@@ -37,7 +37,7 @@ test('pairing by QR code leaves `registered` false: what counts is `me` and `acc
   assert.equal(kindOf(taken), 'registered', 'a pairing code that the phone took');
 });
 
-test('whoever asked for a pairing code has nothing to lose yet', () => {
+test('an identity that has only asked for a pairing code has nothing to lose yet', () => {
   const asked = changed(freshCreds(), (creds) => {
     creds.pairingCode = 'ABCD1234';
     creds.me = { id: '15550001@s.whatsapp.net', name: '~' };

@@ -90,7 +90,7 @@ describe('a restored session', () => {
     assert.equal(h.fs.files, 3);
   });
 
-  it('appears in the root also if nobody said that it was absent', async (t) => {
+  it('appears in the root also if it was never announced as absent', async (t) => {
     const h = harness(t, { bucket: BUCKET });
     const before = newAttributes();
     h.fs.getattr(ROOT_NODE, before);

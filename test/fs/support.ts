@@ -35,7 +35,7 @@ export function mkdir(h: Harness, path: string): number {
   return entry.nodeId;
 }
 
-/** As writeFile does; without content nothing is written. Answers the file's number. */
+/** As writeFile does; without content nothing is written. Returns the file's number. */
 export function write(h: Harness, path: string, content = ''): number {
   let node = find(h, path);
   if (node === 0) {

@@ -74,7 +74,7 @@ test('rename, unlink, chmod and fsync wait; temporary files do not; both session
   assert.deepEqual(fs.takeUnstored()?.sessions, [SESSION]);
 });
 
-test('what is committed on nobody’s behalf is urgent instead', (t) => {
+test('a commit without a waiting caller is urgent instead', (t) => {
   const { harness, session } = opened(t);
   const node = make(harness, session, 'notes.txt');
   harness.fs.takeUnstored();

@@ -1,4 +1,4 @@
-/** An ordinary user of a desktop: /dev/fuse is open to all, fusermount3 mounts, nobody is root. */
+/** An ordinary user of a desktop: /dev/fuse is open to all, fusermount3 mounts, no process is root. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { mountAt, unmountBelow } from '../support/mounts.ts';
 import { repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
-/** The user `nobody` of every distribution: fusermount3 wants one that has a name. */
+/** The user with uid 65534, which every distribution names: fusermount3 wants one that has a name. */
 const USER = 65534;
 const AS_USER = [`--reuid=${USER}`, `--regid=${USER}`, '--clear-groups'];
 const SESSION = 'user1-+15550001';
@@ -121,7 +121,7 @@ test('where /dev/fuse is root’s alone, the error says how to open it', async (
   assert.match(stderr, /chmod 666 \/dev\/fuse/);
 });
 
-test('where nobody mounts for users, the error names the package', async (t) => {
+test('where no fusermount is installed, the error names the package', async (t) => {
   const desktop = new Desktop(t);
   const tools = join(desktop.mountPoint, '../tools');
   mkdirSync(tools);

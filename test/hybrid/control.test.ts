@@ -216,6 +216,6 @@ test('a rule of the bucket that deletes by age: what grows old is stored again',
   // The next daemon looks when it begins; this one looks every hour.
   process.kill(await again.daemonPid(), 'SIGKILL');
   assert.equal((await logged(again, BACKED_UP)).files, 2);
-  assert.equal(uploads(), before + 2, 'a session that nobody has opened here may be another mount’s');
+  assert.equal(uploads(), before + 2, 'a session that was never opened here may be another mount’s');
   await again.unmount();
 });

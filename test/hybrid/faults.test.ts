@@ -1,4 +1,4 @@
-/** What a network and a store do wrong every day: nobody on the mount notices, and nothing is missing on the next machine. */
+/** The everyday faults of a network and a store: no application on the mount notices, and nothing is missing on the next machine. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';

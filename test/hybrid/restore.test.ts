@@ -1,4 +1,4 @@
-/** A session that only the bucket has, and a bucket that does not answer: whoever touches it waits, and gets it in the end. */
+/** A session that only the bucket has, and a bucket that does not answer: a caller that touches it waits, and gets it in the end. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -115,7 +115,7 @@ test(
 );
 
 directTest(
-  'whoever waits behind another one for the same name goes on when that one is killed',
+  'a caller that waits behind another one for the same name goes on when that one is killed',
   options,
   async (t) => {
     const { cloud, mounted } = await rig(t);

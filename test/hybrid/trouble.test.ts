@@ -174,7 +174,7 @@ test(
     await settled(account, {});
     const stored = join(account.bucket.slice('file://'.length), 'sessions/user/+4915100000/a.json');
     const bytes = readFileSync(stored);
-    // As somebody who copies it with a tool of his own: the store knows nothing of it.
+    // As an operator who changes it with another tool: the store knows nothing of it.
     bytes[70] = (bytes[70] ?? 0) ^ 1;
     writeFileSync(`${stored}.new`, bytes);
     renameSync(`${stored}.new`, stored);

@@ -1,4 +1,4 @@
-/** A session goes from one mount to another while both live: whoever touches it waits, and loses nothing. */
+/** A session goes from one mount to another while both live: a caller that touches it waits, and loses nothing. */
 import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -80,7 +80,7 @@ for (const mode of ['hybrid', 'cloud'] as const) {
   );
 }
 
-test('whoever waits can be killed, and another one goes on waiting', options, async (t) => {
+test('a caller that waits can be killed, and another one goes on waiting', options, async (t) => {
   const { all, holder } = await holderOf(t);
   const other = await all.mount();
   const path = join(other.mounted.mountPoint, SESSION, 'creds.json');
@@ -95,7 +95,7 @@ test('whoever waits can be killed, and another one goes on waiting', options, as
 });
 
 test(
-  'a mount of which nobody waits any more does not get the session; who asks next waits for it anew',
+  'a mount without waiting callers does not get the session; its next caller waits for it anew',
   options,
   async (t) => {
     const { all, holder } = await holderOf(t);

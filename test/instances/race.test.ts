@@ -13,7 +13,7 @@ const SESSIONS = Array.from({ length: count(20, 100) }, (_, index) => `user${ind
 const ROUNDS = count(3, 50);
 const options = { timeout: count(240_000, 3_600_000) };
 
-/** Both race; then the first one stops, and the other one's calls go on. Answers how many sessions the first one had. */
+/** Both race; then the first one stops, and the other one's calls go on. Returns how many sessions the first one had. */
 async function round(t: TestContext, first: Instance, second: Instance, name: string): Promise<number> {
   const racers = [
     new Racer(t, first.mounted.mountPoint, `${name} first`, SESSIONS),

@@ -47,7 +47,7 @@ function credentials({ mounted }: Instance): string {
 }
 
 test(
-  'hybrid: after SIGKILL of the holder whoever waits has the last flush within the limit',
+  'hybrid: after SIGKILL of the holder a caller that waits has the last flush within the limit',
   options,
   async (t) => {
     const { all, old, path } = await rig(t, 'hybrid');
@@ -115,7 +115,7 @@ test('cloud: changes of a session that was lost get EIO, and change nothing', op
 });
 
 test(
-  'a mount that starts again on its cache in time goes on as the holder, whoever waits',
+  'a mount that starts again on its cache in time goes on as the holder, even if another mount waits',
   options,
   async (t) => {
     const patient = { SESSION_LEASE_TAKEOVER: '30000' };

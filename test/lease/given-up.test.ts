@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { Abandoned } from '../../src/lease/held.ts';
 import { Rig, S, settle } from './support.ts';
 
-test('an abandoned wait asks nothing any more, and leaves the session to whoever wants it', async (t) => {
+test('an abandoned wait asks nothing any more, and leaves the session to a mount that wants it', async (t) => {
   const rig = new Rig(t);
   const [a, b] = [await rig.mount('a'), await rig.mount('b')];
   await a.leases.acquire(S);
@@ -47,7 +47,7 @@ test('an abandoned wait that has not had its turn asks nothing', async (t) => {
   assert.deepEqual([asked, got.length, a.leases.held.length], [underWay, underWay, underWay]);
 });
 
-test('what an abandoned wait got all the same is held, and can be released: nobody waits for a mount that has ended', async (t) => {
+test('what an abandoned wait got all the same is held, and can be released: no caller waits for a mount that has ended', async (t) => {
   const rig = new Rig(t);
   const way = rig.way();
   const [a, b] = [await rig.mount('a', {}, way), await rig.mount('b')];

@@ -242,7 +242,7 @@ class Interleaved {
     if (this.#failures.length > 0) throw this.#failures[0];
   }
 
-  /** With nothing lost any more, whoever is left comes to hold the session, also where its holder is dead. */
+  /** With nothing lost any more, a mount that is left comes to hold the session, also where its holder is dead. */
   async rescue(): Promise<void> {
     const [survivor, ...others] = this.machines;
     for (const other of others) other.die();
@@ -269,7 +269,7 @@ function toleratedFailure(error: unknown): undefined {
   throw error;
 }
 
-test('whatever is delayed, lost or dies: one writer at a time, no late write counts, somebody always gets it', async (t) => {
+test('whatever is delayed, lost or dies: one writer at a time, no late write counts, a mount always gets it', async (t) => {
   const seen = { grants: 0, uploads: 0, takeOvers: 0, copiesInStep: 0 };
   const fates = fc.infiniteStream(
     fc.oneof(

@@ -229,7 +229,7 @@ test('a holder that was cut off loses the session to a contender, and learns it 
   await assert.rejects(a.leases.grant(S), LeaseLost);
 });
 
-test('a holder that finds itself condemned goes on under a new id where nobody took the session', async (t) => {
+test('a holder that finds itself condemned goes on under a new id where no mount took the session', async (t) => {
   const rig = new Rig(t);
   const a = await rig.mount('a');
   await a.leases.acquire(S);
@@ -257,7 +257,7 @@ test('a session that could not be claimed under the new id at once is claimed af
   assert.equal(rig.owner()?.holder, (await loaded(a.identity)).id);
 });
 
-test('an inbox that somebody deleted is never made again: the mount goes on under a new id', async (t) => {
+test('a deleted inbox is never made again: the mount goes on under a new id', async (t) => {
   const rig = new Rig(t);
   const [a, b] = [await rig.mount('a'), await rig.mount('b')];
   await a.leases.acquire(S);

@@ -22,7 +22,7 @@ const releases = { releases: 1 };
 type Scenario = [string, World, Rules];
 
 const small: Scenario[] = [
-  ['a session that nobody ever held', untouched([{}, {}]), rules()],
+  ['a session that no mount ever held', untouched([{}, {}]), rules()],
   ['a holder and a contender', heldByA([{}, {}]), rules({ epoch: 3 })],
   ['the same with slower clocks', heldByA([{}, {}]), rules({}, { grant: 2, takeOver: 2 })],
   ['a holder that goes on under a new id', heldByA([{}, {}]), rules({ newIds: 1 })],

@@ -18,7 +18,7 @@ export const TIMES: LeaseTimes = {
   pollMs: 2_000,
 };
 
-/** Moves only when told to; whoever sleeps wakes in the order of time. */
+/** A clock that moves only when told to; sleepers wake in the order of time. */
 export class FakeClock implements Clock {
   nowMs = 1_000_000;
   readonly #sleepers = new Set<{ atMs: number; wake: () => void }>();

@@ -12,7 +12,7 @@ async function warnedOf({ signal }: AbortController): Promise<boolean> {
   return Promise.race([warned, sleep(50, false)]);
 }
 
-test('nobody is warned of many calls that listen to one signal, as Node warns by itself', async () => {
+test('many calls may listen to one signal without the warning that Node gives by itself', async () => {
   assert.equal(await warnedOf(sharedAbort()), false);
   assert.equal(await warnedOf(new AbortController()), true);
 });

@@ -15,7 +15,7 @@ function withDevices(script: string): string[] {
 }
 
 /**
- * Nobody, who may read everything: the checkout may lie in a folder that only root can enter. Reading does not help with
+ * Uid 65534, with the right to read everything: the checkout may lie in a folder that only root can enter. Reading does not help with
  * /dev/fuse, which has to be writable.
  */
 const asNobody = [
@@ -39,7 +39,7 @@ const notPermitted = (message: RegExp): Refusal => ({
   hint: saysWhatToDo,
 });
 
-/** A mount point whose folder belongs to nobody, so that all but the mount is permitted. */
+/** A mount point whose folder belongs to uid 65534, so that all but the mount is permitted. */
 function home(scope: Scope): { within: string; directory: string } {
   const parent = temporaryDirectory(scope);
   chmodSync(parent, 0o711);

@@ -96,7 +96,7 @@ test('umount(8) of a mount in use ends the daemon when its last user has gone', 
   await assertEndedWell(t, mounted, tree);
 });
 
-test('a mount that somebody has unmounted lazily is ended by a signal, whoever still holds it', async (t) => {
+test('a mount that was unmounted lazily is ended by a signal, no matter which process still holds it', async (t) => {
   const mounted = await mountSessionfs(t);
   const tree = writeMuch(mounted.mountPoint);
   await startHolder(t, mounted.mountPoint);

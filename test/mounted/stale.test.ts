@@ -87,7 +87,7 @@ test('a start that is refused leaves no dead mount behind, and what was written 
   await again.unmount();
 });
 
-test('whoever goes on using the mount of a killed daemon waits for the next one, and finds no empty folder', async (t) => {
+test('a caller on the mount of a killed daemon waits for the next one, and finds no empty folder', async (t) => {
   const mounted = await mountSessionfs(t);
   const { mountPoint } = mounted;
   writeTree(mountPoint, { 'notes.txt': 'written' });

@@ -22,7 +22,7 @@ test('healthz is 200 while the daemon is well, else 503', async (t) => {
   assert.deepEqual([bad.status, await bad.json()], [503, { status: 'failed' }]);
 });
 
-test('readyz says why nobody is served, whether it is known at once or later', async (t) => {
+test('readyz says why no caller is served, whether it is known at once or later', async (t) => {
   const reason = 'the list of sessions has not come from the bucket yet';
   let readiness: () => { ready: boolean; reason?: string } | Promise<{ ready: boolean; reason?: string }>;
   readiness = () => ({ ready: true });
@@ -199,7 +199,7 @@ test('a port that needs root is refused to others, with a hint', (t) => {
   });
 });
 
-test('a name that nobody knows is refused', async (t) => {
+test('a name that does not resolve is refused', async (t) => {
   const { hint } = await refusal(served(t, {}, { host: 'no-such-host.invalid', port: 0 }));
   assert.ok(hint);
 });

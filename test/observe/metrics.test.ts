@@ -115,7 +115,7 @@ const GAUGES = [
   'storage_objects',
 ];
 
-test('what nobody can say is not claimed to be 0', async () => {
+test('an unknown value is not claimed to be 0', async () => {
   const { samples } = await scrape(new Metrics());
   const names = [...samples.keys()];
   for (const name of [...GAUGES, 'sessions']) {

@@ -87,7 +87,7 @@ test('of two mounts that make the first session with two keys one is refused', a
   assert.deepEqual(results.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
 });
 
-test('the check of a bucket without sessions locks nobody out; one that is damaged does not, either', async () => {
+test('the check of a bucket without sessions locks no mount out; one that is damaged does not, either', async () => {
   const bucket = await bucketOf(A);
   bucket.objects.delete(CREDS);
   const other = checkOf(bucket, B);

@@ -88,7 +88,7 @@ test('plain sessions are imported as the user’s own', async (t) => {
   assert.deepEqual(readdirSync(run.mountPoint), []);
 });
 
-test('SESSION_OWNER may name the user itself; the mount belongs to it whoever owns the mount point', async (t) => {
+test('SESSION_OWNER may name the user itself; the mount belongs to it, no matter which user owns the mount point', async (t) => {
   const user = await userWithFuse(t);
   for (const env of [{ SESSION_OWNER: `${UID}:${GID}` }, {}]) {
     const run = await startRootlessShell(t, 'stat -c "root %u:%g" "$DIR" && echo "{}" >"$DIR/a.json"', {

@@ -31,7 +31,7 @@ test('/dev/fuse is closed to this user', async (t) => {
   await refusedBecause(run, /^\/dev\/fuse may not be opened \(EACCES\): chmod 0666 \/dev\/fuse/);
 });
 
-test('everything would belong to the user, but SESSION_OWNER is somebody else', async (t) => {
+test('everything would belong to the user, but SESSION_OWNER is another user', async (t) => {
   const run = await startRootless(t, STARTED, { args, env: { SESSION_OWNER: '1:1' } });
   await refusedBecause(run, /^SESSION_OWNER is 1:1, and there everything belongs to 64001:64002$/);
 });

@@ -24,14 +24,14 @@ test('the command has the user’s own numbers, and so have the files', async (t
   const chosen = logLines(log).filter(({ msg }) => /namespace/.test(msg));
   assert.equal(chosen.length, 1, log);
   assert.match(String(chosen[0]?.msg), /may not mount here: mounting in a user and mount namespace/);
-  // What is left belongs to the user, too, and to nobody else.
+  // What is left belongs to the user, too, and only to the user.
   for (const name of ['sessions.sealed', 'sessions.sealed.key', 'sessions.sealed/lock']) {
     const { uid, gid, mode } = statSync(join(run.user.home, name));
     assert.deepEqual([uid, gid, mode & 0o077], [UID, GID, 0], name);
   }
 });
 
-test('nobody outside of the namespace sees the mount, and nothing of it is left', async (t) => {
+test('no process outside of the namespace sees the mount, and nothing of it is left', async (t) => {
   const run = await startRootlessShell(t, 'echo "{}" >"$DIR/creds.json"; echo ready; read -r line');
   // stdin is empty, so the command ends by itself.
   assert.equal((await run.ended()).code, 1, run.process.log());

@@ -148,7 +148,7 @@ test('a failed sync rejects its callers and is reported; the segment stays faile
   assert.equal(rig.progress.synced, true);
 });
 
-test('a sync that the timer started and that fails is reported, and nobody else is disturbed', async (t) => {
+test('a sync that the timer started and that fails is reported, and no other caller is disturbed', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const rig = new SyncRig(t);
   rig.append();

@@ -27,7 +27,7 @@ test('versions are listed by time, each file’s by itself', (t) => {
   keep(kept, 'other', 5, 's-+1/creds.json.bak');
   keep(kept, 'first in time, last in name', 9, 's-+10/creds.json');
   keep(kept, 'a clock that went back', 3);
-  fs.writeFileSync(join(cachePath, 'set-aside', 'somebody’s notes'), '');
+  fs.writeFileSync(join(cachePath, 'set-aside', 'a user’s notes'), '');
   assert.deepEqual(
     kept.list(CREDS).map((version) => [version.ms, kept.read(version).toString()]),
     [

@@ -22,7 +22,7 @@ async function logged(daemon: DaemonProcess, pattern: RegExp): Promise<string> {
   }
 }
 
-/** False for a zombie too: nobody may be there to reap it. */
+/** False for a zombie too: there may be no parent to reap it. */
 function isRunning(pid: number): boolean {
   if (!existsSync(`/proc/${pid}/status`)) return false;
   return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));

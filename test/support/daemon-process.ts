@@ -97,7 +97,7 @@ function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
-    // Nobody is left there.
+    // No process is left there.
   }
 }
 

@@ -44,7 +44,7 @@ export const notOnFuseNative: Readonly<Record<string, readonly string[]>> = {
     'writes that wait when the daemon is killed are stored once and answered by the next one',
   ],
   'fuse-native: a call that waits for a restore cannot be killed': [
-    'whoever waits behind another one for the same name goes on when that one is killed',
+    'a caller that waits behind another one for the same name goes on when that one is killed',
     'an outage makes calls wait; they can be killed, and go on when it ends',
   ],
 };

@@ -7,7 +7,7 @@ import { cleanEnvironment } from './environment.ts';
 import { repository } from './repository.ts';
 
 export interface EmulatorProcess {
-  /** Whoever started it ends it. */
+  /** The caller that started it ends it. */
   readonly daemon: DaemonProcess;
   /** As http://127.0.0.1:PORT, when it answers. */
   readonly url: Promise<string>;

@@ -43,7 +43,7 @@ export interface FaultRule {
 
 /** What the store answered to a put or a delete. */
 export interface Change {
-  /** Of all changes by all proxies of this process: whoever had an answer did what follows after it. */
+  /** Among all changes by all proxies of this process. A client that had its answer does its next change later. */
   readonly order: number;
   readonly request: ProxiedRequest;
   readonly status: number;

@@ -35,7 +35,7 @@ export interface Mounted {
   exited(): Promise<Exit>;
   /** SIGTERM; resolves when the daemon has flushed, unmounted and exited with 0, rejects when it does anything else. */
   unmount(): Promise<void>;
-  /** SIGKILL of supervisor and daemon; the mount stays, and nobody serves it. */
+  /** SIGKILL of supervisor and daemon; the mount stays, and no daemon serves it. */
   crash(): void;
   /** SIGKILL of supervisor and daemon, as the end of a container; resolves when the mount is gone as well. */
   kill(): Promise<void>;

@@ -29,7 +29,7 @@ export function mountAt(mountPoint: string): MountEntry | undefined {
   return mounts().findLast((mount) => mount.mountPoint === mountPoint);
 }
 
-/** Takes every mount at or below `directory` away, whoever serves it or no longer does, and wakes who waits on it. */
+/** Takes every mount at or below `directory` away, served or not, and wakes the calls that wait on it. */
 export function unmountBelow(directory: string): void {
   const below = mounts().filter(({ mountPoint }) => `${mountPoint}/`.startsWith(`${directory}/`));
   for (const mount of below.reverse()) {

@@ -12,7 +12,7 @@ import { temporaryDirectory } from './temporary-directory.ts';
 export const UID = 64001;
 export const GID = 64002;
 
-/** Where this user finds the checkout, whoever may read the folders above it. */
+/** Where this user finds the checkout, no matter which users may read the folders above it. */
 export const checkout = '/mnt';
 
 const DROP = `setpriv --reuid=${UID} --regid=${GID} --clear-groups --`;

@@ -104,7 +104,7 @@ test('a session that fails does not keep another one from the bucket', async (t)
   assert.deepEqual(Object.keys(contentsOf(bucket)), ['v-+2/creds.json']);
 });
 
-test('an upload that nobody could note is recognised by whoever goes on with the cache', async (t) => {
+test('an upload that was never recorded is recognised by the next daemon on the cache', async (t) => {
   const bucket = new MemoryBucket();
   const first = new Machine(t, bucket);
   await first.write(`${S}/creds.json`, 'ok 1');
@@ -197,7 +197,7 @@ test('a new session and changed credentials go by themselves, and so does what w
   );
 });
 
-test('a file that is gone from the cache is gone from the bucket, whoever died before he could say so', async (t) => {
+test('a file that is gone from the cache is gone from the bucket, even if the daemon died before it could say so', async (t) => {
   const bucket = new MemoryBucket();
   const machine = new Machine(t, bucket);
   machine.ledger.serve(S);

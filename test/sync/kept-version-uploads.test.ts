@@ -27,7 +27,7 @@ class Rig {
     mkdirSync(join(this.cachePath, 'set-aside'));
   }
 
-  /** Answers its name. */
+  /** Returns its name. */
   keep(ms: number, content = `version ${ms}`, path = CREDS): string {
     const name = keptVersionName(keptVersionPrefix(path), ms);
     writeFileSync(this.#locate(name), content);

@@ -107,7 +107,7 @@ test('an upload whose answer was lost is ours in the next run, also of a file th
   assert.deepEqual([contentsOf(bucket), [...next.ledger.conflicts]], [{ [CREDS]: 'ok 2' }, []]);
 });
 
-test('what is the same here and there is no conflict, whoever stored it', async (t) => {
+test('what is the same here and there is no conflict, no matter which mount stored it', async (t) => {
   const bucket = new MemoryBucket();
   const first = new Machine(t, bucket);
   for (const path of [CREDS, KEY]) await first.write(path, 'ok 1');

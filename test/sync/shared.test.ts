@@ -223,7 +223,7 @@ test('the objects of a session are those of no other one, also where a user has 
   }
 });
 
-test('what another mount deleted while it had the session goes here as well; what nobody had is stored again', async (t) => {
+test('what another mount deleted while it had the session goes here as well; a session that no mount had is stored again', async (t) => {
   for (const previousEpoch of [0, 2]) {
     const bucket = new MemoryBucket();
     const machine = new Machine(t, bucket, { grants: new FakeGrants() });

@@ -20,7 +20,7 @@ export interface Line {
   [field: string]: unknown;
 }
 
-/** Nobody else uses the bucket. */
+/** No other mount uses the bucket. */
 const alone: WriteGrants = {
   grant: async () => UNSHARED,
   verify: async () => true,

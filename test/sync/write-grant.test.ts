@@ -138,7 +138,7 @@ test('a right that was lost and got again in the middle of a flush overwrites no
   assert.equal(contentsOf(bucket)[CREDS], 'ok theirs');
 });
 
-test('a session that nobody has opened since another mount had it yields when its flush gets the right again', async (t) => {
+test('a session that was not opened here since another mount had it yields when its flush gets the right again', async (t) => {
   const { bucket, grants, cachePath, machine } = await rig(t);
   await machine.write(CREDS, 'ok mine 1');
   await machine.sync.flusher.flush(S);

@@ -61,7 +61,7 @@ export async function openAccount(dir) {
     keys,
     repository,
     knownDevices: new Set(),
-    /** The socket assigns, then the bot's listener saves; nobody waits for it. */
+    /** The socket assigns, then the bot's listener saves; no code waits for it. */
     credsUpdate(update) {
       Object.assign(creds, update);
       storeOperations.credsWrites++;
@@ -91,7 +91,7 @@ export function bundle(jid, { registrationId, identity, signedPreKey, preKey }) 
   ]);
 }
 
-/** A phone's bundle, whose private keys nobody keeps. */
+/** A phone's bundle, whose private keys are not kept. */
 export function phoneBundle(jid) {
   const identity = Curve.generateKeyPair();
   return bundle(jid, {

@@ -25,7 +25,7 @@ function saveCredsNowAndThen(account, i) {
   account.credsUpdate({ accountSyncCounter, lastAccountSyncTimestamp: nowSeconds() });
 }
 
-/** Answers how many of `total` direct messages arrived. With a server a failure ends the run, without it is counted. */
+/** Returns how many of `total` direct messages arrived. With a server a failure ends the run, without it is counted. */
 export async function converse(accounts, server, total, label, errors) {
   const ring = lanes([...accounts.keys()]);
   let done = 0;

@@ -26,7 +26,7 @@ export function remainsIn(directory: string): Remains {
   return remains;
 }
 
-/** Answers whether the account had sent and received. */
+/** Returns whether the account had sent and received. */
 function lookInto(directory: string, { name: folder }: Dirent, remains: Remains): boolean {
   let [sessions, isRegistered] = [0, false];
   for (const file of readdirSync(join(directory, folder)).filter((name) => name.endsWith('.json'))) {

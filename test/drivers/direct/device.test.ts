@@ -23,7 +23,7 @@ test('a request is read to the beginning of the buffer', (t) => {
   assert.equal(buffer.toString('latin1', 0, 7), 'request');
 });
 
-test('a descriptor that somebody made non-blocking has nothing to serve for the moment', (t) => {
+test('a descriptor that was made non-blocking has nothing to serve for the moment', (t) => {
   const fifo = join(temporaryDirectory(t), 'fifo');
   spawnSync('mkfifo', [fifo]);
   assert.equal(

@@ -113,7 +113,7 @@ test(
   },
 );
 
-test('whoever waits can be killed, and nobody waits for it then', options, async (t) => {
+test('a caller that waits can be killed, and the mount does not wait for it then', options, async (t) => {
   const { folder, thread } = await mounted(t);
   const { child, output } = run(t, 'exec cat "$1/u-+1/creds.json"', folder);
   await sleep(300);

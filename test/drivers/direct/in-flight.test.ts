@@ -48,7 +48,7 @@ test('of a WRITE its data is not kept', (t) => {
   assert.deepEqual(kept?.bytes, write(2n).subarray(0, 80));
 });
 
-test('what waits is found until it is released, by whoever answers it', (t) => {
+test('a request that waits is found until the thread that answers it releases it', (t) => {
   const fd = memory(t);
   const inFlight = new InFlight(fd);
   const slots = [2n, 4n, 6n].map((unique) => inFlight.keep(mkdir(unique)));
@@ -81,7 +81,7 @@ test('the highest number outlives its request, a take-over and an INTERRUPT of a
   assert.equal(new InFlight(fd).last, 4000);
 });
 
-test('a request that is cut is kept with its true length, so that nobody takes it for whole', (t) => {
+test('a request that is cut is kept with its true length, so that no daemon takes it for whole', (t) => {
   const fd = memory(t);
   new InFlight(fd).keep(write(2n).subarray(0, 80));
   const [kept] = left(fd);

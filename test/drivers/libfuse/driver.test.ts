@@ -128,7 +128,7 @@ test('an open file that is removed goes on under the name that libfuse hides it 
   assert.equal(lookupsIn(harness), 0);
 });
 
-test('an open file is replaced in one step: whoever looks in between waits, and never finds nothing', (t) => {
+test('an open file is replaced in one step: a caller that looks it up in between waits, and never finds it missing', (t) => {
   const { rig } = realRig(t);
   const { libfuse, thread, other } = rig;
   const old = rig.create('/a.json', '{"a":1}');

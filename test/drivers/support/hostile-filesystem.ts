@@ -14,7 +14,7 @@ import type { Prng } from './prng.ts';
 
 const FAILURES = [Errno.ENOENT, Errno.EEXIST, Errno.EIO, Errno.ENOSPC, -511, -512, -5000, PARKED, PARKED];
 
-/** Answers at random, anything that a filesystem core may answer and worse, and throws at arguments it must never see. */
+/** A filesystem that returns at random anything that a filesystem core may return, and worse, and throws at arguments it must never see. */
 export class HostileFilesystem implements FileSystemOperations {
   begin(): void {}
 

@@ -106,7 +106,7 @@ export class ServedMount {
     if (report.kind === 'trouble') this.#t.diagnostic(report.error);
   }
 
-  /** Whoever waits for the mount gets an error instead of waiting for good. */
+  /** Callers that wait for the mount get an error instead of waiting for good. */
   #onDeath(error: unknown): void {
     this.#t.diagnostic(`the server died: ${error}`);
     this.close();

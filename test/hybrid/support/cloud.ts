@@ -48,7 +48,7 @@ export function flushAll({ mountPoint }: Mounted): Promise<void> {
   return writeFile(join(mountPoint, '.sessionfs/flush'), 'all\n');
 }
 
-/** Resolves when everything is in the bucket, which nobody asks for here. */
+/** Resolves when everything is in the bucket; it requests no flush. */
 export async function backedUp(mounted: Mounted): Promise<void> {
   while ((await statusOf(mounted)).dirty > 0) await sleep(POLL_MS * 10);
 }

@@ -11,7 +11,7 @@ interface Turn {
 }
 
 export interface Writing {
-  /** What was stored or deleted by somebody who did not hold the session at that moment, and other contradictions. */
+  /** What was stored or deleted by a mount that did not hold the session at that moment, and other contradictions. */
   faults: string[];
   /** Changes of sessions that were looked at. */
   changes: number;

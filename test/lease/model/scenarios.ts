@@ -39,7 +39,7 @@ export function heldEmptyByA(lefts: readonly MountLeft[], left: Partial<World['l
   return { ...world, mounts, object: undefined };
 }
 
-/** Nobody ever held the session. */
+/** No mount ever held the session. */
 export function untouched(lefts: readonly MountLeft[], left: Partial<World['left']> = {}): World {
   const mounts = lefts.map((given) => ({ ...idle(given), opened: false, started: false }));
   return { ...worldOf(mounts, { owner: undefined, object: undefined }, left), inboxes: {} };

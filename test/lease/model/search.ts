@@ -65,7 +65,7 @@ export function explore(
   return { states: seen.size, isComplete: true, rescued, violation: undefined, trace: [] };
 }
 
-/** The session's holder is dead, and somebody else is there to want it. */
+/** The session's holder is dead, and another mount is alive to want it. */
 function isOrphaned({ owner, mounts }: World): boolean {
   if (owner === undefined || owner.holder === '') return false;
   const holder = 'ABC'.indexOf(owner.holder.charAt(0));

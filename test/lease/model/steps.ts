@@ -419,7 +419,7 @@ function drift(world: World, rules: Rules, requests: readonly (Request | undefin
   return { ...world, adrift: [...world.adrift, ...live].slice(0, rules.limits.adrift) };
 }
 
-/** Time, requests that arrive late, and somebody who deletes an inbox. */
+/** Time, requests that arrive late, and an operator who deletes an inbox. */
 function surroundings(world: World, rules: Rules, add: Say): void {
   add('tick', tick(world, rules));
   world.adrift.forEach((request, at) => {

@@ -61,7 +61,7 @@ export interface World {
   /** The epoch of the object's writer. */
   object: number | undefined;
   mounts: readonly Mount[];
-  /** Writes that nobody waits for any more. */
+  /** Writes that no mount waits for any more. */
   adrift: readonly Request[];
   left: { abandons: number; deletions: number };
 }

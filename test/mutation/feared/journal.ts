@@ -27,7 +27,7 @@ export const journalMutations = [
       [
         'this.#progress.appended(current.number, current.bytes);',
         '',
-        'nobody hears that something was appended',
+        'no listener hears that something was appended',
       ],
       ['if (this.#current) this.#current.closing = true;', '', 'a rolled segment is appended to'],
       [
@@ -116,7 +116,7 @@ export const journalMutations = [
       'progress.setSynced(progress.mark().appends);',
       'what was appended during a sync counts as synced',
     ],
-    ['      onFailure(error);\n', '', 'nobody hears that the disk failed'],
+    ['      onFailure(error);\n', '', 'no listener hears that the disk failed'],
     ['if (!progress.synced) this.#addGrown(segment);', '', 'segments that grew are not synced'],
     [
       'this.#unsynced = new Set(options.replayed.segments);',

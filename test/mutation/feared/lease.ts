@@ -91,7 +91,7 @@ export const leaseMutations = [
     [
       "return opened ? { do: 'new-id' } : { do: 'write', record, ifGeneration: ABSENT };",
       "return { do: 'write', record, ifGeneration: ABSENT };",
-      'an inbox that somebody deleted is made again',
+      'a deleted inbox is made again',
     ],
     [
       "if (inbox.record.condemned || inbox.record.start === '') return { do: 'new-id' };",

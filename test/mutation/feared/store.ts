@@ -30,7 +30,7 @@ export const storeMutations = [
       '    setTimeout(() => {\n      progress.setRetired(number);\n      onRetired(number);\n    });\n',
       'readers look for a segment that is gone',
     ],
-    ['    onRetired(number);\n', '', 'nobody hears that a segment was retired'],
+    ['    onRetired(number);\n', '', 'no listener hears that a segment was retired'],
     [
       "'ENOENT');\n    await cache.files.syncDirectory(journalDirectory);\n",
       "'ENOENT');\n",

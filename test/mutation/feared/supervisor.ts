@@ -17,7 +17,7 @@ export const supervisorMutations = [
     [
       'if (isMounted) await unmountLazily(this.mountPoint).catch(() => {});',
       '',
-      'a first daemon that refuses leaves a mount that nobody serves',
+      'a first daemon that refuses leaves a mount that no daemon serves',
     ],
     ['    this.#handingOver = false;\n', '', 'a second reload is ignored'],
   ]),

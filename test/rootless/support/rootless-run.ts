@@ -32,7 +32,7 @@ export interface RootlessRun {
   supervisor(): number;
   daemon(): number;
   command(): number;
-  /** Resolves when nobody holds its output any more: neither the command nor the daemon. */
+  /** Resolves when no process holds its output any more: neither the command nor the daemon. */
   ended(): Promise<Exit>;
 }
 

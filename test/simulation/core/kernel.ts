@@ -1,5 +1,5 @@
 /**
- * The kernel's side of the connection: it gives numbers to nobody, remembers those that it was given, sends again what was not
+ * The kernel's side of the connection: it makes up no node numbers, remembers those that it was given, sends again what was not
  * answered, and compares every answer with the model.
  */
 import { Errno, errnoName } from '../../../src/lib/errno.ts';
@@ -83,7 +83,7 @@ export class Kernel {
     return this.#queue.length === 0 && this.#underWay.size === 0;
   }
 
-  /** What may have been carried out although nobody was told. */
+  /** Requests that may have been carried out although no answer came. */
   get unanswered(): Request[] {
     return [...this.#underWay];
   }
@@ -214,7 +214,7 @@ export class Kernel {
   }
 
   /**
-   * What is not JSON at all is committed when it rests, which nobody sees, and what is written into it after that is held back
+   * What is not JSON at all is committed when it rests, which no reader sees, and what is written into it after that is held back
    * again: what readers find tells whether that was before this write or not.
    */
   #learnWhetherCommitted(

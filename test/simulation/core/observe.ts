@@ -1,4 +1,4 @@
-/** Reads everything that a daemon serves, at once, as nobody in particular. */
+/** Reads everything that a daemon serves, at once, as no particular user. */
 import { emptyAttributes, type FileSystemOperations, ROOT_NODE } from '../../../src/fs/contract.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT } from '../../../src/lib/file-type.ts';
 import { Violation } from '../violation.ts';

@@ -32,7 +32,7 @@ export class CoreWorld implements World {
   #daemons = 0;
   /** Daemons that this connection has had, those that did not start included. */
   #generation = 0;
-  /** A daemon died while it gave up what was incomplete: nobody knows how far it came. */
+  /** A daemon died while it gave up what was incomplete: how far it came is unknown. */
   #diedIdle = false;
   /** Something changes what is mounted; other troubles wait. */
   #isBusy = false;
@@ -254,7 +254,7 @@ export class CoreWorld implements World {
     this.#reconnect(withPower ? 'after a power cut' : 'after a restart');
   }
 
-  /** A call that nobody was told of may be done, and then that is what is found. */
+  /** A call without an answer may have been carried out; then its outcome is what a reader finds. */
   #addWhatMayBeDone(history: History): void {
     for (const { call } of this.#kernel.unanswered) {
       this.#machine.trace.add(`  perhaps done: ${tell(call)}`);

@@ -148,7 +148,7 @@ export class SimulatedDisk {
     return inode;
   }
 
-  /** Answers how many bytes it took: fewer than asked where a fault says so, or the disk gets full on the way. */
+  /** Returns how many bytes it took: fewer than asked where a fault says so, or the disk gets full on the way. */
   write(fd: number, bytes: Uint8Array, position: number | undefined, mayBeShort: boolean): number {
     const descriptor = this.descriptor(fd);
     const inode = this.file(fd);

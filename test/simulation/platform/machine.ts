@@ -18,7 +18,7 @@ export class Process {
   }
 }
 
-/** Thrown out of a disk operation in which its process dies; whoever catches it is dead as well. */
+/** Thrown out of a disk operation in which its process dies; code that catches it is dead as well. */
 export class ProcessDied extends Error {
   constructor(name: string) {
     super(`${name} died`);
@@ -49,7 +49,7 @@ export class Machine {
   /** How far the wall clock was stepped. */
   wallStepMs = 0;
   current: Process | undefined;
-  /** Of simulated code: a promise that nobody handles ends a process of Node. */
+  /** The events of simulated code. A rejection that no code handles would end a process of Node. */
   readonly #queue: Event[] = [];
   #order = 0;
 
