@@ -23,6 +23,23 @@ export interface DaemonExit {
   spawnError: Error | undefined;
 }
 
+/** What a process gets for its own defects; the other signals come from outside (kill, an out-of-memory killer). */
+const CRASH_SIGNALS: readonly (NodeJS.Signals | null)[] = [
+  'SIGABRT',
+  'SIGBUS',
+  'SIGFPE',
+  'SIGILL',
+  'SIGSEGV',
+  'SIGSYS',
+  'SIGTRAP',
+];
+
+/** The daemon ended by a defect of its own: by a signal that it raised, or by an error that nothing caught. */
+export function isCrash({ code, signal, refused }: DaemonExit): boolean {
+  if (refused) return false;
+  return signal === null ? code !== null && code !== 0 : CRASH_SIGNALS.includes(signal);
+}
+
 export interface DaemonChildEvents {
   /** It is loaded: once the mount is there, call `serve`. */
   loaded(): void;

@@ -1,7 +1,7 @@
 /**
  * Requests that daemons die of. A request that was in flight when a daemon died is carried out again by the next one, so a defect
  * that it meets would kill daemon after daemon and keep every caller waiting. After the third death it costs itself only: the next
- * daemon answers it EIO.
+ * daemon answers it EIO. Daemons that are killed from outside are no such deaths: whatever was in flight then, it is done later.
  */
 import type { RepeatedRequest } from '../drivers/direct/in-flight.ts';
 
@@ -13,7 +13,7 @@ export class FatalRequests {
   /** Number -> daemons that died while they carried it out, as far as is known. */
   readonly #deaths = new Map<number, number>();
 
-  /** A daemon has died. `repeated`: what it was carrying out, if not for the first time. */
+  /** A daemon has crashed. `repeated`: what it was carrying out, if not for the first time. */
   daemonDied(repeated: RepeatedRequest | undefined): void {
     if (repeated === undefined) return;
     const { number, isInherited } = repeated;

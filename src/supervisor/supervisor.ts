@@ -16,7 +16,7 @@ import { version } from '../lib/version.ts';
 import { cleanUpStaleMount, mountDirect, unmountByForce, unmountLazily } from '../mount/mount.ts';
 import { findMount, type MountRecord } from '../mount/mountinfo.ts';
 import type { Logger } from '../observe/log.ts';
-import { DaemonChild, type DaemonExit } from './daemon-child.ts';
+import { DaemonChild, type DaemonExit, isCrash } from './daemon-child.ts';
 import { FatalRequests } from './fatal-requests.ts';
 import type { MountRoot, OwnedDescriptors, StopReport } from './messages.ts';
 import {
@@ -216,7 +216,8 @@ export class Supervisor {
     if (!handedOver) {
       this.#logDeath(exit);
       this.#restarts++;
-      this.#fatalRequests.daemonDied(takeRepeated(this.#descriptors.inFlightFd));
+      const repeated = takeRepeated(this.#descriptors.inFlightFd);
+      if (isCrash(exit)) this.#fatalRequests.daemonDied(repeated);
       this.#notice.daemonDied(await this.#device());
       const delayMs = this.#policy.died(exit);
       if (delayMs === undefined) return this.#giveUp();

@@ -4,7 +4,7 @@ import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { SessionfsError } from '../../src/lib/errors.ts';
-import { DaemonChild } from '../../src/supervisor/daemon-child.ts';
+import { DaemonChild, isCrash } from '../../src/supervisor/daemon-child.ts';
 import type { DaemonStart } from '../../src/supervisor/messages.ts';
 import { cleanUp } from '../support/cleanup.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -48,4 +48,15 @@ test('an executable that is gone', options, async (t) => {
 
 test('a system that refuses the process', options, async (t) => {
   await assertDied(child(t, { SESSION_ENCRYPTION_KEY: TOO_LONG }), /E2BIG/);
+});
+
+test('a crash is a signal that a process raises by its own defect, or an error that nothing caught; a kill is none', () => {
+  const died = (signal: NodeJS.Signals | null, code: number | null = null, refused = false) =>
+    isCrash({ report: undefined, refused, code, signal, spawnError: undefined });
+  for (const signal of ['SIGABRT', 'SIGBUS', 'SIGSEGV', 'SIGILL'] as const) assert.ok(died(signal));
+  for (const signal of ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP'] as const) assert.ok(!died(signal));
+  assert.deepEqual(
+    [died(null, 7), died(null, 0), died(null, null), died(null, 1, true)],
+    [true, false, false, false],
+  );
 });

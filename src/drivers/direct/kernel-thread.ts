@@ -46,7 +46,11 @@ class KernelThread {
     const { filesystem } = this.host;
     const lookup = filesystem.lookup.bind(filesystem);
     filesystem.lookup = (parent, name, out) => {
-      if (name === crashName) process.kill(process.pid, 'SIGKILL');
+      if (name === crashName) {
+        process.kill(process.pid, 'SIGABRT');
+        // The signal may take effect in another thread: this one gives no answer meanwhile.
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+      }
       return lookup(parent, name, out);
     };
   }
