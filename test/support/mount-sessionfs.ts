@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { cleanUp, type Scope } from './cleanup.ts';
 import { DaemonProcess, type Exit } from './daemon-process.ts';
 import { cleanEnvironment } from './environment.ts';
@@ -44,11 +45,12 @@ export interface Mounted {
 const KILL_HANG_MS = 20_000;
 const SHUTDOWN_HANG_MS = 60_000;
 
-/** Resolves when the mount answers. The mount, the daemon and all it started are gone after the test, whatever happened. */
+/** Resolves when the mount answers and its supervisor knows. The mount, the daemon and all it started are gone after the test, whatever happened. */
 export async function mountSessionfs(scope: Scope, options: MountOptions = {}): Promise<Mounted> {
   const mountPoint = options.mountPoint ?? join(temporaryDirectory(scope), 'sessions');
   if (!mountAt(mountPoint)) mkdirSync(mountPoint, { recursive: true });
-  const args = [cliMain, 'mount', mountPoint, ...(options.args ?? [])];
+  const pidFile = join(temporaryDirectory(scope), 'supervisor.pid');
+  const args = [cliMain, 'mount', mountPoint, `--pid-file=${pidFile}`, ...(options.args ?? [])];
   const daemon = new DaemonProcess(
     options.node ?? process.execPath,
     args,
@@ -62,6 +64,7 @@ export async function mountSessionfs(scope: Scope, options: MountOptions = {}): 
   };
   cleanUp(scope, takeDown);
   await mountAnswers(daemon, mountPoint, 'fuse.sessionfs');
+  await supervisorKnows(daemon, pidFile);
   return {
     mountPoint,
     pid: daemon.pid,
@@ -73,6 +76,17 @@ export async function mountSessionfs(scope: Scope, options: MountOptions = {}): 
     crash: () => daemon.killAll(),
     kill: takeDown,
   };
+}
+
+/**
+ * The mount answers a moment before its supervisor hears of it. A daemon that is killed in this moment makes the start fail, as
+ * one that cannot start does.
+ */
+async function supervisorKnows(daemon: DaemonProcess, pidFile: string): Promise<void> {
+  while (!existsSync(pidFile)) {
+    assert.equal(daemon.exit, undefined, `the mount did not start; the log:\n${daemon.log()}`);
+    await sleep(5);
+  }
 }
 
 /** A read that straddles a take-over can be cut: the two daemons' texts differ in length. */
