@@ -3,7 +3,7 @@ import type { Bucket } from './bucket.ts';
 import { counted, type Observe } from './counted.ts';
 import { openDirectoryBucket } from './directory/directory-bucket.ts';
 
-export interface OpenOptions {
+export interface OpenBucketOptions {
   /** As config has it; undefined: Google itself. */
   readonly emulatorUrl?: string | undefined;
   /** Hears of every request. */
@@ -14,7 +14,7 @@ export interface OpenOptions {
  * The bucket of an address. It is not asked anything yet, so that a mount starts while the bucket is out of reach; only the
  * directory driver looks at once whether its directory is there, as `openDirectoryBucket` says.
  */
-export async function openBucket(address: BucketAddress, options: OpenOptions = {}): Promise<Bucket> {
+export async function openBucket(address: BucketAddress, options: OpenBucketOptions = {}): Promise<Bucket> {
   const { observe } = options;
   if (address.kind === 'directory') {
     const bucket = openDirectoryBucket(address.path);

@@ -10,13 +10,13 @@ import type { Config } from '../config/load.ts';
 import { codeOf } from '../lib/system-error.ts';
 import { mayMount } from '../mount/may-mount.ts';
 
-export interface Caller {
+export interface NamespaceCaller {
   readonly uid: number;
   readonly gid: number;
 }
 
 export type OwnNamespace =
-  | { readonly kind: 'permitted'; readonly caller: Caller }
+  | { readonly kind: 'permitted'; readonly caller: NamespaceCaller }
   /** Why it cannot be had, for the log. */
   | { readonly kind: 'refused'; readonly reason: string };
 
@@ -51,7 +51,7 @@ export function inOwnNamespace(command: readonly string[]): string[] {
 }
 
 /** The command line that runs `command` with the caller's own numbers, inside of the namespace that `inOwnNamespace` makes. */
-export function asCaller({ uid, gid }: Caller, command: readonly string[]): string[] {
+export function asCaller({ uid, gid }: NamespaceCaller, command: readonly string[]): string[] {
   return [
     'unshare',
     '--user',
@@ -64,7 +64,7 @@ export function asCaller({ uid, gid }: Caller, command: readonly string[]): stri
 }
 
 /** The namespace has one user and one group. */
-function foreignOwner(owner: Config['owner'], caller: Caller): string | undefined {
+function foreignOwner(owner: Config['owner'], caller: NamespaceCaller): string | undefined {
   if (owner === undefined || (owner.uid === caller.uid && owner.gid === caller.gid)) return undefined;
   return `SESSION_OWNER is ${owner.uid}:${owner.gid}, and there everything belongs to ${caller.uid}:${caller.gid}`;
 }
@@ -81,7 +81,7 @@ function deviceProblem(): string | undefined {
   }
 }
 
-function probeProblem(caller: Caller): string | undefined {
+function probeProblem(caller: NamespaceCaller): string | undefined {
   const [file = '', ...args] = inOwnNamespace(['sh', '-c', PROBE, 'sh', ...asCaller(caller, ['true'])]);
   const { status, stderr, error } = spawnSync(file, args, {
     stdio: ['ignore', 'ignore', 'pipe'],

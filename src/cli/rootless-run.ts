@@ -2,25 +2,29 @@
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/load.ts';
 import type { Logger } from '../observe/log.ts';
-import { asCaller, type Caller, inOwnNamespace } from './own-namespace.ts';
-import { RunningCommand, statusOf } from './running-command.ts';
+import { asCaller, inOwnNamespace, type NamespaceCaller } from './own-namespace.ts';
+import { exitStatusOf, RunningCommand } from './running-command.ts';
 
 /** Marks the one within: `UID:GID:PARENT`. Never inherited further. */
 const WITHIN = 'SESSIONFS_OWN_NAMESPACE';
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 
 /** Outside: passes signals on, and returns the exit status of the one within. `args`: those of `sessionfs run`. */
-export async function runWithin(caller: Caller, args: readonly string[], log: Logger): Promise<number> {
+export async function runWithin(
+  caller: NamespaceCaller,
+  args: readonly string[],
+  log: Logger,
+): Promise<number> {
   const [file = '', ...rest] = inOwnNamespace([process.execPath, ...process.execArgv, MAIN, 'run', ...args]);
   const within = new RunningCommand(file, rest, log, {
     env: { ...process.env, [WITHIN]: `${caller.uid}:${caller.gid}:${process.pid}` },
     passesOn: ['SIGUSR2'],
   });
-  return statusOf(await within.start());
+  return exitStatusOf(await within.start());
 }
 
 /** Within: who called the one outside; undefined anywhere else. Deletes the mark from `env`. */
-export function takeCaller(env: NodeJS.ProcessEnv): Caller | undefined {
+export function takeCaller(env: NodeJS.ProcessEnv): NamespaceCaller | undefined {
   const [, uid, gid, parent] = /^(\d+):(\d+):(\d+)$/.exec(env[WITHIN] ?? '') ?? [];
   delete env[WITHIN];
   if (uid === undefined || gid === undefined) return undefined;
@@ -35,6 +39,9 @@ export function ownedByCaller(config: Config): Config {
 }
 
 /** The command's command line within. */
-export function commandWithin(caller: Caller | undefined, command: readonly string[]): readonly string[] {
+export function commandWithin(
+  caller: NamespaceCaller | undefined,
+  command: readonly string[],
+): readonly string[] {
   return caller === undefined ? command : asCaller(caller, command);
 }

@@ -7,7 +7,7 @@ import { parseArguments, usage } from './arguments.ts';
 import type { Command } from './command.ts';
 import { ownNamespace, wantsOwnNamespace } from './own-namespace.ts';
 import { commandWithin, ownedByCaller, runWithin, takeCaller } from './rootless-run.ts';
-import { RunningCommand, statusOf } from './running-command.ts';
+import { exitStatusOf, RunningCommand } from './running-command.ts';
 import { flagsOf, settingFlags } from './setting-flags.ts';
 
 export const run: Command = {
@@ -63,7 +63,7 @@ async function runMounted(supervisor: Supervisor, command: RunningCommand, log: 
     const report = await supervisor.stop('the command has ended');
     log.info({ ...report, command: end }, 'Mount stopped');
     // A mount that is given up has the command ended first: then that end is not the command's own.
-    if (report.exitStatus === 0) return statusOf(end);
+    if (report.exitStatus === 0) return exitStatusOf(end);
   }
   // What the application would find in the folder now is not its sessions.
   await command.end();

@@ -103,6 +103,6 @@ export class RunningCommand {
 }
 
 /** As a shell says it. */
-export function statusOf(end: CommandEnd): number {
+export function exitStatusOf(end: CommandEnd): number {
   return end.signal === null ? end.code : 128 + (constants.signals[end.signal] ?? 0);
 }

@@ -5,7 +5,7 @@ import type { CoreClient, Loaded } from '../drivers/host/core-client.ts';
 import type { DaemonMessage, KernelMessage, RoutedMessage } from '../drivers/host/messages.ts';
 import { deferred } from '../lib/deferred.ts';
 import { version } from '../lib/version.ts';
-import { type Logger, writeRecord } from '../observe/log.ts';
+import { type Logger, writeLogRecord } from '../observe/log.ts';
 import { Cache } from '../store/cache/cache.ts';
 import { type CacheLock, lockCache } from '../store/cache/lock.ts';
 import { JournalProgress } from '../store/journal/progress.ts';
@@ -16,7 +16,7 @@ import { JournalService } from './journal-service.ts';
 import { loadKeyring } from './keys.ts';
 import { NewFiles } from './new-files.ts';
 import { DaemonServices } from './services.ts';
-import { cacheName, statusOf } from './status.ts';
+import { cacheName, staticStatusOf } from './status.ts';
 import { endMount, type Unmounted } from './unmount.ts';
 
 const SETTLE_DELAY_MS = 250;
@@ -69,7 +69,7 @@ async function startLocked(
       plainSessions,
       takeover,
       generation: start.generation,
-      status: statusOf(start),
+      status: staticStatusOf(start),
       bucket: services.threadData,
     };
     const { resend, fatalRequests, crashOn } = start;
@@ -232,7 +232,7 @@ export class Daemon {
     const { thread, log, owner, services } = this.#parts;
     switch (message.type) {
       case 'log':
-        writeRecord(log, message.record);
+        writeLogRecord(log, message.record);
         break;
       case 'initialized':
         log.debug({ session: message.session }, 'The kernel agreed on a session');

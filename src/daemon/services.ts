@@ -9,7 +9,7 @@ import type { HttpPages, Readiness } from '../observe/http-pages.ts';
 import type { Logger } from '../observe/log.ts';
 import { Metrics } from '../observe/metrics.ts';
 import type { ThreadSide } from '../remote/kernel-side.ts';
-import { openRemote, type Remote } from '../remote/open.ts';
+import { type OpenedRemote, openRemote } from '../remote/open.ts';
 import type { Cache } from '../store/cache/cache.ts';
 import type { DaemonStart } from '../supervisor/messages.ts';
 
@@ -34,7 +34,7 @@ export class DaemonServices {
   readonly #shutdownTimeoutMs: number;
   /** Cloud mode: the journal and cache live in memory only. */
   readonly #isVolatile: boolean;
-  readonly #remote: Remote;
+  readonly #remote: OpenedRemote;
   readonly #metrics: Metrics;
   #http: HttpServer | undefined;
   #thread: CoreClient | undefined;
@@ -54,7 +54,7 @@ export class DaemonServices {
     return services;
   }
 
-  private constructor({ config }: DaemonStart, remote: Remote, metrics: Metrics, log: Logger) {
+  private constructor({ config }: DaemonStart, remote: OpenedRemote, metrics: Metrics, log: Logger) {
     this.#shutdownTimeoutMs = config.shutdownTimeoutMs;
     this.#isVolatile = config.cacheInMemory;
     this.#remote = remote;
@@ -68,7 +68,7 @@ export class DaemonServices {
   }
 
   /** See Remote.noteCheckpoint. */
-  get noteCheckpoint(): Remote['noteCheckpoint'] {
+  get noteCheckpoint(): OpenedRemote['noteCheckpoint'] {
     return this.#remote.noteCheckpoint;
   }
 

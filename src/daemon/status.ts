@@ -8,7 +8,7 @@ export function cacheName({ cacheInMemory, cachePath }: Config): string {
   return cacheInMemory ? 'memory' : cachePath;
 }
 
-export function statusOf({
+export function staticStatusOf({
   config,
   driver,
   mountPoint,

@@ -13,7 +13,7 @@ export interface Unmounted {
   holders: string[];
 }
 
-export interface Ending {
+export interface MountEnding {
   mountPoint: string;
   /** The mount's, as `major:minor`: what else may be mounted there by now is left alone. */
   device: string;
@@ -32,7 +32,7 @@ const ENDING_LOOKS = 10;
  * The kernel thread has ended, or is about to, when it returns; where even that cannot be done, the log says so, and the
  * thread ends with the mount's last user. Never rejects.
  */
-export async function endMount(ending: Ending): Promise<Unmounted> {
+export async function endMount(ending: MountEnding): Promise<Unmounted> {
   const { mountPoint, device, log } = ending;
   try {
     const mount = await findMount(mountPoint);
@@ -51,7 +51,7 @@ export async function endMount(ending: Ending): Promise<Unmounted> {
   }
 }
 
-async function takeAway(ending: Ending): Promise<Unmounted> {
+async function takeAway(ending: MountEnding): Promise<Unmounted> {
   const { mountPoint, connection, settle, log } = ending;
   await settle();
   for (let attempt = 1; ; attempt++) {
@@ -80,7 +80,10 @@ async function endsByItself(thread: CoreClient): Promise<boolean> {
 }
 
 /** It was unmounted lazily, or covered, or another mount namespace has a copy of it. */
-async function endOutOfSight({ connection, mountPoint, log }: Ending, reason: string): Promise<Unmounted> {
+async function endOutOfSight(
+  { connection, mountPoint, log }: MountEnding,
+  reason: string,
+): Promise<Unmounted> {
   if (await connection.thread.hasEnded()) return { lazy: false, holders: [] };
   log.warn({ mountPoint }, reason);
   await connection.endOutOfSight();

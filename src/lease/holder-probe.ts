@@ -1,10 +1,11 @@
 /** Finds out whether a mount that holds a session is alive. One probe a mount serves all sessions that it holds. */
 import type { Bucket } from '../bucket/bucket.ts';
+import { isPrecondition } from '../bucket/bucket-error.ts';
 import type { Clock } from '../lib/clock.ts';
 import { newId } from './identity.ts';
 import { type Contention, contend, type InboxRecord, type Seen } from './protocol.ts';
 import { inboxCodec, inboxName } from './records/inbox.ts';
-import { isPrecondition, readRecord, untilWon, writeRecord } from './records/record.ts';
+import { readLeaseRecord, untilWon, writeLeaseRecord } from './records/record.ts';
 import { type LeaseTimes, takeOverAfterMs } from './times.ts';
 
 export interface HolderProbeParts {
@@ -48,13 +49,13 @@ export class HolderProbe {
   #probe(): Promise<Verdict> {
     const { bucket } = this.#parts;
     return untilWon(this.#inboxName, async (): Promise<Verdict | undefined> => {
-      const inbox = await readRecord(bucket, this.#inboxName, inboxCodec);
+      const inbox = await readLeaseRecord(bucket, this.#inboxName, inboxCodec);
       if (inbox !== undefined) this.#know(inbox);
       const step = contend(inbox, this.#contention(inbox));
       if (step.do === 'take-over') return 'condemned';
       if (step.do === 'wait') return 'alive';
       try {
-        this.#know(await writeRecord(bucket, this.#inboxName, inboxCodec, step));
+        this.#know(await writeLeaseRecord(bucket, this.#inboxName, inboxCodec, step));
       } catch (error) {
         if (isPrecondition(error)) return undefined;
         throw error;

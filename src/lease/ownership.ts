@@ -1,5 +1,6 @@
 /** Reads and changes the owner objects. Every call rejects with BucketError. */
 import type { Bucket } from '../bucket/bucket.ts';
+import { isPrecondition } from '../bucket/bucket-error.ts';
 import { SessionLocks } from '../lib/session-locks.ts';
 import type { Held } from './held.ts';
 import type { KeptIdentity } from './identity.ts';
@@ -14,7 +15,7 @@ import {
   type Write,
 } from './protocol.ts';
 import { ownerCodec, ownerName } from './records/owner.ts';
-import { isPrecondition, readRecord, untilWon, writeRecord } from './records/record.ts';
+import { readLeaseRecord, untilWon, writeLeaseRecord } from './records/record.ts';
 
 /** A session that this mount holds. */
 export interface Holding extends Held {
@@ -59,13 +60,13 @@ export class Ownership {
   }
 
   read(session: string): Promise<Seen<OwnerRecord> | undefined> {
-    return readRecord(this.#bucket, ownerName(session), ownerCodec);
+    return readLeaseRecord(this.#bucket, ownerName(session), ownerCodec);
   }
 
   /** Undefined: the bucket has another version than the one that the change was made from. */
   async write(session: string, write: Write<OwnerRecord>): Promise<Seen<OwnerRecord> | undefined> {
     try {
-      return await writeRecord(this.#bucket, ownerName(session), ownerCodec, write);
+      return await writeLeaseRecord(this.#bucket, ownerName(session), ownerCodec, write);
     } catch (error) {
       if (isPrecondition(error)) return undefined;
       throw error;

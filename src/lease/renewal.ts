@@ -3,13 +3,13 @@
  * counts from when the read was sent.
  */
 import type { Bucket } from '../bucket/bucket.ts';
-import { BucketError } from '../bucket/bucket-error.ts';
+import { BucketError, isPrecondition } from '../bucket/bucket-error.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../observe/log.ts';
 import { type KeptIdentity, withNewId } from './identity.ts';
 import { type InboxRecord, type Run, renew, type Seen, type Write } from './protocol.ts';
 import { inboxCodec, inboxName } from './records/inbox.ts';
-import { isPrecondition, readRecord, seen, untilWon, writeRecord } from './records/record.ts';
+import { readLeaseRecord, seen, untilWon, writeLeaseRecord } from './records/record.ts';
 import type { LeaseTimes } from './times.ts';
 
 export interface RenewalParts {
@@ -168,14 +168,14 @@ export class Renewal {
   }
 
   #read(): Promise<Seen<InboxRecord> | undefined> {
-    return readRecord(this.#parts.bucket, this.#inboxName, inboxCodec);
+    return readLeaseRecord(this.#parts.bucket, this.#inboxName, inboxCodec);
   }
 
   /** Returns false if the bucket has another version. Success lets this mount write, from when the write was sent. */
   async #write(write: Write<InboxRecord>): Promise<boolean> {
     const sentMs = this.#nowMs();
     try {
-      await writeRecord(this.#parts.bucket, this.#inboxName, inboxCodec, write);
+      await writeLeaseRecord(this.#parts.bucket, this.#inboxName, inboxCodec, write);
     } catch (error) {
       if (isPrecondition(error)) return false;
       throw error;

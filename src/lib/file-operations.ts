@@ -103,7 +103,7 @@ export const fileOperations: FileOperations = {
 };
 
 /** The names in the directory are on stable storage when it resolves. Strict: a directory that cannot be synced is an error. */
-export async function syncDirectory(files: FileOperations, path: string): Promise<void> {
+export async function syncDirectoryThrough(files: FileOperations, path: string): Promise<void> {
   const fd = await files.open(path, DIRECTORY_FLAGS, 0);
   try {
     await files.fsync(fd);

@@ -43,7 +43,7 @@ export function createLogger({ level, destination }: LoggerOptions): Logger {
 }
 
 /** Logs what another thread posted. */
-export function writeRecord(log: Logger, { level, message, fields }: LogRecord): void {
+export function writeLogRecord(log: Logger, { level, message, fields }: LogRecord): void {
   log[level](fields, message);
 }
 

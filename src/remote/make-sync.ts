@@ -14,7 +14,7 @@ import type { Metrics } from '../observe/metrics.ts';
 import type { Cache } from '../store/cache/cache.ts';
 import { BucketSync, type MountSide } from '../sync/bucket-sync.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
-import type { Verdict } from '../sync/restore/download.ts';
+import type { SealVerdict } from '../sync/restore/download.ts';
 import type { WriteGrants } from '../sync/write-grant.ts';
 import type { BucketHealth } from './bucket-health.ts';
 import type { KeyCheck } from './key-check.ts';
@@ -117,7 +117,7 @@ export function bucketNumbers(
 
 /** The restorer learns only whether sealed bytes open. */
 function verifier(keyring: Keyring) {
-  return (path: string, directoryMeta: boolean, sealed: Buffer): Verdict => {
+  return (path: string, directoryMeta: boolean, sealed: Buffer): SealVerdict => {
     try {
       checkSealed(keyring, directoryMeta ? directoryName(path) : path, sealed);
       return { kind: 'opens' };

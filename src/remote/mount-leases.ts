@@ -10,7 +10,7 @@ import { identityFile } from '../lease/identity.ts';
 import { Leases } from '../lease/leases.ts';
 import type { OwnerRecord } from '../lease/protocol.ts';
 import { ownerCodec, ownerName } from '../lease/records/owner.ts';
-import { readRecord } from '../lease/records/record.ts';
+import { readLeaseRecord } from '../lease/records/record.ts';
 import { leaseTimes } from '../lease/settings.ts';
 import type { Failure } from '../lib/failures.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
@@ -192,7 +192,7 @@ export class MountLeases implements WriteGrants {
 
   /** The present or last holder of a session of this name; undefined: no mount ever held it. Rejects with BucketError. */
   async readOwner(session: string): Promise<OwnerRecord | undefined> {
-    return (await readRecord(this.#bucket, ownerName(session), ownerCodec))?.record;
+    return (await readLeaseRecord(this.#bucket, ownerName(session), ownerCodec))?.record;
   }
 
   /** See Leases. */

@@ -43,7 +43,7 @@ export interface OpenRemoteParts {
   takeover: boolean;
 }
 
-export interface Remote {
+export interface OpenedRemote {
   /** Undefined in local mode. */
   readonly sessions: RemoteSessions | undefined;
   /** Undefined in local mode. */
@@ -59,7 +59,7 @@ export interface Remote {
 }
 
 /** Rejects as BucketHealth.requireUsable does, and with system errors of the cache. */
-export async function openRemote(parts: OpenRemoteParts): Promise<Remote> {
+export async function openRemote(parts: OpenRemoteParts): Promise<OpenedRemote> {
   const { config, cache, metrics, log } = parts;
   const reach = new BucketReach();
   const bucket = await bucketOf(config, metrics, reach);
@@ -71,7 +71,7 @@ export async function openRemote(parts: OpenRemoteParts): Promise<Remote> {
       ? openRemoteSessions({ ...parts, bucket, ledger, keyCheck, health })
       : undefined;
   const keptVersions = bucket && new KeptVersionUploads({ bucket, cachePath: cache.path, log });
-  const remote: Remote = {
+  const remote: OpenedRemote = {
     sessions,
     keptVersions,
     noteCheckpoint:

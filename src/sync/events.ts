@@ -1,11 +1,10 @@
 /** The events that flusher and restorer report to the metrics; they write the log themselves. */
+import type { RestoreResult } from '../observe/measurements.ts';
 export interface Backup {
   files: number;
   bytes: number;
   deletes: number;
 }
-
-export type RestoreResult = 'success' | 'corrupt' | 'failure';
 
 export interface SyncEvents {
   backup(result: 'success' | 'failure', backup: Backup): void;

@@ -7,7 +7,7 @@ import { openDirectoryBucket } from '../../src/bucket/directory/directory-bucket
 import { identityFile, KeptIdentity, newIdentity, withNewId } from '../../src/lease/identity.ts';
 import { inboxCodec } from '../../src/lease/records/inbox.ts';
 import { ownerCodec, ownerName, sessionOfOwner } from '../../src/lease/records/owner.ts';
-import { printableName, readRecord, writeRecord } from '../../src/lease/records/record.ts';
+import { printableName, readLeaseRecord, writeLeaseRecord } from '../../src/lease/records/record.ts';
 import { checkOrder, LEASE_RETRY, pollAfterMs, takeOverAfterMs } from '../../src/lease/times.ts';
 import { backoffMs } from '../../src/lib/backoff.ts';
 import { cleanUp } from '../support/cleanup.ts';
@@ -67,16 +67,16 @@ test('records come back from a bucket as they were, and a damaged one is called 
   cleanUp(t, () => bucket.close());
   const owner = { holder: '', name: printableName(' ünïcode "x" '), epoch: 7, floor: 3, refresh: true };
   const name = ownerName('');
-  assert.equal(await readRecord(bucket, name, ownerCodec), undefined);
-  const written = await writeRecord(bucket, name, ownerCodec, { record: owner, ifGeneration: '0' });
-  assert.deepEqual(await readRecord(bucket, name, ownerCodec), written);
+  assert.equal(await readLeaseRecord(bucket, name, ownerCodec), undefined);
+  const written = await writeLeaseRecord(bucket, name, ownerCodec, { record: owner, ifGeneration: '0' });
+  assert.deepEqual(await readLeaseRecord(bucket, name, ownerCodec), written);
   assert.deepEqual(written.record, owner);
   const inbox = { start: '', challenge: 'c', condemned: true, grantMs: 60_000, name: 'a' };
-  await writeRecord(bucket, 'x', inboxCodec, { record: inbox, ifGeneration: '0' });
-  assert.deepEqual((await readRecord(bucket, 'x', inboxCodec))?.record, inbox);
+  await writeLeaseRecord(bucket, 'x', inboxCodec, { record: inbox, ifGeneration: '0' });
+  assert.deepEqual((await readLeaseRecord(bucket, 'x', inboxCodec))?.record, inbox);
   // A plain folder's owner and a session's lie beside one another in a directory too.
   for (const session of ['u', 'u-+1'])
-    await writeRecord(bucket, ownerName(session), ownerCodec, { record: owner, ifGeneration: '0' });
+    await writeLeaseRecord(bucket, ownerName(session), ownerCodec, { record: owner, ifGeneration: '0' });
   for (const change of [
     { epoch: '-1' },
     { epoch: '1e3' },
@@ -87,7 +87,7 @@ test('records come back from a bucket as they were, and a damaged one is called 
     const metadata = { ...ownerCodec.write(owner), ...change } as Record<string, string>;
     for (const [key, value] of Object.entries(metadata)) if (!value) delete metadata[key];
     await bucket.put(`bad ${JSON.stringify(change)}`, Buffer.alloc(0), { ifGeneration: '0', metadata });
-    await assert.rejects(readRecord(bucket, `bad ${JSON.stringify(change)}`, ownerCodec), {
+    await assert.rejects(readLeaseRecord(bucket, `bad ${JSON.stringify(change)}`, ownerCodec), {
       kind: 'corrupt',
     });
   }

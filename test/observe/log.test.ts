@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LogLevel } from '../../src/config/load.ts';
 import { SessionfsError } from '../../src/lib/errors.ts';
-import { createLogger, writeRecord } from '../../src/observe/log.ts';
+import { createLogger, writeLogRecord } from '../../src/observe/log.ts';
 
 function capture(level: LogLevel = 'info') {
   const lines: string[] = [];
@@ -59,7 +59,7 @@ test('an error is logged with its code, hint and cause', () => {
 
 test('what another thread posted is logged with its level and fields', () => {
   const { log, records } = capture();
-  writeRecord(
+  writeLogRecord(
     log,
     structuredClone({ level: 'warn', message: 'dropped', fields: { path: 'a.json' } } as const),
   );

@@ -6,7 +6,7 @@ import { createLogger, type Logger } from '../../src/observe/log.ts';
 import { Cache } from '../../src/store/cache/cache.ts';
 import { BucketSync } from '../../src/sync/bucket-sync.ts';
 import { Ledger } from '../../src/sync/ledger/ledger.ts';
-import type { Verdict } from '../../src/sync/restore/download.ts';
+import type { SealVerdict } from '../../src/sync/restore/download.ts';
 import type { SessionContent } from '../../src/sync/restore/restorer.ts';
 import { UNSHARED, type WriteGrants } from '../../src/sync/write-grant.ts';
 import { cleanUp, type Scope } from '../support/cleanup.ts';
@@ -151,7 +151,7 @@ export class Machine {
   }
 }
 
-function verdictOf(sealed: Buffer): Verdict {
+function verdictOf(sealed: Buffer): SealVerdict {
   const text = sealed.toString('latin1');
   if (text.startsWith('ok')) return { kind: 'opens' };
   return text.startsWith('key') ? { kind: 'key', keyId: 'ff' } : { kind: 'corrupt', reason: 'wrong-tag' };

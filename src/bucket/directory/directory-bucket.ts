@@ -23,7 +23,7 @@ import { DirectoryLayout, type ObjectPaths } from './layout.ts';
 import { listNames } from './list.ts';
 import { DirectoryLocks } from './lock.ts';
 import { DirectoryObjects } from './objects.ts';
-import { newGeneration, versionOf } from './version.ts';
+import { newGeneration, versionOfRecord } from './version.ts';
 
 export interface DirectoryOptions {
   readonly timeoutMs?: number | undefined;
@@ -138,7 +138,7 @@ class DirectoryBucket implements Bucket {
   async #version(paths: ObjectPaths, deadline: Deadline): Promise<ObjectVersion | undefined> {
     const seen = await this.#objects.glance(paths);
     if (seen === 'missing') return undefined;
-    if (seen) return versionOf(seen);
+    if (seen) return versionOfRecord(seen);
     const object = await this.#locks.with(paths.lock, deadline, (lock) => this.#objects.read(paths, lock));
     if (!object) return undefined;
     const { bytes: _, ...version } = object;

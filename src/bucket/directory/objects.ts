@@ -18,7 +18,7 @@ import { unlessMissing } from './error.ts';
 import { exists, makeDirectories, removeEmptyDirectories } from './files.ts';
 import type { DirectoryLayout, ObjectPaths } from './layout.ts';
 import type { HeldLock } from './lock.ts';
-import { newGeneration, readRecord, type VersionRecord, versionOf } from './version.ts';
+import { newGeneration, readVersionRecord, type VersionRecord, versionOfRecord } from './version.ts';
 
 /** Another delete may remove a folder between its making and its use. */
 const FOLDER_ATTEMPTS = 5;
@@ -35,7 +35,7 @@ export class DirectoryObjects {
   /** Without the lock; undefined: only who holds it can tell. */
   async glance(paths: ObjectPaths): Promise<VersionRecord | 'missing' | undefined> {
     if (await exists(paths.pending)) return undefined;
-    const [isThere, record] = await Promise.all([exists(paths.file), readRecord(paths.version)]);
+    const [isThere, record] = await Promise.all([exists(paths.file), readVersionRecord(paths.version)]);
     if (!isThere) return (await exists(paths.pending)) ? undefined : 'missing';
     return record;
   }
@@ -46,7 +46,7 @@ export class DirectoryObjects {
     if (seen === 'missing' || seen === undefined) return undefined;
     const bytes = await unlessMissing(readFile(paths.file));
     const isWhole = bytes?.length === seen.size && crc32c(bytes) === seen.crc32c;
-    return bytes && isWhole ? { ...versionOf(seen), bytes } : undefined;
+    return bytes && isWhole ? { ...versionOfRecord(seen), bytes } : undefined;
   }
 
   /** With the content. A file that was put there by other means becomes a version. */
@@ -54,8 +54,8 @@ export class DirectoryObjects {
     await this.#finish(paths, lock);
     const bytes = (await exists(paths.file)) ? await unlessMissing(readFile(paths.file)) : undefined;
     if (bytes === undefined) return undefined;
-    const record = (await readRecord(paths.version)) ?? (await this.#adopt(paths, bytes, lock));
-    return { ...versionOf(record), bytes };
+    const record = (await readVersionRecord(paths.version)) ?? (await this.#adopt(paths, bytes, lock));
+    return { ...versionOfRecord(record), bytes };
   }
 
   async put(
@@ -79,7 +79,7 @@ export class DirectoryObjects {
       stored: upload.stored,
     };
     await this.#store(paths, bytes, record, lock);
-    return versionOf(record);
+    return versionOfRecord(record);
   }
 
   async delete(paths: ObjectPaths, ifGeneration: string, lock: HeldLock): Promise<void> {
@@ -97,8 +97,8 @@ export class DirectoryObjects {
   async #current(paths: ObjectPaths, lock: HeldLock): Promise<ObjectVersion | undefined> {
     await this.#finish(paths, lock);
     if (!(await exists(paths.file))) return undefined;
-    const record = await readRecord(paths.version);
-    return record ? versionOf(record) : this.read(paths, lock);
+    const record = await readVersionRecord(paths.version);
+    return record ? versionOfRecord(record) : this.read(paths, lock);
   }
 
   async #store(paths: ObjectPaths, bytes: Uint8Array, record: VersionRecord, lock: HeldLock): Promise<void> {
@@ -138,7 +138,7 @@ export class DirectoryObjects {
   async #takeBack(paths: ObjectPaths, generation: string): Promise<void> {
     try {
       if (!(await exists(paths.data(generation)))) return;
-      const pending = await readRecord(paths.pending);
+      const pending = await readVersionRecord(paths.pending);
       if (pending?.generation === generation) await unlink(paths.pending);
       await unlink(paths.data(generation));
     } catch {
@@ -154,7 +154,7 @@ export class DirectoryObjects {
   async #finish(paths: ObjectPaths, lock: HeldLock): Promise<void> {
     if (!(await exists(paths.pending))) return;
     await lock.check();
-    const record = await readRecord(paths.pending);
+    const record = await readVersionRecord(paths.pending);
     if (record && !(await exists(paths.data(record.generation)))) return this.#settle(paths);
     await unlink(paths.pending);
     if (record) await unlessMissing(unlink(paths.data(record.generation)));

@@ -16,7 +16,7 @@ export interface VersionRecord {
 }
 
 /** Undefined: there is none, or a power cut left nothing that makes sense. */
-export async function readRecord(path: string): Promise<VersionRecord | undefined> {
+export async function readVersionRecord(path: string): Promise<VersionRecord | undefined> {
   const text = await unlessMissing(readFile(path, 'utf8'));
   if (text === undefined) return undefined;
   try {
@@ -32,7 +32,7 @@ export async function readRecord(path: string): Promise<VersionRecord | undefine
   }
 }
 
-export function versionOf({ stored, ...record }: VersionRecord): ObjectVersion {
+export function versionOfRecord({ stored, ...record }: VersionRecord): ObjectVersion {
   return { ...record, ...splitMetadata(stored) };
 }
 

@@ -19,7 +19,7 @@ interface Response extends NodeJS.ReadableStream {
 }
 
 /** Rejects with the SDK's error, `{ code: status }`, or the signal's reason; the connection is given up in each case. */
-export async function download(file: File, deadline: Deadline): Promise<Download> {
+export async function downloadObject(file: File, deadline: Deadline): Promise<Download> {
   const request = file.requestStream({
     uri: '',
     qs: { alt: 'media' },

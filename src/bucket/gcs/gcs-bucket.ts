@@ -16,7 +16,7 @@ import { DEFAULT_TIMEOUT_MS, type Deadline, timeLeft, withDeadline } from '../de
 import { isOwn, prepareUpload, type Upload } from '../upload.ts';
 import type { BucketOperation } from '../wrap.ts';
 import { createStorage, limited } from './client.ts';
-import { download } from './download.ts';
+import { downloadObject } from './download.ts';
 import { authError, gcsError, type Target } from './error.ts';
 import { encodeCrc32c, versionOfHeaders, versionOfResource } from './version.ts';
 
@@ -74,7 +74,7 @@ class GcsBucket implements Bucket {
 
   get(name: string): Promise<StoredObject> {
     const work = async (deadline: Deadline) => {
-      const { headers, bytes } = await download(this.#file(name, deadline), deadline);
+      const { headers, bytes } = await downloadObject(this.#file(name, deadline), deadline);
       const version = versionOfHeaders(name, headers, bytes.length);
       if (bytes.length !== version.size || crc32c(bytes) !== version.crc32c) {
         throw new BucketError(

@@ -21,7 +21,7 @@ export interface DirectDriverHost extends Omit<DispatchHost, OwnDuties> {
   afterRequest(): void;
 }
 
-export interface Connection {
+export interface KernelConnection {
   fd: number;
   /** What an earlier server of this connection negotiated: the kernel sends INIT only once. */
   session?: NegotiatedSession | undefined;
@@ -42,7 +42,7 @@ export class DirectDriver {
   #keepsRequests: boolean;
 
   constructor(
-    { fd, session, inFlightFd, options }: Connection,
+    { fd, session, inFlightFd, options }: KernelConnection,
     fs: FileSystemOperations,
     host: DirectDriverHost,
   ) {

@@ -10,7 +10,7 @@
  */
 import { constants } from 'node:buffer';
 
-export type Verdict =
+export type GateVerdict =
   /** Publish it. */
   | 'complete'
   /** Hold it back: it may be cut. */
@@ -93,7 +93,7 @@ export class JsonScanner {
   }
 
   /** What the bytes seen so far are, if they are the whole content. */
-  get verdict(): Verdict {
+  get verdict(): GateVerdict {
     if (this.#plain) return 'plain';
     if (this.#broken || this.#values === 0 || this.#depth > 0 || this.#inString) return 'incomplete';
     return 'complete';
@@ -117,7 +117,7 @@ export class JsonScanner {
 }
 
 /** For content that arrived in one piece: a scan of it. */
-export function judgeWhole(content: Uint8Array): Verdict {
+export function judgeWhole(content: Uint8Array): GateVerdict {
   const scanner = new JsonScanner();
   scanner.feed(content);
   return scanner.verdict;
@@ -127,7 +127,7 @@ export function judgeWhole(content: Uint8Array): Verdict {
  * For content that came in pieces: closed brackets are not proof enough, so what has them all closed is parsed too, unless no
  * string can hold it.
  */
-export function judgePieces(content: Buffer, scanned: Verdict = judgeWhole(content)): Verdict {
+export function judgePieces(content: Buffer, scanned: GateVerdict = judgeWhole(content)): GateVerdict {
   if (content.length > constants.MAX_STRING_LENGTH) return scanned;
   return scanned === 'complete' && !parses(content.toString('utf8')) ? 'incomplete' : scanned;
 }

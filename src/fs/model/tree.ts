@@ -153,7 +153,7 @@ export class Tree {
 }
 
 /** The top-level directory that `node` is or lies in. */
-export function sessionOf(tree: Tree, node: Node): DirectoryNode | undefined {
+export function sessionOfNode(tree: Tree, node: Node): DirectoryNode | undefined {
   let at: Node | undefined = node;
   while (at !== undefined && at.parent !== tree.root) at = at.parent;
   return at?.kind === 'directory' ? at : undefined;
@@ -161,7 +161,7 @@ export function sessionOf(tree: Tree, node: Node): DirectoryNode | undefined {
 
 /** The absent session (see DirectoryNode.absent) that `node` is or lies in. */
 export function absentSessionOf(tree: Tree, node: Node): DirectoryNode | undefined {
-  const session = sessionOf(tree, node);
+  const session = sessionOfNode(tree, node);
   return session?.absent ? session : undefined;
 }
 

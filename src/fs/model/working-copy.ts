@@ -7,7 +7,7 @@
  *     (new *.json) ─────────▶ begun ── complete ──▶ none;  given up: the file is gone
  *     held, begun ── does not begin like JSON ──▶ plain (begun: committed at once)
  */
-import { JsonScanner, judgePieces, type Verdict } from './json-gate.ts';
+import { type GateVerdict, JsonScanner, judgePieces } from './json-gate.ts';
 
 const MINIMUM_CAPACITY = 4096;
 
@@ -126,7 +126,7 @@ export class WorkingCopy {
     return this.#scanner !== undefined;
   }
 
-  verdict(): Verdict {
+  verdict(): GateVerdict {
     return judgePieces(this.view(), this.#scanner?.verdict);
   }
 

@@ -29,9 +29,9 @@ import { type BucketView, Remote, type RemoteHost } from '../state/remote.ts';
 import { touchAll } from '../state/times.ts';
 import { JournalReplay } from './journal-replay.ts';
 import { inheritNumbers, rebuildWorkingCopies } from './rebuild.ts';
-import { TreeBuilder, walkCache } from './tree-builder.ts';
+import { addCacheToTree, TreeBuilder } from './tree-builder.ts';
 
-export interface OpenOptions extends FileSystemOptions {
+export interface OpenFileSystemOptions extends FileSystemOptions {
   cache: Cache;
   keyring: Keyring;
   progress: JournalProgress;
@@ -69,12 +69,12 @@ export interface OpenedFileSystem {
 }
 
 /** The cache lock must be held. Throws JOURNAL_CORRUPT, CACHE_FORMAT, and system errors of the cache directory. */
-export function openFileSystem(options: OpenOptions): OpenedFileSystem {
+export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem {
   const { cache, keyring, progress, owner, log, clock = systemClock, generation = 0 } = options;
   const root = new DirectoryNode(S_IFDIR | (options.rootMode & 0o7777), owner.uid, owner.gid);
   const tree = new Tree(root);
   const builder = new TreeBuilder({ tree, keyring, owner, clock, log });
-  walkCache(builder, cache);
+  addCacheToTree(builder, cache);
   const replay = new JournalReplay(builder, options.inherited);
   const visit = (op: JournalOp, place: OpPlace) => replay.visit(op, place);
   const replayed = replayJournal(cache.journalDirectory, visit, options.journalFiles);

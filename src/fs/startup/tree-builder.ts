@@ -83,7 +83,7 @@ export class TreeBuilder {
 }
 
 /** Of a file only the name is read: its header follows at the first stat, its content at the first read. */
-export function walkCache(builder: TreeBuilder, cache: Cache): void {
+export function addCacheToTree(builder: TreeBuilder, cache: Cache): void {
   builder.placeDirectoryWith('', cache.readDirectoryMetaSync(''));
   cache.walkSync((path, kind) => {
     if (kind === 'file') builder.placeFile(path).loaded = false;

@@ -6,7 +6,7 @@
 import { Errno } from '../../lib/errno.ts';
 import { PARKED } from '../contract.ts';
 import type { DirectoryNode, Node } from '../model/node.ts';
-import { sessionOf } from '../model/tree.ts';
+import { sessionOfNode } from '../model/tree.ts';
 import { type Core, findChild, isRepeated } from './core.ts';
 
 /** 0: the call can go on. EBUSY: another mount holds the session and does not hand it over. */
@@ -23,7 +23,7 @@ export class Presence {
   /** For what the node is: an absent session, or something in one. */
   of(node: Node): Waits {
     const { remote, tree, request } = this.#core;
-    const session = remote && sessionOf(tree, node);
+    const session = remote && sessionOfNode(tree, node);
     if (session === undefined) return 0;
     session.usedAt = ++this.#uses;
     if (!session.absent) return 0;

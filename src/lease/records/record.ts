@@ -16,7 +16,7 @@ const EMPTY = '-';
 const NAME_MAX = 200;
 
 /** Undefined: the bucket has no such object. */
-export async function readRecord<R>(
+export async function readLeaseRecord<R>(
   bucket: Bucket,
   name: string,
   codec: Codec<R>,
@@ -30,7 +30,7 @@ export async function readRecord<R>(
   }
 }
 
-export async function writeRecord<R>(
+export async function writeLeaseRecord<R>(
   bucket: Bucket,
   name: string,
   codec: Codec<R>,
@@ -46,10 +46,6 @@ export async function writeRecord<R>(
 /** Throws 'corrupt' for an object that sessionfs did not write. */
 export function seen<R>(version: ObjectVersion, codec: Codec<R>): Seen<R> {
   return { generation: version.generation, record: codec.read(new Fields(version)) };
-}
-
-export function isPrecondition(error: unknown): boolean {
-  return error instanceof BucketError && error.kind === 'precondition';
 }
 
 /** More lost races in a row than mounts can cause: a store that refuses for another reason must not be asked without a pause. */

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type FileOperations, syncDirectory, tolerate } from '../../lib/file-operations.ts';
+import { type FileOperations, syncDirectoryThrough, tolerate } from '../../lib/file-operations.ts';
 import { mapLimit } from '../../lib/map-limit.ts';
 import { codeOf, systemError } from '../../lib/system-error.ts';
 import { DIRECTORY_META_COMPONENT, OBJECT_ROOT, toObjectName } from '../../naming/object-name.ts';
@@ -158,6 +158,6 @@ export class CacheFiles {
 
   /** No-op for a directory that is gone. */
   async syncDirectory(directory: string): Promise<void> {
-    await tolerate(syncDirectory(this.operations, directory), 'ENOENT', 'ENOTDIR');
+    await tolerate(syncDirectoryThrough(this.operations, directory), 'ENOENT', 'ENOTDIR');
   }
 }

@@ -26,7 +26,7 @@ export interface ApplyOptions {
   syncTogetherMin: number;
 }
 
-export interface Failure {
+export interface PathFailure {
   path: string;
   error: unknown;
 }
@@ -38,7 +38,7 @@ export interface Applied {
   /** Removed in the mount, but kept in the cache by something foreign in them. */
   directoriesKept: string[];
   /** The parts of the plan that were not carried out. */
-  failed: Map<FilePlan | DirectoryPlan, Failure>;
+  failed: Map<FilePlan | DirectoryPlan, PathFailure>;
 }
 
 interface Write extends StagedFile {

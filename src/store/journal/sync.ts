@@ -1,6 +1,11 @@
 /** Brings the journal to stable storage from the main thread, so that the kernel thread never waits for a disk. */
 import { constants } from 'node:fs';
-import { type FileOperations, fileOperations, syncDirectory, tolerate } from '../../lib/file-operations.ts';
+import {
+  type FileOperations,
+  fileOperations,
+  syncDirectoryThrough,
+  tolerate,
+} from '../../lib/file-operations.ts';
 import { codeOf } from '../../lib/system-error.ts';
 import { segmentPath } from './format.ts';
 import type { JournalProgress } from './progress.ts';
@@ -90,7 +95,7 @@ export class JournalSync {
     try {
       for (const number of this.#unsynced) await this.#syncSegment(number);
       if (this.#newNames) {
-        await syncDirectory(this.#files, this.#options.directory);
+        await syncDirectoryThrough(this.#files, this.#options.directory);
         this.#newNames = false;
       }
       this.#refuseFailed();

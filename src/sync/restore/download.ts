@@ -7,7 +7,7 @@ import type { StagedFile } from '../../store/cache/files.ts';
 import type { ObjectEntry } from '../ledger/object-entry.ts';
 
 /** Whether sealed bytes are what a file's name says: 'key' if they were sealed with a key that this mount does not have. */
-export type Verdict =
+export type SealVerdict =
   | { kind: 'opens' }
   | { kind: 'key'; keyId: string }
   | { kind: 'corrupt'; reason: string };
@@ -16,7 +16,7 @@ export interface DownloadParts {
   bucket: Bucket;
   cache: Cache;
   /** Checks the authentication tag; decrypts nothing. */
-  verify: (path: string, directoryMeta: boolean, sealed: Buffer) => Verdict;
+  verify: (path: string, directoryMeta: boolean, sealed: Buffer) => SealVerdict;
   /** Runs a request to the bucket when it is its turn. */
   inTurn: <T>(request: () => Promise<T>) => Promise<T>;
 }

@@ -106,7 +106,7 @@ export const journalMutations = [
     ['if (fd !== undefined) await this.#files.fdatasync(fd);', '', 'a sync syncs nothing'],
     ['this.#failed.set(number, error);', '', 'a failed fdatasync is success'],
     [
-      '        await syncDirectory(this.#files, this.#options.directory);\n',
+      '        await syncDirectoryThrough(this.#files, this.#options.directory);\n',
       '',
       'the name of a new segment is not made durable',
     ],

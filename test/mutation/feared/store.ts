@@ -101,7 +101,7 @@ export const storeMutations = [
       'a file gets its name before its content is durable',
     ],
     [
-      "    await tolerate(syncDirectory(this.operations, directory), 'ENOENT', 'ENOTDIR');\n",
+      "    await tolerate(syncDirectoryThrough(this.operations, directory), 'ENOENT', 'ENOTDIR');\n",
       '',
       'names in the cache are not durable',
     ],
