@@ -26,7 +26,7 @@ export class BucketError extends Error {
   readonly kind: BucketErrorKind;
   /** What the operator can do about it, as a whole sentence. */
   readonly hint: string | undefined;
-  /** What is at fault, if it is not the object or the request. */
+  /** The thing at fault, if it is not the object or the request. */
   readonly about: 'bucket' | 'credentials' | undefined;
   /** The store asks for a pause of so long before the next try. */
   readonly retryAfterMs: number | undefined;

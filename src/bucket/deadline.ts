@@ -10,7 +10,7 @@ export interface Deadline {
   remainingMs(): number;
 }
 
-/** What is left of a call's time when it must also have ended by `deadlineMs`. */
+/** Returns the time left of a call that must also have ended by `deadlineMs`, in ms. */
 export function timeLeft(timeoutMs: number, deadlineMs: number = Number.POSITIVE_INFINITY): number {
   return Math.min(timeoutMs, deadlineMs - performance.now());
 }

@@ -22,7 +22,7 @@ export type OwnNamespace =
 
 /** Ends what it starts with a signal that it can act on, when its parent dies. */
 const DIES_WITH_PARENT = ['setpriv', '--pdeathsig', 'TERM', '--'];
-/** What is unmounted outside must not live on within: a FUSE connection ends with its last mount in any namespace. */
+/** A mount that is unmounted outside must not live on within: a FUSE connection ends with its last mount in any namespace. */
 const NAMESPACES = ['--user', '--map-root-user', '--mount', '--propagation', 'slave'];
 const ENTER = ['unshare', ...NAMESPACES, '--', ...DIES_WITH_PARENT];
 const DEVICE = '/dev/fuse';

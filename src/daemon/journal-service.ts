@@ -25,7 +25,7 @@ export interface JournalServiceParts {
   log: Logger;
 }
 
-/** What is not in the cache by then stays in the journal, from where the next start takes it. */
+/** Changes that are not in the cache by then stay in the journal, from where the next start takes them. */
 const LAST_CHECKPOINT_MS = 8_000;
 
 export class JournalService {

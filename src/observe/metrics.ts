@@ -1,4 +1,4 @@
-/** What is counted, by methods whose arguments are the only values that a label can have. docs/operations.md lists the metrics. */
+/** The daemon's counters, by methods whose arguments are the only values that a label can have. docs/operations.md lists the metrics. */
 import { Gauge, Histogram } from 'prom-client';
 import type {
   BackupCounts,

@@ -1,4 +1,4 @@
-/** What is wrong with the bucket: refuses a start that has nothing to serve, and tells status, readiness and metrics. */
+/** The bucket's health: refuses a start that has nothing to serve, and tells status, readiness and metrics. */
 import { BucketError } from '../bucket/bucket-error.ts';
 import { backOff } from '../lib/backoff.ts';
 import { type ErrorCode, SessionfsError } from '../lib/errors.ts';

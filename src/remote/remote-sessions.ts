@@ -90,7 +90,7 @@ export class RemoteSessions {
     return `the bucket has not said yet which sessions there are${trouble ? `: ${inWords(trouble)}` : ''}`;
   }
 
-  /** What is wrong with the bucket although applications are served. */
+  /** The bucket's trouble, told although applications are served. */
   get warning(): string | undefined {
     const { trouble } = this.#parts.health;
     return trouble && inWords(trouble);

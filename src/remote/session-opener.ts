@@ -148,7 +148,7 @@ export class SessionOpener {
     const { sync, leases, waitLimitMs, refuse, log } = this.#parts;
     const acquired = leases.acquire(session, isWanted);
     acquired.catch(() => {});
-    // What is served without the bucket must be whole, too.
+    // A session that is served without the bucket must be whole, too.
     const isWhole = await sync.fetchMissing(session).then(
       () => true,
       () => false,

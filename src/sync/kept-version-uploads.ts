@@ -75,7 +75,7 @@ export class KeptVersionUploads {
     return this.#waiting.size;
   }
 
-  /** What is left goes at the next start. */
+  /** Versions that are left go at the next start. */
   async end(): Promise<void> {
     this.#ended.abort();
     await this.#running;

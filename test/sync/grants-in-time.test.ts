@@ -27,6 +27,27 @@ test('a deletion has the deadline of its grant', async (t) => {
   assert.deepEqual(deadlines, [grants.granted.deadlineMs]);
 });
 
+test('a disk that takes longer than the grant lasts costs another grant, not the upload', async (t) => {
+  const bucket = new MemoryBucket();
+  const deadlines: unknown[] = [];
+  const put = bucket.put.bind(bucket);
+  bucket.put = (object, bytes, options) => {
+    deadlines.push(options.deadlineMs);
+    return put(object, bytes, options);
+  };
+  const grants = new FakeGrants({ deadlineMs: performance.now() + 60_000 });
+  const machine = new Machine(t, bucket, { grants });
+  await machine.write(`${S}/a.json`, 'ok');
+  const laterMs = performance.now() + 120_000;
+  const attempt = machine.ledger.attempt.bind(machine.ledger);
+  machine.ledger.attempt = async (name) => {
+    await attempt(name);
+    grants.granted = { ...grants.granted, deadlineMs: laterMs };
+  };
+  await machine.sync.flusher.flush(S);
+  assert.deepEqual(deadlines, [laterMs]);
+});
+
 test('the floor is not raised while an object of an earlier epoch is left', async (t) => {
   const bucket = new MemoryBucket();
   const grants = new FakeGrants();

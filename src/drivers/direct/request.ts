@@ -152,7 +152,7 @@ export class Request {
     return length === 1 || this.#bytes[start + 1] === DOT;
   }
 
-  /** What is left of the arguments, not copied. */
+  /** Returns the rest of the arguments, not copied. */
   rest(): Buffer {
     return this.#bytes.subarray(this.#cursor, this.#end);
   }

@@ -18,7 +18,7 @@ const MAX_PAGES = MAX_IO_BYTES / 4096;
 export const OLDEST_MINOR = 31;
 
 /**
- * What is asked for, where offered. Left out with intent:
+ * Flags that the driver asks for, where offered. Left out with intent:
  * - ATOMIC_O_TRUNC: without OPEN requests the server would never learn of the truncation.
  * - WRITEBACK_CACHE: each close would invalidate st_blocks, and a write(2) would return before it is journaled.
  * - EXPLICIT_INVAL_DATA: a size that differs must drop pages; the deferral of truncations relies on it.

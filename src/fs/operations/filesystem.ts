@@ -85,7 +85,7 @@ export class FileSystem implements FileSystemOperations {
     settleIdle(this.#core);
   }
 
-  /** What is still being written, where it need not be complete, becomes a version as it is. */
+  /** Files that are still being written and need not be complete become versions as they are. */
   commitPlainFiles(): void {
     commitPlainFiles(this.#core);
   }
@@ -363,7 +363,7 @@ export class FileSystem implements FileSystemOperations {
   }
 }
 
-/** What is written to it is an order. */
+/** A write to it is an order. */
 function takesOrders(node: Node): node is ControlFileNode {
   return node.kind === 'control' && node.source.by === 'orders';
 }

@@ -226,7 +226,7 @@ function addArrivals(core: Core, move: Move): void {
   for (const { node, path, content } of move.files) core.records.put(node, path, content);
   for (const { node, path } of [...move.files, ...move.begun]) {
     if (node.id !== 0) core.records.node(node, path);
-    // What is begun and not complete lies in the journal under the old path.
+    // A file that is begun and not complete lies in the journal under the old path.
     if (node.working?.isHeldBack && node.working.journaled)
       core.records.workSnapshot(node, path, node.working);
   }

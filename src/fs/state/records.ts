@@ -41,7 +41,7 @@ export class Records {
   /** The record in the making is on behalf of a request. */
   #hasCaller = false;
   readonly #remote: Remote | undefined;
-  /** What is to be told of the record in the making once it is committed. */
+  /** Events of the record in the making, told once it is committed. */
   readonly #news: (() => void)[] = [];
 
   constructor(journal: JournalWriter, keyring: Keyring, owner: Owner, remote: Remote | undefined) {

@@ -77,7 +77,7 @@ export function prepareCacheDirectory(
     if (stored !== keyId) writeFormat(cachePath, keyId);
     for (const name of DIRECTORIES) makePrivate(join(cachePath, name));
     checkCase(cachePath);
-    // What is synced in them later must not hang on a name that a power cut takes.
+    // Files synced in them later must not hang on a name that a power cut takes.
     for (const directory of [cachePath, dirname(resolve(cachePath))]) syncDirectory(directory);
   } catch (error) {
     throw error instanceof SessionfsError ? error : notWritable(cachePath, error);

@@ -32,7 +32,7 @@ export class NodeTable {
     rmSync(this.#path, { force: true });
   }
 
-  /** What is known; a line that was cut by a crash is also in the journal. */
+  /** The nodes known; a line that was cut by a crash is also in the journal. */
   readSync(): KnownNodes {
     const known: KnownNodes = { byPath: new Map(), largest: 0 };
     for (const line of readLines(this.#path)) {

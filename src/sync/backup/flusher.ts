@@ -79,7 +79,7 @@ export class Flusher {
     };
   }
 
-  /** What is dirty already goes at once. */
+  /** Sessions that are dirty already go at once. */
   start(): void {
     const { intervalMs, ledger } = this.#parts;
     if (intervalMs === 0) return;

@@ -29,7 +29,7 @@ export class Refreshes {
   /** Before a flush: marks every object, once for each epoch. */
   begin(session: string, { epoch, refresh }: WriteGrant): void {
     if (!refresh || this.#begun.get(session) === epoch) return;
-    // What is not here cannot be stored again, and must not fall below the floor: once it is restored this is asked for anew.
+    // An object that is not here cannot be stored again, and must not fall below the floor: its restore asks for this anew.
     if (this.#ledger.absentOf(session).length > 0) return;
     this.#begun.set(session, epoch);
     for (const entry of this.#ledger.entriesOf(session))

@@ -58,9 +58,12 @@ export async function upload(parts: UploadParts, { entry, change, sealed }: Cach
     ledger.stored(entry, change, entry.remote);
     return 0;
   }
-  const grant = await parts.grants.grant(entry.session);
+  // A mount that may not write attempts nothing.
+  await parts.grants.grant(entry.session);
   const isOwn = ownVersions(entry, ledger.id, sealed);
   await ledger.attempt(entry.name);
+  // A busy disk may have taken longer than the first grant lasts.
+  const grant = await parts.grants.grant(entry.session);
   const metadata = signature(ledger.id, grant.epoch);
   const { deadlineMs } = grant;
   const version = await replaceOwn({ ...parts, isOwn }, entry, grant, (ifGeneration) =>

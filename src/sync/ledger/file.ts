@@ -138,7 +138,7 @@ export function rewriteLedger(path: string, state: LedgerState): void {
 
 function publish(path: string): void {
   fs.renameSync(`${path}.new`, path);
-  // What is appended from now on must not hang on a name that a power cut takes.
+  // Lines appended from now on must not hang on a name that a power cut takes.
   syncDirectorySync(dirname(path));
 }
 

@@ -21,7 +21,7 @@ export interface Restored {
   moved: boolean;
 }
 
-/** What is under way in the bucket and on the disk together; of the former, as many at a time as have a turn. */
+/** Objects under way in the bucket and on the disk together; of the former, as many at a time as have a turn. */
 const FILES_AT_A_TIME = 64;
 
 /**

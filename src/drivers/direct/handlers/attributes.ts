@@ -1,4 +1,4 @@
-/** What is known about a node: GETATTR, SETATTR, READLINK, STATFS; and the end of the kernel's interest in it: FORGET. */
+/** A node's attributes: GETATTR, SETATTR, READLINK, STATFS; and the end of the kernel's interest in it: FORGET. */
 import type { AttributeChange } from '../../../fs/contract.ts';
 import { Errno } from '../../../lib/errno.ts';
 import { NO_REPLY } from '../../host/outcome.ts';
