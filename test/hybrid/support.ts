@@ -41,11 +41,14 @@ function newDirectory(scope: Scope): string {
   return directory;
 }
 
-/** A machine that was killed is taken for dead soon. */
+/**
+ * A machine that was killed is taken for dead soon. A renewed lease lets each upload take a second at least, which it needs on
+ * a busy machine.
+ */
 export const quickLeases = {
-  SESSION_LEASE_LOOK_INTERVAL: '400',
-  SESSION_LEASE_PERMISSION: '800',
-  SESSION_LEASE_TAKEOVER: '1200',
+  SESSION_LEASE_LOOK_INTERVAL: '500',
+  SESSION_LEASE_PERMISSION: '1500',
+  SESSION_LEASE_TAKEOVER: '2250',
   SESSION_LEASE_POLL: '50',
 };
 
