@@ -172,3 +172,67 @@ describe('an exchange of two folders', () => {
     assert.deepEqual(names(h, 'u-+2'), ['creds.json', 'notes.txt', 'pre-key-1.json']);
   });
 });
+
+describe('what a write costs', () => {
+  const PIECE = Buffer.alloc(16 * 1024, 'x');
+  const PIECES = 64;
+  const appended = (h: Harness) => h.opened.journal.appendedBytes;
+
+  function writePieces(h: Harness, path: string): number {
+    const node = write(h, path, '');
+    for (let i = 0; i < PIECES; i++) {
+      assert.equal(h.fs.write(node, i * PIECE.length, PIECE, false), PIECE.length);
+      h.fs.takeClosedSegment();
+    }
+    return node;
+  }
+
+  it('is its own bytes, and once more those of the file: however many segments the file is larger than', (t) => {
+    for (const path of ['database', 'large.json']) {
+      const h = harness(t, { segmentBytes: 64 * 1024 });
+      writePieces(h, path);
+      const ratio = appended(h) / (PIECES * PIECE.length);
+      assert.ok(ratio < 2.5, `${path}: ${ratio} bytes appended for each byte written`);
+    }
+  });
+
+  it('does not grow with the file, when each write is synced', (t) => {
+    const h = harness(t, { segmentBytes: 64 * 1024 });
+    const node = writePieces(h, 'database');
+    h.settle();
+    const before = appended(h);
+    const writes = 4 * PIECES;
+    for (let i = 0; i < writes; i++) {
+      assert.equal(h.fs.write(node, (i % PIECES) * PIECE.length, PIECE, false), PIECE.length);
+      assert.equal(h.fs.fsync(node), 0);
+      h.fs.takeClosedSegment();
+    }
+    const ratio = (appended(h) - before) / (writes * PIECE.length);
+    assert.ok(ratio < 3.5, `${ratio} bytes appended for each byte written`);
+  });
+
+  it('is all that a new daemon needs: what was synced and not committed is there', async (t) => {
+    const h = harness(t, { segmentBytes: 64 * 1024 });
+    const node = writePieces(h, 'database');
+    h.settle();
+    assert.equal(h.fs.write(node, 5, Buffer.from('page'), false), 4);
+    assert.equal(h.fs.fsync(node), 0);
+    h.fs.rollJournal();
+    await h.checkpoint();
+    h.restart();
+    assert.equal(read(h, 'database').slice(0, 12), 'xxxxxpagexxx');
+  });
+
+  it('of a file that never rests: it is committed every few seconds, since only that is backed up', (t) => {
+    const h = harness(t);
+    const node = writePieces(h, 'database');
+    h.settle();
+    for (let tenth = 0; tenth < 80; tenth++) {
+      assert.equal(h.fs.write(node, tenth, Buffer.from('y'), false), 1);
+      h.nowMs += 100;
+      h.fs.settleIdle();
+      if (!h.fs.hasPending) return;
+    }
+    assert.fail('it was never committed');
+  });
+});

@@ -14,7 +14,7 @@ const MINIMUM_CAPACITY = 4096;
 export type WorkingState =
   /** No working copy: readers and writers see the committed version. */
   | 'none'
-  /** Readers see it, as POSIX wants. Committed at fsync, at rename, and when it rests. */
+  /** Readers see it, as POSIX wants. Committed at rename, when it rests, and at an fsync once most of it is new. */
   | 'plain'
   /** Held back: readers see the committed version until this one is complete. */
   | 'held'
@@ -34,6 +34,10 @@ export class WorkingCopy {
   #isHeldBack: boolean;
   /** When it was last changed, on the monotonic clock: what "idle" is measured from. */
   changedMs: number;
+  /** When it was first changed, on the same clock. */
+  readonly begunMs: number;
+  /** How much was written to it, over and over included. */
+  writtenBytes = 0;
   /** The journal has records that rebuild it; a new segment must repeat them before the old one goes. */
   journaled = false;
   #bytes: Buffer;
@@ -46,6 +50,7 @@ export class WorkingCopy {
     this.#length = length;
     this.#isHeldBack = heldBack;
     this.changedMs = nowMs;
+    this.begunMs = nowMs;
     this.#scanner = length === 0 ? new JsonScanner() : undefined;
   }
 
@@ -88,7 +93,13 @@ export class WorkingCopy {
       else this.#scanner = undefined;
     }
     if (end > this.#length) this.#length = end;
+    this.writtenBytes += data.length;
     this.changedMs = nowMs;
+  }
+
+  /** Committing it costs no more than writing it did. */
+  get isMostlyNew(): boolean {
+    return this.writtenBytes >= this.#length;
   }
 
   /** What `undo` needs to take back a change of up to `length` bytes from `offset` on. */

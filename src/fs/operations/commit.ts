@@ -1,5 +1,6 @@
 /** The moment at which content becomes a file's durable version: one journal record, or an error and no change. */
 import { type Errno, errnoOf, isDiskFull } from '../../lib/errno.ts';
+import { isGatedName } from '../model/json-gate.ts';
 import type { FileNode } from '../model/node.ts';
 import type { Core } from '../state/core.ts';
 import { timesOf, touch } from '../state/times.ts';
@@ -11,6 +12,15 @@ export function commit(core: Core, node: FileNode, plain: Buffer): 0 | Errno {
   const failed = store(core, node, plain);
   if (failed !== 0) Object.assign(node, before);
   return failed;
+}
+
+/**
+ * At fsync(2). The journal has every change already, and the caller waits until the disk has the journal, so a commit is not what
+ * makes the file durable. It seals the whole file again: a database that syncs each page of a large file would pay for all of it.
+ */
+export function commitAtSync(core: Core, node: FileNode): 0 | Errno {
+  const isDueAnyway = core.remote?.writeThrough === true || isGatedName(node.name);
+  return isDueAnyway || node.working?.isMostlyNew === true ? commitPlain(core, node) : 0;
 }
 
 /** Commits a working copy that is visible already: at fsync, at rename, when idle. Its times stay. */

@@ -15,7 +15,7 @@ import type { ControlFileNode, DirectoryNode, Node } from '../model/node.ts';
 import { type Core, findChild, isRepeated } from '../state/core.ts';
 import { Presence } from '../state/presence.ts';
 import { fillAttributes, fillEntry } from './attributes.ts';
-import { commitPlain, record } from './commit.ts';
+import { commitAtSync, record } from './commit.ts';
 import { addControlFile } from './control-files.ts';
 import type { ControlQuestions } from './control-questions.ts';
 import { makeDirectory, removeDirectory } from './directories.ts';
@@ -268,7 +268,7 @@ export class FileSystem implements FileSystemOperations {
   fsync(id: number): Status {
     const node = this.#present(id);
     if (typeof node === 'number') return node;
-    const status = node.kind === 'file' ? commitPlain(this.#core, node) : 0;
+    const status = node.kind === 'file' ? commitAtSync(this.#core, node) : 0;
     if (status === 0) this.#awaitStored(node);
     return status;
   }

@@ -11,6 +11,9 @@ import { commit, commitPlain, dropWorkingCopy, record } from './commit.ts';
 
 /** A large file is not sealed again after every little pause. */
 const IDLE_MS_PER_MIB = 100;
+/** A file that never rests, a log or a database, is committed all the same: only what is committed is backed up. */
+const BUSY_MS = 5_000;
+const BUSY_MS_PER_MIB = 500;
 
 /** Files that changed and are not in the cache yet, working copies included. Walks the whole tree. */
 export function dirtyFiles({ contents, pending, tree }: Core): FileNode[] {
@@ -31,10 +34,18 @@ export function settleIdle(core: Core): void {
     const idleMs = now - working.changedMs;
     if (working.isHeldBack) {
       if (idleMs >= gateIdleMs) finishGated(core, node, working);
-    } else if (idleMs >= plainIdleMs + (working.length / 1048576) * IDLE_MS_PER_MIB) {
+    } else if (idleMs >= plainIdleMs + mebibytes(working) * IDLE_MS_PER_MIB || isOverdue(working, now)) {
       commitPlain(core, node);
     }
   }
+}
+
+function isOverdue(working: WorkingCopy, nowMs: number): boolean {
+  return nowMs - working.begunMs >= BUSY_MS + mebibytes(working) * BUSY_MS_PER_MIB;
+}
+
+function mebibytes({ length }: WorkingCopy): number {
+  return length / 1048576;
 }
 
 /**
@@ -93,6 +104,13 @@ function giveUp(core: Core, node: FileNode, working: WorkingCopy): void {
   dropWorkingCopy(core, node);
   // What was written through mmap(2) the kernel shows; every other reader has asked for the attributes meanwhile.
   if (!wasHidden && node.lookups > 0) core.invalidator.inode(node.id, 0, 0);
+}
+
+/** What `repeatPending` would write, sealing left aside. */
+export function pendingBytes({ pending }: Core): number {
+  let bytes = 0;
+  for (const { working } of pending) if (working?.journaled === true) bytes += working.length;
+  return bytes;
 }
 
 /** Returns false if the journal could not take it: the old segments must stay, and this be tried again. */

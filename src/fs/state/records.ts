@@ -152,6 +152,11 @@ export class Records {
     this.workWrite(node, path, 0, working.view(), working.isHeldBack);
   }
 
+  /** What this process has appended to the journal. */
+  get appendedBytes(): number {
+    return this.#journal.appendedBytes;
+  }
+
   /** Closes the present segment; returns the number of the last closed one. */
   roll(): number {
     return this.#journal.roll();

@@ -46,6 +46,8 @@ export class JournalWriter {
   /** Where the last committed record lies. */
   segment = 0;
   recordOffset = 0;
+  /** Of all records that this writer has committed. */
+  appendedBytes = 0;
   readonly #segments: JournalSegments;
   readonly #progress: JournalProgress;
   readonly #segmentBytes: number;
@@ -116,6 +118,7 @@ export class JournalWriter {
     this.segment = current.number;
     this.recordOffset = current.bytes;
     current.bytes += end;
+    this.appendedBytes += end;
     this.#nextSeq++;
     this.#progress.appended(current.number, current.bytes);
     if (bytes.length > BUFFER_BYTES_KEPT) this.buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
