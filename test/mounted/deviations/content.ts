@@ -94,7 +94,9 @@ export const contentDeviations: Deviations = {
     await second.unmount();
   },
 
-  'A plain file becomes a new version 250 ms after the last write, at fsync and at rename'({ t }) {
+  'A plain file becomes a new version 250 ms after the last write, at rename, and at an fsync once most of it is new'({
+    t,
+  }) {
     const core = new CoreFiles(t);
     const { harness } = core;
     const id = core.create('notes');
@@ -108,6 +110,9 @@ export const contentDeviations: Deviations = {
     core.write(id, 0, 'second');
     assert.equal(harness.fs.fsync(id), 0);
     assert.ok(!harness.fs.hasPending);
+    core.write(id, 0, '2');
+    assert.equal(harness.fs.fsync(id), 0);
+    assert.ok(harness.fs.hasPending);
 
     core.write(id, 0, 'third');
     assert.equal(core.rename('notes', 'renamed'), 0);
