@@ -40,6 +40,13 @@ export function integer(min: number, max: number, unit: string): (text: string) 
   };
 }
 
+/** The permission bits that new files do not get, in octal as umask(1) takes it. */
+export function umask(text: string): number {
+  if (!/^0?[0-7]{1,3}$/.test(text))
+    throw new Refusal('must be an octal number from 000 to 777, like 077 or 022');
+  return Number.parseInt(text, 8);
+}
+
 /** Made absolute against the working directory. */
 export function path(text: string): string {
   if (text === '' || text.includes('\0')) throw new Refusal('must be a path');

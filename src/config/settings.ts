@@ -16,6 +16,8 @@ export interface SettingValues {
   /** Absolute. */
   readonly cachePath: string | undefined;
   readonly owner: parse.Owner | undefined;
+  /** Permission bits. */
+  readonly umask: number;
   /** 0: no backups by the clock. */
   readonly backupIntervalMs: number;
   /** Transfers to and from the bucket. */
@@ -102,6 +104,15 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     parse: parse.owner,
     default: undefined,
     meaning: 'owner of the mount and its sessions; default: the owner of the mount point',
+  },
+  umask: {
+    variable: 'SESSION_UMASK',
+    flag: '--umask',
+    placeholder: 'OCTAL',
+    parse: parse.umask,
+    default: '077',
+    meaning:
+      'permission bits that new files and folders never get, beside those of the umask of the application; 022 gives what other filesystems give',
   },
   backupIntervalMs: {
     variable: 'SESSION_BACKUP_INTERVAL',

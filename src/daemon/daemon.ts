@@ -63,6 +63,7 @@ async function startLocked(
       progress: progress.shared,
       owner: config.owner ?? { uid: root.uid, gid: root.gid },
       rootMode: root.mode,
+      umask: config.umask,
       maxFileSizeBytes: config.maxFileSizeBytes,
       memoryLimitBytes: config.memoryLimitBytes,
       mountPoint,

@@ -26,6 +26,7 @@ export interface HarnessOptions {
   key?: string;
   previousKeys?: string[];
   owner?: { uid: number; gid: number };
+  umask?: number;
   maxFileSize?: number;
   memoryLimit?: number;
   segmentBytes?: number;
@@ -118,6 +119,7 @@ export class Harness {
       inherited: this.#inherited,
       generation: this.#generation,
       ...(options.unanswered === undefined ? {} : { unanswered: options.unanswered }),
+      umask: options.umask ?? 0o077,
       maxFileSize: options.maxFileSize ?? 64 * 1024 * 1024,
       memoryLimit: options.memoryLimit ?? 64 * 1024 * 1024,
       ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),

@@ -49,13 +49,14 @@ export class CoreHost {
     if (data.bucket?.writeThrough)
       this.#unanswered = Unanswered.open(data.cachePath, data.takeover !== undefined);
     this.#progress = new JournalProgress(data.progress);
-    const { maxFileSizeBytes: maxFileSize, memoryLimitBytes: memoryLimit, owner, rootMode } = data;
+    const { maxFileSizeBytes: maxFileSize, memoryLimitBytes: memoryLimit, owner, rootMode, umask } = data;
     this.#opened = openFileSystem({
       cache: new Cache(data.cachePath),
       keyring: Keyring.import(data.keyring),
       progress: this.#progress,
       owner,
       rootMode,
+      umask,
       inherited: knownNodes(data),
       generation: data.generation,
       unanswered: this.#unanswered?.numbers ?? [],

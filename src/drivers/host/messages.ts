@@ -32,6 +32,8 @@ export interface CoreData {
   owner: Owner;
   /** Permission bits of the mount's root. */
   rootMode: number;
+  /** See FileSystemOptions. */
+  umask: number;
   maxFileSizeBytes: number;
   memoryLimitBytes: number;
   /** When a journal segment is full, where that is not to be the usual size. */

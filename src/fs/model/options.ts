@@ -11,6 +11,8 @@ export interface Owner {
 export interface FileSystemOptions {
   /** The owner of files without recorded uid and gid: SESSION_OWNER, or the owner of the mount point. */
   owner: Owner;
+  /** Permission bits that new files and folders do not get. */
+  umask: number;
   /** Bytes; a longer file is refused with EFBIG. */
   maxFileSize: number;
   /** How long a plain file must rest before its working copy is committed. */

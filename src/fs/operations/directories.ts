@@ -23,7 +23,11 @@ export function makeDirectory(
 ): DirectoryNode | Errno {
   const inherited = parent.mode & S_ISGID;
   const gid = inherited === 0 ? caller.gid : parent.gid;
-  const node = new DirectoryNode(S_IFDIR | (mode & 0o1700) | inherited, caller.uid, gid);
+  const node = new DirectoryNode(
+    S_IFDIR | (mode & 0o1777 & ~core.options.umask) | inherited,
+    caller.uid,
+    gid,
+  );
   touchAll(core, node);
   const path = core.tree.pathIn(parent, name);
   const failed = record(core, () => core.records.makeDirectory(node, path, needsMeta(core, node, path)));

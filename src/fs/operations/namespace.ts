@@ -63,7 +63,7 @@ export function makeFile(
   if (refused !== 0) return refused;
   const existing = findChild(core, parent, name);
   if (existing !== undefined) return remakeHidden(core, existing);
-  const node = newFile(core, parent, S_IFREG | (mode & 0o700), caller);
+  const node = newFile(core, parent, S_IFREG | (mode & 0o777 & ~core.options.umask), caller);
   return isGatedName(name)
     ? makeHidden(core, parent, name, node)
     : makeCommitted(core, parent, name, node, EMPTY);

@@ -55,7 +55,7 @@ function readSession(core: Core, mountPoint: string, name: string, report: Impor
     const stats = statSync(join(mountPoint, path));
     const { uid, gid } = core.options.owner.ownsAll ? core.options.owner : stats;
     if (isDirectory) {
-      const node = new DirectoryNode(S_IFDIR | (stats.mode & 0o700), uid, gid);
+      const node = new DirectoryNode(S_IFDIR | (stats.mode & 0o777 & ~core.options.umask), uid, gid);
       session.directories.push({ path, node: withTimes(node, stats) });
       continue;
     }
@@ -65,7 +65,7 @@ function readSession(core: Core, mountPoint: string, name: string, report: Impor
       report.refused.push({ file: path, reason });
       continue;
     }
-    const node = new FileNode(S_IFREG | (stats.mode & 0o700), uid, gid);
+    const node = new FileNode(S_IFREG | (stats.mode & 0o777 & ~core.options.umask), uid, gid);
     session.files.push({ path, node: withTimes(node, stats), content });
   }
   return session;

@@ -47,6 +47,7 @@ async function mounted(t: TestContext): Promise<Mounted> {
       progress: new JournalProgress().shared,
       owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
       rootMode: 0o755,
+      umask: 0o077,
       maxFileSizeBytes: 1 << 20,
       memoryLimitBytes: 1 << 20,
       mountPoint: folder,

@@ -42,6 +42,7 @@ class Thread {
         progress: progress.shared,
         owner: { uid: 1000, gid: 1000 },
         rootMode: 0o700,
+        umask: 0o077,
         maxFileSizeBytes: 1 << 20,
         memoryLimitBytes: 1 << 20,
         mountPoint,

@@ -37,7 +37,7 @@ async function remounted(
 const ownerOf = (path: string) => `${statSync(path).uid}:${statSync(path).gid}`;
 
 export const attributeDeviations: Deviations = {
-  'New files and folders are closed to group and others, whatever the umask says'({ folder }) {
+  async 'New files and folders are closed to group and others, whatever the umask says'({ t, folder }) {
     const [file, inner] = [join(folder, 'file'), join(folder, 'inner')];
     const umask = process.umask(0);
     try {
@@ -52,6 +52,20 @@ export const attributeDeviations: Deviations = {
     chmodSync(inner, 0o755);
     assert.equal(permissionsOf(file), '664');
     assert.equal(permissionsOf(inner), '755');
+    const open = await mountSessionfs(t, { env: { SESSION_UMASK: '022' } });
+    const [session, creds] = [join(open.mountPoint, 'u-+1'), join(open.mountPoint, 'u-+1/creds.json')];
+    const loose = process.umask(0);
+    try {
+      mkdirSync(session, 0o777);
+      writeFileSync(creds, '{}', { mode: 0o666 });
+    } finally {
+      process.umask(loose);
+    }
+    await open.unmount();
+    const again = await mountSessionfs(t, { mountPoint: open.mountPoint });
+    assert.equal(permissionsOf(session), '755');
+    assert.equal(permissionsOf(creds), '644');
+    await again.unmount();
     const strict = process.umask(0o277);
     try {
       closeSync(openSync(join(folder, 'strict'), 'w', 0o666));

@@ -97,6 +97,7 @@ export class Daemon {
       progress: this.progress.shared,
       owner: { uid: CALLER.uid, gid: CALLER.gid },
       rootMode: 0o755,
+      umask: 0o077,
       maxFileSizeBytes: FILE_BYTES_MAX,
       memoryLimitBytes: MEMORY_BYTES,
       segmentBytes: parts.segmentBytes,
