@@ -7,14 +7,16 @@ export interface Mutation {
   replace: string;
   /** What would go wrong, in a few words. */
   fear: string;
-  /** Test files below test/, run in this order until one fails. */
+  /** Test files below test/, run until one fails. */
   tests: readonly string[];
 }
 
 export interface Outcome {
   mutation: Mutation;
-  /** The test file that failed, or hung; undefined: the mutation survived. */
-  killedBy: string | undefined;
+  /** hung: no test failed, and a test file did not end. Counts as survived, for it does not say what is wrong. */
+  kind: 'killed' | 'survived' | 'hung';
+  /** Which test failed or hung, with its error. */
+  why: string;
 }
 
 /** `[find, replace, fear]` for one file and the tests that must notice. */

@@ -1,0 +1,74 @@
+/** A copy of the checkout, in which one mutation at a time is made. */
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { unmountBelow } from '../support/mounts.ts';
+import { repository } from '../support/repository.ts';
+import { type Mutation, mutate } from './mutation.ts';
+import { runTestFile, type Verdict } from './test-run.ts';
+
+const COPIED = ['src', 'test', 'dist', 'package.json', 'tsconfig.json', 'bin', 'docs', 'scripts'];
+/** The lock file is what two scripts that build the same thing wait for each other with; .cache has the emulator. */
+const LINKED = ['node_modules', 'package-lock.json', '.cache'];
+
+export class Scratch {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'sessionfs-mutate-'));
+  readonly #temporary = join(this.#directory, 'tmp');
+
+  constructor() {
+    for (const name of COPIED)
+      cpSync(join(repository, name), join(this.#directory, name), { recursive: true });
+    mkdirSync(join(repository, '.cache'), { recursive: true });
+    for (const name of LINKED) symlinkSync(join(repository, name), join(this.#directory, name));
+    mkdirSync(this.#temporary);
+  }
+
+  /** Runs `work` on the mutated code. */
+  async with<T>(mutation: Mutation, work: () => Promise<T>): Promise<T> {
+    const source = join(this.#directory, mutation.file);
+    const compiled = join(this.#directory, 'dist', mutation.file.replace(/\.ts$/, '.js'));
+    const before = [source, compiled].map((path) => [path, readFileSync(path)] as const);
+    try {
+      writeFileSync(source, mutate(readFileSync(source, 'utf8'), mutation));
+      this.#compile(mutation);
+      return await work();
+    } finally {
+      for (const [path, bytes] of before) writeFileSync(path, bytes);
+    }
+  }
+
+  /** `test`: a file below test/. */
+  async run(test: string, limitMs: number): Promise<Verdict> {
+    const compiled = join('dist/test', test.replace(/\.ts$/, '.js'));
+    try {
+      return await runTestFile(compiled, { cwd: this.#directory, temporary: this.#temporary, limitMs });
+    } finally {
+      this.#removeTemporary();
+      mkdirSync(this.#temporary);
+    }
+  }
+
+  remove(): void {
+    this.#removeTemporary();
+    rmSync(this.#directory, { recursive: true });
+  }
+
+  #removeTemporary(): void {
+    unmountBelow(this.#temporary);
+    rmSync(this.#temporary, { recursive: true, force: true, maxRetries: 3 });
+  }
+
+  /** The mutated file alone. Types are not checked: a mistake that the compiler finds too must be found by a test all the same. */
+  #compile({ file, fear }: Mutation): void {
+    const project = join(this.#directory, 'tsconfig.mutation.json');
+    const compilerOptions = { noCheck: true, noResolve: true, types: [], incremental: false };
+    writeFileSync(
+      project,
+      JSON.stringify({ extends: './tsconfig.json', compilerOptions, include: [], files: [file] }),
+    );
+    const tsc = join(repository, 'node_modules/.bin/tsc');
+    const { status, stdout } = spawnSync(tsc, ['-p', project], { cwd: this.#directory, encoding: 'utf8' });
+    if (status !== 0) throw new Error(`${file} (${fear}) does not compile:\n${stdout}`);
+  }
+}
