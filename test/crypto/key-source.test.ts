@@ -15,6 +15,7 @@ import { inspect } from 'node:util';
 import { createKeyFile } from '../../src/crypto/key-file.ts';
 import { type KeyRequest, type KeySource, loadKeys } from '../../src/crypto/key-source.ts';
 import { Keyring } from '../../src/crypto/keyring.ts';
+import { recordDisk } from '../support/recorded-disk.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const A = '0a'.repeat(32);
@@ -254,4 +255,17 @@ test('without a place for the new key the start fails and says where it wanted t
   const scene = new Scene(t);
   writeFileSync(join(scene.directory, 'data'), 'a file in the way');
   assert.throws(() => scene.load(), { code: 'CACHE_NOT_WRITABLE', message: new RegExp(scene.generated) });
+});
+
+test('a key that was made is on stable storage: the whole key before its name, the name on return', async (t) => {
+  const scene = new Scene(t);
+  mkdirSync(join(scene.directory, 'data'));
+  const done = await recordDisk(t, scene.directory);
+  createKeyFile(scene.generated);
+  const aside = `${scene.generated}.${process.pid}.tmp`;
+  assert.deepEqual(done, [
+    { what: 'sync', path: aside },
+    { what: 'name', path: scene.generated, from: aside },
+    { what: 'sync', path: join(scene.directory, 'data') },
+  ]);
 });

@@ -81,6 +81,22 @@ describe('working copies when the journal goes on in another segment', () => {
   });
 });
 
+describe('a version that is shorter than the one before it', () => {
+  it('has nothing of that behind it in the next daemon', async (t) => {
+    const h = harness(t);
+    write(h, 'a.json', NEW);
+    write(h, 'notes.txt', 'a longer text');
+    const node = write(h, 'a.json', '{"a":');
+    h.fs.fsync(write(h, 'notes.txt', 'text'));
+    write(h, 'notes.txt', 'x');
+    await h.checkpoint();
+    h.takeOver();
+    assert.equal(read(h, 'notes.txt'), 'x');
+    assert.equal(h.fs.write(node, 5, Buffer.from('1}'), false), 2);
+    assert.equal(read(h, 'a.json'), '{"a":1}');
+  });
+});
+
 describe('what a roll has closed', () => {
   it('is not told while unfinished files cannot be repeated', (t) => {
     const h = harness(t);

@@ -119,3 +119,19 @@ test(
     assert.ok(most > 1 && most <= 32, `${most} lists at a time`);
   },
 );
+
+test(
+  'a name of a session that this mount holds is no other mount’s, and the bucket is not asked',
+  options,
+  async (t) => {
+    const bucket = new MemoryBucket();
+    const machine = new Machine(t, bucket, { intervalMs: 0 });
+    const leases = openLeases(t, bucket);
+    const { sync, ledger } = machine;
+    const opener = openOpener(t, { leases, sync, ledger });
+    await leases.acquire(S, () => true);
+    bucket.calls.length = 0;
+    assert.equal(await opener.existsElsewhere(S), false);
+    assert.deepEqual(bucket.calls, []);
+  },
+);

@@ -6,6 +6,8 @@ import { JournalSync } from '../../src/store/journal/sync.ts';
 import { JournalWriter } from '../../src/store/journal/writer.ts';
 import { append, put, replay, temporaryDirectory } from './support.ts';
 
+const HANG_MS = 20_000;
+
 /** A journal whose disk tells what was synced ('1': segment 1, 'directory'), waits at `gate`, and fails on demand. */
 class SyncRig {
   readonly progress = new JournalProgress();
@@ -59,8 +61,13 @@ const turns = async (): Promise<void> => {
   for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
 };
 
+/** A sync that never comes fails the test in place of the whole run. */
 async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+  const endMs = performance.now() + HANG_MS;
+  while (!condition()) {
+    assert.ok(performance.now() < endMs, `waited ${HANG_MS} ms until ${condition}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 test('sync brings the segments to the disk, and their names when there are new ones', async (t) => {

@@ -154,6 +154,21 @@ test('a bucket that is gone has lost nothing: its sessions are waited for', asyn
   assert.deepEqual(machine.restored[0]?.files, [`${S}/creds.json`]);
 });
 
+test('a session that is not valid any more when all of it is here is not served', async (t) => {
+  const bucket = new MemoryBucket();
+  await stored(bucket, { [`${S}/creds.json`]: 'ok' });
+  const machine = new Machine(t, bucket);
+  await machine.sync.prepare();
+  let absentWhenAsked: number | undefined;
+  const isValid = async () => {
+    absentWhenAsked = machine.ledger.absentOf(S).length;
+    return false;
+  };
+  assert.equal(await machine.sync.restorer.restore(S, isValid), false);
+  assert.equal(absentWhenAsked, 0);
+  assert.deepEqual(machine.restored, []);
+});
+
 test('a restore that was cut off goes on where it was, in the next process', async (t) => {
   const bucket = new MemoryBucket();
   await stored(bucket, { [`${S}/creds.json`]: 'ok', [`${S}/a.json`]: 'ok', [`${S}/b.json`]: 'ok' });

@@ -71,6 +71,25 @@ export const bucketMutations = [
         'uploadId: newUploadId()',
         'an upload does not know itself again',
       ],
+      ['if (attempt >= attempts || signal?.aborted) throw error;', '', 'a request is tried for ever'],
+      ['await sleep(Math.max(pauseMs, ', 'await sleep(Math.min(pauseMs, ', 'a bucket is asked again at once'],
+    ],
+  ),
+  ...fearedIn(
+    'src/bucket/counted.ts',
+    ['bucket/retry.test.ts'],
+    [
+      ['ms: performance.now() - startMs', 'ms: performance.now()', 'no metric says how slow the bucket is'],
+      [
+        "report(error instanceof BucketError ? error.kind : 'unreachable', 0);",
+        '',
+        'requests that fail are not counted',
+      ],
+      [
+        '    throw error;\n  }\n  report',
+        '    return undefined as never;\n  }\n  report',
+        'a request that failed is success',
+      ],
     ],
   ),
   ...fearedIn('src/bucket/deadline.ts', GCS, [

@@ -4,6 +4,48 @@ const SEALED = ['crypto/sealed-file.test.ts'];
 
 export const cryptoMutations = [
   ...fearedIn(
+    'src/crypto/key-file.ts',
+    ['crypto/key-source.test.ts'],
+    [
+      ['    fsyncSync(fd);\n', '', 'a power cut takes the key, and every session with it'],
+      ['  syncDirectorySync(dirname(path));\n', '', 'a power cut takes the name of the key'],
+      [
+        'linkSync(temporary, path);',
+        'renameSync(temporary, path);',
+        "another process's key is replaced, and what it sealed cannot be opened",
+      ],
+      [
+        "if (codeOf(error) === 'EEXIST') return false;",
+        "if (codeOf(error) === 'EEXIST') return true;",
+        "a mount seals with a key that is in no file, for another process's is",
+      ],
+      ['constants.O_EXCL, 0o600', 'constants.O_EXCL, 0o644', 'a key is readable by others'],
+      [
+        'if (!stat.isFile())',
+        'if (false)',
+        'a folder in the place of a key is an error that does not say so',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/crypto/key-source.ts',
+    ['crypto/key-source.test.ts'],
+    [
+      [
+        'if (request.expectedKeyId !== undefined) throw missingForCache(request, path);',
+        '',
+        'a cache that holds sessions gets a new key',
+      ],
+      [
+        'if (!request.mayGenerate) throw missingWithBucket(path);',
+        '',
+        'a bucket gets a key that is on one machine only',
+      ],
+      ['    requireExpected(keyring, found, request);\n', '', 'another key than that of the cache is taken'],
+      ['    forgetVariables(request.env);\n', '', 'children inherit the key'],
+    ],
+  ),
+  ...fearedIn(
     'src/crypto/aead.ts',
     ['crypto/aead.test.ts', ...SEALED],
     [

@@ -24,6 +24,17 @@ export const durableMutations = [
   ...fearedIn('src/lib/file-operations.ts', OPERATIONS, [
     ['    await files.fsync(fd);\n', '', 'names in the journal and the cache are not durable'],
   ]),
+  ...fearedIn(
+    'src/lib/backoff.ts',
+    ['lib/backoff.test.ts'],
+    [
+      ['Math.min(maxMs, minMs * 2', '(minMs * 2', 'a pause grows to days'],
+      ['2 ** Math.min(failures, DOUBLINGS_MAX)', '2', 'what fails for hours is asked for all the time'],
+      ['(1 - jitter + jitter * random)', '1', 'all that failed together try again together'],
+      ['{ signal }).catch(() => {});', '{}).catch(() => {});', 'a pause outlasts the mount'],
+      ['.catch(() => {});', ';', 'the end of a mount is an error'],
+    ],
+  ),
   ...fearedIn('src/bucket/directory/files.ts', DIRECTORY, [
     ['    await syncDirectory(dirname(made));\n', '', 'the folder of an object is not durable'],
     ['if (made === first) return;', 'return;', 'only the last of several new folders is durable'],

@@ -170,34 +170,38 @@ export const fsMutations = [
     ],
     ['    child.dropped = true;\n', '', 'a write to a file whose folder is gone succeeds and is lost'],
   ]),
-  ...fearedIn('src/fs/operations/rename.ts', CONTENT, [
-    ['if (isRepeated(core)) return 0;', '', 'a rename that was carried out fails when it is sent again'],
+  ...fearedIn(
+    'src/fs/operations/rename.ts',
+    ['fs/rename.test.ts', ...CONTENT],
     [
-      'return isEmpty(target) ? 0 : Errno.ENOTEMPTY;',
-      'return 0;',
-      'a rename replaces a folder with files in it',
+      ['if (isRepeated(core)) return 0;', '', 'a rename that was carried out fails when it is sent again'],
+      [
+        'return isEmpty(target) ? 0 : Errno.ENOTEMPTY;',
+        'return 0;',
+        'a rename replaces a folder with files in it',
+      ],
+      [
+        "if (passesGate || judgePieces(content) !== 'incomplete') return content;",
+        'return content;',
+        'a rename publishes incomplete JSON',
+      ],
+      [
+        "if (!isStorableName(path, each.kind === 'directory' ? 'directory' : undefined)) return Errno.ENAMETOOLONG;",
+        '',
+        'a rename gives a name that the cache cannot hold',
+      ],
+      [
+        '    for (const move of moves) addRemovals(core, move);\n',
+        '',
+        'a renamed file comes back under its old name',
+      ],
+      [
+        "if (node.kind === 'file') makeOrphan(core, node, orphan);",
+        '',
+        'a descriptor on a replaced file reads the new one',
+      ],
     ],
-    [
-      "if (passesGate || judgePieces(content) !== 'incomplete') return content;",
-      'return content;',
-      'a rename publishes incomplete JSON',
-    ],
-    [
-      "if (!isStorableName(path, each.kind === 'directory' ? 'directory' : undefined)) return Errno.ENAMETOOLONG;",
-      '',
-      'a rename gives a name that the cache cannot hold',
-    ],
-    [
-      '    for (const move of moves) addRemovals(core, move);\n',
-      '',
-      'a renamed file comes back under its old name',
-    ],
-    [
-      "if (node.kind === 'file') makeOrphan(core, node, orphan);",
-      '',
-      'a descriptor on a replaced file reads the new one',
-    ],
-  ]),
+  ),
   ...fearedIn(
     'src/fs/state/contents.ts',
     [...CONTENT, ...HYBRID],

@@ -100,6 +100,67 @@ export const leaseMutations = [
     ],
   ]),
   ...fearedIn(
+    'src/lease/renewal.ts',
+    ['lease/renewal.test.ts', 'lease/restart.test.ts', 'lease/leases.test.ts'],
+    [
+      [
+        'if (!this.isOpen) await this.#parts.identity.change(',
+        'if (!this.isOpen) void this.#parts.identity.change(',
+        'a mount writes before it is durable that its inbox was opened',
+      ],
+      [
+        '        await this.#begin();\n        return true;',
+        '        return true;',
+        'a mount writes, and no one notes that its inbox was opened',
+      ],
+      [
+        '        await this.#begin();\n        return undefined;',
+        '        void this.#begin();\n        return undefined;',
+        'a mount whose process died before it was noted writes before it is',
+      ],
+      [
+        'opened: true, started: true }',
+        'started: true }',
+        'a mount makes its inbox again after it was deleted, and the lost challenge with it',
+      ],
+      [
+        '    const sentMs = this.#nowMs();\n    const inbox = await this.#read();\n',
+        '    const inbox = await this.#read();\n    const sentMs = this.#nowMs();\n',
+        'the right to write counts from the answer of a read',
+      ],
+      [
+        '    this.#sentMs = sentMs;\n    return true;\n  }',
+        '    this.#sentMs = this.#nowMs();\n    return true;\n  }',
+        'the right to write counts from the answer of a write',
+      ],
+      [
+        'if (isPrecondition(error)) return false;',
+        'if (isPrecondition(error)) return true;',
+        'a challenge whose answer was refused counts as answered',
+      ],
+      [
+        '    this.#sentMs = undefined;\n    const before = identity.now.id;\n',
+        '    const before = identity.now.id;\n',
+        'a condemned mount goes on writing under the old right',
+      ],
+      [
+        'if (this.#fenced) throw this.#fenced;\n      const',
+        'const',
+        'a mount in whose place another process runs goes on writing',
+      ],
+      [
+        'if (deadlineMs > this.#nowMs()) return deadlineMs;',
+        'return deadlineMs;',
+        'a right that has ended is given',
+      ],
+      [
+        "if (renew(inbox, this.#run).do !== 'granted') return false;",
+        '',
+        'a challenged inbox is written again without an answer, and lets the mount write',
+      ],
+    ],
+  ),
+  ...fearedIn(
     'src/lease/times.ts',
     ['lease/files.test.ts', 'lease/leases.test.ts'],
     [
