@@ -45,6 +45,8 @@ export interface PutOptions extends ChangeOptions {
   readonly metadata: Readonly<Record<string, string>>;
   /** The same for every try of one upload, so that a later try knows what an earlier one stored; a new one when not given. */
   readonly uploadId?: string;
+  /** Called when a try got no reply and another one follows: it may arrive later, whatever becomes of the other. */
+  readonly unanswered?: () => void;
 }
 
 export interface Bucket {

@@ -30,12 +30,15 @@ export function retrying(bucket: Bucket, options: RetryOptions): Bucket {
   const patient = wrapBucket(bucket, (_operation, call) => retry(call, options));
   return {
     ...patient,
-    put: (name, bytes, given) =>
-      patient.put(name, bytes, { ...given, uploadId: given.uploadId ?? newUploadId() }),
+    put: (name, bytes, given) => {
+      const { uploadId = newUploadId(), unanswered } = given;
+      const call = () => bucket.put(name, bytes, { ...given, uploadId });
+      return retry(call, options, unanswered);
+    },
   };
 }
 
-async function retry<T>(call: () => Promise<T>, options: RetryOptions): Promise<T> {
+async function retry<T>(call: () => Promise<T>, options: RetryOptions, unanswered?: () => void): Promise<T> {
   const { attempts, baseMs, capMs, signal, random = Math.random, sleep = sleepUnlessAborted } = options;
   for (let attempt = 1; ; attempt++) {
     try {
@@ -43,6 +46,7 @@ async function retry<T>(call: () => Promise<T>, options: RetryOptions): Promise<
     } catch (error) {
       if (!(error instanceof BucketError && error.isTransient)) throw error;
       if (attempt >= attempts || signal?.aborted) throw error;
+      if (error.kind === 'unreachable') unanswered?.();
       const pauseMs = backoffMs(attempt - 1, { minMs: baseMs, maxMs: capMs, jitter: 1 }, random());
       await sleep(Math.max(pauseMs, Math.min(error.retryAfterMs ?? 0, RETRY_AFTER_MAX_MS)), signal);
       if (signal?.aborted) throw error;

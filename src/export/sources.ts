@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import type { Bucket } from '../bucket/bucket.ts';
 import { BucketError } from '../bucket/bucket-error.ts';
+import { isDeletedMark } from '../bucket/deleted-mark.ts';
 import { DirectoryLayout } from '../bucket/directory/layout.ts';
 import { listAll } from '../bucket/list-all.ts';
 import { openBucket } from '../bucket/open.ts';
@@ -73,7 +74,8 @@ async function readObjects(
 ): Promise<SealedVersions['files']> {
   const files: SealedVersions['files'] = new Map();
   const objects = await listAll(bucket, `${toObjectName(session, 'directory')}/`);
-  await mapLimit(objects, concurrency, async ({ name }) => {
+  await mapLimit(objects, concurrency, async ({ name, metadata }) => {
+    if (isDeletedMark({ metadata })) return;
     const identity = fromObjectName(name);
     if (identity === undefined || identity.directoryMeta || !isIn(session, identity.path)) return;
     const bytes = await readIfThere(bucket, name);

@@ -16,8 +16,6 @@ export interface DeletedSessionsParts {
   opener: SessionOpener;
 }
 
-const NONE: ReadonlySet<string> = new Set();
-
 export class DeletedSessions {
   readonly #parts: DeletedSessionsParts;
 
@@ -47,7 +45,9 @@ export class DeletedSessions {
   async release(session: string): Promise<void> {
     if (!this.#isDeleted(session)) return;
     await this.#parts.flusher.alone(session, async () => {
-      if (this.#isDeleted(session)) await this.#parts.leases.release([session], NONE);
+      if (!this.#isDeleted(session)) return;
+      const { ledger, leases } = this.#parts;
+      await leases.release([session], new Set(ledger.isUnsettled(session) ? [session] : []));
     });
   }
 

@@ -47,10 +47,9 @@ export class FinalFlush {
     const { ledger, leases } = this.#parts;
     const isClean = (session: string) =>
       ledger.dirtyOf(session).length === 0 && !ledger.conflicts.has(session);
-    const isUnsettled = (session: string) => ledger.entriesOf(session).some(({ attempted }) => attempted);
     const releaseHeld = async () => {
       const clean = leases.held.filter(isClean);
-      await leases.release(clean, new Set(clean.filter(isUnsettled)));
+      await leases.release(clean, new Set(clean.filter((session) => ledger.isUnsettled(session))));
     };
     const release = async () => {
       const stopped = leases.stopAcquiring();

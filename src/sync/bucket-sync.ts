@@ -80,6 +80,7 @@ export class BucketSync {
       learnOwners,
       begins: () => this.#comparison.listingBegins(),
       pageMs: listingPageMs,
+      nowMs,
     });
     const pacer = new RequestPacer(concurrency, clock);
     this.flusher = new Flusher({

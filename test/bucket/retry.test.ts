@@ -95,6 +95,21 @@ test('all attempts of one upload carry one id; each upload has its own, or the c
   assert.equal(fifth, 'mine');
 });
 
+test('the caller hears of a try that got no reply, not of one that was refused', async () => {
+  for (const [kind, heard] of [
+    ['unreachable', 1],
+    ['throttled', 0],
+  ] as const) {
+    let unanswered = 0;
+    const rig = patient(failing([kind]).bucket);
+    await rig.bucket.put('x', Buffer.from('abc'), {
+      ...{ ifGeneration: ABSENT, metadata: {} },
+      unanswered: () => void unanswered++,
+    });
+    assert.equal(unanswered, heard, kind);
+  }
+});
+
 test('an abort ends the waiting at once, with the error that was waited on', async () => {
   const { bucket, calls } = failing(['unreachable', 'unreachable']);
   const stop = new AbortController();

@@ -9,13 +9,19 @@ import { WriteThrough } from '../../src/remote/write-through.ts';
 const S = 'u-+1';
 const soon = () => performance.now() + 20_000;
 
-function played(flushAll: () => Promise<void>, ledger: { dirtyCount: number }, held: string[] = [S]) {
+function played(
+  flushAll: () => Promise<void>,
+  ledger: { dirtyCount: number },
+  held: string[] = [S],
+  unsettled = '',
+) {
   const closed: boolean[] = [];
   const released: string[][] = [];
+  const refreshing: string[][] = [];
   const flush = new FinalFlush({
     ledger: {
       dirtyOf: () => [],
-      entriesOf: () => [],
+      isUnsettled: (session: string) => session === unsettled,
       conflicts: new Set(),
       ...ledger,
       get dirtyCount() {
@@ -26,8 +32,9 @@ function played(flushAll: () => Promise<void>, ledger: { dirtyCount: number }, h
       get held() {
         return held;
       },
-      release: async (sessions: string[]) => {
+      release: async (sessions: string[], late: ReadonlySet<string>) => {
         released.push(sessions);
+        if (late.size > 0) refreshing.push([...late]);
         held.length = 0;
       },
       stopAcquiring: async () => {
@@ -38,7 +45,7 @@ function played(flushAll: () => Promise<void>, ledger: { dirtyCount: number }, h
     flusher: { end: () => {}, flushAll },
     stores: { close: (isStored: boolean) => closed.push(isStored) },
   } as unknown as FinalFlushParts);
-  return { flush, closed, released };
+  return { flush, closed, released, refreshing };
 }
 
 test('callers hear whether all is stored, and a failure that passes is tried again', {
@@ -71,6 +78,14 @@ test('a session that was being acquired at the end is released as well', { timeo
   const { flush, released } = played(async () => {}, { dirtyCount: 0 });
   await flush.release(soon());
   assert.deepEqual(released, [[S], ['late-+2']]);
+});
+
+test('a session with an upload that may still arrive is released so that the next holder stores all of it again', {
+  timeout: 60_000,
+}, async () => {
+  const { flush, released, refreshing } = played(async () => {}, { dirtyCount: 0 }, [S, 'v-+2'], 'v-+2');
+  await flush.release(soon());
+  assert.deepEqual([released[0], refreshing], [[S, 'v-+2'], [['v-+2']]]);
 });
 
 test('a caller that gave up is not answered when its change is stored', async () => {

@@ -52,7 +52,8 @@ export class MemoryBucket implements Bucket {
     const call: Call = { operation: 'put', name };
     const copy = Buffer.from(bytes);
     await this.#begin(call);
-    if (uploadId !== undefined && this.objects.get(name)?.uploadId === uploadId) return this.#required(name);
+    const there = this.objects.get(name);
+    if (uploadId !== undefined && there?.uploadId === uploadId && there.crc32c === crc32c(copy)) return there;
     this.#require(name, ifGeneration);
     const version = this.store(name, copy, metadata, uploadId);
     this.after(call);

@@ -40,9 +40,10 @@ test('a disk that takes longer than the grant lasts costs another grant, not the
   await machine.write(`${S}/a.json`, 'ok');
   const laterMs = performance.now() + 120_000;
   const attempt = machine.ledger.attempt.bind(machine.ledger);
-  machine.ledger.attempt = async (name) => {
-    await attempt(name);
+  machine.ledger.attempt = async (...given) => {
+    const id = await attempt(...given);
     grants.granted = { ...grants.granted, deadlineMs: laterMs };
+    return id;
   };
   await machine.sync.flusher.flush(S);
   assert.deepEqual(deadlines, [laterMs]);

@@ -31,7 +31,7 @@ test('a change, and an upload that is about to be tried, is on stable storage on
   });
   const changes = [
     () => ledger.changed([CREDS], []),
-    () => ledger.attempt(CREDS),
+    () => ledger.attempt(CREDS, '0', 1),
     () => ledger.changed([], [CREDS]),
   ];
   for (const change of changes) {

@@ -1,5 +1,6 @@
 /** A cache, its ledger and a bucket, with the mount played by the test. */
 import { readFileSync } from 'node:fs';
+import { isDeletedMark } from '../../src/bucket/deleted-mark.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { fromObjectName, toObjectName } from '../../src/naming/object-name.ts';
 import { createLogger, type Logger } from '../../src/observe/log.ts';
@@ -157,10 +158,9 @@ function verdictOf(sealed: Buffer): SealVerdict {
   return text.startsWith('key') ? { kind: 'key', keyId: 'ff' } : { kind: 'corrupt', reason: 'wrong-tag' };
 }
 
+/** Of what is a file, by path; other objects by name. */
 export function contentsOf(bucket: MemoryBucket): Record<string, string> {
-  const entries = [...bucket.objects.values()].map(({ name, bytes }) => [
-    fromObjectName(name)?.path ?? name,
-    bytes.toString(),
-  ]);
+  const files = [...bucket.objects.values()].filter((object) => !isDeletedMark(object));
+  const entries = files.map(({ name, bytes }) => [fromObjectName(name)?.path ?? name, bytes.toString()]);
   return Object.fromEntries(entries);
 }

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { ABSENT, type Bucket, type ObjectVersion } from '../../bucket/bucket.ts';
 import { BucketError, isPrecondition } from '../../bucket/bucket-error.ts';
+import { DELETED_MARK, isDeletedMark } from '../../bucket/deleted-mark.ts';
 import { crc32c } from '../../lib/crc32c.ts';
 import { ifMissing } from '../../lib/system-error.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -16,6 +17,8 @@ export interface UploadParts {
   /** Where the cache keeps the object of that name. */
   locate: (objectName: string) => string;
 }
+
+const NOTHING = new Uint8Array(0);
 
 /** Another mount, or a later run on a cache of which this one is an older copy, has written the object. */
 export class ForeignWrite extends Error {
@@ -59,31 +62,43 @@ export async function upload(parts: UploadParts, { entry, change, sealed }: Cach
     return 0;
   }
   // A mount that may not write attempts nothing.
-  await parts.grants.grant(entry.session);
-  const isOwn = ownVersions(entry, ledger.id, sealed);
-  await ledger.attempt(entry.name);
-  // A busy disk may have taken longer than the first grant lasts.
-  const grant = await parts.grants.grant(entry.session);
-  const metadata = signature(ledger.id, grant.epoch);
-  const { deadlineMs } = grant;
-  const version = await replaceOwn({ ...parts, isOwn }, entry, grant, (ifGeneration) =>
-    parts.bucket.put(entry.name, sealed, { ifGeneration, metadata, deadlineMs }),
-  );
+  const first = await parts.grants.grant(entry.session);
+  const sum = crc32c(sealed);
+  const tries = { mayArrive: false };
+  const version = await replaceOwn(parts, { entry, grant: first, sealed }, async (ifGeneration) => {
+    const uploadId = await ledger.attempt(entry.name, ifGeneration, sum);
+    const unanswered = () => {
+      tries.mayArrive = true;
+    };
+    // A busy disk may have taken longer than the first grant lasts.
+    const { epoch, deadlineMs } = await parts.grants.grant(entry.session);
+    const metadata = signature(ledger.id, epoch);
+    return parts.bucket.put(entry.name, sealed, {
+      ...{ ifGeneration, metadata, deadlineMs, uploadId, unanswered },
+    });
+  });
   ledger.stored(entry, change, version);
+  if (!tries.mayArrive) ledger.answered(entry.name, version.uploadId);
   return sealed.length;
 }
 
-/** Deletes the object of a deleted entry and notes it. False: the file was made again. Rejects as `upload` does. */
+/**
+ * Deletes the object of a deleted entry and notes it. Where an upload may still arrive under its name, a mark takes its place.
+ * False: the file was made again. Rejects as `upload` does.
+ */
 export async function remove(parts: UploadParts, entry: ObjectEntry): Promise<boolean> {
-  const { ledger } = parts;
-  const grant = await parts.grants.grant(entry.session);
-  if (entry.local !== 'deleted' || ledger.get(entry.name) !== entry) return false;
+  const { ledger, bucket } = parts;
+  const { name, session } = entry;
+  const grant = await parts.grants.grant(session);
+  if (entry.local !== 'deleted' || ledger.get(name) !== entry) return false;
   const { change } = entry;
-  const { deadlineMs } = grant;
-  const isOwn = ownVersions(entry, ledger.id);
-  await replaceOwn({ ...parts, isOwn }, entry, grant, async (ifGeneration, isKnown) => {
-    if (ifGeneration !== ABSENT) await parts.bucket.delete(entry.name, { ifGeneration, deadlineMs });
-    else if (entry.attempted && !isKnown)
+  const { epoch, deadlineMs } = grant;
+  const metadata = { ...signature(ledger.id, epoch), ...DELETED_MARK };
+  await replaceOwn(parts, { entry, grant }, async (ifGeneration, found) => {
+    if (found !== undefined && found !== 'nothing' && isDeletedMark(found)) return;
+    if (ledger.mayArrive(name)) await bucket.put(name, NOTHING, { ifGeneration, metadata, deadlineMs });
+    else if (ifGeneration !== ABSENT) await bucket.delete(name, { ifGeneration, deadlineMs });
+    else if (ledger.attemptsOf(name).length > 0 && found === undefined)
       throw new BucketError('precondition', 'what became of an upload is not known');
   });
   ledger.removed(entry, change);
@@ -99,32 +114,30 @@ function isSame({ size, crc32c: sum }: RemoteVersion, sealed: Buffer): boolean {
   return size === sealed.length && sum === crc32c(sealed);
 }
 
-/**
- * Whether a version is one that this cache stored without anyone hearing of it: its upload was attempted before, or it holds
- * these very bytes. Any other one that is signed by this cache comes from a later run on it: then this is an older copy.
- */
-function ownVersions(entry: ObjectEntry, id: string, sealed?: Buffer): (found: ObjectVersion) => boolean {
-  const { attempted } = entry;
-  return (found) =>
-    isSignedBy(id, found.metadata) && (attempted || (sealed !== undefined && isSame(found, sealed)));
+interface Replacing {
+  readonly entry: ObjectEntry;
+  readonly grant: WriteGrant;
+  /** What is to be stored; undefined: the object is to be deleted. */
+  readonly sealed?: Buffer;
 }
 
-type Replacing = UploadParts & { isOwn: (found: ObjectVersion) => boolean };
-
-/** Calls with the generation that the bucket should have; where it has another one that may be replaced, once more with that. */
+/**
+ * Calls with the generation that the bucket should have; where it has another one that may be replaced, once more with that.
+ * `found`: what the bucket turned out to have, 'nothing' if it is no more.
+ */
 async function replaceOwn<T>(
-  parts: Replacing,
-  entry: ObjectEntry,
-  grant: WriteGrant,
-  call: (ifGeneration: string, isKnown: boolean) => Promise<T>,
+  parts: UploadParts,
+  replacing: Replacing,
+  call: (ifGeneration: string, found: ObjectVersion | 'nothing' | undefined) => Promise<T>,
 ): Promise<T> {
+  const { entry } = replacing;
   try {
-    return await call(entry.remote?.generation ?? ABSENT, false);
+    return await call(entry.remote?.generation ?? ABSENT, undefined);
   } catch (error) {
     if (!isPrecondition(error)) throw error;
     const found = await newest(parts.bucket, entry.name);
-    await refuseForeign(parts, entry, grant, found, error);
-    return call(found?.generation ?? ABSENT, true).catch((again: unknown) => {
+    await refuseForeign(parts, replacing, found, error);
+    return call(found?.generation ?? ABSENT, found ?? 'nothing').catch((again: unknown) => {
       throw isPrecondition(again) ? new ForeignWrite(entry.name, again) : again;
     });
   }
@@ -132,9 +145,8 @@ async function replaceOwn<T>(
 
 /** Throws unless what was found may be replaced: it is gone, or an own version, or a late write of an earlier holder. */
 async function refuseForeign(
-  { ledger, grants, isOwn }: Replacing,
-  { name, session }: ObjectEntry,
-  grant: WriteGrant,
+  { ledger, grants }: UploadParts,
+  { entry: { name, session }, grant, sealed }: Replacing,
   found: ObjectVersion | undefined,
   cause: unknown,
 ): Promise<void> {
@@ -144,10 +156,19 @@ async function refuseForeign(
     await grants.grant(session);
     throw new ForeignWrite(name, cause);
   }
-  if (found === undefined || isOwn(found)) return;
+  if (found === undefined || isDeletedMark(found) || isOwn(ledger, found, sealed)) return;
   const epoch = epochOf(found.metadata);
   const isLate = isShared && epoch !== undefined && epoch < grant.epoch;
   if (!isLate || isSignedBy(ledger.id, found.metadata)) throw new ForeignWrite(name, cause);
+}
+
+/**
+ * Whether a version is one that this cache stored without hearing of it: by an upload that it knows of, or with these very
+ * bytes. Any other one that is signed by this cache comes from a later run on it: then this is an older copy.
+ */
+function isOwn(ledger: Ledger, found: ObjectVersion, sealed: Buffer | undefined): boolean {
+  if (!isSignedBy(ledger.id, found.metadata)) return false;
+  return ledger.isAttempt(found.name, found.uploadId) || (sealed !== undefined && isSame(found, sealed));
 }
 
 async function newest(bucket: Bucket, name: string): Promise<ObjectVersion | undefined> {

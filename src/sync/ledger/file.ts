@@ -6,7 +6,7 @@ import { syncDirectorySync } from '../../lib/durable-files.ts';
 import { fileOperations } from '../../lib/file-operations.ts';
 import { codeOf } from '../../lib/system-error.ts';
 import { fieldsOf, LEDGER_VERSION, type LedgerRecord, lineOf, parseLine } from './format.ts';
-import type { ObjectEntry } from './object-entry.ts';
+import type { Attempt, ObjectEntry } from './object-entry.ts';
 import { LedgerState } from './state.ts';
 
 export const LEDGER_FILE_MODE = 0o600;
@@ -19,7 +19,8 @@ const NEWLINE = 0x0a;
 
 /** Most of it is outdated. */
 export function isWordy(state: LedgerState): boolean {
-  return state.records > 2 * (state.entryCount + state.serving.size + state.epochs.size) + SPARE_LINES;
+  const { records, entryCount, serving, epochs, attempts } = state;
+  return records > 2 * (entryCount + serving.size + epochs.size + attempts.size) + SPARE_LINES;
 }
 
 export interface ReadLedger {
@@ -82,11 +83,13 @@ function* recordsOf(state: LedgerState): Generator<LedgerRecord> {
   for (const [session, epoch] of state.epochs)
     if (state.sessions.has(session)) yield ['epoch', session, epoch];
   for (const session of state.serving) yield ['serving', session];
-  for (const entry of state.entries()) yield* recordsOfEntry(entry);
+  for (const entry of state.entries()) yield* recordsOfEntry(entry, state.attempts.get(entry.name) ?? []);
+  for (const [name, attempts] of state.attempts)
+    if (state.get(name) === undefined) yield* recordsOfAttempts(name, attempts);
 }
 
-function* recordsOfEntry(entry: ObjectEntry): Generator<LedgerRecord> {
-  const { name, local, remote, attempted } = entry;
+function* recordsOfEntry(entry: ObjectEntry, attempts: readonly Attempt[]): Generator<LedgerRecord> {
+  const { name, local, remote } = entry;
   if (remote !== undefined) {
     const kind = local === 'same' || local === 'absent' ? local : 'stored';
     yield [kind, name, ...fieldsOf(remote)];
@@ -95,10 +98,15 @@ function* recordsOfEntry(entry: ObjectEntry): Generator<LedgerRecord> {
   if (local === 'changed' || (remote === undefined && local !== 'absent'))
     yield ['changed', name, entry.dirtySinceMs];
   for (const move of entry.movedBy) yield ['changed', name, move];
-  if (attempted) yield ['attempt', name];
+  yield* recordsOfAttempts(name, attempts);
   if (local !== 'deleted') return;
   yield ['deleted', name, entry.dirtySinceMs];
   if (entry.deletedBy !== undefined) yield ['deleted', name, entry.deletedBy];
+}
+
+function* recordsOfAttempts(name: string, attempts: readonly Attempt[]): Generator<LedgerRecord> {
+  for (const { id, ifGeneration, crc32c, atMs } of attempts)
+    yield ['attempt', name, id, ifGeneration, crc32c, atMs];
 }
 
 /** The state as bytes of the file, so many at a time that each takes a moment only. */

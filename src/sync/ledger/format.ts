@@ -14,8 +14,10 @@ export type LedgerRecord =
   | ['changed', name: string, atMs: number]
   /** The file is gone here. */
   | ['deleted', name: string, atMs: number]
-  /** An upload is about to begin. */
-  | ['attempt', name: string]
+  /** An upload is about to begin, in place of that version. */
+  | ['attempt', name: string, id: string, ifGeneration: string, crc32c: number, atMs: number]
+  /** Nothing of that upload can arrive any more. */
+  | ['answered', name: string, id: string]
   /** The bucket holds what the cache holds. */
   | ['same', name: string, ...VersionFields]
   /** The bucket holds this; the file has changed meanwhile. */
@@ -73,7 +75,8 @@ const shapes: { readonly [Kind in LedgerRecord[0]]: ReadonlyArray<(value: unknow
   ledger: [isCount, isString, isString],
   changed: [isString, isTime],
   deleted: [isString, isTime],
-  attempt: [isString],
+  attempt: [isString, isString, isString, isCount, isTime],
+  answered: [isString, isString],
   same: [isString, ...version],
   stored: [isString, ...version],
   absent: [isString, ...version],

@@ -6,10 +6,12 @@
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
+import { ABSENT } from '../../bucket/bucket.ts';
+import { newUploadId } from '../../bucket/upload.ts';
 import { Coalesced } from '../../lib/coalesced.ts';
 import { crc32c } from '../../lib/crc32c.ts';
 import { fileOperations } from '../../lib/file-operations.ts';
-import { isTemporary } from '../../naming/session-path.ts';
+import { isTemporary, sessionOf } from '../../naming/session-path.ts';
 import {
   isWordy,
   LEDGER_FILE_MODE,
@@ -20,7 +22,7 @@ import {
   writeAllSync,
 } from './file.ts';
 import { fieldsOf, LEDGER_VERSION, type LedgerRecord, lineOf } from './format.ts';
-import type { ObjectEntry, RemoteVersion } from './object-entry.ts';
+import type { Attempt, ObjectEntry, RemoteVersion } from './object-entry.ts';
 import { isMove, LedgerState } from './state.ts';
 
 export interface LedgerOptions {
@@ -39,6 +41,8 @@ export interface Move {
 }
 
 const LEDGER_NAME = 'bucket.log';
+/** A request that was given up is not under way for so long: its connection was closed. */
+const LATE_MS = 3_600_000;
 /** No lease has this epoch. */
 const OUTDATED_EPOCH = 0;
 
@@ -79,6 +83,7 @@ export class Ledger {
     if (read === undefined || read.state.bucket === bucket) {
       const state = read?.state ?? newState(bucket);
       if (read === undefined || read.damaged) markAll(state, options.cachedObjects(), nowMs());
+      state.forgetAttempts(nowMs() - LATE_MS);
       if (read === undefined || read.damaged || isWordy(state)) rewriteLedger(path, state);
       return new Ledger(path, state, nowMs);
     }
@@ -269,12 +274,49 @@ export class Ledger {
   }
 
   /**
-   * Before an upload; on stable storage on return, as far as the disk takes it: what the bucket has from an upload that is not
-   * noted is another run's.
+   * Before an upload of content with that checksum, in place of `ifGeneration`. Returns the id that it is to carry. On stable
+   * storage on return, as far as the disk takes it: what the bucket has from an upload that is not noted is another run's. A
+   * change of the content has an id of its own, so that a copy of this ledger does not know it.
    */
-  async attempt(name: string): Promise<void> {
-    this.#note(['attempt', name]);
+  async attempt(name: string, ifGeneration: string, crc: number): Promise<string> {
+    const isAgain = (before: Attempt) => before.ifGeneration === ifGeneration && before.crc32c === crc;
+    const id = this.attemptsOf(name).find(isAgain)?.id ?? newUploadId();
+    this.#note(['attempt', name, id, ifGeneration, crc, Math.floor(this.#nowMs())]);
     await this.#attempts.run().catch(() => {});
+    return id;
+  }
+
+  /** Uploads of the object whose outcome is not known. */
+  attemptsOf(name: string): readonly Attempt[] {
+    return this.#state.attempts.get(name) ?? [];
+  }
+
+  /** The version was made by an upload of this ledger whose outcome was not known. */
+  isAttempt(name: string, uploadId: string | undefined): boolean {
+    return this.attemptsOf(name).some(({ id }) => id === uploadId);
+  }
+
+  /** An upload that named no version may still be stored where there is none. */
+  mayArrive(name: string): boolean {
+    return this.attemptsOf(name).some(
+      (attempt) => attempt.ifGeneration === ABSENT && this.#isUnderWay(attempt),
+    );
+  }
+
+  /** An upload of the session may still arrive. */
+  isUnsettled(session: string): boolean {
+    for (const [name, attempts] of this.#state.attempts)
+      if (sessionOf(name) === session && attempts.some((attempt) => this.#isUnderWay(attempt))) return true;
+    return false;
+  }
+
+  #isUnderWay({ atMs }: Attempt): boolean {
+    return this.#nowMs() - atMs < LATE_MS;
+  }
+
+  /** Nothing of the upload can arrive any more. */
+  answered(name: string, uploadId: string | undefined): void {
+    if (uploadId !== undefined && this.isAttempt(name, uploadId)) this.#note(['answered', name, uploadId]);
   }
 
   /** The bucket has taken what the cache held when the entry's `change` was this. */
@@ -305,6 +347,11 @@ export class Ledger {
   /** The bucket holds a version of ours that is not the newest. */
   ours(name: string, version: RemoteVersion): void {
     this.#note(['stored', name, ...fieldsOf(version)]);
+  }
+
+  /** An upload of a file that is no more has arrived: the object is to be deleted. */
+  late(name: string, version: RemoteVersion): void {
+    this.#note(['stored', name, ...fieldsOf(version)], ['deleted', name, Math.floor(this.#nowMs())]);
   }
 
   /** The bucket lost it: what the cache has must go there again. */
@@ -364,6 +411,7 @@ export class Ledger {
 
   /** Never rejects: a file that cannot be written anew goes on growing, and is tried again when it is twice as long. */
   async #rewrite(): Promise<void> {
+    this.#state.forgetAttempts(this.#nowMs() - LATE_MS);
     this.#since = { bytes: [], lines: 0 };
     const takeSince = () => {
       const { bytes, lines } = this.#since ?? { bytes: [], lines: 0 };

@@ -18,8 +18,6 @@ export interface ObjectEntry {
   local: LocalState;
   /** Undefined: the bucket has no such object, as far as is known. */
   remote: RemoteVersion | undefined;
-  /** An upload was begun whose outcome was never recorded: the bucket may hold a version of ours that `remote` does not name. */
-  attempted: boolean;
   /** To be stored although the bucket has it: a rule of the bucket is about to delete it. */
   refresh: boolean;
   /** Counts what happened to the file here, so that an upload knows whether it is still the newest version. */
@@ -30,6 +28,17 @@ export interface ObjectEntry {
   movedBy: readonly number[];
   /** The move to another session that deleted it: it stays in the bucket until what it became is there. */
   deletedBy: number | undefined;
+}
+
+/** An upload that was begun, and that no reply came for: the bucket may hold it, or get it yet. */
+export interface Attempt {
+  /** Goes with the object as its `uploadId`. */
+  readonly id: string;
+  /** The version that it replaces; ABSENT: it is stored wherever there is none. */
+  readonly ifGeneration: string;
+  readonly crc32c: number;
+  /** When it was begun, in ms since the epoch. */
+  readonly atMs: number;
 }
 
 export function isDirty(entry: ObjectEntry): boolean {

@@ -1,8 +1,18 @@
 /** What the ledger's lines come to: the entries, by name and by session. */
 
+import { ABSENT } from '../../bucket/bucket.ts';
 import { sessionOf } from '../../naming/session-path.ts';
 import { type LedgerRecord, versionOf } from './format.ts';
-import { isDirty, type LocalState, type ObjectEntry, type RemoteVersion } from './object-entry.ts';
+import {
+  type Attempt,
+  isDirty,
+  type LocalState,
+  type ObjectEntry,
+  type RemoteVersion,
+} from './object-entry.ts';
+
+/** Of one object; an upload that is forgotten counts as another run's, which overwrites nothing. */
+const ATTEMPTS_MAX = 16;
 
 export interface SessionEntries {
   readonly all: Map<string, ObjectEntry>;
@@ -23,6 +33,8 @@ export class LedgerState {
   /** Lines of the file. */
   records = 0;
   entryCount = 0;
+  /** By object: uploads whose outcome is not known. An object that is no more, here and in the bucket, may have some. */
+  readonly attempts = new Map<string, readonly Attempt[]>();
   /** By the move that made them: files that were not stored since. */
   readonly #moved = new Map<number, Set<ObjectEntry>>();
 
@@ -66,9 +78,16 @@ export class LedgerState {
       case 'deleted':
         this.#changed(record[1], 'deleted', record[2]);
         break;
-      case 'attempt':
-        this.#attempt(record[1]);
+      case 'attempt': {
+        const [, name, id, ifGeneration, crc32c, atMs] = record;
+        this.#attempt(name, { id, ifGeneration, crc32c, atMs });
         break;
+      }
+      case 'answered': {
+        const [, name, answered] = record;
+        this.#keepAttempts(name, ({ id }) => id !== answered);
+        break;
+      }
       case 'same':
       case 'stored':
       case 'absent': {
@@ -78,6 +97,7 @@ export class LedgerState {
       }
       case 'gone':
         this.#drop(record[1]);
+        this.#keepAttempts(record[1], ({ ifGeneration }) => ifGeneration === ABSENT);
         break;
     }
   }
@@ -88,7 +108,7 @@ export class LedgerState {
     entry.change++;
     // Made anew here, in local mode, without regard to what the bucket has: the two must not be taken for one.
     if (entry.local === 'absent') entry.remote = undefined;
-    if (local === 'deleted' && entry.remote === undefined && !entry.attempted) {
+    if (local === 'deleted' && entry.remote === undefined && !this.attempts.has(name)) {
       this.#drop(name);
       return;
     }
@@ -115,17 +135,34 @@ export class LedgerState {
     entry.movedBy = [];
   }
 
-  #attempt(name: string): void {
-    const entry = this.get(name);
-    if (entry !== undefined) entry.attempted = true;
+  #attempt(name: string, attempt: Attempt): void {
+    const others = (this.attempts.get(name) ?? []).filter(({ id }) => id !== attempt.id);
+    this.attempts.set(name, [...others, attempt].slice(-ATTEMPTS_MAX));
+  }
+
+  #keepAttempts(name: string, isKept: (attempt: Attempt) => boolean): void {
+    const kept = this.attempts.get(name)?.filter(isKept);
+    if (kept === undefined) return;
+    if (kept.length > 0) this.attempts.set(name, kept);
+    else this.attempts.delete(name);
+  }
+
+  /** Forgets uploads from before that, of which nothing can arrive and nothing is asked any more. */
+  forgetAttempts(beforeMs: number): void {
+    for (const name of [...this.attempts.keys()]) {
+      const local = this.get(name)?.local;
+      if (local === undefined || local === 'same') this.#keepAttempts(name, ({ atMs }) => atMs >= beforeMs);
+    }
   }
 
   #seen(name: string, state: 'same' | 'stored' | 'absent', version: RemoteVersion): void {
     const entry = this.#entry(name, state === 'stored' ? 'changed' : state, version.updatedMs);
     if (entry === undefined) return;
     entry.remote = version;
-    entry.attempted = false;
     entry.refresh = false;
+    // A version that was replaced never comes back, and no upload that names it is stored.
+    const { generation } = version;
+    this.#keepAttempts(name, ({ ifGeneration }) => ifGeneration === ABSENT || ifGeneration === generation);
     if (state !== 'stored') this.#set(entry, state, version.updatedMs);
   }
 
@@ -170,7 +207,6 @@ export class LedgerState {
         session,
         local: 'same',
         remote: undefined,
-        attempted: false,
         refresh: false,
         change: 0,
         dirtySinceMs: 0,

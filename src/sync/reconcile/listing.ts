@@ -1,11 +1,13 @@
 /** What the bucket has: asked for at the start, waited for only so long, and then asked for until it comes. */
 import type { Bucket, ObjectVersion } from '../../bucket/bucket.ts';
 import { reasonOf } from '../../bucket/bucket-error.ts';
+import { isDeletedMark } from '../../bucket/deleted-mark.ts';
 import { listPages } from '../../bucket/list-all.ts';
 import { backOff } from '../../lib/backoff.ts';
 import { inTime } from '../../lib/in-time.ts';
 import { OBJECT_ROOT, toObjectName } from '../../naming/object-name.ts';
 import { sessionOf } from '../../naming/session-path.ts';
+import { removeOldMarks } from './deleted-marks.ts';
 
 /** By name. */
 export type Listed = Map<string, ObjectVersion>;
@@ -18,6 +20,8 @@ export interface ListingParts {
   begins: () => void;
   /** How long `inTime` waits for each page. */
   pageMs: number;
+  /** ms since the epoch. */
+  nowMs: () => number;
 }
 
 const RETRY = { minMs: 500, maxMs: 15_000 };
@@ -77,14 +81,19 @@ export class Listing {
 
   /** Owners come first: what is listed after that may be newer, and is no worse for it. */
   async #list(): Promise<Listed> {
-    const { bucket, learnOwners, begins } = this.#parts;
+    const { bucket, learnOwners, begins, nowMs } = this.#parts;
     begins();
     await learnOwners();
     const listed: Listed = new Map();
+    const marks: ObjectVersion[] = [];
     for await (const objects of listPages(bucket, `${OBJECT_ROOT}/`)) {
       this.#pageMs = performance.now();
-      for (const object of objects) listed.set(object.name, object);
+      for (const object of objects) {
+        if (isDeletedMark(object)) marks.push(object);
+        else listed.set(object.name, object);
+      }
     }
+    void removeOldMarks(bucket, marks, nowMs());
     return listed;
   }
 }
@@ -94,6 +103,7 @@ export async function listSession(bucket: Bucket, session: string): Promise<List
   const listed: Listed = new Map();
   // Below a user's name lie also the sessions of that user.
   for await (const objects of listPages(bucket, `${toObjectName(session, 'directory')}/`))
-    for (const object of objects) if (sessionOf(object.name) === session) listed.set(object.name, object);
+    for (const object of objects)
+      if (sessionOf(object.name) === session && !isDeletedMark(object)) listed.set(object.name, object);
   return listed;
 }

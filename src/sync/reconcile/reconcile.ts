@@ -104,13 +104,18 @@ async function compare(
   }
   const live = served(session);
   const isSigned = isSignedBy(ledger.id, object.metadata);
+  const isAttempt = isSigned && ledger.isAttempt(object.name, object.uploadId);
+  if (entry === undefined && isAttempt) {
+    ledger.late(object.name, object);
+    return;
+  }
   if (entry === undefined) {
     if (!isSigned) newer.add(session);
     if (!live) ledger.absent(object.name, object);
     else if (!isSigned) result.conflicts.add(session);
     return;
   }
-  if (isSigned && entry.attempted) {
+  if (isAttempt) {
     adopt(ledger, entry, object);
     return;
   }

@@ -1,6 +1,7 @@
 /** One object, from the bucket to the cache, under a temporary name until the whole session is there. */
 import type { Bucket, ObjectVersion, StoredObject } from '../../bucket/bucket.ts';
 import { BucketError } from '../../bucket/bucket-error.ts';
+import { isDeletedMark } from '../../bucket/deleted-mark.ts';
 import { fromObjectName } from '../../naming/object-name.ts';
 import type { Cache } from '../../store/cache/cache.ts';
 import type { StagedFile } from '../../store/cache/files.ts';
@@ -51,6 +52,7 @@ export async function download(
   // The disk is waited for outside of the turn: another request goes meanwhile.
   const object = await inTurn(() => fetchWhole(bucket, entry.name));
   if (object === undefined) return { kind: 'gone' };
+  if (entry.session === '' && isDeletedMark(object)) return { kind: 'gone' };
   if (entry.session !== '' && object.generation !== entry.remote?.generation) return { kind: 'moved' };
   if (!('bytes' in object)) return { kind: 'corrupt', object, bytes: Buffer.alloc(0), reason: 'checksum' };
   const identity = fromObjectName(entry.name);

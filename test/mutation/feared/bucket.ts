@@ -67,8 +67,8 @@ export const bucketMutations = [
         'what is final is tried again',
       ],
       [
-        'uploadId: given.uploadId ?? newUploadId()',
-        'uploadId: newUploadId()',
+        '{ ...given, uploadId }',
+        '{ ...given, uploadId: newUploadId() }',
         'an upload does not know itself again',
       ],
       ['if (attempt >= attempts || signal?.aborted) throw error;', '', 'a request is tried for ever'],

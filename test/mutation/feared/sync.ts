@@ -1,6 +1,7 @@
 import { fearedIn } from '../mutation.ts';
 
 const UPLOAD = [
+  'sync/late-uploads.test.ts',
   'sync/grants-in-time.test.ts',
   'sync/shared.test.ts',
   'sync/put-back.test.ts',
@@ -14,6 +15,7 @@ const LEDGER = [
   'sync/flush.test.ts',
 ];
 const RECONCILE = [
+  'sync/late-uploads.test.ts',
   'sync/reconcile.test.ts',
   'sync/put-back.test.ts',
   'sync/shared.test.ts',
@@ -25,16 +27,27 @@ const RESTORE = ['sync/restore-durability.test.ts', 'sync/restore.test.ts', 'syn
 export const syncMutations = [
   ...fearedIn('src/sync/backup/upload.ts', UPLOAD, [
     [
-      'parts.bucket.delete(entry.name, { ifGeneration, deadlineMs })',
-      'parts.bucket.delete(entry.name, { ifGeneration })',
+      'bucket.delete(name, { ifGeneration, deadlineMs })',
+      'bucket.delete(name, { ifGeneration })',
       'a deletion outlasts the right to make it',
     ],
     [
-      '{ ifGeneration, metadata, deadlineMs }',
-      '{ ifGeneration, metadata }',
+      'deadlineMs, uploadId, unanswered }',
+      'uploadId, unanswered }',
       'an upload outlasts the right to make it',
     ],
-    ['  await ledger.attempt(entry.name);\n', '', 'an upload whose answer was lost is a conflict'],
+    [
+      'deadlineMs, uploadId, unanswered }',
+      'deadlineMs, unanswered }',
+      'an upload whose answer was lost is a conflict',
+    ],
+    [
+      'deadlineMs, uploadId, unanswered }',
+      'deadlineMs, uploadId }',
+      'a lost try of an upload brings a deleted file back',
+    ],
+    ['if (!tries.mayArrive) ledger', 'ledger', 'a lost try of an upload brings a deleted file back'],
+    ['if (ledger.mayArrive(name)) await', 'if (false) await', 'a late upload brings a deleted file back'],
     [
       'ledger.stored(entry, change, version);',
       'ledger.stored(entry, entry.change, version);',
@@ -46,7 +59,7 @@ export const syncMutations = [
       'a file that is gone from the cache stays in the bucket',
     ],
     [
-      'else if (entry.attempted && !isKnown)',
+      'else if (ledger.attemptsOf(name).length > 0 && found === undefined)',
       'else if (false)',
       'an upload of which nothing is known stays in the bucket after the deletion',
     ],
@@ -77,12 +90,12 @@ export const syncMutations = [
       'an upload that was refused twice counts as stored',
     ],
     [
-      'signature(ledger.id, grant.epoch)',
-      'signature(ledger.id, 0)',
+      'metadata = signature(ledger.id, epoch)',
+      'metadata = signature(ledger.id, 0)',
       'late writes cannot be told from others',
     ],
     [
-      "if (entry.local !== 'deleted' || ledger.get(entry.name) !== entry) return false;",
+      "if (entry.local !== 'deleted' || ledger.get(name) !== entry) return false;",
       '',
       'a file that was made again during a flush is deleted from the bucket',
     ],
@@ -92,8 +105,8 @@ export const syncMutations = [
       'an older copy of a cache overwrites what a later run on it stored',
     ],
     [
-      '(attempted || (sealed',
-      '(true || (sealed',
+      'ledger.isAttempt(found.name, found.uploadId) || ',
+      'true || ',
       'an older copy of a cache overwrites what a later run on it stored',
     ],
   ]),
@@ -236,7 +249,7 @@ export const syncMutations = [
       'a damaged line is ignored',
     ],
     [
-      "  if (attempted) yield ['attempt', name];\n",
+      '  yield* recordsOfAttempts(name, attempts);\n',
       '',
       'a rewritten ledger forgets an upload whose answer was lost',
     ],
@@ -255,7 +268,7 @@ export const syncMutations = [
       'a file that was made anew is taken for what the bucket has',
     ],
     [
-      'entry.remote === undefined && !entry.attempted',
+      'entry.remote === undefined && !this.attempts.has(name)',
       'entry.remote === undefined',
       'an upload whose answer was lost stays in the bucket',
     ],
@@ -299,8 +312,8 @@ export const syncMutations = [
     ],
     ["if (session !== '' && ledger", 'if (ledger', 'a change in the root is a conflict with any other one'],
     [
-      'if (isSigned && entry.attempted) {',
-      'if (isSigned) {',
+      'isSigned && ledger.isAttempt(object.name, object.uploadId)',
+      'isSigned && ledger.attemptsOf(object.name).length > 0',
       'a cache that was put back from a copy wins over newer objects',
     ],
     [
@@ -345,11 +358,7 @@ export const syncMutations = [
     ],
   ]),
   ...fearedIn('src/sync/reconcile/listing.ts', RECONCILE, [
-    [
-      'if (sessionOf(object.name) === session) listed.set',
-      'listed.set',
-      "another session's objects count as this one's",
-    ],
+    ['sessionOf(object.name) === session && ', '', "another session's objects count as this one's"],
   ]),
   ...fearedIn('src/sync/reconcile/conflict.ts', RECONCILE, [
     [
