@@ -16,6 +16,20 @@ export interface MountStatus {
   readonly sessions: number;
   readonly files: number;
   readonly dirty: number;
+  /** Incomplete JSON that readers do not see; absent in versions before. */
+  readonly heldBack?: {
+    readonly files: number;
+    /** Not all of them. */
+    readonly longest: readonly { readonly file: string; readonly bytes: number; readonly since: string }[];
+  };
+  /** Incomplete JSON that did not become a version, the last ones; absent in versions before. */
+  readonly incomplete?: readonly {
+    readonly outcome: 'given-up' | 'rename-refused';
+    readonly file: string;
+    readonly from?: string;
+    readonly bytes: number;
+    readonly at: string;
+  }[];
   /** Absent in local mode. */
   readonly backups?: readonly {
     readonly session: string;

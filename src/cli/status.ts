@@ -42,6 +42,8 @@ export function table(shown: MountStatus): string {
     ['sessions', shown.sessions],
     ['files', shown.files],
     ['not stored yet', shown.dirty],
+    ...heldBackRows(shown.heldBack),
+    ...(shown.incomplete ?? []).map(incompleteRow),
   ];
   return rows.map(([label, value]) => `${label.padEnd(16)}${value}`).join('\n');
 }
@@ -49,6 +51,33 @@ export function table(shown: MountStatus): string {
 function troubleRows({ summary, error, hint }: Trouble): [label: string, value: string][] {
   const rows: [string, string][] = [['TROUBLE', `${summary}: ${error}`]];
   return hint === undefined ? rows : [...rows, ['', hint]];
+}
+
+function heldBackRows(heldBack: MountStatus['heldBack']): [label: string, value: string][] {
+  if (heldBack === undefined || heldBack.files === 0) return [];
+  const { files, longest } = heldBack;
+  const shown = longest.map(({ file, bytes, since }): [string, string] => [
+    '',
+    `${file}: ${bytes} bytes, unchanged since ${since}`,
+  ]);
+  const more = files - longest.length;
+  return [
+    ['held back', `${count(files)} of incomplete JSON: readers see the version before`],
+    ...shown,
+    ...(more > 0 ? [['', `and ${count(more)} more`] as [string, string]] : []),
+  ];
+}
+
+type Incomplete = NonNullable<MountStatus['incomplete']>[number];
+
+function incompleteRow({ outcome, file, from, bytes, at }: Incomplete): [label: string, value: string] {
+  return outcome === 'given-up'
+    ? ['given up', `${file}, at ${at}: its ${bytes} bytes were incomplete JSON, the version before stays`]
+    : ['EIO', `rename of ${from} to ${file}, at ${at}: its ${bytes} bytes are incomplete JSON`];
+}
+
+function count(files: number): string {
+  return files === 1 ? '1 file' : `${files} files`;
 }
 
 const SESSIONS_SHOWN = 10;

@@ -5,6 +5,7 @@ import type { CoreClient, Loaded } from '../drivers/host/core-client.ts';
 import type { DaemonMessage, KernelMessage, RoutedMessage } from '../drivers/host/messages.ts';
 import { deferred } from '../lib/deferred.ts';
 import { version } from '../lib/version.ts';
+import { FilesystemCounters } from '../observe/filesystem-counters.ts';
 import { type Logger, writeLogRecord } from '../observe/log.ts';
 import { Cache } from '../store/cache/cache.ts';
 import { type CacheLock, lockCache } from '../store/cache/lock.ts';
@@ -61,6 +62,7 @@ async function startLocked(
       cachePath: cache.path,
       keyring: keyring.export(),
       progress: progress.shared,
+      counters: new FilesystemCounters().shared,
       owner: config.owner ?? { uid: root.uid, gid: root.gid },
       rootMode: root.mode,
       umask: config.umask,
@@ -173,10 +175,9 @@ export class Daemon {
     });
     const sync = () => this.#store.sync();
     this.#syncReplies = new FsyncReplies({ sync, notifier: this.#notifier, inFlightFd: parts.inFlightFd });
-    services.connect({
-      thread,
-      settle: async (what) => this.#store.settle(await thread.roll(what === 'everything')),
-    });
+    const settle = async (what: 'everything' | 'committed') =>
+      this.#store.settle(await thread.roll(what === 'everything'));
+    services.connect({ thread, settle }, parts.connection.counters);
     thread.listen((message) => this.#route(message));
   }
 

@@ -34,11 +34,12 @@ export class FsyncReplies {
 
   async #answer({ uniqueLo, uniqueHi, slot }: SyncThenReply): Promise<void> {
     const { sync, notifier, inFlightFd } = this.#parts;
+    const startedMs = performance.now();
     const error = await sync().then(
       () => 0,
       (cause: unknown) => errnoOf(cause),
     );
-    notifier.replyError(uniqueLo, uniqueHi, error);
+    notifier.replySynced(uniqueLo, uniqueHi, error, performance.now() - startedMs);
     if (slot !== 0) freeSlot(inFlightFd, slot);
   }
 }

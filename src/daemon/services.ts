@@ -2,8 +2,10 @@
 import type { Keyring } from '../crypto/keyring.ts';
 import type { CoreClient } from '../drivers/host/core-client.ts';
 import type { CoreData, DaemonMessage, RemoteMessage } from '../drivers/host/messages.ts';
+import { inTime } from '../lib/in-time.ts';
 import { messageOf } from '../lib/system-error.ts';
 import { version } from '../lib/version.ts';
+import type { FilesystemCounters } from '../observe/filesystem-counters.ts';
 import { type HttpServer, serveHttp } from '../observe/http.ts';
 import type { HttpPages, Readiness } from '../observe/http-pages.ts';
 import type { Logger } from '../observe/log.ts';
@@ -11,6 +13,7 @@ import { Metrics } from '../observe/metrics.ts';
 import type { ThreadSide } from '../remote/kernel-side.ts';
 import { type OpenedRemote, openRemote } from '../remote/open.ts';
 import type { Cache } from '../store/cache/cache.ts';
+import { CacheUsage } from '../store/cache/usage.ts';
 import type { DaemonStart } from '../supervisor/messages.ts';
 
 type StartedOver = Extract<DaemonMessage, { type: 'started-over' }>;
@@ -27,6 +30,9 @@ const LATER = 'Not everything is in the bucket: it is in the cache, and goes out
 const LOST =
   'Not everything is in the bucket, and nothing is kept here: what the bucket did not take is lost';
 
+/** A scrape does not wait longer for the thread that serves the mount. */
+const FILES_MS = 500;
+
 type Phase = 'starting' | 'serving' | 'stopping';
 
 export class DaemonServices {
@@ -36,6 +42,7 @@ export class DaemonServices {
   readonly #isVolatile: boolean;
   readonly #remote: OpenedRemote;
   readonly #metrics: Metrics;
+  readonly #usage: CacheUsage;
   #http: HttpServer | undefined;
   #thread: CoreClient | undefined;
   #phase: Phase = 'starting';
@@ -48,13 +55,23 @@ export class DaemonServices {
     metrics.daemon({ version, mode: config.storageType, driver: start.driver, restarts });
     const takeover = start.takeover !== undefined;
     const remote = await openRemote({ config, mountPoint, cache, keyring, metrics, log, takeover });
-    const services = new DaemonServices(start, remote, metrics, log);
+    const usage = new CacheUsage({ cachePath: cache.path, journalDirectory: cache.journalDirectory });
+    const services = new DaemonServices(start, { remote, metrics, usage, log });
     const ready = () => services.#readiness();
     services.#http = await servePages(start, { metrics, health: () => true, ready }, log);
     return services;
   }
 
-  private constructor({ config }: DaemonStart, remote: OpenedRemote, metrics: Metrics, log: Logger) {
+  private constructor(
+    { config }: DaemonStart,
+    {
+      remote,
+      metrics,
+      usage,
+      log,
+    }: { remote: OpenedRemote; metrics: Metrics; usage: CacheUsage; log: Logger },
+  ) {
+    this.#usage = usage;
     this.#shutdownTimeoutMs = config.shutdownTimeoutMs;
     this.#isVolatile = config.cacheInMemory;
     this.#remote = remote;
@@ -73,8 +90,13 @@ export class DaemonServices {
   }
 
   /** The thread is loaded. */
-  connect(side: ThreadSide): void {
+  connect(side: ThreadSide, counters: readonly FilesystemCounters[]): void {
     this.#thread = side.thread;
+    this.#metrics.filesystem({
+      counters,
+      files: () => inTime(side.thread.measure(), FILES_MS, undefined),
+      disk: () => this.#usage.read(),
+    });
     this.#remote.sessions?.connect(side);
   }
 

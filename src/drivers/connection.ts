@@ -3,6 +3,7 @@ import { mkdtemp, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mountDirect, unmountLazily } from '../mount/mount.ts';
+import { FilesystemCounters, operationNames } from '../observe/filesystem-counters.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Driver } from './choose.ts';
 import { KernelNotifier } from './direct/notifier.ts';
@@ -29,13 +30,22 @@ export interface Descriptors {
   inFlightFd: number;
 }
 
+const FSYNC = operationNames.indexOf('fsync');
+
 /** What only the direct driver needs. */
 export type DirectOptions = Omit<KernelThreadData, keyof CoreData | 'mailbox'>;
+
+export interface MountNotifier extends Pick<KernelNotifier, 'inode' | 'entry'> {
+  /** Replies to a call that waited for the disk for `ms`. `error`: 0 or a negative errno. */
+  replySynced(uniqueLo: number, uniqueHi: number, error: number, ms: number): void;
+}
 
 export interface Connection {
   /** Builds the core from here on. */
   readonly thread: CoreClient;
-  readonly notifier: Pick<KernelNotifier, 'inode' | 'entry' | 'replyError'>;
+  readonly notifier: MountNotifier;
+  /** What each thread that answers applications counts. */
+  readonly counters: readonly FilesystemCounters[];
   /** Everything is loaded: the mount is made. Resolves with its `major:minor`. */
   mount(owner: MountOwner, initialized: Promise<void>): Promise<string>;
   /** Resolves when the mount answers. */
@@ -59,16 +69,29 @@ export function openConnection(
 /** The supervisor has the connection, mounts it, and gives it to the next daemon. */
 class DirectConnection implements Connection {
   readonly thread: CoreClient;
-  readonly notifier: KernelNotifier;
+  readonly notifier: MountNotifier;
+  readonly counters: readonly FilesystemCounters[];
+  readonly #kernel: KernelNotifier;
   readonly #fuseFd: number;
   readonly #takeover: CoreData['takeover'];
 
   constructor(data: CoreData, options: DirectOptions, log: Logger) {
     this.#fuseFd = options.fuseFd;
     this.#takeover = data.takeover;
-    this.notifier = new KernelNotifier(options.fuseFd, (error) =>
+    const kernel = new KernelNotifier(options.fuseFd, (error) =>
       log.error({ error: String(error) }, 'the kernel refused a notification'),
     );
+    this.#kernel = kernel;
+    const ownCounters = new FilesystemCounters();
+    this.counters = [new FilesystemCounters(data.counters), ownCounters];
+    this.notifier = {
+      inode: (node, offset, length) => kernel.inode(node, offset, length),
+      entry: (parent, name) => kernel.entry(parent, name),
+      replySynced: (uniqueLo, uniqueHi, error, ms) => {
+        kernel.replyError(uniqueLo, uniqueHi, error);
+        ownCounters.operation(FSYNC, error, ms);
+      },
+    };
     this.thread = new CoreClient(new WorkerLink({ ...data, ...options }));
   }
 
@@ -79,7 +102,7 @@ class DirectConnection implements Connection {
   /** No thread of the daemon may touch the mount: one that waits for its answer would keep a killed daemon from dying. */
   async serve(initialized: Promise<void>): Promise<void> {
     const takeover = this.#takeover;
-    if (takeover !== undefined && canResend(takeover)) this.notifier.resend();
+    if (takeover !== undefined && canResend(takeover)) this.#kernel.resend();
     this.thread.serve();
     await (takeover === undefined ? initialized : this.thread.send('ping'));
   }
@@ -105,15 +128,17 @@ class LibfuseConnection implements Connection {
   readonly thread: CoreClient;
   readonly notifier: Connection['notifier'];
   readonly #link: LibfuseLink;
+  readonly counters: readonly FilesystemCounters[];
 
   constructor(data: CoreData) {
+    this.counters = [new FilesystemCounters(data.counters)];
     this.#link = new LibfuseLink(data);
     this.thread = new CoreClient(this.#link);
     this.notifier = {
       // libfuse 2 has no way to take back what the kernel was told: it forgets that after a second.
       inode: () => {},
       entry: () => {},
-      replyError: (uniqueLo, uniqueHi, error) => this.#link.replySynced(uniqueLo, uniqueHi, error),
+      replySynced: (uniqueLo, uniqueHi, error) => this.#link.replySynced(uniqueLo, uniqueHi, error),
     };
   }
 

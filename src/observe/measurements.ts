@@ -1,4 +1,5 @@
 /** What the layers report to the metrics, and what these ask them. */
+import type { FilesystemCounters } from './filesystem-counters.ts';
 
 /** Of one session and one round. What went out before a round failed counts too. */
 export interface BackupCounts {
@@ -27,6 +28,31 @@ export interface BucketRequest {
   /** Of content, sent or received. */
   readonly bytes: number;
   readonly ms: number;
+}
+
+/** What the thread that serves the mount knows of its files. */
+export interface FileNumbers {
+  readonly sessions: number;
+  readonly files: number;
+  /** Not in the cache yet. */
+  readonly dirty: number;
+  readonly heldBack: number;
+}
+
+/** Where the numbers of the filesystem come from. */
+export interface FilesystemSource {
+  /** Of each thread that counts. */
+  readonly counters: readonly FilesystemCounters[];
+  /** Undefined: the thread that serves the mount does not answer. */
+  files(): Promise<FileNumbers | undefined>;
+  /** Each undefined: not known. */
+  disk(): Promise<DiskNumbers>;
+}
+
+export interface DiskNumbers {
+  readonly journalBytes: number | undefined;
+  readonly cacheBytes: number | undefined;
+  readonly freeBytes: number | undefined;
 }
 
 /** Asked at each scrape; cheap, and never throwing. */

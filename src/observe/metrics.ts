@@ -1,9 +1,12 @@
 /** The daemon's counters, by methods whose arguments are the only values that a label can have. docs/operations.md lists the metrics. */
 import { Gauge, Histogram } from 'prom-client';
+import { FilesystemMetrics } from './filesystem-metrics.ts';
 import type {
   BackupCounts,
   BucketRequest,
   DaemonFacts,
+  FileNumbers,
+  FilesystemSource,
   LeaseHow,
   MetricsSource,
   RestoreResult,
@@ -109,6 +112,8 @@ export class Metrics {
     registers: [this.#registry],
   });
   readonly #sessions: Gauge<'state'>;
+  readonly #filesystem: FilesystemMetrics;
+  #files: FileNumbers | undefined;
 
   constructor() {
     const registry = this.#registry;
@@ -116,10 +121,11 @@ export class Metrics {
       registry.computedGauge(name, help, () =>
         this.#source === undefined ? undefined : value(this.#source),
       );
-    asked(
+    this.#filesystem = new FilesystemMetrics(registry);
+    registry.computedGauge(
       'sessionfs_dirty_files',
-      'Files whose newest version is not in the bucket yet; changes of the last 10 s may be missing.',
-      (source) => source.dirtyFiles(),
+      'Files whose newest version is not in the bucket yet (in local mode: in the cache); in hybrid mode changes of the last 10 s may be missing.',
+      () => this.#source?.dirtyFiles() ?? this.#files?.dirty,
     );
     asked(
       'sessionfs_dirty_oldest_age_seconds',
@@ -151,9 +157,14 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
-  /** Where the gauges come from; without one they have no samples, as in local mode. */
+  /** Where the numbers of the bucket come from; without one they have no samples, as in local mode. */
   source(source: MetricsSource): void {
     this.#source = source;
+  }
+
+  /** Where the numbers of the filesystem come from; before, its counters are 0. */
+  filesystem(source: FilesystemSource): void {
+    this.#filesystem.source(source);
   }
 
   /** Called once. */
@@ -205,12 +216,19 @@ export class Metrics {
   }
 
   /** In the text format of Prometheus. */
-  render(): Promise<string> {
-    const sessions = this.#source?.sessions();
-    if (sessions !== undefined) {
+  async render(): Promise<string> {
+    this.#files = await this.#filesystem.refresh();
+    const sessions = this.#source?.sessions() ?? localSessions(this.#files);
+    if (sessions === undefined) this.#sessions.reset();
+    else {
       this.#sessions.set({ state: 'local' }, sessions.local);
       this.#sessions.set({ state: 'remote' }, sessions.remote);
     }
     return this.#registry.metrics();
   }
+}
+
+/** In local mode all of them are here. */
+function localSessions(files: FileNumbers | undefined): { local: number; remote: number } | undefined {
+  return files && { local: files.sessions, remote: 0 };
 }

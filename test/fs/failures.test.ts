@@ -5,9 +5,11 @@ import { describe, it, type TestContext, test } from 'node:test';
 import { Keyring } from '../../src/crypto/keyring.ts';
 import { ROOT_NODE } from '../../src/fs/contract.ts';
 import { judgePieces, judgeWhole } from '../../src/fs/model/json-gate.ts';
-import { FileNode } from '../../src/fs/model/node.ts';
+import { DirectoryNode, FileNode } from '../../src/fs/model/node.ts';
+import { Tree } from '../../src/fs/model/tree.ts';
 import { record } from '../../src/fs/operations/commit.ts';
 import type { Core } from '../../src/fs/state/core.ts';
+import { JournaledFiles } from '../../src/fs/state/journaled-files.ts';
 import { Records } from '../../src/fs/state/records.ts';
 import { Errno } from '../../src/lib/errno.ts';
 import { syncFileOperations } from '../../src/lib/file-operations.ts';
@@ -156,7 +158,9 @@ test('complete content that an earlier daemon did not commit is committed, not g
   // Until 0.1.0 the last bytes and the commit were two records.
   const directory = join(h.cachePath, 'journal');
   const journal = new JournalWriter(directory, { ...replay(directory), progress: new JournalProgress() });
-  const records = new Records(journal, Keyring.fromHex(KEY), { uid: 0, gid: 0 }, undefined);
+  const tree = new Tree(new DirectoryNode(0o755, 0, 0));
+  const journaled = new JournaledFiles({ tree, isInJournal: () => true });
+  const records = new Records(journal, Keyring.fromHex(KEY), { uid: 0, gid: 0 }, { remote: undefined, journaled });
   records.begin(0);
   records.workWrite(new FileNode(S_IFREG | 0o600, 0, 0), 's/a.json', HALF.length, Buffer.from('2}'), true);
   records.commit();
@@ -187,7 +191,14 @@ test('a record that cannot be made is dropped, and the next one is made', (t) =>
     progress: new JournalProgress(),
   });
   t.after(() => journal.close());
-  const records = new Records(journal, Keyring.fromHex(KEY), { uid: 0, gid: 0 }, undefined);
+  const tree = new Tree(new DirectoryNode(0o755, 0, 0));
+  const journaled = new JournaledFiles({ tree, isInJournal: () => true });
+  const records = new Records(
+    journal,
+    Keyring.fromHex(KEY),
+    { uid: 0, gid: 0 },
+    { remote: undefined, journaled },
+  );
   const core = { records, request: 2, log: () => {} } as unknown as Core;
   const node = new FileNode(S_IFREG | 0o600, 0, 0);
   const failed = record(core, () => {

@@ -18,6 +18,11 @@ export interface DispatchHost extends SlotHost, EndingHost {
   store(request: number, unstored: Unstored): void;
   /** It was answered. `interrupted`: by EINTR, without that call. */
   answered(request: number, interrupted: boolean): void;
+  /**
+   * A call of an application was answered by this thread, with `error` (0 or a negative errno), after `ms`. Not what the kernel
+   * asks for its own sake, nor what `syncThenReply` answers.
+   */
+  measured(opcode: number, error: number, ms: number): void;
   /** The kernel asks for the end of a request that is not waiting here: true if it may have been lost, and is to get EINTR. */
   mayBeLost(): boolean;
   initialized(session: NegotiatedSession): void;

@@ -3,7 +3,7 @@ import { Errno, errnoOf } from '../../lib/errno.ts';
 import type { NegotiatedSession } from '../host/messages.ts';
 import { classify, EPROTO, replyableError } from '../host/outcome.ts';
 import { fuse_write_in } from './abi/files.ts';
-import { fuse_interrupt_in } from './abi/headers.ts';
+import { fuse_in_header, fuse_interrupt_in } from './abi/headers.ts';
 import { fuse_init_in, INIT_IN_SIZE_BEFORE_FLAGS2 } from './abi/init.ts';
 import { OPCODE_LIMIT, Opcode } from './abi/opcodes.ts';
 import type { DispatchHost } from './dispatch-host.ts';
@@ -18,6 +18,8 @@ import { type InitOffer, negotiate, putInitOut } from './session.ts';
 
 /** An answer that waits for what the request has changed to be stored. */
 interface DeferredReply {
+  opcode: number;
+  startedMs: number;
   uniqueLo: number;
   uniqueHi: number;
   /** Where the request is kept; 0: nowhere. */
@@ -129,6 +131,7 @@ export class Dispatcher {
     const { uniqueLo, uniqueHi, bytes, entry } = deferred;
     const isTaken = error === 0 && this.#host.send(bytes, bytes.length);
     if (error !== 0) this.#sendError(uniqueLo, uniqueHi, error);
+    this.#measure(deferred.opcode, error, deferred.startedMs);
     if (!isTaken && entry !== 0) this.#exchange.fs.forget(entry, 1);
     this.#host.answered(request, false);
   }
@@ -213,9 +216,17 @@ export class Dispatcher {
 
   #answer(outcome: number, operation: Operation | undefined): void {
     const { uniqueLo, uniqueHi } = this.#request;
-    if (outcome < 0) this.#sendError(uniqueLo, uniqueHi, replyableError(outcome, Errno.EIO));
+    const error = outcome < 0 ? replyableError(outcome, Errno.EIO) : 0;
+    if (error < 0) this.#sendError(uniqueLo, uniqueHi, error);
     else this.#sendPayload(outcome, operation);
     this.#slot.release();
+    this.#measure(this.#request.opcode, error, this.#slot.startedMs);
+  }
+
+  /** What the kernel is told once not to ask for is no call of an application, and neither is its first request. */
+  #measure(opcode: number, error: number, startedMs: number): void {
+    if (error === Errno.ENOSYS || opcode === Opcode.FUSE_INIT) return;
+    this.#host.measured(opcode, error, performance.now() - startedMs);
   }
 
   /** A reply to the request number 0 would be taken for a notification. */
@@ -240,14 +251,15 @@ export class Dispatcher {
   /** The reply waits until `unstored` is stored: see `answerStored`. */
   #defer(payloadBytes: number, operation: Operation | undefined, unstored: Unstored): void {
     const { reply, entry, fs, request } = this.#exchange;
-    const { uniqueLo, uniqueHi, number } = request;
-    const { slot } = this.#slot.keep();
+    const { opcode, uniqueLo, uniqueHi, number } = request;
+    const { slot, startedMs } = this.#slot.keep();
     const length = reply.finish(uniqueLo, uniqueHi, 0, payloadBytes);
     const bytes = Buffer.from(reply.bytes.subarray(0, length));
     const given = operation?.gives === 'entry' ? entry.nodeId : 0;
-    const written = request.opcode === Opcode.FUSE_WRITE ? request.node : 0;
+    const written = opcode === Opcode.FUSE_WRITE ? request.node : 0;
     if (written !== 0) fs.holdAttributes(written);
-    this.#deferred.set(number, { uniqueLo, uniqueHi, slot, bytes, entry: given, written });
+    const waiting = { uniqueLo, uniqueHi, slot, bytes, entry: given, written };
+    this.#deferred.set(number, { opcode, startedMs, ...waiting });
     this.#host.store(number, unstored);
   }
 
@@ -270,6 +282,7 @@ export class Dispatcher {
       this.#exchange.fs.interrupted(requestNumber(parked.uniqueLo, parked.uniqueHi));
       this.#sendError(parked.uniqueLo, parked.uniqueHi, Errno.EINTR);
       this.#host.release(parked.slot);
+      this.#measure(parked.bytes.readUInt32LE(fuse_in_header.opcode), Errno.EINTR, parked.startedMs);
     } else if (!this.#interruptDeferred(requestNumber(uniqueLo, uniqueHi)) && this.#host.mayBeLost()) {
       this.#sendError(uniqueLo, uniqueHi, Errno.EINTR);
     }
@@ -281,6 +294,7 @@ export class Dispatcher {
     if (deferred === undefined) return false;
     this.#sendError(deferred.uniqueLo, deferred.uniqueHi, Errno.EINTR);
     if (deferred.entry !== 0) this.#exchange.fs.forget(deferred.entry, 1);
+    this.#measure(deferred.opcode, Errno.EINTR, deferred.startedMs);
     this.#host.answered(request, true);
     return true;
   }

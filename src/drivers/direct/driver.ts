@@ -114,6 +114,7 @@ export class DirectDriver {
       syncThenReply: (uniqueLo, uniqueHi, slot) => host.syncThenReply(uniqueLo, uniqueHi, slot),
       store: (request, unstored) => host.store(request, unstored),
       answered: (request, interrupted) => host.answered(request, interrupted),
+      measured: (opcode, error, ms) => host.measured(opcode, error, ms),
       mayBeLost: () => this.#keepsRequests,
       initialized: (session) => {
         this.#keepsRequests = !canResend(session);

@@ -9,6 +9,7 @@ import type { FromCore, KernelThreadData, ToCore } from '../host/messages.ts';
 import { Opcode } from './abi/opcodes.ts';
 import { DirectDriver, type DirectDriverHost } from './driver.ts';
 import { Mailbox } from './mailbox.ts';
+import { operationIndex } from './operation-index.ts';
 
 const KERNEL_THREAD_NICENESS = -10;
 
@@ -64,6 +65,7 @@ class KernelThread {
       store: (request, unstored) => this.host.store(request, unstored),
       answered: (request, interrupted) => this.host.answered(request, interrupted),
       makeRoom: () => this.host.makeRoom(),
+      measured: (opcode, error, ms) => this.host.counters.operation(operationIndex(opcode), error, ms),
       initialized: (session) => this.#post({ to: 'daemon', type: 'initialized', session }),
       refused: ({ code, message, hint }) => this.#post({ to: 'client', type: 'failed', code, message, hint }),
       gaveUp: (opcode, node, name) => this.host.gaveUp(operationName(opcode), node, name),

@@ -16,6 +16,8 @@ export interface ParkedRequest extends UniqueId {
   readonly bytes: Buffer;
   /** Where it is kept for the next server (in-flight.ts); 0: nowhere. */
   readonly slot: number;
+  /** When it came, on the clock of `performance.now`. */
+  readonly startedMs: number;
 }
 
 export interface SlotHost {
@@ -36,6 +38,7 @@ export class Slot {
   readonly #host: SlotHost;
   readonly #request: Request;
   #kept: ParkedRequest | undefined;
+  #startedMs = 0;
 
   constructor(host: SlotHost, request: Request) {
     this.#host = host;
@@ -45,11 +48,18 @@ export class Slot {
   /** The request is bound. `kept`: it has waited before. */
   bind(kept: ParkedRequest | undefined): void {
     this.#kept = kept;
+    this.#startedMs = kept?.startedMs ?? performance.now();
   }
 
   /** As `bind`, for a request that an earlier server has kept in `slot`; 0: that it was serving, and kept nowhere. */
   bindInherited(slot: number): void {
+    this.#startedMs = performance.now();
     this.#kept = slot === 0 ? undefined : this.#in(slot, this.#request.copyBytes());
+  }
+
+  /** When the request came; one that an earlier server had read counts from when this one took it up. */
+  get startedMs(): number {
+    return this.#startedMs;
   }
 
   /** The request waits on: keeps it, if it is not kept. */
@@ -68,7 +78,7 @@ export class Slot {
 
   #in(slot: number, bytes: Buffer): ParkedRequest {
     const { uniqueLo, uniqueHi } = this.#request;
-    return { uniqueLo, uniqueHi, bytes, slot };
+    return { uniqueLo, uniqueHi, bytes, slot, startedMs: this.#startedMs };
   }
 }
 

@@ -5,6 +5,7 @@
 import { type Deferred, deferred } from '../../lib/deferred.ts';
 import { SessionfsError } from '../../lib/errors.ts';
 import { inTime } from '../../lib/in-time.ts';
+import type { FileNumbers } from '../../observe/measurements.ts';
 import type { ClientMessage, FromCore, RoutedMessage, ToCore } from './messages.ts';
 
 export type Loaded = Extract<ClientMessage, { type: 'loaded' }>;
@@ -30,6 +31,7 @@ export class CoreClient {
   readonly #link: CoreLink;
   /** Calls of `send` that wait for the core to act on their message, in order. */
   readonly #waiting: (() => void)[] = [];
+  readonly #measuring: ((files: FileNumbers) => void)[] = [];
   readonly #rolling: ((segment: number | undefined) => void)[] = [];
   readonly #loaded = deferred<Loaded>();
   readonly #ended: Deferred<{ uncommitted: string[] }> = deferred();
@@ -80,6 +82,13 @@ export class CoreClient {
     return Promise.race([rolled, this.#settled()]);
   }
 
+  /** What the thread counts of its files now; undefined: it has ended. */
+  async measure(): Promise<FileNumbers | undefined> {
+    const measured = new Promise<FileNumbers>((resolve) => this.#measuring.push(resolve));
+    this.post({ type: 'measure' });
+    return Promise.race([measured, this.#settled()]);
+  }
+
   post(message: ToCore): void {
     this.#link.post(message);
   }
@@ -122,6 +131,9 @@ export class CoreClient {
         break;
       case 'done':
         this.#waiting.shift()?.();
+        break;
+      case 'measured':
+        this.#measuring.shift()?.(message.files);
         break;
       case 'rolled':
         this.#rolling.shift()?.(message.segment);

@@ -10,6 +10,8 @@ import { importPlainSessions } from '../../fs/startup/import-plain.ts';
 import { type OpenedFileSystem, openFileSystem } from '../../fs/startup/open.ts';
 import type { RemoteHost } from '../../fs/state/remote.ts';
 import { SessionfsError } from '../../lib/errors.ts';
+import { FilesystemCounters } from '../../observe/filesystem-counters.ts';
+import type { FileNumbers } from '../../observe/measurements.ts';
 import { statusText } from '../../observe/status-text.ts';
 import { Cache } from '../../store/cache/cache.ts';
 import { type KnownNodes, NodeTable } from '../../store/checkpoint/node-table.ts';
@@ -26,12 +28,15 @@ export interface HostedDriver {
   answerStored(request: number, error: number): void;
 }
 
+const HELD_BACK_SHOWN = 20;
+
 export class CoreHost {
   readonly #data: CoreData;
   readonly #post: (message: FromCore) => void;
   readonly #driver: HostedDriver;
   readonly #progress: JournalProgress;
   readonly #opened: OpenedFileSystem;
+  readonly counters: FilesystemCounters;
   #settleRequested = false;
   #handingOver = false;
   #pings = 0;
@@ -49,11 +54,13 @@ export class CoreHost {
     if (data.bucket?.writeThrough)
       this.#unanswered = Unanswered.open(data.cachePath, data.takeover !== undefined);
     this.#progress = new JournalProgress(data.progress);
+    this.counters = new FilesystemCounters(data.counters);
     const { maxFileSizeBytes: maxFileSize, memoryLimitBytes: memoryLimit, owner, rootMode, umask } = data;
     this.#opened = openFileSystem({
       cache: new Cache(data.cachePath),
       keyring: Keyring.import(data.keyring),
       progress: this.#progress,
+      counters: this.counters,
       owner,
       rootMode,
       umask,
@@ -189,6 +196,9 @@ export class CoreHost {
       case 'stored':
         this.#driver.answerStored(message.request, message.error);
         break;
+      case 'measure':
+        this.#post({ to: 'client', type: 'measured', files: this.#measure() });
+        break;
       case 'ping':
         this.#pings++;
         break;
@@ -263,11 +273,21 @@ export class CoreHost {
     }
   }
 
-  #status(): string {
+  #measure(): FileNumbers {
     const { filesystem } = this.#opened;
-    const { sessions, files, freshRegistrations } = filesystem;
-    const counts = { sessions, files, dirty: filesystem.dirtyFiles(), freshRegistrations };
-    return statusText({ ...this.#data.status, ...counts });
+    const { sessions, files, heldBack } = filesystem;
+    return { sessions, files, dirty: filesystem.dirtyFiles(), heldBack: heldBack.length };
+  }
+
+  #status(): string {
+    const { freshRegistrations, heldBack, incomplete } = this.#opened.filesystem;
+    const { sessions, files, dirty } = this.#measure();
+    return statusText({
+      ...this.#data.status,
+      ...{ sessions, files, dirty, freshRegistrations },
+      heldBack: { files: heldBack.length, longest: heldBack.slice(0, HELD_BACK_SHOWN) },
+      incomplete,
+    });
   }
 }
 

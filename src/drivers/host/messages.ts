@@ -7,6 +7,7 @@ import type { StartedOver } from '../../fs/state/registrations.ts';
 import type { BucketView, Question, Urgency } from '../../fs/state/remote.ts';
 import type { ErrorCode } from '../../lib/errors.ts';
 import type { LogRecord } from '../../observe/log.ts';
+import type { FileNumbers } from '../../observe/measurements.ts';
 
 /**
  * What the direct driver and the kernel agreed on. Plain data: a daemon that takes the connection over gets no INIT and is
@@ -29,6 +30,8 @@ export interface CoreData {
   keyring: ArrayBuffer;
   /** JournalProgress, shared with the main thread. */
   progress: SharedArrayBuffer;
+  /** FilesystemCounters, shared with the main thread. */
+  counters: SharedArrayBuffer;
   owner: Owner;
   /** Permission bits of the mount's root. */
   rootMode: number;
@@ -83,6 +86,8 @@ export type ClientMessage =
       files: number;
       sessions: number;
     }
+  /** To a 'measure'. */
+  | { to: 'client'; type: 'measured'; files: FileNumbers }
   /** It acted on a 'settle-all' or 'ping'. */
   | { to: 'client'; type: 'done' }
   /**
@@ -155,6 +160,8 @@ export type CoreMessage =
   | { type: 'serve' }
   /** Say 'done', after all that the kernel sent before. */
   | { type: 'ping' }
+  /** Say 'measured'. */
+  | { type: 'measure' }
   | { type: 'settle-idle' }
   /** Close the present journal segment. */
   | { type: 'roll' }

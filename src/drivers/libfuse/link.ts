@@ -3,10 +3,11 @@ import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SessionfsError } from '../../lib/errors.ts';
 import { findMountSync, isMounted } from '../../mount/mountinfo.ts';
+import { type OperationName as CountedName, operationNames } from '../../observe/filesystem-counters.ts';
 import type { CoreLink } from '../host/core-client.ts';
 import { CoreHost, failureMessage } from '../host/core-host.ts';
 import type { CoreData, FromCore, ToCore } from '../host/messages.ts';
-import { type LibfuseBinding, loadBinding } from './binding.ts';
+import { type LibfuseBinding, loadBinding, type OperationName } from './binding.ts';
 import { LibfuseDriver } from './driver.ts';
 import { libfuseMountOptions, mayAllowOther, withFusermount } from './mount.ts';
 
@@ -88,6 +89,7 @@ export class LibfuseLink implements CoreLink {
       store: (request, unstored) => host.store(request, unstored),
       answered: (request) => host.answered(request, false),
       makeRoom: () => host.makeRoom(),
+      measured: (operation, error, ms) => host.counters.operation(countedAs(operation), error, ms),
       afterRequest: () => host.afterRequest(),
       initialized: () => this.#post({ to: 'daemon', type: 'initialized', session: undefined }),
       unexpected: (error, operation) =>
@@ -133,6 +135,23 @@ export class LibfuseLink implements CoreLink {
       }
     });
   }
+}
+
+const COUNTED_AS: Partial<Record<OperationName, CountedName>> = {
+  fgetattr: 'getattr',
+  truncate: 'setattr',
+  ftruncate: 'setattr',
+  chmod: 'setattr',
+  chown: 'setattr',
+  utimens: 'setattr',
+  mknod: 'create',
+  fsyncdir: 'fsync',
+};
+
+/** The place of the operation in `operationNames`. */
+function countedAs(operation: OperationName): number {
+  const found = operationNames.indexOf(COUNTED_AS[operation] ?? (operation as CountedName));
+  return found < 0 ? operationNames.indexOf('other') : found;
 }
 
 function isRoot(): boolean {

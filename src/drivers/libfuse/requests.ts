@@ -5,7 +5,7 @@
 import type { FileSystemOperations, Unstored } from '../../fs/contract.ts';
 import { Errno, errnoOf } from '../../lib/errno.ts';
 import { classify, type EndingHost, replyableError } from '../host/outcome.ts';
-import type { LibfuseThread } from './binding.ts';
+import type { LibfuseThread, OperationName } from './binding.ts';
 import type { LibfuseCall } from './calls.ts';
 import { errnoOfThisSystem } from './errno.ts';
 import { HiddenRenames, type Queued } from './hidden-renames.ts';
@@ -19,6 +19,8 @@ export interface LibfuseRequestsHost extends EndingHost {
   store(request: number, unstored: Unstored): void;
   answered(request: number): void;
   afterRequest(): void;
+  /** See DispatchHost. */
+  measured(operation: OperationName, error: number, ms: number): void;
   unexpected(error: unknown, operation: string): void;
 }
 
@@ -27,6 +29,7 @@ interface WaitingRequest extends Queued<LibfuseThread> {
   readonly wantsReply: boolean;
   /** This driver's own number of it; the kernel's is not told. */
   readonly unique: number;
+  readonly startedMs: number;
   readonly call: LibfuseCall;
 }
 
@@ -88,7 +91,8 @@ export class LibfuseRequests {
   }
 
   #request(thread: LibfuseThread, call: LibfuseCall, wantsReply: boolean): WaitingRequest {
-    return { thread, call, wantsReply, renamesTo: call.renames?.to, unique: ++this.#last };
+    const renamesTo = call.renames?.to;
+    return { thread, call, wantsReply, renamesTo, unique: ++this.#last, startedMs: performance.now() };
   }
 
   #run(request: WaitingRequest): void {
@@ -128,8 +132,10 @@ export class LibfuseRequests {
     }
   }
 
-  #answer({ thread, call, wantsReply }: WaitingRequest, result: number): void {
-    if (wantsReply) call.answer(thread, result < 0 ? errnoOfThisSystem(result) : result, this.#operations);
+  #answer({ thread, call, wantsReply, startedMs }: WaitingRequest, result: number): void {
+    if (!wantsReply) return;
+    this.#host.measured(call.name, Math.min(0, result), performance.now() - startedMs);
+    call.answer(thread, result < 0 ? errnoOfThisSystem(result) : result, this.#operations);
   }
 
   #hide(thread: LibfuseThread, { from, to }: { from: string; to: string }): number {

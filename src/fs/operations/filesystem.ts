@@ -13,6 +13,7 @@ import type {
 } from '../contract.ts';
 import type { ControlFileNode, DirectoryNode, Node } from '../model/node.ts';
 import { type Core, findChild, isRepeated } from '../state/core.ts';
+import type { IncompleteJson } from '../state/incomplete.ts';
 import { Presence } from '../state/presence.ts';
 import { fillAttributes, fillEntry } from './attributes.ts';
 import { commitAtSync, record } from './commit.ts';
@@ -22,7 +23,15 @@ import { makeDirectory, removeDirectory } from './directories.ts';
 import { copyOut, readFile, truncateFile, writeFile } from './file-content.ts';
 import { list } from './listing.ts';
 import { lookup, makeFile, makeSymlink, refuseName, unlink } from './namespace.ts';
-import { commitPlainFiles, dirtyFiles, postponeIdle, settleAll, settleIdle } from './pending.ts';
+import {
+  commitPlainFiles,
+  dirtyFiles,
+  type HeldBackFile,
+  heldBackFiles,
+  postponeIdle,
+  settleAll,
+  settleIdle,
+} from './pending.ts';
 import { ReleasedSegments } from './released-segments.ts';
 import { rename } from './rename.ts';
 import { setAttributes } from './setattr.ts';
@@ -65,9 +74,18 @@ export class FileSystem implements FileSystemOperations {
     return this.#core.registrations.count;
   }
 
-  /** Files that changed and are not in the cache yet, working copies included. Walks the whole tree. */
+  /** Files that changed and are not in the cache yet, working copies included. */
   dirtyFiles(): number {
     return dirtyFiles(this.#core).length;
+  }
+
+  get heldBack(): HeldBackFile[] {
+    return heldBackFiles(this.#core);
+  }
+
+  /** See IncompleteJson. */
+  get incomplete(): IncompleteJson['recent'] {
+    return this.#core.incomplete.recent;
   }
 
   /** There are working copies that time will settle: `settleIdle` wants to be called. */
@@ -98,6 +116,7 @@ export class FileSystem implements FileSystemOperations {
   /** See released-segments.ts. */
   rollJournal(): void {
     this.#segments.roll();
+    this.#core.journaled.prune();
     this.#core.remote?.rolled();
   }
 

@@ -15,13 +15,30 @@ const IDLE_MS_PER_MIB = 100;
 const BUSY_MS = 5_000;
 const BUSY_MS_PER_MIB = 500;
 
-/** Files that changed and are not in the cache yet, working copies included. Walks the whole tree. */
-export function dirtyFiles({ contents, pending, tree }: Core): FileNode[] {
-  const dirty: FileNode[] = [];
-  for (const node of tree.below(tree.root)) {
-    if (node.kind === 'file' && (contents.isInJournal(node) || pending.has(node))) dirty.push(node);
-  }
-  return dirty;
+/** Files that changed and are not in the cache yet, working copies included. */
+export function dirtyFiles({ journaled, pending }: Core): FileNode[] {
+  return [...new Set([...journaled.all, ...pending])];
+}
+
+export interface HeldBackFile {
+  readonly file: string;
+  readonly bytes: number;
+  /** When it was last changed, ISO 8601. */
+  readonly since: string;
+}
+
+/** Files of which readers do not see what was written last, because it is not complete: the longest unchanged first. */
+export function heldBackFiles({ pending, tree, clock }: Core): HeldBackFile[] {
+  const held = [...pending].flatMap((node) =>
+    node.working?.isHeldBack ? [{ file: tree.pathOf(node), working: node.working }] : [],
+  );
+  held.sort((a, b) => a.working.changedMs - b.working.changedMs);
+  const startMs = clock.wallMs() - clock.monotonicMs();
+  return held.map(({ file, working }) => ({
+    file,
+    bytes: working.length,
+    since: new Date(startMs + working.changedMs).toISOString(),
+  }));
 }
 
 /** Commits and gives up what has rested long enough. Call it every now and then while there is something pending. */
@@ -90,13 +107,12 @@ function giveUp(core: Core, node: FileNode, working: WorkingCopy): void {
   const wasHidden = node.hidden;
   const forget = () => (wasHidden ? core.records.delete(path) : core.records.workDrop(path));
   if ((working.journaled || wasHidden) && record(core, forget) !== 0) return;
-  core.log({
-    level: 'warn',
-    message: wasHidden
+  core.incomplete.note(
+    { outcome: 'given-up', file: path, bytes: working.length },
+    wasHidden
       ? 'incomplete JSON was given up; the file was never published'
       : 'incomplete JSON was given up; the version before it stays',
-    fields: { file: path, bytes: working.length },
-  });
+  );
   if (wasHidden) {
     core.tree.detach(node);
     node.dropped = true;

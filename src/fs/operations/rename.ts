@@ -203,11 +203,10 @@ function committedContent(core: Core, node: FileNode, path: string, newPath: str
   if (typeof content === 'number') return content;
   const passesGate = isGatedName(path) || node.isSymlink || !isGatedName(newPath);
   if (passesGate || judgePieces(content) !== 'incomplete') return content;
-  core.log({
-    level: 'warn',
-    message: 'renaming incomplete JSON to a *.json was refused; the version before it stays',
-    fields: { file: newPath, from: path, bytes: content.length },
-  });
+  core.incomplete.note(
+    { outcome: 'rename-refused', file: newPath, from: path, bytes: content.length },
+    'renaming incomplete JSON to a *.json was refused; the version before it stays',
+  );
   return Errno.EIO;
 }
 

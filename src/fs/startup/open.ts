@@ -5,6 +5,7 @@ import type { Keyring } from '../../crypto/keyring.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { type SyncFileOperations, syncFileOperations } from '../../lib/file-operations.ts';
 import { S_IFDIR } from '../../lib/file-type.ts';
+import { FilesystemCounters } from '../../observe/filesystem-counters.ts';
 import type { Cache } from '../../store/cache/cache.ts';
 import type { KnownNodes } from '../../store/checkpoint/node-table.ts';
 import type { JournalOp, OpPlace } from '../../store/journal/format.ts';
@@ -15,7 +16,7 @@ import { KeptVersions } from '../../store/set-aside/kept-versions.ts';
 import type { FilesystemStatistics, Invalidator } from '../contract.ts';
 import { forgetInKernel, markAbsent } from '../hybrid/absent.ts';
 import { HybridSessions } from '../hybrid/hybrid-sessions.ts';
-import { DirectoryNode } from '../model/node.ts';
+import { DirectoryNode, type FileNode } from '../model/node.ts';
 import type { FileSystemOptions, Log } from '../model/options.ts';
 import { Tree } from '../model/tree.ts';
 import { CONTROL_NODE, makeControlDirectory } from '../operations/control-files.ts';
@@ -23,6 +24,8 @@ import { ControlQuestions } from '../operations/control-questions.ts';
 import { FileSystem } from '../operations/filesystem.ts';
 import { Contents } from '../state/contents.ts';
 import type { Core } from '../state/core.ts';
+import { IncompleteJson } from '../state/incomplete.ts';
+import { JournaledFiles } from '../state/journaled-files.ts';
 import { Records } from '../state/records.ts';
 import { Registrations, type StartedOver } from '../state/registrations.ts';
 import { type BucketView, Remote, type RemoteHost } from '../state/remote.ts';
@@ -51,6 +54,7 @@ export interface OpenFileSystemOptions extends FileSystemOptions {
   /** Bytes of decrypted contents to keep in memory. */
   memoryLimit: number;
   clock?: Clock;
+  counters?: FilesystemCounters;
   segmentBytes?: number;
   /** What journal and set-aside/ are written with; a test may record or fail it. */
   journalFiles?: SyncFileOperations;
@@ -71,6 +75,7 @@ export interface OpenedFileSystem {
 /** The cache lock must be held. Throws JOURNAL_CORRUPT, CACHE_FORMAT, and system errors of the cache directory. */
 export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem {
   const { cache, keyring, progress, owner, log, clock = systemClock, generation = 0 } = options;
+  const { counters = new FilesystemCounters() } = options;
   const root = new DirectoryNode(S_IFDIR | (options.rootMode & 0o7777), owner.uid, owner.gid);
   const tree = new Tree(root);
   const builder = new TreeBuilder({ tree, keyring, owner, clock, log });
@@ -94,16 +99,21 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
     progress,
     keyring,
     owner,
+    counters,
     log,
     memoryLimit: options.memoryLimit,
   });
+  const isInJournal = (node: FileNode) => contents.isInJournal(node);
+  const journaled = new JournaledFiles({ tree, isInJournal });
   const kept = new KeptVersions(cache.path, options.journalFiles ?? syncFileOperations);
   const { startedOver = () => {} } = options;
   const remote = options.bucket && new Remote(options.bucket.view, options.bucket.host);
   const core: Core = {
     tree,
     contents,
-    records: new Records(journal, keyring, owner, remote),
+    records: new Records(journal, keyring, owner, { remote, journaled }),
+    journaled,
+    incomplete: new IncompleteJson(counters, clock, log),
     cache,
     registrations: new Registrations({ contents, keyring, options, clock, log }, kept, startedOver),
     remote,
@@ -124,6 +134,8 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
   tree.inherit(core.control, CONTROL_NODE);
   touchAll(core, root);
   touchAll(core, core.control);
+  for (const node of tree.below(root)) if (node.kind === 'file') journaled.add(node);
+  journaled.prune();
   rebuildWorkingCopies(core, builder, replay.unfinished);
   const absent = remote?.absentAtStart ?? [];
   markAbsent(core, absent);

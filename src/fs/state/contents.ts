@@ -17,6 +17,7 @@ import {
 import { Errno } from '../../lib/errno.ts';
 import { S_IFMT, S_IFREG } from '../../lib/file-type.ts';
 import { codeOf } from '../../lib/system-error.ts';
+import type { FilesystemCounters } from '../../observe/filesystem-counters.ts';
 import type { Cache } from '../../store/cache/cache.ts';
 import type { JournalProgress } from '../../store/journal/progress.ts';
 import type { JournalWriter } from '../../store/journal/writer.ts';
@@ -32,6 +33,7 @@ export interface ContentsParts {
   progress: JournalProgress;
   keyring: Keyring;
   owner: Owner;
+  counters: FilesystemCounters;
   log: Log;
   /** Bytes of decrypted contents to keep. */
   memoryLimit: number;
@@ -138,6 +140,7 @@ export class Contents {
     if (reason === node.readError) return;
     node.readError = reason;
     if (error instanceof SealError) node.unreadable = reason;
+    this.#parts.counters.refused(error instanceof SealError ? error.reason : 'disk');
     this.#parts.log({
       level: 'error',
       message:

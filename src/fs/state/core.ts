@@ -7,6 +7,8 @@ import type { DirectoryNode, FileNode, Node } from '../model/node.ts';
 import type { FileSystemOptions, Log } from '../model/options.ts';
 import type { Tree } from '../model/tree.ts';
 import type { Contents } from './contents.ts';
+import type { IncompleteJson } from './incomplete.ts';
+import type { JournaledFiles } from './journaled-files.ts';
 import type { Records } from './records.ts';
 import type { Registrations } from './registrations.ts';
 import type { Remote } from './remote.ts';
@@ -34,6 +36,8 @@ export interface Core {
   readonly generation: number;
   /** Requests that an earlier server of this connection carried out, and may not have answered. */
   readonly executedBefore: ReadonlySet<number>;
+  readonly journaled: JournaledFiles;
+  readonly incomplete: IncompleteJson;
   /** Files that have a working copy and a name. */
   readonly pending: Set<FileNode>;
 }

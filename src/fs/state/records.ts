@@ -16,6 +16,7 @@ import { NodeAttributes, writeNodeAttributes } from '../model/node-attributes.ts
 import type { Owner } from '../model/options.ts';
 import type { WorkingCopy } from '../model/working-copy.ts';
 import { metaOf } from './contents.ts';
+import type { JournaledFiles } from './journaled-files.ts';
 import type { Remote } from './remote.ts';
 
 /** Where a record put a sealed file: to be stored in the node once the record is committed. */
@@ -32,6 +33,7 @@ export class Records {
   readonly #journal: JournalWriter;
   readonly #keyring: Keyring;
   readonly #owner: Owner;
+  readonly #journaled: JournaledFiles;
   readonly #placements: Placement[] = [];
   /** Called when a new segment was opened, with the number of the last closed one: what only closed ones hold must be repeated (see pending.ts). */
   onSegment: (closed: number) => void = () => {};
@@ -44,8 +46,14 @@ export class Records {
   /** Events of the record in the making, told once it is committed. */
   readonly #news: (() => void)[] = [];
 
-  constructor(journal: JournalWriter, keyring: Keyring, owner: Owner, remote: Remote | undefined) {
+  constructor(
+    journal: JournalWriter,
+    keyring: Keyring,
+    owner: Owner,
+    { remote, journaled }: { remote: Remote | undefined; journaled: JournaledFiles },
+  ) {
     this.#remote = remote;
+    this.#journaled = journaled;
     this.#journal = journal;
     this.#keyring = keyring;
     this.#owner = owner;
@@ -71,6 +79,7 @@ export class Records {
       node.unreadable = undefined;
       node.readError = undefined;
       node.loaded = true;
+      this.#journaled.add(node);
     }
     this.#placements.length = 0;
     if (this.#journal.segment !== this.#segment) {

@@ -88,6 +88,7 @@ class Examiner implements DispatchHost {
   refused(): void {
     throw new Error('a second INIT was refused as too old');
   }
+  measured(): void {}
   unexpected(error: unknown, opcode: number): void {
     throw new Error(`opcode ${opcode} threw`, { cause: error });
   }

@@ -13,6 +13,7 @@ import { WorkerLink } from '../../../src/drivers/direct/worker-link.ts';
 import { CoreClient } from '../../../src/drivers/host/core-client.ts';
 import { deferred } from '../../../src/lib/deferred.ts';
 import { mountDirect, unmount } from '../../../src/mount/mount.ts';
+import { FilesystemCounters } from '../../../src/observe/filesystem-counters.ts';
 import { Cache } from '../../../src/store/cache/cache.ts';
 import { JournalProgress } from '../../../src/store/journal/progress.ts';
 import { KEY } from '../../fs/harness.ts';
@@ -45,6 +46,7 @@ async function mounted(t: TestContext): Promise<Mounted> {
       cachePath: cache.path,
       keyring: keyring.export(),
       progress: new JournalProgress().shared,
+      counters: new FilesystemCounters().shared,
       owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
       rootMode: 0o755,
       umask: 0o077,

@@ -8,6 +8,7 @@ import { WorkerLink } from '../../../src/drivers/direct/worker-link.ts';
 import { CoreClient } from '../../../src/drivers/host/core-client.ts';
 import type { RoutedMessage } from '../../../src/drivers/host/messages.ts';
 import type { BucketView } from '../../../src/fs/state/remote.ts';
+import { FilesystemCounters } from '../../../src/observe/filesystem-counters.ts';
 import { Cache } from '../../../src/store/cache/cache.ts';
 import { Checkpointer } from '../../../src/store/checkpoint/checkpointer.ts';
 import { JournalProgress } from '../../../src/store/journal/progress.ts';
@@ -40,6 +41,7 @@ class Thread {
         cachePath: cache.path,
         keyring: keyring.export(),
         progress: progress.shared,
+        counters: new FilesystemCounters().shared,
         owner: { uid: 1000, gid: 1000 },
         rootMode: 0o700,
         umask: 0o077,

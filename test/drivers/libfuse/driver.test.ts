@@ -21,6 +21,7 @@ class Rig {
   readonly other = this.libfuse.thread();
   readonly syncs: [number, number][] = [];
   readonly unexpected: unknown[] = [];
+  readonly measured: [operation: string, error: number, ms: number][] = [];
   room = false;
   readonly driver: LibfuseDriver;
 
@@ -30,6 +31,7 @@ class Rig {
       store: () => {},
       answered: () => {},
       makeRoom: () => this.room,
+      measured: (operation, error, ms) => this.measured.push([operation, error, ms]),
       afterRequest: () => {},
       unexpected: (error) => this.unexpected.push(error),
       initialized: () => {},

@@ -67,6 +67,7 @@ class Pair {
       store: () => {},
       answered: () => {},
       makeRoom: () => false,
+      measured: () => {},
       afterRequest: () => {},
       initialized: () => {},
       unexpected: (error: unknown) => {

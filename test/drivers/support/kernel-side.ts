@@ -20,6 +20,7 @@ export class KernelSide implements DispatchHost {
   readonly answers: Array<[request: number, interrupted: boolean]> = [];
   readonly syncs: Array<[number, number]> = [];
   readonly sessions: NegotiatedSession[] = [];
+  readonly measurements: Array<[opcode: number, error: number, ms: number]> = [];
   readonly refusals: Error[] = [];
   readonly surprises: unknown[] = [];
   /** What waits, by slot. */
@@ -82,6 +83,9 @@ export class KernelSide implements DispatchHost {
   syncThenReply(uniqueLo: number, uniqueHi: number, slot: number): void {
     this.syncs.push([uniqueLo, uniqueHi]);
     this.release(slot);
+  }
+  measured(opcode: number, error: number, ms: number): void {
+    this.measurements.push([opcode, error, ms]);
   }
   initialized(session: NegotiatedSession): void {
     this.sessions.push(session);

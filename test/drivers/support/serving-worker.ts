@@ -61,6 +61,7 @@ const driver = new DirectDriver(
     afterRequest: () => {},
     store: () => {},
     answered: () => {},
+    measured: () => {},
     syncThenReply: (uniqueLo, uniqueHi) => report({ kind: 'sync', uniqueLo, uniqueHi }),
     initialized: (agreed) => report({ kind: 'initialized', session: agreed }),
     refused: (error) => report({ kind: 'trouble', error: String(error) }),

@@ -8,6 +8,7 @@ import { CoreHost } from '../../../src/drivers/host/core-host.ts';
 import type { FromCore, ToCore } from '../../../src/drivers/host/messages.ts';
 import { PARKED } from '../../../src/fs/contract.ts';
 import { Errno } from '../../../src/lib/errno.ts';
+import { FilesystemCounters } from '../../../src/observe/filesystem-counters.ts';
 import type { Logger } from '../../../src/observe/log.ts';
 import { Cache } from '../../../src/store/cache/cache.ts';
 import { JournalProgress } from '../../../src/store/journal/progress.ts';
@@ -95,6 +96,7 @@ export class Daemon {
       cachePath: CACHE,
       keyring: keyring.export(),
       progress: this.progress.shared,
+      counters: new FilesystemCounters().shared,
       owner: { uid: CALLER.uid, gid: CALLER.gid },
       rootMode: 0o755,
       umask: 0o077,
