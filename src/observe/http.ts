@@ -1,6 +1,6 @@
 /** Health, readiness and metrics over HTTP, for probes and scrapers: small answers, no request body, one request a connection. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { HttpAddress } from '../config/parsers.ts';
 import { deferred } from '../lib/deferred.ts';
 import { type ErrorDetails, SessionfsError } from '../lib/errors.ts';
@@ -33,7 +33,7 @@ export async function serveHttp(address: HttpAddress, pages: HttpPages, log: Log
     },
     (request, response) => void respond(request, response, pages, log),
   );
-  server.maxConnections = CONNECTIONS_MAX;
+  evictIdle(server);
   server.timeout = CLIENT_TIMEOUT_MS;
   // No body is wanted, so no client is told to go on and send one.
   server.on('checkContinue', (request, response) => void respond(request, response, pages, log));
@@ -52,6 +52,31 @@ export async function serveHttp(address: HttpAddress, pages: HttpPages, log: Log
       return closed;
     },
   };
+}
+
+/**
+ * Keeps at most CONNECTIONS_MAX connections. A new one takes the place of the one that has been without a request for longest:
+ * silent clients must not keep a probe out. Only when every other one is being answered, the new one is refused.
+ */
+function evictIdle(server: Server): void {
+  const open = new Set<Socket>();
+  /** In the order in which they came: each has at most one request, and is idle until that has come. */
+  const idle = new Set<Socket>();
+  const forget = (socket: Socket) => {
+    open.delete(socket);
+    idle.delete(socket);
+  };
+  server.on('connection', (socket) => {
+    open.add(socket);
+    idle.add(socket);
+    socket.once('close', () => forget(socket));
+    if (open.size <= CONNECTIONS_MAX) return;
+    const [oldest = socket] = idle;
+    forget(oldest);
+    oldest.destroy();
+  });
+  for (const event of ['request', 'checkContinue'] as const)
+    server.on(event, ({ socket }: IncomingMessage) => idle.delete(socket));
 }
 
 async function respond(

@@ -160,7 +160,12 @@ test('complete content that an earlier daemon did not commit is committed, not g
   const journal = new JournalWriter(directory, { ...replay(directory), progress: new JournalProgress() });
   const tree = new Tree(new DirectoryNode(0o755, 0, 0));
   const journaled = new JournaledFiles({ tree, isInJournal: () => true });
-  const records = new Records(journal, Keyring.fromHex(KEY), { uid: 0, gid: 0 }, { remote: undefined, journaled });
+  const records = new Records(
+    journal,
+    Keyring.fromHex(KEY),
+    { uid: 0, gid: 0 },
+    { remote: undefined, journaled },
+  );
   records.begin(0);
   records.workWrite(new FileNode(S_IFREG | 0o600, 0, 0), 's/a.json', HALF.length, Buffer.from('2}'), true);
   records.commit();

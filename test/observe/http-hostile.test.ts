@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate, setTimeout } from 'node:timers/promises';
+import type { Scope } from '../support/cleanup.ts';
 import { RawClient } from './support/raw-client.ts';
 import { served } from './support/served.ts';
 
@@ -97,18 +98,40 @@ test('a second request in the same connection is not answered', async (t) => {
   assert.equal((await client.untilClosed()).match(/HTTP\/1\.1 /g)?.length, 1);
 });
 
-test('of more connections than the limit the last ones are dropped, and the others are served', async (t) => {
+const GET_HEALTH = 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n';
+
+async function connectAll(scope: Scope, port: number, count: number): Promise<RawClient[]> {
+  const clients: RawClient[] = [];
+  for (let index = 0; index < count; index++) clients.push(await RawClient.connect(scope, port));
+  return clients;
+}
+
+test('of more connections than the limit those that were idle longest are dropped, and a probe is served', async (t) => {
   const { url, port } = await served(t);
-  const clients = await Promise.all(Array.from({ length: 80 }, () => RawClient.connect(t, port)));
-  const dropped = new Set<RawClient>();
-  const ends = clients.map((client) => client.untilClosed().then(() => dropped.add(client)));
-  while (dropped.size < 16)
-    await Promise.race(ends.filter((_, index) => !dropped.has(clients[index] as RawClient)));
-  const kept = clients.filter((client) => !dropped.has(client));
-  assert.equal(kept.length, 64);
-  for (const client of kept) await client.send('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n');
+  const clients = await connectAll(t, port, 80);
+  await stillServes(url);
+  const dropped = clients.slice(0, 17);
+  for (const client of dropped) assert.equal(await client.untilClosed(), '');
+  const kept = clients.slice(17);
+  for (const client of kept) await client.send(GET_HEALTH);
   for (const client of kept) assert.match(await client.untilClosed(), /^HTTP\/1\.1 200 /);
   await stillServes(url);
+});
+
+test('a request that is being answered is never dropped for a newer connection', async (t) => {
+  const answers: ((text: string) => void)[] = [];
+  const metrics = {
+    contentType: 'text/plain',
+    render: () => new Promise<string>((resolve) => answers.push(resolve)),
+  };
+  const { port } = await served(t, { metrics });
+  const busy = await connectAll(t, port, 64);
+  for (const client of busy) await client.send('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n');
+  while (answers.length < busy.length) await setImmediate();
+  const late = await RawClient.connect(t, port);
+  assert.equal(await late.untilClosed(), '');
+  for (const answer of answers) answer('# done\n');
+  for (const client of busy) assert.match(await client.untilClosed(), /# done/);
 });
 
 test('close ends with silent, half-sent and unanswered requests still there', async (t) => {
