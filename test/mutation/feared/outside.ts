@@ -39,7 +39,9 @@ export const outsideMutations = [
       'listening.resolve()',
       'a port that is taken is success',
     ],
-    ['  server.maxConnections = CONNECTIONS_MAX;\n', '', 'connections take all descriptors'],
+    ['  evictIdle(server);\n', '', 'connections take all descriptors'],
+    ['const [oldest = socket] = idle;', 'const oldest = socket;', 'silent connections keep the probes out'],
+    ['=> idle.delete(socket));', '=> socket.resume());', 'a scrape is cut off by newer connections'],
   ]),
   ...fearedIn('src/naming/component.ts', NAMES, [
     ["if (name === '.' || name === '..') return escapeAll(name);", '', 'a name leads out of the cache'],
