@@ -2,7 +2,7 @@
 import type { Config } from '../config/load.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
 import type { StopReport } from '../supervisor/messages.ts';
-import { Supervisor } from '../supervisor/supervisor.ts';
+import { type FolderAfterwards, Supervisor } from '../supervisor/supervisor.ts';
 import type { Launcher } from './launcher.ts';
 import { PidFile } from './pid-file.ts';
 import { firstStopSignal } from './stop-signals.ts';
@@ -44,10 +44,18 @@ async function serveUntilStopped(
   const pidFile = await writePidFile(daemon, pidPath);
   try {
     await launcher?.ready();
-    return await Promise.race([daemon.stopped, stopSignal.then((signal) => daemon.stop(signal))]);
+    return await Promise.race([
+      daemon.stopped,
+      stopSignal.then((signal) => daemon.stop(signal, folderAfter(signal))),
+    ]);
   } finally {
     pidFile?.remove();
   }
+}
+
+/** SIGTERM comes from a container, a service manager or `sessionfs unmount`, which opens the folder by itself. */
+function folderAfter(signal: NodeJS.Signals): FolderAfterwards {
+  return signal === 'SIGTERM' ? 'shut' : 'given-back';
 }
 
 /** After the start: a second daemon, refused for the cache's lock, must not overwrite the first one's. */

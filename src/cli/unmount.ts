@@ -8,7 +8,9 @@ import { journalBytes } from '../export/sealed-session.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { codeOf } from '../lib/system-error.ts';
-import { unmountLazily } from '../mount/mount.ts';
+import { removeDeadMounts } from '../mount/mount.ts';
+import { MountFolder } from '../mount/mount-folder.ts';
+import { resolveMountPoint } from '../mount/mount-point.ts';
 import { findMountUsers, type MountUser, stillUsing } from '../mount/users.ts';
 import { parseArguments, usage } from './arguments.ts';
 import { type Command, print } from './command.ts';
@@ -38,19 +40,52 @@ export const unmount: Command = {
 async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const { given, directory } = parseArguments(args, unmount.flags);
   const timeoutMs = timeoutOf(given.get('--timeout')) * 1000;
-  const path = await locateMount(loadMountPoint(env, directory));
+  const wanted = loadMountPoint(env, directory);
+  const path = await locateMount(wanted).catch((error: unknown) => folderAlone(wanted, error));
+  if (path === undefined) return 0;
   const reading = await readMountStatus(path);
   if (reading.kind === 'stale') {
-    await unmountLazily(path);
+    await removeDeadMounts(path);
+    giveFolderBack(path);
     print(
       `sessionfs: the daemon of ${path} had died; its mount is removed, what was written is in the cache`,
     );
     return 0;
   }
   const { status } = await requireAnswer(reading, path, 'for its processes');
-  await stop(path, status.pids, timeoutMs);
+  try {
+    await stop(path, status.pids, timeoutMs);
+  } finally {
+    if (!(await isMountPoint(path))) giveFolderBack(path);
+  }
   print(`sessionfs: ${path} is unmounted${leftInJournal(status.cachePath)}`);
   return 0;
+}
+
+/** Nothing is mounted, but an earlier mount has left the folder shut: it is given back. Otherwise throws `error`. */
+async function folderAlone(directory: string, error: unknown): Promise<undefined> {
+  const path = await resolveMountPoint(directory);
+  if (!giveFolderBack(path)) throw error;
+  print(`sessionfs: ${path} was not mounted; its folder, which the last mount had left shut, is open again`);
+}
+
+/** Returns whether there was a folder that was shut. Throws MOUNT_NOT_PERMITTED. */
+function giveFolderBack(path: string): boolean {
+  let folder: MountFolder;
+  try {
+    folder = MountFolder.open(path);
+  } catch {
+    return false;
+  }
+  try {
+    const { isShut } = folder;
+    folder.giveBack();
+    return isShut;
+  } catch {
+    throw notPermitted(`open the folder ${path}, which is shut`);
+  } finally {
+    folder.release();
+  }
 }
 
 /** After a clean end the journal is empty: everything is in the cache. */

@@ -44,7 +44,7 @@ export async function startDaemon(
 
 async function startLocked(
   start: DaemonStart,
-  { fuseFd, inFlightFd }: Descriptors,
+  { fuseFd, inFlightFd, folderFd }: Descriptors,
   owner: MountOwner,
   lock: CacheLock,
   log: Logger,
@@ -77,7 +77,7 @@ async function startLocked(
     };
     const { resend, fatalRequests, crashOn } = start;
     const direct = { fuseFd, inFlightFd, resend, fatalRequests, crashOn };
-    connection = openConnection(start.driver, data, direct, log);
+    connection = openConnection(start.driver, data, direct, folderFd, log);
     // The restorer goes on checking what comes from the bucket.
     if (services.threadData === undefined) keyring.destroy();
     const { thread } = connection;
@@ -102,7 +102,7 @@ async function startLocked(
   }
 }
 
-interface Parts extends Descriptors {
+interface Parts extends Omit<Descriptors, 'folderFd'> {
   start: DaemonStart;
   connection: Connection;
   thread: CoreClient;

@@ -25,7 +25,7 @@ export class PlainFiles {
     const below = `/proc/self/fd/${this.#folder}`;
     const { directory, moved, left } = moveToImportBackup(below, this.#mountPoint, this.#names, new Date());
     const report = { imported, skipped, files, refused, moved, movedTo: directory, left };
-    log.warn(report, left.length === 0 ? ALL_MOVED : SOME_LEFT);
+    log.warn(report, `${left.length === 0 ? ALL_MOVED : SOME_LEFT}${skipped.length > 0 ? SKIPPED : ''}`);
   }
 
   close(): void {
@@ -37,3 +37,5 @@ const ALL_MOVED =
   'Plain sessions in the mount point were imported and moved to an import backup. It is not encrypted: delete it once all is well';
 const SOME_LEFT =
   'Plain sessions in the mount point were imported, but not all could be moved away: those left lie, not encrypted, below the mount';
+const SKIPPED =
+  '. Those under "skipped" were not imported, because the mount has a session of that name: compare the times of both, and look at them before you delete anything';

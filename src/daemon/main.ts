@@ -7,6 +7,7 @@ import { othersInMountNamespace } from '../mount/namespace.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
 import {
   type DaemonStart,
+  FOLDER_DESCRIPTOR,
   type FromDaemon,
   FUSE_DESCRIPTOR,
   IN_FLIGHT_DESCRIPTOR,
@@ -19,7 +20,11 @@ type Command = Exclude<ToDaemon, { type: 'start' }>;
 /** A failed start leaves its reason with the supervisor; the exit status is for those who read it. */
 const FAILED = 1;
 const LAST_USER_POLL_MS = 200;
-const descriptors = { fuseFd: FUSE_DESCRIPTOR, inFlightFd: IN_FLIGHT_DESCRIPTOR };
+const descriptors = {
+  fuseFd: FUSE_DESCRIPTOR,
+  inFlightFd: IN_FLIGHT_DESCRIPTOR,
+  folderFd: FOLDER_DESCRIPTOR,
+};
 
 class DaemonProcess {
   readonly #start: DaemonStart;

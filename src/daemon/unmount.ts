@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from '../drivers/connection.ts';
 import type { CoreClient } from '../drivers/host/core-client.ts';
-import { unmount, unmountLazily } from '../mount/mount.ts';
+import { removeDeadMounts, unmount, unmountLazily } from '../mount/mount.ts';
 import { findMount } from '../mount/mountinfo.ts';
 import type { Logger } from '../observe/log.ts';
 
@@ -33,6 +33,13 @@ const ENDING_LOOKS = 10;
  * thread ends with the mount's last user. Never rejects.
  */
 export async function endMount(ending: MountEnding): Promise<Unmounted> {
+  const unmounted = await endOwn(ending);
+  // The one that it covered.
+  await removeDeadMounts(ending.mountPoint).catch(() => {});
+  return unmounted;
+}
+
+async function endOwn(ending: MountEnding): Promise<Unmounted> {
   const { mountPoint, device, log } = ending;
   try {
     const mount = await findMount(mountPoint);

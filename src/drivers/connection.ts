@@ -2,7 +2,7 @@
 import { mkdtemp, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { mountDirect, unmountLazily } from '../mount/mount.ts';
+import { mountOnOwn, unmountLazily } from '../mount/mount.ts';
 import { FilesystemCounters, operationNames } from '../observe/filesystem-counters.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Driver } from './choose.ts';
@@ -28,6 +28,8 @@ export interface MountOwner {
 export interface Descriptors {
   fuseFd: number;
   inFlightFd: number;
+  /** The folder below the mount, where the daemon mounts by itself. */
+  folderFd: number;
 }
 
 const FSYNC = operationNames.indexOf('fsync');
@@ -61,9 +63,12 @@ export function openConnection(
   driver: Driver,
   data: CoreData,
   direct: DirectOptions,
+  folderFd: number,
   log: Logger,
 ): Connection {
-  return driver === 'direct' ? new DirectConnection(data, direct, log) : new LibfuseConnection(data);
+  return driver === 'direct'
+    ? new DirectConnection(data, direct, log)
+    : new LibfuseConnection(data, folderFd);
 }
 
 /** The supervisor has the connection, mounts it, and gives it to the next daemon. */
@@ -113,7 +118,7 @@ class DirectConnection implements Connection {
   async endOutOfSight(): Promise<void> {
     const directory = await mkdtemp(join(tmpdir(), 'sessionfs-'));
     try {
-      await mountDirect(this.#fuseFd, directory, { source: 'sessionfs', allowOther: false });
+      await mountOnOwn(this.#fuseFd, directory, { source: 'sessionfs', allowOther: false });
       await this.thread.keepAccess(directory);
       await unmountLazily(directory);
       this.thread.post({ type: 'stop' });
@@ -130,9 +135,9 @@ class LibfuseConnection implements Connection {
   readonly #link: LibfuseLink;
   readonly counters: readonly FilesystemCounters[];
 
-  constructor(data: CoreData) {
+  constructor(data: CoreData, folderFd: number) {
     this.counters = [new FilesystemCounters(data.counters)];
-    this.#link = new LibfuseLink(data);
+    this.#link = new LibfuseLink(data, folderFd);
     this.thread = new CoreClient(this.#link);
     this.notifier = {
       // libfuse 2 has no way to take back what the kernel was told: it forgets that after a second.

@@ -3,15 +3,13 @@
  * kept by the descriptor alone. Nothing is written to any disk for it, and it is gone with the last process that holds it,
  * however that dies.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { constants, openSync, statfsSync } from 'node:fs';
+import { constants, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SessionfsError } from '../lib/errors.ts';
-import { messageOf } from '../lib/system-error.ts';
+import { openInNamespace } from './namespace-view.ts';
 
-/** Mounts it over a directory that is there in any case, says so, and waits to be told to end. */
-const SCRIPT = 'mount -t tmpfs -o "mode=0700,size=$2" sessionfs "$1" && echo mounted && exec cat >/dev/null';
+/** Mounts it over a directory that is there in any case. */
+const SCRIPT = 'mount -t tmpfs -o "mode=0700,size=$2" sessionfs "$1"';
 const TMPFS_MAGIC = 0x01021994;
 const NAMESPACES = [
   ['--mount', '--propagation', 'private'],
@@ -51,39 +49,12 @@ export function pathOfDescriptor(fd: number): string {
   return `/proc/self/fd/${fd}`;
 }
 
-async function tryOne(
-  namespace: readonly string[],
-  over: string,
-  limitBytes: number,
-): Promise<number | string> {
-  const args = [...namespace, 'sh', '-c', SCRIPT, 'sh', over, String(limitBytes)];
-  const child = spawn('unshare', args, {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...process.env, LC_ALL: 'C' },
+function tryOne(namespace: readonly string[], over: string, limitBytes: number): Promise<number | string> {
+  return openInNamespace({
+    namespace,
+    script: SCRIPT,
+    args: [over, String(limitBytes)],
+    path: over,
+    flags: constants.O_RDONLY | constants.O_DIRECTORY,
   });
-  let stderr = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  child.stdin.on('error', () => {});
-  const exited = new Promise<string>((resolve) => {
-    child.on('close', () => resolve(stderr.trim().split('\n', 1)[0] || 'unshare(1) failed'));
-    child.on('error', (error) => resolve(`cannot run unshare(1): ${messageOf(error)}`));
-  });
-  const failure = await Promise.race([
-    once(child.stdout, 'data').then(
-      () => undefined,
-      () => undefined,
-    ),
-    exited,
-  ]);
-  if (failure !== undefined) return failure;
-  try {
-    return openSync(`/proc/${child.pid}/root${over}`, constants.O_RDONLY | constants.O_DIRECTORY);
-  } catch (error) {
-    return messageOf(error);
-  } finally {
-    child.stdin.end();
-    await exited;
-  }
 }

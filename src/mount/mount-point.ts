@@ -18,7 +18,7 @@ export async function resolveMountPoint(path: string): Promise<string> {
 
 /**
  * Whether `directory` (resolved) can be mounted on. 'stale': it is a mount of ours that lost its server, see
- * `cleanUpStaleMount`. Throws MOUNT_POINT_MISSING, MOUNT_POINT_NOT_A_DIRECTORY, or MOUNT_POINT_BUSY where sessionfs is
+ * `removeDeadMounts`. Throws MOUNT_POINT_MISSING, MOUNT_POINT_NOT_A_DIRECTORY, or MOUNT_POINT_BUSY where sessionfs is
  * mounted and answers. Other filesystems mounted there, such as a volume, are no obstacle. Says nothing about emptiness.
  */
 export async function checkMountPoint(directory: string): Promise<'free' | 'stale'> {
@@ -35,6 +35,17 @@ export function alreadyMounted(directory: string): SessionfsError {
   return new SessionfsError('MOUNT_POINT_BUSY', `sessionfs is already mounted on ${directory}`, {
     hint: `Use the mount that is there, or end it first: sessionfs unmount ${directory}`,
   });
+}
+
+/** The directory that was found at the start has another name, or none, by now. */
+export function replacedMountPoint(directory: string): SessionfsError {
+  return new SessionfsError(
+    'MOUNT_FAILED',
+    `${directory} was replaced by another directory or a link while sessionfs was about to mount on it; nothing is mounted`,
+    {
+      hint: 'Start again. If it was not you, see who may write its parent directories: namei -l shows them.',
+    },
+  );
 }
 
 async function requireDirectory(directory: string): Promise<void> {

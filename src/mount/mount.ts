@@ -3,12 +3,14 @@
  * fusermount mounted for an ordinary user, it unmounts for that user too.
  */
 import { spawn } from 'node:child_process';
+import { closeSync, readFileSync } from 'node:fs';
 import { SessionfsError } from '../lib/errors.ts';
 import { messageOf } from '../lib/system-error.ts';
 import { CONTAINER_HINT } from './hints.ts';
 import { MAX_IO_BYTES } from './io-size.ts';
-import { alreadyMounted, isStaleMount } from './mount-point.ts';
-import { coversAnother, FILESYSTEM_TYPE, findMount, type MountRecord } from './mountinfo.ts';
+import { isPlaceAt, openPlace } from './mount-folder.ts';
+import { alreadyMounted, isStaleMount, replacedMountPoint } from './mount-point.ts';
+import { FILESYSTEM_TYPE, findMount, type MountRecord, mountsOfOurs } from './mountinfo.ts';
 import { findMountUsers, type MountUser } from './users.ts';
 
 export interface MountOptions {
@@ -16,6 +18,16 @@ export interface MountOptions {
   source: string;
   /** Let users other than the mounting one in; permissions are checked by the kernel either way. */
   allowOther: boolean;
+}
+
+/** What is mounted on. */
+export interface MountPlace {
+  /** Resolved: how the mount table spells it. */
+  mountPoint: string;
+  /** A descriptor of the directory, or of the dead mount over it: the mount is made there, whatever has the name meanwhile. */
+  place: number;
+  /** The device of that dead mount. */
+  covers: string | undefined;
 }
 
 export type UnmountResult =
@@ -26,30 +38,66 @@ export type UnmountResult =
 const NOT_PERMITTED = /not permitted|permission denied|superuser|only root/i;
 
 /**
- * Makes the connection `fd` appear at `mountPoint` (resolved), and returns once the mount table says so; it need not be
- * served yet. Throws MOUNT_NOT_PERMITTED, MOUNT_FAILED, or MOUNT_POINT_BUSY.
+ * Makes the connection `fd` appear at a place, and returns once the mount table says so; it need not be served yet. Throws
+ * MOUNT_NOT_PERMITTED, MOUNT_FAILED, or MOUNT_POINT_BUSY, and leaves no mount behind then.
  */
-export async function mountDirect(
-  fd: number,
-  mountPoint: string,
-  options: MountOptions,
-): Promise<MountRecord> {
-  const args = ['-i', '-t', FILESYSTEM_TYPE, '-o', mountOptions(options), options.source, mountPoint];
-  const { status, stderr } = await run('mount', args, fd);
+export async function mountDirect(fd: number, at: MountPlace, options: MountOptions): Promise<MountRecord> {
+  const { mountPoint } = at;
+  const args = ['-i', '-t', FILESYSTEM_TYPE, '-o', mountOptions(options), options.source, PLACE_PATH];
+  const { status, stderr } = await runAtPlace('mount', args, [fd, at.place]);
   if (status !== 0) throw mountError(mountPoint, stderr);
-  const mount = await findMount(mountPoint);
-  if (mount?.type !== FILESYSTEM_TYPE) {
-    throw new SessionfsError(
-      'MOUNT_FAILED',
-      `mount reported success, but nothing is mounted on ${mountPoint}`,
-    );
+  const stacked = (await mountsOfOurs(mountPoint)).filter(({ device }) => device !== at.covers);
+  const mount = stacked.find(({ device }) => device === deviceOf(fd)) ?? stacked.at(-1);
+  if (!isPlaceAt(at.place, mountPoint) || mount === undefined) {
+    await runAtPlace('umount', ['-l', PLACE_PATH], ['ignore', at.place]);
+    throw replacedMountPoint(mountPoint);
   }
   // Two that start at once both find the mount point free; the one that came second gives way.
-  if (await coversAnother(mount)) {
+  if (mount !== stacked[0]) {
     await unmountByForce(mountPoint);
     throw alreadyMounted(mountPoint);
   }
   return mount;
+}
+
+/** Of a mounted connection, as `major:minor`. Undefined on a kernel that does not say (before Linux 6.17). */
+function deviceOf(fd: number): string | undefined {
+  try {
+    const minor = /^fuse_connection:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1];
+    return minor && `0:${minor}`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** As `mountDirect`, on a directory that no other user can replace. */
+export async function mountOnOwn(fd: number, directory: string, options: MountOptions): Promise<MountRecord> {
+  const place = placeOf(directory);
+  try {
+    return await mountDirect(fd, { mountPoint: directory, place, covers: undefined }, options);
+  } finally {
+    closeSync(place);
+  }
+}
+
+function placeOf(directory: string): number {
+  try {
+    return openPlace(directory);
+  } catch (cause) {
+    throw mountError(directory, messageOf(cause));
+  }
+}
+
+/** Where a tool finds the place: its descriptor 4. */
+const PLACE_PATH = '/proc/self/fd/4';
+const UNKNOWN_OPTION = /(invalid|unrecognized|unknown) option/i;
+
+/** util-linux would look up what the descriptor is called, and use that name. busybox takes the path as it is. */
+async function runAtPlace(tool: string, args: string[], descriptors: Descriptors): Promise<Finished> {
+  const finished = await run(tool, ['-c', ...args], descriptors);
+  return finished.status !== 0 && UNKNOWN_OPTION.test(finished.stderr)
+    ? run(tool, args, descriptors)
+    : finished;
 }
 
 /**
@@ -101,12 +149,17 @@ export async function unmountByForce(mountPoint: string): Promise<void> {
   if (stderr !== undefined) throw await unmountError(mountPoint, stderr);
 }
 
-/** True when a mount of ours that had lost its server was removed; anything else is left alone. */
-export async function cleanUpStaleMount(mountPoint: string): Promise<boolean> {
-  const mount = await findMount(mountPoint);
-  if (mount?.type !== FILESYSTEM_TYPE || !(await isStaleMount(mountPoint))) return false;
-  await unmountLazily(mountPoint);
-  return true;
+/**
+ * Removes mounts of ours that have lost their server, from the topmost down to the one before the lowest `keep`; anything else
+ * is left alone. Returns how many it removed.
+ */
+export async function removeDeadMounts(mountPoint: string, keep = 0): Promise<number> {
+  for (let removed = 0; ; removed++) {
+    const stacked = await mountsOfOurs(mountPoint);
+    if (stacked.length <= keep || (await findMount(mountPoint))?.type !== FILESYSTEM_TYPE) return removed;
+    if (!(await isStaleMount(mountPoint))) return removed;
+    await unmountLazily(mountPoint);
+  }
 }
 
 /** What it said when it failed; undefined when it did not. */
@@ -143,11 +196,13 @@ interface Finished {
   stderr: string;
 }
 
-/** Runs a tool with `fd`, if given, as its descriptor 3. Its messages are in English whatever the locale. */
-function run(tool: string, args: string[], fd?: number): Promise<Finished> {
+type Descriptors = (number | 'ignore')[];
+
+/** Runs a tool with the descriptors as its 3, 4 and so on. Its messages are in English whatever the locale. */
+function run(tool: string, args: string[], descriptors: Descriptors = []): Promise<Finished> {
   return new Promise((resolve, reject) => {
     const child = spawn(tool, args, {
-      stdio: fd === undefined ? ['ignore', 'ignore', 'pipe'] : ['ignore', 'ignore', 'pipe', fd],
+      stdio: ['ignore', 'ignore', 'pipe', ...descriptors],
       env: { ...process.env, LC_ALL: 'C' },
     });
     let stderr = '';

@@ -27,16 +27,13 @@ export async function findMount(
   return records.findLast((record) => record.mountPoint === mountPoint);
 }
 
-/** Whether another connection of sessionfs was mounted there before the one with this device, and still is, below it. */
-export async function coversAnother(
-  { mountPoint, device }: MountRecord,
+/** Those of sessionfs that are stacked at `mountPoint`, the lowest first. */
+export async function mountsOfOurs(
+  mountPoint: string,
   table = '/proc/self/mountinfo',
-): Promise<boolean> {
+): Promise<MountRecord[]> {
   const records = await readMounts(table);
-  const ours = records.filter(
-    (record) => record.mountPoint === mountPoint && record.type === FILESYSTEM_TYPE,
-  );
-  return ours[0] !== undefined && ours[0].device !== device;
+  return records.filter((record) => record.mountPoint === mountPoint && record.type === FILESYSTEM_TYPE);
 }
 
 /** The same, before a process that was waiting for the mount can have used it and taken it away. */

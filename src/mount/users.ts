@@ -69,9 +69,17 @@ async function linkBelow(
 async function openFileBelow(folder: string, directory: string): Promise<Reason | undefined> {
   for (const descriptor of await readdir(folder).catch(() => [])) {
     const reason = await linkBelow(`${folder}/${descriptor}`, 'open file', directory);
-    if (reason) return reason;
+    if (reason && !(await isPlaceOnly(`${folder}info/${descriptor}`))) return reason;
   }
   return undefined;
+}
+
+/** From <fcntl.h>. sessionfs itself holds the folder below its mount by such a descriptor, whose path is the same. */
+const O_PATH = 0o10000000;
+
+async function isPlaceOnly(fdinfo: string): Promise<boolean> {
+  const flags = /^flags:\s*([0-7]+)$/m.exec(await readText(fdinfo))?.[1] ?? '0';
+  return (Number.parseInt(flags, 8) & O_PATH) !== 0;
 }
 
 /** `7f00-7f01 r--s 00000000 00:3e 12   /path`: the path is the sixth field and may hold blanks. */

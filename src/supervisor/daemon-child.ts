@@ -89,12 +89,13 @@ export class DaemonChild {
   }
 
   #spawn(
-    { fuseFd, inFlightFd, memoryFd }: OwnedDescriptors,
+    { fuseFd, inFlightFd, memoryFd, folderFd }: OwnedDescriptors,
     secrets: NodeJS.ProcessEnv,
   ): ChildProcess | undefined {
+    const folder = folderFd === undefined ? [] : [folderFd];
     try {
       const child = spawn(process.execPath, [ENTRY], {
-        stdio: ['ignore', 'inherit', 'inherit', fuseFd, inFlightFd, 'ipc', memoryFd ?? 'ignore'],
+        stdio: ['ignore', 'inherit', 'inherit', fuseFd, inFlightFd, 'ipc', memoryFd ?? 'ignore', ...folder],
         env: {
           UV_THREADPOOL_SIZE: THREADPOOL_SIZE,
           MALLOC_ARENA_MAX: MALLOC_ARENAS,

@@ -11,14 +11,19 @@ export const IN_FLIGHT_DESCRIPTOR = 4;
 /** The directory in memory that takes the cache's place (mount/memory-directory.ts), if there is one; IPC has the one before it. */
 export const MEMORY_DESCRIPTOR = 6;
 
+/** The folder below the mount (mount/mount-folder.ts), where the daemon mounts by itself. */
+export const FOLDER_DESCRIPTOR = 7;
+
 /** What the supervisor keeps open for all daemons of a mount. */
 export interface OwnedDescriptors {
   fuseFd: number;
   inFlightFd: number;
   memoryFd: number | undefined;
+  /** Undefined where the supervisor mounts. */
+  folderFd: number | undefined;
 }
 
-/** Owner and permission bits of the mount point before it was mounted: afterwards a stat would wait for the daemon itself. */
+/** Owner and permission bits that the mount point has when nothing is mounted and it is not shut (mount/mount-folder.ts). */
 export interface MountRoot {
   uid: number;
   gid: number;

@@ -6,9 +6,12 @@ import { join } from 'node:path';
 import type { Config } from '../config/load.ts';
 import type { Driver } from '../drivers/choose.ts';
 import { openFuseDevice, openUnusedDevice } from '../drivers/direct/device.ts';
+import { findPlainSessions, requirePlainSessions } from '../fs/startup/plain-sessions.ts';
 import { isInMemory, openMemoryDirectory, pathOfDescriptor } from '../mount/memory-directory.ts';
-import { cleanUpStaleMount } from '../mount/mount.ts';
-import { checkMountPoint, resolveMountPoint } from '../mount/mount-point.ts';
+import { type MountPlace, removeDeadMounts } from '../mount/mount.ts';
+import { isPlaceAt, MountFolder, openPlace } from '../mount/mount-folder.ts';
+import { checkMountPoint, replacedMountPoint, resolveMountPoint } from '../mount/mount-point.ts';
+import { mountsOfOurs } from '../mount/mountinfo.ts';
 import type { Logger } from '../observe/log.ts';
 import { MEMORY_DESCRIPTOR, type OwnedDescriptors } from './messages.ts';
 
@@ -19,33 +22,73 @@ const MEMORY_HEADROOM_BYTES = 128 * 1024 * 1024;
 /** The key's variables go to the daemon and to no other child. */
 const SECRET_PREFIX = 'SESSION_ENCRYPTION_KEY';
 
-export async function prepareMountPoint(
-  path: string,
-  log: Logger,
-): Promise<{ mountPoint: string; wasDead: boolean }> {
+/** Where the mount will be. */
+export interface PreparedPlace extends MountPlace {
+  /** The folder below it. */
+  folder: MountFolder;
+  /** Names in it that hold plain sessions. */
+  plainSessions: string[];
+}
+
+/** Throws SessionfsError, and holds nothing open then. */
+export async function preparePlace(path: string, driver: Driver, log: Logger): Promise<PreparedPlace> {
   const mountPoint = await resolveMountPoint(path);
   const wasDead = (await checkMountPoint(mountPoint)) === 'stale';
+  const covered = wasDead && driver === 'direct' ? await coverDeadMount(mountPoint, log) : undefined;
+  if (covered !== undefined) return covered;
   if (wasDead) {
-    await cleanUpStaleMount(mountPoint);
+    await removeDeadMounts(mountPoint);
     log.warn({ mountPoint }, 'A dead mount that an earlier run had left was removed');
     await checkMountPoint(mountPoint);
   }
-  return { mountPoint, wasDead };
+  const folder = MountFolder.open(mountPoint);
+  try {
+    if (!isPlaceAt(folder.fd, mountPoint)) throw replacedMountPoint(mountPoint);
+    const plainSessions = folder.listed(() => requirePlainSessions(folder.path, mountPoint));
+    return { mountPoint, place: folder.fd, covers: undefined, folder, plainSessions };
+  } catch (error) {
+    folder.release();
+    throw error;
+  }
+}
+
+/**
+ * The lowest dead mount stays until the new one ends: no process finds the folder below between the two. Undefined where that
+ * folder cannot be looked at, or is not empty: then the dead mount goes first.
+ */
+async function coverDeadMount(mountPoint: string, log: Logger): Promise<PreparedPlace | undefined> {
+  const [lowest, ...others] = await mountsOfOurs(mountPoint);
+  const folder = await MountFolder.openBelow(mountPoint, others.length + 1);
+  if (lowest === undefined || folder === undefined) return undefined;
+  const { sessions, foreign } = folder.listed(() => findPlainSessions(folder.path));
+  if (sessions.length + foreign.length > 0) {
+    folder.release();
+    return undefined;
+  }
+  await removeDeadMounts(mountPoint, 1);
+  log.warn({ mountPoint }, 'A dead mount that an earlier run had left is covered by the new one');
+  const place = openPlace(mountPoint);
+  return { mountPoint, place, covers: lowest.device, folder, plainSessions: [] };
+}
+
+export function releasePlace({ place, folder }: PreparedPlace): void {
+  if (place !== folder.fd) closeSync(place);
+  folder.release();
 }
 
 /**
  * Which process makes the mount, and when.
- * - 'before-load': the supervisor, at once. The mount point was a dead mount of ours: its users must wait for the daemon, and not
- *   find an empty folder until that is loaded.
+ * - 'before-load': the supervisor, at once. The mount point was a dead mount of ours: its users wait for the daemon, and their
+ *   calls do not fail until that is loaded.
  * - 'after-load': the supervisor, once the daemon is loaded. A start that fails never shows a mount, and plain sessions are read
  *   before the mount hides them.
  * - 'by-daemon': libfuse, in the daemon, once that is loaded.
  */
 export type MountOrder = 'before-load' | 'after-load' | 'by-daemon';
 
-export function mountOrder(driver: Driver, wasDead: boolean, plainSessions: readonly string[]): MountOrder {
+export function mountOrder(driver: Driver, coversDead: boolean): MountOrder {
   if (driver === 'fuse-native') return 'by-daemon';
-  return wasDead && plainSessions.length === 0 ? 'before-load' : 'after-load';
+  return coversDead ? 'before-load' : 'after-load';
 }
 
 /** A directory of a tmpfs that was named is memory as well; any other one is not used in cloud mode. */
@@ -57,15 +100,17 @@ export function withTmpfs(config: Config): Config {
 export async function openDescriptors(
   config: Config,
   driver: Driver,
-  mountPoint: string,
+  { mountPoint, folder }: PreparedPlace,
 ): Promise<OwnedDescriptors> {
   const memoryFd = config.cacheInMemory
     ? await openMemoryDirectory(mountPoint, 2 * config.cloudMemoryLimitBytes + MEMORY_HEADROOM_BYTES)
     : undefined;
   const fuseFd = driver === 'direct' ? openFuseDevice() : openUnusedDevice();
-  return { fuseFd, inFlightFd: openInFlight(memoryFd), memoryFd };
+  const folderFd = driver === 'direct' ? undefined : folder.fd;
+  return { fuseFd, inFlightFd: openInFlight(memoryFd), memoryFd, folderFd };
 }
 
+/** But for the folder's, which is its own. */
 export function closeDescriptors({ fuseFd, inFlightFd, memoryFd }: OwnedDescriptors): void {
   for (const fd of [fuseFd, inFlightFd, memoryFd]) if (fd !== undefined) closeSync(fd);
 }

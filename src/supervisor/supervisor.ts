@@ -2,29 +2,31 @@
  * Keeps a mount alive. It owns the kernel connection, which lives as long as any process holds its descriptor, and the
  * daemon that serves it. When the daemon dies another one takes over: calls on the mount wait for it and then go on.
  */
-import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/load.ts';
 import { chooseDriver, type Driver } from '../drivers/choose.ts';
 import { takeRepeated } from '../drivers/direct/in-flight.ts';
 import type { NegotiatedSession } from '../drivers/host/messages.ts';
-import { requirePlainSessions } from '../fs/startup/plain-sessions.ts';
+import { findPlainSessions } from '../fs/startup/plain-sessions.ts';
 import { leaseTimes } from '../lease/settings.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import { exitStatus } from '../lib/errors.ts';
 import { version } from '../lib/version.ts';
-import { cleanUpStaleMount, mountDirect, unmountByForce, unmountLazily } from '../mount/mount.ts';
+import { mountDirect, removeDeadMounts, unmountByForce, unmountLazily } from '../mount/mount.ts';
+import { namePlace } from '../mount/mount-folder.ts';
 import { findMount, type MountRecord } from '../mount/mountinfo.ts';
 import type { Logger } from '../observe/log.ts';
 import { DaemonChild, type DaemonExit, isCrash } from './daemon-child.ts';
 import { FatalRequests } from './fatal-requests.ts';
-import type { MountRoot, OwnedDescriptors, StopReport } from './messages.ts';
+import type { OwnedDescriptors, StopReport } from './messages.ts';
 import {
   closeDescriptors,
   MEMORY_CACHE,
   mountOrder,
   openDescriptors,
-  prepareMountPoint,
+  type PreparedPlace,
+  preparePlace,
+  releasePlace,
   takeSecrets,
   withTmpfs,
 } from './resources.ts';
@@ -43,13 +45,26 @@ export interface SupervisorHooks {
   endsWithLastUser?: boolean;
 }
 
+/** What becomes of the folder below when the mount has ended in order. */
+export type FolderAfterwards = 'given-back' | 'shut';
+
+interface SupervisorParts {
+  config: Config;
+  driver: Driver;
+  place: PreparedPlace;
+  descriptors: OwnedDescriptors;
+  log: Logger;
+  hooks: SupervisorHooks;
+}
+
 export class Supervisor {
   readonly mountPoint: string;
   /** Resolves when the mount is gone for whatever reason; never rejects. */
   readonly stopped: Promise<StopReport>;
   readonly #config: Config;
   readonly #driver: Driver;
-  readonly #root: MountRoot;
+  readonly #place: PreparedPlace;
+  readonly #wasShut: boolean;
   readonly #descriptors: OwnedDescriptors;
   readonly #secrets: NodeJS.ProcessEnv;
   readonly #log: Logger;
@@ -65,31 +80,17 @@ export class Supervisor {
   #restarts = 0;
   #daemonsStarted = 0;
   #stopReason: string | undefined;
+  #folderAfterwards: FolderAfterwards = 'given-back';
   #handingOver = false;
 
   /** Mounts and serves; resolves when the mount answers. Throws SessionfsError, and leaves nothing behind then. */
   static async start(given: Config, log: Logger, hooks: SupervisorHooks = {}): Promise<Supervisor> {
     const config = withTmpfs(given);
     leaseTimes(config);
-    const { mountPoint, wasDead } = await prepareMountPoint(config.mountPoint, log);
-    const plainSessions = requirePlainSessions(mountPoint);
-    const { uid, gid, mode } = await stat(mountPoint);
-    const root = { uid, gid, mode: mode & 0o7777 };
     const { driver, reason } = chooseDriver(config.fuseDriver);
+    const place = await preparePlace(config.mountPoint, driver, log);
     log.info({ driver, reason }, 'Driver chosen');
-    const descriptors = await openDescriptors(config, driver, mountPoint);
-    const supervisor = new Supervisor({
-      config,
-      driver,
-      mountPoint,
-      plainSessions,
-      root,
-      descriptors,
-      log,
-      hooks,
-    });
-    // Its failure is met again when the daemon is loaded.
-    if (mountOrder(driver, wasDead, plainSessions) === 'before-load') supervisor.#makeMount().catch(() => {});
+    const supervisor = await Supervisor.#prepared({ config, driver, place, log, hooks });
     try {
       await supervisor.#child.ready;
     } catch (error) {
@@ -97,39 +98,52 @@ export class Supervisor {
       throw error;
     }
     supervisor.#plainSessions = [];
+    supervisor.#shutFolder();
+    supervisor.#reportBelow();
     void supervisor.#watch();
     return supervisor;
   }
 
-  private constructor(parts: {
-    config: Config;
-    driver: Driver;
-    mountPoint: string;
-    plainSessions: string[];
-    root: MountRoot;
-    descriptors: OwnedDescriptors;
-    log: Logger;
-    hooks: SupervisorHooks;
-  }) {
+  static async #prepared(parts: Omit<SupervisorParts, 'descriptors'>): Promise<Supervisor> {
+    const { config, driver, place } = parts;
+    let descriptors: OwnedDescriptors;
+    try {
+      descriptors = await openDescriptors(config, driver, place);
+    } catch (error) {
+      releasePlace(place);
+      throw error;
+    }
+    return new Supervisor({ ...parts, descriptors });
+  }
+
+  private constructor(parts: SupervisorParts) {
     this.#config =
       parts.descriptors.memoryFd === undefined ? parts.config : { ...parts.config, cachePath: MEMORY_CACHE };
     this.#driver = parts.driver;
-    this.mountPoint = parts.mountPoint;
-    this.#plainSessions = parts.plainSessions;
-    this.#root = parts.root;
+    this.#place = parts.place;
+    this.mountPoint = parts.place.mountPoint;
+    this.#plainSessions = parts.place.plainSessions;
+    this.#wasShut = parts.place.folder.isShut;
     this.#descriptors = parts.descriptors;
     this.#log = parts.log;
     this.#hooks = parts.hooks;
-    this.#notice = new RestartNotice(parts.mountPoint);
+    this.#notice = new RestartNotice(this.mountPoint);
     this.#secrets = takeSecrets(process.env);
     this.stopped = this.#stopped.promise;
+    // Plain sessions are moved away first.
+    if (this.#plainSessions.length === 0) this.#shutFolder();
+    else this.#place.folder.openForOwner();
     this.#child = this.#startChild();
+    // Its failure is met again when the daemon is loaded.
+    if (mountOrder(this.#driver, this.#place.covers !== undefined) === 'before-load')
+      this.#makeMount().catch(() => {});
   }
 
   /** Flushes and unmounts. A daemon that is just being replaced is waited for first. */
-  stop(reason: string): Promise<StopReport> {
+  stop(reason: string, folder: FolderAfterwards = 'given-back'): Promise<StopReport> {
     if (this.#stopReason === undefined) {
       this.#stopReason = reason;
+      this.#folderAfterwards = folder;
       this.#child.ready.then(
         () => this.#child.kill('SIGTERM'),
         () => {},
@@ -150,11 +164,12 @@ export class Supervisor {
   }
 
   #startChild(): DaemonChild {
+    const { uid, gid, mode } = this.#place.folder;
     const start = {
       config: this.#config,
       driver: this.#driver,
       mountPoint: this.mountPoint,
-      root: this.#root,
+      root: { uid, gid, mode },
       plainSessions: this.#plainSessions,
       takeover: this.#session,
       resend: process.env[NO_RESEND] === undefined,
@@ -175,7 +190,7 @@ export class Supervisor {
   }
 
   #makeMount(): Promise<MountRecord> {
-    this.#mounting ??= mountDirect(this.#descriptors.fuseFd, this.mountPoint, {
+    this.#mounting ??= mountDirect(this.#descriptors.fuseFd, this.#place, {
       source: 'sessionfs',
       allowOther: true,
     });
@@ -193,12 +208,54 @@ export class Supervisor {
   }
 
   /**
-   * With fuse-native a daemon's mount dies with it, and the next one makes another. The dead one is removed as late as can be:
-   * until then calls fail, and do not find the empty folder below.
+   * With fuse-native a daemon's mount dies with it, and the next one makes another. libfuse mounts on no dead one: that goes as
+   * late as can be, and the folder below is shut until the next mount is there.
    */
   async #clearForDaemon(): Promise<''> {
-    await cleanUpStaleMount(this.mountPoint);
+    await removeDeadMounts(this.mountPoint);
     return '';
+  }
+
+  /** Failing that, the mount serves all the same. */
+  #shutFolder(): void {
+    const shutting = this.#place.folder.shut();
+    if (shutting.kind !== 'refused') return;
+    const { mountPoint } = this;
+    this.#log.warn(
+      { mountPoint, reason: shutting.reason },
+      'The folder below the mount could not be shut: what is written while the mount is away lies there in plain text. Make its owner the user who runs sessionfs',
+    );
+  }
+
+  /** What was written there while no mount was above it, or by root, whom no mode keeps out. */
+  #reportBelow(): void {
+    const { folder } = this.#place;
+    try {
+      const { sessions, foreign } = folder.listed(() => findPlainSessions(folder.path));
+      const names = [...sessions, ...foreign];
+      if (names.length === 0) return;
+      this.#log.error(
+        { mountPoint: this.mountPoint, names },
+        'Files lie in plain text below the mount, where no application sees them; the next start imports sessions among them. See who writes there: root, or without root this user while a daemon is replaced',
+      );
+    } catch (error) {
+      this.#log.warn(
+        { mountPoint: this.mountPoint, error: String(error) },
+        'The folder below the mount could not be looked at',
+      );
+    }
+  }
+
+  #giveFolderBack(): void {
+    try {
+      this.#place.folder.giveBack();
+    } catch (error) {
+      const { mountPoint } = this;
+      this.#log.warn(
+        { mountPoint, error: String(error) },
+        'The folder below the mount stays shut; sessionfs unmount, run by its owner, opens it',
+      );
+    }
   }
 
   /** `serving -> (died | handed over) -> serving`, until the mount has ended or no daemon can be started. */
@@ -228,6 +285,7 @@ export class Supervisor {
       () => {
         this.#policy.ready();
         this.#notice.clear();
+        if (this.#driver === 'fuse-native') this.#reportBelow();
       },
       (error) => this.#log.error({ error: String(error) }, 'The daemon could not take the mount over'),
     );
@@ -272,13 +330,17 @@ export class Supervisor {
     await this.#hooks.beforeGivingUp?.();
     // Calls that hang must return now.
     await unmountByForce(this.mountPoint).catch(() => {});
+    await removeDeadMounts(this.mountPoint).catch(() => {});
+    this.#folderAfterwards = 'shut';
     this.#end({ exitStatus: exitStatus.DAEMON_FAILED, lazy: true, holders: [], dirty: 0 });
     return false;
   }
 
   #end(report: StopReport): void {
     this.#notice.clear();
+    if (this.#folderAfterwards === 'given-back') this.#giveFolderBack();
     closeDescriptors(this.#descriptors);
+    releasePlace(this.#place);
     this.#stopped.resolve(report);
   }
 
@@ -291,7 +353,21 @@ export class Supervisor {
       () => false,
     );
     if (isMounted) await unmountLazily(this.mountPoint).catch(() => {});
-    if (this.#driver === 'fuse-native') await cleanUpStaleMount(this.mountPoint).catch(() => {});
+    await this.#removeCovered();
+    if (this.#wasShut) this.#shutFolder();
+    else this.#giveFolderBack();
     closeDescriptors(this.#descriptors);
+    releasePlace(this.#place);
+  }
+
+  /** Another start may have been faster: its mount is above by now. */
+  async #removeCovered(): Promise<void> {
+    const { folder, covers } = this.#place;
+    const seen = await findMount(this.mountPoint);
+    if (covers !== undefined && seen?.device === covers)
+      await removeDeadMounts(this.mountPoint).catch(() => {});
+    // Wherever libfuse has mounted: the folder may have been moved.
+    if (this.#driver === 'fuse-native')
+      await removeDeadMounts(namePlace(folder.fd, this.mountPoint)).catch(() => {});
   }
 }

@@ -1,13 +1,23 @@
 /** An ordinary user of a desktop: /dev/fuse is open to all, fusermount3 mounts, no process is root. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cleanUp } from '../support/cleanup.ts';
 import { DaemonProcess } from '../support/daemon-process.ts';
 import { cleanEnvironment } from '../support/environment.ts';
+import { folderBelow } from '../support/folder-below.ts';
 import { mountAt, unmountBelow } from '../support/mounts.ts';
 import { repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -102,6 +112,7 @@ test('an ordinary user mounts, works, survives the daemon’s death, reloads and
   process.kill(before.pids.daemon, 'SIGKILL');
   while (desktop.run('cat', file).stdout !== '{"version":2}\n') await sleep(POLL_MS);
   assert.equal(JSON.parse(desktop.cli('status', mountPoint, '--json').stdout).restarts, 1);
+  assert.deepEqual(folderBelow(mountPoint), { mode: '0', names: [] });
 
   const reloaded = desktop.cli('reload', mountPoint);
   assert.deepEqual([reloaded.status, reloaded.stderr], [0, '']);
@@ -111,6 +122,22 @@ test('an ordinary user mounts, works, survives the daemon’s death, reloads and
   assert.deepEqual([unmounted.status, unmounted.stderr], [0, '']);
   assert.deepEqual(await daemon.waitForExit(HANG_MS), { code: 0, signal: null });
   assert.equal(mountAt(mountPoint), undefined);
+  assert.equal(statSync(mountPoint).mode & 0o777, 0o755);
+
+  const second = await desktop.mount(t);
+  second.signal('SIGTERM');
+  assert.deepEqual(await second.waitForExit(HANG_MS), { code: 0, signal: null }, second.log());
+  assert.equal(statSync(mountPoint).mode & 0o777, 0);
+  // A folder that is shut is mounted on as any other, and its owner has it back or away.
+  const third = await desktop.mount(t);
+  assert.equal(desktop.run('stat', '-c', '%a', mountPoint).stdout, '755\n');
+  third.signal('SIGTERM');
+  await third.waitForExit(HANG_MS);
+  assert.match(desktop.cli('unmount', mountPoint).stdout, /is open again/);
+  assert.equal(statSync(mountPoint).mode & 0o777, 0o755);
+  chmodSync(mountPoint, 0);
+  assert.equal(desktop.run('rm', '-rf', mountPoint).status, 0);
+  assert.equal(existsSync(mountPoint), false);
 });
 
 test('where /dev/fuse is root’s alone, the error says how to open it', async (t) => {

@@ -3,7 +3,7 @@ import { mkdir, rmdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openFuseDevice } from '../../src/drivers/direct/device.ts';
-import { cleanUpStaleMount, mountDirect, unmount, unmountLazily } from '../../src/mount/mount.ts';
+import { mountOnOwn, removeDeadMounts, unmount, unmountLazily } from '../../src/mount/mount.ts';
 import { checkMountPoint, resolveMountPoint } from '../../src/mount/mount-point.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -34,7 +34,7 @@ test('nothing to unmount is NOT_MOUNTED, and no stale mount to clean up', async 
   const directory = temporaryDirectory(t);
   await assert.rejects(unmount(directory), { code: 'NOT_MOUNTED' });
   await assert.rejects(unmountLazily(directory), { code: 'NOT_MOUNTED' });
-  assert.equal(await cleanUpStaleMount(directory), false);
+  assert.equal(await removeDeadMounts(directory), 0);
 });
 
 test('a missing device and a forbidden one are told apart from others', async (t) => {
@@ -49,12 +49,12 @@ test('a missing device and a forbidden one are told apart from others', async (t
 test('mounting what is no connection fails with the reason that mount gave', async (t) => {
   const directory = temporaryDirectory(t);
   const options = { source: 'sessionfs', allowOther: true };
-  await assert.rejects(mountDirect(2, directory, options), {
+  await assert.rejects(mountOnOwn(2, directory, options), {
     code: 'MOUNT_FAILED',
     message: /cannot mount on .+: .+/,
   });
   const gone = join(directory, 'gone');
   await mkdir(gone);
   await rmdir(gone);
-  await assert.rejects(mountDirect(2, gone, options), { code: 'MOUNT_FAILED' });
+  await assert.rejects(mountOnOwn(2, gone, options), { code: 'MOUNT_FAILED' });
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { SkippedSession } from '../../src/fs/startup/import-plain.ts';
 import type { Scope } from '../support/cleanup.ts';
 import { type Mounted, mountSessionfs } from '../support/mount-sessionfs.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -83,7 +84,7 @@ test('a second mount does not import again', async (t) => {
   await second.unmount();
 });
 
-test('a session that the store has already is not overwritten; the plain one is set aside all the same', async (t) => {
+test('a session that the store has already is not overwritten; the plain one is set aside all the same, and both ages are told', async (t) => {
   const plain = plainSessions(t, {});
   const first = await startedMount(t, plain);
   writeTree(plain.mountPoint, sessionTree('user1-+15550001', 'stored'));
@@ -97,8 +98,15 @@ test('a session that the store has already is not overwritten; the plain one is 
     ...sessionTree('user2-+15550002', 'plain'),
   });
   assert.deepEqual(setAside(plain), lying);
-  const { imported, skipped } = importWarning(second.log());
-  assert.deepEqual([imported, skipped], [['user2-+15550002'], ['user1-+15550001']]);
+  const { imported, skipped, msg } = importWarning(second.log());
+  assert.deepEqual(imported, ['user2-+15550002']);
+  const [known, ...more] = skipped as SkippedSession[];
+  assert.deepEqual([known?.name, known?.newer, more], ['user1-+15550001', 'plain', []]);
+  assert.ok(
+    Date.parse(known?.sealedModified ?? '') < Date.parse(known?.plainModified ?? ''),
+    'with both ages',
+  );
+  assert.match(msg, /Those under "skipped" were not imported/);
   await second.unmount();
 });
 

@@ -19,7 +19,7 @@ function child(t: TestContext, secrets: NodeJS.ProcessEnv = {}): DaemonChild {
   const events = { loaded: () => {}, initialized: () => {} };
   return new DaemonChild(
     {} as DaemonStart,
-    { fuseFd: fd, inFlightFd: fd, memoryFd: undefined },
+    { fuseFd: fd, inFlightFd: fd, memoryFd: undefined, folderFd: undefined },
     secrets,
     events,
   );

@@ -2,6 +2,8 @@
 import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SessionfsError } from '../../lib/errors.ts';
+import { isPlaceAt, MountFolder } from '../../mount/mount-folder.ts';
+import { replacedMountPoint } from '../../mount/mount-point.ts';
 import { findMountSync, isMounted } from '../../mount/mountinfo.ts';
 import { type OperationName as CountedName, operationNames } from '../../observe/filesystem-counters.ts';
 import type { CoreLink } from '../host/core-client.ts';
@@ -16,6 +18,7 @@ const CONNECTIONS = '/sys/fs/fuse/connections';
 
 export class LibfuseLink implements CoreLink {
   readonly #data: CoreData;
+  readonly #folderFd: number;
   readonly #binding: LibfuseBinding;
   #receive: (message: FromCore) => void = () => {};
   #host: CoreHost | undefined;
@@ -23,9 +26,10 @@ export class LibfuseLink implements CoreLink {
   #device: string | undefined;
   #ended = false;
 
-  /** Throws DRIVER_UNAVAILABLE. */
-  constructor(data: CoreData) {
+  /** `folderFd`: of the folder that is mounted on. Throws DRIVER_UNAVAILABLE. */
+  constructor(data: CoreData, folderFd: number) {
     this.#data = data;
+    this.#folderFd = folderFd;
     this.#binding = loadBinding();
   }
 
@@ -40,12 +44,20 @@ export class LibfuseLink implements CoreLink {
 
   serve(): void {
     this.#later(() => {
-      const options = libfuseMountOptions(mayAllowOther(isRoot()));
-      const mount = () => this.#driver?.mount(this.#data.mountPoint, options);
-      if (process.platform === 'linux' && !isRoot()) withFusermount(process.env, mount);
-      else mount();
-      this.#device = findMountSync(this.#data.mountPoint)?.device;
+      const { mountPoint } = this.#data;
+      this.#mount();
+      if (!isPlaceAt(this.#folderFd, mountPoint)) throw replacedMountPoint(mountPoint);
+      this.#device = findMountSync(mountPoint)?.device;
     });
+  }
+
+  /** As root it mounts on the descriptor's folder; fusermount takes a name, and what this user may write. */
+  #mount(): void {
+    const { mountPoint } = this.#data;
+    const options = libfuseMountOptions(mayAllowOther(isRoot()));
+    const folder = new MountFolder(this.#folderFd, mountPoint);
+    if (isRoot() || process.platform !== 'linux') this.#driver?.mount(folder.path, options);
+    else folder.writable(() => withFusermount(process.env, () => this.#driver?.mount(mountPoint, options)));
   }
 
   /** Nothing must be woken here. */

@@ -3,7 +3,7 @@
  * or, when the disk is full, not at all.
  */
 
-import { readFileSync, type Stats, statSync } from 'node:fs';
+import { lstatSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoName } from '../../lib/errno.ts';
 import { SessionfsError } from '../../lib/errors.ts';
@@ -18,11 +18,19 @@ import { walkPlain } from './plain-sessions.ts';
 
 export interface ImportReport {
   imported: string[];
-  /** The store already has a session of that name: the plain one was not looked at. */
-  skipped: string[];
+  /** The store already has a session of that name: nothing of the plain one was taken. */
+  skipped: SkippedSession[];
   files: number;
   /** Files that were left out, each with the reason. */
   refused: { file: string; reason: string }[];
+}
+
+export interface SkippedSession {
+  name: string;
+  /** When the newest file of each was last changed; null: the sealed one is in the bucket, or neither has a file. */
+  plainModified: string | null;
+  sealedModified: string | null;
+  newer: 'plain' | 'sealed' | 'unknown';
 }
 
 interface Session {
@@ -37,8 +45,11 @@ interface Session {
 export function importPlainSessions(core: Core, mountPoint: string, names: readonly string[]): ImportReport {
   const report: ImportReport = { imported: [], skipped: [], files: 0, refused: [] };
   for (const name of names) {
-    if (core.tree.root.children.has(name)) {
-      report.skipped.push(name);
+    const sealed = core.tree.root.children.get(name);
+    if (sealed !== undefined) {
+      report.skipped.push(
+        skippedSession(name, latestPlainMs(mountPoint, name), latestSealedMs(core, sealed, name)),
+      );
       continue;
     }
     const session = readSession(core, mountPoint, name, report);
@@ -47,6 +58,39 @@ export function importPlainSessions(core: Core, mountPoint: string, names: reado
     report.files += session.files.length;
   }
   return report;
+}
+
+function skippedSession(name: string, plainMs: number, sealedMs: number): SkippedSession {
+  const isKnown = plainMs > 0 && sealedMs > 0;
+  return {
+    name,
+    plainModified: dateOf(plainMs),
+    sealedModified: dateOf(sealedMs),
+    newer: !isKnown ? 'unknown' : plainMs > sealedMs ? 'plain' : 'sealed',
+  };
+}
+
+function dateOf(ms: number): string | null {
+  return ms > 0 ? new Date(ms).toISOString() : null;
+}
+
+/** 0: it has no file. */
+function latestPlainMs(mountPoint: string, name: string): number {
+  let latest = 0;
+  for (const { path, isDirectory } of walkPlain(mountPoint, name))
+    if (!isDirectory) latest = Math.max(latest, lstatSync(join(mountPoint, path)).mtimeMs);
+  return latest;
+}
+
+/** 0: it has no file here. */
+function latestSealedMs(core: Core, node: Node, path: string): number {
+  if (node.kind === 'directory')
+    return Math.max(
+      0,
+      ...[...node.children].map(([name, child]) => latestSealedMs(core, child, `${path}/${name}`)),
+    );
+  if (node.kind === 'file') core.contents.load(node, path);
+  return node.mtimeSec * 1000 + node.mtimeNsec / 1e6;
 }
 
 function readSession(core: Core, mountPoint: string, name: string, report: ImportReport): Session {

@@ -101,9 +101,9 @@ export function* walkPlain(
 
 const NAMES_SHOWN = 5;
 
-/** The plain sessions in the mount point. Throws MOUNT_POINT_NOT_EMPTY when anything else lies there. */
-export function requirePlainSessions(mountPoint: string): string[] {
-  const { sessions, foreign } = findPlainSessions(mountPoint);
+/** The plain sessions in `folder`, the mount point's. Throws MOUNT_POINT_NOT_EMPTY when anything else lies there. */
+export function requirePlainSessions(folder: string, mountPoint: string): string[] {
+  const { sessions, foreign } = findPlainSessions(folder);
   if (foreign.length === 0) return sessions;
   const shown = foreign.slice(0, NAMES_SHOWN).join(', ') + (foreign.length > NAMES_SHOWN ? ', …' : '');
   throw new SessionfsError(

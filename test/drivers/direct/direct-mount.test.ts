@@ -6,7 +6,7 @@ import { appendFile, open, readdir, readFile, rename, stat, unlink, writeFile } 
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { canResend } from '../../../src/drivers/direct/session.ts';
-import { cleanUpStaleMount, unmount, unmountLazily } from '../../../src/mount/mount.ts';
+import { removeDeadMounts, unmount, unmountLazily } from '../../../src/mount/mount.ts';
 import { checkMountPoint } from '../../../src/mount/mount-point.ts';
 import { findMount } from '../../../src/mount/mountinfo.ts';
 import { cleanUp } from '../../support/cleanup.ts';
@@ -180,7 +180,7 @@ test('a mount that lost its server is recognised and cleaned up', async (t) => {
   assert.equal((await server.reported('ended')).why, 'stopped');
   mount.close();
   assert.equal(await checkMountPoint(mount.folder), 'stale');
-  assert.equal(await cleanUpStaleMount(mount.folder), true);
+  assert.equal(await removeDeadMounts(mount.folder), 1);
   assert.equal(await findMount(mount.folder), undefined);
   assert.equal(await checkMountPoint(mount.folder), 'free');
 });

@@ -12,7 +12,7 @@ import { KernelNotifier } from '../../../src/drivers/direct/notifier.ts';
 import { WorkerLink } from '../../../src/drivers/direct/worker-link.ts';
 import { CoreClient } from '../../../src/drivers/host/core-client.ts';
 import { deferred } from '../../../src/lib/deferred.ts';
-import { mountDirect, unmount } from '../../../src/mount/mount.ts';
+import { mountOnOwn, unmount } from '../../../src/mount/mount.ts';
 import { FilesystemCounters } from '../../../src/observe/filesystem-counters.ts';
 import { Cache } from '../../../src/store/cache/cache.ts';
 import { JournalProgress } from '../../../src/store/journal/progress.ts';
@@ -69,7 +69,7 @@ async function mounted(t: TestContext): Promise<Mounted> {
       thread.post({ type: 'answer', id: message.id, text: `to ${message.argument}` });
   });
   await thread.loaded();
-  await mountDirect(fuseFd, folder, { source: 'sessionfs', allowOther: true });
+  await mountOnOwn(fuseFd, folder, { source: 'sessionfs', allowOther: true });
   cleanUp(t, async () => {
     // The process that wakes the thread may be in it for a moment.
     while ((await unmount(folder)).kind !== 'unmounted') await sleep(20);

@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { openFuseDevice } from '../../../src/drivers/direct/device.ts';
 import { KernelNotifier } from '../../../src/drivers/direct/notifier.ts';
 import type { NegotiatedSession } from '../../../src/drivers/host/messages.ts';
-import { mountDirect } from '../../../src/mount/mount.ts';
+import { mountOnOwn } from '../../../src/mount/mount.ts';
 import { cleanUp } from '../../support/cleanup.ts';
 import { mountAt } from '../../support/mounts.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -62,7 +62,7 @@ export class ServedMount {
     const folder = temporaryDirectory(t);
     const mount = new ServedMount(t, folder, openFuseDevice());
     cleanUp(t, () => mount.close());
-    await mountDirect(mount.fd, folder, { source: 'sessionfs', allowOther: true });
+    await mountOnOwn(mount.fd, folder, { source: 'sessionfs', allowOther: true });
     return mount;
   }
 
