@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- [--json] [--quick] [--only operations,workload,scale,gap,bucket] [--subjects ext4,sessionfs,fuse-native,gocryptfs]`
+ * `npm run bench -- [--json] [--quick] [--only operations,workload,scale,gap,neighbour,bucket] [--subjects ext4,sessionfs,fuse-native,gocryptfs]`
  *
  * Measures sessionfs, with both drivers, against a plain directory on the same disk, and a peer where it is installed. Asserts nothing.
  * `bucket`, only when asked for, measures hybrid mode on an emulated bucket instead: that takes a quarter of an hour.
@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { measureBucket } from './bucket/measure.ts';
 import { measureGap } from './gap.ts';
 import { BASELINE, type Measurement, type MeasurementGroup, type SubjectName } from './measurement.ts';
+import { measureNeighbour } from './neighbour.ts';
 import { measureOperations } from './operations.ts';
 import { summarize, table } from './report.ts';
 import { measureScale } from './scale.ts';
@@ -21,7 +22,7 @@ const { values: options } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
-    only: { type: 'string', default: 'operations,workload,scale,gap' },
+    only: { type: 'string', default: 'operations,workload,scale,gap,neighbour' },
     subjects: { type: 'string', default: Object.keys(subjects).join(',') },
   },
 });
@@ -45,6 +46,7 @@ async function measureAll(names: readonly SubjectName[]): Promise<Measurement[]>
     operations: () => withScope((scope) => measureOperations(scope, names, options.quick ? 3 : 9)),
     workload: () => measureWorkload(names, options.quick ? 1 : 3, (failure) => failures.push(failure)),
     gap: () => withScope((scope) => measureGap(scope, options.quick ? 5 : 15)),
+    neighbour: () => withScope((scope) => measureNeighbour(scope, options.quick ? 4 : 16)),
     scale: () => withScope((scope) => measureScale(scope, options.quick ? 10_000 : 100_000)),
   };
   const measurements: Measurement[] = [];
@@ -60,7 +62,7 @@ async function measureAll(names: readonly SubjectName[]): Promise<Measurement[]>
 
 /** Whether it says anything of the other subjects. */
 function hasBaseline(section: string): boolean {
-  return section !== 'scale' && section !== 'gap';
+  return section !== 'scale' && section !== 'gap' && section !== 'neighbour';
 }
 
 function machine(): string {

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { constants } from 'node:buffer';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { JsonScanner, judgePieces, judgeWhole } from '../../src/fs/model/json-gate.ts';
@@ -87,9 +86,57 @@ describe('the JSON gate', () => {
     );
   });
 
-  it('takes what is longer than any string by its brackets', () => {
-    const long = Buffer.alloc(constants.MAX_STRING_LENGTH + 1);
-    assert.equal(judgePieces(long, 'complete'), 'complete');
-    assert.equal(judgePieces(long, 'incomplete'), 'incomplete');
+  it('sees what a parser sees in what is almost JSON, however it comes', () => {
+    const token = fc.oneof(
+      fc.constantFrom(...'{}[],:"\\ \n\r\t\0\u001f-+.0eEu19tfnaé'),
+      fc.constantFrom(
+        'true',
+        'false',
+        'null',
+        '"a"',
+        '"k":',
+        '\\u00e9',
+        '1.5',
+        '-0',
+        '2e+1',
+        '{"a":',
+        '"\\',
+        '}\n',
+      ),
+    );
+    const almost = fc.oneof(
+      fc.array(token, { maxLength: 12 }).map((tokens) => tokens.join('')),
+      fc.array(token, { maxLength: 10 }).map((tokens) => `[${tokens.join('')}]`),
+      fc.array(token, { maxLength: 10 }).map((tokens) => `{"a":${tokens.join('')}}\n`),
+      fc.tuple(fc.json(), fc.nat(), token).map(([text, at, other]) => {
+        const cut = at % (text.length + 1);
+        return text.slice(0, cut) + other + text.slice(cut + 1);
+      }),
+    );
+    fc.assert(
+      fc.property(almost, fc.array(fc.nat(6), { maxLength: 8 }), (text, cuts) => {
+        const bytes = Buffer.from(text);
+        const expected = judge(bytes);
+        assert.equal(judgePieces(bytes), expected, JSON.stringify(text));
+        const scanner = new JsonScanner();
+        let from = 0;
+        for (const cut of [...cuts, bytes.length]) {
+          const piece = bytes.subarray(from, from + cut);
+          const saved = scanner.save(piece.length);
+          scanner.feed(Buffer.from(']}"'.repeat(piece.length).slice(0, piece.length)));
+          scanner.restore(saved);
+          scanner.feed(piece);
+          from += piece.length;
+        }
+        assert.equal(scanner.verdict, expected, JSON.stringify(text));
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+
+  it('takes any depth', () => {
+    const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+    assert.equal(judgePieces(Buffer.from(deep)), 'complete');
+    assert.equal(judgePieces(Buffer.from(`${deep}]`)), 'incomplete');
   });
 });

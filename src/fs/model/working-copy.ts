@@ -7,7 +7,8 @@
  *     (new *.json) ─────────▶ begun ── complete ──▶ none;  given up: the file is gone
  *     held, begun ── does not begin like JSON ──▶ plain (begun: committed at once)
  */
-import { type GateVerdict, JsonScanner, judgePieces } from './json-gate.ts';
+import { type GateVerdict, JsonScanner, judgePieces, type ScannerState } from './json-gate.ts';
+import type { ScanBudget } from './scan-budget.ts';
 
 const MINIMUM_CAPACITY = 4096;
 
@@ -27,6 +28,7 @@ export interface WorkingCopyUndo {
   overwritten: Buffer;
   length: number;
   scanner: JsonScanner | undefined;
+  scanned: ScannerState | undefined;
   changedMs: number;
 }
 
@@ -44,6 +46,10 @@ export class WorkingCopy {
   #length: number;
   /** undefined: the content is not known to have been written from its first byte on, in order. */
   #scanner: JsonScanner | undefined;
+  /** What the content is, where no scanner tells and it was looked at since the last change. */
+  #judged: GateVerdict | undefined;
+  /** It was not looked at since the last change, although it should have been: the budget did not allow it. */
+  #isUndecided = false;
 
   private constructor(bytes: Buffer, length: number, heldBack: boolean, nowMs: number) {
     this.#bytes = bytes;
@@ -86,6 +92,7 @@ export class WorkingCopy {
   write(offset: number, data: Buffer, nowMs: number): void {
     const end = offset + data.length;
     this.#reserve(end);
+    this.#changed(nowMs);
     if (offset > this.#length) this.#bytes.fill(0, this.#length, offset);
     data.copy(this.#bytes, offset);
     if (this.#scanner !== undefined) {
@@ -94,7 +101,6 @@ export class WorkingCopy {
     }
     if (end > this.#length) this.#length = end;
     this.writtenBytes += data.length;
-    this.changedMs = nowMs;
   }
 
   /** Committing it costs no more than writing it did. */
@@ -109,19 +115,22 @@ export class WorkingCopy {
       offset,
       overwritten: Buffer.from(overwritten),
       length: this.#length,
-      scanner: this.#scanner?.clone(),
+      scanner: this.#scanner,
+      scanned: this.#scanner?.save(length),
       changedMs: this.changedMs,
     };
   }
 
-  undo({ offset, overwritten, length, scanner, changedMs }: WorkingCopyUndo): void {
+  undo({ offset, overwritten, length, scanner, scanned, changedMs }: WorkingCopyUndo): void {
+    this.#changed(changedMs);
     overwritten.copy(this.#bytes, offset);
     this.#length = length;
     this.#scanner = scanner;
-    this.changedMs = changedMs;
+    if (scanned !== undefined) scanner?.restore(scanned);
   }
 
   truncate(size: number, nowMs: number): void {
+    this.#changed(nowMs);
     if (size > this.#length) {
       this.#reserve(size);
       this.#bytes.fill(0, this.#length, size);
@@ -129,7 +138,6 @@ export class WorkingCopy {
     if (size === 0) this.#scanner = new JsonScanner();
     else if (size !== this.#length) this.#scanner = undefined;
     this.#length = size;
-    this.changedMs = nowMs;
   }
 
   /** Nothing in it comes from the version before: it began empty and was written from its first byte on. */
@@ -137,8 +145,27 @@ export class WorkingCopy {
     return this.#scanner !== undefined;
   }
 
-  verdict(): GateVerdict {
-    return judgePieces(this.view(), this.#scanner?.verdict);
+  /** See `verdict`: it said 'undecided', and nothing has decided since. */
+  get isUndecided(): boolean {
+    return this.#isUndecided;
+  }
+
+  /** 'undecided' only where there is a budget. */
+  verdict(): GateVerdict;
+  verdict(budget: ScanBudget): GateVerdict | 'undecided';
+  verdict(budget?: ScanBudget): GateVerdict | 'undecided' {
+    const known = this.#scanner?.verdict ?? this.#judged;
+    if (known !== undefined) return known;
+    const verdict = judgePieces(this.view(), budget);
+    this.#isUndecided = verdict === 'undecided';
+    if (verdict !== 'undecided') this.#judged = verdict;
+    return verdict;
+  }
+
+  #changed(nowMs: number): void {
+    this.changedMs = nowMs;
+    this.#judged = undefined;
+    this.#isUndecided = false;
   }
 
   #reserve(size: number): void {

@@ -120,7 +120,7 @@ function settleChange(
   journal: () => void,
   undo: WorkingCopyUndo,
 ): 0 | Errno {
-  const verdict = working.isHeldBack || isGatedName(node.name) ? working.verdict() : 'plain';
+  const verdict = working.isHeldBack || isGatedName(node.name) ? working.verdict(core.scanBudget) : 'plain';
   const publishes = verdict === 'complete' || (verdict === 'plain' && node.hidden);
   const failed = publishes
     ? commit(core, node, working.view())

@@ -3,6 +3,7 @@
  * long, and all of them are repeated in a new journal segment, so that the old one can go.
  */
 
+import type { GateVerdict } from '../model/json-gate.ts';
 import type { FileNode } from '../model/node.ts';
 import { absentSessionOf } from '../model/tree.ts';
 import type { WorkingCopy } from '../model/working-copy.ts';
@@ -49,10 +50,10 @@ export function settleIdle(core: Core): void {
     const { working } = node;
     if (working === undefined || absentSessionOf(core.tree, node) !== undefined) continue;
     const idleMs = now - working.changedMs;
-    if (working.isHeldBack) {
-      if (idleMs >= gateIdleMs) finishGated(core, node, working);
-    } else if (idleMs >= plainIdleMs + mebibytes(working) * IDLE_MS_PER_MIB || isOverdue(working, now)) {
-      commitPlain(core, node);
+    if (working.isHeldBack && idleMs >= gateIdleMs) finishGated(core, node, working);
+    else if (idleMs >= plainIdleMs + mebibytes(working) * IDLE_MS_PER_MIB || isOverdue(working, now)) {
+      if (working.isUndecided) decide(core, node, working, working.verdict(core.scanBudget));
+      if (!working.isHeldBack) commitPlain(core, node);
     }
   }
 }
@@ -74,11 +75,23 @@ export function postponeIdle({ clock, pending }: Core): void {
   for (const { working } of pending) if (working?.isHeldBack) working.changedMs = now;
 }
 
-/** Commits plain files that are still being written, as they are: a backup of everything wants them. */
+/**
+ * Commits plain files that are still being written, as they are, and what is complete and was not looked at yet: a backup of
+ * everything wants them.
+ */
 export function commitPlainFiles(core: Core): void {
   for (const node of core.pending) {
-    if (node.state === 'plain' && absentSessionOf(core.tree, node) === undefined) commitPlain(core, node);
+    const { working } = node;
+    if (absentSessionOf(core.tree, node) !== undefined) continue;
+    if (working?.isUndecided) decide(core, node, working, working.verdict());
+    commitPlain(core, node);
   }
+}
+
+/** What the last change of it should have led to (see file-content.ts), had there been a budget for it. */
+function decide(core: Core, node: FileNode, working: WorkingCopy, verdict: GateVerdict | 'undecided'): void {
+  if (verdict === 'complete' || (verdict === 'plain' && node.hidden)) commit(core, node, working.view());
+  else if (verdict === 'plain') working.reveal();
 }
 
 /**
@@ -96,7 +109,7 @@ export function settleAll(core: Core): string[] {
   return failed;
 }
 
-/** Complete content is held back only where its commit failed, or the daemon died between write and commit. */
+/** Complete content is held back only where its commit failed, it was not looked at, or the daemon died before its commit. */
 function finishGated(core: Core, node: FileNode, working: WorkingCopy): void {
   if (working.verdict() === 'complete') commit(core, node, working.view());
   else giveUp(core, node, working);

@@ -18,6 +18,7 @@ import { forgetInKernel, markAbsent } from '../hybrid/absent.ts';
 import { HybridSessions } from '../hybrid/hybrid-sessions.ts';
 import { DirectoryNode, type FileNode } from '../model/node.ts';
 import type { FileSystemOptions, Log } from '../model/options.ts';
+import { ScanBudget } from '../model/scan-budget.ts';
 import { Tree } from '../model/tree.ts';
 import { CONTROL_NODE, makeControlDirectory } from '../operations/control-files.ts';
 import { ControlQuestions } from '../operations/control-questions.ts';
@@ -124,6 +125,7 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
     log,
     woken: options.woken ?? (() => {}),
     control: makeControlDirectory(owner.uid, owner.gid),
+    scanBudget: new ScanBudget(clock),
     pending: new Set(),
     request: 0,
     generation,

@@ -5,6 +5,7 @@ import type { Cache } from '../../store/cache/cache.ts';
 import type { Invalidator } from '../contract.ts';
 import type { DirectoryNode, FileNode, Node } from '../model/node.ts';
 import type { FileSystemOptions, Log } from '../model/options.ts';
+import type { ScanBudget } from '../model/scan-budget.ts';
 import type { Tree } from '../model/tree.ts';
 import type { Contents } from './contents.ts';
 import type { IncompleteJson } from './incomplete.ts';
@@ -38,6 +39,7 @@ export interface Core {
   readonly executedBefore: ReadonlySet<number>;
   readonly journaled: JournaledFiles;
   readonly incomplete: IncompleteJson;
+  readonly scanBudget: ScanBudget;
   /** Files that have a working copy and a name. */
   readonly pending: Set<FileNode>;
 }

@@ -143,6 +143,23 @@ export const gateCompleteness: Deviations = {
     assert.equal(core.read('settings.json'), undefined);
   },
 
+  'A long document that is changed in place many times a second appears when its writer rests'({ t }) {
+    const core = new CoreFiles(t);
+    const id = core.create('log.json');
+    const [line, lines] = ['{"line":1}\n', 40_000];
+    assert.equal(core.write(id, 0, line.repeat(lines)), line.length * lines);
+    let end = line.length * lines;
+    for (let i = 0; i < 60; i++) {
+      assert.equal(core.write(id, end, line), line.length);
+      end += line.length;
+    }
+    const seen = core.read('log.json')?.length ?? 0;
+    assert.ok(seen >= line.length * (lines + 1), 'the first lines appear at once');
+    assert.ok(seen < end, 'the last ones do not');
+    core.pass(1_000);
+    assert.equal(core.read('log.json')?.length, end);
+  },
+
   async 'Incomplete JSON cannot be renamed to a `*.json`'({ folder, mounted }) {
     const [file, temporary] = [join(folder, 'creds.json'), join(folder, 'creds.json.tmp')];
     writeFileSync(file, OLD);

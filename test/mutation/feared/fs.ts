@@ -1,6 +1,12 @@
 import { fearedIn } from '../mutation.ts';
 
-const PENDING = ['fs/pending.test.ts', 'fs/failures.test.ts', 'fs/takeover.test.ts', 'fs/absent.test.ts'];
+const PENDING = [
+  'fs/pending.test.ts',
+  'fs/failures.test.ts',
+  'fs/takeover.test.ts',
+  'fs/absent.test.ts',
+  'fs/gate-work.test.ts',
+];
 const CONTENT = [
   'fs/registrations.test.ts',
   'fs/failures.test.ts',
@@ -10,7 +16,7 @@ const CONTENT = [
 ];
 const CLOUD = ['fs/write-through.test.ts'];
 const HYBRID = ['fs/failures.test.ts', 'fs/absent.test.ts', 'fs/restore.test.ts', 'fs/names.test.ts'];
-const GATE = ['fs/json-gate.test.ts', 'fs/failures.test.ts'];
+const GATE = ['fs/json-gate.test.ts', 'fs/failures.test.ts', 'fs/gate-work.test.ts'];
 
 export const fsMutations = [
   ...fearedIn('src/fs/operations/pending.ts', PENDING, [
@@ -49,7 +55,21 @@ export const fsMutations = [
       '',
       'unfinished files go with their segment',
     ],
-    ['if (idleMs >= gateIdleMs)', 'if (true)', 'a file that is being written is given up at once'],
+    [
+      'if (working.isHeldBack && idleMs >= gateIdleMs)',
+      'if (working.isHeldBack)',
+      'a file that is being written is given up at once',
+    ],
+    [
+      '      if (working.isUndecided) decide(core, node, working, working.verdict(core.scanBudget));\n',
+      '',
+      'a long document is not seen before it rested for long',
+    ],
+    [
+      'if (working?.isUndecided) decide(core, node, working, working.verdict());',
+      '',
+      'a backup of everything lacks a long document',
+    ],
     ['    node.dropped = true;\n', '', 'a write to a file that was given up succeeds and is lost'],
   ]),
   ...fearedIn('src/fs/operations/setattr.ts', CONTENT, [
@@ -292,25 +312,34 @@ export const fsMutations = [
     ['    this.#remote.told(name, this.#core.clock.monotonicMs());\n', '', 'a name is waited for, for ever'],
   ]),
   ...fearedIn('src/fs/model/json-gate.ts', GATE, [
+    ['values === 0 || depth > 0 || inString ?', 'values === 0 || inString ?', 'an open bracket is complete'],
+    ['depth > 0 || inString ?', 'depth > 0 ?', 'an open string is complete'],
+    ['broken || values === 0 ||', 'values === 0 ||', 'a stray bracket is complete'],
+    ['values === 0 || state !== State.TOP', 'values === 0', 'pieces that leave a bracket open are complete'],
+    ['if (byte === BACKSLASH) i++;\n      else ', '', 'an escaped quote ends a string'],
     [
-      'this.#values === 0 || this.#depth > 0 || this.#inString',
-      'this.#values === 0 || this.#inString',
-      'an open bracket is complete',
+      "if (values > 0 && !freshLine) return 'incomplete';",
+      '',
+      'two values on one line are complete, in one write',
     ],
-    ['this.#depth > 0 || this.#inString', 'this.#depth > 0', 'an open string is complete'],
-    ['this.#broken || this.#values === 0', 'this.#values === 0', 'a stray bracket is complete'],
-    ['else if (byte === BACKSLASH) this.#escaped = true;', '', 'an escaped quote ends a string'],
-    ['if (this.#values > 0 && !this.#freshLine) {', 'if (false) {', 'two values on one line are complete'],
+    ['(!at.freshLine || at.spansLines)', 'at.spansLines', 'two values on one line are complete'],
     [
-      'if (this.#values === 0 && byte !== NUL)',
-      'if (this.#values === 0)',
-      'a hole at the start is plain text',
+      '(!at.freshLine || at.spansLines)',
+      '!at.freshLine',
+      'a second value after one of several lines is complete',
     ],
+    ['if (at.values === 0 && byte !== NUL)', 'if (at.values === 0)', 'a hole at the start is plain text'],
     [
-      "return scanned === 'complete' && !parses(content.toString('utf8')) ? 'incomplete' : scanned;",
-      'return scanned;',
-      'pieces whose brackets match by chance are complete',
+      'if (this.#open[--at.depth] !== bracket - 2) at.broken = true;',
+      'at.depth--;',
+      'a brace closes a bracket',
     ],
-    ['lines.every(parsesAlone)', 'lines.some(parsesAlone)', 'one whole line makes the others complete'],
+    ['    else if (at.values > 1) at.broken = true;\n', '', 'one whole line makes the others complete'],
+    [
+      'this.#open.set(innermost, fields.depth - innermost.length);',
+      '',
+      'a write that failed leaves other brackets open',
+    ],
+    ["if (budget?.isSpent) return 'undecided';", '', 'one writer makes all others wait'],
   ]),
 ];
