@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
+import { ROOT_NODE } from '../../src/fs/contract.ts';
 import { Errno } from '../../src/lib/errno.ts';
 import { systemError } from '../../src/lib/system-error.ts';
-import { newAttributes } from './harness.ts';
-import { find, harness, mkdir, read, write } from './support.ts';
+import { type Harness, newAttributes, newEntry } from './harness.ts';
+import { find, harness, mkdir, read, unlink, write } from './support.ts';
 
 const document = (version: number) => JSON.stringify({ version, filler: 'x'.repeat(400) });
 
@@ -106,13 +107,123 @@ describe('a read error of the disk', () => {
       throw systemError('EIO', 'read', 'injected');
     };
     const attributes = newAttributes();
-    const node = find(h, 'creds.json');
-    assert.equal(h.fs.getattr(node, attributes), 0);
-    assert.ok(attributes.size > 0, 'a reader must ask, and not take it for empty');
-    assert.equal(attributes.attributesValidMs, 0, 'the kernel does not keep what is not known');
+    const entry = newEntry();
+    assert.equal(h.fs.lookup(ROOT_NODE, 'creds.json', entry), 0, 'its name can be removed');
+    assert.ok(entry.size > 0, 'a reader must ask, and not take it for empty');
+    assert.equal(entry.attributesValidMs, 0, 'the kernel does not keep what is not known');
+    const node = entry.nodeId;
+    assert.equal(h.fs.getattr(node, attributes), Errno.EIO);
     cache.readHeaderSync = readHeaderSync;
     assert.equal(h.fs.getattr(node, attributes), 0);
     assert.equal(attributes.size, document(1).length);
     assert.equal(read(h, 'creds.json'), document(1));
   });
+});
+
+describe('a file that the disk does not give', () => {
+  const JSON_NEW = Buffer.from('{"version":9}');
+
+  /** In the cache with a mode of its own, and known to the next daemon by its name only. */
+  async function inherited(
+    t: TestContext,
+  ): Promise<{ h: Harness; node: number; fail: (fails: boolean) => void }> {
+    const h = harness(t, { memoryLimit: 1 });
+    mkdir(h, 's');
+    const node = write(h, 's/creds.json', document(1));
+    assert.equal(h.fs.setattr(node, { mode: 0o640 }, newAttributes()), 0);
+    await h.checkpoint();
+    h.takeOver();
+    const { cache } = h.opened.core;
+    const { readSync, readHeaderSync } = cache;
+    const failing = () => {
+      throw systemError('EIO', 'read', 'injected');
+    };
+    return {
+      h,
+      node,
+      fail: (fails) =>
+        Object.assign(
+          cache,
+          fails ? { readSync: failing, readHeaderSync: failing } : { readSync, readHeaderSync },
+        ),
+    };
+  }
+
+  const contentOf = (h: Harness, node: number) => {
+    const out = Buffer.alloc(1000);
+    const length = h.fs.read(node, 0, out.length, out, 0);
+    return length < 0 ? `error ${length}` : out.toString('utf8', 0, length);
+  };
+
+  it('is changed by no call that would seal it with attributes that are not its own', async (t) => {
+    const { h, node, fail } = await inherited(t);
+    const calls: Record<string, () => number> = {
+      'a write of a whole one': () => h.fs.write(node, 0, Buffer.from(document(2)), false),
+      'a truncation': () => h.fs.setattr(node, { size: 0 }, newAttributes()),
+      'a chmod': () => h.fs.setattr(node, { mode: 0o600 }, newAttributes()),
+      'a rename': () => h.fs.rename(find(h, 's'), 'creds.json', find(h, 's'), 'x.json', 0),
+      'a rename of its folder': () => h.fs.rename(ROOT_NODE, 's', ROOT_NODE, 'z', 0),
+    };
+    fail(true);
+    for (const [name, call] of Object.entries(calls)) assert.equal(call(), Errno.EIO, name);
+    fail(false);
+    assert.equal(read(h, 's/creds.json'), document(1));
+    const attributes = newAttributes();
+    assert.equal(h.fs.getattr(node, attributes), 0);
+    assert.equal(attributes.mode & 0o777, 0o640);
+  });
+
+  it('is never taken for empty, nor for another file, by those who have it open when it is unlinked', async (t) => {
+    const { h, node, fail } = await inherited(t);
+    write(h, 'creds.json', document(7));
+    await h.checkpoint();
+    fail(true);
+    unlink(h, 's/creds.json');
+    fail(false);
+    const calls: Record<string, () => number | string> = {
+      'a read': () => contentOf(h, node),
+      'a stat': () => `error ${h.fs.getattr(node, newAttributes())}`,
+      'a write': () => `error ${h.fs.write(node, 0, JSON_NEW, false)}`,
+      'an append': () => `error ${h.fs.write(node, 0, JSON_NEW, true)}`,
+      'a truncation': () => `error ${h.fs.setattr(node, { size: 3 }, newAttributes())}`,
+    };
+    for (const [name, call] of Object.entries(calls)) assert.equal(call(), `error ${Errno.EIO}`, name);
+    assert.equal(read(h, 's/creds.json'), 'no such file');
+    assert.equal(read(h, 'creds.json'), document(7));
+  });
+
+  it('goes on as an empty one when it is truncated after that, if its attributes are known', async (t) => {
+    const { h, node, fail } = await inherited(t);
+    assert.equal(h.fs.getattr(node, newAttributes()), 0);
+    fail(true);
+    unlink(h, 's/creds.json');
+    fail(false);
+    assert.equal(h.fs.write(node, 0, JSON_NEW, false), Errno.EIO);
+    assert.equal(h.fs.setattr(node, { size: 0 }, newAttributes()), 0);
+    assert.equal(h.fs.write(node, 0, JSON_NEW, false), JSON_NEW.length);
+    assert.equal(contentOf(h, node), JSON_NEW.toString());
+  });
+});
+
+describe('a file that another daemon knew', () => {
+  for (const how of ['unlinked', 'replaced'] as const)
+    it(`keeps its own attributes when it is ${how} before any call asked for them`, async (t) => {
+      const h = harness(t);
+      mkdir(h, 's');
+      const node = write(h, 's/notes.txt', 'one');
+      assert.equal(h.fs.setattr(node, { mode: 0o400 }, newAttributes()), 0);
+      write(h, 'notes.txt', 'of the same name at the top');
+      write(h, 's/other.txt', 'two');
+      h.settle();
+      await h.checkpoint();
+      h.takeOver();
+      if (how === 'unlinked') unlink(h, 's/notes.txt');
+      else assert.equal(h.fs.rename(find(h, 's'), 'other.txt', find(h, 's'), 'notes.txt', 0), 0);
+      await h.checkpoint();
+      const attributes = newAttributes();
+      assert.equal(h.fs.getattr(node, attributes), 0);
+      assert.equal(attributes.mode & 0o777, 0o400);
+      assert.equal(attributes.size, 3);
+      assert.equal(h.fs.write(node, 0, Buffer.from('!'), true), 1);
+    });
 });

@@ -1,5 +1,5 @@
 /** The moment at which content becomes a file's durable version: one journal record, or an error and no change. */
-import { type Errno, errnoOf, isDiskFull } from '../../lib/errno.ts';
+import { Errno, errnoOf, isDiskFull } from '../../lib/errno.ts';
 import { isGatedName } from '../model/json-gate.ts';
 import type { FileNode } from '../model/node.ts';
 import type { Core } from '../state/core.ts';
@@ -7,6 +7,7 @@ import { timesOf, touch } from '../state/times.ts';
 
 /** `plain` was written now and becomes the durable version; on failure the version before it stays. */
 export function commit(core: Core, node: FileNode, plain: Buffer): 0 | Errno {
+  if (!core.contents.load(node, core.tree.pathOf(node))) return Errno.EIO;
   const before = timesOf(node);
   touch(core, node);
   const failed = store(core, node, plain);
@@ -27,6 +28,7 @@ export function commitAtSync(core: Core, node: FileNode): 0 | Errno {
 export function commitPlain(core: Core, node: FileNode): 0 | Errno {
   const { working } = node;
   if (working === undefined || node.state !== 'plain' || node.parent === undefined) return 0;
+  if (!core.contents.load(node, core.tree.pathOf(node))) return Errno.EIO;
   return store(core, node, working.view());
 }
 

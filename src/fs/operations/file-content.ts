@@ -86,10 +86,7 @@ function patch(core: Core, node: FileNode, at: number, data: Buffer): 0 | Errno 
 export function truncateFile(core: Core, node: FileNode, size: number): 0 | Errno {
   if (node.dropped) return Errno.EIO;
   if (size > core.options.maxFileSize) return Errno.EFBIG;
-  if (node.parent === undefined) {
-    truncateOrphan(node, size);
-    return 0;
-  }
+  if (node.parent === undefined) return truncateOrphan(node, size);
   if (size === lengthForWriters(node)) return 0;
   const path = core.tree.pathOf(node);
   const failed = isGatedName(node.name) ? commitPlain(core, node) : 0;

@@ -202,7 +202,7 @@ export class FileSystem implements FileSystemOperations {
     const waits = this.#presence.toChange(node);
     if (waits !== 0) return waits;
     if (node.kind === 'control' || node === this.#core.control) return Errno.EPERM;
-    this.#load(node);
+    if (!this.#load(node)) return Errno.EIO;
     return setAttributes(this.#core, node, change, out);
   }
 
@@ -280,7 +280,7 @@ export class FileSystem implements FileSystemOperations {
     const waits = this.#presence.toWrite(node);
     if (waits !== 0) return waits;
     if (node.kind !== 'file') return Errno.EPERM;
-    this.#load(node);
+    if (!this.#load(node)) return Errno.EIO;
     return node.isSymlink ? Errno.EINVAL : writeFile(this.#core, node, offset, data, append);
   }
 
@@ -327,14 +327,16 @@ export class FileSystem implements FileSystemOperations {
     if (node === undefined) return Errno.ESTALE;
     const waits = this.#presence.inside(node);
     if (waits !== 0) return waits;
-    this.#load(node);
-    return node;
+    return this.#load(node) ? node : Errno.EIO;
   }
 
-  /** A daemon that takes over is asked for nodes by number, and knows nothing but the name of their files. */
-  #load(node: Node): void {
+  /**
+   * A daemon that takes over is asked for nodes by number, and knows nothing but the name of their files. False: the disk does
+   * not tell now what else there is to know.
+   */
+  #load(node: Node): boolean {
     const { contents, tree } = this.#core;
-    if (node.kind === 'file' && !node.loaded) contents.load(node, tree.pathOf(node));
+    return node.kind !== 'file' || node.loaded || contents.load(node, tree.pathOf(node));
   }
 
   #directory(id: number): DirectoryNode | Errno {

@@ -1,17 +1,22 @@
 /** A file that was unlinked while it may still be open: it lives in memory until the kernel forgets it. */
 
+import { Errno } from '../../lib/errno.ts';
 import type { FileNode } from '../model/node.ts';
 import type { Core } from '../state/core.ts';
 
-/** Call before the record that removes the name is written: its content may be gone after that. */
+/** Call before the record that removes the name is written: its content and attributes may be gone after that. */
 export function contentForOrphan(core: Core, node: FileNode, path: string): Buffer | undefined {
   if (node.lookups === 0) return undefined;
+  core.contents.load(node, path);
   if (node.working !== undefined) return Buffer.from(node.working.view());
   const content = core.contents.read(node, path);
   return typeof content === 'number' ? undefined : content;
 }
 
-/** The name is gone. Without `content` (no descriptor is open, or it did not open) reads return EIO or nothing. */
+/**
+ * The name is gone. Without `content` (it could not be read, or no descriptor is open) each call that needs it fails with EIO:
+ * the name may come to stand for another file, so it is not tried again.
+ */
 export function makeOrphan(core: Core, node: FileNode, content: Buffer | undefined): void {
   core.pending.delete(node);
   core.contents.forget(node);
@@ -21,7 +26,8 @@ export function makeOrphan(core: Core, node: FileNode, content: Buffer | undefin
 }
 
 export function writeOrphan(node: FileNode, at: number, data: Buffer): number {
-  const old = node.orphan ?? Buffer.alloc(0);
+  const { orphan: old } = node;
+  if (old === undefined) return Errno.EIO;
   const grown = Buffer.alloc(Math.max(old.length, at + data.length));
   old.copy(grown);
   data.copy(grown, at);
@@ -29,9 +35,12 @@ export function writeOrphan(node: FileNode, at: number, data: Buffer): number {
   return data.length;
 }
 
-export function truncateOrphan(node: FileNode, size: number): void {
-  const old = node.orphan ?? Buffer.alloc(0);
+/** Whatever it had, an empty file has none of it. */
+export function truncateOrphan(node: FileNode, size: number): 0 | Errno {
+  const old = size === 0 ? Buffer.alloc(0) : node.orphan;
+  if (old === undefined) return Errno.EIO;
   const resized = Buffer.alloc(size);
   old.copy(resized, 0, 0, size);
   node.orphan = resized;
+  return 0;
 }

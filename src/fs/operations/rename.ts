@@ -197,7 +197,7 @@ function planMove(core: Core, node: Node, from: Place, to: Place): Move | Errno 
 /** A plain working copy is committed by the rename. Incomplete content must not become a *.json that readers find. */
 function committedContent(core: Core, node: FileNode, path: string, newPath: string): Buffer | Errno {
   const { working } = node;
-  if (!node.loaded) core.contents.load(node, path);
+  if (!core.contents.load(node, path)) return Errno.EIO;
   const content =
     working !== undefined && node.state === 'plain' ? working.view() : core.contents.read(node, path);
   if (typeof content === 'number') return content;

@@ -58,9 +58,11 @@ export class Contents {
     const kept = this.#plain.get(node);
     if (kept !== undefined) return kept;
     if (node.segment === NOT_COMMITTED) return Buffer.alloc(0);
-    if (node.unreadable !== undefined) return Errno.EIO;
+    // What lies under the name of a file that has none any more is another file.
+    if (node.unreadable !== undefined || node.parent === undefined) return Errno.EIO;
     try {
-      const { plain } = openSealed(this.#parts.keyring, path, this.#sealed(node, path));
+      const { plain, meta } = openSealed(this.#parts.keyring, path, this.#sealed(node, path));
+      if (!node.loaded) this.#learn(node, meta, plain.length);
       this.#plain.set(node, plain);
       node.readError = undefined;
       return plain;
@@ -100,16 +102,17 @@ export class Contents {
     node.readError = undefined;
   }
 
-  /** Reads mode, owner, times and size of a file of which only the name was known. They are not yet authenticated. */
-  load(node: FileNode, path: string): void {
-    if (node.loaded) return;
+  /**
+   * Reads mode, owner, times and size of a file of which only the name was known. They are not yet authenticated. False: the
+   * disk does not give them now, so the file must not be sealed again.
+   */
+  load(node: FileNode, path: string): boolean {
+    if (node.loaded || node.parent === undefined) return node.loaded;
     let fileSize = 0;
     try {
       fileSize = this.#parts.cache.readHeaderSync(path, this.#header);
       const { meta, plainLength } = readHeader(this.#header, fileSize);
-      applyMeta(node, meta, this.#parts.owner);
-      node.size = plainLength;
-      node.loaded = true;
+      this.#learn(node, meta, plainLength);
       node.readError = undefined;
     } catch (error) {
       // A size that is not 0 makes the kernel ask for the content, so that the reader gets EIO and not an empty file.
@@ -118,6 +121,13 @@ export class Contents {
       this.#cannotRead(node, path, error);
       node.loaded = node.unreadable !== undefined;
     }
+    return node.loaded;
+  }
+
+  #learn(node: FileNode, meta: SealedMeta, size: number): void {
+    applyMeta(node, meta, this.#parts.owner);
+    node.size = size;
+    node.loaded = true;
   }
 
   #sealed(node: FileNode, path: string): Buffer {

@@ -54,6 +54,8 @@ export class Kernel {
   /** Given to the daemon, and not answered. */
   readonly #underWay = new Set<Request>();
   #given = new Map<number, ModelNode>();
+  /** Their content could perhaps not be read when they lost their names, and lies nowhere now. */
+  readonly #mayBeLost = new Set<ModelNode>();
   #handles: Handle[] = [];
   #unique = 2;
   #isPumping = false;
@@ -71,6 +73,7 @@ export class Kernel {
     this.#queue.length = 0;
     this.#underWay.clear();
     this.listings.clear();
+    this.#mayBeLost.clear();
     this.changedMs.clear();
     this.daemon = undefined;
   }
@@ -141,7 +144,10 @@ export class Kernel {
     this.#underWay.add(request);
   }
 
+  /** An fsync committed its file, and waits for the disk; other calls follow meanwhile. */
   carriedOut(request: Request): void {
+    const { node } = request.call.at;
+    if (node.kind !== 'directory') this.model.commitPlain(node);
     request.state = this.history.newest;
   }
 
@@ -196,7 +202,10 @@ export class Kernel {
     if (DISK_ERRORS.has(status) && this.#hasFailed(request)) return;
     if (isStale(call, status)) return;
     if (call.do === 'write' && status >= 0) this.#learnWhetherCommitted(call.at, call);
+    const losing = this.#losesName(call);
     const wanted = expected(this.model, call);
+    if (losing !== undefined && this.#hasFailed(request) && isUnlinked(this.model, losing))
+      this.#mayBeLost.add(losing);
     const wantedStatus = typeof wanted === 'number' ? wanted : 0;
     if (status !== wantedStatus && !isDropped(call.at.node))
       this.#fail(
@@ -211,6 +220,12 @@ export class Kernel {
     if (call.do === 'read') this.#compareContent(request);
     if (call.do === 'list') this.#compareList(request);
     if (call.do === 'getattr') this.#compareAttributes(request);
+  }
+
+  #losesName(call: Call): ModelNode | undefined {
+    if (call.do !== 'unlink' && call.do !== 'rename') return undefined;
+    const [at, name] = call.do === 'rename' ? [call.to, call.newName] : [call.at, call.name];
+    return at.node.kind === 'directory' ? at.node.children.get(name) : undefined;
   }
 
   /**
@@ -236,8 +251,7 @@ export class Kernel {
   #hasFailed({ call, injectedBefore }: Request): boolean {
     const disk = this.#machine.disk(DISK);
     if (call.do === 'fsync' && this.#machine.nowMs - disk.syncFailedMs < SYNC_HEALS_MS) return true;
-    // Its content could not be read when it lost its name, and lies nowhere now.
-    if (call.do === 'read' && disk.injected > 0 && isUnlinked(this.model, call.at.node)) return true;
+    if (this.#mayBeLost.has(call.at.node)) return true;
     return disk.injected > injectedBefore;
   }
 

@@ -76,6 +76,7 @@ export class CoreWorld implements World {
     const { trace } = this.#machine;
     trace.add('nothing goes wrong any more');
     this.#troubles.end();
+    this.#endDeaths();
     await run(this.#machine.nowMs + QUIET_MS);
     this.#applications.paused = true;
     for (let tries = 0; !this.#isQuiet && tries < 20; tries++) await run(this.#machine.nowMs + QUIET_MS);
@@ -87,6 +88,14 @@ export class CoreWorld implements World {
     for (let tries = 0; this.#dirty > 0 && tries < 20; tries++) await run(this.#machine.nowMs + QUIET_MS);
     this.#compareAll('in the end');
     this.#checkJournalIsEmpty();
+  }
+
+  /** Also those that are due already. */
+  #endDeaths(): void {
+    this.#climate.deaths = 0;
+    this.#kernel.repliesLost = 0;
+    const { daemon } = this.#kernel;
+    if (daemon !== undefined) daemon.process.operationsLeft = Number.POSITIVE_INFINITY;
   }
 
   get #isQuiet(): boolean {
@@ -164,7 +173,7 @@ export class CoreWorld implements World {
     this.#machine.schedule(
       this.#machine.chance.below(deaths),
       () => {
-        daemon.process.operationsLeft = this.#machine.chance.below(60);
+        if (this.#climate.deaths > 0) daemon.process.operationsLeft = this.#machine.chance.below(60);
       },
       daemon.process,
     );
