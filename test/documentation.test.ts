@@ -46,6 +46,7 @@ function filesBelow(folder: string): string[] {
 const pages = [
   'README.md',
   'CONTRIBUTING.md',
+  'SECURITY.md',
   ...['docs', 'native-notes', '.github'].flatMap(filesBelow).filter((file) => file.endsWith('.md')),
 ];
 

@@ -1,4 +1,5 @@
 /** What a command is, and what it is given. */
+import type { Secrets } from '../lib/secrets.ts';
 import type { FlagSpec } from './arguments.ts';
 
 export interface Command {
@@ -8,8 +9,8 @@ export interface Command {
   /** What follows the name on the command line. */
   readonly synopsis: string;
   readonly flags: readonly FlagSpec[];
-  /** Returns the exit status. Throws SessionfsError for what the user can cure. */
-  run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number>;
+  /** `secrets` are in no environment any more. Returns the exit status. Throws SessionfsError for what the user can cure. */
+  run(args: readonly string[], env: NodeJS.ProcessEnv, secrets: Secrets): Promise<number>;
 }
 
 export function print(text: string): void {

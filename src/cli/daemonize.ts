@@ -4,9 +4,12 @@ import { closeSync, existsSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SessionfsError } from '../lib/errors.ts';
+import { nodeArguments } from '../lib/process-protection.ts';
+import type { Secrets } from '../lib/secrets.ts';
 import { messageOf } from '../lib/system-error.ts';
 import { print } from './command.ts';
 import { errorOf, isLaunchReport, LAUNCHED, type LaunchReport } from './launcher.ts';
+import { sendSecrets } from './passed-secrets.ts';
 
 export interface DaemonizeOptions {
   /** Absolute, as are the two files. */
@@ -20,6 +23,7 @@ export interface DaemonizeOptions {
   readonly pidFile: string;
   /** Where local mode makes a key if there is none. */
   readonly keyFile: string;
+  readonly secrets: Secrets;
 }
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
@@ -29,6 +33,7 @@ export async function daemonize(options: DaemonizeOptions): Promise<number> {
   const { keyFile, logFile, logIsNamed } = options;
   const [hadKey, hadLog] = [existsSync(keyFile), logIsNamed || existsSync(logFile)];
   const child = launch(options);
+  sendSecrets(child, options.secrets);
   const stopForwarding = forwardSignals(child);
   try {
     const error = errorOf(await reportOf(child, options.logFile));
@@ -55,7 +60,15 @@ function launch({ mountPoint, flags, logFile, pidFile }: DaemonizeOptions): Chil
   try {
     return spawn(
       process.execPath,
-      [...process.execArgv, MAIN, 'mount', ...flags, `--pid-file=${pidFile}`, '--', mountPoint],
+      [
+        ...nodeArguments(process.execArgv),
+        MAIN,
+        'mount',
+        ...flags,
+        `--pid-file=${pidFile}`,
+        '--',
+        mountPoint,
+      ],
       {
         detached: true,
         stdio: ['ignore', log, log, 'ipc'],

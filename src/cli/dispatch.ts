@@ -2,6 +2,7 @@
 import { exitStatus, SessionfsError } from '../lib/errors.ts';
 import { nearestName } from '../lib/nearest-name.ts';
 import { quote } from '../lib/quote.ts';
+import type { Secrets } from '../lib/secrets.ts';
 import { version } from '../lib/version.ts';
 import { usage } from './arguments.ts';
 import { type Command, print } from './command.ts';
@@ -16,16 +17,24 @@ import { unmount } from './unmount.ts';
 const commands: readonly Command[] = [mount, unmount, run, reload, status, exportCommand];
 
 /** Never throws: prints what went wrong to stderr and returns the exit status for it. */
-export async function dispatch(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+export async function dispatch(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  secrets: Secrets,
+): Promise<number> {
   try {
-    return await runCommand(args, env);
+    return await runCommand(args, env, secrets);
   } catch (error) {
     process.stderr.write(`${describe(error, env)}\n`);
     return error instanceof SessionfsError ? error.exitStatus : exitStatus.INTERNAL;
   }
 }
 
-async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+async function runCommand(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  secrets: Secrets,
+): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined) throw usage('which command?');
   if (name === '--help' || name === '-h' || name === 'help') return answer(generalHelp(commands));
@@ -33,7 +42,7 @@ async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv): Prom
   const command = commands.find((candidate) => candidate.name === name);
   if (command === undefined) throw unknownCommand(name);
   if (asksForHelp(rest)) return answer(commandHelp(command));
-  return command.run(rest, env);
+  return command.run(rest, env, secrets);
 }
 
 function asksForHelp(args: readonly string[]): boolean {

@@ -4,6 +4,7 @@ import { loadConfig } from '../config/load.ts';
 import { type ExportRequest, exportSession, requireComplete } from '../export/export-session.ts';
 import { listRefused } from '../export/versions.ts';
 import { quote } from '../lib/quote.ts';
+import type { Secrets } from '../lib/secrets.ts';
 import { parseArguments, usage } from './arguments.ts';
 import { type Command, print } from './command.ts';
 import { flagsOf, settingFlags } from './setting-flags.ts';
@@ -27,7 +28,8 @@ export const exportCommand: Command = {
   run,
 };
 
-async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+async function run(args: readonly string[], inherited: NodeJS.ProcessEnv, secrets: Secrets): Promise<number> {
+  const env = { ...inherited, ...secrets };
   const request = requestOf(args, env);
   const { session, folder } = request;
   const exported = await exportSession(request, env, warn);

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { nodeArguments } from '../lib/process-protection.ts';
 
 /** At least this; a daemon may say more, and `raw` has it. */
 export interface MountStatus {
@@ -104,7 +105,9 @@ interface ProbeOutput {
 
 function probe(path: string, timeoutMs: number): Promise<ProbeOutput | undefined> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [PROBE, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [...nodeArguments(), PROBE, path], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const chunks: Buffer[] = [];
     const timer = setTimeout(() => {
       child.kill('SIGKILL');

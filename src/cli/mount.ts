@@ -3,10 +3,13 @@
 import { resolve } from 'node:path';
 import { loadConfig } from '../config/load.ts';
 import { generatedKeyPath } from '../lib/generated-key-path.ts';
+import { forbidCoreFiles, forbidTracing } from '../lib/process-protection.ts';
+import type { Secrets } from '../lib/secrets.ts';
 import { type Arguments, parseArguments, usage } from './arguments.ts';
 import type { Command } from './command.ts';
 import { daemonize } from './daemonize.ts';
 import { takeLauncher } from './launcher.ts';
+import { receiveSecrets } from './passed-secrets.ts';
 import { serve } from './serve.ts';
 import { flagsOf, settingFlags } from './setting-flags.ts';
 
@@ -31,10 +34,13 @@ export const mount: Command = {
   run,
 };
 
-async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+async function run(args: readonly string[], env: NodeJS.ProcessEnv, given: Secrets): Promise<number> {
+  forbidTracing();
+  forbidCoreFiles(env);
   const parsed = parseArguments(args, mount.flags);
   const launcher = takeLauncher(env);
-  const config = loadConfig(env, flagsOf(parsed));
+  const secrets = launcher === undefined ? given : await receiveSecrets();
+  const config = loadConfig({ ...env, ...secrets }, flagsOf(parsed));
   const pidFile = absolute(parsed.given.get('--pid-file'));
   const logFile = absolute(parsed.given.get('--log-file'));
   if (parsed.given.has('--daemonize')) {
@@ -45,11 +51,12 @@ async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<num
       logIsNamed: logFile !== undefined,
       pidFile: pidFile ?? `${config.cachePath}.pid`,
       keyFile: generatedKeyPath(config.cachePath),
+      secrets,
     });
   }
   if (logFile !== undefined)
     throw usage('--log-file needs --daemonize: in the foreground the log goes to stderr');
-  return serve({ config, pidFile, launcher });
+  return serve({ config, secrets, pidFile, launcher });
 }
 
 function inlined(flag: string, { given }: Arguments): string[] {

@@ -8,6 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import type { Config } from '../config/load.ts';
 import { codeOf } from '../lib/system-error.ts';
+import { toolEnvironment } from '../lib/system-tools.ts';
 import { mayMount } from '../mount/may-mount.ts';
 
 export interface NamespaceCaller {
@@ -88,7 +89,7 @@ function probeProblem(caller: NamespaceCaller): string | undefined {
     encoding: 'utf8',
     timeout: PROBE_TIMEOUT_MS,
     killSignal: 'SIGKILL',
-    env: { ...process.env, LC_ALL: 'C' },
+    env: toolEnvironment(),
   });
   if (status === 0) return undefined;
   if (codeOf(error) === 'ENOENT') return 'unshare(1) is not installed: it is in the package util-linux';

@@ -1,6 +1,8 @@
 /** The two ends of a `sessionfs run` that starts itself again in a namespace of its own: the one outside, the one within. */
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/load.ts';
+import { CORE_LIMIT, nodeArguments } from '../lib/process-protection.ts';
+import type { Secrets } from '../lib/secrets.ts';
 import type { Logger } from '../observe/log.ts';
 import { asCaller, inOwnNamespace, type NamespaceCaller } from './own-namespace.ts';
 import { exitStatusOf, RunningCommand } from './running-command.ts';
@@ -14,10 +16,22 @@ export async function runWithin(
   caller: NamespaceCaller,
   args: readonly string[],
   log: Logger,
+  { coreLimit, secrets }: { coreLimit: string | undefined; secrets: Secrets },
 ): Promise<number> {
-  const [file = '', ...rest] = inOwnNamespace([process.execPath, ...process.execArgv, MAIN, 'run', ...args]);
+  const [file = '', ...rest] = inOwnNamespace([
+    process.execPath,
+    ...nodeArguments(process.execArgv),
+    MAIN,
+    'run',
+    ...args,
+  ]);
   const within = new RunningCommand(file, rest, log, {
-    env: { ...process.env, [WITHIN]: `${caller.uid}:${caller.gid}:${process.pid}` },
+    env: {
+      ...process.env,
+      [WITHIN]: `${caller.uid}:${caller.gid}:${process.pid}`,
+      ...(coreLimit === undefined ? {} : { [CORE_LIMIT]: coreLimit }),
+    },
+    secrets,
     passesOn: ['SIGUSR2'],
   });
   return exitStatusOf(await within.start());

@@ -1,11 +1,14 @@
 /** `sessionfs run`: a mount for as long as a command runs. The container's entry point, or the line before `node bot.js`. */
 import { type Config, loadConfig } from '../config/load.ts';
 import { exitStatus } from '../lib/errors.ts';
+import { forbidCoreFiles, forbidTracing } from '../lib/process-protection.ts';
+import type { Secrets } from '../lib/secrets.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import { parseArguments, usage } from './arguments.ts';
 import type { Command } from './command.ts';
 import { ownNamespace, wantsOwnNamespace } from './own-namespace.ts';
+import { receiveSecrets } from './passed-secrets.ts';
 import { commandWithin, ownedByCaller, runWithin, takeCaller } from './rootless-run.ts';
 import { exitStatusOf, RunningCommand } from './running-command.ts';
 import { flagsOf, settingFlags } from './setting-flags.ts';
@@ -18,39 +21,45 @@ export const run: Command = {
   run: runCommand,
 };
 
-async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv, given: Secrets): Promise<number> {
+  forbidTracing();
+  const coreLimit = forbidCoreFiles(env);
   const caller = takeCaller(env);
+  const secrets = caller === undefined ? given : await receiveSecrets();
+  // The command gets no channel of this process.
+  if (caller !== undefined && process.connected) process.disconnect();
   const separator = args.indexOf('--');
   const command = separator < 0 ? [] : args.slice(separator + 1);
   if (command.length === 0) throw usage('which command? It follows --: sessionfs run [DIR] -- COMMAND');
-  const config = loadConfig(env, flagsOf(parseArguments(args.slice(0, separator), run.flags)));
+  const config = loadConfig(
+    { ...env, ...secrets },
+    flagsOf(parseArguments(args.slice(0, separator), run.flags)),
+  );
   const log = createLogger({ level: config.logLevel });
   if (caller === undefined && wantsOwnNamespace(config)) {
     const own = ownNamespace(config);
     if (own.kind === 'permitted') {
       log.info('This user may not mount here: mounting in a user and mount namespace of the command’s own');
-      return runWithin(own.caller, args, log);
+      return runWithin(own.caller, args, log, { coreLimit, secrets });
     }
     log.warn({ reason: own.reason }, 'This user may not mount here, nor in a namespace of the command’s own');
   }
   for (const warning of config.warnings) log.warn(warning);
+  const [file = '', ...rest] = commandWithin(caller, command);
   return mountAndRun(
     caller === undefined ? config : ownedByCaller(config),
-    commandWithin(caller, command),
+    new RunningCommand(file, rest, log, { coreLimit }),
     log,
-    {
-      endsWithLastUser: caller !== undefined,
-    },
+    { secrets, endsWithLastUser: caller !== undefined },
   );
 }
 
 async function mountAndRun(
   config: Config,
-  [file = '', ...args]: readonly string[],
+  command: RunningCommand,
   log: Logger,
-  options: { endsWithLastUser: boolean },
+  options: { secrets: Secrets; endsWithLastUser: boolean },
 ): Promise<number> {
-  const command = new RunningCommand(file, args, log);
   const supervisor = await Supervisor.start(config, log, { ...options, beforeGivingUp: () => command.end() });
   process.on('SIGUSR2', () => supervisor.reload());
   return runMounted(supervisor, command, log);

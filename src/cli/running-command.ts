@@ -1,9 +1,14 @@
 /** The application that `sessionfs run` starts: gets the signals that this process gets, and is waited for. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { accessSync, constants as files, statSync } from 'node:fs';
 import { constants } from 'node:os';
+import { delimiter, join } from 'node:path';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import { inTime } from '../lib/in-time.ts';
+import { withCoreLimit } from '../lib/process-protection.ts';
+import type { Secrets } from '../lib/secrets.ts';
 import type { Logger } from '../observe/log.ts';
+import { sendSecrets } from './passed-secrets.ts';
 import { TerminalSignals, terminalSignals } from './terminal-signals.ts';
 
 export type CommandEnd = { code: number; signal: null } | { code: null; signal: NodeJS.Signals };
@@ -18,6 +23,10 @@ export interface CommandOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Signals that it gets besides the usual ones. */
   readonly passesOn?: readonly NodeJS.Signals[];
+  /** It may dump core files as large as this, see withCoreLimit. */
+  readonly coreLimit?: string | undefined;
+  /** It is a process of sessionfs, which gets them by a channel. */
+  readonly secrets?: Secrets;
 }
 
 export class RunningCommand {
@@ -25,6 +34,8 @@ export class RunningCommand {
   readonly #args: readonly string[];
   readonly #log: Logger;
   readonly #env: NodeJS.ProcessEnv | undefined;
+  readonly #coreLimit: string | undefined;
+  readonly #secrets: Secrets | undefined;
   readonly #ended: Deferred<CommandEnd> = deferred();
   #child: ChildProcess | undefined;
   /** Where standard input is a terminal. */
@@ -37,6 +48,8 @@ export class RunningCommand {
     this.#args = args;
     this.#log = log;
     this.#env = options.env;
+    this.#coreLimit = options.coreLimit;
+    this.#secrets = options.secrets;
     for (const signal of [...PASSED_ON, ...(options.passesOn ?? [])])
       process.on(signal, () => this.#pass(signal));
     for (const signal of terminalSignals) {
@@ -63,11 +76,18 @@ export class RunningCommand {
       this.#ended.resolve({ code: null, signal: this.#early });
       return this.#ended.promise;
     }
-    const child = spawn(this.#file, this.#args, {
-      stdio: 'inherit',
-      env: this.#env ?? process.env,
+    const env = this.#env ?? process.env;
+    const command = [this.#file, ...this.#args];
+    // A shell in between would take for an exit status what is an error of the start.
+    const isRunnable = canExecute(this.#file, env);
+    const [file = '', ...args] = isRunnable ? withCoreLimit(this.#coreLimit, command) : command;
+    const stdio: StdioOptions = ['inherit', 'inherit', 'inherit'];
+    const child = spawn(file, args, {
+      stdio: this.#secrets === undefined ? stdio : [...stdio, 'ipc'],
+      env,
     });
     this.#child = child;
+    if (this.#secrets !== undefined) sendSecrets(child, this.#secrets);
     child.on('exit', (code, signal) => {
       this.#ended.resolve(signal === null ? { code: code ?? 0, signal } : { code: null, signal });
     });
@@ -100,6 +120,21 @@ export class RunningCommand {
       this.#child.kill(signal);
     }
   }
+}
+
+/** As execvp(3) searches. */
+function canExecute(file: string, env: NodeJS.ProcessEnv): boolean {
+  const places = file.includes('/')
+    ? [file]
+    : (env.PATH ?? '').split(delimiter).map((folder) => join(folder === '' ? '.' : folder, file));
+  return places.some((place) => {
+    try {
+      accessSync(place, files.X_OK);
+      return statSync(place).isFile();
+    } catch {
+      return false;
+    }
+  });
 }
 
 /** As a shell says it. */

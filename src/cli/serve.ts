@@ -1,5 +1,6 @@
 /** Serves one mount in this process, from start to the last flush. */
 import type { Config } from '../config/load.ts';
+import type { Secrets } from '../lib/secrets.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
 import type { StopReport } from '../supervisor/messages.ts';
 import { type FolderAfterwards, Supervisor } from '../supervisor/supervisor.ts';
@@ -9,17 +10,19 @@ import { firstStopSignal } from './stop-signals.ts';
 
 export interface ServeOptions {
   readonly config: Config;
+  readonly secrets: Secrets;
   readonly pidFile: string | undefined;
   /** The process that waits for the mount to answer, if there is one. */
   readonly launcher: Launcher | undefined;
 }
 
 /** Returns the exit status once the mount is gone. Throws where it could not be made. */
-export async function serve({ config, pidFile, launcher }: ServeOptions): Promise<number> {
+export async function serve(options: ServeOptions): Promise<number> {
+  const { config, launcher } = options;
   const log = createLogger({ level: config.logLevel });
   for (const warning of config.warnings) log.warn(warning);
   try {
-    const report = await serveUntilStopped(config, log, pidFile, launcher);
+    const report = await serveUntilStopped(options, log);
     const complete = report.dirty === 0 && !report.lazy;
     log[complete ? 'info' : 'warn']({ ...report }, 'Mount stopped');
     return report.exitStatus;
@@ -30,16 +33,14 @@ export async function serve({ config, pidFile, launcher }: ServeOptions): Promis
 }
 
 async function serveUntilStopped(
-  config: Config,
+  { config, secrets, pidFile: pidPath, launcher }: ServeOptions,
   log: Logger,
-  pidPath: string | undefined,
-  launcher: Launcher | undefined,
 ): Promise<StopReport> {
   // Before the start: a signal in the middle of it must not leave a dead mount behind.
   const stopSignal = firstStopSignal(log);
   // A daemon that sits in some directory keeps that from being unmounted.
   if (launcher !== undefined) process.chdir('/');
-  const daemon = await Supervisor.start(config, log);
+  const daemon = await Supervisor.start(config, log, { secrets });
   process.on('SIGUSR2', () => daemon.reload());
   const pidFile = await writePidFile(daemon, pidPath);
   try {

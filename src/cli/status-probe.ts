@@ -1,5 +1,6 @@
 /** Runs in a process of its own, see mount-status.ts: prints the content of a file, or the error's code, as JSON. */
 import { readFileSync } from 'node:fs';
+import { ignoreDebugSignal } from '../lib/process-protection.ts';
 import { codeOf } from '../lib/system-error.ts';
 
 /** A reader that straddles the end of a daemon can get the next one's text, cut at the size that the first one told. */
@@ -24,4 +25,5 @@ function isJson(text: string): boolean {
   }
 }
 
+ignoreDebugSignal();
 process.stdout.write(JSON.stringify(read(process.argv[2] ?? '')));

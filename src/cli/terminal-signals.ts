@@ -4,6 +4,7 @@
  * a shell that does nothing else sits in the same group and says what it was sent.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { toolEnvironment } from '../lib/system-tools.ts';
 
 export type TerminalSignal = 'SIGINT' | 'SIGQUIT';
 export const terminalSignals: readonly TerminalSignal[] = ['SIGINT', 'SIGQUIT'];
@@ -35,7 +36,11 @@ export class TerminalSignals {
 
   /** Starts the shell; resolves when it listens, or cannot: then every signal counts as the terminal's. */
   async start(): Promise<void> {
-    const witness = spawn('sh', ['-c', SCRIPT], { stdio: ['pipe', 'pipe', 'ignore'], cwd: '/' });
+    const witness = spawn('sh', ['-c', SCRIPT], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+      cwd: '/',
+      env: toolEnvironment(),
+    });
     this.#witness = witness;
     witness.unref();
     witness.stdin.on('error', () => {});

@@ -1,6 +1,7 @@
 /** From what a user typed to a checked value. Each parser throws Refusal, which says what is allowed. */
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { mayBeKey } from '../lib/quote.ts';
 
 /** Completes the sentence "X is "…", but …". */
 export class Refusal extends Error {}
@@ -59,7 +60,7 @@ export function path(text: string): string {
 
 /** Error messages name key files, so a key in the path's place has to be caught here. */
 export function keyFilePath(text: string): string {
-  if (/^[0-9a-f]{32,}$/i.test(text.trim())) {
+  if (mayBeKey(text.trim())) {
     throw new Refusal('must be the path of a file that holds the key, not the key itself');
   }
   return path(text);

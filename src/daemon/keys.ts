@@ -2,13 +2,14 @@
 import type { Config } from '../config/load.ts';
 import { type KeySource, loadKeys } from '../crypto/key-source.ts';
 import type { Keyring } from '../crypto/keyring.ts';
+import type { Secrets } from '../lib/secrets.ts';
 import type { Logger } from '../observe/log.ts';
 import { Cache } from '../store/cache/cache.ts';
 
 /** Call it with the cache's lock held. Throws as loadKeys does. */
-export function loadKeyring(config: Config, log: Logger): Keyring {
+export function loadKeyring(config: Config, secrets: Secrets, log: Logger): Keyring {
   const { keyring, ...source } = loadKeys({
-    env: process.env,
+    env: { ...secrets },
     keyFile: config.encryptionKeyFile,
     cachePath: config.cachePath,
     mayGenerate: config.storageType === 'local',

@@ -2,6 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deferred } from '../lib/deferred.ts';
 import { SessionfsError } from '../lib/errors.ts';
+import { forbidCoreFiles, forbidTracing, ignoreDebugSignal } from '../lib/process-protection.ts';
+import { takeSecrets } from '../lib/secrets.ts';
 import { findMount } from '../mount/mountinfo.ts';
 import { othersInMountNamespace } from '../mount/namespace.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
@@ -14,6 +16,12 @@ import {
   type ToDaemon,
 } from '../supervisor/messages.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
+
+ignoreDebugSignal();
+forbidTracing();
+forbidCoreFiles();
+/** A supervisor of an older version passes the key on in the environment. */
+const inherited = takeSecrets(process.env);
 
 type Command = Exclude<ToDaemon, { type: 'start' }>;
 
@@ -141,7 +149,7 @@ function failureOf(error: unknown): FromDaemon {
 let running: DaemonProcess | undefined;
 process.on('message', (message: ToDaemon) => {
   if (message.type === 'start') {
-    running = new DaemonProcess(message);
+    running = new DaemonProcess({ ...message, secrets: { ...inherited, ...message.secrets } });
     void running.run();
   } else {
     running?.hear(message);

@@ -8,6 +8,7 @@ import fs, { constants } from 'node:fs';
 import os from 'node:os';
 import { promisify } from 'node:util';
 import { codeOf, systemError } from './system-error.ts';
+import { toolEnvironment } from './system-tools.ts';
 
 const DIRECTORY_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY;
 
@@ -82,7 +83,7 @@ function reportsFailedWrites(): boolean {
 async function syncFilesystem(path: string): Promise<boolean> {
   if (!reportsFailedWrites()) return false;
   return new Promise((resolve) => {
-    spawn('sync', ['-f', path], { stdio: 'ignore' })
+    spawn('sync', ['-f', path], { stdio: 'ignore', env: toolEnvironment() })
       .on('error', () => resolve(false))
       .on('exit', (status) => resolve(status === 0));
   });

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, readFileSync } from 'node:fs';
 import { SessionfsError } from '../lib/errors.ts';
 import { messageOf } from '../lib/system-error.ts';
+import { toolEnvironment } from '../lib/system-tools.ts';
 import { CONTAINER_HINT } from './hints.ts';
 import { MAX_IO_BYTES } from './io-size.ts';
 import { isPlaceAt, openPlace } from './mount-folder.ts';
@@ -203,7 +204,7 @@ function run(tool: string, args: string[], descriptors: Descriptors = []): Promi
   return new Promise((resolve, reject) => {
     const child = spawn(tool, args, {
       stdio: ['ignore', 'ignore', 'pipe', ...descriptors],
-      env: { ...process.env, LC_ALL: 'C' },
+      env: toolEnvironment(),
     });
     let stderr = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
 import { messageOf } from '../lib/system-error.ts';
+import { toolEnvironment } from '../lib/system-tools.ts';
 
 export interface NamespaceView {
   /** For unshare(1). */
@@ -24,7 +25,7 @@ export async function openInNamespace(view: NamespaceView): Promise<number | str
   const script = `${view.script} && echo done && exec cat >/dev/null`;
   const child = spawn('unshare', [...view.namespace, 'sh', '-c', script, 'sh', ...view.args], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...process.env, LC_ALL: 'C' },
+    env: toolEnvironment(),
   });
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { NegotiatedSession } from '../drivers/host/messages.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import { SessionfsError } from '../lib/errors.ts';
+import { nodeArguments } from '../lib/process-protection.ts';
 import type { DaemonStart, FromDaemon, OwnedDescriptors, StopReport, ToDaemon } from './messages.ts';
 
 const ENTRY = fileURLToPath(new URL('../daemon/main.js', import.meta.url));
@@ -63,20 +64,15 @@ export class DaemonChild {
   #mountError: unknown;
 
   /**
-   * `secrets`: the key's variables, which are in no other environment. A process that cannot be started (its executable is being
-   * replaced, there are too many processes) is one that dies at once: the next try may go better.
+   * A process that cannot be started (its executable is being replaced, there are too many processes) is one that dies at once: the
+   * next try may go better.
    */
-  constructor(
-    start: DaemonStart,
-    descriptors: OwnedDescriptors,
-    secrets: NodeJS.ProcessEnv,
-    events: DaemonChildEvents,
-  ) {
+  constructor(start: DaemonStart, descriptors: OwnedDescriptors, events: DaemonChildEvents) {
     this.#events = events;
     this.ready = this.#ready.promise;
     this.ready.catch(() => {});
     this.exited = this.#exited.promise;
-    this.#process = this.#spawn(descriptors, secrets);
+    this.#process = this.#spawn(descriptors);
     this.#process?.on('message', (message: FromDaemon) => this.#hear(message));
     this.#process?.on('exit', (code, signal) => {
       this.#ready.reject(
@@ -88,19 +84,15 @@ export class DaemonChild {
     this.#send({ type: 'start', ...start });
   }
 
-  #spawn(
-    { fuseFd, inFlightFd, memoryFd, folderFd }: OwnedDescriptors,
-    secrets: NodeJS.ProcessEnv,
-  ): ChildProcess | undefined {
+  #spawn({ fuseFd, inFlightFd, memoryFd, folderFd }: OwnedDescriptors): ChildProcess | undefined {
     const folder = folderFd === undefined ? [] : [folderFd];
     try {
-      const child = spawn(process.execPath, [ENTRY], {
+      const child = spawn(process.execPath, [...nodeArguments(), ENTRY], {
         stdio: ['ignore', 'inherit', 'inherit', fuseFd, inFlightFd, 'ipc', memoryFd ?? 'ignore', ...folder],
         env: {
           UV_THREADPOOL_SIZE: THREADPOOL_SIZE,
           MALLOC_ARENA_MAX: MALLOC_ARENAS,
           ...process.env,
-          ...secrets,
         },
         // The mount's directory would keep it from being unmounted; a terminal's signals are the supervisor's to judge.
         cwd: '/',

@@ -3,6 +3,7 @@ import type { Config } from '../config/load.ts';
 import type { Driver } from '../drivers/choose.ts';
 import type { NegotiatedSession } from '../drivers/host/messages.ts';
 import type { ErrorCode } from '../lib/errors.ts';
+import type { Secrets } from '../lib/secrets.ts';
 
 /** The descriptor of /dev/fuse in the daemon: stdin, stdout and stderr come before it. */
 export const FUSE_DESCRIPTOR = 3;
@@ -32,6 +33,8 @@ export interface MountRoot {
 
 export interface DaemonStart {
   config: Config;
+  /** The key's variables, which are in no environment. */
+  secrets: Secrets;
   driver: Driver;
   /** Resolved. */
   mountPoint: string;

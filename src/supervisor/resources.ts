@@ -19,8 +19,6 @@ import { MEMORY_DESCRIPTOR, type OwnedDescriptors } from './messages.ts';
 export const MEMORY_CACHE = join(pathOfDescriptor(MEMORY_DESCRIPTOR), 'sessionfs-in-memory');
 /** For the journal, and for sessions that are on their way. */
 const MEMORY_HEADROOM_BYTES = 128 * 1024 * 1024;
-/** The key's variables go to the daemon and to no other child. */
-const SECRET_PREFIX = 'SESSION_ENCRYPTION_KEY';
 
 /** Where the mount will be. */
 export interface PreparedPlace extends MountPlace {
@@ -123,11 +121,4 @@ function openInFlight(memoryFd: number | undefined): number {
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
   unlinkSync(path);
   return fd;
-}
-
-export function takeSecrets(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const names = Object.keys(env).filter((name) => name.startsWith(SECRET_PREFIX));
-  const secrets = Object.fromEntries(names.map((name) => [name, env[name]]));
-  for (const name of names) delete env[name];
-  return secrets;
 }

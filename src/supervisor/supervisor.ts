@@ -11,6 +11,7 @@ import { findPlainSessions } from '../fs/startup/plain-sessions.ts';
 import { leaseTimes } from '../lease/settings.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import { exitStatus } from '../lib/errors.ts';
+import type { Secrets } from '../lib/secrets.ts';
 import { version } from '../lib/version.ts';
 import { mountDirect, removeDeadMounts, unmountByForce, unmountLazily } from '../mount/mount.ts';
 import { namePlace } from '../mount/mount-folder.ts';
@@ -27,7 +28,6 @@ import {
   type PreparedPlace,
   preparePlace,
   releasePlace,
-  takeSecrets,
   withTmpfs,
 } from './resources.ts';
 import { RestartNotice } from './restart-notice.ts';
@@ -39,6 +39,8 @@ const NO_RESEND = 'SESSIONFS_TEST_NO_RESEND';
 const CRASH_ON = 'SESSIONFS_TEST_CRASH_ON';
 
 export interface SupervisorHooks {
+  /** For each daemon. */
+  secrets?: Secrets;
   /** No daemon can be started any more. Calls on the mount hang until this resolves, and fail from then on. */
   beforeGivingUp?: () => Promise<void>;
   /** The mount is in a namespace that only its users and this process are in: no other process can end it when this one is gone. */
@@ -66,7 +68,6 @@ export class Supervisor {
   readonly #place: PreparedPlace;
   readonly #wasShut: boolean;
   readonly #descriptors: OwnedDescriptors;
-  readonly #secrets: NodeJS.ProcessEnv;
   readonly #log: Logger;
   readonly #hooks: SupervisorHooks;
   readonly #stopped: Deferred<StopReport> = deferred();
@@ -128,7 +129,6 @@ export class Supervisor {
     this.#log = parts.log;
     this.#hooks = parts.hooks;
     this.#notice = new RestartNotice(this.mountPoint);
-    this.#secrets = takeSecrets(process.env);
     this.stopped = this.#stopped.promise;
     // Plain sessions are moved away first.
     if (this.#plainSessions.length === 0) this.#shutFolder();
@@ -167,6 +167,7 @@ export class Supervisor {
     const { uid, gid, mode } = this.#place.folder;
     const start = {
       config: this.#config,
+      secrets: this.#hooks.secrets ?? {},
       driver: this.#driver,
       mountPoint: this.mountPoint,
       root: { uid, gid, mode },
@@ -180,7 +181,7 @@ export class Supervisor {
       generation: this.#daemonsStarted++,
       endsWithLastUser: this.#hooks.endsWithLastUser ?? false,
     };
-    const child: DaemonChild = new DaemonChild(start, this.#descriptors, this.#secrets, {
+    const child: DaemonChild = new DaemonChild(start, this.#descriptors, {
       loaded: () => void this.#loaded(child),
       initialized: (session) => {
         this.#session = session;

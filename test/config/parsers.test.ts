@@ -29,6 +29,8 @@ test('paths become absolute, and an empty one is refused', () => {
 test('a key in the place of a key file is refused', () => {
   assert.equal(parse.keyFilePath('/run/secrets/key'), '/run/secrets/key');
   refuses(parse.keyFilePath, ['0a'.repeat(32), '0A'.repeat(16), ` ${'0a'.repeat(32)}\n`]);
+  // A key as openssl rand -base64 32 prints it.
+  refuses(parse.keyFilePath, ['q1Yx0bZ8m/9tUuK3vCw5yPz7Rr2Ee4Tt6AaSsDdFfG0=']);
 });
 
 test('an owner is two numbers that chown takes', () => {

@@ -79,7 +79,8 @@ function started(t: TestContext, { processOne, terminal }: Place) {
 /** The first process of the command: what a container's runtime signals. */
 function findSessionfs(root: number): number | undefined {
   const commandLine = readCommandLine(root);
-  if (/^(sh|\/bin\/sh|node)\0[^\0]*(bin\/sessionfs|cli\/main\.js)\0run\0/.test(commandLine)) return root;
+  if (/^(sh|\/bin\/sh|node)\0(?:--[^\0]*\0)*[^\0]*(bin\/sessionfs|cli\/main\.js)\0run\0/.test(commandLine))
+    return root;
   for (const child of childrenOf(root)) {
     const found = findSessionfs(child);
     if (found !== undefined) return found;

@@ -10,6 +10,11 @@ test('a value is repeated on one line, in quotes, and not endlessly', () => {
 
 test('what may be a key is never repeated', () => {
   const key = '0123456789ABCDEF0123456789abcdef'.repeat(2);
+  const base64 = 'q1Yx0bZ8m/9tUuK3vCw5yPz7Rr2Ee4Tt6AaSsDdFfG0=';
+  for (const text of [base64, `--key=${base64}`, base64.slice(0, -1).replace('/', '_')])
+    assert.ok(!quote(text).includes('9tUuK3'), text);
+  const path = '/srv/Sessions2/keys/production/encryption-key';
+  assert.equal(quote(path), `"${path}"`);
   for (const text of [key, `--key=${key}`, `${key}\n`, key.slice(0, 40)]) {
     assert.ok(!quote(text).includes('0123456789'), text);
     assert.match(quote(text), new RegExp(`${text.length} characters`));

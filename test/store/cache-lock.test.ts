@@ -58,9 +58,9 @@ test('without flock(1) the error says what to install', (t) => {
   const program = `
     import { acquireCacheLock } from ${JSON.stringify(new URL('../../src/store/cache/lock.js', import.meta.url).href)};
     try { acquireCacheLock(${JSON.stringify(cachePath)}); } catch (error) { process.stdout.write(error.hint); }`;
-  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
-    encoding: 'utf8',
-    env: { PATH: cachePath },
-  });
+  // Only a mount namespace of its own is without it.
+  const hide = 'mount --bind /dev/null "$(readlink -f "$(command -v flock)")" && exec "$@"';
+  const node = [process.execPath, '--input-type=module', '-e', program];
+  const { stdout } = spawnSync('unshare', ['--mount', 'sh', '-c', hide, 'sh', ...node], { encoding: 'utf8' });
   assert.match(stdout, /util-linux/);
 });

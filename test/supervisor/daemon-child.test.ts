@@ -13,14 +13,13 @@ const options = { timeout: 30_000 };
 /** More than one string of an environment may have: execve(2) fails with E2BIG. */
 const TOO_LONG = 'x'.repeat(256 * 1024);
 
-function child(t: TestContext, secrets: NodeJS.ProcessEnv = {}): DaemonChild {
+function child(t: TestContext): DaemonChild {
   const fd = openSync('/dev/null', 'r+');
   cleanUp(t, () => closeSync(fd));
   const events = { loaded: () => {}, initialized: () => {} };
   return new DaemonChild(
     {} as DaemonStart,
     { fuseFd: fd, inFlightFd: fd, memoryFd: undefined, folderFd: undefined },
-    secrets,
     events,
   );
 }
@@ -47,7 +46,10 @@ test('an executable that is gone', options, async (t) => {
 });
 
 test('a system that refuses the process', options, async (t) => {
-  await assertDied(child(t, { SESSION_ENCRYPTION_KEY: TOO_LONG }), /E2BIG/);
+  process.env.TOO_LONG = TOO_LONG;
+  const daemon = child(t);
+  delete process.env.TOO_LONG;
+  await assertDied(daemon, /E2BIG/);
 });
 
 test('a crash is a signal that a process raises by its own defect, or an error that nothing caught; a kill is none', () => {

@@ -10,6 +10,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { WAKE_PATH } from '../../fs/operations/control-files.ts';
+import { toolEnvironment } from '../../lib/system-tools.ts';
 
 const RETRY_MS = 100;
 
@@ -59,7 +60,11 @@ export class Waker {
   }
 
   #start(): ChildProcessByStdio<Writable, Readable, null> {
-    const shell = spawn('sh', ['-c', SCRIPT], { stdio: ['pipe', 'pipe', 'ignore'], cwd: '/' });
+    const shell = spawn('sh', ['-c', SCRIPT], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+      cwd: '/',
+      env: toolEnvironment(),
+    });
     shell.on('exit', () => this.#lost(shell));
     shell.on('error', () => this.#lost(shell));
     shell.stdin.on('error', () => {});

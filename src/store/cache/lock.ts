@@ -4,6 +4,7 @@ import fs, { constants } from 'node:fs';
 import { join } from 'node:path';
 import { SessionfsError } from '../../lib/errors.ts';
 import { codeOf } from '../../lib/system-error.ts';
+import { toolEnvironment } from '../../lib/system-tools.ts';
 import { checkOutsideMount } from './format.ts';
 
 export interface CacheLock {
@@ -89,6 +90,7 @@ function runFlock(fd: number, cachePath: string, lockPath: string): void {
   const result = spawnSync('flock', ['-n', '-x', '3'], {
     stdio: ['ignore', 'ignore', 'pipe', fd],
     timeout: FLOCK_TIMEOUT_MS,
+    env: toolEnvironment(),
   });
   if (result.error) {
     throw new SessionfsError(

@@ -1,0 +1,18 @@
+/** The variables that hold keys: taken out of the environment before anything is started, and passed on by messages only. */
+
+/** By name, as they were in the environment. */
+export type Secrets = Readonly<Record<string, string>>;
+
+const PREFIX = 'SESSION_ENCRYPTION_KEY';
+
+/** Deletes them from `env`: no child inherits them. */
+export function takeSecrets(env: NodeJS.ProcessEnv): Secrets {
+  const secrets: Record<string, string> = {};
+  for (const name of Object.keys(env)) {
+    const value = env[name];
+    if (!name.startsWith(PREFIX) || value === undefined) continue;
+    secrets[name] = value;
+    delete env[name];
+  }
+  return secrets;
+}
