@@ -15,7 +15,7 @@ import { measureNeighbour } from './neighbour.ts';
 import { measureOperations } from './operations.ts';
 import { summarize, table } from './report.ts';
 import { measureScale } from './scale.ts';
-import { isInstalled, subjects, withScope } from './subjects.ts';
+import { subjects, unusablePeers, withScope } from './subjects.ts';
 import { measureWorkload } from './workload.ts';
 
 const { values: options } = parseArgs({
@@ -36,7 +36,7 @@ function chosenSubjects(): SubjectName[] {
   const unknown = asked.filter((name) => !Object.hasOwn(subjects, name));
   if (unknown.length > 0)
     throw new Error(`--subjects: ${unknown.join(', ')}; known: ${Object.keys(subjects).join(', ')}`);
-  return (asked as SubjectName[]).filter((name) => name !== 'gocryptfs' || isInstalled('gocryptfs'));
+  return asked as SubjectName[];
 }
 
 const failures: string[] = [];
@@ -62,7 +62,7 @@ async function measureAll(names: readonly SubjectName[]): Promise<Measurement[]>
 
 /** Whether it says anything of the other subjects. */
 function hasBaseline(section: string): boolean {
-  return section !== 'scale' && section !== 'gap' && section !== 'neighbour';
+  return !['scale', 'gap', 'neighbour', BUCKET].includes(section);
 }
 
 function machine(): string {
@@ -76,7 +76,9 @@ async function measureHybrid(): Promise<MeasurementGroup[]> {
   return measureBucket(options.quick, (failure) => failures.push(failure));
 }
 
-const names = chosenSubjects();
+const chosen = chosenSubjects();
+const unusable = parts.some(hasBaseline) ? await unusablePeers(chosen) : [];
+const names = chosen.filter((name) => !unusable.some((peer) => peer.name === name));
 const measured = await measureAll(names);
 const groups: MeasurementGroup[] = [
   ...(measured.length > 0 ? [{ subjects: names, baseline: BASELINE, measurements: measured }] : []),
@@ -87,15 +89,16 @@ const tables = groups.map(({ subjects: columns, baseline, measurements }) => {
 });
 if (options.json) {
   const rows = tables.flatMap((one) => one.rows);
-  process.stdout.write(`${JSON.stringify({ machine: machine(), failures, rows }, null, 2)}\n`);
+  process.stdout.write(`${JSON.stringify({ machine: machine(), failures, unusable, rows }, null, 2)}\n`);
 } else {
   const notes = [machine(), ...failures];
   if (statfsSync(tmpdir()).type !== EXT4_MAGIC)
     notes.push(`${tmpdir()} is not on ext4: a column of that name is another filesystem`);
-  if (measured.length > 0 && options.subjects.includes('gocryptfs') && !names.includes('gocryptfs')) {
-    notes.push('gocryptfs: not installed (Debian, Ubuntu: apt-get install gocryptfs fuse3)');
-  }
   notes.push('in parentheses: the ratio to the first column, as a median over the rounds');
   process.stdout.write(`${notes.join('\n')}\n`);
-  for (const { rows, columns } of tables) process.stdout.write(`\n${table(rows, columns)}\n`);
+  for (const { rows, columns, baseline } of tables) {
+    // Hybrid mode is compared with nothing else.
+    const missing = baseline === BASELINE ? unusable : [];
+    process.stdout.write(`\n${table(rows, columns, missing)}\n`);
+  }
 }

@@ -20,8 +20,15 @@ export function summarize({ name, unit, target, rounds }: Measurement, baselineN
   return { name, unit, target: aim ?? '', results };
 }
 
-/** A Markdown table: a measurement a line, a column for each subject, the target of sessionfs last where there is any. */
-export function table(rows: readonly Row[], names: readonly string[]): string {
+/**
+ * A Markdown table: a measurement a line, a column for each subject, the target of sessionfs last where there is any. A subject
+ * that cannot run is a line at the end.
+ */
+export function table(
+  rows: readonly Row[],
+  names: readonly string[],
+  unusable: readonly { name: string; reason: string }[] = [],
+): string {
   const targets = rows.some(({ target }) => target !== '') ? ['target of sessionfs'] : [];
   const head = ['', ...names, ...targets];
   const body = rows.map((row) => [
@@ -29,6 +36,8 @@ export function table(rows: readonly Row[], names: readonly string[]): string {
     ...names.map((name) => cell(row, name)),
     ...(targets.length > 0 ? [row.target] : []),
   ]);
+  for (const { name, reason } of unusable)
+    body.push([`${name} cannot run: ${reason.replaceAll('|', '/')}`, ...head.slice(1).map(() => '')]);
   const lines = [head, ...body];
   const widths = head.map((_, column) => Math.max(3, ...lines.map((line) => (line[column] ?? '').length)));
   const format = (line: readonly string[]) =>

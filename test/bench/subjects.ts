@@ -20,11 +20,46 @@ export const subjects: Record<SubjectName, Open> = {
   gocryptfs: openGocryptfs,
 };
 
-export function isInstalled(command: string): boolean {
+/** A peer that cannot be measured here, and why. */
+export interface Unusable {
+  readonly name: SubjectName;
+  readonly reason: string;
+}
+
+const REASON_LENGTH = 120;
+
+/** Opens each peer once: one that is not installed, or cannot mount here, must not end the measurement of the others. */
+export async function unusablePeers(names: readonly SubjectName[]): Promise<Unusable[]> {
+  const unusable: Unusable[] = [];
+  for (const name of names.filter(isPeer)) {
+    try {
+      await withScope((scope) => subjects[name](scope));
+    } catch (error) {
+      unusable.push({ name, reason: shortened(error) });
+    }
+  }
+  return unusable;
+}
+
+function isPeer(name: SubjectName): boolean {
+  return name !== 'ext4' && name !== 'sessionfs';
+}
+
+/** The last line of a log says why a program ended. */
+function shortened(error: unknown): string {
+  const lines = String((error as Error).message)
+    .split('\n')
+    .filter((line) => line.trim() !== '');
+  return (lines.at(-1) ?? 'no reason is known').trim().slice(0, REASON_LENGTH);
+}
+
+function isInstalled(command: string): boolean {
   return spawnSync(command, ['-version'], { stdio: 'ignore' }).error === undefined;
 }
 
 async function openGocryptfs(scope: Scope): Promise<string> {
+  if (!isInstalled('gocryptfs'))
+    throw new Error('not installed (Debian, Ubuntu: apt-get install gocryptfs fuse3)');
   const directory = temporaryDirectory(scope);
   const [sealed, plain] = [join(directory, 'sealed'), join(directory, 'plain')];
   for (const made of [sealed, plain]) mkdirSync(made);
