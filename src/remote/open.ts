@@ -99,9 +99,7 @@ export async function openRemote(parts: OpenRemoteParts): Promise<OpenedRemote> 
 
 /** The cache or its journal holds something. */
 function canServe(cache: Cache, ledger: Ledger | undefined): boolean {
-  if (readdirSync(cache.journalDirectory).length > 0) return true;
-  for (const { local } of ledger?.entries() ?? []) if (local === 'same' || local === 'changed') return true;
-  return false;
+  return readdirSync(cache.journalDirectory).length > 0 || ledger?.hasFilesHere === true;
 }
 
 async function bucketOf(

@@ -81,10 +81,14 @@ export class RemoteSessions {
     void health.untilKnown(aborted.signal);
   }
 
-  /** Why an application should not be started yet; undefined: it may. */
+  /**
+   * Why an application should not be started yet; undefined: it may. A bucket that refuses takes no mount out of service that
+   * serves sessions from its cache: its applications would lose what works. In cloud mode nothing could be written.
+   */
   get notReady(): string | undefined {
     const { ledger, threadData, health } = this.#parts;
-    if (health.refusal !== undefined) return inWords(health.refusal);
+    const needsBucket = threadData.writeThrough || !ledger.hasFilesHere;
+    if (health.refusal !== undefined && needsBucket) return inWords(health.refusal);
     if (ledger.listed || threadData.rootListable) return undefined;
     const { trouble } = health;
     return `the bucket has not said yet which sessions there are${trouble ? `: ${inWords(trouble)}` : ''}`;

@@ -6,6 +6,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../support/free-port.ts';
 import { createTestBucket, gcsEmulator } from '../support/gcs-emulator.ts';
 import { type Fault, GcsProxy } from '../support/gcs-proxy.ts';
 import { Account, logged, type Machine, readFiles, SESSION, statusOf, writeFiles } from './support.ts';
@@ -37,24 +38,50 @@ async function settled(account: Account, env: Record<string, string>): Promise<M
   return machine;
 }
 
-const TROUBLES: ReadonlyArray<{ name: string; fault: Fault; reason: string; hint: RegExp | undefined }> = [
+const TROUBLES: ReadonlyArray<{
+  name: string;
+  fault: Fault;
+  reason: string;
+  hint: RegExp | undefined;
+  /** Of `/readyz`. */
+  warning: RegExp;
+}> = [
   {
     name: 'no permission',
     fault: { status: 403, reason: 'forbidden' },
     reason: 'permission',
     hint: /role|permission/i,
+    warning: /^the bucket refuses permission\. .*role/i,
   },
   {
     name: 'no valid credentials',
     fault: { status: 401, reason: 'authError' },
     reason: 'permission',
     hint: /service account/i,
+    warning: /^the credentials for the bucket are missing or refused/,
   },
-  { name: 'no answer', fault: 'reset', reason: 'unreachable', hint: undefined },
-  { name: 'a server in trouble', fault: { status: 503 }, reason: 'unreachable', hint: undefined },
+  {
+    name: 'no answer',
+    fault: 'reset',
+    reason: 'unreachable',
+    hint: undefined,
+    warning: /^the bucket does not answer/,
+  },
+  {
+    name: 'a server in trouble',
+    fault: { status: 503 },
+    reason: 'unreachable',
+    hint: undefined,
+    warning: /^the bucket does not answer/,
+  },
 ];
 
-for (const { name, fault, reason, hint } of TROUBLES) {
+async function readinessOf(port: number): Promise<{ status: number; warning?: string; reason?: string }> {
+  const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
+  return { ...((await answer.json()) as object), status: answer.status };
+}
+
+for (const { name, fault, reason, hint, warning } of TROUBLES) {
   test(
     `${name}: what is here is served and written, the reason is told, and it recovers by itself`,
     options,
@@ -62,8 +89,14 @@ for (const { name, fault, reason, hint } of TROUBLES) {
       const { proxy, account, env } = await cloud(t);
       const machine = await settled(account, env);
       proxy.inject({ fault });
-      const mounted = await machine.mount({ ...env, SESSION_BACKUP_INTERVAL: '1500' });
+      const port = await freePort();
+      const address = `127.0.0.1:${port}`;
+      const settings = { SESSION_BACKUP_INTERVAL: '1500', SESSION_HTTP_ADDRESS: address };
+      const mounted = await machine.mount({ ...env, ...settings });
       const line = await logged(mounted, UNUSABLE);
+      const readiness = await readinessOf(port);
+      assert.equal(readiness.status, 200, 'what is in the cache is served');
+      assert.match(String(readiness.warning), warning);
       assert.deepEqual([line.level, line.reason], ['error', reason]);
       if (hint !== undefined) assert.match(String(line.hint), hint);
       assert.deepEqual(readFiles(machine.path(SESSION)), {
@@ -133,7 +166,11 @@ test('an empty machine does not take a bucket that does not answer for an empty 
   await settled(account, env);
   proxy.outage(true);
   const machine = account.machine();
-  const mounted = await machine.mount(env);
+  const port = await freePort();
+  const mounted = await machine.mount({ ...env, SESSION_HTTP_ADDRESS: `127.0.0.1:${port}` });
+  const unready = await readinessOf(port);
+  assert.equal(unready.status, 503);
+  assert.match(String(unready.reason), /^the bucket has not said yet which sessions there are/);
   const listing = readdir(machine.mountPoint);
   const content = readFile(machine.path(SESSION, 'creds.json'), 'utf8');
   await logged(mounted, UNUSABLE);
@@ -185,6 +222,8 @@ test(
     const line = await logged(mounted, /^An object in the bucket does not open/);
     assert.deepEqual([line.session, line.level], [SESSION, 'error']);
     assert.deepEqual(readdirSync(machine.path(SESSION)).sort(), ['a.json', 'creds.json']);
+    const metrics = await readFile(join(machine.mountPoint, '.sessionfs/metrics'), 'utf8');
+    assert.match(metrics, /^sessionfs_restores_total\{result="corrupt"\} 1$/m);
     await mounted.unmount();
   },
 );

@@ -126,6 +126,12 @@ export class Ledger {
     return this.#state.wasListed;
   }
 
+  /** The cache has a file, of any session. */
+  get hasFilesHere(): boolean {
+    for (const { local } of this.entries()) if (local === 'same' || local === 'changed') return true;
+    return false;
+  }
+
   get dirtyCount(): number {
     let count = 0;
     for (const { dirty } of this.#state.sessions.values()) count += dirty.size;
