@@ -11,10 +11,11 @@ import type { Cache } from '../store/cache/cache.ts';
 import { Flusher, type Settled } from './backup/flusher.ts';
 import { RequestPacer } from './backup/request-pacer.ts';
 import type { SyncEvents } from './events.ts';
+import { ForeignObjects } from './foreign-objects.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { LifecycleGuard } from './lifecycle-guard.ts';
 import { Comparison } from './reconcile/comparison.ts';
-import { type Listed, Listing, listSession } from './reconcile/listing.ts';
+import { Listing, listSession, type Pages } from './reconcile/listing.ts';
 import type { DownloadParts } from './restore/download.ts';
 import { Restorer, type SessionContent } from './restore/restorer.ts';
 import type { WriteGrant, WriteGrants } from './write-grant.ts';
@@ -64,6 +65,7 @@ export class BucketSync {
   readonly #guard: LifecycleGuard;
   readonly #listing: Listing;
   readonly #comparison: Comparison;
+  readonly #foreign: ForeignObjects;
   readonly #ended = new AbortController();
 
   constructor(parts: BucketSyncParts) {
@@ -71,8 +73,10 @@ export class BucketSync {
     const { events, log, floorOf, wroteElsewhere, compared, learnOwners, listingPageMs } = parts;
     this.#parts = parts;
     const nowMs = () => clock.wallMs();
+    const foreign = new ForeignObjects(log);
+    this.#foreign = foreign;
     this.#comparison = new Comparison({
-      ...{ bucket, ledger, cache, floorOf, wroteElsewhere, compared, events, log, nowMs },
+      ...{ bucket, ledger, cache, foreign, floorOf, wroteElsewhere, compared, events, log, nowMs },
       settle: () => mount.settle('committed'),
     });
     this.#listing = new Listing({
@@ -91,7 +95,9 @@ export class BucketSync {
       reconcile: (session, grant) => this.#reconcile(session, grant, () => ledger.isServing(session)),
     });
     const restored = (content: SessionContent) => mount.restored(content);
-    this.restorer = new Restorer({ bucket, ledger, cache, verify, restored, events, log, concurrency });
+    this.restorer = new Restorer({
+      ...{ bucket, ledger, cache, foreign, verify, restored, events, log, concurrency },
+    });
     this.#guard = new LifecycleGuard({
       ...{ bucket, ledger, events, log, nowMs },
       rewriteOwners: parts.rewriteOwners,
@@ -115,7 +121,7 @@ export class BucketSync {
    */
   async prepare(): Promise<void> {
     try {
-      await this.#compare(await this.#listing.inTime(), () => false);
+      await this.#compare(this.#listing.inTime(), () => false);
     } catch (error) {
       const { log, bucket } = this.#parts;
       this.#listing.failed(error);
@@ -141,7 +147,7 @@ export class BucketSync {
 
   /** Whether the bucket has anything of the session. Rejects with BucketError. */
   async hasObjects(session: string): Promise<boolean> {
-    return (await listSession(this.#parts.bucket, session)).size > 0;
+    return (await listSession(this.#parts.bucket, session, this.#foreign)).size > 0;
   }
 
   /** The mount is served from now on. */
@@ -169,14 +175,14 @@ export class BucketSync {
   async #listUntilKnown(): Promise<void> {
     const { ledger, log, bucket } = this.#parts;
     const served = (session: string) => session === '' || ledger.isServing(session);
-    const use = (listed: Listed) => this.#compare(listed, served);
+    const use = (pages: Pages) => this.#compare(pages, served);
     if (await this.#listing.untilKnown(use, this.#ended.signal))
       log.info({ bucket: bucket.address }, 'The bucket answers');
   }
 
-  async #compare(listed: Listed, served: (session: string) => boolean): Promise<void> {
+  async #compare(pages: Pages, served: (session: string) => boolean): Promise<void> {
     const { ledger, mount } = this.#parts;
-    await this.#comparison.whole(listed, served);
+    await this.#comparison.whole(pages, served);
     mount.absent(ledger.absentSessions.filter((session) => session !== ''));
     this.#knowNames();
   }

@@ -10,7 +10,7 @@ import { listSession } from '../../src/sync/reconcile/listing.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { FakeGrants, grantOf } from './lease-support.ts';
-import { contentsOf, Machine } from './support.ts';
+import { contentsOf, foreignObjects, Machine } from './support.ts';
 
 const S = 'u-+1';
 const CREDS = `${S}/creds.json`;
@@ -166,7 +166,7 @@ test('a mark is no file and no session, is replaced by a new file, and is remove
   const mark = bucket.objects.get(KEY_OBJECT);
   assert.ok(mark && isDeletedMark(mark) && mark.size === 0);
   assert.equal(await machine.sync.hasObjects(S), false);
-  assert.equal((await listSession(bucket, S)).size, 0);
+  assert.equal((await listSession(bucket, S, foreignObjects())).size, 0);
   const other = new Machine(t, bucket);
   await other.sync.prepare();
   assert.deepEqual([other.ledger.sessionNames, bucket.objects.has(KEY_OBJECT)], [[], true]);

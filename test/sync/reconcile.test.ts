@@ -5,11 +5,12 @@ import { toObjectName } from '../../src/naming/object-name.ts';
 import { Ledger } from '../../src/sync/ledger/ledger.ts';
 import { signature } from '../../src/sync/object-metadata.ts';
 import { quarantineStale } from '../../src/sync/reconcile/quarantine-stale.ts';
-import { type ReconcileOptions, reconcile } from '../../src/sync/reconcile/reconcile.ts';
+import { type ReconcileOptions, Reconciliation } from '../../src/sync/reconcile/reconcile.ts';
 import { reconcileSession } from '../../src/sync/reconcile/reconcile-session.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { grantOf } from './lease-support.ts';
+import { foreignObjects } from './support.ts';
 
 const S = 'u-+1';
 const OTHER = 'v-+2';
@@ -46,12 +47,12 @@ class Rig {
     served: (session: string) => boolean = () => false,
   ): Promise<{ conflicts: string[]; removed: string[]; replaced: string[]; lost: number }> {
     const holds = async () => false;
-    const { conflicts, removed, replaced, lost } = await reconcile(
-      this.ledger,
-      this.bucket.objects.values(),
-      served,
-      { holds, ...options },
-    );
+    const comparing = new Reconciliation(this.ledger, {
+      ...{ served, holds, foreign: foreignObjects() },
+      ...options,
+    });
+    await comparing.add(this.bucket.objects.values());
+    const { conflicts, removed, replaced, lost } = await comparing.end();
     return { conflicts: [...conflicts], removed, replaced, lost };
   }
 
@@ -136,6 +137,7 @@ test('a conflict of a session that applications see stays to be found; one that 
         ledger: rig.ledger,
         resolve: async (session, _listing, served) => void resolved.push([session, served]),
         holds: async () => false,
+        foreign: foreignObjects(),
         apply: async () => {},
       },
       S,

@@ -9,11 +9,11 @@ import { ForeignWrite } from '../../src/sync/backup/upload.ts';
 import { epochOf, signature } from '../../src/sync/object-metadata.ts';
 import { listSession } from '../../src/sync/reconcile/listing.ts';
 import { quarantineStale } from '../../src/sync/reconcile/quarantine-stale.ts';
-import { reconcile } from '../../src/sync/reconcile/reconcile.ts';
+import { Reconciliation } from '../../src/sync/reconcile/reconcile.ts';
 import { isCurrent } from '../../src/sync/reconcile/reconcile-session.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
 import { FakeGrants, grantOf, Lost } from './lease-support.ts';
-import { contentsOf, Machine } from './support.ts';
+import { contentsOf, foreignObjects, Machine } from './support.ts';
 
 const S = 'u-+1';
 const name = (file: string) => toObjectName(`${S}/${file}`, 'file');
@@ -205,7 +205,7 @@ test('what lies below the floor is not restored, and goes into quarantine in jus
   assert.deepEqual([line?.level, line?.session, line?.objects, line?.moved], ['warn', S, 1, [aside]]);
 
   theirs(bucket, 'late.json', 'ok late', 2);
-  const listed = [...(await listSession(bucket, S)).values()].filter(({ name }) =>
+  const listed = [...(await listSession(bucket, S, foreignObjects())).values()].filter(({ name }) =>
     name.endsWith('late.json'),
   );
   theirs(bucket, 'late.json', 'ok newer', 4);
@@ -218,7 +218,7 @@ test('the objects of a session are those of no other one, also where a user has 
   for (const path of ['u-+1/a.json', 'u-+10/a.json', 'u/a.json', 'u-+2/a.json'])
     bucket.store(toObjectName(path, 'file'), Buffer.from('ok'));
   for (const session of ['u-+1', 'u']) {
-    const listing = await listSession(bucket, session);
+    const listing = await listSession(bucket, session, foreignObjects());
     assert.deepEqual([...listing.keys()], [toObjectName(`${session}/a.json`, 'file')]);
   }
 });
@@ -263,9 +263,11 @@ test('files in the root are no session: each has its own version', async (t) => 
   await machine.sync.flusher.flushAll();
   await machine.write('b.json', 'ok here');
   bucket.store(toObjectName('a.json', 'file'), Buffer.from('ok there'));
-  const { conflicts } = await reconcile(machine.ledger, bucket.objects.values(), () => false, {
-    holds: async () => false,
+  const comparing = new Reconciliation(machine.ledger, {
+    ...{ served: () => false, holds: async () => false, foreign: foreignObjects() },
   });
+  await comparing.add(bucket.objects.values());
+  const { conflicts } = await comparing.end();
   assert.deepEqual([...conflicts], []);
 });
 

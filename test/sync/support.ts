@@ -6,6 +6,7 @@ import { fromObjectName, toObjectName } from '../../src/naming/object-name.ts';
 import { createLogger, type Logger } from '../../src/observe/log.ts';
 import { Cache } from '../../src/store/cache/cache.ts';
 import { BucketSync } from '../../src/sync/bucket-sync.ts';
+import { ForeignObjects } from '../../src/sync/foreign-objects.ts';
 import { Ledger } from '../../src/sync/ledger/ledger.ts';
 import type { SealVerdict } from '../../src/sync/restore/download.ts';
 import type { SessionContent } from '../../src/sync/restore/restorer.ts';
@@ -156,6 +157,11 @@ function verdictOf(sealed: Buffer): SealVerdict {
   const text = sealed.toString('latin1');
   if (text.startsWith('ok')) return { kind: 'opens' };
   return text.startsWith('key') ? { kind: 'key', keyId: 'ff' } : { kind: 'corrupt', reason: 'wrong-tag' };
+}
+
+/** That nobody reads of. */
+export function foreignObjects(): ForeignObjects {
+  return new ForeignObjects(createLogger({ level: 'silent', destination: { write: () => {} } }));
 }
 
 /** Of what is a file, by path; other objects by name. */

@@ -2,6 +2,7 @@
 import { mapLimit } from '../../lib/map-limit.ts';
 import { isCredentials } from '../../naming/session-path.ts';
 import type { Backup } from '../events.ts';
+import { ancestors } from '../foreign-objects.ts';
 import type { ObjectEntry } from '../ledger/object-entry.ts';
 import { type CachedVersion, readCached, remove, type UploadParts, upload } from './upload.ts';
 
@@ -78,11 +79,6 @@ function namesakes(deleted: readonly ObjectEntry[], changed: readonly ObjectEntr
   return new Set(
     deleted.filter(({ name }) => folders.has(name) || ancestors(name).some((folder) => files.has(folder))),
   );
-}
-
-function ancestors(name: string): string[] {
-  const parts = name.split('/');
-  return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
 }
 
 async function removeAll(parts: FlushParts, entries: readonly ObjectEntry[], done: Backup): Promise<void> {

@@ -61,6 +61,9 @@ export class Ledger {
   /** Syncs of the file that are under way: it must not be closed meanwhile. */
   readonly #syncing = new Set<Promise<void>>();
   #moveMs = 0;
+  /** Calls of `together` that run, and the lines that they have noted. */
+  #gathering = 0;
+  #gathered: string[] = [];
   readonly #attempts = new Coalesced(() => this.#sync());
   /** Sessions whose objects another mount has written: nothing of them is uploaded by this run. */
   readonly conflicts = new Set<string>();
@@ -212,6 +215,10 @@ export class Ledger {
     return [...(this.#state.sessions.get(session)?.dirty ?? [])];
   }
 
+  isDirty(session: string): boolean {
+    return (this.#state.sessions.get(session)?.dirty.size ?? 0) > 0;
+  }
+
   absentOf(session: string): ObjectEntry[] {
     return [...(this.#state.sessions.get(session)?.absent ?? [])];
   }
@@ -288,6 +295,7 @@ export class Ledger {
     const isAgain = (before: Attempt) => before.ifGeneration === ifGeneration && before.crc32c === crc;
     const id = this.attemptsOf(name).find(isAgain)?.id ?? newUploadId();
     this.#note(['attempt', name, id, ifGeneration, crc, Math.floor(this.#nowMs())]);
+    this.#writeGathered();
     await this.#attempts.run().catch(() => {});
     return id;
   }
@@ -384,8 +392,34 @@ export class Ledger {
     this.#fd = -1;
   }
 
+  /** What `work` notes of the bucket is written in one go, at its end or before the next change of the cache. */
+  async together(work: () => Promise<void>): Promise<void> {
+    this.#gathering++;
+    try {
+      await work();
+    } finally {
+      this.#gathering--;
+      if (this.#gathering === 0) this.#writeGathered();
+    }
+  }
+
+  #writeGathered(): void {
+    if (this.#gathered.length === 0) return;
+    try {
+      this.#append([]);
+    } catch {
+      // Later questions to the bucket are all that it costs.
+      this.#gathered = [];
+    }
+  }
+
   /** What only saves a later question to the bucket is true in memory even where the disk takes no more. */
   #note(...records: LedgerRecord[]): void {
+    if (this.#gathering > 0) {
+      for (const record of records) this.#state.apply(record);
+      this.#gathered.push(...records.map(lineOf));
+      return;
+    }
     try {
       this.#append(records);
     } catch {
@@ -394,7 +428,8 @@ export class Ledger {
   }
 
   #append(records: readonly LedgerRecord[]): void {
-    const bytes = Buffer.from(records.map(lineOf).join(''));
+    const lines = [...this.#gathered, ...records.map(lineOf)];
+    const bytes = Buffer.from(lines.join(''));
     try {
       writeAllSync(this.#fd, bytes);
     } catch (error) {
@@ -402,10 +437,11 @@ export class Ledger {
       throw error;
     }
     this.#size += bytes.length;
+    this.#gathered = [];
     for (const record of records) this.#state.apply(record);
     if (this.#since !== undefined) {
       this.#since.bytes.push(bytes);
-      this.#since.lines += records.length;
+      this.#since.lines += lines.length;
     } else if (isWordy(this.#state) && this.#state.records >= this.#rewriteAt) void this.#rewrite();
   }
 

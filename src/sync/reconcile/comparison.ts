@@ -11,12 +11,13 @@ import type { Logger } from '../../observe/log.ts';
 import type { Cache } from '../../store/cache/cache.ts';
 import { quarantine } from '../../store/set-aside/quarantine.ts';
 import type { SyncEvents } from '../events.ts';
+import type { ForeignObjects } from '../foreign-objects.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { WriteGrant } from '../write-grant.ts';
 import { yieldSession } from './conflict.ts';
-import type { Listed } from './listing.ts';
+import { type Listed, listSession, type Pages } from './listing.ts';
 import { quarantineStale } from './quarantine-stale.ts';
-import { type Reconciled, reconcile, takeStale } from './reconcile.ts';
+import { type Reconciled, Reconciliation, takeStale } from './reconcile.ts';
 import { reconcileSession } from './reconcile-session.ts';
 
 export interface ComparisonParts {
@@ -32,6 +33,7 @@ export interface ComparisonParts {
   /** Brings all that was committed so far into the cache and the ledger. Rejects when it cannot. */
   settle: () => Promise<void>;
   events: SyncEvents;
+  foreign: ForeignObjects;
   log: Logger;
   /** ms since the epoch. */
   nowMs: () => number;
@@ -56,19 +58,29 @@ export class Comparison {
     this.#newer.clear();
   }
 
-  /** With all that the bucket has. */
-  async whole(listed: Listed, served: (session: string) => boolean): Promise<void> {
-    const { ledger, log, floorOf, wroteElsewhere, compared } = this.#parts;
-    takeStale(listed, floorOf);
+  /** With all that the bucket has, page by page. Rejects as the pages do, or with BucketError. */
+  async whole(pages: Pages, served: (session: string) => boolean): Promise<void> {
+    const { bucket, ledger, log, floorOf, wroteElsewhere, compared, foreign } = this.#parts;
     const except = this.#newer;
     const holds = (version: ObjectVersion) => this.#holds(version);
-    const reconciled = await reconcile(ledger, listed.values(), served, { except, wroteElsewhere, holds });
+    const comparing = new Reconciliation(ledger, { served, except, wroteElsewhere, holds, foreign, floorOf });
+    try {
+      for await (const objects of pages) await comparing.add(objects);
+    } catch (error) {
+      await this.#apply(comparing.result);
+      throw error;
+    }
+    const reconciled = await comparing.end();
+    foreign.tell();
     await this.#apply(reconciled);
-    for (const session of reconciled.conflicts) await this.#resolve(session, listed, served(session));
-    const { lost, foreign } = reconciled;
+    for (const session of reconciled.conflicts) {
+      const listed = await listSession(bucket, session, foreign);
+      takeStale(listed, floorOf);
+      await this.#resolve(session, listed, served(session));
+    }
+    const { lost } = reconciled;
     if (lost > 0)
       log.warn({ objects: lost }, 'The bucket has lost objects that are here; they are stored again');
-    if (foreign > 0) log.debug({ objects: foreign }, 'Objects with names of no session are left alone');
     ledger.setListed(true);
     compared(except);
   }
@@ -78,11 +90,12 @@ export class Comparison {
    * BucketError. `served`: an application may have seen what is here.
    */
   async session(session: string, grant: WriteGrant, served: () => boolean): Promise<void> {
-    const { bucket, ledger, log, nowMs } = this.#parts;
+    const { bucket, ledger, foreign, log, nowMs } = this.#parts;
     if (grant.epoch > 0) this.#newer.add(session);
     const parts = {
       bucket,
       ledger,
+      foreign,
       holds: (version: ObjectVersion) => this.#holds(version),
       resolve: (name: string, listed: Listed, isServed: boolean) => this.#resolve(name, listed, isServed),
       apply: (reconciled: Reconciled) => this.#apply(reconciled),

@@ -1,4 +1,5 @@
 /** What the bucket has: asked for at the start, waited for only so long, and then asked for until it comes. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Bucket, ObjectVersion } from '../../bucket/bucket.ts';
 import { reasonOf } from '../../bucket/bucket-error.ts';
 import { isDeletedMark } from '../../bucket/deleted-mark.ts';
@@ -6,11 +7,13 @@ import { listPages } from '../../bucket/list-all.ts';
 import { backOff } from '../../lib/backoff.ts';
 import { inTime } from '../../lib/in-time.ts';
 import { OBJECT_ROOT, toObjectName } from '../../naming/object-name.ts';
-import { sessionOf } from '../../naming/session-path.ts';
+import type { ForeignObjects } from '../foreign-objects.ts';
 import { removeOldMarks } from './deleted-marks.ts';
 
 /** By name. */
 export type Listed = Map<string, ObjectVersion>;
+/** The bucket's files, as they come. Rejects with BucketError. */
+export type Pages = AsyncIterable<readonly ObjectVersion[]>;
 
 export interface ListingParts {
   bucket: Bucket;
@@ -24,13 +27,14 @@ export interface ListingParts {
   nowMs: () => number;
 }
 
+type PageIterator = AsyncIterator<readonly ObjectVersion[]>;
+
 const RETRY = { minMs: 500, maxMs: 15_000 };
 
 export class Listing {
   readonly #parts: ListingParts;
-  #first: Promise<Listed> | undefined;
-  /** When the last page came, or the listing began. */
-  #pageMs = 0;
+  /** The first page was asked for ahead, while the mount is made. */
+  #first: { pages: PageIterator; page: ReturnType<PageIterator['next']> } | undefined;
   #error: string | undefined;
 
   constructor(parts: ListingParts) {
@@ -43,30 +47,35 @@ export class Listing {
   }
 
   begin(): void {
-    this.#pageMs = performance.now();
-    this.#first = this.#list();
-    this.#first.catch(() => {});
+    const pages = this.#list();
+    const page = pages.next();
+    page.catch(() => {});
+    this.#first = { pages, page };
   }
 
-  /** Rejects with BucketError, or where a page is late; the listing then runs on unused. */
-  async inTime(): Promise<Listed> {
+  /** The pages of a listing. Rejects with BucketError, or where one is late: the rest then never comes. */
+  async *inTime(): Pages {
     if (this.#first === undefined) this.begin();
+    const first = this.#first;
+    if (first === undefined) return;
+    this.#first = undefined;
+    const { pages } = first;
     const { pageMs } = this.#parts;
-    for (;;) {
-      const leftMs = this.#pageMs + pageMs - performance.now();
-      if (leftMs <= 0) throw new Error(`no answer within ${pageMs} ms`);
-      const listed = await inTime(this.#first ?? this.#list(), leftMs, undefined);
-      if (listed !== undefined) return listed;
+    for (let page = first.page; ; page = pages.next()) {
+      const result = await inTime(page, pageMs, 'late' as const);
+      if (result === 'late') throw new Error(`no answer within ${pageMs} ms`);
+      if (result.done) return;
+      yield result.value;
     }
   }
 
   /** Lists until that succeeds and `use` takes it. Resolves to false when the signal is aborted first. Never rejects. */
-  async untilKnown(use: (listed: Listed) => Promise<void>, signal: AbortSignal): Promise<boolean> {
+  async untilKnown(use: (pages: Pages) => Promise<void>, signal: AbortSignal): Promise<boolean> {
     for (let attempt = 0; ; attempt++) {
       await backOff(attempt, RETRY, signal);
       if (signal.aborted) return false;
       try {
-        await use(await this.#list());
+        await use(this.#list());
         this.#error = undefined;
         return true;
       } catch (error) {
@@ -80,30 +89,28 @@ export class Listing {
   }
 
   /** Owners come first: what is listed after that may be newer, and is no worse for it. */
-  async #list(): Promise<Listed> {
+  async *#list(): AsyncGenerator<readonly ObjectVersion[]> {
     const { bucket, learnOwners, begins, nowMs } = this.#parts;
     begins();
     await learnOwners();
-    const listed: Listed = new Map();
     const marks: ObjectVersion[] = [];
     for await (const objects of listPages(bucket, `${OBJECT_ROOT}/`)) {
-      this.#pageMs = performance.now();
-      for (const object of objects) {
-        if (isDeletedMark(object)) marks.push(object);
-        else listed.set(object.name, object);
-      }
+      marks.push(...objects.filter(isDeletedMark));
+      yield objects.filter((object) => !isDeletedMark(object));
+      // Also with a bucket that has its pages at hand others have their turn.
+      await nextTurn();
     }
     void removeOldMarks(bucket, marks, nowMs());
-    return listed;
   }
 }
 
 /** The objects of one session. Rejects with BucketError. */
-export async function listSession(bucket: Bucket, session: string): Promise<Listed> {
+export async function listSession(bucket: Bucket, session: string, foreign: ForeignObjects): Promise<Listed> {
   const listed: Listed = new Map();
   // Below a user's name lie also the sessions of that user.
   for await (const objects of listPages(bucket, `${toObjectName(session, 'directory')}/`))
     for (const object of objects)
-      if (sessionOf(object.name) === session && !isDeletedMark(object)) listed.set(object.name, object);
+      if (foreign.sessionOf(object.name) === session && !isDeletedMark(object))
+        listed.set(object.name, object);
   return listed;
 }

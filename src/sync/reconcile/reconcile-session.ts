@@ -1,13 +1,15 @@
 /** Compares one session with the bucket, when this mount has got the lease of it. */
 import type { Bucket, ObjectVersion } from '../../bucket/bucket.ts';
+import type { ForeignObjects } from '../foreign-objects.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { WriteGrant } from '../write-grant.ts';
 import { type Listed, listSession } from './listing.ts';
-import { type Reconciled, type ReconcileOptions, reconcile, takeStale } from './reconcile.ts';
+import { type Reconciled, type ReconcileOptions, Reconciliation, takeStale } from './reconcile.ts';
 
 export interface ReconcileSessionParts {
   bucket: Bucket;
   ledger: Ledger;
+  foreign: ForeignObjects;
   holds: ReconcileOptions['holds'];
   /** A session that changed here and there. `served`: an application may have seen it. */
   resolve: (session: string, listed: Listed, served: boolean) => Promise<void>;
@@ -26,7 +28,7 @@ export function isCurrent(ledger: Ledger, session: string, { epoch, previousEpoc
  * and are not to stay. Rejects with BucketError.
  */
 export async function reconcileSession(
-  { bucket, ledger, holds, resolve, apply }: ReconcileSessionParts,
+  { bucket, ledger, foreign, holds, resolve, apply }: ReconcileSessionParts,
   session: string,
   grant: WriteGrant,
   served: () => boolean,
@@ -35,13 +37,18 @@ export async function reconcileSession(
   let stale: ObjectVersion[] = [];
   // Without the listing of the whole bucket nothing says that this cache is not an older copy that was put back.
   if (!ledger.listed || !isCurrent(ledger, session, grant)) {
-    const listed = await listSession(bucket, session);
+    const listed = await listSession(bucket, session, foreign);
     stale = takeStale(listed, () => grant.floor);
-    const reconciled = await reconcile(ledger, listed.values(), served, {
+    const comparing = new Reconciliation(ledger, {
+      served,
       only: session,
       wroteElsewhere: () => grant.previousEpoch > 0 && !isCurrent(ledger, session, grant),
       holds,
+      foreign,
     });
+    await comparing.add(listed.values());
+    const reconciled = await comparing.end();
+    foreign.tell();
     await apply(reconciled);
     if (reconciled.conflicts.size > 0) {
       const isServed = served();

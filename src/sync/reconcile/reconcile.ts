@@ -1,11 +1,13 @@
 /**
- * Compares the ledger with the bucket's listing. Unchanged here and newer there: the bucket's version is the one that counts.
- * Changed here and unchanged there: it will be uploaded. Changed on both sides: a conflict of the whole session, since half
- * of one version and half of another are no session. Missing there: uploaded again, unless another mount had the session. The
- * same bytes on both sides are no change, no matter which mount stored them.
+ * Compares the ledger with the bucket's listing, a page at a time. Unchanged here and newer there: the bucket's version is the
+ * one that counts. Changed here and unchanged there: it will be uploaded. Changed on both sides: a conflict of the whole
+ * session, since half of one version and half of another are no session. Missing there: uploaded again, unless another mount
+ * had the session. The same bytes on both sides are no change, no matter which mount stored them.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ObjectVersion } from '../../bucket/bucket.ts';
 import { sessionOf } from '../../naming/session-path.ts';
+import { ancestors, type ForeignObjects } from '../foreign-objects.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { isDirty, type ObjectEntry } from '../ledger/object-entry.ts';
 import { isBelow, isSignedBy } from '../object-metadata.ts';
@@ -19,11 +21,11 @@ export interface Reconciled {
   replaced: string[];
   /** Objects that the bucket had and has no more. */
   lost: number;
-  /** Names that are none of ours. */
-  foreign: number;
 }
 
 export interface ReconcileOptions {
+  /** Whether an application may have seen a session already; what is here then stays, and a newer version in the bucket is a conflict. */
+  served: (session: string) => boolean;
   /** The listing is of this session alone. */
   only?: string;
   /** Sessions that were compared after the listing had begun: it may be older than what is known of them. */
@@ -32,52 +34,141 @@ export interface ReconcileOptions {
   wroteElsewhere?: (session: string) => boolean;
   /** Whether the cache holds the very bytes of this version. */
   holds: (version: ObjectVersion) => Promise<boolean>;
+  foreign: ForeignObjects;
+  /** The floor of a session's lease, as far as it is known: objects below it do not count. */
+  floorOf?: (session: string) => number;
 }
 
-interface Comparing {
-  readonly ledger: Ledger;
-  readonly result: Reconciled;
-  readonly holds: ReconcileOptions['holds'];
+/** Between two turns of the event loop: a few milliseconds' work. */
+const OBJECTS_AT_A_TIME = 200;
+const ENTRIES_AT_A_TIME = 2_000;
+
+export class Reconciliation {
+  readonly result: Reconciled = { conflicts: new Set(), removed: [], replaced: [], lost: 0 };
+  readonly #ledger: Ledger;
+  readonly #options: ReconcileOptions;
   /** Sessions that something else than this cache has written. */
-  readonly newer: Set<string>;
-}
+  readonly #newer = new Set<string>();
+  readonly #listed = new Set<string>();
+  /** Objects that are compared once all of the listing is known. */
+  #postponed: ObjectVersion[] = [];
 
-/**
- * Notes in the ledger what follows from the listing. `served`: whether an application may have seen a session already; what
- * is here then stays, and a newer version in the bucket is a conflict.
- */
-export async function reconcile(
-  ledger: Ledger,
-  listing: Iterable<ObjectVersion>,
-  served: (session: string) => boolean,
-  { only, except, wroteElsewhere = () => false, holds }: ReconcileOptions,
-): Promise<Reconciled> {
-  const result: Reconciled = { conflicts: new Set(), removed: [], replaced: [], lost: 0, foreign: 0 };
-  const comparing: Comparing = { ledger, result, holds, newer: new Set() };
-  const listed = new Set<string>();
-  for (const object of listing) {
-    const session = sessionOf(object.name);
-    if (session === undefined) {
-      result.foreign++;
-      continue;
-    }
-    listed.add(object.name);
-    if (!except?.has(session)) await compare(comparing, object, session, served);
+  constructor(ledger: Ledger, options: ReconcileOptions) {
+    this.#ledger = ledger;
+    this.#options = options;
   }
-  for (const entry of only === undefined ? [...ledger.entries()] : ledger.entriesOf(only)) {
-    if (entry.remote === undefined || listed.has(entry.name) || except?.has(entry.session)) continue;
-    if (wroteElsewhere(entry.session)) {
-      comparing.newer.add(entry.session);
-      deletedElsewhere(ledger, entry, served(entry.session), result);
+
+  /**
+   * Notes in the ledger what follows from a part of the listing. That is true by itself, also where the rest of the listing
+   * never comes: what may be half of a conflict is left for the end.
+   */
+  async add(objects: Iterable<ObjectVersion>): Promise<void> {
+    for (const some of inParts(objects, OBJECTS_AT_A_TIME)) {
+      await this.#ledger.together(async () => {
+        for (const object of some) await this.#add(object);
+      });
+      if (some.length === OBJECTS_AT_A_TIME) await nextTurn();
+    }
+  }
+
+  async #add(object: ObjectVersion): Promise<void> {
+    const { foreign, floorOf } = this.#options;
+    const session = foreign.sessionOf(object.name);
+    if (session === undefined || (floorOf && isBelow(floorOf(session), object.metadata))) return;
+    const entry = this.#ledger.get(object.name);
+    this.#listed.add(entry?.name ?? object.name);
+    if (entry?.remote?.generation === object.generation) return;
+    if (this.#isPostponed(object.name, session, entry)) this.#postponed.push(object);
+    else await this.#compare(object, session);
+  }
+
+  /** The listing was complete. */
+  async end(): Promise<Reconciled> {
+    const { only } = this.#options;
+    const entries = only === undefined ? this.#ledger.entries() : this.#ledger.entriesOf(only);
+    for (const some of inParts(entries, ENTRIES_AT_A_TIME)) {
+      await this.#ledger.together(async () => {
+        for (const entry of some) this.#lookForLost(entry);
+      });
+      if (some.length === ENTRIES_AT_A_TIME) await nextTurn();
+    }
+    await this.#ledger.together(async () => {
+      for (const object of this.#postponed) await this.#comparePostponed(object);
+    });
+    this.#postponed = [];
+    // Also where the files that changed here are others than those that changed there. Files in the root are no session.
+    for (const session of this.#newer)
+      if (session !== '' && this.#ledger.dirtyOf(session).length > 0) this.result.conflicts.add(session);
+    return this.result;
+  }
+
+  /** It may be in conflict with what changed here, or lie below a file that may be no more. */
+  #isPostponed(name: string, session: string, entry: ObjectEntry | undefined): boolean {
+    return this.#ledger.isDirty(session) || (entry === undefined && this.#liesBelowFile(name));
+  }
+
+  /** Most sessions are flat: nothing is looked up for them. */
+  #liesBelowFile(name: string): boolean {
+    const folders = ancestors(name);
+    return folders.slice(folders[2]?.includes('/+') ? 3 : 2).some((ancestor) => {
+      const local = this.#ledger.get(ancestor)?.local;
+      return local !== undefined && local !== 'deleted';
+    });
+  }
+
+  async #comparePostponed(object: ObjectVersion): Promise<void> {
+    const { foreign } = this.#options;
+    const isNew = this.#ledger.get(object.name) === undefined;
+    if (isNew && this.#liesBelowFile(object.name)) foreign.note(object.name);
+    else await this.#compare(object, sessionOf(object.name) ?? '');
+  }
+
+  #lookForLost(entry: ObjectEntry): void {
+    const { except, wroteElsewhere, served } = this.#options;
+    if (entry.remote === undefined || this.#listed.has(entry.name) || except?.has(entry.session)) return;
+    if (wroteElsewhere?.(entry.session)) {
+      this.#newer.add(entry.session);
+      deletedElsewhere(this.#ledger, entry, served(entry.session), this.result);
     } else {
-      ledger.lost(entry);
-      result.lost++;
+      this.#ledger.lost(entry);
+      this.result.lost++;
     }
   }
-  // Also where the files that changed here are others than those that changed there. Files in the root are no session.
-  for (const session of comparing.newer)
-    if (session !== '' && ledger.dirtyOf(session).length > 0) result.conflicts.add(session);
-  return result;
+
+  async #compare(object: ObjectVersion, session: string): Promise<void> {
+    const { except, holds, served } = this.#options;
+    const ledger = this.#ledger;
+    const entry = ledger.get(object.name);
+    if (except?.has(session) || entry?.remote?.generation === object.generation) return;
+    if (entry !== undefined && (await isSame(entry, object, holds))) {
+      ledger.same(object.name, object);
+      return;
+    }
+    const live = served(session);
+    const isSigned = isSignedBy(ledger.id, object.metadata);
+    const isAttempt = isSigned && ledger.isAttempt(object.name, object.uploadId);
+    if (entry === undefined && isAttempt) {
+      ledger.late(object.name, object);
+      return;
+    }
+    if (entry === undefined) {
+      if (!isSigned) this.#newer.add(session);
+      if (!live) ledger.absent(object.name, object);
+      else if (!isSigned) this.result.conflicts.add(session);
+      return;
+    }
+    if (isAttempt) {
+      adopt(ledger, entry, object);
+      return;
+    }
+    // Signed, but by no upload that this ledger knows of: the cache is an older copy, put back since.
+    this.#newer.add(session);
+    if (isDirty(entry) || (live && entry.local === 'same')) this.result.conflicts.add(session);
+    else {
+      if (isSigned && entry.local === 'same') this.result.replaced.push(object.name);
+      ledger.absent(object.name, object);
+    }
+  }
 }
 
 /** Another mount had the session meanwhile: what it lacks there was deleted on purpose. */
@@ -88,44 +179,6 @@ function deletedElsewhere(ledger: Ledger, entry: ObjectEntry, live: boolean, res
   }
   if (entry.local === 'same') result.removed.push(entry.name);
   ledger.forget(entry);
-}
-
-async function compare(
-  { ledger, result, holds, newer }: Comparing,
-  object: ObjectVersion,
-  session: string,
-  served: (session: string) => boolean,
-): Promise<void> {
-  const entry = ledger.get(object.name);
-  if (entry?.remote?.generation === object.generation) return;
-  if (entry !== undefined && (await isSame(entry, object, holds))) {
-    ledger.same(object.name, object);
-    return;
-  }
-  const live = served(session);
-  const isSigned = isSignedBy(ledger.id, object.metadata);
-  const isAttempt = isSigned && ledger.isAttempt(object.name, object.uploadId);
-  if (entry === undefined && isAttempt) {
-    ledger.late(object.name, object);
-    return;
-  }
-  if (entry === undefined) {
-    if (!isSigned) newer.add(session);
-    if (!live) ledger.absent(object.name, object);
-    else if (!isSigned) result.conflicts.add(session);
-    return;
-  }
-  if (isAttempt) {
-    adopt(ledger, entry, object);
-    return;
-  }
-  // Signed, but by no upload that this ledger knows of: the cache is an older copy, put back since.
-  newer.add(session);
-  if (isDirty(entry) || (live && entry.local === 'same')) result.conflicts.add(session);
-  else {
-    if (isSigned && entry.local === 'same') result.replaced.push(object.name);
-    ledger.absent(object.name, object);
-  }
 }
 
 /** The cache holds the same content as the object, no matter which mount stored it. */
@@ -143,6 +196,16 @@ async function isSame(
 function adopt(ledger: Ledger, entry: ObjectEntry, object: ObjectVersion): void {
   if (entry.local === 'absent' || entry.local === 'same') ledger.absent(entry.name, object);
   else ledger.ours(entry.name, object);
+}
+
+function* inParts<T>(items: Iterable<T>, size: number): Generator<T[]> {
+  let part: T[] = [];
+  for (const item of items) {
+    if (part.push(item) < size) continue;
+    yield part;
+    part = [];
+  }
+  yield part;
 }
 
 /** Takes out what was written by mounts that had lost the session, and returns it. */

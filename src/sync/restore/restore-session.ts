@@ -1,14 +1,18 @@
 /** One session, from the bucket to the cache, whole. */
 import { existsSync } from 'node:fs';
 import { mapLimit } from '../../lib/map-limit.ts';
+import { codeOf } from '../../lib/system-error.ts';
 import { isCredentials } from '../../naming/session-path.ts';
 import type { Logger } from '../../observe/log.ts';
+import type { StagedFile } from '../../store/cache/files.ts';
+import { ancestors, type ForeignObjects } from '../foreign-objects.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { ObjectEntry } from '../ledger/object-entry.ts';
 import { type Downloaded, type DownloadParts, download, stage } from './download.ts';
 
 export interface RestoreParts extends DownloadParts {
   ledger: Ledger;
+  foreign: ForeignObjects;
   log: Logger;
 }
 
@@ -29,8 +33,9 @@ const FILES_AT_A_TIME = 64;
  * stays fetched when something fails. All of it is on stable storage when it resolves. Rejects as `download` does.
  */
 export async function restoreSession(parts: RestoreParts, session: string): Promise<Restored> {
-  const { ledger, cache } = parts;
+  const { ledger, cache, foreign } = parts;
   const total: Restored = { files: 0, bytes: 0, corrupt: 0, moved: false };
+  for (const entry of inTheWay(ledger, session)) skip(parts, entry);
   const touched = new Set<string>();
   const absent = ledger.absentOf(session).sort((a, b) => rank(a) - rank(b));
   try {
@@ -39,9 +44,26 @@ export async function restoreSession(parts: RestoreParts, session: string): Prom
       await keep(parts, entry, downloaded, touched, total);
     });
   } finally {
+    foreign.tell();
     await cache.files.syncDirectories(touched, 1);
   }
   return total;
+}
+
+/** What is in the bucket only and cannot be a file: it lies below one, or files that are here lie below it. */
+function inTheWay(ledger: Ledger, session: string): ObjectEntry[] {
+  const isFile = (name: string) => {
+    const local = ledger.get(name)?.local;
+    return local !== undefined && local !== 'deleted';
+  };
+  const here = ledger.entriesOf(session).filter(({ local }) => local === 'same' || local === 'changed');
+  const folders = new Set(here.flatMap(({ name }) => ancestors(name)));
+  return ledger.absentOf(session).filter(({ name }) => folders.has(name) || ancestors(name).some(isFile));
+}
+
+function skip({ ledger, foreign }: RestoreParts, entry: ObjectEntry): void {
+  foreign.note(entry.name);
+  ledger.forget(entry);
 }
 
 function rank({ name }: ObjectEntry): number {
@@ -55,7 +77,7 @@ async function keep(
   touched: Set<string>,
   total: Restored,
 ): Promise<void> {
-  const { ledger, cache } = parts;
+  const { ledger } = parts;
   if (downloaded.kind === 'gone') {
     ledger.lost(entry);
     return;
@@ -67,26 +89,50 @@ async function keep(
   }
   const { object } = downloaded;
   if (downloaded.kind === 'staged') {
-    await cache.files.publish(downloaded.staged, entry.name, touched);
+    if (!(await publish(parts, downloaded.staged, entry, touched))) return;
     total.files++;
     total.bytes += object.size;
   } else {
     total.corrupt++;
-    await keepCorrupt(parts, entry, downloaded, touched);
+    if (!(await keepCorrupt(parts, entry, downloaded, touched))) return;
   }
   ledger.same(entry.name, object);
 }
 
+/** The cache cannot hold a file of that name: it is too long, or something else has the place. */
+const NO_PLACE = new Set(['ENAMETOOLONG', 'ENOTDIR', 'EISDIR', 'EEXIST', 'ENOTEMPTY', 'EILSEQ']);
+
+/** Returns false where the cache cannot hold the file: it is skipped. */
+async function publish(
+  parts: RestoreParts,
+  staged: StagedFile,
+  entry: ObjectEntry,
+  touched: Set<string>,
+): Promise<boolean> {
+  const { files } = parts.cache;
+  try {
+    await files.publish(staged, entry.name, touched);
+    return true;
+  } catch (error) {
+    await files.discard(staged);
+    if (!NO_PLACE.has(codeOf(error) ?? '')) throw error;
+    skip(parts, entry);
+    return false;
+  }
+}
+
 /**
  * What does not open is never served. Where the cache has a version, that stays; where it has none the bytes go there as they
- * are: their reader gets EIO, which tells a damaged file from one that was never there.
+ * are: their reader gets EIO, which tells a damaged file from one that was never there. Returns as `publish` does.
  */
 async function keepCorrupt(
-  { cache, log }: RestoreParts,
-  { name, session }: ObjectEntry,
+  parts: RestoreParts,
+  entry: ObjectEntry,
   { object, bytes, reason }: Extract<Downloaded, { kind: 'corrupt' }>,
   touched: Set<string>,
-): Promise<void> {
+): Promise<boolean> {
+  const { cache, log } = parts;
+  const { name, session } = entry;
   const hasOlder = existsSync(cache.files.locate(name));
   log.error(
     {
@@ -98,5 +144,5 @@ async function keepCorrupt(
     },
     'An object in the bucket does not open; it is not served',
   );
-  if (!hasOlder) await cache.files.publish(await stage(cache, bytes), name, touched);
+  return hasOlder || publish(parts, await stage(cache, bytes), entry, touched);
 }

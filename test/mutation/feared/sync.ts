@@ -280,18 +280,18 @@ export const syncMutations = [
       'an old listing says that new objects are lost',
     ],
     [
-      'if (!except?.has(session)) await compare',
-      'await compare',
+      'if (except?.has(session) || entry?.remote',
+      'if (entry?.remote',
       'an old listing counts more than a newer comparison',
     ],
     [
-      '    if (!isSigned) newer.add(session);\n',
+      '      if (!isSigned) this.#newer.add(session);\n',
       '',
       'half a session of one mount is mixed with half of another',
     ],
     [
-      '  newer.add(session);\n  if (isDirty',
-      '  if (isDirty',
+      '    this.#newer.add(session);\n    if (isDirty',
+      '    if (isDirty',
       'half a session of one mount is mixed with half of another',
     ],
     [
@@ -310,7 +310,7 @@ export const syncMutations = [
       '',
       'what another mount deleted comes back',
     ],
-    ["if (session !== '' && ledger", 'if (ledger', 'a change in the root is a conflict with any other one'],
+    ["if (session !== '' && this", 'if (this', 'a change in the root is a conflict with any other one'],
     [
       'isSigned && ledger.isAttempt(object.name, object.uploadId)',
       'isSigned && ledger.attemptsOf(object.name).length > 0',
@@ -360,6 +360,48 @@ export const syncMutations = [
   ...fearedIn('src/sync/reconcile/listing.ts', RECONCILE, [
     ['sessionOf(object.name) === session && ', '', "another session's objects count as this one's"],
   ]),
+  ...fearedIn(
+    'src/sync/reconcile/reconcile.ts',
+    ['sync/listing-pages.test.ts', 'sync/foreign-objects.test.ts'],
+    [
+      ['this.#ledger.isDirty(session) || ', '', 'half a listing hides a conflict from the next one'],
+      [
+        '(entry === undefined && this.#liesBelowFile(name))',
+        'false',
+        'a foreign object is a conflict of its session',
+      ],
+      [
+        '      if (some.length === OBJECTS_AT_A_TIME) await nextTurn();\n',
+        '',
+        'a long listing stalls the daemon',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/sync/foreign-objects.ts',
+    ['sync/foreign-objects.test.ts'],
+    [
+      ["name === '.' || ", '', 'a name that is a step in the tree is served'],
+      ["name === '..' || ", '', 'a name that leads out of the tree is served'],
+      ["name.includes('\\0')", 'false', 'a name that no call can give is served'],
+      [
+        "return isStorableName(path, directoryMeta ? 'directory' : 'file') ?",
+        'return true ?',
+        'a name that no cache can hold blocks its session',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/sync/ledger/ledger.ts',
+    ['sync/listing-pages.test.ts'],
+    [
+      [
+        '    this.#writeGathered();\n    await this.#attempts',
+        '    await this.#attempts',
+        "an upload that is not noted is taken for another run's",
+      ],
+    ],
+  ),
   ...fearedIn('src/sync/reconcile/conflict.ts', RECONCILE, [
     [
       '      await quarantine(cache.files, identity.path, undefined, nowMs);\n',
@@ -378,11 +420,11 @@ export const syncMutations = [
       '',
       'a session is served although its objects changed since they were listed',
     ],
-    ['  if (!hasOlder) await', '  await', 'a damaged object replaces a file that opens'],
+    ['return hasOlder || publish', 'return publish', 'a damaged object replaces a file that opens'],
     ['isCredentials(name) ? 0 : 1', '0', 'credentials are not restored first'],
     [
-      '  if (!hasOlder) await cache.files.publish(await stage(cache, bytes), name, touched);\n',
-      '',
+      'return hasOlder || publish(parts, await stage(cache, bytes), entry, touched);',
+      'return true;',
       'a damaged file is taken for one that was never there',
     ],
   ]),
