@@ -12,7 +12,7 @@ import { type CacheLock, lockCache } from '../store/cache/lock.ts';
 import { JournalProgress } from '../store/journal/progress.ts';
 import type { DaemonStart, StopReport } from '../supervisor/messages.ts';
 import { FsyncReplies } from './fsync-replies.ts';
-import { PlainFiles } from './import.ts';
+import { PlainFiles, plainFolderOf } from './import.ts';
 import { JournalService } from './journal-service.ts';
 import { loadKeyring } from './keys.ts';
 import { NewFiles } from './new-files.ts';
@@ -70,6 +70,7 @@ async function startLocked(
       memoryLimitBytes: config.memoryLimitBytes,
       mountPoint,
       plainSessions,
+      plainFolder: plainFolderOf(mountPoint, folderFd),
       takeover,
       generation: start.generation,
       status: staticStatusOf(start),
@@ -90,6 +91,7 @@ async function startLocked(
       cache,
       progress,
       services,
+      plainFolder: data.plainFolder,
       owner,
       lock,
       log,
@@ -109,6 +111,7 @@ interface Parts extends Omit<Descriptors, 'folderFd'> {
   cache: Cache;
   progress: JournalProgress;
   services: DaemonServices;
+  plainFolder: string;
   owner: MountOwner;
   lock: CacheLock;
   log: Logger;
@@ -131,7 +134,7 @@ export class Daemon {
     const { mountPoint, plainSessions, takeover, restarts } = parts.start;
     const loaded = await thread.loaded();
     const daemon = new Daemon(parts, loaded);
-    const plainFiles = new PlainFiles(mountPoint, plainSessions);
+    const plainFiles = new PlainFiles(mountPoint, parts.plainFolder, plainSessions);
     try {
       if (plainSessions.length > 0) await daemon.#store.sync();
       await services.prepare();

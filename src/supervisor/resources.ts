@@ -98,13 +98,13 @@ export function withTmpfs(config: Config): Config {
 export async function openDescriptors(
   config: Config,
   driver: Driver,
-  { mountPoint, folder }: PreparedPlace,
+  { mountPoint, folder, plainSessions }: PreparedPlace,
 ): Promise<OwnedDescriptors> {
   const memoryFd = config.cacheInMemory
     ? await openMemoryDirectory(mountPoint, 2 * config.cloudMemoryLimitBytes + MEMORY_HEADROOM_BYTES)
     : undefined;
   const fuseFd = driver === 'direct' ? openFuseDevice() : openUnusedDevice();
-  const folderFd = driver === 'direct' ? undefined : folder.fd;
+  const folderFd = driver === 'direct' && plainSessions.length === 0 ? undefined : folder.fd;
   return { fuseFd, inFlightFd: openInFlight(memoryFd), memoryFd, folderFd };
 }
 

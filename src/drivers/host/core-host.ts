@@ -93,7 +93,8 @@ export class CoreHost {
 
   load(): void {
     const { core, filesystem, replayed } = this.#opened;
-    const imported = importPlainSessions(core, this.#data.mountPoint, this.#data.plainSessions);
+    const { mountPoint, plainFolder = mountPoint, plainSessions } = this.#data;
+    const imported = importPlainSessions(core, plainFolder, plainSessions);
     const { segments, nextSegment, records, droppedBytes } = replayed;
     this.#post({
       to: 'client',

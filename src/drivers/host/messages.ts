@@ -44,6 +44,8 @@ export interface CoreData {
   mountPoint: string;
   /** Names in the mount point, not yet mounted, that hold plain sessions to import. */
   plainSessions: readonly string[];
+  /** A path of their folder that no other process can lead elsewhere; default: the mount point. */
+  plainFolder?: string;
   /** What an earlier daemon agreed on with this kernel, which goes on with it; undefined: the connection is new. */
   takeover: NegotiatedSession | undefined;
   /** How many daemons of this mount were started before. */

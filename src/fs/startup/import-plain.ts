@@ -3,18 +3,18 @@
  * or, when the disk is full, not at all.
  */
 
-import { lstatSync, readFileSync, type Stats, statSync } from 'node:fs';
-import { join } from 'node:path';
+import type { Stats } from 'node:fs';
 import { errnoName } from '../../lib/errno.ts';
 import { SessionfsError } from '../../lib/errors.ts';
 import { S_IFDIR, S_IFREG } from '../../lib/file-type.ts';
+import { OpenDirectory, readExactly } from '../../lib/open-directory.ts';
 import { isStorableName } from '../../naming/object-name.ts';
 import { isGatedName, judgePieces } from '../model/json-gate.ts';
 import { DirectoryNode, FileNode, type Node } from '../model/node.ts';
 import { record } from '../operations/commit.ts';
 import { needsMeta } from '../operations/directories.ts';
 import type { Core } from '../state/core.ts';
-import { walkPlain } from './plain-sessions.ts';
+import { importRefused, walkPlain } from './plain-sessions.ts';
 
 export interface ImportReport {
   imported: string[];
@@ -39,25 +39,36 @@ interface Session {
 }
 
 /**
- * Journaled on return, not yet synced: sync the journal before the plain files are moved. Throws CACHE_NOT_WRITABLE
- * when a session does not fit; those before it are imported.
+ * Journaled on return, not yet synced: sync the journal before the plain files are moved. `folder`: the mount point's, by a path
+ * that leads through no link of another user. Throws CACHE_NOT_WRITABLE when a session does not fit, and IMPORT_REFUSED for one
+ * that is not its user's alone; those before it are imported.
  */
-export function importPlainSessions(core: Core, mountPoint: string, names: readonly string[]): ImportReport {
+export function importPlainSessions(core: Core, folder: string, names: readonly string[]): ImportReport {
   const report: ImportReport = { imported: [], skipped: [], files: 0, refused: [] };
+  if (names.length === 0) return report;
+  const directory = OpenDirectory.open(folder);
+  try {
+    importAll(core, directory, names, report);
+  } finally {
+    directory.close();
+  }
+  return report;
+}
+
+function importAll(core: Core, folder: OpenDirectory, names: readonly string[], report: ImportReport): void {
   for (const name of names) {
     const sealed = core.tree.root.children.get(name);
     if (sealed !== undefined) {
       report.skipped.push(
-        skippedSession(name, latestPlainMs(mountPoint, name), latestSealedMs(core, sealed, name)),
+        skippedSession(name, latestPlainMs(folder, name), latestSealedMs(core, sealed, name)),
       );
       continue;
     }
-    const session = readSession(core, mountPoint, name, report);
+    const session = readSession(core, folder, name, report);
     writeSession(core, name, session);
     report.imported.push(name);
     report.files += session.files.length;
   }
-  return report;
 }
 
 function skippedSession(name: string, plainMs: number, sealedMs: number): SkippedSession {
@@ -75,10 +86,11 @@ function dateOf(ms: number): string | null {
 }
 
 /** 0: it has no file. */
-function latestPlainMs(mountPoint: string, name: string): number {
+function latestPlainMs(folder: OpenDirectory, name: string): number {
   let latest = 0;
-  for (const { path, isDirectory } of walkPlain(mountPoint, name))
-    if (!isDirectory) latest = Math.max(latest, lstatSync(join(mountPoint, path)).mtimeMs);
+  walkPlain(folder, name, ({ fd, stats }) => {
+    if (fd !== undefined) latest = Math.max(latest, stats.mtimeMs);
+  });
   return latest;
 }
 
@@ -93,33 +105,57 @@ function latestSealedMs(core: Core, node: Node, path: string): number {
   return node.mtimeSec * 1000 + node.mtimeNsec / 1e6;
 }
 
-function readSession(core: Core, mountPoint: string, name: string, report: ImportReport): Session {
+/** Beyond it a session is no session; all of it is in memory until it is journaled. */
+const SESSION_BYTES_MAX = 512 * 1024 * 1024;
+const SESSION_ENTRIES_MAX = 200_000;
+
+function readSession(core: Core, folder: OpenDirectory, name: string, report: ImportReport): Session {
   const session: Session = { directories: [], files: [] };
-  for (const { path, isDirectory } of walkPlain(mountPoint, name)) {
-    const stats = statSync(join(mountPoint, path));
-    const { uid, gid } = core.options.owner.ownsAll ? core.options.owner : stats;
-    if (isDirectory) {
-      const node = new DirectoryNode(S_IFDIR | (stats.mode & 0o777 & ~core.options.umask), uid, gid);
-      session.directories.push({ path, node: withTimes(node, stats) });
-      continue;
+  const { owner, umask } = core.options;
+  const folderOwner = folder.stat().uid;
+  let bytes = 0;
+  walkPlain(folder, name, ({ path, stats, fd }) => {
+    if (!owner.ownsAll && stats.uid !== folderOwner && stats.uid !== owner.uid)
+      throw importRefused(path, `belongs to user ${stats.uid}, and the mount point to ${folderOwner}`);
+    if (session.directories.length + session.files.length >= SESSION_ENTRIES_MAX)
+      throw importRefused(name, `has more than ${SESSION_ENTRIES_MAX} files and folders`);
+    const { uid, gid } = owner.ownsAll ? owner : stats;
+    const mode = stats.mode & 0o777 & ~umask;
+    if (fd === undefined) {
+      session.directories.push({ path, node: withTimes(new DirectoryNode(S_IFDIR | mode, uid, gid), stats) });
+      return;
     }
-    const content = readFileSync(join(mountPoint, path));
-    const reason = refusal(core, path, content);
-    if (reason !== undefined) {
-      report.refused.push({ file: path, reason });
-      continue;
-    }
-    const node = new FileNode(S_IFREG | (stats.mode & 0o777 & ~core.options.umask), uid, gid);
-    session.files.push({ path, node: withTimes(node, stats), content });
-  }
+    const content = readContent(core, path, fd, stats, report);
+    if (content === undefined) return;
+    bytes += content.length;
+    if (bytes > SESSION_BYTES_MAX) throw importRefused(name, `is larger than ${SESSION_BYTES_MAX} bytes`);
+    session.files.push({ path, node: withTimes(new FileNode(S_IFREG | mode, uid, gid), stats), content });
+  });
   return session;
 }
 
-function refusal(core: Core, path: string, content: Buffer): string | undefined {
-  if (!isStorableName(path)) return 'its name is too long';
-  if (content.length > core.options.maxFileSize) {
-    return `larger than the limit of ${core.options.maxFileSize} bytes`;
+/** Undefined: it is left out, and the report says why. */
+function readContent(
+  core: Core,
+  path: string,
+  fd: number,
+  { size }: Stats,
+  report: ImportReport,
+): Buffer | undefined {
+  const { maxFileSize } = core.options;
+  if (size > maxFileSize) {
+    report.refused.push({ file: path, reason: `larger than the limit of ${maxFileSize} bytes` });
+    return undefined;
   }
+  const content = readExactly(fd, size);
+  if (content === undefined) throw importRefused(path, 'was written while it was imported');
+  const reason = refusal(path, content);
+  if (reason !== undefined) report.refused.push({ file: path, reason });
+  return reason === undefined ? content : undefined;
+}
+
+function refusal(path: string, content: Buffer): string | undefined {
+  if (!isStorableName(path)) return 'its name is too long';
   if (!isGatedName(path) || judgePieces(content) !== 'incomplete') return undefined;
   return content.length === 0 ? 'empty' : 'not complete JSON';
 }

@@ -2,9 +2,11 @@
  * Plain sessions that lie in the mount point before it is mounted: found here, imported by import-plain.ts, then moved to an
  * import backup. Nothing is ever deleted.
  */
-import { lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { type Dirent, lstatSync, renameSync, rmdirSync, type Stats } from 'node:fs';
+import { basename } from 'node:path';
 import { SessionfsError } from '../../lib/errors.ts';
+import { OpenDirectory } from '../../lib/open-directory.ts';
+import { codeOf } from '../../lib/system-error.ts';
 
 /** What keeps an empty directory in git or is made by a file manager: it stays where it is, below the mount. */
 const LEFT_ALONE = new Set(['.gitkeep', '.keep', '.gitignore', '.DS_Store', 'Thumbs.db', 'lost+found']);
@@ -20,28 +22,39 @@ export interface PlainContent {
   foreign: string[];
 }
 
-export function findPlainSessions(mountPoint: string): PlainContent {
-  const found: PlainContent = { sessions: [], foreign: [] };
-  const entries = readdirSync(mountPoint, { withFileTypes: true }).filter(
-    (entry) => !LEFT_ALONE.has(entry.name),
-  );
-  const rootIsSession = entries.some((entry) => entry.isFile() && entry.name === 'creds.json');
-  for (const entry of entries) {
-    const isSession = entry.isDirectory()
-      ? isSessionTree(join(mountPoint, entry.name))
-      : entry.isFile() && rootIsSession && SESSION_FILE.test(entry.name);
-    (isSession ? found.sessions : found.foreign).push(entry.name);
-  }
-  return found;
+/** `folder`: a path of the mount point's folder that leads through no link of another user. */
+export function findPlainSessions(folder: string): PlainContent {
+  return within(OpenDirectory.open(folder), (directory) => {
+    const found: PlainContent = { sessions: [], foreign: [] };
+    const entries = directory.entries().filter((entry) => !LEFT_ALONE.has(entry.name));
+    const rootIsSession = entries.some((entry) => entry.isFile() && entry.name === 'creds.json');
+    for (const entry of entries) {
+      const isSession = entry.isDirectory()
+        ? isSessionTree(directory, entry.name)
+        : entry.isFile() && rootIsSession && SESSION_FILE.test(entry.name);
+      (isSession ? found.sessions : found.foreign).push(entry.name);
+    }
+    return found;
+  });
 }
 
 /** A folder with nothing in it but what Baileys writes; an empty one is a session that was never begun. */
-function isSessionTree(directory: string, depth = 1): boolean {
+function isSessionTree(parent: OpenDirectory, name: string, depth = 1): boolean {
   if (depth > DEPTH_MAX) return false;
-  return readdirSync(directory, { withFileTypes: true }).every((entry) => {
-    if (entry.isDirectory()) return isSessionTree(join(directory, entry.name), depth + 1);
-    return entry.isFile() && (SESSION_FILE.test(entry.name) || LEFT_ALONE.has(entry.name));
-  });
+  return within(parent.directory(name), (directory) =>
+    directory.entries().every((entry) => {
+      if (entry.isDirectory()) return isSessionTree(directory, entry.name, depth + 1);
+      return entry.isFile() && (SESSION_FILE.test(entry.name) || LEFT_ALONE.has(entry.name));
+    }),
+  );
+}
+
+function within<T>(directory: OpenDirectory, use: (directory: OpenDirectory) => T): T {
+  try {
+    return use(directory);
+  } finally {
+    directory.close();
+  }
 }
 
 export interface ImportBackup {
@@ -57,7 +70,7 @@ export interface ImportBackup {
  * Never throws.
  */
 export function moveToImportBackup(
-  source: string,
+  source: OpenDirectory,
   mountPoint: string,
   names: readonly string[],
   now: Date,
@@ -68,13 +81,27 @@ export function moveToImportBackup(
     .replaceAll(':', '');
   const directory = `${mountPoint}.plain-${stamp}`;
   const result: ImportBackup = { directory, moved: [], left: [] };
-  attempt(() => mkdirSync(directory, { mode: 0o700 }));
+  const backup = makeBackup(source, basename(directory));
   for (const name of names) {
-    const moved = attempt(() => renameSync(join(source, name), join(directory, name)));
+    const moved = backup !== undefined && attempt(() => renameSync(source.at(name), backup.at(name)));
     (moved ? result.moved : result.left).push(name);
   }
-  if (result.moved.length === 0) attempt(() => rmdirSync(directory));
+  backup?.close();
+  if (backup !== undefined && result.moved.length === 0) attempt(() => rmdirSync(directory));
   return result;
+}
+
+/** Beside the folder, wherever that is by now. Undefined: it cannot be made, or another process has put something into its place. */
+function makeBackup(source: OpenDirectory, name: string): OpenDirectory | undefined {
+  let made: OpenDirectory | undefined;
+  try {
+    made = within(OpenDirectory.open(source.at('..')), (parent) => parent.makeDirectory(name));
+    if (made.stat().uid === (process.geteuid?.() ?? made.stat().uid)) return made;
+  } catch {
+    // There is no backup then, and the plain files stay where they are.
+  }
+  made?.close();
+  return undefined;
 }
 
 function attempt(step: () => void): boolean {
@@ -86,17 +113,70 @@ function attempt(step: () => void): boolean {
   }
 }
 
-/** The regular files and folders below a plain session, folders before what is in them; paths relative to the mount point. */
-export function* walkPlain(
-  mountPoint: string,
+/** A regular file or a folder of a plain session, by its path relative to the mount point. */
+export interface PlainEntry {
+  path: string;
+  stats: Stats;
+  /** Of a file, open until the visit returns; undefined: a folder. */
+  fd: number | undefined;
+}
+
+/**
+ * Visits what lies below `name` in `parent`, folders before what is in them. Each is opened once, by its name below the descriptor of
+ * its folder, and what is told of it is of this descriptor: the session's user may swap and link everything meanwhile. Throws
+ * IMPORT_REFUSED for a link, and for what is neither a file nor a folder.
+ */
+export function walkPlain(parent: OpenDirectory, name: string, visit: (entry: PlainEntry) => void): void {
+  const kind = lstatSync(parent.at(name), { throwIfNoEntry: false });
+  if (kind !== undefined) walkEntry(parent, name, kind, name, visit, 1);
+}
+
+/** As the listing has it: what is opened then must be the same. */
+type Kind = Pick<Dirent, 'isFile' | 'isDirectory' | 'isSymbolicLink'>;
+
+function walkEntry(
+  parent: OpenDirectory,
   name: string,
-): Generator<{ path: string; isDirectory: boolean }> {
-  const stats = lstatSync(join(mountPoint, name));
-  yield { path: name, isDirectory: stats.isDirectory() };
-  if (!stats.isDirectory()) return;
-  for (const entry of readdirSync(join(mountPoint, name))) {
-    if (!LEFT_ALONE.has(entry)) yield* walkPlain(mountPoint, `${name}/${entry}`);
+  kind: Kind,
+  path: string,
+  visit: (entry: PlainEntry) => void,
+  depth: number,
+): void {
+  try {
+    if (kind.isFile()) parent.withFile(name, (fd, stats) => visit({ path, stats, fd }));
+    else if (kind.isDirectory() && depth <= DEPTH_MAX) walkFolder(parent, name, path, visit, depth);
+    else if (kind.isSymbolicLink()) throw importRefused(path, 'is a symbolic link');
+    else throw importRefused(path, 'is neither a file nor a folder');
+  } catch (error) {
+    // What the listing called a file or a folder is another thing by now.
+    if (CHANGED.includes(codeOf(error) ?? ''))
+      throw importRefused(path, 'was replaced while it was imported');
+    throw error;
   }
+}
+
+const CHANGED = ['ELOOP', 'ENOTDIR', 'EINVAL', 'ENOENT', 'ENXIO'];
+
+function walkFolder(
+  parent: OpenDirectory,
+  name: string,
+  path: string,
+  visit: (entry: PlainEntry) => void,
+  depth: number,
+): void {
+  within(parent.directory(name), (directory) => {
+    visit({ path, stats: directory.stat(), fd: undefined });
+    for (const entry of directory.entries()) {
+      if (!LEFT_ALONE.has(entry.name))
+        walkEntry(directory, entry.name, entry, `${path}/${entry.name}`, visit, depth + 1);
+    }
+  });
+}
+
+export function importRefused(path: string, what: string): SessionfsError {
+  return new SessionfsError('IMPORT_REFUSED', `the plain session cannot be imported: ${path} ${what}`, {
+    hint: 'Stop the application, look at that path in the mount point, and move it away or give it to the owner of the mount point. Nothing was moved.',
+  });
 }
 
 const NAMES_SHOWN = 5;
