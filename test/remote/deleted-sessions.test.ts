@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ownerName } from '../../src/lease/records/owner.ts';
 import { toObjectName } from '../../src/naming/object-name.ts';
 import { DeletedSessions } from '../../src/remote/deleted-sessions.ts';
 import { CheckpointPlan } from '../../src/store/checkpoint/plan.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
+import { until } from '../support/until.ts';
 import { Machine } from '../sync/support.ts';
 import { openLeases, openOpener } from './support.ts';
 
@@ -43,7 +43,7 @@ class Rig {
   }
 
   async untilReleased(): Promise<void> {
-    while (this.holder !== '-') await sleep(5);
+    await until(() => this.holder === '-');
   }
 }
 

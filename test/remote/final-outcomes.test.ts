@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { FinalFlush, type FinalFlushParts } from '../../src/remote/final-flush.ts';
 import { WriteThrough } from '../../src/remote/write-through.ts';
+import { until } from '../support/until.ts';
 
 const S = 'u-+1';
 const soon = () => performance.now() + 20_000;
@@ -105,7 +106,7 @@ test('a caller that gave up is not answered when its change is stored', async ()
   await sleep(20);
   stores.cancel(1);
   store();
-  while (answers.length === 0) await sleep(1);
+  await until(() => answers.length > 0);
   await sleep(20);
   assert.deepEqual(answers, [2]);
 });

@@ -7,6 +7,7 @@ import { ownerCodec, ownerName } from '../../src/lease/records/owner.ts';
 import type { SessionOpener } from '../../src/remote/session-opener.ts';
 import { signature } from '../../src/sync/object-metadata.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
+import { until } from '../support/until.ts';
 import { Machine } from '../sync/support.ts';
 import { openLeases, openOpener } from './support.ts';
 
@@ -50,7 +51,7 @@ class Rig {
     this.bucket.before = async ({ operation, name }) => {
       if (isOver || operation !== 'get' || name !== object('key.json')) return;
       isOver = true;
-      while (this.machine.ledger.get(object('creds.json'))?.local !== 'same') await sleep(5);
+      await until(() => this.machine.ledger.get(object('creds.json'))?.local === 'same');
       during();
     };
   }
@@ -58,7 +59,7 @@ class Rig {
   /** A asked B's inbox whether it lives. */
   async untilContended(): Promise<void> {
     const isChallenged = () => this.bucket.objects.get(inboxName(B))?.metadata.challenge !== '-';
-    while (!isChallenged() && this.machine.restored.length === 0) await sleep(5);
+    await until(() => isChallenged() || this.machine.restored.length > 0);
     assert.deepEqual(this.machine.restored, [], 'a session of another mount was served');
   }
 

@@ -9,15 +9,12 @@ import type { SessionOpenerParts } from '../../src/remote/session-opener.ts';
 import type { BucketSync } from '../../src/sync/bucket-sync.ts';
 import type { Ledger } from '../../src/sync/ledger/ledger.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
+import { until } from '../support/until.ts';
 import { openLeases, openOpener } from './support.ts';
 
 const S = 'u-+1';
 const options = { timeout: 60_000 };
 const HELD: Held = { session: S, epoch: 2, previousEpoch: 1, floor: 0, refresh: false, how: 'released' };
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await sleep(5);
-}
 
 /** A mount whose leases, cache and bucket are played by the test; what was done to the session, in order. */
 class Played {

@@ -8,6 +8,7 @@ import type { BucketSync } from '../../src/sync/bucket-sync.ts';
 import type { Ledger } from '../../src/sync/ledger/ledger.ts';
 import { cleanUp } from '../support/cleanup.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
+import { until } from '../support/until.ts';
 import { Machine } from '../sync/support.ts';
 import { openLeases, openOpener } from './support.ts';
 
@@ -34,10 +35,6 @@ function rig(t: TestContext) {
   const sessions = openOpener(t, { leases, sync, ledger, servesUnconfirmed: false });
   cleanUp(t, async () => answer());
   return { bucket, leases, sessions, given, answer };
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await sleep(5);
 }
 
 test(

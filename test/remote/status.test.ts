@@ -15,6 +15,7 @@ import type { SessionOpener } from '../../src/remote/session-opener.ts';
 import type { BucketStatus } from '../../src/remote/status.ts';
 import { signature } from '../../src/sync/object-metadata.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
+import { until } from '../support/until.ts';
 import { Machine } from '../sync/support.ts';
 import { openLeases, openOpener } from './support.ts';
 
@@ -62,7 +63,7 @@ class Rig {
   }
 
   async untilTrouble(isThere: boolean): Promise<void> {
-    while (((await this.trouble()) !== undefined) !== isThere) await sleep(5);
+    await until(async () => ((await this.trouble()) !== undefined) === isThere);
   }
 }
 

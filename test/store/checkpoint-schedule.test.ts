@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CheckpointReport } from '../../src/store/checkpoint/checkpointer.ts';
 import { CheckpointSchedule } from '../../src/store/checkpoint/schedule.ts';
+import { until } from '../support/until.ts';
 
 function report(outcome: CheckpointReport['outcome']): CheckpointReport {
   const counts = {
@@ -34,16 +35,6 @@ function scheduleOf(...outcomes: CheckpointReport['outcome'][]) {
     retryMs: 1,
   });
   return { schedule, upTo, warnings, rolls: () => rolls };
-}
-
-const HANG_MS = 10_000;
-
-async function until(isSo: () => boolean): Promise<void> {
-  const deadline = performance.now() + HANG_MS;
-  while (!isSo()) {
-    assert.ok(performance.now() < deadline, 'it never came to that');
-    await sleep(1);
-  }
 }
 
 test('a segment that is closed after a start with nothing to do is checkpointed', async () => {

@@ -14,6 +14,7 @@ import { UNSHARED, type WriteGrants } from '../../src/sync/write-grant.ts';
 import { cleanUp, type Scope } from '../support/cleanup.ts';
 import type { MemoryBucket } from '../support/memory-bucket.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { until } from '../support/until.ts';
 
 export interface Line {
   level: string;
@@ -117,9 +118,9 @@ export class Machine {
     return readFileSync(this.cache.files.locate(toObjectName(path, 'file')), 'utf8');
   }
 
-  /** Resolves when `condition` holds, looked at whenever something happened. A hang is the test runner's to end. */
-  async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await new Promise<void>((resolve) => this.#listeners.add(resolve));
+  /** Resolves when `condition` holds, looked at whenever something happened. */
+  until(condition: () => boolean): Promise<void> {
+    return until(condition, () => new Promise<void>((resolve) => this.#listeners.add(resolve)));
   }
 
   messages(): string[] {
