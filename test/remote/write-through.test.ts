@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Errno } from '../../src/lib/errno.ts';
 import { createLogger } from '../../src/observe/log.ts';
 import { WriteThrough, type WriteThroughParts } from '../../src/remote/write-through.ts';
+import { until } from '../support/until.ts';
 
 const ONE = { sessions: ['u-+1'], credentials: false };
 
@@ -31,8 +32,8 @@ class Rig {
     t.after(() => this.requests.leave());
   }
 
-  async until(count: number): Promise<void> {
-    while (this.answers.length < count) await sleep(1);
+  until(count: number): Promise<void> {
+    return until(() => this.answers.length >= count);
   }
 }
 
@@ -41,7 +42,7 @@ test('a caller is answered by a flush that began after its change', async (t) =>
   let release = () => {};
   rig.flush = () => new Promise((resolve) => (release = resolve));
   rig.requests.add(1, ONE);
-  while (rig.flushed.length < 1) await sleep(1);
+  await until(() => rig.flushed.length > 0);
   assert.deepEqual(rig.answers, []);
   release();
   await rig.until(1);
@@ -92,7 +93,7 @@ test('who gives up is not answered; at the end everybody else is told what becam
   stored.requests.add(3, ONE);
   stored.requests.close(true);
   assert.deepEqual(stored.answers, [], 'the last backup may have begun before it');
-  while (stored.flushed.length < 1) await sleep(1);
+  await until(() => stored.flushed.length > 0);
   release();
   await stored.until(1);
   assert.deepEqual(stored.answers, [[3, 0]]);
