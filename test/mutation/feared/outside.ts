@@ -10,7 +10,7 @@ export const outsideMutations = [
     ['if (!(value >= min && value <= max))', 'if (!(value >= min))', 'a number beyond its limit is taken'],
     ['/^\\d{1,16}$/.test(text)', "text !== ''", 'text is read as a number'],
     ["text === '' || text.includes('\\0')", "text === ''", 'a path with NUL is taken'],
-    ['/^[0-9a-f]{32,}$/i.test(text.trim())', 'false', 'a key in the place of its file is shown in messages'],
+    ['mayBeKey(text.trim())', 'false', 'a key in the place of its file is shown in messages'],
     ['Number(uid) > ID_MAX || Number(gid) > ID_MAX', 'false', 'files get an owner that no one is'],
     ['GCS_NAME.test(name) ? undefined', 'true ? undefined', 'a bucket that cannot be is asked for'],
     ['Number(port) > 65535', 'false', 'a port that cannot be is taken'],
