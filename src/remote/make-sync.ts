@@ -17,6 +17,7 @@ import type { Ledger } from '../sync/ledger/ledger.ts';
 import type { SealVerdict } from '../sync/restore/download.ts';
 import type { WriteGrants } from '../sync/write-grant.ts';
 import type { BucketHealth } from './bucket-health.ts';
+import { isShownNewer } from './freshness.ts';
 import type { KeyCheck } from './key-check.ts';
 import type { MountLeases } from './mount-leases.ts';
 import type { SessionOpener } from './session-opener.ts';
@@ -54,6 +55,7 @@ export function makeSync(parts: SyncOfDaemonParts): BucketSync {
     ledger,
     cache,
     verify: verifier(keyring),
+    isShownNewer: (path, there, here) => isShownNewer(keyring, path, there, here),
     grants: withKeyCheck(leases, parts.keyCheck),
     learnOwners: () => leases.list(),
     compared,

@@ -17,6 +17,7 @@ import { LifecycleGuard } from './lifecycle-guard.ts';
 import { Comparison } from './reconcile/comparison.ts';
 import { Listing, listSession, type Pages } from './reconcile/listing.ts';
 import type { DownloadParts } from './restore/download.ts';
+import type { RestoreParts } from './restore/restore-session.ts';
 import { Restorer, type SessionContent } from './restore/restorer.ts';
 import type { WriteGrant, WriteGrants } from './write-grant.ts';
 
@@ -35,6 +36,7 @@ export interface BucketSyncParts {
   ledger: Ledger;
   cache: Cache;
   verify: DownloadParts['verify'];
+  isShownNewer: RestoreParts['isShownNewer'];
   grants: WriteGrants;
   /** The floor of a session's lease, as far as it is known. */
   floorOf: (session: string) => number;
@@ -69,7 +71,8 @@ export class BucketSync {
   readonly #ended = new AbortController();
 
   constructor(parts: BucketSyncParts) {
-    const { bucket, ledger, cache, mount, clock, intervalMs, concurrency, grants, verify } = parts;
+    const { bucket, ledger, cache, mount, clock, intervalMs, concurrency, grants, verify, isShownNewer } =
+      parts;
     const { events, log, floorOf, wroteElsewhere, compared, learnOwners, listingPageMs } = parts;
     this.#parts = parts;
     const nowMs = () => clock.wallMs();
@@ -96,7 +99,7 @@ export class BucketSync {
     });
     const restored = (content: SessionContent) => mount.restored(content);
     this.restorer = new Restorer({
-      ...{ bucket, ledger, cache, foreign, verify, restored, events, log, concurrency },
+      ...{ bucket, ledger, cache, foreign, verify, isShownNewer, restored, events, log, concurrency, nowMs },
     });
     this.#guard = new LifecycleGuard({
       ...{ bucket, ledger, events, log, nowMs },

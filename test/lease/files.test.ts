@@ -83,6 +83,7 @@ test('records come back from a bucket as they were, and a damaged one is called 
     { epoch: '' },
     { refresh: '2' },
     { floor: undefined },
+    { floor: '8' },
   ]) {
     const metadata = { ...ownerCodec.write(owner), ...change } as Record<string, string>;
     for (const [key, value] of Object.entries(metadata)) if (!value) delete metadata[key];

@@ -66,6 +66,7 @@ export class Machine {
       ledger: this.ledger,
       cache: this.cache,
       verify: (_path, _meta, sealed) => verdictOf(sealed),
+      isShownNewer: (_path, there, here) => there.equals(here) || writtenAt(there, 1) > writtenAt(here, 0),
       grants: options.grants ?? alone,
       compared: (except) => this.leftOut.push([...except]),
       mount: {
@@ -152,6 +153,11 @@ export class Machine {
     });
     return names;
   }
+}
+
+/** "ok @7 …" was written at 7. */
+function writtenAt(sealed: Buffer, otherwise: number): number {
+  return Number(/@(\d+)/.exec(sealed.toString())?.[1] ?? otherwise);
 }
 
 function verdictOf(sealed: Buffer): SealVerdict {

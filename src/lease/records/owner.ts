@@ -24,13 +24,15 @@ export function sessionOfOwner(objectName: string): string | undefined {
 }
 
 export const ownerCodec: Codec<OwnerRecord> = {
-  read: (field) => ({
-    holder: field.text('holder'),
-    name: field.text('name'),
-    epoch: field.count('epoch'),
-    floor: field.count('floor'),
-    refresh: field.flag('refresh'),
-  }),
+  read: (field) => {
+    const [epoch, floor] = [field.count('epoch'), field.count('floor')];
+    // Only a holder raises it, to its own epoch: above that it would hide every object.
+    if (floor > epoch) throw field.corrupt('floor');
+    return {
+      ...{ holder: field.text('holder'), name: field.text('name'), epoch, floor },
+      refresh: field.flag('refresh'),
+    };
+  },
   write: ({ holder, name, epoch, floor, refresh }) => ({
     holder: printText(holder),
     name: printText(name),

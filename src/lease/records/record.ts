@@ -93,24 +93,24 @@ export class Fields {
 
   text(key: string): string {
     const value = this.#version.metadata[key];
-    if (value === undefined) throw this.#corrupt(key);
+    if (value === undefined) throw this.corrupt(key);
     return value === EMPTY ? '' : value;
   }
 
   count(key: string): number {
     const text = this.text(key);
     const value = Number(text);
-    if (!/^\d{1,15}$/.test(text)) throw this.#corrupt(key);
+    if (!/^\d{1,15}$/.test(text)) throw this.corrupt(key);
     return value;
   }
 
   flag(key: string): boolean {
     const text = this.text(key);
-    if (text !== '0' && text !== '1') throw this.#corrupt(key);
+    if (text !== '0' && text !== '1') throw this.corrupt(key);
     return text === '1';
   }
 
-  #corrupt(key: string): BucketError {
+  corrupt(key: string): BucketError {
     return new BucketError('corrupt', `${this.#version.name} has no valid "${key}" in its metadata`, {
       hint: 'Something else than sessionfs changed it. Stop the mounts that use this session, delete this object, and start them again.',
     });

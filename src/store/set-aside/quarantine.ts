@@ -17,13 +17,40 @@ export async function quarantine(
   replacement: Uint8Array | undefined,
   nowMs: number,
 ): Promise<void> {
+  if (await keep(files, path, replacement, nowMs)) await sync(files);
+}
+
+/** As `quarantine`, for many files that nothing replaces: one sync. Returns the paths of which a version was kept. */
+export async function quarantineAll(
+  files: CacheFiles,
+  paths: readonly string[],
+  nowMs: number,
+): Promise<string[]> {
+  const kept: string[] = [];
+  for (const path of paths) if (await keep(files, path, undefined, nowMs)) kept.push(path);
+  if (kept.length > 0) await sync(files);
+  return kept;
+}
+
+async function keep(
+  files: CacheFiles,
+  path: string,
+  replacement: Uint8Array | undefined,
+  nowMs: number,
+): Promise<boolean> {
   const old = files.locate(toObjectName(path, 'file'));
   const stat = await fs.lstat(old).catch(ifMissing);
-  if (!stat?.isFile() || stat.nlink > 1) return;
-  if (replacement && stat.size === replacement.length && (await fs.readFile(old)).equals(replacement)) return;
+  if (!stat?.isFile() || stat.nlink > 1) return false;
+  if (replacement && stat.size === replacement.length && (await fs.readFile(old)).equals(replacement))
+    return false;
   const directory = keptVersionDirectory(files.root);
   await files.ensureDirectory(directory, new Set());
   await linkFree(files, old, join(directory, keptVersionPrefix(path)), Math.floor(nowMs));
+  return true;
+}
+
+async function sync(files: CacheFiles): Promise<void> {
+  const directory = keptVersionDirectory(files.root);
   await files.syncDirectory(directory);
   await files.syncDirectory(dirname(directory));
 }

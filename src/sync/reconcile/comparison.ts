@@ -9,7 +9,7 @@ import { ifMissing } from '../../lib/system-error.ts';
 import { fromObjectName } from '../../naming/object-name.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { Cache } from '../../store/cache/cache.ts';
-import { quarantine } from '../../store/set-aside/quarantine.ts';
+import { quarantineAll } from '../../store/set-aside/quarantine.ts';
 import type { SyncEvents } from '../events.ts';
 import type { ForeignObjects } from '../foreign-objects.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -41,6 +41,7 @@ export interface ComparisonParts {
 
 /** After a restart every session that is in use asks at the same time. */
 const LISTS_AT_A_TIME = 16;
+const NAMES_IN_LINE = 100;
 
 export class Comparison {
   readonly #parts: ComparisonParts;
@@ -150,20 +151,30 @@ export class Comparison {
   }
 
   async #apply({ removed, replaced }: Reconciled): Promise<void> {
-    const { cache, log, nowMs } = this.#parts;
+    const { cache, log } = this.#parts;
     const { files } = cache;
-    for (const name of replaced) {
-      const identity = fromObjectName(name);
-      if (identity?.directoryMeta === false) await quarantine(files, identity.path, undefined, nowMs());
-    }
+    await this.#keep(replaced);
     if (replaced.length > 0)
       log.warn(
-        { objects: replaced.slice(0, 100), files: replaced.length, keptIn: files.locate('set-aside') },
+        { ...named(replaced), keptIn: files.locate('set-aside') },
         'Objects in the bucket were replaced behind this cache, or the cache is an older copy: the version in the bucket is taken, the one here is kept in quarantine',
+      );
+    const deleted = await this.#keep(removed);
+    if (deleted > 0)
+      log.warn(
+        { ...named(removed), keptIn: files.locate('set-aside') },
+        'Another mount has had the session and deleted files of it, by what the bucket says: they are deleted here too, and their versions are kept in quarantine',
       );
     const touched = new Set<string>();
     for (const name of removed) await files.removeFile(name, touched);
     await files.syncDirectories(touched, 1);
+  }
+
+  /** Nothing in the bucket proves that a version may be dropped. Returns how many files were kept. */
+  async #keep(objectNames: readonly string[]): Promise<number> {
+    const identities = objectNames.map((name) => fromObjectName(name));
+    const paths = identities.flatMap((identity) => (identity?.directoryMeta === false ? identity.path : []));
+    return (await quarantineAll(this.#parts.cache.files, paths, this.#parts.nowMs())).length;
   }
 
   async #resolve(session: string, listed: Listed, served: boolean): Promise<void> {
@@ -177,11 +188,16 @@ export class Comparison {
       );
       return;
     }
-    const files = await yieldSession(ledger, cache, session, listed, nowMs());
-    events.conflict(files);
+    const kept = await yieldSession(ledger, cache, session, listed, nowMs());
+    events.conflict(kept.length);
     log.error(
-      { session, files, keptIn: cache.files.locate('set-aside') },
+      { session, ...named(kept), keptIn: cache.files.locate('set-aside') },
       'A session changed here and in the bucket: the version in the bucket is taken, the files that changed here are kept aside',
     );
   }
+}
+
+/** For a log line: not more than anyone reads. */
+function named(names: readonly string[]): { objects: string[]; files: number } {
+  return { objects: names.slice(0, NAMES_IN_LINE), files: names.length };
 }

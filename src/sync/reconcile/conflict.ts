@@ -8,8 +8,8 @@ import { isDirty } from '../ledger/object-entry.ts';
 
 /**
  * Moves every file that changed here to `<cache>/set-aside/` and makes the session absent, so that it is restored whole. Call
- * it before an application sees the session. Durable on return; answers how many files were kept. `listing`: the bucket's
- * objects by name.
+ * it before an application sees the session. Durable on return; returns the objects of which a version was kept.
+ * `listing`: the bucket's objects by name.
  */
 export async function yieldSession(
   ledger: Ledger,
@@ -17,14 +17,14 @@ export async function yieldSession(
   session: string,
   listing: ReadonlyMap<string, ObjectVersion>,
   nowMs: number,
-): Promise<number> {
-  let kept = 0;
+): Promise<string[]> {
+  const kept: string[] = [];
   const touched = new Set<string>();
   for (const entry of ledger.entriesOf(session).filter(isDirty)) {
     const identity = fromObjectName(entry.name);
     if (entry.local === 'changed' && identity?.directoryMeta === false) {
       await quarantine(cache.files, identity.path, undefined, nowMs);
-      kept++;
+      kept.push(entry.name);
     }
     const remote = listing.get(entry.name);
     if (remote !== undefined) {

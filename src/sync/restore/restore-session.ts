@@ -1,10 +1,13 @@
 /** One session, from the bucket to the cache, whole. */
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { mapLimit } from '../../lib/map-limit.ts';
-import { codeOf } from '../../lib/system-error.ts';
+import { codeOf, ifMissing } from '../../lib/system-error.ts';
+import { fromObjectName } from '../../naming/object-name.ts';
 import { isCredentials } from '../../naming/session-path.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { StagedFile } from '../../store/cache/files.ts';
+import { quarantineAll } from '../../store/set-aside/quarantine.ts';
 import { ancestors, type ForeignObjects } from '../foreign-objects.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { ObjectEntry } from '../ledger/object-entry.ts';
@@ -13,7 +16,11 @@ import { type Downloaded, type DownloadParts, download, stage } from './download
 export interface RestoreParts extends DownloadParts {
   ledger: Ledger;
   foreign: ForeignObjects;
+  /** Whether what the bucket has (it opens) is shown to be newer than the version here, or to have the same content. */
+  isShownNewer: (path: string, there: Buffer, here: Buffer) => boolean;
   log: Logger;
+  /** ms since the epoch. */
+  nowMs: () => number;
 }
 
 export interface Restored {
@@ -21,12 +28,15 @@ export interface Restored {
   bytes: number;
   /** Objects that do not open. */
   corrupt: number;
+  /** Objects of which the version that was here is kept in quarantine: nothing showed that it was older. */
+  kept: string[];
   /** The bucket has other versions than the listed ones: the session has to be compared again before it is served. */
   moved: boolean;
 }
 
 /** Objects under way in the bucket and on the disk together; of the former, as many at a time as have a turn. */
 const FILES_AT_A_TIME = 64;
+const NAMES_IN_LINE = 100;
 
 /**
  * Brings everything that the session lacks into the cache: its credentials first, the rest in parallel. What was fetched
@@ -34,7 +44,7 @@ const FILES_AT_A_TIME = 64;
  */
 export async function restoreSession(parts: RestoreParts, session: string): Promise<Restored> {
   const { ledger, cache, foreign } = parts;
-  const total: Restored = { files: 0, bytes: 0, corrupt: 0, moved: false };
+  const total: Restored = { files: 0, bytes: 0, corrupt: 0, kept: [], moved: false };
   for (const entry of inTheWay(ledger, session)) skip(parts, entry);
   const touched = new Set<string>();
   const absent = ledger.absentOf(session).sort((a, b) => rank(a) - rank(b));
@@ -45,6 +55,7 @@ export async function restoreSession(parts: RestoreParts, session: string): Prom
     });
   } finally {
     foreign.tell();
+    tellKept(parts, session, total.kept);
     await cache.files.syncDirectories(touched, 1);
   }
   return total;
@@ -89,6 +100,7 @@ async function keep(
   }
   const { object } = downloaded;
   if (downloaded.kind === 'staged') {
+    if (await keepUnlessOlder(parts, entry, downloaded.object.bytes)) total.kept.push(entry.name);
     if (!(await publish(parts, downloaded.staged, entry, touched))) return;
     total.files++;
     total.bytes += object.size;
@@ -97,6 +109,36 @@ async function keep(
     if (!(await keepCorrupt(parts, entry, downloaded, touched))) return;
   }
   ledger.same(entry.name, object);
+}
+
+/** Returns whether there was a version here that nothing shows to be older: it is in quarantine then. */
+async function keepUnlessOlder(
+  { cache, isShownNewer, nowMs }: RestoreParts,
+  { name }: ObjectEntry,
+  there: Buffer,
+): Promise<boolean> {
+  const identity = fromObjectName(name);
+  if (identity === undefined || identity.directoryMeta) return false;
+  const here = await readFile(cache.files.locate(name)).catch(ifNone);
+  if (here === undefined || isShownNewer(identity.path, there, here)) return false;
+  // Nothing where it is kept already.
+  return (await quarantineAll(cache.files, [identity.path], nowMs())).length > 0;
+}
+
+function ifNone(error: unknown): undefined {
+  if (NO_PLACE.has(codeOf(error) ?? '')) return undefined;
+  return ifMissing(error);
+}
+
+function tellKept({ cache, log }: RestoreParts, session: string, kept: readonly string[]): void {
+  if (kept.length === 0) return;
+  log.warn(
+    {
+      ...{ session, objects: kept.slice(0, NAMES_IN_LINE), files: kept.length },
+      keptIn: cache.files.locate('set-aside'),
+    },
+    'The versions in the bucket are taken, but nothing shows that they are newer than those that were here, which are kept in quarantine',
+  );
 }
 
 /** The cache cannot hold a file of that name: it is too long, or something else has the place. */
