@@ -5,6 +5,8 @@ import { describe, it, type TestContext } from 'node:test';
 import { RENAME_EXCHANGE, ROOT_NODE } from '../../src/fs/contract.ts';
 import { Errno } from '../../src/lib/errno.ts';
 import { S_IFREG } from '../../src/lib/file-type.ts';
+import { systemError } from '../../src/lib/system-error.ts';
+import { Cache } from '../../src/store/cache/cache.ts';
 import { CALLER, Harness, newAttributes, newEntry } from './harness.ts';
 
 const JSON_A = Buffer.from('{"a":1}');
@@ -444,5 +446,65 @@ describe('an inherited file that is unlinked', () => {
     assert.equal(contentOf(h, file), '{"a":1}');
     h.fs.forget(file, 2);
     assert.equal(h.fs.getattr(file, newAttributes()), Errno.ESTALE);
+  });
+});
+
+describe('what was begun before a take-over in a file that the disk does not give at first', () => {
+  const LATER = Buffer.from('later');
+
+  /** Written to without a rest; the next daemon cannot read the version before. */
+  async function begun(t: TestContext, name: string, content: string) {
+    const h = harness(t);
+    const node = make(h, name, Buffer.from(content));
+    h.settle();
+    await h.checkpoint();
+    request(h, () => h.fs.write(node, 1, LATER, false), LATER.length);
+    const { mock } = t.mock.method(Cache.prototype, 'readSync', () => {
+      throw systemError('EIO', 'read', 'injected');
+    });
+    h.takeOver();
+    return { h, node, heal: () => mock.restore() };
+  }
+
+  it('is there once it can be read, and until then no call takes the version before for it', async (t) => {
+    const { h, node, heal } = await begun(t, 'notes.txt', 'earlier notes');
+    assert.equal(contentOf(h, node), `error ${Errno.EIO}`);
+    assert.equal(h.fs.write(node, 0, JSON_A, true), Errno.EIO);
+    assert.equal(h.fs.setattr(node, { mode: 0o640 }, newAttributes()), Errno.EIO);
+    assert.equal(h.fs.rename(ROOT_NODE, 'notes.txt', ROOT_NODE, 'x.txt', 0), Errno.EIO);
+    heal();
+    assert.equal(contentOf(h, node), 'elaterr notes');
+    h.settle();
+    await h.checkpoint();
+    h.restart();
+    assert.equal(contentOf(h, lookup(h, 'notes.txt')), 'elaterr notes');
+  });
+
+  it('outlives the segments that have it, and another take-over', async (t) => {
+    const { h, node, heal } = await begun(t, 'notes.txt', 'earlier notes');
+    h.settle();
+    make(h, 'other.json', JSON_B);
+    await h.checkpoint();
+    await h.checkpoint();
+    h.takeOver();
+    heal();
+    assert.equal(contentOf(h, node), 'elaterr notes');
+  });
+
+  it('is settled without a call, and ends with its file', async (t) => {
+    const { h, node, heal } = await begun(t, 'notes.txt', 'earlier notes');
+    heal();
+    h.settle();
+    h.settle();
+    assert.equal(h.fs.hasPending, false);
+    assert.equal(contentOf(h, node), 'elaterr notes');
+    const other = await begun(t, 'creds.json', '{"a":"earlier"}');
+    request(other.h, () => other.h.fs.unlink(ROOT_NODE, 'creds.json'));
+    other.heal();
+    assert.equal(contentOf(other.h, other.node), `error ${Errno.EIO}`);
+    assert.equal(other.h.fs.hasPending, false);
+    await other.h.checkpoint();
+    other.h.takeOver();
+    assert.equal(lookup(other.h, 'creds.json'), 0);
   });
 });

@@ -189,9 +189,10 @@ class Restoration {
   /** If it is not written down that the copy is gone, the next daemon builds it again. */
   #dropWorkingCopy(node: FileNode): void {
     const { working } = node;
-    if (working === undefined) return;
+    if (working === undefined && node.unbuilt === undefined) return;
     const path = this.#core.tree.pathOf(node);
-    if (working.journaled) record(this.#core, () => this.#core.records.workDrop(path));
+    if (working?.journaled || node.unbuilt !== undefined)
+      record(this.#core, () => this.#core.records.workDrop(path));
     dropWorkingCopy(this.#core, node);
   }
 

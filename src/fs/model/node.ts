@@ -3,7 +3,7 @@
  * renames everything below it.
  */
 import { S_IFLNK, S_IFMT, S_IFREG } from '../../lib/file-type.ts';
-import type { WorkingCopy, WorkingState } from './working-copy.ts';
+import type { WorkingCopy, WorkingState, WorkStep } from './working-copy.ts';
 
 export const PERMISSIONS = 0o7777;
 
@@ -76,6 +76,8 @@ export class FileNode extends BaseNode {
   loaded = true;
   /** What writers see, while it differs from the committed version. */
   working: WorkingCopy | undefined = undefined;
+  /** What an earlier daemon began, while the version that it changes cannot be read: no call may go on without it. */
+  unbuilt: readonly WorkStep[] | undefined = undefined;
   /** Why the committed version does not open. Its reads fail with EIO until it is replaced. */
   unreadable: string | undefined = undefined;
   /** The disk's error at the last try to read it; the next read tries again. */
@@ -88,6 +90,11 @@ export class FileNode extends BaseNode {
   mayHavePages = false;
   /** Its incomplete content was given up: later writes through an old descriptor must not pretend to succeed. */
   dropped = false;
+
+  /** All is known of it that a call needs; else `Contents.load` has to find it out. */
+  get isReady(): boolean {
+    return this.loaded && this.unbuilt === undefined;
+  }
 
   get state(): WorkingState {
     if (this.working === undefined) return 'none';

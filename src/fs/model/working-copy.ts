@@ -7,6 +7,7 @@
  *     (new *.json) ─────────▶ begun ── complete ──▶ none;  given up: the file is gone
  *     held, begun ── does not begin like JSON ──▶ plain (begun: committed at once)
  */
+import type { SealedMeta } from '../../crypto/sealed-file.ts';
 import { type GateVerdict, JsonScanner, judgePieces, type ScannerState } from './json-gate.ts';
 import type { ScanBudget } from './scan-budget.ts';
 
@@ -31,6 +32,12 @@ export interface WorkingCopyUndo {
   scanned: ScannerState | undefined;
   changedMs: number;
 }
+
+/** One change, as the journal has it. `held`: the copy was held back before this change. */
+export type WorkStep = { held: boolean } & (
+  | { kind: 'write'; offset: number; data: Buffer; meta: SealedMeta }
+  | { kind: 'truncate'; size: number }
+);
 
 export class WorkingCopy {
   #isHeldBack: boolean;
@@ -67,6 +74,20 @@ export class WorkingCopy {
   /** Takes a copy of `content`. */
   static of(content: Buffer, heldBack: boolean, nowMs: number): WorkingCopy {
     return new WorkingCopy(Buffer.from(content), content.length, heldBack, nowMs);
+  }
+
+  /** What an earlier daemon made of `base` in these steps. */
+  static rebuilt(base: Buffer, steps: readonly WorkStep[], nowMs: number): WorkingCopy {
+    // Each step says what the copy was before it; whether the last one made it plain, its content tells.
+    const held = steps.at(-1)?.held === true;
+    const working = base.length === 0 ? WorkingCopy.empty(held, nowMs) : WorkingCopy.of(base, held, nowMs);
+    for (const step of steps) {
+      if (step.kind === 'write') working.write(step.offset, step.data, nowMs);
+      else working.truncate(step.size, nowMs);
+    }
+    if (held && working.verdict() === 'plain') working.reveal();
+    working.journaled = true;
+    return working;
   }
 
   /** Readers are not to see it (a *.json in the making). */

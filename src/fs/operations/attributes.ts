@@ -18,8 +18,8 @@ export function fillAttributes(core: Core, node: Node, out: Attributes): void {
     if (node.hiddenChildren > 0 || node.absent) out.attributesValidMs = 0;
     if (node === core.tree.root && core.remote?.namesKnown === false) out.attributesValidMs = 0;
   } else if (node.kind === 'file') {
-    if (!node.loaded) core.contents.load(node, core.tree.pathOf(node));
-    if (!node.loaded) out.attributesValidMs = 0;
+    if (!node.isReady) core.contents.load(node, core.tree.pathOf(node));
+    if (!node.isReady) out.attributesValidMs = 0;
     if (node.parent === undefined) out.nlink = 0;
     fillFileSize(node, out);
   } else {

@@ -49,6 +49,7 @@ function store(core: Core, node: FileNode, plain: Buffer): 0 | Errno {
 
 export function dropWorkingCopy(core: Core, node: FileNode): void {
   node.working = undefined;
+  node.unbuilt = undefined;
   core.pending.delete(node);
 }
 

@@ -336,7 +336,7 @@ export class FileSystem implements FileSystemOperations {
    */
   #load(node: Node): boolean {
     const { contents, tree } = this.#core;
-    return node.kind !== 'file' || node.loaded || contents.load(node, tree.pathOf(node));
+    return node.kind !== 'file' || node.isReady || contents.load(node, tree.pathOf(node));
   }
 
   #directory(id: number): DirectoryNode | Errno {

@@ -8,6 +8,7 @@ import type { Core } from '../state/core.ts';
 export function contentForOrphan(core: Core, node: FileNode, path: string): Buffer | undefined {
   if (node.lookups === 0) return undefined;
   core.contents.load(node, path);
+  if (node.unbuilt !== undefined) return undefined;
   if (node.working !== undefined) return Buffer.from(node.working.view());
   const content = core.contents.read(node, path);
   return typeof content === 'number' ? undefined : content;
@@ -21,6 +22,7 @@ export function makeOrphan(core: Core, node: FileNode, content: Buffer | undefin
   core.pending.delete(node);
   core.contents.forget(node);
   node.working = undefined;
+  node.unbuilt = undefined;
   node.orphan = content;
   if (content !== undefined) node.unreadable = undefined;
 }

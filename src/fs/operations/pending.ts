@@ -47,8 +47,12 @@ export function settleIdle(core: Core): void {
   const now = core.clock.monotonicMs();
   const { plainIdleMs, gateIdleMs } = core.options;
   for (const node of core.pending) {
+    if (absentSessionOf(core.tree, node) !== undefined || !goesOn(core, node)) continue;
     const { working } = node;
-    if (working === undefined || absentSessionOf(core.tree, node) !== undefined) continue;
+    if (working === undefined) {
+      core.pending.delete(node);
+      continue;
+    }
     const idleMs = now - working.changedMs;
     if (working.isHeldBack && idleMs >= gateIdleMs) finishGated(core, node, working);
     else if (idleMs >= plainIdleMs + mebibytes(working) * IDLE_MS_PER_MIB || isOverdue(working, now)) {
@@ -56,6 +60,11 @@ export function settleIdle(core: Core): void {
       if (!working.isHeldBack) commitPlain(core, node);
     }
   }
+}
+
+/** False: what an earlier daemon began cannot go on now (see FileNode.unbuilt). */
+function goesOn(core: Core, node: FileNode): boolean {
+  return node.unbuilt === undefined || core.contents.load(node, core.tree.pathOf(node));
 }
 
 function isOverdue(working: WorkingCopy, nowMs: number): boolean {
@@ -103,7 +112,8 @@ export function settleAll(core: Core): string[] {
   for (const node of core.pending) {
     if (absentSessionOf(core.tree, node) !== undefined) continue;
     const path = core.tree.pathOf(node);
-    if (node.working?.isHeldBack === true) finishGated(core, node, node.working);
+    if (!goesOn(core, node)) failed.push(path);
+    else if (node.working?.isHeldBack === true) finishGated(core, node, node.working);
     else if (commitPlain(core, node) !== 0) failed.push(path);
   }
   return failed;
@@ -145,12 +155,13 @@ export function pendingBytes({ pending }: Core): number {
 /** Returns false if the journal could not take it: the old segments must stay, and this be tried again. */
 export function repeatPending(core: Core): boolean {
   for (const node of core.pending) {
-    const { working } = node;
-    if (working === undefined || !(working.journaled || node.hidden)) continue;
+    const { working, unbuilt } = node;
+    if (unbuilt === undefined && !(working?.journaled || (working && node.hidden))) continue;
     const path = core.tree.pathOf(node);
     const repeat = () => {
+      if (unbuilt !== undefined) core.records.workSteps(node, path, unbuilt);
       if (node.hidden && node.id !== 0) core.records.node(node, path);
-      if (working.journaled) core.records.workSnapshot(node, path, working);
+      if (working?.journaled) core.records.workSnapshot(node, path, working);
     };
     // Whatever request is at hand, this does not carry it out.
     const failed = record(core, repeat, 0);

@@ -1,17 +1,12 @@
 /** What the journal has that the cache has not: puts it into the tree, and collects what is unfinished. */
-import { openSealed, readHeader, type SealedMeta } from '../../crypto/sealed-file.ts';
+import { openSealed, readHeader } from '../../crypto/sealed-file.ts';
 import { chunkName } from '../../naming/sealed-name.ts';
 import { type KnownNodes, learn } from '../../store/checkpoint/node-table.ts';
 import { type JournalOp, OpFlag, type OpPlace, OpType } from '../../store/journal/format.ts';
 import { NodeAttributes } from '../model/node-attributes.ts';
+import type { WorkStep } from '../model/working-copy.ts';
 import { applyMeta } from '../state/contents.ts';
 import type { TreeBuilder } from './tree-builder.ts';
-
-/** One change of a working copy. `held`: the copy was held back before this change. */
-export type WorkStep = { held: boolean } & (
-  | { kind: 'write'; offset: number; data: Buffer; meta: SealedMeta }
-  | { kind: 'truncate'; size: number }
-);
 
 /** What applications were in the middle of when the last process ended, by path. */
 export interface Unfinished {

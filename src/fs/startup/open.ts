@@ -100,6 +100,7 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
     progress,
     keyring,
     owner,
+    clock,
     counters,
     log,
     memoryLimit: options.memoryLimit,

@@ -3,11 +3,11 @@ import type { KnownNodes } from '../../store/checkpoint/node-table.ts';
 import type { FileNode } from '../model/node.ts';
 import { readNodeAttributes } from '../model/node-attributes.ts';
 import type { Tree } from '../model/tree.ts';
-import { WorkingCopy } from '../model/working-copy.ts';
+import { WorkingCopy, type WorkStep } from '../model/working-copy.ts';
 import { applyMeta } from '../state/contents.ts';
 import type { Core } from '../state/core.ts';
 import { touchAll } from '../state/times.ts';
-import type { Unfinished, WorkStep } from './journal-replay.ts';
+import type { Unfinished } from './journal-replay.ts';
 import type { TreeBuilder } from './tree-builder.ts';
 
 /** After all names are placed and contents can be read: applications that outlived the last process go on with their files. */
@@ -37,33 +37,23 @@ function rebuildBegun(core: Core, builder: TreeBuilder, path: string, steps: rea
   if (piece === undefined || !builder.hasRoomFor(path)) return;
   const node = builder.newFile();
   applyMeta(node, piece.meta, core.options.owner);
-  node.working = rebuild(core, Buffer.alloc(0), steps);
+  node.working = rebuild(core, steps);
   builder.attach(path, node);
   core.pending.add(node);
 }
 
+/** Where the version that it changes cannot be read now it waits for that: what was written is not given up. */
 function rebuildOver(core: Core, node: FileNode, path: string, steps: readonly WorkStep[]): void {
+  const [first] = steps;
+  core.pending.add(node);
+  if (first?.kind === 'truncate' && first.size === 0) node.working = rebuild(core, steps);
+  else node.unbuilt = steps;
   // It is sealed again when it is committed, with its mode, owner and times.
   core.contents.load(node, path);
-  const truncated = steps[0]?.kind === 'truncate' && steps[0].size === 0;
-  const base = truncated ? Buffer.alloc(0) : core.contents.read(node, path);
-  if (typeof base === 'number') return;
-  node.working = rebuild(core, base, steps);
-  core.pending.add(node);
 }
 
-function rebuild(core: Core, base: Buffer, steps: readonly WorkStep[]): WorkingCopy {
-  const now = core.clock.monotonicMs();
-  // Each step says what the copy was before it; whether the last one made it plain, its content tells.
-  const held = steps.at(-1)?.held === true;
-  const working = base.length === 0 ? WorkingCopy.empty(held, now) : WorkingCopy.of(base, held, now);
-  for (const step of steps) {
-    if (step.kind === 'write') working.write(step.offset, step.data, now);
-    else working.truncate(step.size, now);
-  }
-  if (held && working.verdict() === 'plain') working.reveal();
-  working.journaled = true;
-  return working;
+function rebuild(core: Core, steps: readonly WorkStep[]): WorkingCopy {
+  return WorkingCopy.rebuilt(Buffer.alloc(0), steps, core.clock.monotonicMs());
 }
 
 export function inheritNumbers(tree: Tree, known: KnownNodes): void {

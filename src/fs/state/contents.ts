@@ -14,6 +14,7 @@ import {
   type SealedMeta,
   TAG_SIZE,
 } from '../../crypto/sealed-file.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { Errno } from '../../lib/errno.ts';
 import { S_IFMT, S_IFREG } from '../../lib/file-type.ts';
 import { codeOf } from '../../lib/system-error.ts';
@@ -23,6 +24,7 @@ import type { JournalProgress } from '../../store/journal/progress.ts';
 import type { JournalWriter } from '../../store/journal/writer.ts';
 import { type FileNode, IN_CACHE, NOT_COMMITTED, type Node } from '../model/node.ts';
 import type { Log, Owner } from '../model/options.ts';
+import { WorkingCopy } from '../model/working-copy.ts';
 
 /** What a small Buffer costs beside its bytes. */
 const BUFFER_OVERHEAD = 400;
@@ -33,6 +35,7 @@ export interface ContentsParts {
   progress: JournalProgress;
   keyring: Keyring;
   owner: Owner;
+  clock: Clock;
   counters: FilesystemCounters;
   log: Log;
   /** Bytes of decrypted contents to keep. */
@@ -103,11 +106,16 @@ export class Contents {
   }
 
   /**
-   * Reads mode, owner, times and size of a file of which only the name was known. They are not yet authenticated. False: the
-   * disk does not give them now, so the file must not be sealed again.
+   * Reads mode, owner, times and size of a file of which only the name was known. They are not yet authenticated. Then goes on
+   * with what an earlier daemon began. False: the disk does not give what that takes, so no call may change the file now.
    */
   load(node: FileNode, path: string): boolean {
-    if (node.loaded || node.parent === undefined) return node.loaded;
+    if (node.isReady || node.parent === undefined) return node.isReady;
+    if (!node.loaded) this.#loadHeader(node, path);
+    return node.loaded && this.#build(node, path);
+  }
+
+  #loadHeader(node: FileNode, path: string): void {
     let fileSize = 0;
     try {
       fileSize = this.#parts.cache.readHeaderSync(path, this.#header);
@@ -121,7 +129,18 @@ export class Contents {
       this.#cannotRead(node, path, error);
       node.loaded = node.unreadable !== undefined;
     }
-    return node.loaded;
+  }
+
+  /** False: the version that was changed cannot be read now. One that does not open never will be. */
+  #build(node: FileNode, path: string): boolean {
+    const { unbuilt } = node;
+    if (unbuilt === undefined) return true;
+    const base = this.read(node, path);
+    if (typeof base === 'number' && node.unreadable === undefined) return false;
+    node.unbuilt = undefined;
+    if (typeof base !== 'number')
+      node.working = WorkingCopy.rebuilt(base, unbuilt, this.#parts.clock.monotonicMs());
+    return true;
   }
 
   #learn(node: FileNode, meta: SealedMeta, size: number): void {

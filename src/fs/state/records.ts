@@ -14,7 +14,7 @@ import type { JournalWriter } from '../../store/journal/writer.ts';
 import type { DirectoryNode, FileNode, Node } from '../model/node.ts';
 import { NodeAttributes, writeNodeAttributes } from '../model/node-attributes.ts';
 import type { Owner } from '../model/options.ts';
-import type { WorkingCopy } from '../model/working-copy.ts';
+import type { WorkingCopy, WorkStep } from '../model/working-copy.ts';
 import { metaOf } from './contents.ts';
 import type { JournaledFiles } from './journaled-files.ts';
 import type { Remote } from './remote.ts';
@@ -159,6 +159,15 @@ export class Records {
   workSnapshot(node: FileNode, path: string, working: WorkingCopy): void {
     this.workTruncate(path, 0, working.isHeldBack);
     this.workWrite(node, path, 0, working.view(), working.isHeldBack);
+  }
+
+  /** Changes that could not be put on the version that they change. */
+  workSteps(node: FileNode, path: string, steps: readonly WorkStep[]): void {
+    this.workDrop(path);
+    for (const step of steps) {
+      if (step.kind === 'truncate') this.workTruncate(path, step.size, step.held);
+      else this.workWrite(node, path, step.offset, step.data, step.held);
+    }
   }
 
   /** What this process has appended to the journal. */
