@@ -58,6 +58,15 @@ describe('the JSON gate', () => {
     );
   });
 
+  it('does not take a bare number or word on a line of its own: it may be cut', () => {
+    for (const text of ['{"a":1}\n1', '{"a":1}\n12\n', '[1]\ntrue', '"a"\n1']) {
+      assert.equal(judgePieces(Buffer.from(text)), 'incomplete', text);
+      assert.equal(judge(Buffer.from(text)), 'incomplete', `the model: ${text}`);
+    }
+    for (const text of ['{"a":1}\n[1]', '"a"\n"b"\n'])
+      assert.equal(judge(Buffer.from(text)), judgePieces(Buffer.from(text)), text);
+  });
+
   it('takes several values on lines of their own', () => {
     assert.equal(whole('{"a":1}\n{"b":2}\n'), 'complete');
     assert.equal(judgePieces(Buffer.from('{"a":1}\n{"b":2}\n')), 'complete');

@@ -38,7 +38,12 @@ export function judge(content: Buffer): 'complete' | 'incomplete' | 'plain' {
   if (first !== undefined && !'\0{["'.includes(first)) return 'plain';
   if (parses(text)) return 'complete';
   const lines = text.split('\n').filter((line) => line.trim() !== '');
-  return lines.length > 1 && lines.every(parses) ? 'complete' : 'incomplete';
+  return lines.length > 1 && lines.every(isWholeLine) ? 'complete' : 'incomplete';
+}
+
+/** Of a bare number it cannot be told whether it goes on. */
+function isWholeLine(line: string): boolean {
+  return '{["'.includes(line.trimStart().charAt(0)) && parses(line);
 }
 
 function parses(text: string): boolean {

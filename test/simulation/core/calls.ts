@@ -16,6 +16,8 @@ export interface Handle {
   lookups: number;
   /** Unlinked before a take-over: nothing of it is left. `perhaps`: the last request on it may have been repeated. */
   stale: false | 'perhaps' | true;
+  /** Its number could perhaps not be written down (a full disk): the next daemon may not know it. */
+  unwritten: boolean;
 }
 
 export type Call =

@@ -148,6 +148,11 @@ export class Daemon {
     return this.progress.mark().appends !== 0 && this.progress.synced;
   }
 
+  /** The disk is full: nothing is written until there is room again. */
+  get waitsForRoom(): boolean {
+    return this.#parked.length > 0;
+  }
+
   serve(request: Request): void {
     const { kernel } = this.#parts;
     const { filesystem } = this.#host;

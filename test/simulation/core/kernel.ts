@@ -35,6 +35,8 @@ const CHANGES = new Set<Call['do']>([
 ]);
 const MAKES = new Set<Call['do']>(['mkdir', 'mknod', 'symlink', 'lookup']);
 const PLAIN_IDLE_MS = 250;
+/** What never rests is committed all the same. */
+const PLAIN_BUSY_MS = 5_000;
 const READ_BYTES = 1 << 16;
 const SYNC_HEALS_MS = 60_000;
 const DISK_ERRORS = new Set<number>([Errno.ENOSPC, Errno.EDQUOT, Errno.EIO]);
@@ -48,6 +50,8 @@ export class Kernel {
   repliesLost = 0;
   /** When the file was last changed: incomplete content is given up when it rests. */
   readonly changedMs = new Map<ModelNode, number>();
+  /** When its working copy was begun. */
+  readonly #begunMs = new Map<ModelNode, number>();
   onDaemonEnded: (daemon: Daemon) => void = () => {};
   readonly #machine: Machine;
   readonly #queue: Request[] = [];
@@ -69,11 +73,12 @@ export class Kernel {
   connect(model: ReferenceModel): void {
     this.model = model;
     this.#given = new Map([[1, model.root]]);
-    this.#handles = [{ id: 1, node: model.root, lookups: 1, stale: false }];
+    this.#handles = [{ id: 1, node: model.root, lookups: 1, stale: false, unwritten: false }];
     this.#queue.length = 0;
     this.#underWay.clear();
     this.listings.clear();
     this.#mayBeLost.clear();
+    this.#begunMs.clear();
     this.changedMs.clear();
     this.daemon = undefined;
   }
@@ -148,6 +153,7 @@ export class Kernel {
   carriedOut(request: Request): void {
     const { node } = request.call.at;
     if (node.kind !== 'directory') this.model.commitPlain(node);
+    if (node.kind !== 'directory' && node.working === undefined) this.#begunMs.delete(node);
     request.state = this.history.newest;
   }
 
@@ -168,7 +174,10 @@ export class Kernel {
   /** Another daemon goes on: what was not answered comes first, and it knows no unlinked file. */
   takenOver(daemon: Daemon): void {
     this.daemon = daemon;
-    for (const handle of this.#handles) if (isUnlinked(this.model, handle.node)) handle.stale = true;
+    for (const handle of this.#handles) {
+      if (isUnlinked(this.model, handle.node)) handle.stale = true;
+      else if (handle.unwritten) handle.stale = 'perhaps';
+    }
     this.#queue.unshift(...this.#underWay);
     for (const { call } of this.#underWay) {
       this.#mayBeStale(call);
@@ -214,12 +223,19 @@ export class Kernel {
         `${say(status)} instead of ${say(wantedStatus)}`,
       );
     if (status < 0) return;
-    if (CHANGES.has(call.do)) this.changedMs.set(call.at.node, this.#machine.nowMs);
+    if (CHANGES.has(call.do)) this.#noteChange(call.at.node);
     this.listings.changed(call);
     if (MAKES.has(call.do)) this.#hold(request, wanted);
     if (call.do === 'read') this.#compareContent(request);
     if (call.do === 'list') this.#compareList(request);
     if (call.do === 'getattr') this.#compareAttributes(request);
+  }
+
+  #noteChange(node: ModelNode): void {
+    const { nowMs } = this.#machine;
+    this.changedMs.set(node, nowMs);
+    if (node.kind === 'directory' || node.working === undefined) this.#begunMs.delete(node);
+    else if (!this.#begunMs.has(node)) this.#begunMs.set(node, nowMs);
   }
 
   #losesName(call: Call): ModelNode | undefined {
@@ -237,8 +253,11 @@ export class Kernel {
     { offset, data, append }: Extract<Call, { do: 'write' }>,
   ): void {
     if (node.kind !== 'file' || node.working === undefined || node.held || node.parent === undefined) return;
-    const restedMs = this.#machine.nowMs - (this.changedMs.get(node) ?? 0);
-    if (!node.name.endsWith('.json') || restedMs < PLAIN_IDLE_MS) return;
+    const { nowMs } = this.#machine;
+    const mayBeCommitted =
+      nowMs - (this.changedMs.get(node) ?? 0) >= PLAIN_IDLE_MS ||
+      nowMs - (this.#begunMs.get(node) ?? 0) >= PLAIN_BUSY_MS;
+    if (!node.name.endsWith('.json') || !mayBeCommitted) return;
     const copy = { ...node };
     this.model.write(copy, offset, data, append);
     const out = Buffer.alloc(READ_BYTES);
@@ -273,7 +292,14 @@ export class Kernel {
     if (wanted.kind === 'file') this.changedMs.set(wanted, this.changedMs.get(wanted) ?? this.#machine.nowMs);
     const held = this.#handles.find(({ id }) => id === nodeId);
     if (held !== undefined) held.lookups++;
-    else this.#handles.push({ id: nodeId, node: wanted, lookups: 1, stale: false });
+    else
+      this.#handles.push({
+        id: nodeId,
+        node: wanted,
+        lookups: 1,
+        stale: false,
+        unwritten: this.#hasFailed(request) || this.daemon?.waitsForRoom === true,
+      });
   }
 
   #compareContent(request: Request): void {
