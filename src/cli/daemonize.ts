@@ -35,13 +35,16 @@ export async function daemonize(options: DaemonizeOptions): Promise<number> {
   const child = launch(options);
   sendSecrets(child, options.secrets);
   const stopForwarding = forwardSignals(child);
+  let notices: readonly string[] = [];
   try {
-    const error = errorOf(await reportOf(child, options.logFile));
+    const launched = await reportOf(child, options.logFile);
+    const error = errorOf(launched);
     if (error !== undefined) {
       // What it says is on the terminal.
       if (!hadLog) rmSync(logFile, { force: true });
       throw error;
     }
+    if (launched.type === 'ready') notices = launched.notices;
   } finally {
     stopForwarding();
     child.unref();
@@ -52,6 +55,7 @@ export async function daemonize(options: DaemonizeOptions): Promise<number> {
       `sessionfs: a new encryption key was made in ${keyFile}. Back this file up: without it these sessions can never be opened again\n`,
     );
   }
+  for (const notice of notices) process.stderr.write(`sessionfs: ${notice}\n`);
   return 0;
 }
 

@@ -8,7 +8,8 @@ import { type ErrorCode, exitStatus, SessionfsError } from '../lib/errors.ts';
 export const LAUNCHED = 'SESSIONFS_LAUNCHED';
 
 export type LaunchReport =
-  | { readonly type: 'ready' }
+  /** `notices`: sentences for the terminal. */
+  | { readonly type: 'ready'; readonly notices: readonly string[] }
   | {
       readonly type: 'failed';
       readonly code: ErrorCode;
@@ -18,7 +19,7 @@ export type LaunchReport =
 
 /** The daemon's end. */
 export interface Launcher {
-  ready(): Promise<void>;
+  ready(notices: readonly string[]): Promise<void>;
   failed(error: unknown): Promise<void>;
 }
 
@@ -28,7 +29,7 @@ export function takeLauncher(env: NodeJS.ProcessEnv): Launcher | undefined {
   delete env[LAUNCHED];
   if (!launched) return undefined;
   return {
-    ready: () => report({ type: 'ready' }),
+    ready: (notices) => report({ type: 'ready', notices }),
     failed: (error) => report(failureOf(error)),
   };
 }

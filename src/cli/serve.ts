@@ -44,7 +44,7 @@ async function serveUntilStopped(
   process.on('SIGUSR2', () => daemon.reload());
   const pidFile = await writePidFile(daemon, pidPath);
   try {
-    await launcher?.ready();
+    await launcher?.ready(daemon.notices);
     return await Promise.race([
       daemon.stopped,
       stopSignal.then((signal) => daemon.stop(signal, folderAfter(signal))),

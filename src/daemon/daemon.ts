@@ -125,6 +125,7 @@ export class Daemon {
   readonly #syncReplies: FsyncReplies;
   /** Of the mount: by the end something else may be mounted there. */
   #device = '';
+  #notices: readonly string[] = [];
   #unmounting: Promise<Unmounted> | undefined;
   #stopped: Promise<StopReport> | undefined;
 
@@ -141,7 +142,7 @@ export class Daemon {
       const initialized = daemon.#initialized.promise;
       daemon.#device = await connection.mount(owner, initialized);
       await connection.serve(initialized);
-      plainFiles.moveToBackup(loaded.imported, log);
+      daemon.#notices = plainFiles.moveToBackup(loaded.imported, log);
     } catch (error) {
       await daemon.#store.finish();
       throw error;
@@ -188,6 +189,11 @@ export class Daemon {
   get stopped(): Promise<StopReport> {
     if (this.#stopped === undefined) throw new Error('the daemon has not started');
     return this.#stopped;
+  }
+
+  /** Sentences for the terminal of the start. */
+  get notices(): readonly string[] {
+    return this.#notices;
   }
 
   /** Commits, unmounts, checkpoints. Everything that was written is on stable storage when it resolves. */

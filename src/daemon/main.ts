@@ -59,7 +59,7 @@ class DaemonProcess {
       await send(failureOf(error));
       process.exit(FAILED);
     }
-    await send({ type: 'ready' });
+    await send({ type: 'ready', notices: this.#daemon.notices });
     if (this.#stopReason !== undefined) this.#stop(this.#stopReason);
     else if (this.#handOver) void this.#leave(this.#daemon);
     await this.#end(this.#daemon);

@@ -54,6 +54,8 @@ export class DaemonChild {
   /** Resolves when its mount answers; rejects with what made its start fail. */
   readonly ready: Promise<void>;
   readonly exited: Promise<DaemonExit>;
+  /** Once it is ready: sentences for the terminal of the start. */
+  notices: readonly string[] = [];
   /** Undefined where the system refused to start it. */
   readonly #process: ChildProcess | undefined;
   readonly #exited: Deferred<DaemonExit> = deferred();
@@ -164,6 +166,7 @@ export class DaemonChild {
         this.#events.initialized(message.session);
         break;
       case 'ready':
+        this.notices = message.notices;
         this.#ready.resolve();
         break;
       case 'failed': {

@@ -81,7 +81,7 @@ export type FromDaemon =
   /** It knows all that it must know; the supervisor mounts now. */
   | { type: 'loaded' }
   | { type: 'initialized'; session: NegotiatedSession }
-  /** The mount answers. */
-  | { type: 'ready' }
+  /** The mount answers. `notices`: sentences for the terminal of the start. */
+  | { type: 'ready'; notices: readonly string[] }
   | { type: 'failed'; code: ErrorCode; message: string; hint: string | undefined }
   | { type: 'stopped'; report: StopReport };

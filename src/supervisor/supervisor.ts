@@ -139,6 +139,11 @@ export class Supervisor {
       this.#makeMount().catch(() => {});
   }
 
+  /** Sentences for the terminal of the start. */
+  get notices(): readonly string[] {
+    return this.#child.notices;
+  }
+
   /** Flushes and unmounts. A daemon that is just being replaced is waited for first. */
   stop(reason: string, folder: FolderAfterwards = 'given-back'): Promise<StopReport> {
     if (this.#stopReason === undefined) {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isRunning } from '../../src/cli/process-watch.ts';
@@ -9,7 +9,7 @@ import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { logLines } from './log-lines.ts';
 import { assertRefused, traces } from './refused-start.ts';
-import { readTree, sessionTree, writeTree } from './session-files.ts';
+import { readTree, sessionTree, setTimes, writeTree } from './session-files.ts';
 
 const KEY = '0123456789abcdef'.repeat(4);
 const OTHER_KEY = 'fedcba9876543210'.repeat(4);
@@ -30,6 +30,41 @@ test('a daemonized start that fails ends with the error and status of the daemon
   );
   assert.match(readFileSync(log, 'utf8'), /^sessionfs: the sessions in .* are sealed with key/m);
   assert.ok(!existsSync(join(within, 'sessions.sealed.pid')));
+});
+
+test('the terminal names plain sessions that were imported and skipped, which is newer, and what to do', async (t) => {
+  const within = temporaryDirectory(t);
+  const mountPoint = join(within, 'sessions');
+  const first = await mountSessionfs(t, { mountPoint });
+  writeTree(mountPoint, sessionTree('user1-+15550001', 'sealed'));
+  writeTree(mountPoint, sessionTree('user2-+15550002', 'sealed'));
+  await first.unmount();
+  for (const user of ['user1-+15550001', 'user2-+15550002', 'user3-+15550003'])
+    writeTree(mountPoint, sessionTree(user, 'plain'));
+  const old = new Date('2020-01-02T03:04:05Z');
+  setTimes(join(mountPoint, 'user2-+15550002'), old);
+  writeFileSync(join(mountPoint, 'user3-+15550003/pre-key-9.json'), '');
+
+  const started = runCli(['mount', '--daemonize'], {}, within);
+  cleanUp(t, () => {
+    runCli(['unmount'], {}, within);
+  });
+  assert.equal(started.status, 0, started.stderr);
+  const lines = started.stderr.split('\n');
+  const lineOf = (text: string) => lines.find((line) => line.includes(text)) ?? '';
+  assert.match(
+    lineOf('were imported'),
+    /^sessionfs: plain sessions were imported: user3-\+15550003\. .*\.plain-/,
+  );
+  assert.match(lineOf('not imported'), /user3-\+15550003\/pre-key-9\.json \(empty\)$/);
+  assert.match(
+    lineOf('session user1'),
+    /was skipped, because the mount has one of that name; the plain one is newer \(plain: 2\S+, sealed: 2\S+\)\. The plain one lies in \S+\.plain-\S+\/user1-\+15550001, not encrypted\. To use it, stop its application and copy its files to \S+\/sessions\/user1-\+15550001; otherwise delete it$/,
+  );
+  assert.match(
+    lineOf('session user2'),
+    /the sealed one is newer \(plain: 2020-01-02T03:04:05\.000Z, sealed: 2/,
+  );
 });
 
 test('a daemonized mount holds no directory, logs to its end, and leaves only cache, key and log', async (t) => {

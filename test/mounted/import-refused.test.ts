@@ -68,10 +68,12 @@ test('plain sessions on a volume of their own cannot be moved: they are imported
     const mounted = await mountSessionfs(t, { mountPoint });
     await untilStarted(mounted);
     assert.deepEqual(readTree(mountPoint), small);
-    assert.match(
-      mounted.log(),
-      /"left":\["user1-\+15550001"\],"msg":"Plain sessions .* not all could be moved away/,
-    );
+    // The second start finds them again.
+    const expected =
+      round === 1
+        ? /"left":\["user1-\+15550001"\],"msg":"Plain sessions .* not all could be moved away/
+        : /"left":\["user1-\+15550001"\],"msg":"Skipped plain sessions/;
+    assert.match(mounted.log(), expected);
     mounted.signal('SIGTERM');
     assert.deepEqual(await mounted.exited(), { code: 0, signal: null });
     assert.equal(mountAt(mountPoint)?.type, 'tmpfs', 'the volume itself was unmounted');
