@@ -3,11 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { loadMountPoint } from '../config/load.ts';
 import { systemClock } from '../lib/clock.ts';
 import { SessionfsError } from '../lib/errors.ts';
+import { findMount, type MountRecord } from '../mount/mountinfo.ts';
 import { parseArguments } from './arguments.ts';
 import { type Command, print } from './command.ts';
 import { locateMount, notAnswering, statusOf } from './locate.ts';
 import { type MountStatus, readMountStatus } from './mount-status.ts';
-import { isRunning, mayServeFuse } from './process-watch.ts';
+import { supervises } from './process-watch.ts';
 
 const POLL_MS = 50;
 const TIMEOUT_MS = 60_000;
@@ -24,14 +25,18 @@ async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   const { directory } = parseArguments(args, reload.flags);
   const path = await locateMount(loadMountPoint(env, directory));
   const { status: before } = await statusOf(path, 'for its processes');
-  requestReload(path, before.pids.supervisor);
+  requestReload(path, before.pids, await findMount(path));
   const after = await waitForNewDaemon(path, before.pids.daemon);
   print(`sessionfs: ${path} is served by daemon ${after.pids.daemon}, version ${after.version}`);
   return 0;
 }
 
-function requestReload(path: string, supervisor: number): void {
-  if (!isRunning(supervisor) || !mayServeFuse(supervisor)) {
+function requestReload(
+  path: string,
+  { supervisor, daemon }: MountStatus['pids'],
+  mount: MountRecord | undefined,
+): void {
+  if (mount === undefined || !supervises(supervisor, daemon, mount)) {
     throw new SessionfsError(
       'NOT_SUPERVISED',
       `the supervisor of ${path}, process ${supervisor}, is not running here`,

@@ -11,12 +11,13 @@ import { codeOf } from '../lib/system-error.ts';
 import { removeDeadMounts } from '../mount/mount.ts';
 import { MountFolder } from '../mount/mount-folder.ts';
 import { resolveMountPoint } from '../mount/mount-point.ts';
+import { findMount } from '../mount/mountinfo.ts';
 import { findMountUsers, type MountUser, stillUsing } from '../mount/users.ts';
 import { parseArguments, usage } from './arguments.ts';
 import { type Command, print } from './command.ts';
 import { isMountPoint, locateMount, notPermitted, requireAnswer } from './locate.ts';
 import { type MountStatus, readMountStatus } from './mount-status.ts';
-import { isRunning, mayServeFuse } from './process-watch.ts';
+import { isRunning, servesMount, supervises } from './process-watch.ts';
 
 const POLL_MS = 50;
 const DEFAULT_TIMEOUT_S = 60;
@@ -113,14 +114,18 @@ async function stop(
   { supervisor, daemon }: MountStatus['pids'],
   timeoutMs: number,
 ): Promise<void> {
-  requestStop(path, isRunning(supervisor) && mayServeFuse(supervisor) ? supervisor : daemon);
+  const mount = await findMount(path);
+  const hasSupervisor = mount !== undefined && supervises(supervisor, daemon, mount);
+  if (!hasSupervisor && (mount === undefined || !servesMount(daemon, mount))) throw notServing(path, daemon);
+  requestStop(path, hasSupervisor ? supervisor : daemon);
+  const processes = hasSupervisor ? [supervisor, daemon] : [daemon];
   const watch = new UserWatch(path);
   await waitUntilGone(path, {
     timeoutMs,
     isGone: async () => {
       const isMounted = await isMountPoint(path);
       if (isMounted) await watch.look();
-      return !isRunning(supervisor) && !isRunning(daemon) && !isMounted;
+      return !isMounted && !processes.some(isRunning);
     },
   });
   const left = await stillUsing(watch.users);
@@ -159,16 +164,19 @@ function inUse(path: string, users: readonly MountUser[]): SessionfsError {
   );
 }
 
+/** Another user's mount can name any process as its own, and so can one that is seen from another container. */
+function notServing(path: string, pid: number): SessionfsError {
+  return new SessionfsError(
+    'MOUNT_NOT_PERMITTED',
+    `process ${pid}, which the mount on ${path} names as its daemon, does not serve it: it is one of another container, or the mount is not what it says`,
+    {
+      hint: 'In another container: unmount it there, or stop that container. Else see who made the mount: grep fuse.sessionfs /proc/self/mountinfo shows its user_id.',
+    },
+  );
+}
+
+/** Call it with a process that serves the mount. */
 export function requestStop(path: string, pid: number): void {
-  if (!isRunning(pid) || !mayServeFuse(pid)) {
-    throw new SessionfsError(
-      'MOUNT_NOT_PERMITTED',
-      `the daemon of ${path} is process ${pid} of another container`,
-      {
-        hint: 'Unmount it there, or stop that container.',
-      },
-    );
-  }
   try {
     process.kill(pid, 'SIGTERM');
   } catch (error) {

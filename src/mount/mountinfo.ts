@@ -13,6 +13,10 @@ export interface MountRecord {
   source: string;
   /** The device number, as `major:minor`; the minor one names the connection under /sys/fs/fuse/connections. */
   device: string;
+  /** Linux: the path within its filesystem that is shown there, / unless it was bind-mounted. */
+  root?: string;
+  /** FUSE: the user who made the mount; no user can name another one. */
+  userId?: number;
 }
 
 /**
@@ -86,7 +90,15 @@ function parseLine(line: string): MountRecord | undefined {
   const dash = fields.indexOf('-', 6);
   const [device, mountPoint, type, source] = [fields[2], fields[4], fields[dash + 1], fields[dash + 2]];
   if (dash < 0 || device === undefined || mountPoint === undefined || type === undefined) return undefined;
-  return { device, mountPoint: unescapeOctal(mountPoint), type, source: unescapeOctal(source ?? '') };
+  const [root, user] = [fields[3], /(?:^|,)user_id=(\d+)/.exec(fields[dash + 3] ?? '')?.[1]];
+  return {
+    device,
+    mountPoint: unescapeOctal(mountPoint),
+    type,
+    source: unescapeOctal(source ?? ''),
+    ...(root === undefined ? {} : { root: unescapeOctal(root) }),
+    ...(user === undefined ? {} : { userId: Number(user) }),
+  };
 }
 
 /** Blank, tab, newline and backslash are written as a backslash and three octal digits; all else is UTF-8 as it is. */

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type TestContext, test } from 'node:test';
-import { isRunning, mayServeFuse } from '../../src/cli/process-watch.ts';
-import { requestStop, waitUntilGone } from '../../src/cli/unmount.ts';
+import { isRunning } from '../../src/cli/process-watch.ts';
+import { waitUntilGone } from '../../src/cli/unmount.ts';
 
 /** A process that says when it runs, and its id. */
 async function running(t: TestContext, script: string): Promise<{ child: ChildProcess; pid: number }> {
@@ -31,20 +31,6 @@ test('a zombie is not running', async (t) => {
   const zombie = Number(line.toString());
   await waitUntilGone('zombie', { timeoutMs: 10_000, isGone: async () => !isRunning(zombie) });
   assert.doesNotThrow(() => process.kill(zombie, 0));
-});
-
-test('a process that holds no /dev/fuse is not sent a signal: it is not the daemon', async (t) => {
-  const { pid } = await running(t, 'exec sleep 60');
-  assert.equal(mayServeFuse(pid), false);
-  assert.throws(() => requestStop('/m', pid), { code: 'MOUNT_NOT_PERMITTED', message: /another container/ });
-  assert.ok(isRunning(pid));
-});
-
-test('a process that holds /dev/fuse is asked to stop by SIGTERM', async (t) => {
-  const { child, pid } = await running(t, 'exec sleep 60 3<>/dev/fuse');
-  await waitUntilGone('opening', { timeoutMs: 10_000, isGone: async () => mayServeFuse(pid) });
-  requestStop('/m', pid);
-  assert.deepEqual(await once(child, 'exit'), [null, 'SIGTERM']);
 });
 
 test('waiting ends when it is gone', async () => {

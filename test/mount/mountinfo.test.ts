@@ -25,6 +25,8 @@ test('any number of optional fields may stand before the type', () => {
     mountPoint: '/srv/my app/ses\t\\sions',
     type: 'fuse.sessionfs',
     source: 'sessionfs',
+    root: '/',
+    userId: 0,
   });
   assert.deepEqual(parseMountinfo(TABLE).map(({ source }) => source)[2], 'with blank');
 });
@@ -35,7 +37,7 @@ test('a digit behind an escape belongs to the name', () => {
 
 test('lines that are no mount are passed over', () => {
   assert.deepEqual(parseMountinfo('\nnonsense\n1 2 0:3 / /a rw - \n1 2 0:3 / /a rw'), [
-    { device: '0:3', mountPoint: '/a', type: '', source: '' },
+    { device: '0:3', mountPoint: '/a', type: '', source: '', root: '/' },
   ]);
 });
 
