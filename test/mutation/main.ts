@@ -1,7 +1,7 @@
 /**
- * `npm run mutate [-- TEXT]`: makes each feared mistake in a copy of the checkout, one at a time, and runs the tests that must
+ * `npm run mutate [-- TEXT...]`: makes each feared mistake in a copy of the checkout, one at a time, and runs the tests that must
  * notice. Prints what was killed and what survived; fails when more than one in twenty survives. TEXT: only mutations whose
- * file or fear contains it.
+ * file or fear contains one of them.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -35,8 +35,9 @@ async function work<T>(
   );
 }
 
-async function run(wanted: string): Promise<number> {
-  const chosen = mutations.filter(({ file, fear }) => `${file} ${fear}`.includes(wanted));
+async function run(wanted: readonly string[]): Promise<number> {
+  const isWanted = ({ file, fear }: Mutation) => wanted.some((text) => `${file} ${fear}`.includes(text));
+  const chosen = wanted.length === 0 ? mutations : mutations.filter(isWanted);
   for (const mutation of chosen) mutate(readFileSync(join(repository, mutation.file), 'utf8'), mutation);
   const scratches = Array.from({ length: WORKERS }, () => new Scratch());
   try {
@@ -95,4 +96,4 @@ function report(outcomes: readonly Outcome[]): number {
   return outcomes.length - killed > SURVIVORS_MAX * outcomes.length || outcomes.length === 0 ? 1 : 0;
 }
 
-process.exitCode = await run(process.argv[2] ?? '');
+process.exitCode = await run(process.argv.slice(2));

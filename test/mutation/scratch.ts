@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { MEMORY_FILES, memoryFiles } from '../support/memory-files.ts';
 import { unmountBelow } from '../support/mounts.ts';
 import { repository } from '../support/repository.ts';
 import { type Mutation, mutate } from './mutation.ts';
@@ -14,14 +15,18 @@ const LINKED = ['node_modules', 'package-lock.json', '.cache'];
 
 export class Scratch {
   readonly #directory = mkdtempSync(join(tmpdir(), 'sessionfs-mutate-'));
-  readonly #temporary = join(this.#directory, 'tmp');
+  /** Where tests put temporary files, by the variable that tells them. */
+  readonly #temporary = {
+    TMPDIR: join(this.#directory, 'tmp'),
+    [MEMORY_FILES]: mkdtempSync(join(memoryFiles, 'sessionfs-mutate-')),
+  };
 
   constructor() {
     for (const name of COPIED)
       cpSync(join(repository, name), join(this.#directory, name), { recursive: true });
     mkdirSync(join(repository, '.cache'), { recursive: true });
     for (const name of LINKED) symlinkSync(join(repository, name), join(this.#directory, name));
-    mkdirSync(this.#temporary);
+    this.#emptyTemporary();
   }
 
   /** Runs `work` on the mutated code. */
@@ -42,10 +47,9 @@ export class Scratch {
   async run(test: string, limitMs: number): Promise<Verdict> {
     const compiled = join('dist/test', test.replace(/\.ts$/, '.js'));
     try {
-      return await runTestFile(compiled, { cwd: this.#directory, temporary: this.#temporary, limitMs });
+      return await runTestFile(compiled, { cwd: this.#directory, env: this.#temporary, limitMs });
     } finally {
-      this.#removeTemporary();
-      mkdirSync(this.#temporary);
+      this.#emptyTemporary();
     }
   }
 
@@ -54,9 +58,16 @@ export class Scratch {
     rmSync(this.#directory, { recursive: true });
   }
 
+  #emptyTemporary(): void {
+    this.#removeTemporary();
+    for (const directory of Object.values(this.#temporary)) mkdirSync(directory);
+  }
+
   #removeTemporary(): void {
-    unmountBelow(this.#temporary);
-    rmSync(this.#temporary, { recursive: true, force: true, maxRetries: 3 });
+    for (const directory of Object.values(this.#temporary)) {
+      unmountBelow(directory);
+      rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
+    }
   }
 
   /** The mutated file alone. Types are not checked: a mistake that the compiler finds too must be found by a test all the same. */

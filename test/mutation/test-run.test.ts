@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -9,10 +9,8 @@ const ENDLESS = "setInterval(() => {}, 1_000); test('never ends', () => new Prom
 
 function verdictOn(t: TestContext, tests: string, limitMs = 60_000): Promise<Verdict> {
   const cwd = temporaryDirectory(t);
-  const temporary = join(cwd, 'tmp');
-  mkdirSync(temporary);
   writeFileSync(join(cwd, 'a.mjs'), `import { describe, test } from 'node:test';\n${tests}\n`);
-  return runTestFile('a.mjs', { cwd, temporary, limitMs });
+  return runTestFile('a.mjs', { cwd, env: {}, limitMs });
 }
 
 test('a file whose tests pass', async (t) => {

@@ -11,8 +11,8 @@ export type Verdict =
 
 export interface TestRunOptions {
   readonly cwd: string;
-  /** For temporary files. A test that is stopped leaves them behind; the caller removes them. */
-  readonly temporary: string;
+  /** Added to the environment: where temporary files go. A test that is stopped leaves them behind; the caller removes them. */
+  readonly env: Readonly<Record<string, string>>;
   readonly limitMs: number;
 }
 
@@ -22,11 +22,11 @@ const FAILURE = /^ *not ok \d+ - (.*)\n(?:.*\n)*? *error: (?:\|-\n *)?(.*)\n/m;
 const ERROR_LINE = /^\w*Error\b.*$/m;
 
 /** Stops the file as soon as its first test has failed. */
-export function runTestFile(compiled: string, { cwd, temporary, limitMs }: TestRunOptions): Promise<Verdict> {
+export function runTestFile(compiled: string, { cwd, env, limitMs }: TestRunOptions): Promise<Verdict> {
   // Not below `node --test`, which has one limit for the whole file and stops it without a word on the test that hangs.
   const child = spawn(process.execPath, ['--test-reporter=tap', compiled], {
     cwd,
-    env: cleanEnvironment({ TMPDIR: temporary }),
+    env: cleanEnvironment(env),
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
