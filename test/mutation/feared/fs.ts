@@ -26,8 +26,8 @@ export const fsMutations = [
       'a stop on a full disk says that nothing is dirty',
     ],
     [
-      'if (working === undefined || absentSessionOf(core.tree, node) !== undefined) continue;',
-      'if (working === undefined) continue;',
+      'absentSessionOf(core.tree, node) !== undefined || !goesOn(core, node)',
+      '!goesOn(core, node)',
       'what was begun in a session that is absent is given up',
     ],
     [
@@ -51,9 +51,19 @@ export const fsMutations = [
       'the number of a file that was never published goes with its segment',
     ],
     [
-      'if (working.journaled) core.records.workSnapshot(node, path, working);',
+      'if (working?.journaled) core.records.workSnapshot(node, path, working);',
       '',
       'unfinished files go with their segment',
+    ],
+    [
+      'if (unbuilt !== undefined) core.records.workSteps(node, path, unbuilt);',
+      '',
+      'unfinished files of an earlier daemon go with their segment',
+    ],
+    [
+      'if (!goesOn(core, node)) failed.push(path);\n    else if',
+      'if',
+      'a stop on a disk that fails says that nothing is dirty',
     ],
     [
       'if (working.isHeldBack && idleMs >= gateIdleMs)',
@@ -286,8 +296,8 @@ export const fsMutations = [
   ...fearedIn('src/fs/hybrid/restore.ts', HYBRID, [
     ['if (this.#isNewer(node)) return;', '', 'a restore hides what the journal has'],
     [
-      'if (working.journaled) record(this.#core, () => this.#core.records.workDrop(path));',
-      '',
+      'record(this.#core, () => this.#core.records.workDrop(path));',
+      ';',
       'a working copy that a restore ended comes back with the next daemon',
     ],
     ['    contents.reset(node);\n', '', 'a restored file shows its version before'],
