@@ -15,7 +15,7 @@ import { SessionInConflict } from '../sync/backup/flusher.ts';
 import { ForeignWrite } from '../sync/backup/upload.ts';
 import type { MountSide } from '../sync/bucket-sync.ts';
 import { KeptVersionUploads } from '../sync/kept-version-uploads.ts';
-import { Ledger } from '../sync/ledger/ledger.ts';
+import { Ledger, ledgerPath } from '../sync/ledger/ledger.ts';
 import { noteCheckpoint } from '../sync/ledger/note-checkpoint.ts';
 import { MemoryLimit } from '../sync/memory-limit.ts';
 import { BucketHealth } from './bucket-health.ts';
@@ -128,6 +128,11 @@ function openLedger(
     bucket: bucket?.address,
     cachedObjects: () => cachedObjects(cache),
   });
+  if (ledger.wasDamaged)
+    log.warn(
+      { file: ledgerPath(cache.path) },
+      'The record of what the bucket has is damaged or cut short; everything in the cache is compared with the bucket, and stored where it differs',
+    );
   if (ledger.leftBehind.length > 0)
     log.warn(
       { sessions: ledger.leftBehind.length, bucket: bucket?.address },

@@ -128,6 +128,58 @@ test('a cut or damaged line makes everything in the cache dirty, and nothing tha
   }
 });
 
+test('a file that ends early at a line end is noticed, and what is not durable may be missing', async (t) => {
+  const cachePath = temporaryDirectory(t);
+  const path = join(cachePath, 'bucket.log');
+  const ledger = open(cachePath);
+  ledger.same(CREDS, version);
+  await ledger.changed([KEY], []);
+  const durable = statSync(path).size;
+  ledger.same(KEY, version);
+  ledger.close();
+  const whole = readFileSync(path);
+  const lineEnds = [...whole.keys()].filter((at) => whole[at] === 0x0a).map((at) => at + 1);
+  // Without the first two lines it says nothing of itself: it is a new one then, or one of before.
+  for (const end of lineEnds.slice(2)) {
+    const copy = temporaryDirectory(t);
+    writeFileSync(join(copy, 'bucket.log'), whole.subarray(0, end));
+    const cut = open(copy, [CREDS, KEY]);
+    assert.equal(cut.wasDamaged, end < durable, `${end} of ${durable}`);
+    if (end < durable) assert.deepEqual([cut.get(CREDS)?.local, cut.get(KEY)?.local], ['changed', 'changed']);
+    const again = reopened(cut, copy, [CREDS, KEY]);
+    assert.equal(again.wasDamaged, false, 'once');
+    again.close();
+  }
+});
+
+test('no crash of a process makes a file count as cut, whatever it was doing', async (t) => {
+  const cachePath = temporaryDirectory(t);
+  const ledger = open(cachePath);
+  const copy = temporaryDirectory(t);
+  for (let step = 0; step < 4_000; step++) {
+    ledger.same(KEY, { ...version, generation: String(step) });
+    if (step % 100 === 0) await ledger.changed([CREDS], []);
+    if (step % 200 !== 0) continue;
+    writeFileSync(join(copy, 'bucket.log'), readFileSync(join(cachePath, 'bucket.log')));
+    const next = open(copy, []);
+    assert.equal(next.wasDamaged, false, `step ${step}`);
+    next.close();
+    await nextTurn();
+  }
+  ledger.close();
+});
+
+test('a file that does not say how long it was is written anew, and says so then', async (t) => {
+  const cachePath = temporaryDirectory(t);
+  const path = join(cachePath, 'bucket.log');
+  writeFileSync(path, lineOf(['ledger', 1, 'id', 'gs://b']) + lineOf(['same', CREDS, '7', 1, 2, 3]));
+  const ledger = open(cachePath, [CREDS]);
+  assert.deepEqual([ledger.wasDamaged, ledger.get(CREDS)?.local], [false, 'same']);
+  ledger.close();
+  const [, second = ''] = readFileSync(path, 'utf8').split('\n');
+  assert.deepEqual(parseLine(second), ['length', String(statSync(path).size).padStart(15, '0')]);
+});
+
 test('the ledger of another bucket is kept beside, and everything is stored in the new one', (t) => {
   const cachePath = temporaryDirectory(t);
   const ledger = open(cachePath, [CREDS], 'gs://one');
@@ -166,13 +218,14 @@ test('docs/file-format.md shows every kind of line, as it is', () => {
       name: CREDS,
       ms: 1,
       upload: 'u',
+      digits: '000000000000123',
       generation: '7',
       crc32c: 1,
       size: 2,
       boolean: true,
     },
   };
-  assert.equal(shown.length, 10);
+  assert.equal(shown.length, 11);
   for (const [kind = '', ...fields] of shown) {
     const record = [JSON.parse(kind), ...fields.map((field) => values[field] ?? Number(field))];
     assert.deepEqual(parseLine(lineOf(record as never).trimEnd()), record, kind);

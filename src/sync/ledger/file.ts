@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { syncDirectorySync } from '../../lib/durable-files.ts';
 import { fileOperations } from '../../lib/file-operations.ts';
 import { codeOf } from '../../lib/system-error.ts';
-import { fieldsOf, LEDGER_VERSION, type LedgerRecord, lineOf, parseLine } from './format.ts';
+import { fieldsOf, LEDGER_VERSION, type LedgerRecord, lengthLine, lineOf, parseLine } from './format.ts';
 import type { Attempt, ObjectEntry } from './object-entry.ts';
 import { LedgerState } from './state.ts';
 
@@ -25,6 +25,7 @@ export function isWordy(state: LedgerState): boolean {
 
 export interface ReadLedger {
   state: LedgerState;
+  /** A line is none, or the file is shorter than it was. */
   damaged: boolean;
 }
 
@@ -45,6 +46,8 @@ export function readLedger(path: string): ReadLedger | undefined {
       if (record === undefined) damaged = true;
       else state.apply(record);
     }
+    // A power cut takes what was not durable; anything else that takes the end leaves whole lines, too.
+    if (fs.fstatSync(fd).size < (state.durableLength ?? 0)) damaged = true;
     return state.id === '' ? undefined : { state, damaged };
   } finally {
     fs.closeSync(fd);
@@ -76,8 +79,11 @@ function textOf(begun: Buffer, rest: Buffer): string | undefined {
   return begun.length === 0 ? rest.toString() : Buffer.concat([begun, rest]).toString();
 }
 
+function firstLine({ id, bucket }: LedgerState): string {
+  return lineOf(['ledger', LEDGER_VERSION, id, bucket]);
+}
+
 function* recordsOf(state: LedgerState): Generator<LedgerRecord> {
-  yield ['ledger', LEDGER_VERSION, state.id, state.bucket];
   if (state.wasListed) yield ['listed', true];
   yield ['listed', state.listed];
   for (const [session, epoch] of state.epochs)
@@ -111,8 +117,8 @@ function* recordsOfAttempts(name: string, attempts: readonly Attempt[]): Generat
 
 /** The state as bytes of the file, so many at a time that each takes a moment only. */
 function* chunksOf(state: LedgerState): Generator<{ bytes: Buffer; lines: number }> {
-  let text = '';
-  let lines = 0;
+  let text = firstLine(state) + lengthLine(0);
+  let lines = 2;
   for (const record of recordsOf(state)) {
     text += lineOf(record);
     lines++;
@@ -124,6 +130,18 @@ function* chunksOf(state: LedgerState): Generator<{ bytes: Buffer; lines: number
   yield { bytes: Buffer.from(text), lines };
 }
 
+/**
+ * Notes in the file itself, in place, how much of it is on stable storage. Not synced: an older length is true as well. `fd` must
+ * not append. Best effort: at worst a file that is cut later is not noticed.
+ */
+export function noteLength(fd: number, state: LedgerState, durable: number): void {
+  try {
+    fs.writevSync(fd, [Buffer.from(lengthLine(durable))], Buffer.byteLength(firstLine(state)));
+  } catch {
+    // See above.
+  }
+}
+
 export function writeAllSync(fd: number, bytes: Buffer): void {
   for (let at = 0; at < bytes.length; ) at += fs.writeSync(fd, bytes, at);
 }
@@ -132,12 +150,15 @@ export function writeAllSync(fd: number, bytes: Buffer): void {
 export function rewriteLedger(path: string, state: LedgerState): void {
   const fd = fs.openSync(`${path}.new`, 'w', LEDGER_FILE_MODE);
   state.records = 0;
+  let size = 0;
   try {
     for (const { bytes, lines } of chunksOf(state)) {
       writeAllSync(fd, bytes);
       state.records += lines;
+      size += bytes.length;
     }
     fs.fsyncSync(fd);
+    noteLength(fd, state, size);
   } finally {
     fs.closeSync(fd);
   }

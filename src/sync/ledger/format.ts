@@ -10,6 +10,8 @@ export const LEDGER_VERSION = 1;
 export type LedgerRecord =
   /** The first line: whose ledger this is, and of which bucket. */
   | ['ledger', version: number, id: string, bucket: string]
+  /** The second line, the only one that is written over: how much of the file is on stable storage at least. */
+  | ['length', digits: string]
   /** The file has a new version here, noticed then (ms since the epoch). */
   | ['changed', name: string, atMs: number]
   /** The file is gone here. */
@@ -50,6 +52,11 @@ export function lineOf(record: LedgerRecord): string {
   return `${checksum(text)} ${text}\n`;
 }
 
+/** As many bytes whatever the length is. */
+export function lengthLine(bytes: number): string {
+  return lineOf(['length', String(bytes).padStart(15, '0')]);
+}
+
 /** Undefined for a line that was cut, changed, or says nothing that this version knows. */
 export function parseLine(line: string): LedgerRecord | undefined {
   const text = line.slice(9);
@@ -69,10 +76,12 @@ function checksum(text: string): string {
 const isString = (value: unknown) => typeof value === 'string';
 const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
 const isTime = (value: unknown) => typeof value === 'number' && Number.isFinite(value);
+const isLength = (value: unknown) => typeof value === 'string' && /^\d{15}$/.test(value);
 const version = [isString, isCount, isCount, isTime];
 
 const shapes: { readonly [Kind in LedgerRecord[0]]: ReadonlyArray<(value: unknown) => boolean> } = {
   ledger: [isCount, isString, isString],
+  length: [isLength],
   changed: [isString, isTime],
   deleted: [isString, isTime],
   attempt: [isString, isString, isString, isCount, isTime],

@@ -15,6 +15,7 @@ import { isTemporary, sessionOf } from '../../naming/session-path.ts';
 import {
   isWordy,
   LEDGER_FILE_MODE,
+  noteLength,
   type ReadLedger,
   readLedger,
   rewriteInUse,
@@ -46,13 +47,21 @@ const LATE_MS = 3_600_000;
 /** No lease has this epoch. */
 const OUTDATED_EPOCH = 0;
 
+export function ledgerPath(cachePath: string): string {
+  return join(cachePath, LEDGER_NAME);
+}
+
 export class Ledger {
   /** Sessions that only the bucket had, wholly or in part, that was used before this one. */
   readonly leftBehind: readonly string[];
+  /** The file was damaged or cut short: everything in the cache counts as changed. */
+  readonly wasDamaged: boolean;
   readonly #path: string;
   readonly #state: LedgerState;
   readonly #nowMs: () => number;
   #fd: number;
+  /** Of the same file, for what is written in place. */
+  #lengthFd: number;
   #size: number;
   /** What was appended since the file began to be written anew; undefined: it is not being written. */
   #since: { bytes: Buffer[]; lines: number } | undefined;
@@ -70,7 +79,7 @@ export class Ledger {
 
   /** Whether this cache was ever used with a bucket. */
   static exists(cachePath: string): boolean {
-    return fs.existsSync(join(cachePath, LEDGER_NAME));
+    return fs.existsSync(ledgerPath(cachePath));
   }
 
   /**
@@ -79,7 +88,7 @@ export class Ledger {
    * as changed. Throws system errors.
    */
   static open(options: LedgerOptions): Ledger {
-    const path = join(options.cachePath, LEDGER_NAME);
+    const path = ledgerPath(options.cachePath);
     const nowMs = options.nowMs ?? Date.now;
     const read = readLedger(path);
     const bucket = options.bucket ?? read?.state.bucket ?? '';
@@ -87,8 +96,9 @@ export class Ledger {
       const state = read?.state ?? newState(bucket);
       if (read === undefined || read.damaged) markAll(state, options.cachedObjects(), nowMs());
       state.forgetAttempts(nowMs() - LATE_MS);
-      if (read === undefined || read.damaged || isWordy(state)) rewriteLedger(path, state);
-      return new Ledger(path, state, nowMs);
+      const isWhole = read?.damaged === false && state.durableLength !== undefined;
+      if (!isWhole || isWordy(state)) rewriteLedger(path, state);
+      return new Ledger(path, state, nowMs, read?.damaged === true);
     }
     const left = read.state;
     const earlier = findLedger(options.cachePath, bucket);
@@ -98,10 +108,17 @@ export class Ledger {
     fs.renameSync(path, `${path}.${left.id}`);
     rewriteLedger(path, state);
     if (earlier !== undefined) fs.unlinkSync(earlier.path);
-    return new Ledger(path, state, nowMs, left);
+    return new Ledger(path, state, nowMs, earlier?.damaged === true, left);
   }
 
-  private constructor(path: string, state: LedgerState, nowMs: () => number, left?: LedgerState) {
+  private constructor(
+    path: string,
+    state: LedgerState,
+    nowMs: () => number,
+    wasDamaged: boolean,
+    left?: LedgerState,
+  ) {
+    this.wasDamaged = wasDamaged;
     this.#path = path;
     this.leftBehind = left === undefined ? [] : sessionsOnlyIn(left);
     this.#nowMs = nowMs;
@@ -111,6 +128,7 @@ export class Ledger {
       fs.constants.O_WRONLY | fs.constants.O_APPEND | fs.constants.O_CREAT,
       LEDGER_FILE_MODE,
     );
+    this.#lengthFd = fs.openSync(path, fs.constants.O_WRONLY);
     this.#size = fs.fstatSync(this.#fd).size;
   }
 
@@ -388,7 +406,8 @@ export class Ledger {
   }
 
   close(): void {
-    if (this.#fd >= 0) fs.closeSync(this.#fd);
+    if (this.#fd < 0) return;
+    for (const fd of [this.#fd, this.#lengthFd]) fs.closeSync(fd);
     this.#fd = -1;
   }
 
@@ -446,9 +465,12 @@ export class Ledger {
   }
 
   async #sync(): Promise<void> {
-    const sync = fileOperations.fdatasync(this.#fd);
+    const fd = this.#fd;
+    const size = this.#size;
+    const sync = fileOperations.fdatasync(fd);
     this.#syncing.add(sync);
     await sync.finally(() => this.#syncing.delete(sync));
+    if (fd === this.#fd) noteLength(this.#lengthFd, this.#state, size);
   }
 
   /** Never rejects: a file that cannot be written anew goes on growing, and is tried again when it is twice as long. */
@@ -472,6 +494,9 @@ export class Ledger {
 
   #use({ fd, size, lines }: { fd: number; size: number; lines: number }): void {
     const old = this.#fd;
+    fs.closeSync(this.#lengthFd);
+    this.#lengthFd = fs.openSync(this.#path, fs.constants.O_WRONLY);
+    noteLength(this.#lengthFd, this.#state, size);
     this.#fd = fd;
     this.#size = size;
     this.#state.records = lines;

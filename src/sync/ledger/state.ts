@@ -30,6 +30,8 @@ export class LedgerState {
   readonly serving = new Set<string>();
   /** By session. */
   readonly epochs = new Map<string, number>();
+  /** How much of the file was on stable storage at least; undefined: the file does not say. */
+  durableLength: number | undefined;
   /** Lines of the file. */
   records = 0;
   entryCount = 0;
@@ -58,6 +60,10 @@ export class LedgerState {
     switch (record[0]) {
       case 'ledger':
         [, , this.id, this.bucket] = record;
+        break;
+      case 'length':
+        // Anywhere else it would be written over.
+        if (this.records === 2) this.durableLength = Number(record[1]);
         break;
       case 'listed':
         this.listed = record[1];

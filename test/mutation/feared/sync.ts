@@ -253,6 +253,16 @@ export const syncMutations = [
       '',
       'a rewritten ledger forgets an upload whose answer was lost',
     ],
+    [
+      'fs.fstatSync(fd).size < (state.durableLength ?? 0)',
+      'false',
+      'a ledger that was cut at a line end takes changes for stored',
+    ],
+    [
+      '    fs.fsyncSync(fd);\n    noteLength',
+      '    noteLength',
+      'a ledger says that more of it is durable than is',
+    ],
     ["  yield ['deleted', name, entry.dirtySinceMs];\n", '', 'a rewritten ledger forgets deletions'],
     [
       "    yield ['changed', name, entry.dirtySinceMs];\n",
