@@ -1,12 +1,12 @@
 /** Serves one mount in this process, from start to the last flush. */
 import type { Config } from '../config/load.ts';
 import type { Secrets } from '../lib/secrets.ts';
-import { createLogger, type Logger } from '../observe/log.ts';
+import { createLogger, type Logger, reopenLog } from '../observe/log.ts';
 import type { StopReport } from '../supervisor/messages.ts';
 import { type FolderAfterwards, Supervisor } from '../supervisor/supervisor.ts';
 import type { Launcher } from './launcher.ts';
 import { PidFile } from './pid-file.ts';
-import { firstStopSignal } from './stop-signals.ts';
+import { firstStopSignal, stopSignals } from './stop-signals.ts';
 
 export interface ServeOptions {
   readonly config: Config;
@@ -37,17 +37,25 @@ async function serveUntilStopped(
   log: Logger,
 ): Promise<StopReport> {
   // Before the start: a signal in the middle of it must not leave a dead mount behind.
-  const stopSignal = firstStopSignal(log);
+  const signals = stopSignals();
+  const stopSignal = firstStopSignal(log, signals);
+  let daemon: Supervisor | undefined;
+  if (!signals.includes('SIGHUP'))
+    process.on('SIGHUP', () => {
+      reopenLog(log);
+      daemon?.reopenLog();
+    });
   // A daemon that sits in some directory keeps that from being unmounted.
   if (launcher !== undefined) process.chdir('/');
-  const daemon = await Supervisor.start(config, log, { secrets });
-  process.on('SIGUSR2', () => daemon.reload());
-  const pidFile = await writePidFile(daemon, pidPath);
+  const started = await Supervisor.start(config, log, { secrets });
+  daemon = started;
+  process.on('SIGUSR2', () => started.reload());
+  const pidFile = await writePidFile(started, pidPath);
   try {
-    await launcher?.ready(daemon.notices);
+    await launcher?.ready(started.notices);
     return await Promise.race([
-      daemon.stopped,
-      stopSignal.then((signal) => daemon.stop(signal, folderAfter(signal))),
+      started.stopped,
+      stopSignal.then((signal) => started.stop(signal, folderAfter(signal))),
     ]);
   } finally {
     pidFile?.remove();

@@ -1,11 +1,26 @@
+import { closeSync, constants, openSync } from 'node:fs';
 import type { Logger } from '../observe/log.ts';
 
-/** SIGHUP: the terminal of a mount in the foreground is gone. */
 export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
 
-/** Resolves with the first of the signals. Later ones end nothing: what is not flushed yet would stay behind. */
+/** SIGHUP: the terminal of a mount in the foreground is gone. Without a terminal it is asked to open its log anew. */
+export function stopSignals(hasTerminal = hasControllingTerminal()): StopSignal[] {
+  return hasTerminal ? ['SIGTERM', 'SIGINT', 'SIGHUP'] : ['SIGTERM', 'SIGINT'];
+}
+
+function hasControllingTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', constants.O_RDWR | constants.O_NOCTTY));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Resolves with the first of `signals`. Later ones end nothing: what is not flushed yet would stay behind. */
 export function firstStopSignal(
   log: Pick<Logger, 'info'>,
+  signals: readonly StopSignal[],
   from: NodeJS.EventEmitter = process,
 ): Promise<StopSignal> {
   return new Promise((resolve) => {
@@ -15,6 +30,6 @@ export function firstStopSignal(
       stopping = true;
       resolve(signal);
     };
-    from.on('SIGTERM', onSignal).on('SIGINT', onSignal).on('SIGHUP', onSignal);
+    for (const signal of signals) from.on(signal, onSignal);
   });
 }

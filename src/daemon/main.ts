@@ -6,7 +6,8 @@ import { forbidCoreFiles, forbidTracing, ignoreDebugSignal } from '../lib/proces
 import { takeSecrets } from '../lib/secrets.ts';
 import { findMount } from '../mount/mountinfo.ts';
 import { othersInMountNamespace } from '../mount/namespace.ts';
-import { createLogger, type Logger } from '../observe/log.ts';
+import { createLogger, type Logger, reopenLog } from '../observe/log.ts';
+import { logOutput } from '../observe/log-output.ts';
 import {
   type DaemonStart,
   FOLDER_DESCRIPTOR,
@@ -45,13 +46,14 @@ class DaemonProcess {
 
   constructor(start: DaemonStart) {
     this.#start = start;
+    logOutput.named(start.logFile);
     this.#log = createLogger({ level: start.config.logLevel });
   }
 
   async run(): Promise<void> {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.#stop(signal));
     // The mount outlives its supervisor, and whatever its terminal was.
-    process.on('SIGHUP', () => {});
+    process.on('SIGHUP', () => reopenLog(this.#log));
     process.on('disconnect', () => void this.#goOnAlone());
     try {
       this.#daemon = await startDaemon(this.#start, descriptors, this.#owner(), this.#log);
@@ -73,6 +75,10 @@ class DaemonProcess {
     }
     if (message.type === 'not-mounted') {
       this.#mounted.reject(new Error('the mount could not be made'));
+      return;
+    }
+    if (message.type === 'reopen-log') {
+      reopenLog(this.#log);
       return;
     }
     this.#handOver = true;

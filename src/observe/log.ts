@@ -1,12 +1,7 @@
-/** One JSON object a line on stderr. Keys never get here; should one, it is redacted by its name. */
-import {
-  type DestinationStream,
-  destination as openDestination,
-  type Logger as PinoLogger,
-  pino,
-  stdTimeFunctions,
-} from 'pino';
+/** One JSON object a line on stderr, or lines for people on a terminal. Keys never get here; should one, it is redacted by its name. */
+import { type DestinationStream, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
 import type { LogLevel } from '../config/load.ts';
+import { logOutput } from './log-output.ts';
 
 export type Logger = PinoLogger;
 
@@ -17,18 +12,16 @@ export interface LogRecord {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-const STDERR = 2;
 const SECRET_NAMES = ['key', 'encryptionKey'];
 /** pino's wildcard is one level deep; nothing is logged deeper than this. */
 const DEPTH_MAX = 4;
 
 export interface LoggerOptions {
   level: LogLevel;
-  /** stderr unless given. */
+  /** logOutput unless given. */
   destination?: DestinationStream;
 }
 
-/** Lines are written before the call returns, so that a process that dies has said why. */
 export function createLogger({ level, destination }: LoggerOptions): Logger {
   return pino(
     {
@@ -38,8 +31,21 @@ export function createLogger({ level, destination }: LoggerOptions): Logger {
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: secretPaths(), censor: '[redacted]' },
     },
-    destination ?? openDestination({ fd: STDERR, sync: true }),
+    destination ?? logOutput,
   );
+}
+
+/** For a SIGHUP: logrotate(8) has renamed the log file. */
+export function reopenLog(log: Logger): void {
+  try {
+    if (logOutput.reopen()) log.info({ file: logOutput.path }, 'The log file was opened anew');
+    else log.info('SIGHUP: the log is no file, and goes on');
+  } catch (error) {
+    log.error(
+      { file: logOutput.path, error: String(error) },
+      'The log file cannot be opened anew; the log goes on where it was',
+    );
+  }
 }
 
 /** Logs what another thread posted. */

@@ -5,6 +5,7 @@ import type { NegotiatedSession } from '../drivers/host/messages.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { nodeArguments } from '../lib/process-protection.ts';
+import { logOutput } from '../observe/log-output.ts';
 import type { DaemonStart, FromDaemon, OwnedDescriptors, StopReport, ToDaemon } from './messages.ts';
 
 const ENTRY = fileURLToPath(new URL('../daemon/main.js', import.meta.url));
@@ -90,7 +91,16 @@ export class DaemonChild {
     const folder = folderFd === undefined ? [] : [folderFd];
     try {
       const child = spawn(process.execPath, [...nodeArguments(), ENTRY], {
-        stdio: ['ignore', 'inherit', 'inherit', fuseFd, inFlightFd, 'ipc', memoryFd ?? 'ignore', ...folder],
+        stdio: [
+          'ignore',
+          'inherit',
+          logOutput.fd,
+          fuseFd,
+          inFlightFd,
+          'ipc',
+          memoryFd ?? 'ignore',
+          ...folder,
+        ],
         env: {
           UV_THREADPOOL_SIZE: THREADPOOL_SIZE,
           MALLOC_ARENA_MAX: MALLOC_ARENAS,
@@ -142,6 +152,10 @@ export class DaemonChild {
       this.#ready.reject(error);
       this.kill('SIGKILL');
     }, CLEAN_UP_MS).unref();
+  }
+
+  reopenLog(): void {
+    this.#send({ type: 'reopen-log' });
   }
 
   handOver(): void {

@@ -33,6 +33,8 @@ export interface MountRoot {
 
 export interface DaemonStart {
   config: Config;
+  /** The file that standard error leads to, by the name that it is opened by anew; undefined: it is no file. */
+  logFile: string | undefined;
   /** The key's variables, which are in no environment. */
   secrets: Secrets;
   driver: Driver;
@@ -64,6 +66,8 @@ export type ToDaemon =
   | { type: 'mounted'; device: string }
   /** The mount could not be made: remove what the start has made, exit. */
   | { type: 'not-mounted' }
+  /** The log file was renamed: open a new one of its name. */
+  | { type: 'reopen-log' }
   /** Leave the mount to the next daemon: answer what was read, write down what is needed, exit. */
   | { type: 'hand-over' };
 

@@ -12,13 +12,13 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
-  readlinkSync,
   renameSync,
   rmSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { parseProcessStat } from '../lib/process-stat.ts';
+import { logOutput } from '../observe/log-output.ts';
 
 export interface RestartState {
   mountPoint: string;
@@ -185,11 +185,5 @@ function startTimeOf(pid: number): string | undefined {
 
 /** A file that stderr goes to, or which process's stderr it is. */
 function logDestination(): string {
-  const otherwise = `the stderr of process ${process.pid}`;
-  try {
-    const target = readlinkSync('/proc/self/fd/2');
-    return target.startsWith('/') && !target.startsWith('/dev/') ? target : otherwise;
-  } catch {
-    return otherwise;
-  }
+  return logOutput.path ?? `the stderr of process ${process.pid}`;
 }

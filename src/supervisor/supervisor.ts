@@ -17,6 +17,7 @@ import { mountDirect, removeDeadMounts, unmountByForce, unmountLazily } from '..
 import { namePlace } from '../mount/mount-folder.ts';
 import { findMount, type MountRecord } from '../mount/mountinfo.ts';
 import type { Logger } from '../observe/log.ts';
+import { logOutput } from '../observe/log-output.ts';
 import { DaemonChild, type DaemonExit, isCrash } from './daemon-child.ts';
 import { FatalRequests } from './fatal-requests.ts';
 import type { OwnedDescriptors, StopReport } from './messages.ts';
@@ -168,10 +169,16 @@ export class Supervisor {
     );
   }
 
+  /** See ToDaemon. Daemons that are started later log to the new file, too. */
+  reopenLog(): void {
+    this.#child.reopenLog();
+  }
+
   #startChild(): DaemonChild {
     const { uid, gid, mode } = this.#place.folder;
     const start = {
       config: this.#config,
+      logFile: logOutput.path,
       secrets: this.#hooks.secrets ?? {},
       driver: this.#driver,
       mountPoint: this.mountPoint,

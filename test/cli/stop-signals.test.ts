@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
-import { firstStopSignal } from '../../src/cli/stop-signals.ts';
+import { firstStopSignal, stopSignals } from '../../src/cli/stop-signals.ts';
 
 test('the first signal stops, later ones are only answered', async () => {
   const signals = new EventEmitter();
   const logged: unknown[] = [];
   const log = { info: (fields: unknown, message?: unknown) => logged.push([fields, message]) };
-  const first = firstStopSignal(log as never, signals);
+  const first = firstStopSignal(log as never, ['SIGTERM', 'SIGINT'], signals);
   signals.emit('SIGINT', 'SIGINT');
   assert.deepEqual(logged, []);
   signals.emit('SIGTERM', 'SIGTERM');
@@ -18,4 +18,9 @@ test('the first signal stops, later ones are only answered', async () => {
     [{ signal: 'SIGTERM' }, message],
     [{ signal: 'SIGINT' }, message],
   ]);
+});
+
+test('without a terminal SIGHUP stops nothing', () => {
+  assert.deepEqual(stopSignals(true), ['SIGTERM', 'SIGINT', 'SIGHUP']);
+  assert.deepEqual(stopSignals(false), ['SIGTERM', 'SIGINT']);
 });
