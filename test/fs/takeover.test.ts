@@ -508,3 +508,30 @@ describe('what was begun before a take-over in a file that the disk does not giv
     assert.equal(lookup(other.h, 'creds.json'), 0);
   });
 });
+
+describe('a request that was carried out, and comes again when nothing can be written', () => {
+  const changes: Record<string, (h: Harness, node: number) => number> = {
+    'a write': (h, node) => h.fs.write(node, 0, JSON_B, false),
+    'a write of a part': (h, node) => h.fs.write(node, 2, Buffer.from('x'), false),
+    'an append': (h, node) => h.fs.write(node, 0, JSON_B, true),
+    'a truncation': (h, node) => h.fs.setattr(node, { size: 3 }, newAttributes()),
+    'a chmod': (h, node) => h.fs.setattr(node, { mode: 0o640 }, newAttributes()),
+    'a chown': (h, node) => h.fs.setattr(node, { uid: 7, gid: 8 }, newAttributes()),
+    'a change of its time': (h, node) => h.fs.setattr(node, { mtime: { sec: 5, nsec: 6 } }, newAttributes()),
+  };
+  for (const [name, change] of Object.entries(changes))
+    for (const file of ['creds.json', 'notes.txt'])
+      it(`succeeds, since it has its effect: ${name}, ${file}`, (t) => {
+        const h = harness(t);
+        const node = make(h, file, JSON_A);
+        let status = 0;
+        const number = request(h, () => {
+          status = change(h, node);
+          return Math.min(0, status);
+        });
+        h.takeOver();
+        h.fs.suspend(true);
+        h.fs.begin(number);
+        assert.equal(change(h, node), status);
+      });
+});

@@ -3,7 +3,7 @@ import { Errno } from '../../lib/errno.ts';
 import { isGatedName, judgeWhole } from '../model/json-gate.ts';
 import { type FileNode, NOT_COMMITTED } from '../model/node.ts';
 import { WorkingCopy, type WorkingCopyUndo } from '../model/working-copy.ts';
-import { type Core, isRepeated } from '../state/core.ts';
+import type { Core } from '../state/core.ts';
 import { touch } from '../state/times.ts';
 import { commit, commitPlain, record } from './commit.ts';
 import { truncateOrphan, writeOrphan } from './orphan.ts';
@@ -40,8 +40,6 @@ export function writeFile(core: Core, node: FileNode, offset: number, data: Buff
   const at = append ? lengthForWriters(node) : offset;
   if (at + data.length > core.options.maxFileSize) return Errno.EFBIG;
   if (data.length === 0) return 0;
-  // Any other write may be repeated: it puts the same bytes into the same place.
-  if (append && isRepeated(core)) return data.length;
   if (node.parent === undefined) return writeOrphan(node, at, data);
   if (data.length >= PAGE_BYTES) node.mayHavePages = true;
   const failed = isReplacedWhole(node, at, data) ? commit(core, node, data) : patch(core, node, at, data);

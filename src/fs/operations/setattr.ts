@@ -4,7 +4,7 @@ import type { Errno } from '../../lib/errno.ts';
 import { S_IFMT } from '../../lib/file-type.ts';
 import type { AttributeChange, Attributes } from '../contract.ts';
 import { type FileNode, type Node, PERMISSIONS } from '../model/node.ts';
-import type { Core } from '../state/core.ts';
+import { type Core, isRepeated } from '../state/core.ts';
 import { touchChange } from '../state/times.ts';
 import { fillAttributes } from './attributes.ts';
 import { record } from './commit.ts';
@@ -38,11 +38,24 @@ function dropPages(node: FileNode, out: Attributes): void {
 }
 
 function changeMetadata(core: Core, node: Node, change: AttributeChange): 0 | Errno {
+  // Done again, it could fail although it has its effect.
+  if (isRepeated(core) && isDone(node, change)) return 0;
   const before = metadataOf(node);
   if (!apply(core, node, change)) return 0;
   const failed = recordMetadata(core, node);
   if (failed !== 0) Object.assign(node, before);
   return failed;
+}
+
+/** What is set to the present time is not known to be done. */
+function isDone(node: Node, { mode, uid, gid, mtime }: AttributeChange): boolean {
+  if (mtime === 'now') return false;
+  return (
+    (mode === undefined || (node.mode & PERMISSIONS) === (mode & PERMISSIONS)) &&
+    (uid === undefined || node.uid === uid) &&
+    (gid === undefined || node.gid === gid) &&
+    (mtime === undefined || (node.mtimeSec === mtime.sec && node.mtimeNsec === mtime.nsec))
+  );
 }
 
 function metadataOf(node: Node): Partial<Node> {
