@@ -2,6 +2,7 @@
  * The kernel's side of the connection: it makes up no node numbers, remembers those that it was given, sends again what was not
  * answered, and compares every answer with the model.
  */
+import { ROOT_NODE } from '../../../src/fs/contract.ts';
 import { Errno, errnoName } from '../../../src/lib/errno.ts';
 import { type ModelDirectory, type ModelNode, ReferenceModel } from '../../fs/reference-model.ts';
 import type { Machine } from '../platform/machine.ts';
@@ -188,6 +189,21 @@ export class Kernel {
     this.pump();
   }
 
+  /**
+   * Files that were made on a full disk, and never written to: this daemon may not have heard of them. No application sees a
+   * difference, but for those that have them open. Nothing goes wrong meanwhile.
+   */
+  forgetUnheardOf({ filesystem }: Daemon): void {
+    for (const handle of this.#handles) {
+      const { node } = handle;
+      if (!handle.unwritten || node.kind === 'directory' || !ReferenceModel.isHidden(node)) continue;
+      if (isUnlinked(this.model, node) || isHeardOf(filesystem, pathOf(node))) continue;
+      node.parent?.children.delete(node.name);
+      node.parent = undefined;
+      node.dropped = true;
+    }
+  }
+
   /** It may be done already: then its file is gone, and what it had is lost. */
   #mayBeStale(call: Call): void {
     if (call.do !== 'unlink' && call.do !== 'rename') return;
@@ -348,6 +364,23 @@ export function isUnlinked(model: ReferenceModel, node: ModelNode): boolean {
   for (let at: ModelNode | undefined = node; at !== undefined; at = at.parent)
     if (at === model.root) return false;
   return true;
+}
+
+/** A hidden name is refused; of one that is not there it is told that it is not. */
+function isHeardOf(filesystem: Daemon['filesystem'], path: string): boolean {
+  const entry = newGiven().entry;
+  const entered: number[] = [];
+  let at = ROOT_NODE;
+  let status = 0;
+  filesystem.begin(0);
+  for (const name of path.slice(1).split('/')) {
+    status = filesystem.lookup(at, name, entry);
+    if (status !== 0 || entry.nodeId === 0) break;
+    at = entry.nodeId;
+    entered.push(at);
+  }
+  for (const node of entered) filesystem.forget(node, 1);
+  return status !== 0 || entry.nodeId !== 0;
 }
 
 function isDropped(node: ModelNode): boolean {

@@ -156,6 +156,7 @@ export class CoreWorld implements World {
 
   #started(daemon: Daemon, takeover: boolean): void {
     if (takeover) {
+      this.#undisturbed(daemon, () => this.#kernel.forgetUnheardOf(daemon));
       this.#kernel.takenOver(daemon);
     } else {
       this.#kernel.daemon = daemon;
@@ -317,12 +318,16 @@ export class CoreWorld implements World {
   }
 
   #observe(daemon: Daemon): State {
+    return this.#undisturbed(daemon, () => observe(daemon.filesystem));
+  }
+
+  #undisturbed<T>(daemon: Daemon, look: () => T): T {
     const { readEio } = this.#disk.faults;
     const { operationsLeft } = daemon.process;
     this.#disk.faults.readEio = 0;
     daemon.process.operationsLeft = Number.POSITIVE_INFINITY;
     try {
-      return this.#machine.as(daemon.process, () => observe(daemon.filesystem));
+      return this.#machine.as(daemon.process, look);
     } finally {
       this.#disk.faults.readEio = readEio;
       daemon.process.operationsLeft = operationsLeft;
