@@ -472,6 +472,7 @@ describe('what was begun before a take-over in a file that the disk does not giv
     assert.equal(h.fs.write(node, 0, JSON_A, true), Errno.EIO);
     assert.equal(h.fs.setattr(node, { mode: 0o640 }, newAttributes()), Errno.EIO);
     assert.equal(h.fs.rename(ROOT_NODE, 'notes.txt', ROOT_NODE, 'x.txt', 0), Errno.EIO);
+    assert.deepEqual(h.fs.settleAll(), ['notes.txt'], 'a stop says that it is not in the cache');
     heal();
     assert.equal(contentOf(h, node), 'elaterr notes');
     h.settle();
