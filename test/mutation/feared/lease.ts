@@ -144,9 +144,9 @@ export const leaseMutations = [
         'a condemned mount goes on writing under the old right',
       ],
       [
-        'if (this.#fenced) throw this.#fenced;\n      const',
-        'const',
-        'a mount in whose place another process runs goes on writing',
+        'if (this.#fenced) return Promise.reject(this.#fenced);',
+        '',
+        'a mount in whose place another process runs goes on asking for the lease',
       ],
       [
         'if (deadlineMs > this.#nowMs()) return deadlineMs;',
