@@ -82,7 +82,30 @@ export const fsMutations = [
     ],
     ['    node.dropped = true;\n', '', 'a write to a file that was given up succeeds and is lost'],
   ]),
+  ...fearedIn('src/fs/operations/filesystem.ts', CONTENT, [
+    ['if (isRepeated(this.#core)) return data.length;', '', 'an append is done twice'],
+    [
+      'return isRepeated(this.#core) ? 0 : unlink',
+      'return unlink',
+      'an unlink that was carried out fails when it is sent again',
+    ],
+    [
+      'if (isRepeated(this.#core)) return 0;',
+      '',
+      'an rmdir that was carried out fails when it is sent again',
+    ],
+  ]),
   ...fearedIn('src/fs/operations/setattr.ts', CONTENT, [
+    [
+      'if (isRepeated(core) && isDone(node, change)) return 0;',
+      '',
+      'a chmod that was carried out fails on a full disk when it is sent again',
+    ],
+    [
+      'isRepeated(core) && isDone(node, change)',
+      'isRepeated(core)',
+      'a chmod is taken for done that was not carried out',
+    ],
     [
       'if (working?.isHeldBack) core.records.workSnapshot(node, path, working);',
       '',
@@ -95,7 +118,6 @@ export const fsMutations = [
     ['  else working.undo(undo);\n', '', 'a write that failed is published later'],
     ['if (failed !== 0 && publishes) working.undo(undo);', '', 'a commit that failed is done twice'],
     ['  working.journaled = true;\n', '', 'unfinished files go with their segment'],
-    ['if (append && isRepeated(core)) return data.length;', '', 'an append is done twice'],
     [
       'if (at + data.length > core.options.maxFileSize) return Errno.EFBIG;',
       '',
