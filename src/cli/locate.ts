@@ -90,15 +90,18 @@ export async function notAnswering(directory: string, timeoutMs: number): Promis
     `the mount on ${directory} did not answer for ${timeoutMs / 1000} s${named === '' ? '' : `; it is served by process ${named}`}`,
     {
       hint: hangHint(
-        servers.some(({ isStopped }) => isStopped),
+        servers.filter(({ isStopped }) => isStopped).map(({ pid }) => pid),
         log,
       ),
     },
   );
 }
 
-function hangHint(isStopped: boolean, log: string | undefined): string {
-  if (isStopped) return 'kill -CONT lets a stopped process go on; calls on the mount wait for it until then.';
+function hangHint(stopped: readonly number[], log: string | undefined): string {
+  if (stopped.length > 0) {
+    const where = log === undefined ? '' : ` Its log is ${log}.`;
+    return `kill -CONT ${stopped.join(' ')} lets it go on; calls on the mount wait until then.${where}`;
+  }
   return `Look at its log${log === undefined ? '' : `, ${log}`}. If its daemon hangs, end that process: what was written is in the cache, and the next mount has it.`;
 }
 

@@ -143,7 +143,7 @@ test('unmount of a mount in use ends it, says who used it, and exits with a stat
   assert.deepEqual(readdirSync(join(directory, 'sessions.sealed/journal')), []);
 });
 
-test('of a daemon that is stopped status names the process, and says what lets it go on', async (t) => {
+test('of a daemon that is stopped status names the process, and says what lets it go on and where its log is', async (t) => {
   const { mountPoint, daemonPid } = await daemonize(t);
   process.kill(daemonPid, 'SIGSTOP');
   const { status, stdout, stderr } = runCli(['status', mountPoint]);
@@ -153,6 +153,9 @@ test('of a daemon that is stopped status names the process, and says what lets i
     stderr,
     new RegExp(`did not answer for 5 s; it is served by process .*\\b${daemonPid} \\(stopped\\)`),
   );
-  assert.match(stderr, /kill -CONT/);
+  assert.match(
+    stderr,
+    new RegExp(`kill -CONT ${daemonPid} lets it go on; .* Its log is \\S+/sessions\\.sealed\\.log\\.`),
+  );
   assert.equal(runCli(['status', mountPoint]).status, 0);
 });
