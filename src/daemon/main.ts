@@ -1,5 +1,7 @@
 /** The process that serves a mount. A supervisor starts it, with /dev/fuse as an inherited descriptor. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Driver } from '../drivers/choose.ts';
+import { prepareKernelThread } from '../drivers/direct/worker-link.ts';
 import { deferred } from '../lib/deferred.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { forbidCoreFiles, forbidTracing, ignoreDebugSignal } from '../lib/process-protection.ts';
@@ -153,6 +155,12 @@ function failureOf(error: unknown): FromDaemon {
 }
 
 let running: DaemonProcess | undefined;
+const driver: Driver = process.argv[2] === 'direct' ? 'direct' : 'fuse-native';
+if (driver === 'direct') prepareKernelThread();
+// It has nothing yet that should outlive its supervisor.
+process.on('disconnect', () => {
+  if (running === undefined) process.exit(0);
+});
 process.on('message', (message: ToDaemon) => {
   if (message.type === 'start') {
     running = new DaemonProcess({ ...message, secrets: { ...inherited, ...message.secrets } });

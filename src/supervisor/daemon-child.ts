@@ -1,6 +1,7 @@
 /** One daemon process, as its supervisor sees it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import type { Driver } from '../drivers/choose.ts';
 import type { NegotiatedSession } from '../drivers/host/messages.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import { SessionfsError } from '../lib/errors.ts';
@@ -61,7 +62,7 @@ export class DaemonChild {
   readonly #process: ChildProcess | undefined;
   readonly #exited: Deferred<DaemonExit> = deferred();
   readonly #ready: Deferred<void> = deferred();
-  readonly #events: DaemonChildEvents;
+  #events: DaemonChildEvents | undefined;
   #report: StopReport | undefined;
   #refused = false;
   #mountError: unknown;
@@ -70,12 +71,11 @@ export class DaemonChild {
    * A process that cannot be started (its executable is being replaced, there are too many processes) is one that dies at once: the
    * next try may go better.
    */
-  constructor(start: DaemonStart, descriptors: OwnedDescriptors, events: DaemonChildEvents) {
-    this.#events = events;
+  constructor(driver: Driver, descriptors: OwnedDescriptors) {
     this.ready = this.#ready.promise;
     this.ready.catch(() => {});
     this.exited = this.#exited.promise;
-    this.#process = this.#spawn(descriptors);
+    this.#process = this.#spawn(driver, descriptors);
     this.#process?.on('message', (message: FromDaemon) => this.#hear(message));
     this.#process?.on('exit', (code, signal) => {
       this.#ready.reject(
@@ -84,13 +84,21 @@ export class DaemonChild {
       );
       this.#end(code, signal, undefined);
     });
+  }
+
+  /** Until then it loads its code, and waits. */
+  start(start: DaemonStart, events: DaemonChildEvents): void {
+    this.#events = events;
     this.#send({ type: 'start', ...start });
   }
 
-  #spawn({ fuseFd, inFlightFd, memoryFd, folderFd }: OwnedDescriptors): ChildProcess | undefined {
+  #spawn(
+    driver: Driver,
+    { fuseFd, inFlightFd, memoryFd, folderFd }: OwnedDescriptors,
+  ): ChildProcess | undefined {
     const folder = folderFd === undefined ? [] : [folderFd];
     try {
-      const child = spawn(process.execPath, [...nodeArguments(), ENTRY], {
+      const child = spawn(process.execPath, [...nodeArguments(), ENTRY, driver], {
         stdio: [
           'ignore',
           'inherit',
@@ -174,10 +182,10 @@ export class DaemonChild {
   #hear(message: FromDaemon): void {
     switch (message.type) {
       case 'loaded':
-        this.#events.loaded();
+        this.#events?.loaded();
         break;
       case 'initialized':
-        this.#events.initialized(message.session);
+        this.#events?.initialized(message.session);
         break;
       case 'ready':
         this.notices = message.notices;

@@ -33,6 +33,7 @@ import {
 } from './resources.ts';
 import { RestartNotice } from './restart-notice.ts';
 import { RestartPolicy } from './restart-policy.ts';
+import { roomForStandby, Standby } from './standby.ts';
 
 /** Set by tests, to be served as by a kernel older than 6.9. */
 const NO_RESEND = 'SESSIONFS_TEST_NO_RESEND';
@@ -74,6 +75,8 @@ export class Supervisor {
   readonly #stopped: Deferred<StopReport> = deferred();
   readonly #policy = new RestartPolicy();
   readonly #fatalRequests = new FatalRequests();
+  readonly #standby = new Standby(() => this.#spawnDaemon());
+  readonly #hasRoomForStandby = roomForStandby();
   readonly #notice: RestartNotice;
   #plainSessions: string[];
   #session: NegotiatedSession | undefined;
@@ -102,6 +105,7 @@ export class Supervisor {
     supervisor.#plainSessions = [];
     supervisor.#shutFolder();
     supervisor.#reportBelow();
+    supervisor.#prepareStandby();
     void supervisor.#watch();
     return supervisor;
   }
@@ -150,6 +154,7 @@ export class Supervisor {
     if (this.#stopReason === undefined) {
       this.#stopReason = reason;
       this.#folderAfterwards = folder;
+      void this.#standby.discard();
       this.#child.ready.then(
         () => this.#child.kill('SIGTERM'),
         () => {},
@@ -163,6 +168,8 @@ export class Supervisor {
     if (this.#handingOver || this.#stopReason !== undefined) return;
     this.#handingOver = true;
     this.#log.info({ daemon: this.#child.pid }, 'Handing the mount over to a new daemon');
+    // It has loaded the code that was on the disk before.
+    void this.#standby.discard();
     this.#child.ready.then(
       () => this.#child.handOver(),
       () => {},
@@ -172,6 +179,8 @@ export class Supervisor {
   /** See ToDaemon. Daemons that are started later log to the new file, too. */
   reopenLog(): void {
     this.#child.reopenLog();
+    // What it has open is the file before.
+    void this.#standby.discard().then(() => this.#prepareStandby());
   }
 
   #startChild(): DaemonChild {
@@ -193,13 +202,24 @@ export class Supervisor {
       generation: this.#daemonsStarted++,
       endsWithLastUser: this.#hooks.endsWithLastUser ?? false,
     };
-    const child: DaemonChild = new DaemonChild(start, this.#descriptors, {
+    const child = this.#standby.take() ?? this.#spawnDaemon();
+    child.start(start, {
       loaded: () => void this.#loaded(child),
       initialized: (session) => {
         this.#session = session;
       },
     });
     return child;
+  }
+
+  #spawnDaemon(): DaemonChild {
+    return new DaemonChild(this.#driver, this.#descriptors);
+  }
+
+  /** With fuse-native applications get errors between two daemons anyway: it is not worth the memory. */
+  #prepareStandby(): void {
+    if (this.#driver === 'direct' && this.#stopReason === undefined && this.#hasRoomForStandby)
+      this.#standby.prepare();
   }
 
   #makeMount(): Promise<MountRecord> {
@@ -275,7 +295,7 @@ export class Supervisor {
   async #watch(): Promise<void> {
     for (;;) {
       const exit = await this.#child.exited;
-      if (exit.report !== undefined) return this.#end(exit.report);
+      if (exit.report !== undefined) return await this.#end(exit.report);
       if (!(await this.#replace(exit))) return;
     }
   }
@@ -297,6 +317,7 @@ export class Supervisor {
     this.#child.ready.then(
       () => {
         this.#policy.ready();
+        this.#prepareStandby();
         this.#notice.clear();
         if (this.#driver === 'fuse-native') this.#reportBelow();
       },
@@ -345,11 +366,13 @@ export class Supervisor {
     await unmountByForce(this.mountPoint).catch(() => {});
     await removeDeadMounts(this.mountPoint).catch(() => {});
     this.#folderAfterwards = 'shut';
-    this.#end({ exitStatus: exitStatus.DAEMON_FAILED, lazy: true, holders: [], dirty: 0 });
+    await this.#end({ exitStatus: exitStatus.DAEMON_FAILED, lazy: true, holders: [], dirty: 0 });
     return false;
   }
 
-  #end(report: StopReport): void {
+  async #end(report: StopReport): Promise<void> {
+    // It has the kernel connection open, which otherwise ends now.
+    await this.#standby.discard();
     this.#notice.clear();
     if (this.#folderAfterwards === 'given-back') this.#giveFolderBack();
     closeDescriptors(this.#descriptors);

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { childrenOf, isDaemon } from '../crash/support/processes.ts';
 import { cleanUp, type Scope } from '../support/cleanup.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { type Measurement, record } from './measurement.ts';
@@ -12,8 +13,8 @@ import { median } from './statistics.ts';
 
 const CALLER = fileURLToPath(new URL('./gap-caller.js', import.meta.url));
 const FILES = 1000;
-/** A daemon that dies before it is ready is replaced after a pause, which is not what is measured here. */
-const REST_MS = 1500;
+/** For a standby that has just been started, until it has loaded its code. */
+const LOAD_MS = 1500;
 
 /** SIGKILL of the daemon to the first call that is answered after it, as a process sees it that looks names up all the time. */
 export async function measureGap(scope: Scope, kills: number): Promise<Measurement[]> {
@@ -27,8 +28,8 @@ export async function measureGap(scope: Scope, kills: number): Promise<Measureme
 
   const gaps: number[] = [];
   for (let kill = 0; kill < kills; kill++) {
-    await sleep(REST_MS);
-    const daemon = daemonOf(pid);
+    const daemon = await daemonWithStandby(pid);
+    await sleep(LOAD_MS);
     const killed = process.hrtime.bigint();
     process.kill(daemon, 'SIGKILL');
     caller.stdin.write(`${killed}\n`);
@@ -55,16 +56,10 @@ async function end(caller: ChildProcess): Promise<void> {
   await exited;
 }
 
-/** The supervisor's only child that is node. */
-function daemonOf(supervisor: number): number {
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const parent = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[1];
-      const isDaemon = readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('daemon/main.js');
-      if (Number(parent) === supervisor && isDaemon) return Number(pid);
-    } catch {
-      // It ended meanwhile.
-    }
+async function daemonWithStandby(supervisor: number): Promise<number> {
+  for (;;) {
+    const [daemon, standby] = childrenOf(supervisor).filter(isDaemon);
+    if (daemon !== undefined && standby !== undefined) return daemon;
+    await sleep(50);
   }
-  throw new Error(`process ${supervisor} has no daemon`);
 }

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { SessionfsError } from '../../src/lib/errors.ts';
 import { DaemonChild, isCrash } from '../../src/supervisor/daemon-child.ts';
-import type { DaemonStart } from '../../src/supervisor/messages.ts';
 import { cleanUp } from '../support/cleanup.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -16,12 +15,8 @@ const TOO_LONG = 'x'.repeat(256 * 1024);
 function child(t: TestContext): DaemonChild {
   const fd = openSync('/dev/null', 'r+');
   cleanUp(t, () => closeSync(fd));
-  const events = { loaded: () => {}, initialized: () => {} };
-  return new DaemonChild(
-    {} as DaemonStart,
-    { fuseFd: fd, inFlightFd: fd, memoryFd: undefined, folderFd: undefined },
-    events,
-  );
+  const descriptors = { fuseFd: fd, inFlightFd: fd, memoryFd: undefined, folderFd: undefined };
+  return new DaemonChild('direct', descriptors);
 }
 
 async function assertDied(daemon: DaemonChild, reason: RegExp): Promise<void> {

@@ -3,7 +3,7 @@
  * in between comes as a message; a lookup on the mount, made by another process (waker.ts), wakes it.
  */
 import { setPriority } from 'node:os';
-import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { CoreHost, failureMessage } from '../host/core-host.ts';
 import type { FromCore, KernelThreadData, ToCore } from '../host/messages.ts';
 import { Opcode } from './abi/opcodes.ts';
@@ -106,9 +106,9 @@ function operationName(opcode: number): string {
   return found?.[0].replace('FUSE_', '') ?? `opcode ${opcode}`;
 }
 
-function main(port: MessagePort): void {
+function main(data: KernelThreadData, port: MessagePort): void {
   try {
-    const thread = new KernelThread(workerData as KernelThreadData, port);
+    const thread = new KernelThread(data, port);
     thread.host.load();
     port.on('message', (message: ToCore) => {
       if (message.type !== 'serve') {
@@ -138,5 +138,6 @@ function runAtOnce(): void {
 
 if (parentPort !== null) {
   runAtOnce();
-  main(parentPort);
+  const port = parentPort;
+  port.once('message', (data: KernelThreadData) => main(data, port));
 }

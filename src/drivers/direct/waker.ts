@@ -49,7 +49,7 @@ export class Waker {
     this.#shell?.stdin.end();
   }
 
-  /** Starts the process, once; otherwise the first call does. */
+  /** Starts the process, once. */
   prepare(): void {
     if (!this.#closed) this.#shell ??= this.#start();
   }

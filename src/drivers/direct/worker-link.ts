@@ -5,6 +5,20 @@ import type { FromCore, KernelThreadData, ToCore } from '../host/messages.ts';
 import { Mailbox } from './mailbox.ts';
 import { Waker } from './waker.ts';
 
+/** A kernel thread that has loaded its code. */
+let waiting: Worker | undefined;
+
+/** The thread loads its code before it is known what it will serve. It keeps no process alive that ends before. */
+export function prepareKernelThread(): void {
+  waiting ??= startThread();
+  waiting.unref();
+}
+
+/** Its first message says what it serves. */
+function startThread(): Worker {
+  return new Worker(new URL('./kernel-thread.js', import.meta.url), { name: 'sessionfs-kernel' });
+}
+
 export class WorkerLink implements CoreLink {
   readonly #worker: Worker;
   readonly #mailbox = new Mailbox();
@@ -12,11 +26,13 @@ export class WorkerLink implements CoreLink {
 
   constructor(data: Omit<KernelThreadData, 'mailbox'>) {
     this.#waker = new Waker(data.mountPoint, () => this.#mailbox.isRaised);
-    this.#worker = new Worker(new URL('./kernel-thread.js', import.meta.url), {
-      workerData: { ...data, mailbox: this.#mailbox.shared } satisfies KernelThreadData,
-      transferList: [data.keyring],
-      name: 'sessionfs-kernel',
-    });
+    this.#worker = waiting ?? startThread();
+    waiting = undefined;
+    this.#worker.ref();
+    const first: KernelThreadData = { ...data, mailbox: this.#mailbox.shared };
+    this.#worker.postMessage(first, [data.keyring]);
+    // fork(2) takes the pages of this process away until they are written to: it comes before the thread readies its buffer.
+    this.#waker.prepare();
   }
 
   start(receive: (message: FromCore) => void, fail: (error: Error) => void): void {
@@ -25,9 +41,7 @@ export class WorkerLink implements CoreLink {
     this.#worker.on('exit', (code) => fail(new Error(`the kernel thread ended with code ${code}`)));
   }
 
-  /** fork(2) takes the pages of this process away until they are written to: it comes before the thread readies its buffer. */
   serve(): void {
-    this.#waker.prepare();
     this.#worker.postMessage({ type: 'serve' } satisfies ToCore);
   }
 
@@ -43,6 +57,7 @@ export class WorkerLink implements CoreLink {
   }
 
   async terminate(): Promise<void> {
+    this.#waker.close();
     await this.#worker.terminate();
   }
 

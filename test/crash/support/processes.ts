@@ -5,9 +5,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const HANG_MS = 30_000;
 const POLL_MS = 2;
 
-/** Undefined between the end of one daemon and the start of the next. */
+/** Undefined between the end of one daemon and the start of the next. Its standby is younger. */
 export function daemonOf(supervisor: number): number | undefined {
-  return childrenOf(supervisor).find((pid) => read(`/proc/${pid}/cmdline`).includes('daemon/main.js'));
+  return childrenOf(supervisor).find(isDaemon);
+}
+
+/** One that waits for its turn included. */
+export function isDaemon(pid: number): boolean {
+  return read(`/proc/${pid}/cmdline`).includes('daemon/main.js');
 }
 
 /** Resolves when the supervisor has a daemon other than `old`, which need not be ready yet. */

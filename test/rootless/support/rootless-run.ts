@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { childrenOf, daemonOf } from '../../crash/support/processes.ts';
+import { childrenOf, daemonOf, isDaemon } from '../../crash/support/processes.ts';
 import { cleanUp, type Scope } from '../../support/cleanup.ts';
 import { DaemonProcess, type Exit } from '../../support/daemon-process.ts';
 import { cleanEnvironment } from '../../support/environment.ts';
@@ -70,7 +70,7 @@ export async function startRootless(
     daemon,
     command: () =>
       only(
-        childrenOf(supervisor()).filter((pid) => pid !== daemon()),
+        childrenOf(supervisor()).filter((pid) => !isDaemon(pid)),
         'command',
       ),
     ended: () => run.waitForExit(HANG_MS),
