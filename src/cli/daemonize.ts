@@ -4,6 +4,7 @@ import { closeSync, existsSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SessionfsError } from '../lib/errors.ts';
+import { requirePrivatePath } from '../lib/private-path.ts';
 import { nodeArguments } from '../lib/process-protection.ts';
 import type { Secrets } from '../lib/secrets.ts';
 import { messageOf } from '../lib/system-error.ts';
@@ -86,9 +87,12 @@ function launch({ mountPoint, flags, logFile, pidFile }: DaemonizeOptions): Chil
 
 function openLog(path: string): number {
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    requirePrivatePath(path, 'the log', '--log-file');
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    requirePrivatePath(path, 'the log', '--log-file');
     return openSync(path, 'a', 0o600);
   } catch (error) {
+    if (error instanceof SessionfsError) throw error;
     throw new SessionfsError('CONFIG_INVALID', `cannot write the log ${path}: ${messageOf(error)}`, {
       hint: 'Name another file with --log-file.',
       cause: error,

@@ -1,6 +1,8 @@
 /** A file that names the serving process, for service managers. It appears whole, and goes only if it is still ours. */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { closeSync, constants, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { SessionfsError } from '../lib/errors.ts';
+import { requirePrivatePath } from '../lib/private-path.ts';
 import { messageOf } from '../lib/system-error.ts';
 
 export class PidFile {
@@ -12,12 +14,13 @@ export class PidFile {
     this.#text = text;
   }
 
-  /** Replaces a file that a dead process left. Throws CONFIG_INVALID where the path cannot be written. */
+  /** Replaces a file that a dead process left. Throws CONFIG_INVALID where the path cannot be written, UNSAFE_PATH. */
   static write(path: string, pid: number = process.pid): PidFile {
     const text = `${pid}\n`;
-    const temporary = `${path}.${pid}.tmp`;
+    requirePrivatePath(path, 'the pid file', '--pid-file');
+    const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`;
     try {
-      writeFileSync(temporary, text, { mode: 0o644 });
+      writeNew(temporary, text);
       renameSync(temporary, path);
     } catch (error) {
       rmSync(temporary, { force: true });
@@ -35,5 +38,15 @@ export class PidFile {
     } catch {
       // Gone already, or no longer readable: not ours to care about.
     }
+  }
+}
+
+function writeNew(path: string, text: string): void {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  const fd = openSync(path, flags, 0o600);
+  try {
+    writeSync(fd, text);
+  } finally {
+    closeSync(fd);
   }
 }

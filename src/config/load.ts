@@ -1,9 +1,11 @@
 /** Environment and command line to one checked, read-only Config. Nothing else reads a SESSION_ variable, keys apart. */
 
-import { readlinkSync, realpathSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { lstatSync, readlinkSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { SessionfsError } from '../lib/errors.ts';
 import { nearestName } from '../lib/nearest-name.ts';
+import { actsAsRoot, exposureOf } from '../lib/private-path.ts';
 import { quote } from '../lib/quote.ts';
 import { Refusal } from './parsers.ts';
 import { configurationTable, type SettingName, type SettingValues, settings } from './settings.ts';
@@ -41,9 +43,32 @@ export function loadConfig(env: NodeJS.ProcessEnv, flags: Flags): Config {
     ...values,
     cacheInMemory: values.storageType === 'cloud',
     cacheIsNamed: values.cachePath !== undefined,
-    cachePath: values.cachePath ?? `${withoutLinks(values.mountPoint)}.sealed`,
+    cachePath: values.cachePath ?? defaultCachePath(withoutLinks(values.mountPoint), values.storageType),
     warnings: unknownVariables(env),
   };
+}
+
+/** Root's caches, where the mount point lies in a folder that another user may change. */
+const STATE_DIRECTORY = '/var/lib/sessionfs';
+const NAME_MAX_BYTES = 200;
+
+/**
+ * Beside the mount point. Root's lies elsewhere where another user could put a link into its place; one that is there already is
+ * found all the same, and refused when it is used.
+ */
+function defaultCachePath(mountPoint: string, storageType: SettingValues['storageType']): string {
+  const beside = `${mountPoint}.sealed`;
+  if (storageType === 'cloud' || !actsAsRoot() || exposureOf(beside) === undefined) return beside;
+  return lstatSync(beside, { throwIfNoEntry: false }) === undefined
+    ? join(STATE_DIRECTORY, `${fileNameOf(mountPoint)}.sealed`)
+    : beside;
+}
+
+/** No two paths have the same. */
+function fileNameOf(path: string): string {
+  const name = path.slice(1).replaceAll('%', '%25').replaceAll('/', '%2F');
+  if (Buffer.byteLength(name) <= NAME_MAX_BYTES) return name;
+  return createHash('sha256').update(path).digest('hex');
 }
 
 const LINKS_MAX = 40;

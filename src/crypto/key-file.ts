@@ -26,6 +26,7 @@ const READ_MAX = 1024;
 const READABLE_BY_OTHERS = 0o044;
 const WRITABLE_BY_OTHERS = 0o022;
 const ROOT = 0;
+const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /** The raw key, which the caller owns, and warnings where others may read or replace it. Throws KEY_MISSING, KEY_MALFORMED. */
 export function readKeyFile(path: string): { raw: Buffer; warnings: string[] } {
@@ -75,8 +76,7 @@ export function createKeyFile(path: string): Buffer {
 
 /** False when the name is taken. */
 function publish(path: string, text: string): boolean {
-  const temporary = `${path}.${process.pid}.tmp`;
-  rmSync(temporary, { force: true });
+  const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`;
   try {
     writeDurably(temporary, text);
     claimName(temporary, path);
@@ -103,7 +103,7 @@ function claimName(temporary: string, path: string): void {
 }
 
 function writeDurably(path: string, text: string): void {
-  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+  const fd = openSync(path, NEW_FILE, 0o600);
   try {
     const bytes = Buffer.from(text);
     for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);

@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { SessionfsError } from '../lib/errors.ts';
 import { generatedKeyPath } from '../lib/generated-key-path.ts';
+import { requirePrivatePath } from '../lib/private-path.ts';
 import { createKeyFile, readKeyFile } from './key-file.ts';
 import { Keyring, parseKeyHex } from './keyring.ts';
 
@@ -44,7 +45,7 @@ interface FoundKey {
 
 /**
  * Reads or makes the key. A key that it made is on stable storage when it returns. Call it with the cache's lock held.
- * Throws KEY_MISSING, KEY_MALFORMED, KEY_WRONG (not the key of the cache), CACHE_NOT_WRITABLE (no place for a new key).
+ * Throws KEY_MISSING, KEY_MALFORMED, KEY_WRONG (not the key of the cache), CACHE_NOT_WRITABLE (no place for a new key), UNSAFE_PATH.
  */
 export function loadKeys(request: KeyRequest): KeySource {
   const warnings: string[] = [];
@@ -74,6 +75,7 @@ function givenKey({ env, keyFile }: KeyRequest, warnings: string[]): FoundKey | 
 function keyOfTheCache(request: KeyRequest, warnings: string[]): FoundKey {
   const path = generatedKeyPath(request.cachePath);
   if (!request.mayGenerate) throw missingWithBucket(path);
+  requirePrivatePath(path, 'the key file', 'SESSION_CACHE_PATH');
   if (existsSync(path)) return fromFile(path, warnings);
   if (request.expectedKeyId !== undefined) throw missingForCache(request, path);
   return { raw: createKeyFile(path), origin: 'generated', path };

@@ -2,6 +2,7 @@
 import { closeSync, fstatSync, openSync, readlinkSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { type DestinationStream, destination as openDestination } from 'pino';
+import { requirePrivatePath } from '../lib/private-path.ts';
 import { humanLine } from './human-line.ts';
 
 const STDERR = 2;
@@ -42,9 +43,10 @@ export class LogOutput implements DestinationStream {
     this.#sink.write(this.#isTerminal ? humanLine(line, hasColors(process.env)) : line);
   }
 
-  /** After the file was renamed: goes on in a new one of its name. False: it is no file. Throws system errors; then it goes on as before. */
+  /** After the file was renamed: goes on in a new one of its name. False: it is no file. Throws system errors, and UNSAFE_PATH; then it goes on as before. */
   reopen(): boolean {
     if (this.#path === undefined) return false;
+    requirePrivatePath(this.#path, 'the log', '--log-file');
     const fd = openSync(this.#path, 'a', FILE_MODE);
     const before = this.#fd;
     this.#fd = fd;

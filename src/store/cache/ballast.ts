@@ -7,6 +7,8 @@ import fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { type FileOperations, tolerate } from '../../lib/file-operations.ts';
 
+const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
+
 export const BALLAST_BYTES = 1024 * 1024;
 
 function ballastPath(cachePath: string): string {
@@ -23,7 +25,7 @@ export function restoreBallast(cachePath: string): void {
   const path = ballastPath(cachePath);
   try {
     // Random, so that no filesystem stores it in less.
-    writeFileSync(path, randomBytes(BALLAST_BYTES), { mode: 0o600 });
+    writeFileSync(path, randomBytes(BALLAST_BYTES), { mode: 0o600, flag: FLAGS as unknown as string });
   } catch {
     releaseBallast(cachePath);
   }
@@ -51,8 +53,7 @@ export class Ballast {
   }
 
   async #write(): Promise<void> {
-    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC;
-    const fd = await this.#operations.open(this.#path, flags, 0o600);
+    const fd = await this.#operations.open(this.#path, FLAGS, 0o600);
     try {
       // Random, so that no filesystem stores it in less.
       await this.#operations.write(fd, randomBytes(BALLAST_BYTES));

@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { SessionfsError } from '../../lib/errors.ts';
+import { actsAsRoot } from '../../lib/private-path.ts';
 import { codeOf } from '../../lib/system-error.ts';
 
 export const CACHE_VERSION = 1;
@@ -10,6 +11,7 @@ const FORMAT_FILE = 'format.json';
 const FORMAT_FILE_NEW = 'format.json.new';
 /** What may lie in a directory that is to become a cache: an interrupted start, or a fresh ext4 volume. */
 const HARMLESS = new Set(['lock', FORMAT_FILE_NEW, 'lost+found']);
+const NEW_FILE = fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW;
 const DIRECTORIES = ['journal', 'tmp', 'sessions'];
 
 /** The key id in `<cachePath>/format.json`; undefined: not a cache yet. Throws CACHE_FORMAT for a foreign or newer one. */
@@ -99,8 +101,28 @@ function checkCase(cachePath: string): void {
 
 function makePrivate(directory: string): void {
   fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
-  if (fs.statSync(directory).mode & 0o077) fs.chmodSync(directory, 0o700);
+  narrow(directory);
   fs.accessSync(directory, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK);
+}
+
+/** What others could write may hold what others have planted. */
+function narrow(directory: string): void {
+  const { mode } = fs.statSync(directory);
+  if ((mode & 0o077) === 0) return;
+  if ((mode & 0o022) !== 0 && actsAsRoot()) requireEmpty(directory);
+  fs.chmodSync(directory, 0o700);
+}
+
+function requireEmpty(directory: string): void {
+  const planted = fs.readdirSync(directory).find((name) => !HARMLESS.has(name));
+  if (planted === undefined) return;
+  throw new SessionfsError(
+    'UNSAFE_PATH',
+    `the cache directory ${directory} could be written by other users, and holds ${planted}`,
+    {
+      hint: `See that no other user has put anything there, then run: chmod 700 ${directory}`,
+    },
+  );
 }
 
 function checkEmpty(cachePath: string): void {
@@ -118,7 +140,8 @@ function checkEmpty(cachePath: string): void {
 /** Durable on return: a cache with sessions in it is never without its format file. */
 function writeFormat(cachePath: string, keyId: string): void {
   const temporary = join(cachePath, FORMAT_FILE_NEW);
-  const fd = fs.openSync(temporary, 'w', 0o600);
+  fs.rmSync(temporary, { force: true });
+  const fd = fs.openSync(temporary, NEW_FILE, 0o600);
   try {
     fs.writeSync(fd, `${JSON.stringify({ format: FORMAT_NAME, version: CACHE_VERSION, keyId })}\n`);
     fs.fsyncSync(fd);

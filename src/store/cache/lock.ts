@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fs, { constants } from 'node:fs';
 import { join } from 'node:path';
 import { SessionfsError } from '../../lib/errors.ts';
+import { requirePrivatePath } from '../../lib/private-path.ts';
 import { codeOf } from '../../lib/system-error.ts';
 import { toolEnvironment } from '../../lib/system-tools.ts';
 import { checkOutsideMount } from './format.ts';
@@ -46,16 +47,23 @@ export function acquireCacheLock(cachePath: string): CacheLock {
 
 /**
  * Makes the cache directory if it is missing, and locks it, before anything is read from it or written to it. Throws
- * CACHE_ON_MOUNT, and as `acquireCacheLock` does.
+ * CACHE_ON_MOUNT, UNSAFE_PATH, and as `acquireCacheLock` does.
  */
 export function lockCache(cachePath: string, mountPoint: string): CacheLock {
   checkOutsideMount(cachePath, mountPoint);
+  requirePrivateCache(cachePath);
   try {
     makeDirectory(cachePath);
   } catch (error) {
     throw unusable(cachePath, error);
   }
+  // In a sticky directory another user may have been faster.
+  requirePrivateCache(cachePath);
   return acquireCacheLock(cachePath);
+}
+
+function requirePrivateCache(cachePath: string): void {
+  requirePrivatePath(cachePath, 'the cache', 'SESSION_CACHE_PATH');
 }
 
 /** With `recursive` alone a read-only disk would say ENOENT. */

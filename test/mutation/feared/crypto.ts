@@ -19,7 +19,7 @@ export const cryptoMutations = [
         "if (codeOf(error) === 'EEXIST') return true;",
         "a mount seals with a key that is in no file, for another process's is",
       ],
-      ['constants.O_EXCL, 0o600', 'constants.O_EXCL, 0o644', 'a key is readable by others'],
+      ['openSync(path, NEW_FILE, 0o600)', 'openSync(path, NEW_FILE, 0o644)', 'a key is readable by others'],
       [
         'if (!stat.isFile())',
         'if (false)',
