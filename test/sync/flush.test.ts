@@ -6,6 +6,7 @@ import { CheckpointPlan } from '../../src/store/checkpoint/plan.ts';
 import { OpType } from '../../src/store/journal/format.ts';
 import { noteCheckpoint } from '../../src/sync/ledger/note-checkpoint.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
+import { FakeGrants } from './lease-support.ts';
 import { contentsOf, Machine } from './support.ts';
 
 const S = 'u-+1';
@@ -275,6 +276,54 @@ test('a renamed session is not deleted under its old name before all of it is st
   }
 });
 
+test('a flush deletes what was moved to a session that another flush stores meanwhile', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  for (const file of ['a.json', 'used.json']) await machine.write(`${S}/${file}`, 'ok');
+  await machine.sync.flusher.flush(S);
+  await move(machine, S, 'v-+2', ['a.json']);
+  await machine.delete(`${S}/used.json`);
+  let target: Promise<void> | undefined;
+  bucket.before = async ({ operation }) => {
+    // The flush has seen that a.json waits, and is not through with the other deletion.
+    target ??= operation === 'delete' ? machine.sync.flusher.flush('v-+2') : undefined;
+    if (operation === 'delete') await target;
+  };
+  await machine.sync.flusher.flush(S);
+  assert.deepEqual(machine.ledger.dirtySessions, []);
+  assert.deepEqual(Object.keys(contentsOf(bucket)), ['v-+2/a.json']);
+});
+
+test('a file that changes again while what was moved to it is stored keeps no deletion back', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  await machine.write(`${S}/a.json`, 'ok');
+  await machine.sync.flusher.flush(S);
+  await move(machine, S, 'v-+2', ['a.json']);
+  bucket.before = async ({ operation, name }) => {
+    if (operation === 'put' && name === 'sessions/v/+2/a.json') await machine.write('v-+2/a.json', 'ok 2');
+  };
+  await machine.sync.flusher.flushAll();
+  assert.deepEqual(machine.ledger.dirtySessions, ['v-+2']);
+  assert.deepEqual(Object.keys(contentsOf(bucket)), ['v-+2/a.json']);
+});
+
+test('a file that something is moved to while an older version of it is stored still keeps the deletion back', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  await machine.write(`${S}/a.json`, 'ok');
+  await machine.sync.flusher.flush(S);
+  await machine.write('v-+2/a.json', 'ok older');
+  bucket.before = async ({ operation, name }) => {
+    if (operation !== 'put' || name !== 'sessions/v/+2/a.json') return;
+    bucket.before = () => {};
+    await move(machine, S, 'v-+2', ['a.json']);
+  };
+  await machine.sync.flusher.flush('v-+2');
+  const [deleted] = machine.ledger.dirtyOf(S);
+  assert.ok(deleted !== undefined && machine.ledger.isAwaited(deleted));
+});
+
 test('two sessions that change places wait for each other’s uploads, and not for ever', async (t) => {
   const bucket = new MemoryBucket();
   const machine = new Machine(t, bucket);
@@ -333,6 +382,22 @@ test('credentials that come with new keys in the middle of a flush do not go bef
   assert.deepEqual(order, ['key-1.json', 'key-2.json', 'creds.json']);
   await machine.sync.flusher.flush(S);
   assert.equal(contentsOf(bucket)[path('creds')], 'ok creds 3');
+});
+
+test('a new file that is deleted just before its first upload does not go to the bucket', async (t) => {
+  const bucket = new MemoryBucket();
+  const grants = new FakeGrants();
+  const machine = new Machine(t, bucket, { grants });
+  await machine.write(`${S}/creds.json`, 'ok 1');
+  const grant = grants.grant.bind(grants);
+  grants.grant = async (session) => {
+    // The first is the flush's own, the second that of the upload, which has read the file by then.
+    if (grants.grants === 1) await machine.delete(`${S}/creds.json`);
+    return grant(session);
+  };
+  await machine.sync.flusher.flush(S);
+  assert.deepEqual(contentsOf(bucket), {});
+  assert.equal(machine.ledger.dirtyCount, 0);
 });
 
 test('a file that is made again while a flush runs is not deleted by it', async (t) => {

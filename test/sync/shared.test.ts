@@ -240,6 +240,24 @@ test('what another mount deleted while it had the session goes here as well; a s
   }
 });
 
+test('what another mount changed and later deleted does not come back from the older copy here', async (t) => {
+  for (const deleted of ['before it is compared again', 'while it is restored'] as const) {
+    const bucket = new MemoryBucket();
+    const machine = new Machine(t, bucket, { grants: new FakeGrants() });
+    await machine.write(`${S}/creds.json`, 'ok');
+    await machine.write(`${S}/used.json`, 'ok');
+    await machine.sync.flusher.flush(S);
+    theirs(bucket, 'used.json', 'ok theirs', 2);
+    await machine.sync.reconcileSession(S, grantOf({ epoch: 3, previousEpoch: 2 }), false);
+    assert.equal(machine.ledger.get(name('used.json'))?.local, 'absent');
+    bucket.objects.delete(name('used.json'));
+    if (deleted === 'before it is compared again')
+      await machine.sync.reconcileSession(S, grantOf({ epoch: 5, previousEpoch: 4 }), false);
+    await machine.sync.restorer.restore(S);
+    assert.deepEqual(machine.restored.at(-1)?.files, [`${S}/creds.json`], deleted);
+  }
+});
+
 test('other files changed here than there: still a conflict of the whole session, which is kept aside', async (t) => {
   const bucket = new MemoryBucket();
   const grants = new FakeGrants();

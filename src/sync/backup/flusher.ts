@@ -202,9 +202,11 @@ export class Flusher {
   /** What was moved to other sessions is deleted once those have stored it. */
   async #flushWithTargets(session: string): Promise<void> {
     const { ledger } = this.#parts;
+    const isMoved = ledger.moveTargetsOf(session).length > 0;
     await this.#flushSettled(session);
     const targets = ledger.moveTargetsOf(session);
-    if (targets.length === 0) return;
+    // Another flush may have stored the last of them after this one had passed the deletions over.
+    if (targets.length === 0 && !isMoved) return;
     await Promise.all(targets.map((target) => this.#flushSettled(target)));
     await this.#flushSettled(session);
   }

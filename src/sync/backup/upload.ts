@@ -63,6 +63,8 @@ export async function upload(parts: UploadParts, { entry, change, sealed }: Cach
   }
   // A mount that may not write attempts nothing.
   const first = await parts.grants.grant(entry.session);
+  // Deleted since it was read, and the ledger has forgotten it: nothing would ever delete what is stored now.
+  if (ledger.get(entry.name) !== entry) return 0;
   const sum = crc32c(sealed);
   const tries = { mayArrive: false };
   const version = await replaceOwn(parts, { entry, grant: first, sealed }, async (ifGeneration) => {

@@ -354,6 +354,8 @@ export class Ledger {
   /** The bucket has taken what the cache held when the entry's `change` was this. */
   stored(entry: ObjectEntry, change: number, version: RemoteVersion): void {
     const isNewest = entry.change === change && entry.local === 'changed';
+    // What was moved there is in the bucket, although the file has changed since.
+    if (change >= entry.movedChange) this.#state.endMoves(entry);
     this.#note([isNewest ? 'same' : 'stored', entry.name, ...fieldsOf(version)]);
   }
 

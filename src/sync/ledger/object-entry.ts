@@ -26,6 +26,8 @@ export interface ObjectEntry {
   dirtySinceMs: number;
   /** The moves between sessions, by their time, that made it and of which it was not stored yet. */
   movedBy: readonly number[];
+  /** What `change` was after the last of these moves. */
+  movedChange: number;
   /** The move to another session that deleted it: it stays in the bucket until what it became is there. */
   deletedBy: number | undefined;
 }

@@ -126,13 +126,14 @@ export class LedgerState {
 
   #movedBy(entry: ObjectEntry, move: number): void {
     entry.movedBy = [...entry.movedBy, move];
+    entry.movedChange = entry.change;
     const moved = this.#moved.get(move);
     if (moved === undefined) this.#moved.set(move, new Set([entry]));
     else moved.add(entry);
   }
 
   /** It is stored, or is no more. */
-  #endMoves(entry: ObjectEntry): void {
+  endMoves(entry: ObjectEntry): void {
     for (const move of entry.movedBy) {
       const moved = this.#moved.get(move);
       moved?.delete(entry);
@@ -176,7 +177,7 @@ export class LedgerState {
     const entry = this.get(name);
     const session = entry && this.sessions.get(entry.session);
     if (entry === undefined || session === undefined) return;
-    this.#endMoves(entry);
+    this.endMoves(entry);
     session.all.delete(name);
     this.entryCount--;
     session.dirty.delete(entry);
@@ -188,7 +189,7 @@ export class LedgerState {
     const session = this.sessions.get(entry.session);
     if (!isDirty(entry)) entry.dirtySinceMs = Math.floor(atMs);
     entry.local = local;
-    if (local !== 'changed') this.#endMoves(entry);
+    if (local !== 'changed') this.endMoves(entry);
     entry.deletedBy = undefined;
     if (isDirty(entry)) session?.dirty.add(entry);
     else session?.dirty.delete(entry);
@@ -217,6 +218,7 @@ export class LedgerState {
         change: 0,
         dirtySinceMs: 0,
         movedBy: [],
+        movedChange: 0,
         deletedBy: undefined,
       };
       entries.all.set(name, entry);

@@ -177,7 +177,8 @@ function deletedElsewhere(ledger: Ledger, entry: ObjectEntry, live: boolean, res
     result.conflicts.add(entry.session);
     return;
   }
-  if (entry.local === 'same') result.removed.push(entry.name);
+  // Of one that was to be restored the cache may hold an older copy, which nothing would ever replace.
+  if (entry.local === 'same' || (entry.local === 'absent' && !live)) result.removed.push(entry.name);
   ledger.forget(entry);
 }
 

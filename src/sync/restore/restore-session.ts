@@ -90,6 +90,8 @@ async function keep(
 ): Promise<void> {
   const { ledger } = parts;
   if (downloaded.kind === 'gone') {
+    // The cache may hold a version from before the one that was listed.
+    await parts.cache.files.removeFile(entry.name, touched);
     ledger.lost(entry);
     return;
   }

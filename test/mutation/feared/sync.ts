@@ -316,7 +316,7 @@ export const syncMutations = [
     ],
     ["if (entry.local === 'changed' || (live", 'if ((live', 'a change to what another mount deleted is lost'],
     [
-      "  if (entry.local === 'same') result.removed.push(entry.name);\n",
+      "  if (entry.local === 'same' || (entry.local === 'absent' && !live)) result.removed.push(entry.name);\n",
       '',
       'what another mount deleted comes back',
     ],
