@@ -184,6 +184,11 @@ export class Leases {
     return this.#holdings.get(session)?.epoch;
   }
 
+  /** The owner is this mount, whether or not it has claimed the session yet. */
+  isOwn(owner: OwnerRecord): boolean {
+    return this.#ownership.isMine(owner);
+  }
+
   get waiting(): Waiting[] {
     return this.#acquisitions.waiting;
   }

@@ -196,6 +196,11 @@ export class MountLeases implements WriteGrants {
   }
 
   /** See Leases. */
+  async isOwn(owner: OwnerRecord): Promise<boolean> {
+    return (await this.#leases).isOwn(owner);
+  }
+
+  /** See Leases. */
   async stopAcquiring(): Promise<void> {
     await this.#open?.stopAcquiring();
   }

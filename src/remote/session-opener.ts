@@ -102,8 +102,10 @@ export class SessionOpener {
 
   /** A session that was deleted leaves its owner object behind. */
   async #isInBucket(session: string): Promise<boolean> {
-    const owner = await this.#parts.leases.readOwner(session);
-    if (owner === undefined) return false;
+    const { leases } = this.#parts;
+    const owner = await leases.readOwner(session);
+    // One of this mount's own that is not here was deleted here, and perhaps not in the bucket yet.
+    if (owner === undefined || (await leases.isOwn(owner))) return false;
     return owner.holder !== '' || this.#parts.sync.hasObjects(session);
   }
 

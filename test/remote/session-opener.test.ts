@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
-import { ownerName } from '../../src/lease/records/owner.ts';
+import { MOUNTS_PREFIX } from '../../src/lease/records/inbox.ts';
+import { ownerCodec, ownerName } from '../../src/lease/records/owner.ts';
 import type { BucketSync } from '../../src/sync/bucket-sync.ts';
 import type { Ledger } from '../../src/sync/ledger/ledger.ts';
 import { cleanUp } from '../support/cleanup.ts';
@@ -63,6 +64,22 @@ test('one that is wanted again in the meantime is opened, once', options, async 
   answer();
   await until(() => sessions.waiting.length === 0);
   assert.deepEqual([given, leases.held], [[S], [S]]);
+});
+
+test('a session of this very mount that is not here exists nowhere else', options, async (t) => {
+  const { bucket, leases, sessions, answer } = rig(t);
+  answer();
+  await leases.list();
+  const inbox = [...bucket.objects.keys()].find((name) => name.startsWith(MOUNTS_PREFIX)) ?? '';
+  const record = { name: '', epoch: 1, floor: 0, refresh: false };
+  for (const [holder, exists] of [
+    [inbox.slice(MOUNTS_PREFIX.length), false],
+    ['b'.repeat(32), true],
+  ] as const) {
+    // A daemon that has just taken over has not claimed it.
+    bucket.store(ownerName(S), Buffer.alloc(0), ownerCodec.write({ ...record, holder }));
+    assert.equal(await sessions.existsElsewhere(S), exists, holder);
+  }
 });
 
 test('a mount that ends meanwhile takes nothing', options, async (t) => {
