@@ -1,10 +1,11 @@
 /** Runs one world from one seed. */
 import { CoreWorld } from './core/world.ts';
 import { Machine, runOn } from './platform/machine.ts';
+import { RemoteWorld } from './remote/world.ts';
 import { Violation } from './violation.ts';
 import type { World } from './world.ts';
 
-export const WORLDS = ['core'] as const;
+export const WORLDS = ['core', 'remote'] as const;
 export type WorldName = (typeof WORLDS)[number];
 
 export interface Outcome {
@@ -35,6 +36,8 @@ function make(name: WorldName, machine: Machine, spared: readonly string[]): Wor
   switch (name) {
     case 'core':
       return new CoreWorld(machine, spared);
+    case 'remote':
+      return new RemoteWorld(machine, spared);
   }
 }
 

@@ -23,7 +23,7 @@ function simulation(...options: string[]): { status: number | null; output: stri
 
 test('a seed is a run: the same steps, the same trace', () => {
   const traces = [1, 1, 2].map((seed) => {
-    const { status, output } = simulation('--seed', String(seed), '--steps', '2000');
+    const { status, output } = simulation('--world', 'core', '--seed', String(seed), '--steps', '2000');
     assert.equal(status, 0, output);
     return [...output.matchAll(/trace ([0-9a-f]{64})/g)].map(([, hash]) => hash);
   });
@@ -34,7 +34,7 @@ test('a seed is a run: the same steps, the same trace', () => {
 });
 
 test(`every invariant holds in ${SECONDS} seconds of simulation`, (t) => {
-  const { status, output } = simulation('--seconds', String(SECONDS), '--steps', '8000');
+  const { status, output } = simulation('--world', 'core', '--seconds', String(SECONDS), '--steps', '8000');
   assert.equal(status, 0, output);
   t.diagnostic(output.trim().split('\n').at(-1) ?? '');
 });

@@ -30,8 +30,6 @@ export interface DiskFaults {
   shortWrite: number;
 }
 
-const FIRST_DESCRIPTOR = 1000;
-
 export class SimulatedDisk {
   readonly root: string;
   readonly faults: DiskFaults = { readEio: 0, writeEio: 0, syncEio: 0, shortWrite: 0 };
@@ -48,7 +46,6 @@ export class SimulatedDisk {
   #top = new DirectoryInode(1, 0o755);
   #nextInode = 2;
   readonly #open = new Map<number, Descriptor>();
-  #nextDescriptor = FIRST_DESCRIPTOR;
 
   constructor(machine: Machine, root: string) {
     this.#machine = machine;
@@ -118,7 +115,7 @@ export class SimulatedDisk {
     if (inode.kind === 'file' && (flags & constants.O_TRUNC) !== 0) this.#resize(inode, 0);
     inode.opened++;
     const append = (flags & constants.O_APPEND) !== 0;
-    const fd = this.#nextDescriptor++;
+    const fd = this.#machine.nextDescriptor++;
     const failuresTold = inode.kind === 'file' ? inode.failures : 0;
     const owner = this.#machine.current;
     this.#open.set(fd, { inode, path, position: 0, append, owner, failuresTold });

@@ -1,4 +1,5 @@
 /** In place of node:fs/promises. */
+import type { Dirent } from 'node:fs';
 import {
   accessSync,
   appendFileSync,
@@ -102,3 +103,13 @@ export const stat = promised(statSync);
 export const statfs = promised(statfsSync);
 export const unlink = promised(unlinkSync);
 export const writeFile = promised(writeFileSync);
+
+/** To be listed with `for await`. */
+export async function opendir(path: string): Promise<AsyncIterable<Dirent>> {
+  const entries = (await later(() => readdirSync(path, { withFileTypes: true }))) as Dirent[];
+  return {
+    async *[Symbol.asyncIterator]() {
+      yield* entries;
+    },
+  };
+}

@@ -282,3 +282,8 @@ export const read = Object.assign(callback(readSync), {
   [promisify.custom]: (fd: number, bytes: Uint8Array, offset?: number, length?: number, position?: number) =>
     later(() => ({ bytesRead: readSync(fd, bytes, offset, length, position), buffer: bytes })),
 });
+
+export function realpathSync(path: Path): string {
+  on(path, (disk) => disk.required(path, 'realpath'));
+  return path;
+}

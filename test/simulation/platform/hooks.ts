@@ -13,7 +13,16 @@ const REPLACED = new Map(
     ['node:timers/promises', 'timers-promises.js'],
     ['node:crypto', 'crypto.js'],
     ['node:child_process', 'child-process.js'],
+    ['node:os', 'os.js'],
   ].map(([name = '', file = '']) => [name, new URL(file, import.meta.url).href]),
+);
+
+/** Modules of src/ that reach outside by themselves. */
+const REPLACED_SOURCES = new Map(
+  [
+    ['bucket/open.js', 'bucket-open.js'],
+    ['lib/version.js', 'version.js'],
+  ].map(([name = '', file = '']) => [`${SOURCE}${name}`, new URL(file, import.meta.url).href]),
 );
 
 const GLOBALS = [
@@ -29,7 +38,11 @@ const GLOBALS = [
 ];
 
 export const resolve: ResolveHook = (specifier, context, next) => {
-  const replacement = context.parentURL?.startsWith(SOURCE) ? REPLACED.get(specifier) : undefined;
+  const { parentURL } = context;
+  if (!parentURL?.startsWith(SOURCE)) return next(specifier, context);
+  const replacement = specifier.startsWith('.')
+    ? REPLACED_SOURCES.get(new URL(specifier, parentURL).href)
+    : REPLACED.get(specifier);
   return replacement === undefined ? next(specifier, context) : { url: replacement, shortCircuit: true };
 };
 

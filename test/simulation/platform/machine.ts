@@ -2,6 +2,7 @@
  * The machine that a simulated world runs on: one queue of events, one clock, one source of chance. Everything that happens
  * is an event of it, and belongs to a process, so that a process which dies is never heard of again.
  */
+import type { Bucket } from '../../../src/bucket/bucket.ts';
 import { Prng } from '../../drivers/support/prng.ts';
 import type { SimulatedDisk } from './disk.ts';
 import { Trace } from './trace.ts';
@@ -12,6 +13,10 @@ export class Process {
   dead = false;
   /** Dies within the disk operation that this counts down to. */
   operationsLeft = Number.POSITIVE_INFINITY;
+  /** Until then nothing of it happens: it is stopped, and goes on as if no time had passed. */
+  pausedUntilMs = 0;
+  /** How far the wall clock of its machine was stepped. */
+  wallStepMs = 0;
 
   constructor(name: string) {
     this.name = name;
@@ -49,6 +54,10 @@ export class Machine {
   /** How far the wall clock was stepped. */
   wallStepMs = 0;
   current: Process | undefined;
+  /** Of all disks together: a descriptor does not say of which disk it is. */
+  nextDescriptor = 1000;
+  /** What the world has in place of a bucket, by its name. */
+  openBucket: ((name: string) => Bucket) | undefined;
   /** The events of simulated code. A rejection that no code handles would end a process of Node. */
   readonly #queue: Event[] = [];
   #order = 0;
@@ -60,7 +69,7 @@ export class Machine {
   }
 
   get wallMs(): number {
-    return EPOCH_MS + this.nowMs + this.wallStepMs;
+    return EPOCH_MS + this.nowMs + this.wallStepMs + (this.current?.wallStepMs ?? 0);
   }
 
   get pending(): number {
@@ -87,6 +96,11 @@ export class Machine {
     const event = this.#pop();
     if (event === undefined) return false;
     if (event.cancelled || event.owner?.dead) return true;
+    if (event.owner !== null && event.owner.pausedUntilMs > event.atMs) {
+      event.atMs = event.owner.pausedUntilMs;
+      this.#push(event);
+      return true;
+    }
     this.nowMs = event.atMs;
     this.current = event.owner ?? undefined;
     try {

@@ -1,0 +1,103 @@
+/**
+ * Which version came from which: each version of a file has a number, written in it, and so has each deletion. What an
+ * application writes comes from what it found there.
+ */
+
+interface Deletion {
+  readonly path: string;
+  /** A rename: the version went there. */
+  readonly movedTo: string | undefined;
+  readonly version: number;
+}
+
+/** `movedTo`: it was a rename, of this version. */
+export type Accepts = (movedTo: string | undefined, version: number) => boolean;
+
+export class Lineage {
+  readonly #next = new Map<number, number[]>();
+  readonly #deletions = new Map<number, Deletion>();
+  /** The newest deletions of a path: what is made there anew comes from them. */
+  readonly #deletionsOf = new Map<string, number[]>();
+  /** What was ever meant to be at a path. */
+  readonly #written = new Map<string, Set<number>>();
+  #last = 0;
+
+  /** A version of `path` that is about to be written over `before`; undefined: where there is nothing. */
+  write(path: string, before: number | undefined): number {
+    const version = ++this.#last;
+    this.#follow(path, before, version);
+    return version;
+  }
+
+  /** An old version comes back, or a version moves here. */
+  place(path: string, before: number | undefined, version: number): void {
+    if (before !== version) this.#follow(path, before, version);
+  }
+
+  delete(path: string, version: number, movedTo?: string): number {
+    const deletion = ++this.#last;
+    this.#deletions.set(deletion, { path, movedTo, version });
+    const all = this.#deletionsOf.get(path) ?? [];
+    this.#deletionsOf.set(path, [...all, deletion]);
+    this.#link(version, deletion);
+    return deletion;
+  }
+
+  isDeletion(version: number): boolean {
+    return this.#deletions.has(version);
+  }
+
+  wasWritten(path: string, version: number): boolean {
+    return this.#written.get(path)?.has(version) ?? false;
+  }
+
+  /** `later` is `version`, or came from it. */
+  leadsTo(version: number, later: number): boolean {
+    return version === later || this.#reach(version, (each) => each === later) !== undefined;
+  }
+
+  /**
+   * Whether what is found at `path` may follow the version (undefined: nothing is): it came from it, or the version was deleted.
+   * Of a deletion: what is found is not one of the versions that were deleted.
+   */
+  follows(path: string, version: number, found: number | undefined, accepts: Accepts = () => true): boolean {
+    if (found === undefined) return this.deletionAfter(version, path, accepts) !== undefined;
+    return this.isDeletion(version) ? !this.leadsTo(found, version) : this.leadsTo(version, found);
+  }
+
+  /** A deletion of `path` that came from the version, of those that `accepts`; itself where it is one. */
+  deletionAfter(version: number, path: string, accepts: Accepts): number | undefined {
+    const isOne = (each: number) => {
+      const deletion = this.#deletions.get(each);
+      return deletion?.path === path && accepts(deletion.movedTo, deletion.version);
+    };
+    return isOne(version) ? version : this.#reach(version, isOne);
+  }
+
+  #follow(path: string, before: number | undefined, version: number): void {
+    const written = this.#written.get(path) ?? new Set();
+    written.add(version);
+    this.#written.set(path, written);
+    if (before !== undefined) this.#link(before, version);
+    else for (const deletion of this.#deletionsOf.get(path) ?? []) this.#link(deletion, version);
+  }
+
+  #link(from: number, to: number): void {
+    const next = this.#next.get(from);
+    if (next === undefined) this.#next.set(from, [to]);
+    else if (!next.includes(to)) next.push(to);
+  }
+
+  #reach(from: number, found: (version: number) => boolean): number | undefined {
+    const seen = new Set([from]);
+    const queue = [from];
+    for (let at = queue.pop(); at !== undefined; at = queue.pop())
+      for (const next of this.#next.get(at) ?? []) {
+        if (seen.has(next)) continue;
+        if (found(next)) return next;
+        seen.add(next);
+        queue.push(next);
+      }
+    return undefined;
+  }
+}

@@ -1,0 +1,180 @@
+/** What must be true of buckets and caches: versions, what was promised of them, and where they are. */
+
+import type { StoredObject } from '../../../src/bucket/bucket.ts';
+import { isDeletedMark } from '../../../src/bucket/deleted-mark.ts';
+import { Keyring } from '../../../src/crypto/keyring.ts';
+import { openSealed } from '../../../src/crypto/sealed-file.ts';
+import { keptVersionObjectName, parseKeptVersionName } from '../../../src/naming/kept-version-name.ts';
+import { fromObjectName, toObjectName } from '../../../src/naming/object-name.ts';
+import { readdirSync, readFileSync } from '../platform/fs.ts';
+import { Violation } from '../violation.ts';
+import { KEY } from './daemon.ts';
+import { type Accepts, Lineage } from './lineage.ts';
+import type { Change, SimulatedStore } from './store.ts';
+
+export interface Document {
+  /** Its version. */
+  v: number;
+  /** Of creds.json: the keys that it counts on, in these versions. */
+  needs?: Record<string, number>;
+}
+
+const SET_ASIDE = '.sessionfs/set-aside/';
+const CREDS = 'creds.json';
+
+export class Truth {
+  readonly lineage = new Lineage();
+  /** By bucket, then by path: the newest version, or deletion, of which a flush said that it is stored. */
+  readonly #promised = new Map<string, Map<string, number>>();
+  readonly #keyring = Keyring.fromHex(KEY);
+  /** Directories with kept versions. */
+  readonly #caches: () => string[];
+
+  constructor(caches: () => string[]) {
+    this.#caches = caches;
+  }
+
+  /** After each change of a bucket. */
+  changed({ store, name, before, after, by }: Change): void {
+    const path = fromObjectName(name)?.path;
+    if (path === undefined || !name.startsWith('sessions/')) return;
+    const version = this.#versionIn(path, after);
+    if (by === '' && version !== undefined) {
+      this.lineage.place(path, this.#versionIn(path, before), version);
+      this.#promisedIn(store).set(path, version);
+    }
+    this.#checkPromise(store, path);
+    if (by !== '') this.#checkCredentials(store, path);
+  }
+
+  /** A flush has said that all of this is stored: versions, or deletions, by path. */
+  promise(store: SimulatedStore, states: ReadonlyMap<string, number>): void {
+    const promised = this.#promisedIn(store);
+    for (const [path, version] of states) {
+      if (!this.#isSuccessor(store, path, version))
+        throw new Violation(
+          'what a flush says is stored is stored',
+          `${path} version ${version} is not in ${store.name}, which has ${this.#inBucket(store, path)}`,
+        );
+      const before = promised.get(path);
+      if (before === undefined || this.lineage.leadsTo(before, version)) promised.set(path, version);
+    }
+  }
+
+  /** What was promised of the session's files. */
+  promisesOf(store: SimulatedStore, session: string): Map<string, number> {
+    const all = [...this.#promisedIn(store)].filter(([path]) => path.startsWith(`${session}/`));
+    return new Map(all);
+  }
+
+  /** What readers find may follow what was there: `found` undefined: nothing. `isNewer`: it must be as new. */
+  follows(path: string, version: number, found: number | undefined): boolean {
+    return this.lineage.follows(path, version, found);
+  }
+
+  /** The version is in some set-aside folder, of a cache or of the bucket. */
+  isKept(store: SimulatedStore, path: string, version: number): boolean {
+    for (const [name, object] of store.objects)
+      if (name.startsWith(SET_ASIDE) && this.#isIn(name.slice(SET_ASIDE.length), object.bytes, path, version))
+        return true;
+    for (const cache of this.#caches()) {
+      const directory = `${cache}/set-aside`;
+      let names: string[] = [];
+      try {
+        names = readdirSync(directory) as string[];
+      } catch {}
+      for (const name of names)
+        if (this.#isIn(name, readFileSync(`${directory}/${name}`) as Buffer, path, version)) return true;
+    }
+    return false;
+  }
+
+  /** The version of what is stored for a path; throws where that is nothing which was ever written there. */
+  versionOf(path: string, { bytes }: Pick<StoredObject, 'bytes'>): number {
+    return this.check(path, openSealed(this.#keyring, path, bytes).plain.toString()).v;
+  }
+
+  check(path: string, text: string): Document {
+    let document: Document;
+    try {
+      document = JSON.parse(text) as Document;
+    } catch {
+      throw new Violation('readers find what was written', `${path}: ${JSON.stringify(text.slice(0, 80))}`);
+    }
+    if (!this.lineage.wasWritten(path, document.v))
+      throw new Violation('readers find what was written', `${path} never had version ${document.v}`);
+    return document;
+  }
+
+  #isIn(name: string, bytes: Buffer, path: string, version: number): boolean {
+    const prefix = parseKeptVersionName(name)?.prefix;
+    if (prefix === undefined || fromObjectName(keptVersionObjectName(prefix))?.path !== path) return false;
+    try {
+      return this.versionOf(path, { bytes }) === version;
+    } catch {
+      return false;
+    }
+  }
+
+  /** What was deleted may be made anew: only what was deleted then must not come back. */
+  #checkPromise(store: SimulatedStore, path: string): void {
+    const promised = this.#promisedIn(store);
+    const version = promised.get(path);
+    if (version === undefined) return;
+    if (this.#isSuccessor(store, path, version)) {
+      const isGone = this.#inBucket(store, path) === undefined;
+      const deletion = isGone ? this.lineage.deletionAfter(version, path, () => true) : undefined;
+      if (deletion !== undefined) promised.set(path, deletion);
+      return;
+    }
+    if (this.isKept(store, path, version)) return;
+    throw new Violation(
+      'nothing that a flush stored is lost',
+      `${path} version ${version}; ${store.name} has ${this.#inBucket(store, path) ?? 'nothing'} there`,
+    );
+  }
+
+  /** Each key that the credentials in the bucket count on is there, in that version or a newer one, unless it was deleted since. */
+  #checkCredentials(store: SimulatedStore, path: string): void {
+    const session = path.slice(0, path.indexOf('/'));
+    const creds = store.objects.get(toObjectName(`${session}/${CREDS}`, 'file'));
+    if (creds === undefined || isDeletedMark(creds)) return;
+    const credsPath = `${session}/${CREDS}`;
+    const { v, needs = {} } = this.check(
+      credsPath,
+      openSealed(this.#keyring, credsPath, creds.bytes).plain.toString(),
+    );
+    for (const [key, version] of Object.entries(needs)) {
+      const keyPath = `${session}/${key}`;
+      // Deleted since, and perhaps never stored in that version.
+      if (this.lineage.deletionAfter(version, keyPath, () => true) !== undefined) continue;
+      if (this.#isSuccessor(store, keyPath, version)) continue;
+      throw new Violation(
+        'credentials are never newer than their keys',
+        `${credsPath} version ${v} counts on ${key} ${version}; ${store.name} has ${this.#inBucket(store, keyPath) ?? 'nothing'}`,
+      );
+    }
+  }
+
+  /** The bucket has the version or what came from it; what was moved must be where it went. */
+  #isSuccessor(store: SimulatedStore, path: string, version: number): boolean {
+    const accepts: Accepts = (movedTo, moved) =>
+      movedTo === undefined || this.#isSuccessor(store, movedTo, moved) || this.isKept(store, movedTo, moved);
+    return this.lineage.follows(path, version, this.#inBucket(store, path), accepts);
+  }
+
+  #inBucket(store: SimulatedStore, path: string): number | undefined {
+    return this.#versionIn(path, store.objects.get(toObjectName(path, 'file')));
+  }
+
+  /** A mark that keeps late uploads out stands for nothing. */
+  #versionIn(path: string, object: StoredObject | undefined): number | undefined {
+    return object === undefined || isDeletedMark(object) ? undefined : this.versionOf(path, object);
+  }
+
+  #promisedIn({ name }: SimulatedStore): Map<string, number> {
+    const known = this.#promised.get(name) ?? new Map<string, number>();
+    this.#promised.set(name, known);
+    return known;
+  }
+}
