@@ -79,6 +79,28 @@ describe('a file that does not open', () => {
   });
 });
 
+describe('a file that does not open, and that another one is renamed over', () => {
+  it('is kept in set-aside as well', async (t) => {
+    const h = harness(t);
+    mkdir(h, 'u-+1');
+    write(h, 'u-+1/creds.json', document(1));
+    await h.checkpoint();
+    const file = join(h.cachePath, 'sessions/u/+1/creds.json');
+    const damaged = readFileSync(file);
+    damaged[100] = (damaged[100] as number) ^ 1;
+    writeFileSync(file, damaged);
+    h.restart();
+    write(h, 'u-+1/creds.json.tmp', document(2));
+    const folder = find(h, 'u-+1');
+    assert.equal(h.fs.rename(folder, 'creds.json.tmp', folder, 'creds.json', 0), 0);
+    assert.equal(read(h, 'u-+1/creds.json'), document(2));
+    await h.checkpoint();
+    const kept = readdirSync(join(h.cachePath, 'set-aside'));
+    assert.equal(kept.length, 1);
+    assert.deepEqual(readFileSync(join(h.cachePath, 'set-aside', kept[0] as string)), damaged);
+  });
+});
+
 describe('a read error of the disk', () => {
   it('fails one call, and the next one reads again', async (t) => {
     const h = harness(t, { memoryLimit: 1 });

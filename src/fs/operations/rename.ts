@@ -118,7 +118,7 @@ function execute(core: Core, moves: readonly Move[], replaced: Replaced | undefi
   const failed = record(core, () => {
     if (replaced?.node.kind === 'directory') recordRemoval(core, replaced.node, replaced.path);
     for (const move of moves) addRemovals(core, move);
-    for (const move of moves) addArrivals(core, move);
+    for (const move of moves) addArrivals(core, move, replaced);
   });
   if (failed !== 0) return failed;
   if (replaced !== undefined) removeReplaced(core, replaced);
@@ -217,12 +217,15 @@ function addRemovals(core: Core, move: Move): void {
   }
 }
 
-function addArrivals(core: Core, move: Move): void {
+function addArrivals(core: Core, move: Move, replaced: Replaced | undefined): void {
   for (const { node, path } of move.directories) {
     core.records.makeDirectory(node, path, needsMeta(core, node, path));
     if (node.id !== 0) core.records.node(node, path);
   }
-  for (const { node, path, content } of move.files) core.records.put(node, path, content);
+  for (const { node, path, content } of move.files) {
+    const old = replaced?.path === path && replaced.node.kind === 'file' ? replaced.node : node;
+    core.records.put(node, path, content, old);
+  }
   for (const { node, path } of [...move.files, ...move.begun]) {
     if (node.id !== 0) core.records.node(node, path);
     // A file that is begun and not complete lies in the journal under the old path.

@@ -94,10 +94,10 @@ export class Records {
     this.#journal.abort();
   }
 
-  /** `plain` becomes the durable version of `path`, with the node's present metadata. */
-  put(node: FileNode, path: string, plain: Buffer): void {
+  /** `plain` becomes the durable version of `path`, with the node's present metadata, in place of what `replaced` has. */
+  put(node: FileNode, path: string, plain: Buffer, replaced = node): void {
     const length = sealedSize(plain.length);
-    const flags = node.readError === undefined ? OpFlag.NONE : OpFlag.KEEP_OLD;
+    const flags = replaced.readError === undefined ? OpFlag.NONE : OpFlag.KEEP_OLD;
     const at = this.#journal.add(OpType.PUT, flags, path, 0, length);
     sealInto(this.#journal.buffer, at, this.#keyring, path, metaOf(node, this.#owner), plain);
     this.#placements.push({ node, at, length, size: plain.length });
