@@ -264,3 +264,25 @@ test('names that are no UTF-8, links, and what is no file are refused', (t) => {
   assert.equal(libfuse.call(thread, 'link', '/a', '/b').result, Errno.EPERM);
   assert.equal(libfuse.call(thread, 'mknod', '/fifo', 0o010600, 0).result, Errno.EPERM);
 });
+
+test('each call is measured once, with its error, when it is answered', () => {
+  const fs = new FakeFilesystem();
+  const rig = new Rig(fs);
+  rig.status('getattr', '/x');
+  fs.status = Errno.EIO;
+  rig.status('getattr', '/x');
+  fs.status = PARKED;
+  rig.libfuse.ask(rig.thread, 'unlink', '/x');
+  fs.status = 0;
+  rig.driver.requests.retryParked();
+  assert.deepEqual(
+    rig.measured
+      .map(([operation, error]) => [operation, error])
+      .filter(([operation]) => operation !== 'init'),
+    [
+      ['getattr', 0],
+      ['getattr', Errno.EIO],
+      ['unlink', 0],
+    ],
+  );
+});

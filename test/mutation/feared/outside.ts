@@ -43,6 +43,27 @@ export const outsideMutations = [
     ['const [oldest = socket] = idle;', 'const oldest = socket;', 'silent connections keep the probes out'],
     ['=> idle.delete(socket));', '=> socket.resume());', 'a scrape is cut off by newer connections'],
   ]),
+  ...fearedIn(
+    'src/observe/human-line.ts',
+    ['observe/human-line.test.ts'],
+    [
+      ['harmless(field)', 'field', 'a name gives the terminal orders'],
+      ["harmless(String(msg ?? ''))", "String(msg ?? '')", 'a message gives the terminal orders'],
+    ],
+  ),
+  ...fearedIn(
+    'src/cli/stop-signals.ts',
+    ['cli/stop-signals.test.ts'],
+    [["['SIGTERM', 'SIGINT'];", "['SIGTERM', 'SIGINT', 'SIGHUP'];", 'logrotate ends the mount']],
+  ),
+  ...fearedIn(
+    'src/fs/state/journaled-files.ts',
+    ['fs/incomplete.test.ts'],
+    [
+      ['!this.#parts.isInJournal(node) || ', '', 'files in the cache count as dirty for ever'],
+      [' || !this.#hasName(node)', '', 'files that are gone count as dirty'],
+    ],
+  ),
   ...fearedIn('src/naming/component.ts', NAMES, [
     ["if (name === '.' || name === '..') return escapeAll(name);", '', 'a name leads out of the cache'],
     [

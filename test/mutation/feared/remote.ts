@@ -8,6 +8,18 @@ const OPENER = [
 ];
 
 export const remoteMutations = [
+  ...fearedIn(
+    'src/remote/remote-sessions.ts',
+    ['remote/readiness.test.ts'],
+    [
+      [
+        'health.refusal !== undefined && needsBucket',
+        'health.refusal !== undefined',
+        'a bucket that refuses takes a mount that serves out of service',
+      ],
+      ['threadData.writeThrough || !', '!', 'a mount that can store nothing is called ready'],
+    ],
+  ),
   ...fearedIn('src/remote/session-opener.ts', OPENER, [
     [
       '    this.#parts.leases.abandon(session);\n',
