@@ -57,3 +57,8 @@ export function reasonOf(error: unknown): { reason: string; error: string; hint?
   const hint = error instanceof Error && 'hint' in error ? error.hint : undefined;
   return typeof hint === 'string' ? { reason, error: message, hint } : { reason, error: message };
 }
+
+/** `what` begins the message: "cannot read gs://…". */
+export function tooLarge(what: string, maxBytes: number): BucketError {
+  return new BucketError('corrupt', `${what}: it has more than the ${maxBytes} bytes that it may have`);
+}

@@ -31,6 +31,13 @@ export interface StoredObject extends ObjectVersion {
   readonly bytes: Buffer;
 }
 
+export interface GetOptions {
+  readonly maxBytes?: number;
+}
+
+/** No object of a mount is larger: a file's limit is 1 GiB, and a seal adds little. */
+export const OBJECT_BYTES_MAX = 2 ** 30 + 2 ** 16;
+
 /** The `ifGeneration` of a name that must not exist. */
 export const ABSENT = '0';
 
@@ -56,8 +63,11 @@ export interface Bucket {
   /** A page, of at most 1000 objects, of those whose names begin with `prefix`; in no order that anyone may rely on. */
   list(prefix: string, page?: string): Promise<ObjectPage>;
 
-  /** The newest version. Rejects with 'missing', and with 'corrupt' when the bytes are not those that were stored. */
-  get(name: string): Promise<StoredObject>;
+  /**
+   * The newest version. Rejects with 'missing', and with 'corrupt' when the bytes are not those that were stored, or are more
+   * than `maxBytes`: then no more than these are read.
+   */
+  get(name: string, options?: GetOptions): Promise<StoredObject>;
 
   /** As `get`, without the content. */
   head(name: string): Promise<ObjectVersion>;

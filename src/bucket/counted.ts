@@ -49,11 +49,11 @@ export async function observed<T>(
 export function counted(bucket: Bucket, observe: Observe): Bucket {
   return {
     ...wrapBucket(bucket, (operation, call) => observed(observe, operation, call)),
-    get: (name) =>
+    get: (name, options) =>
       observed(
         observe,
         'get',
-        () => bucket.get(name),
+        () => bucket.get(name, options),
         (object) => object.bytes.length,
       ),
     put: (name, bytes, options) =>

@@ -74,11 +74,11 @@ async function readObjects(
 ): Promise<SealedVersions['files']> {
   const files: SealedVersions['files'] = new Map();
   const objects = await listAll(bucket, `${toObjectName(session, 'directory')}/`);
-  await mapLimit(objects, concurrency, async ({ name, metadata }) => {
+  await mapLimit(objects, concurrency, async ({ name, metadata, size }) => {
     if (isDeletedMark({ metadata })) return;
     const identity = fromObjectName(name);
     if (identity === undefined || identity.directoryMeta || !isIn(session, identity.path)) return;
-    const bytes = await readIfThere(bucket, name);
+    const bytes = await readIfThere(bucket, name, size);
     if (bytes !== undefined) files.set(identity.path, bytes);
   });
   return files;
@@ -91,11 +91,11 @@ async function readKeptVersions(
 ): Promise<KeptVersion[]> {
   const keptVersions: KeptVersion[] = [];
   const objects = await listAll(bucket, keptVersionObject(`${toObjectName(session, 'directory')}/`));
-  await mapLimit(objects, concurrency, async ({ name }) => {
+  await mapLimit(objects, concurrency, async ({ name, size }) => {
     const parsed = parseKeptVersionObject(name);
     const path = parsed && fromObjectName(parsed.objectName)?.path;
     if (path === undefined || !isIn(session, path)) return;
-    const sealed = await readIfThere(bucket, name);
+    const sealed = await readIfThere(bucket, name, size);
     if (sealed !== undefined) keptVersions.push({ path, ms: parsed?.ms ?? 0, sealed });
   });
   return keptVersions;
@@ -110,9 +110,9 @@ function requireDirectory(address: BucketAddress): void {
 }
 
 /** Undefined: it was deleted since it was listed. */
-async function readIfThere(bucket: Bucket, name: string): Promise<Buffer | undefined> {
+async function readIfThere(bucket: Bucket, name: string, maxBytes: number): Promise<Buffer | undefined> {
   try {
-    return (await bucket.get(name)).bytes;
+    return (await bucket.get(name, { maxBytes })).bytes;
   } catch (error) {
     if (error instanceof BucketError && error.kind === 'missing') return undefined;
     throw error;

@@ -14,6 +14,8 @@ import { OBJECT_ROOT } from '../naming/object-name.ts';
 import type { Logger } from '../observe/log.ts';
 
 export const KEY_CHECK_NAME = '.sessionfs/key-check';
+/** It has far less; what has more is none. */
+const BYTES_MAX = 4096;
 const RETRY = { minMs: 500, maxMs: 15_000 };
 const CONTENT = Buffer.from('sessionfs key check\n');
 
@@ -153,7 +155,7 @@ export class KeyCheck {
 
   async #read(): Promise<StoredObject | undefined> {
     try {
-      return await this.#parts.bucket.get(KEY_CHECK_NAME);
+      return await this.#parts.bucket.get(KEY_CHECK_NAME, { maxBytes: BYTES_MAX });
     } catch (error) {
       if (error instanceof BucketError && error.kind === 'missing' && error.about !== 'bucket')
         return undefined;

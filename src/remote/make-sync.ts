@@ -4,7 +4,7 @@ import { retrying } from '../bucket/retry.ts';
 import type { Config } from '../config/load.ts';
 import { KEY_ID_SIZE, type Keyring } from '../crypto/keyring.ts';
 import { SealError } from '../crypto/seal-error.ts';
-import { checkSealed } from '../crypto/sealed-file.ts';
+import { checkSealed, sealedSize } from '../crypto/sealed-file.ts';
 import { KEY_ID_OFFSET } from '../crypto/sealed-header.ts';
 import { systemClock } from '../lib/clock.ts';
 import { directoryName } from '../naming/sealed-name.ts';
@@ -56,6 +56,7 @@ export function makeSync(parts: SyncOfDaemonParts): BucketSync {
     cache,
     verify: verifier(keyring),
     isShownNewer: (path, there, here) => isShownNewer(keyring, path, there, here),
+    maxBytes: sealedSize(config.maxFileSizeBytes),
     grants: withKeyCheck(leases, parts.keyCheck),
     learnOwners: () => leases.list(),
     compared,

@@ -37,6 +37,8 @@ export interface BucketSyncParts {
   cache: Cache;
   verify: DownloadParts['verify'];
   isShownNewer: RestoreParts['isShownNewer'];
+  /** What a sealed file may have at most. */
+  maxBytes: number;
   grants: WriteGrants;
   /** The floor of a session's lease, as far as it is known. */
   floorOf: (session: string) => number;
@@ -71,8 +73,19 @@ export class BucketSync {
   readonly #ended = new AbortController();
 
   constructor(parts: BucketSyncParts) {
-    const { bucket, ledger, cache, mount, clock, intervalMs, concurrency, grants, verify, isShownNewer } =
-      parts;
+    const {
+      bucket,
+      ledger,
+      cache,
+      mount,
+      clock,
+      intervalMs,
+      concurrency,
+      grants,
+      verify,
+      isShownNewer,
+      maxBytes,
+    } = parts;
     const { events, log, floorOf, wroteElsewhere, compared, learnOwners, listingPageMs } = parts;
     this.#parts = parts;
     const nowMs = () => clock.wallMs();
@@ -99,7 +112,20 @@ export class BucketSync {
     });
     const restored = (content: SessionContent) => mount.restored(content);
     this.restorer = new Restorer({
-      ...{ bucket, ledger, cache, foreign, verify, isShownNewer, restored, events, log, concurrency, nowMs },
+      ...{
+        bucket,
+        ledger,
+        cache,
+        foreign,
+        verify,
+        isShownNewer,
+        maxBytes,
+        restored,
+        events,
+        log,
+        concurrency,
+        nowMs,
+      },
     });
     this.#guard = new LifecycleGuard({
       ...{ bucket, ledger, events, log, nowMs },

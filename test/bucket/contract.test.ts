@@ -50,6 +50,16 @@ for (const [name, subject] of Object.entries(subjects)) {
       assert.deepEqual((await bucket.list('a/')).objects, [put]);
     });
 
+    test('an object that is larger than its reader takes is corrupt, and not read', async (t) => {
+      const bucket = (await subject(t))();
+      await create(bucket, 'x.json', Buffer.alloc(100));
+      assert.equal((await bucket.get('x.json', { maxBytes: 100 })).size, 100);
+      await assert.rejects(
+        bucket.get('x.json', { maxBytes: 99 }),
+        ofKind('corrupt', /more than the 99 bytes/),
+      );
+    });
+
     for (const [title, bytes] of [
       ['an empty object', Buffer.alloc(0)],
       ['5 MB that do not compress', randomBytes(5_000_000)],

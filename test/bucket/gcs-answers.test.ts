@@ -136,6 +136,41 @@ test('a download whose bytes differ from its checksum or size is corrupt; a page
   await assert.rejects(bucket.get('page'), ofKind('unreachable', /made no sense/));
 });
 
+test('a download is given up at the first byte too many: one that says its size before its body, and one without end', {
+  timeout: 60_000,
+}, async (t) => {
+  const headers = { 'x-goog-generation': '7', 'x-goog-hash': `crc32c=${SUM}` };
+  let sent = 0;
+  let given = () => {};
+  const isGivenUp = new Promise<void>((resolve) => {
+    given = resolve;
+  });
+  const { bucket } = await rig(t, ({ url }, response) => {
+    const name = url.pathname.split('/').at(-1);
+    const status = name === 'refused' ? 403 : 200;
+    if (name === 'large') response.writeHead(200, { ...headers, 'content-length': 2 ** 30 }).flushHeaders();
+    else if (name === 'exact') response.writeHead(200, headers).end(CONTENT);
+    else {
+      response.writeHead(status, headers);
+      const more = () => {
+        while (!response.destroyed && response.write(Buffer.alloc(1 << 16))) sent += 1 << 16;
+        if (!response.destroyed) response.once('drain', more);
+      };
+      response.once('close', given);
+      more();
+    }
+  });
+  const options = { maxBytes: CONTENT.length };
+  assert.deepEqual((await bucket.get('exact', options)).bytes, CONTENT);
+  await assert.rejects(bucket.get('exact', { maxBytes: CONTENT.length - 1 }), ofKind('corrupt', /more than/));
+  await assert.rejects(bucket.get('large', options), ofKind('corrupt', /more than the \d+ bytes/));
+  await assert.rejects(bucket.get('endless', { maxBytes: 1 << 20 }), ofKind('corrupt', /more than/));
+  await isGivenUp;
+  // What is under way between the two processes comes on top.
+  assert.ok(sent < 64 << 20, `${sent} bytes`);
+  await assert.rejects(bucket.get('refused', options), ofKind('permission'));
+});
+
 test('only rules that delete by age count', async (t) => {
   const rule = (type: string, condition: object) => ({ action: { type }, condition });
   const { bucket } = await rig(t, (_, response) =>

@@ -2,12 +2,14 @@
 import {
   ABSENT,
   type Bucket,
+  type GetOptions,
+  OBJECT_BYTES_MAX,
   type ObjectPage,
   type ObjectVersion,
   type PutOptions,
   type StoredObject,
 } from '../../src/bucket/bucket.ts';
-import { BucketError } from '../../src/bucket/bucket-error.ts';
+import { BucketError, tooLarge } from '../../src/bucket/bucket-error.ts';
 import { crc32c } from '../../src/lib/crc32c.ts';
 
 export type Call = { operation: 'list' | 'get' | 'head' | 'put' | 'delete'; name: string };
@@ -33,9 +35,11 @@ export class MemoryBucket implements Bucket {
     return { objects: all.slice(Number(page), end), nextPage: end < all.length ? String(end) : undefined };
   }
 
-  async get(name: string): Promise<StoredObject> {
+  async get(name: string, { maxBytes = OBJECT_BYTES_MAX }: GetOptions = {}): Promise<StoredObject> {
     await this.#begin({ operation: 'get', name });
-    return this.#required(name);
+    const object = this.#required(name);
+    if (object.bytes.length > maxBytes) throw tooLarge(name, maxBytes);
+    return object;
   }
 
   async head(name: string): Promise<ObjectVersion> {

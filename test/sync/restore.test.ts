@@ -119,6 +119,43 @@ test('bytes that never match their checksum do not open; those that were hurt on
   assert.deepEqual(machine.counted, ['restore corrupt']);
 });
 
+test('no download takes more than the listed size, nor more than a file may have', async (t) => {
+  const bucket = new MemoryBucket();
+  await stored(bucket, { [`${S}/creds.json`]: 'ok', [`${S}/large.json`]: `ok${'x'.repeat(2000)}` });
+  const machine = new Machine(t, bucket, { maxBytes: 1000 });
+  await machine.sync.prepare();
+  const taken: (number | undefined)[] = [];
+  const get = bucket.get.bind(bucket);
+  bucket.get = (name, options) => {
+    taken.push(options?.maxBytes);
+    return get(name, options);
+  };
+  await machine.sync.restorer.restore(S);
+  assert.deepEqual(taken, [2], 'the large one is not asked for');
+  assert.equal(machine.read(`${S}/large.json`), '', 'its readers get EIO');
+  assert.deepEqual(
+    machine.lines
+      .filter(({ level }) => level === 'error')
+      .map(({ object: name, reason }) => `${name} ${reason}`),
+    [`${object(`${S}/large.json`)} too-large`],
+  );
+});
+
+test('an object that has grown since it was listed is another version, one that only lies about its size is damaged', async (t) => {
+  for (const isReplaced of [true, false]) {
+    const bucket = new MemoryBucket();
+    await stored(bucket, { [`${S}/creds.json`]: 'ok' });
+    const machine = new Machine(t, bucket);
+    await machine.sync.prepare();
+    const listed = bucket.objects.get(object(`${S}/creds.json`));
+    assert.ok(listed);
+    if (isReplaced) await stored(bucket, { [`${S}/creds.json`]: 'ok and more' });
+    else bucket.objects.set(listed.name, { ...listed, bytes: Buffer.from('ok and more') });
+    assert.equal(await machine.sync.restorer.restore(S), !isReplaced);
+    assert.equal(machine.counted.includes('restore corrupt'), !isReplaced);
+  }
+});
+
 test('what was sealed with another key is waited for: an application that gets an error would start over', async (t) => {
   const bucket = new MemoryBucket();
   await stored(bucket, { [`${S}/creds.json`]: 'key' });

@@ -51,7 +51,13 @@ export class Machine {
   constructor(
     scope: Scope,
     bucket: MemoryBucket,
-    options: { cachePath?: string; intervalMs?: number; listingPageMs?: number; grants?: WriteGrants } = {},
+    options: {
+      cachePath?: string;
+      intervalMs?: number;
+      listingPageMs?: number;
+      grants?: WriteGrants;
+      maxBytes?: number;
+    } = {},
   ) {
     const cachePath = options.cachePath ?? temporaryDirectory(scope);
     this.bucket = bucket;
@@ -67,6 +73,7 @@ export class Machine {
       cache: this.cache,
       verify: (_path, _meta, sealed) => verdictOf(sealed),
       isShownNewer: (_path, there, here) => there.equals(here) || writtenAt(there, 1) > writtenAt(here, 0),
+      maxBytes: options.maxBytes ?? 1_000,
       grants: options.grants ?? alone,
       compared: (except) => this.leftOut.push([...except]),
       mount: {

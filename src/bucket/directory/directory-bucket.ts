@@ -6,15 +6,17 @@ import { crc32c } from '../../lib/crc32c.ts';
 import { renameDurably, writeDurably } from '../../lib/durable-files.ts';
 import { sharedAbort } from '../../lib/shared-abort.ts';
 import { codeOf } from '../../lib/system-error.ts';
-import type {
-  Bucket,
-  ChangeOptions,
-  ObjectPage,
-  ObjectVersion,
-  PutOptions,
-  StoredObject,
+import {
+  type Bucket,
+  type ChangeOptions,
+  type GetOptions,
+  OBJECT_BYTES_MAX,
+  type ObjectPage,
+  type ObjectVersion,
+  type PutOptions,
+  type StoredObject,
 } from '../bucket.ts';
-import { BucketError } from '../bucket-error.ts';
+import { BucketError, tooLarge } from '../bucket-error.ts';
 import { DEFAULT_TIMEOUT_MS, type Deadline, timeLeft, withDeadline } from '../deadline.ts';
 import { prepareUpload } from '../upload.ts';
 import { directoryError, unlessMissing } from './error.ts';
@@ -73,9 +75,12 @@ class DirectoryBucket implements Bucket {
     });
   }
 
-  get(name: string): Promise<StoredObject> {
-    return this.#call(`cannot read ${this.address}/${name}`, async (deadline) => {
+  get(name: string, { maxBytes = OBJECT_BYTES_MAX }: GetOptions = {}): Promise<StoredObject> {
+    const what = `cannot read ${this.address}/${name}`;
+    return this.#call(what, async (deadline) => {
       const paths = this.#layout.object(name);
+      const found = await unlessMissing(stat(paths.file));
+      if (found?.isFile() && found.size > maxBytes) throw tooLarge(what, maxBytes);
       const work = () => this.#locks.with(paths.lock, deadline, (lock) => this.#objects.read(paths, lock));
       const object = (await this.#objects.readUnlocked(paths)) ?? (await work());
       if (!object) throw missing(this.address, name);

@@ -18,8 +18,19 @@ interface Response extends NodeJS.ReadableStream {
   destroy(): void;
 }
 
-/** Rejects with the SDK's error, `{ code: status }`, or the signal's reason; the connection is given up in each case. */
-export async function downloadObject(file: File, deadline: Deadline): Promise<Download> {
+/** Of an error, of which a few words are read. */
+const ERROR_BYTES_MAX = 64 * 1024;
+
+/**
+ * Rejects with the SDK's error, `{ code: status }`, the signal's reason, or `tooLarge`; the connection is given up in each case,
+ * and what would come after `maxBytes` is never read.
+ */
+export async function downloadObject(
+  file: File,
+  deadline: Deadline,
+  maxBytes: number,
+  tooLarge: () => Error,
+): Promise<Download> {
   const request = file.requestStream({
     uri: '',
     qs: { alt: 'media' },
@@ -35,7 +46,8 @@ export async function downloadObject(file: File, deadline: Deadline): Promise<Do
         errors: await errorsOf(response, deadline),
         response: { headers: response.headers },
       };
-    return { headers: response.headers, bytes: await collect(response, deadline) };
+    if (Number(response.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
+    return { headers: response.headers, bytes: await collect(response, deadline, maxBytes, tooLarge) };
   } finally {
     response.destroy();
     (request as unknown as { destroy(): void }).destroy();
@@ -65,22 +77,31 @@ function giveUpWithBody(response: Response): void {
  * The HTTP client does not tell when a connection ends in mid-body: the body then only stands still. So standing still for a
  * part of the deadline ends it.
  */
-function collect(response: Response, { signal, remainingMs }: Deadline): Promise<Buffer> {
+function collect(
+  response: Response,
+  { signal, remainingMs }: Deadline,
+  maxBytes: number,
+  tooLarge: () => Error,
+): Promise<Buffer> {
   const patienceMs = Math.max(1, remainingMs() / 3);
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
+    let length = 0;
     const stalled = () => finish(() => reject({ code: 'ECONNRESET' }));
     const aborted = () => finish(() => reject(signal.reason));
     const timer = setTimeout(stalled, patienceMs);
     const finish = (settle: () => void) => {
       clearTimeout(timer);
+      response.removeAllListeners('data');
       signal.removeEventListener('abort', aborted);
       settle();
     };
     signal.addEventListener('abort', aborted);
     response.on('data', (chunk: Buffer) => {
       timer.refresh();
-      chunks.push(chunk);
+      length += chunk.length;
+      if (length > maxBytes) finish(() => reject(tooLarge()));
+      else chunks.push(chunk);
     });
     response.on('end', () => finish(() => resolve(Buffer.concat(chunks))));
     response.on('error', (error) => finish(() => reject(error)));
@@ -90,10 +111,13 @@ function collect(response: Response, { signal, remainingMs }: Deadline): Promise
 
 /** The media endpoint answers errors with JSON or with a line of text, of which only "no such bucket" is of interest. */
 async function errorsOf(response: Response, deadline: Deadline): Promise<{ message: string }[]> {
-  const body = (await collect(response, deadline)).subarray(0, 4096).toString('utf8');
+  let body = '';
   try {
+    const tooLong = () => new Error('an error page without end');
+    body = (await collect(response, deadline, ERROR_BYTES_MAX, tooLong)).subarray(0, 4096).toString('utf8');
     return JSON.parse(body).error.errors;
   } catch {
+    deadline.signal.throwIfAborted();
     const known = /The specified bucket does not exist/.exec(body)?.[0];
     return known === undefined ? [] : [{ message: known }];
   }

@@ -2,15 +2,17 @@
 import type { File, LifecycleRule, Bucket as SdkBucket, Storage } from '@google-cloud/storage';
 import { crc32c } from '../../lib/crc32c.ts';
 import { sharedAbort } from '../../lib/shared-abort.ts';
-import type {
-  Bucket,
-  ChangeOptions,
-  ObjectPage,
-  ObjectVersion,
-  PutOptions,
-  StoredObject,
+import {
+  type Bucket,
+  type ChangeOptions,
+  type GetOptions,
+  OBJECT_BYTES_MAX,
+  type ObjectPage,
+  type ObjectVersion,
+  type PutOptions,
+  type StoredObject,
 } from '../bucket.ts';
-import { BucketError } from '../bucket-error.ts';
+import { BucketError, tooLarge } from '../bucket-error.ts';
 import { type Observe, observed } from '../counted.ts';
 import { DEFAULT_TIMEOUT_MS, type Deadline, timeLeft, withDeadline } from '../deadline.ts';
 import { isOwn, prepareUpload, type Upload } from '../upload.ts';
@@ -72,9 +74,12 @@ class GcsBucket implements Bucket {
     });
   }
 
-  get(name: string): Promise<StoredObject> {
+  get(name: string, { maxBytes = OBJECT_BYTES_MAX }: GetOptions = {}): Promise<StoredObject> {
+    const what = `cannot read ${this.address}/${name}`;
+    const refusal = () => tooLarge(what, maxBytes);
     const work = async (deadline: Deadline) => {
-      const { headers, bytes } = await downloadObject(this.#file(name, deadline), deadline);
+      const file = this.#file(name, deadline);
+      const { headers, bytes } = await downloadObject(file, deadline, maxBytes, refusal);
       const version = versionOfHeaders(name, headers, bytes.length);
       if (bytes.length !== version.size || crc32c(bytes) !== version.crc32c) {
         throw new BucketError(
@@ -84,7 +89,6 @@ class GcsBucket implements Bucket {
       }
       return { ...version, bytes };
     };
-    const what = `cannot read ${this.address}/${name}`;
     return this.#request('get', what, 'object', work, (object) => object.bytes.length);
   }
 

@@ -27,11 +27,11 @@ export async function quarantineStale(
 
 async function moveAside(
   bucket: Bucket,
-  { name, generation }: ObjectVersion,
+  { name, generation, size }: ObjectVersion,
   nowMs: number,
   deadlineMs: number,
 ): Promise<string> {
-  const { bytes, generation: found } = await bucket.get(name);
+  const { bytes, generation: found } = await bucket.get(name, { maxBytes: size });
   if (found !== generation) throw new BucketError('precondition', `${name} was replaced meanwhile`);
   const aside = keptVersionName(KEPT_VERSION_ROOT + name, Math.floor(nowMs));
   await bucket.put(aside, bytes, { ifGeneration: ABSENT, metadata: {}, deadlineMs });

@@ -1,11 +1,11 @@
 /** One object, from the bucket to the cache, under a temporary name until the whole session is there. */
-import type { Bucket, ObjectVersion, StoredObject } from '../../bucket/bucket.ts';
+import { type Bucket, OBJECT_BYTES_MAX, type ObjectVersion, type StoredObject } from '../../bucket/bucket.ts';
 import { BucketError } from '../../bucket/bucket-error.ts';
 import { isDeletedMark } from '../../bucket/deleted-mark.ts';
 import { fromObjectName } from '../../naming/object-name.ts';
 import type { Cache } from '../../store/cache/cache.ts';
 import type { StagedFile } from '../../store/cache/files.ts';
-import type { ObjectEntry } from '../ledger/object-entry.ts';
+import type { ObjectEntry, RemoteVersion } from '../ledger/object-entry.ts';
 
 /** Whether sealed bytes are what a file's name says: 'key' if they were sealed with a key that this mount does not have. */
 export type SealVerdict =
@@ -18,6 +18,8 @@ export interface DownloadParts {
   cache: Cache;
   /** Checks the authentication tag; decrypts nothing. */
   verify: (path: string, directoryMeta: boolean, sealed: Buffer) => SealVerdict;
+  /** What a sealed file may have at most. */
+  maxBytes?: number;
   /** Runs a request to the bucket when it is its turn. */
   inTurn: <T>(request: () => Promise<T>) => Promise<T>;
 }
@@ -25,7 +27,7 @@ export interface DownloadParts {
 export type Downloaded =
   | { kind: 'staged'; object: StoredObject; staged: StagedFile }
   /** Does not open, here or anywhere; the bytes are empty where the bucket cannot give those that were stored. */
-  | { kind: 'corrupt'; object: ObjectVersion; bytes: Buffer; reason: string }
+  | { kind: 'corrupt'; object: RemoteVersion; bytes: Buffer; reason: string }
   /** Was deleted since it was listed. */
   | { kind: 'gone' }
   /** Another version than the listed one is in the bucket. Never of a file in the root, which belongs to no session. */
@@ -46,11 +48,16 @@ export class KeyUnknown extends Error {
 
 /** The staged bytes are on stable storage. Rejects with BucketError, KeyUnknown, or a system error of the cache. */
 export async function download(
-  { bucket, cache, verify, inTurn }: DownloadParts,
+  { bucket, cache, verify, inTurn, maxBytes = OBJECT_BYTES_MAX }: DownloadParts,
   entry: ObjectEntry,
 ): Promise<Downloaded> {
+  const { remote } = entry;
+  if (remote !== undefined && remote.size > maxBytes)
+    return { kind: 'corrupt', object: remote, bytes: Buffer.alloc(0), reason: 'too-large' };
+  // A file in the root may have a newer version than the listed one.
+  const limit = entry.session === '' ? maxBytes : (remote?.size ?? maxBytes);
   // The disk is waited for outside of the turn: another request goes meanwhile.
-  const object = await inTurn(() => fetchWhole(bucket, entry.name));
+  const object = await inTurn(() => fetchWhole(bucket, entry.name, limit));
   if (object === undefined) return { kind: 'gone' };
   if (entry.session === '' && isDeletedMark(object)) return { kind: 'gone' };
   if (entry.session !== '' && object.generation !== entry.remote?.generation) return { kind: 'moved' };
@@ -77,10 +84,14 @@ export async function stage(cache: Cache, bytes: Buffer): Promise<StagedFile> {
 }
 
 /** Bytes that differ from their checksum may have been hurt on the way; the version alone where they come so every time. */
-async function fetchWhole(bucket: Bucket, name: string): Promise<StoredObject | ObjectVersion | undefined> {
+async function fetchWhole(
+  bucket: Bucket,
+  name: string,
+  maxBytes: number,
+): Promise<StoredObject | ObjectVersion | undefined> {
   for (let attempt = 1; attempt <= CHECKSUM_ATTEMPTS; attempt++) {
     try {
-      return await fetchObject(bucket, name);
+      return await fetchObject(bucket, name, maxBytes);
     } catch (error) {
       if (!(error instanceof BucketError && error.kind === 'corrupt')) throw error;
     }
@@ -89,9 +100,13 @@ async function fetchWhole(bucket: Bucket, name: string): Promise<StoredObject | 
 }
 
 /** Undefined only if the bucket itself says so: of a bucket that is gone, every object is missing. */
-async function fetchObject(bucket: Bucket, name: string): Promise<StoredObject | undefined> {
+async function fetchObject(
+  bucket: Bucket,
+  name: string,
+  maxBytes: number,
+): Promise<StoredObject | undefined> {
   try {
-    return await bucket.get(name);
+    return await bucket.get(name, { maxBytes });
   } catch (error) {
     if (!(error instanceof BucketError && error.kind === 'missing')) throw error;
     const { objects } = await bucket.list(name);

@@ -56,6 +56,7 @@ export const bucketMutations = [
   ]),
   ...fearedIn('src/bucket/gcs/download.ts', GCS, [
     ['if (response.statusCode !== 200)', 'if (false)', 'an error page is read as an object'],
+    ['if (length > maxBytes) finish', 'if (false) finish', 'an endless body takes all memory'],
   ]),
   ...fearedIn(
     'src/bucket/retry.ts',
