@@ -159,6 +159,19 @@ test('an upload that was answered leaves no mark behind, nor one that named a ve
   );
 });
 
+test('one that arrived long ago, unknown to this cache, is deleted with its file', async (t) => {
+  let shiftMs = 0;
+  const now = Date.now.bind(Date);
+  t.mock.method(Date, 'now', () => now() + shiftMs);
+  const { bucket, arrive, machine } = await rig(t);
+  await arrive();
+  shiftMs = 2 * HOUR_MS;
+  await machine.delete(KEY);
+  await machine.sync.flusher.flush(S);
+  assert.equal(bucket.objects.has(KEY_OBJECT), false);
+  assert.deepEqual(await filesElsewhere(t, bucket), [CREDS]);
+});
+
 test('a mark is no file and no session, is replaced by a new file, and is removed once it is old', async (t) => {
   const { bucket, machine } = await rig(t);
   for (const path of [CREDS, KEY]) await machine.delete(path);

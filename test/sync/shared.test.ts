@@ -107,6 +107,26 @@ test('an object that the right was lost for in mid-flush is not touched again', 
   assert.equal(bucket.calls.filter(({ operation }) => operation === 'put').length, 1);
 });
 
+test('nor is one that was to be deleted', async (t) => {
+  const bucket = new MemoryBucket();
+  const grants = new FakeGrants({ epoch: 2, previousEpoch: 1 });
+  const machine = new Machine(t, bucket, { grants });
+  machine.ledger.setListed(true);
+  machine.ledger.noteCurrent(S, 2);
+  machine.ledger.serve(S);
+  await machine.write(`${S}/a.json`, 'ok mine');
+  await machine.sync.flusher.flush(S);
+  await machine.delete(`${S}/a.json`);
+  bucket.before = ({ operation }) => {
+    if (operation !== 'delete' || grants.isTaken) return;
+    grants.isTaken = true;
+    // Even one of an epoch that it could delete.
+    theirs(bucket, 'a.json', 'ok theirs', 1);
+  };
+  await assert.rejects(machine.sync.flusher.flush(S), Lost);
+  assert.equal(contentsOf(bucket)[`${S}/a.json`], 'ok theirs');
+});
+
 test('lost while it is in use: a conflict, once; lost before anybody opened it: opening it settles that', async (t) => {
   for (const isServed of [true, false]) {
     const grants = new FakeGrants();

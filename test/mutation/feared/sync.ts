@@ -7,6 +7,7 @@ const UPLOAD = [
   'sync/put-back.test.ts',
   'sync/flush.test.ts',
   'sync/write-grant.test.ts',
+  'sync/late-uploads.test.ts',
 ];
 const LEDGER = [
   'sync/ledger-durability.test.ts',
