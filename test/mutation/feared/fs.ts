@@ -159,7 +159,7 @@ export const fsMutations = [
         'a change takes the room that a checkpoint needs',
       ],
       [
-        'const flags = node.readError === undefined ? OpFlag.NONE : OpFlag.KEEP_OLD;',
+        'const flags = replaced.readError === undefined ? OpFlag.NONE : OpFlag.KEEP_OLD;',
         'const flags = OpFlag.NONE;',
         'a file that did not open is overwritten',
       ],
