@@ -95,7 +95,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     parse: parse.path,
     default: undefined,
     meaning:
-      'folder of the journal and the encrypted files; default: the mount point with `.sealed` appended',
+      'folder of the journal and the encrypted files; default: the mount point with `.sealed` appended; for root below `/var/lib/sessionfs` where another user could change that',
   },
   owner: {
     variable: 'SESSION_OWNER',

@@ -1,8 +1,8 @@
 /** The folder that plaintext goes to: made for it, readable by its owner only, and nothing in it is ever overwritten. */
 import {
-  chmodSync,
   closeSync,
   constants,
+  fchmodSync,
   futimesSync,
   lstatSync,
   mkdirSync,
@@ -10,8 +10,9 @@ import {
   readdirSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join, relative, sep } from 'node:path';
+import { relative, sep } from 'node:path';
 import { SessionfsError } from '../lib/errors.ts';
+import { OpenDirectory } from '../lib/open-directory.ts';
 import { codeOf } from '../lib/system-error.ts';
 import type { OpenedFile } from './versions.ts';
 
@@ -30,28 +31,51 @@ export function checkFolder(folder: string, cachePath: string): void {
   }
 }
 
-/** Makes the folder and writes all of it: directories 0700, files 0600. Throws EXPORT_TARGET; what was written until then stays. */
+/**
+ * Makes the folder and writes all of it: directories 0700, files 0600. No step follows a link that another user may put there
+ * meanwhile. Throws EXPORT_TARGET; what was written until then stays.
+ */
 export function writeFolder(folder: string, files: readonly OpenedFile[]): void {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    chmodSync(folder, 0o700);
-    for (const file of files) writeOne(folder, file);
+    within(OpenDirectory.open(folder), (directory) => {
+      fchmodSync(directory.fd, 0o700);
+      for (const file of files) writeOne(directory, file.name.split('/'), file);
+    });
   } catch (error) {
     throw unusable(folder, error);
   }
 }
 
-function writeOne(folder: string, { name, plain, mtimeSec }: OpenedFile): void {
-  if (name.split('/').some((part) => part === '' || part === '.' || part === '..'))
-    throw new Error(`${name} would lie elsewhere`);
-  const path = join(folder, name);
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const fd = openSync(path, WRITE_FLAGS, 0o600);
+function writeOne(directory: OpenDirectory, [part = '', ...rest]: readonly string[], file: OpenedFile): void {
+  if (part === '' || part === '.' || part === '..') throw new Error(`${file.name} would lie elsewhere`);
+  if (rest.length > 0) {
+    within(made(directory, part), (below) => writeOne(below, rest, file));
+    return;
+  }
+  const fd = openSync(directory.at(part), WRITE_FLAGS, 0o600);
   try {
-    writeFileSync(fd, plain);
-    futimesSync(fd, mtimeSec, mtimeSec);
+    writeFileSync(fd, file.plain);
+    futimesSync(fd, file.mtimeSec, file.mtimeSec);
   } finally {
     closeSync(fd);
+  }
+}
+
+function made(parent: OpenDirectory, name: string): OpenDirectory {
+  try {
+    return parent.makeDirectory(name);
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+    return parent.directory(name);
+  }
+}
+
+function within(directory: OpenDirectory, use: (directory: OpenDirectory) => void): void {
+  try {
+    use(directory);
+  } finally {
+    directory.close();
   }
 }
 

@@ -71,8 +71,8 @@ function walk(from: string, names: readonly string[], linksLeft: number): Exposu
   return undefined;
 }
 
+/** Its owner was judged as an entry of the directory before. */
 function exposedDirectory(directory: string, stats: Stats): Exposure | undefined {
-  if (!isTrusted(stats)) return ofAnother(directory, stats);
   if ((stats.mode & WRITABLE_BY_OTHERS) === 0 || isSticky(stats) || narrowVolume(directory, stats))
     return undefined;
   const mode = (stats.mode & 0o777).toString(8);

@@ -6,6 +6,7 @@ import { fsMutations } from './feared/fs.ts';
 import { journalMutations } from './feared/journal.ts';
 import { leaseMutations } from './feared/lease.ts';
 import { outsideMutations } from './feared/outside.ts';
+import { privateMutations } from './feared/private.ts';
 import { remoteMutations } from './feared/remote.ts';
 import { storeMutations } from './feared/store.ts';
 import { supervisorMutations } from './feared/supervisor.ts';
@@ -21,6 +22,7 @@ export const mutations: readonly Mutation[] = [
   ...journalMutations,
   ...leaseMutations,
   ...outsideMutations,
+  ...privateMutations,
   ...remoteMutations,
   ...storeMutations,
   ...supervisorMutations,

@@ -31,6 +31,22 @@ test('the command has the user’s own numbers, and so have the files', async (t
   }
 });
 
+test('the key is in the environment of no process but the one that the user started', async (t) => {
+  const key = 'a1b2c3d4'.repeat(8);
+  const run = await startRootlessShell(t, 'echo ready; exec sleep 60', {
+    env: { SESSION_ENCRYPTION_KEY: key },
+  });
+  await untilLogged(run.process, /^ready$/m);
+  const others = run.process.processes().filter((pid) => pid !== run.outside);
+  assert.ok(
+    others.includes(run.supervisor()) && others.includes(run.daemon()) && others.includes(run.command()),
+  );
+  for (const pid of others)
+    assert.ok(!readFileSync(`/proc/${pid}/environ`, 'latin1').includes(key), `${pid}`);
+  run.process.signal('SIGTERM');
+  assert.equal((await run.ended()).code, 143, run.process.log());
+});
+
 test('no process outside of the namespace sees the mount, and nothing of it is left', async (t) => {
   const run = await startRootlessShell(t, 'echo "{}" >"$DIR/creds.json"; echo ready; read -r line');
   // stdin is empty, so the command ends by itself.
