@@ -21,6 +21,7 @@ const LONG_RUNNING = [
   'containers/pod',
   'fs/model',
   'lease/model',
+  'simulation/',
   'crash/',
   'containers/',
   'instances/',
