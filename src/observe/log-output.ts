@@ -1,5 +1,5 @@
 /** Where the log of this process goes: standard error, until a log file that it leads to is to be opened anew. */
-import { closeSync, fstatSync, openSync, readlinkSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readlinkSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { type DestinationStream, destination as openDestination } from 'pino';
 import { requirePrivatePath } from '../lib/private-path.ts';
@@ -7,6 +7,8 @@ import { humanLine } from './human-line.ts';
 
 const STDERR = 2;
 const FILE_MODE = 0o600;
+/** The path has no links: one that is there meanwhile was put there to have root write elsewhere. */
+const REOPEN_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
 /** What a terminal that is gone does not take is kept up to here, then dropped. */
 const KEPT_BYTES = 1 << 20;
 
@@ -47,7 +49,7 @@ export class LogOutput implements DestinationStream {
   reopen(): boolean {
     if (this.#path === undefined) return false;
     requirePrivatePath(this.#path, 'the log', '--log-file');
-    const fd = openSync(this.#path, 'a', FILE_MODE);
+    const fd = openSync(this.#path, REOPEN_FLAGS, FILE_MODE);
     const before = this.#fd;
     this.#fd = fd;
     this.#sink = sinkOf(fd);
