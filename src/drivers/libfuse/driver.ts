@@ -18,6 +18,8 @@ import { LibfuseRequests, type LibfuseRequestsHost } from './requests.ts';
 export interface LibfuseDriverHost extends LibfuseRequestsHost {
   /** The kernel serves the mount through us from here on. */
   initialized(): void;
+  /** An application opened a file that it will map shared and writable, which gives ENODEV here. Called once. */
+  cannotMap(path: string): void;
 }
 
 /** As many numbers as the native side looks at. */
@@ -33,7 +35,11 @@ export class LibfuseDriver {
   constructor(binding: LibfuseBinding, fs: FileSystemOperations, owner: Owner, host: LibfuseDriverHost) {
     this.#binding = binding;
     this.#host = host;
-    this.requests = new LibfuseRequests(fs, new LibfuseOperations(fs, owner), host);
+    this.requests = new LibfuseRequests(
+      fs,
+      new LibfuseOperations(fs, owner, (path) => host.cannotMap(path)),
+      host,
+    );
   }
 
   /** `options`: see libfuseMountOptions. Throws MOUNT_FAILED. Requests come once this has returned, the first is `initialized`. */

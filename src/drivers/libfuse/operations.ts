@@ -27,6 +27,8 @@ const PERMISSION_BITS = 0o7777;
 /** "Leave it as it is", to chown. */
 const NO_ID = 0xffff_ffff;
 const CONTROL_FOLDER = '/.sessionfs/';
+/** Files that their databases map shared and writable: the index of SQLite's write-ahead log, and what LevelDB begins with. */
+const MAPPED_BY_DATABASES = /-shm$|\/MANIFEST-\d+$/;
 
 export class LibfuseOperations {
   /** What the last getattr, statfs, readlink and readdir answered. */
@@ -42,8 +44,12 @@ export class LibfuseOperations {
   readonly #caller: Caller;
   readonly #attributes: Attributes = emptyAttributes();
   readonly #freeSpace: FilesystemStatistics = emptyStatistics();
+  readonly #cannotMap: (path: string) => void;
+  #hasSaidSo = false;
 
-  constructor(fs: FileSystemOperations, owner: Owner) {
+  /** `cannotMap`: called once, with the first file that an application will map as this driver cannot. */
+  constructor(fs: FileSystemOperations, owner: Owner, cannotMap: (path: string) => void) {
+    this.#cannotMap = cannotMap;
     this.#fs = fs;
     this.#references = new NodeReferences(fs);
     this.#files = new OpenFiles(this.#references);
@@ -81,6 +87,10 @@ export class LibfuseOperations {
 
   #opened(node: number, path: string, flags: number): 0 {
     const append = (flags & constants.O_APPEND) !== 0;
+    if (!this.#hasSaidSo && MAPPED_BY_DATABASES.test(path)) {
+      this.#hasSaidSo = true;
+      this.#cannotMap(path);
+    }
     this.opened = this.#files.add({ node, path, append });
     return 0;
   }

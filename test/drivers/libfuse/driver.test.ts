@@ -21,6 +21,7 @@ class Rig {
   readonly other = this.libfuse.thread();
   readonly syncs: [number, number][] = [];
   readonly unexpected: unknown[] = [];
+  readonly mapped: string[] = [];
   readonly measured: [operation: string, error: number, ms: number][] = [];
   room = false;
   readonly driver: LibfuseDriver;
@@ -35,6 +36,7 @@ class Rig {
       afterRequest: () => {},
       unexpected: (error) => this.unexpected.push(error),
       initialized: () => {},
+      cannotMap: (path) => this.mapped.push(path),
     });
     this.driver.mount('/mnt', '-o');
   }
@@ -285,4 +287,17 @@ test('each call is measured once, with its error, when it is answered', () => {
       ['unlink', 0],
     ],
   );
+});
+
+test('the first file that a database will map as this driver cannot is told, once', (t) => {
+  const { rig } = realRig(t);
+  rig.create('/notes.txt', 'text');
+  assert.deepEqual(rig.mapped, []);
+  rig.create('/store.db-shm', '');
+  rig.create('/MANIFEST-000001', '');
+  rig.open('/store.db-shm', constants.O_RDWR);
+  assert.deepEqual(rig.mapped, ['/store.db-shm']);
+  const { rig: other } = realRig(t);
+  other.create('/MANIFEST-000001', '');
+  assert.deepEqual(other.mapped, ['/MANIFEST-000001']);
 });

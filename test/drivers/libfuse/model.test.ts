@@ -70,6 +70,7 @@ class Pair {
       measured: () => {},
       afterRequest: () => {},
       initialized: () => {},
+      cannotMap: () => {},
       unexpected: (error: unknown) => {
         throw error;
       },
