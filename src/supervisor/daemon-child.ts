@@ -7,6 +7,7 @@ import { type Deferred, deferred } from '../lib/deferred.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { nodeArguments } from '../lib/process-protection.ts';
 import { logOutput } from '../observe/log-output.ts';
+import { limitWarnings } from './limits.ts';
 import type { DaemonStart, FromDaemon, OwnedDescriptors, StopReport, ToDaemon } from './messages.ts';
 
 const ENTRY = fileURLToPath(new URL('../daemon/main.js', import.meta.url));
@@ -41,6 +42,15 @@ const CRASH_SIGNALS: readonly (NodeJS.Signals | null)[] = [
 export function isCrash({ code, signal, refused }: DaemonExit): boolean {
   if (refused) return false;
   return signal === null ? code !== null && code !== 0 : CRASH_SIGNALS.includes(signal);
+}
+
+/** It said nothing of why. In a container whose limits are too low these are the reason. */
+export function diedEarly(how: string, limits: readonly string[]): Error {
+  const message = `the daemon ended with ${how} before it was ready`;
+  if (limits.length === 0) return new Error(message);
+  return new SessionfsError('LIMITS_TOO_LOW', `${message}: ${limits.join('; ')}`, {
+    hint: 'Give the container more: --memory, --pids-limit, in Kubernetes resources.limits.memory and podPidsLimit.',
+  });
 }
 
 export interface DaemonChildEvents {
@@ -78,10 +88,7 @@ export class DaemonChild {
     this.#process = this.#spawn(driver, descriptors);
     this.#process?.on('message', (message: FromDaemon) => this.#hear(message));
     this.#process?.on('exit', (code, signal) => {
-      this.#ready.reject(
-        this.#mountError ??
-          new Error(`the daemon ended with ${signal ?? `status ${code}`} before it was ready`),
-      );
+      this.#ready.reject(this.#mountError ?? diedEarly(signal ?? `status ${code}`, limitWarnings()));
       this.#end(code, signal, undefined);
     });
   }

@@ -1,12 +1,13 @@
 /** `sessionfs run` as an ordinary user: a mount in a namespace of the command's own, with all that root gets. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { logLines, untilLogged } from '../mounted/log-lines.ts';
+import { cleanEnvironment } from '../support/environment.ts';
 import { mountAt } from '../support/mounts.ts';
-import { GID, UID } from '../support/ordinary-user.ts';
+import { checkout, GID, UID } from '../support/ordinary-user.ts';
 import { startRootless, startRootlessShell, userWithFuse } from './support/rootless-run.ts';
 
 test('the command has the user’s own numbers, and so have the files', async (t) => {
@@ -144,4 +145,24 @@ test('the command does not see the key, nor the processes that have it', async (
   assert.doesNotMatch(log, /leaked|SESSION_ENCRYPTION_KEY|SESSIONFS_OWN_NAMESPACE/);
   assert.ok(!log.includes(key));
   assert.ok(!existsSync(join(run.user.home, 'sessions.sealed.key')));
+});
+
+test('the image’s health check enters the namespace, as the same user', async (t) => {
+  const run = await startRootlessShell(t, 'echo ready; exec sleep 600');
+  await untilLogged(run.process, /^ready$/m);
+  const beside = [`--mount=/proc/${run.outside}/ns/mnt`, 'setpriv', `--reuid=${UID}`, `--regid=${GID}`];
+  const check = () => {
+    const args = [...beside, '--clear-groups', '--', `${checkout}/bin/sessionfs-health`];
+    const env = cleanEnvironment({ SESSION_STORAGE_PATH: run.mountPoint });
+    const { status, stdout, stderr } = spawnSync('nsenter', args, { encoding: 'utf8', env });
+    return { status, output: stdout + stderr };
+  };
+  assert.deepEqual(check(), { status: 0, output: '' });
+  const daemon = run.daemon();
+  process.kill(daemon, 'SIGSTOP');
+  const { status, output } = check();
+  process.kill(daemon, 'SIGCONT');
+  assert.deepEqual([status, output], [1, `unhealthy: ${run.mountPoint} does not answer\n`]);
+  run.process.signal('SIGTERM');
+  await run.ended();
 });

@@ -4,7 +4,7 @@ import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { SessionfsError } from '../../src/lib/errors.ts';
-import { DaemonChild, isCrash } from '../../src/supervisor/daemon-child.ts';
+import { DaemonChild, diedEarly, isCrash } from '../../src/supervisor/daemon-child.ts';
 import { cleanUp } from '../support/cleanup.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -45,6 +45,14 @@ test('a system that refuses the process', options, async (t) => {
   const daemon = child(t);
   delete process.env.TOO_LONG;
   await assertDied(daemon, /E2BIG/);
+});
+
+test('a daemon that dies early where the limits are too low died of these, and else of a defect', () => {
+  const error = diedEarly('SIGABRT', ['this container may have 20 tasks']);
+  assert.ok(error instanceof SessionfsError);
+  assert.equal(error.code, 'LIMITS_TOO_LOW');
+  assert.match(error.message, /SIGABRT before it was ready: this container may have 20 tasks/);
+  assert.ok(!(diedEarly('SIGABRT', []) instanceof SessionfsError));
 });
 
 test('a crash is a signal that a process raises by its own defect, or an error that nothing caught; a kill is none', () => {
