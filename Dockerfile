@@ -5,8 +5,9 @@
 #
 # docs/containers.md has the rest: Compose, Kubernetes, and an image with your application in it.
 
-# Pin it with a digest: --build-arg NODE_IMAGE=node@sha256:...
-ARG NODE_IMAGE=node:20-bookworm-slim
+# Node.js 24, which is maintained until April 2028. By digest, so that every build has the same one: take a newer one for fixes of
+# Node.js and Debian.
+ARG NODE_IMAGE=node:24-bookworm-slim@sha256:6f7b03f7c2c8e2e784dcf9295400527b9b1270fd37b7e9a7285cf83b6951452d
 
 FROM ${NODE_IMAGE} AS build
 WORKDIR /opt/sessionfs
@@ -30,7 +31,7 @@ COPY package.json LICENSE /opt/sessionfs/
 COPY bin /opt/sessionfs/bin
 # The mount point is root's until something is mounted there: an application that starts too early is refused, and does not
 # start a new identity in a folder that is not kept.
-RUN ln -s /opt/sessionfs/bin/sessionfs /usr/local/bin/sessionfs \
+RUN ln -s /opt/sessionfs/bin/* /usr/local/bin/ \
   && mkdir -p -m 0755 /sessions && mkdir -p -m 0700 /var/lib/sessionfs \
   && sessionfs --version && mount --version && umount --version && flock --version
 
@@ -43,6 +44,6 @@ ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
   SESSION_CACHE_PATH=/var/lib/sessionfs/cache
 # Not in a folder of the mount, which could not be unmounted then.
 WORKDIR /
-HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 CMD ["sessionfs", "status"]
+HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 CMD ["sessionfs-health"]
 ENTRYPOINT ["sessionfs"]
 CMD ["mount"]

@@ -6,7 +6,9 @@ containers=$(readlink -m "$root/.cache")/containers
 containers_run=/run/sessionfs-containers-$(printf '%s' "$containers" | cksum | cut -d ' ' -f 1)
 export CONTAINERS_CONF=$containers/containers.conf CONTAINERS_STORAGE_CONF=$containers/storage.conf
 # Raise this number with every change of how an image is made here.
-images_version=1
+images_version=2
+# The Node.js of the image, which is newer than the oldest that sessionfs runs on: as a package of npm's registry.
+node_release=24.21.0
 podman_compose_release=1.6.0
 kubernetes_validate_release=1.37.0
 
@@ -59,9 +61,9 @@ image_is_made() {
   [ "$(podman image inspect --format '{{index .Labels "sessionfs-test"}}' "$1" 2>/dev/null)" = "$images_version" ]
 }
 
-# node:20-bookworm-slim, as far as the Dockerfile goes: Debian without more, node and npm, and the user node.
+# node:24-bookworm-slim, as far as the Dockerfile goes: Debian without more, node and npm, and the user node.
 make_base_image() {
-  local image=docker.io/library/node:20-bookworm-slim mirror system=$containers/base
+  local image=docker.io/library/node:24-bookworm-slim mirror system=$containers/base package
   if image_is_made "$image"; then return; fi
   mirror=$(debian_mirror)
   [ -n "$mirror" ] || die 'CANNOT TEST CONTAINERS HERE: apt of this machine knows no mirror of Debian'
@@ -69,7 +71,10 @@ make_base_image() {
   quietly 'making a base image (debootstrap), this takes a minute' \
     debootstrap --variant=minbase bookworm "$system" "$mirror" || die 'no base image, see above'
   rm -rf "$system"/var/cache/apt/* "$system"/var/lib/apt/lists/* "$system"/usr/share/{doc,man,locale}/*
-  install -D "$(node -p process.execPath)" "$system/usr/local/bin/node"
+  package=node-linux-$(node -p process.arch)
+  quietly "fetching Node.js $node_release for it (npm)" npm install --prefix "$containers/node" --no-save --no-audit --ignore-scripts \
+    "$package@$node_release" || die 'that failed, see above'
+  install -D "$containers/node/node_modules/$package/bin/node" "$system/usr/local/bin/node"
   mkdir -p "$system/usr/local/lib/node_modules"
   cp -a "$(npm root --global)/npm" "$system/usr/local/lib/node_modules/npm"
   ln -s ../lib/node_modules/npm/bin/npm-cli.js "$system/usr/local/bin/npm"
@@ -88,7 +93,7 @@ make_emulator_image() {
   if image_is_made "$image"; then return; fi
   "$root/scripts/gcs-emulator" --build-only </dev/null
   podman build --quiet --pull=never --network none --label "sessionfs-test=$images_version" --tag "$image" --file - "$root/.cache/fake-gcs-server-$release" >/dev/null <<'FILE' ||
-FROM node:20-bookworm-slim
+FROM node:24-bookworm-slim
 COPY fake-gcs-server /bin/fake-gcs-server
 # As much of wget as the health check asks for.
 RUN printf '#!/bin/sh\nexec node -e "fetch(process.argv.at(-1)).then(({ ok }) => process.exit(ok ? 0 : 1))" -- "$@"\n' \

@@ -68,6 +68,32 @@ test('a container of the image in which nothing is mounted is unhealthy', async 
   assert.deepEqual([status, stdout.trim()], [1, 'unhealthy']);
 });
 
+test('with no capability but the one to mount, and sessions of another user, the container turns healthy', async (t) => {
+  const container = containerName(t, 'few-rights');
+  const few = ['--cap-drop', 'ALL', ...MAY_MOUNT, '--env', 'SESSION_OWNER=1000:1000', '--read-only'];
+  await podman('run', '--detach', '--name', container, ...few, '--volume', '/var/lib/sessionfs', SESSIONFS);
+  await untilHealthy(container);
+  await podman('exec', '--user', '1000:1000', container, 'mkdir', '/sessions/a');
+  await stopContainer(container);
+  assert.equal(await exitStatusOf(container), 0, await logOf(container));
+});
+
+test('the base image is named by its digest, the same in both files, and its Node.js is one that is maintained', async () => {
+  const pinned = ['Dockerfile', 'examples/bot/Dockerfile'].map(
+    (file) => /^ARG NODE_IMAGE=(.*)$/m.exec(readFileSync(join(repository, file), 'utf8'))?.[1] ?? '',
+  );
+  assert.match(pinned[0] ?? '', /^node:24-bookworm-slim@sha256:[0-9a-f]{64}$/);
+  assert.equal(pinned[0], pinned[1]);
+  assert.match(await shell('node --version'), /^v24\./);
+});
+
+test('a pids limit that is too low is said at the start, with what to do', async () => {
+  const few = ['--pids-limit', '20', '--env', 'SESSION_HTTP_ADDRESS='];
+  const { status, stdout, stderr } = await run('podman', ['run', '--rm', ...MAY_MOUNT, ...few, SESSIONFS]);
+  assert.notEqual(status, 0);
+  assert.match(stdout + stderr, /this container may have 20 processes and threads \(pids limit\)/);
+});
+
 test('without the right to mount the container says what it needs, and ends with the status for it', async () => {
   const { status, stderr } = await run('podman', ['run', '--rm', '--network', 'none', SESSIONFS]);
   assert.equal(status, 14, stderr);

@@ -11,6 +11,9 @@ export const SESSIONFS = 'localhost/sessionfs:latest';
 export const BOT = 'localhost/sessionfs-example-bot:latest';
 export const BOT_ALONE = 'localhost/sessionfs-example-bot-alone:latest';
 
+/** What scripts/containers.sh makes in place of the one that the Dockerfiles pin by digest. */
+const NODE_IMAGE = 'docker.io/library/node:24-bookworm-slim';
+
 /** Certificates that this machine trusts beside the usual ones; npm in a build needs them too. */
 const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
 
@@ -56,7 +59,7 @@ async function underLock(path: string, work: () => Promise<void>): Promise<void>
 
 /** The network of this machine, and its trust. None of it gets into an image. */
 async function buildFlags(scope: Scope): Promise<string[]> {
-  const flags = ['--network', 'host', '--isolation', 'oci'];
+  const flags = ['--network', 'host', '--isolation', 'oci', '--build-arg', `NODE_IMAGE=${NODE_IMAGE}`];
   if (process.env.NODE_EXTRA_CA_CERTS === undefined || !existsSync(CERTIFICATES)) return flags;
   const npmrc = join(temporaryDirectory(scope), 'npmrc');
   writeFileSync(npmrc, `cafile=${CERTIFICATES}\n`);

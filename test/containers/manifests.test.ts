@@ -33,7 +33,7 @@ test('the manifests refer to one another, and give the end more time than the la
   const account = all.find(({ kind }) => kind === 'ServiceAccount');
   assert.ok(account?.metadata.annotations?.['iam.gke.io/gcp-service-account']);
   const workloads = all.filter(({ kind }) => /^(StatefulSet|Deployment)$/.test(kind));
-  assert.equal(workloads.length, 4);
+  assert.equal(workloads.length, 5);
   for (const { spec } of workloads) {
     const { spec: pod } = spec.template;
     assert.deepEqual([pod.serviceAccountName], names('ServiceAccount'));
@@ -49,8 +49,36 @@ test('the manifests refer to one another, and give the end more time than the la
     const lastBackupMs = Number(settingOf(sessionfs, 'SESSION_SHUTDOWN_TIMEOUT'));
     const preStopS = Number(sessionfs.lifecycle?.preStop.exec.command[1] ?? 0);
     assert.ok(pod.terminationGracePeriodSeconds > lastBackupMs / 1000 + preStopS + 30);
-    assert.equal(sessionfs.startupProbe?.httpGet?.path, '/readyz');
+    assert.deepEqual(sessionfs.startupProbe?.exec?.command, ['sessionfs-ready']);
   }
+});
+
+test('no container has more rights than its comments say, and none may write to its own image', async () => {
+  const all = (await Promise.all(manifestFiles.map(manifestsOf))).flat();
+  const workloads = all.filter(({ kind }) => /^(StatefulSet|Deployment)$/.test(kind));
+  for (const { spec } of workloads) {
+    const { initContainers = [], containers } = spec.template.spec;
+    for (const { name, image, securityContext } of [...initContainers, ...containers]) {
+      assert.equal(securityContext.readOnlyRootFilesystem, true, name);
+      if (securityContext.privileged === true) continue;
+      const { drop } = securityContext.capabilities as { drop: string[] };
+      assert.deepEqual(drop, ['ALL'], image);
+      const podContext = spec.template.spec.securityContext ?? {};
+      assert.ok(securityContext.seccompProfile ?? podContext.seccompProfile, `${image}: seccomp`);
+    }
+  }
+  const isolated = (await workloadOf('run-user-namespace.yaml')).spec.template.spec;
+  assert.equal(isolated.hostUsers, false);
+  assert.notEqual(isolated.containers[0]?.securityContext.privileged, true);
+});
+
+test('a drain ends one pod at a time', async () => {
+  const all = (await Promise.all(manifestFiles.map(manifestsOf))).flat();
+  const budgets = all.filter(({ kind }) => kind === 'PodDisruptionBudget');
+  assert.deepEqual(
+    budgets.map(({ spec }) => [spec.maxUnavailable, spec.selector?.matchLabels]),
+    [[1, { 'app.kubernetes.io/name': 'bot' }]],
+  );
 });
 
 test('the sidecar starts before the application, ends after it, and shares its mount with one that has no rights', async () => {

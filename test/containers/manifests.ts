@@ -39,6 +39,7 @@ export interface Container {
 
 export interface PodSpec {
   serviceAccountName: string;
+  hostUsers?: boolean;
   terminationGracePeriodSeconds: number;
   securityContext?: Record<string, unknown>;
   initContainers?: Container[];
@@ -51,6 +52,8 @@ interface Manifest {
   metadata: { name: string; annotations?: Record<string, string> };
   spec: {
     strategy?: { type: string };
+    maxUnavailable?: number;
+    selector?: { matchLabels: Record<string, string> };
     volumeClaimTemplates?: { metadata: { name: string } }[];
     template: { spec: PodSpec };
   };

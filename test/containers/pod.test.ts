@@ -8,7 +8,7 @@ import type { WorkloadResult } from '../support/run-workload.ts';
 import { BOT_ALONE, buildImages } from './images.ts';
 import { settingOf, sidecarFiles, workloadOf } from './manifests.ts';
 import { Pod } from './pod.ts';
-import { run } from './podman.ts';
+import { containerName, podman, run, stopContainer, untilHealthy } from './podman.ts';
 import { mountedIn } from './share.ts';
 
 const workload = (mode: string) => [
@@ -94,16 +94,24 @@ test('run-unprivileged.yaml: a container without root, capabilities or new privi
   const device = fuseDevice(t, 0o666);
   const [shell = '', option = '', script = ''] = bot.command;
   const says = `sh -c 'id -u; grep CapEff /proc/self/status; mkdir sessions/a && stat -c %U sessions/a'`;
-  const { status, stdout, stderr } = await run('podman', [
-    ...['run', '--rm', '--network', 'none', '--user', '1000:1000', '--cap-drop', 'all'],
+  const few = [
+    ...['--network', 'none', '--user', '1000:1000', '--cap-drop', 'all'],
     ...['--security-opt', 'no-new-privileges', '--security-opt', 'seccomp=unconfined'],
     ...['--security-opt', 'apparmor=unconfined', '--device', `${device}:/dev/fuse`],
     ...['--env', `SESSION_OWNER=${settingOf(bot, 'SESSION_OWNER')}`],
     ...['--env', `SESSION_STORAGE_PATH=${settingOf(bot, 'SESSION_STORAGE_PATH')}`],
     ...['--env', 'SESSION_CACHE_PATH=/tmp/cache', '--entrypoint', shell, BOT_ALONE],
-    ...[option, script.replace('node /app/bot.js', says)],
+  ];
+  const { status, stdout, stderr } = await run('podman', [
+    ...['run', '--rm', ...few, option, script.replace('node /app/bot.js', says)],
   ]);
   assert.equal(status, 0, stderr);
   assert.match(stdout, /^1000\nCapEff:\s+0{16}\nnode\n$/);
   assert.match(stderr, /"dirty":0.*"Mount stopped"/);
+
+  const container = containerName(t, 'unprivileged');
+  const waits = script.replace('node /app/bot.js', 'sleep 600');
+  await podman('run', '--detach', '--name', container, ...few, option, waits);
+  await untilHealthy(container);
+  await stopContainer(container);
 });

@@ -48,7 +48,7 @@ export class Pod {
     const key = join(temporaryDirectory(scope), 'key');
     mkdirSync(key);
     writeFileSync(join(key, 'key'), randomBytes(32).toString('hex'), { mode: 0o400 });
-    this.#folders = { share: this.share, key, cache: '' };
+    this.#folders = { share: this.share, key, cache: '', tmp: temporaryDirectory(scope) };
     this.loseCache();
   }
 
@@ -71,10 +71,9 @@ export class Pod {
 
   /** As kubelet: resolves when the probe succeeds. */
   async untilStarted(container: Container): Promise<void> {
-    const address = this.#settings.find(({ name }) => name === 'SESSION_HTTP_ADDRESS')?.value;
-    const url = `http://${address}${container.startupProbe?.httpGet?.path}`;
-    const ask = async () => (await fetch(url).catch(() => undefined))?.status === 200;
-    await until(`${url} answers`, ask, () => this.log(container));
+    const { command = [] } = container.startupProbe?.exec ?? {};
+    const ask = async () => (await run('podman', ['exec', this.name(container), ...command])).status === 0;
+    await until(`${command.join(' ')} succeeds`, ask, () => this.log(container));
   }
 
   async exec(container: Container, command: readonly string[]): Promise<string> {
