@@ -206,7 +206,7 @@ export class Kernel {
 
   /** It may be done already: then its file is gone, and what it had is lost. */
   #mayBeStale(call: Call): void {
-    if (call.do !== 'unlink' && call.do !== 'rename') return;
+    if (call.do !== 'unlink' && call.do !== 'rmdir' && call.do !== 'rename') return;
     const places: [Handle, string][] = [[call.at, call.name]];
     if (call.do === 'rename') places.push([call.to, call.newName]);
     for (const [{ node }, name] of places) {
