@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repository } from '../support/repository.ts';
-import { type Mutation, mutate, type Outcome } from './mutation.ts';
+import { type Mutation, mutate, NotCompiled, type Outcome } from './mutation.ts';
 import { mutations } from './mutations.ts';
 import { Scratch } from './scratch.ts';
 
@@ -44,7 +44,12 @@ async function run(wanted: readonly string[]): Promise<number> {
     const times = await measureSound(scratches, [...new Set(chosen.flatMap(({ tests }) => tests))]);
     const outcomes: Outcome[] = [];
     await work(scratches, chosen, async (scratch, mutation) => {
-      const outcome = await scratch.with(mutation, () => tryTests(scratch, mutation, times));
+      const outcome = await scratch
+        .with(mutation, () => tryTests(scratch, mutation, times))
+        .catch((error: unknown): Outcome => {
+          if (error instanceof NotCompiled) return { mutation, kind: 'broken', why: error.message };
+          throw error;
+        });
       outcomes.push(outcome);
       print(outcome);
     });
@@ -91,7 +96,7 @@ function report(outcomes: readonly Outcome[]): number {
   const killed = count('killed');
   const share = ((100 * killed) / Math.max(1, outcomes.length)).toFixed(1);
   process.stdout.write(
-    `mutations ${outcomes.length}: killed ${killed} (${share} %), survived ${count('survived')}, hung ${count('hung')}\n`,
+    `mutations ${outcomes.length}: killed ${killed} (${share} %), survived ${count('survived')}, hung ${count('hung')}, broken ${count('broken')}\n`,
   );
   return outcomes.length - killed > SURVIVORS_MAX * outcomes.length || outcomes.length === 0 ? 1 : 0;
 }

@@ -13,11 +13,17 @@ export interface Mutation {
 
 export interface Outcome {
   mutation: Mutation;
-  /** hung: no test failed, and a test file did not end. Counts as survived, for it does not say what is wrong. */
-  kind: 'killed' | 'survived' | 'hung';
-  /** Which test failed or hung, with its error. */
+  /**
+   * hung: no test failed, and a test file did not end. broken: it does not compile. Both count as survived, for no test says what
+   * is wrong.
+   */
+  kind: 'killed' | 'survived' | 'hung' | 'broken';
+  /** Which test failed or hung, or the compiler, with its error. */
   why: string;
 }
+
+/** The mutation makes no program. */
+export class NotCompiled extends Error {}
 
 /** `[find, replace, fear]` for one file and the tests that must notice. */
 export function fearedIn(

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { MEMORY_FILES, memoryFiles } from '../support/memory-files.ts';
 import { unmountBelow } from '../support/mounts.ts';
 import { repository } from '../support/repository.ts';
-import { type Mutation, mutate } from './mutation.ts';
+import { type Mutation, mutate, NotCompiled } from './mutation.ts';
 import { runTestFile, type Verdict } from './test-run.ts';
 
 const COPIED = ['src', 'test', 'dist', 'package.json', 'tsconfig.json', 'bin', 'docs', 'scripts'];
@@ -71,7 +71,7 @@ export class Scratch {
   }
 
   /** The mutated file alone. Types are not checked: a mistake that the compiler finds too must be found by a test all the same. */
-  #compile({ file, fear }: Mutation): void {
+  #compile({ file }: Mutation): void {
     const project = join(this.#directory, 'tsconfig.mutation.json');
     const compilerOptions = { noCheck: true, noResolve: true, types: [], incremental: false };
     writeFileSync(
@@ -80,6 +80,6 @@ export class Scratch {
     );
     const tsc = join(repository, 'node_modules/.bin/tsc');
     const { status, stdout } = spawnSync(tsc, ['-p', project], { cwd: this.#directory, encoding: 'utf8' });
-    if (status !== 0) throw new Error(`${file} (${fear}) does not compile:\n${stdout}`);
+    if (status !== 0) throw new NotCompiled(stdout.trim());
   }
 }

@@ -369,7 +369,7 @@ export const syncMutations = [
     ],
   ]),
   ...fearedIn('src/sync/reconcile/listing.ts', RECONCILE, [
-    ['sessionOf(object.name) === session && ', '', "another session's objects count as this one's"],
+    ['foreign.sessionOf(object.name) === session && ', '', "another session's objects count as this one's"],
   ]),
   ...fearedIn(
     'src/sync/reconcile/reconcile.ts',
