@@ -256,6 +256,15 @@ describe('a request that was carried out but not answered', () => {
     assert.equal(contentOf(h, lookup(h, 'a.json')), '{"b":2}');
   });
 
+  it('a chmod that came with a truncation is carried out where only the truncation was', (t) => {
+    const h = harness(t);
+    const file = make(h, 'notes.txt', Buffer.from('notes'));
+    const truncated = request(h, () => h.fs.setattr(file, { size: 1 }, newAttributes()));
+    const out = newAttributes();
+    again(h, truncated, () => h.fs.setattr(file, { size: 1, mode: 0o640 }, out));
+    assert.deepEqual([out.size, out.mode & 0o777], [1, 0o640]);
+  });
+
   it('an append is not written twice', (t) => {
     const h = harness(t);
     const file = make(h, 'log.txt', Buffer.from('one\n'));
