@@ -115,3 +115,25 @@ test('run-unprivileged.yaml: a container without root, capabilities or new privi
   await untilHealthy(container);
   await stopContainer(container);
 });
+
+test('run-user-namespace.yaml: its capabilities are enough in a user namespace, for sessionfs and for its end of the application', async (t) => {
+  const { spec } = (await workloadOf('run-user-namespace.yaml')).spec.template;
+  const [bot] = spec.containers;
+  assert.ok(bot?.command);
+  const { add, drop } = bot.securityContext.capabilities as { add: string[]; drop: string[] };
+  assert.deepEqual(drop, ['ALL']);
+  // podman takes a device from the host's /dev: in this mount namespace it is open to all, as a device plugin's is.
+  const device = fuseDevice(t, 0o666);
+  const { status, stdout, stderr } = await run('unshare', [
+    ...['--mount', 'sh', '-c', 'mount --bind "$0" /dev/fuse && exec "$@"', device],
+    ...['podman', 'run', '--rm', '--network', 'none', '--uidmap', '0:200000:65536'],
+    ...['--gidmap', '0:200000:65536', '--cap-drop', 'all', ...add.flatMap((one) => ['--cap-add', one])],
+    ...['--security-opt', 'apparmor=unconfined', '--read-only', '--tmpfs', '/tmp', '--device', '/dev/fuse'],
+    ...['--env', `SESSION_OWNER=${settingOf(bot, 'SESSION_OWNER')}`, '--volume', '/var/lib/sessionfs'],
+    ...['--entrypoint', bot.command[0] ?? '', BOT_ALONE, ...bot.command.slice(1)],
+    ...['sh', '-c', 'id -u; mkdir sessions/a && stat -c %u sessions/a; cat /proc/self/uid_map'],
+  ]);
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /^1000\n1000\n\s+0\s+200000\s+65536\n$/);
+  assert.match(stdout + stderr, /"exitStatus":0,"dirty":0,.*"Mount stopped"/);
+});
