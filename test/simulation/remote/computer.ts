@@ -59,6 +59,12 @@ export class Computer {
     return daemon.state === 'serving' && daemon.process.pausedUntilMs <= this.#parts.machine.nowMs;
   }
 
+  /** From the next start on. What was deleted with another bucket is still in this one. */
+  useBucket(name: string): void {
+    if (name !== this.bucketName) this.view.forgetAll();
+    this.bucketName = name;
+  }
+
   /** After each event: a process that died in the middle of something is found here. */
   check(): void {
     if (this.daemon?.process.dead === true) this.#buried(true);

@@ -62,7 +62,8 @@ export class Lineage {
    */
   follows(path: string, version: number, found: number | undefined, accepts: Accepts = () => true): boolean {
     if (found === undefined) return this.deletionAfter(version, path, accepts) !== undefined;
-    return this.isDeletion(version) ? !this.leadsTo(found, version) : this.leadsTo(version, found);
+    // Moved away and back, it came from its own deletion.
+    return this.leadsTo(version, found) || (this.isDeletion(version) && !this.leadsTo(found, version));
   }
 
   /** A deletion of `path` that came from the version, of those that `accepts`; itself where it is one. */
@@ -72,6 +73,15 @@ export class Lineage {
       return deletion?.path === path && accepts(deletion.movedTo, deletion.version);
     };
     return isOne(version) ? version : this.#reach(version, isOne);
+  }
+
+  /** An application deleted it, or what came from it, wherever it was by then. */
+  wasDeleted(version: number): boolean {
+    const isDeletion = (each: number) => {
+      const deletion = this.#deletions.get(each);
+      return deletion !== undefined && deletion.movedTo === undefined;
+    };
+    return this.#reach(version, isDeletion) !== undefined;
   }
 
   #follow(path: string, before: number | undefined, version: number): void {

@@ -13,9 +13,6 @@ export class RequestLimits {
   readonly #machine: Machine;
   #minute = 0;
   #counts = new Map<string, number>();
-  /** The most that was seen. */
-  most = 0;
-  mostSame = '';
 
   constructor(machine: Machine) {
     this.#machine = machine;

@@ -3,6 +3,8 @@ import type { BucketErrorKind } from '../../../src/bucket/bucket-error.ts';
 import type { Machine } from '../platform/machine.ts';
 import type { Computer } from './computer.ts';
 import { FAIR, type Network } from './network.ts';
+import { DEEDS, Operator } from './operator.ts';
+import type { Truth } from './truth.ts';
 
 /** Mean milliseconds between them; 0: never. */
 export interface Climate {
@@ -21,6 +23,12 @@ export interface Climate {
   outages: number;
   partitions: number;
   refusals: number;
+  /** What operators do (operator.ts); 0: they do not. */
+  copies: number;
+  lostFiles: number;
+  lostLedgers: number;
+  otherBuckets: number;
+  oldObjects: number;
 }
 
 export function climateOf(machine: Machine, spared: readonly string[]): Climate {
@@ -39,6 +47,11 @@ export function climateOf(machine: Machine, spared: readonly string[]): Climate 
     outages: some(200_000),
     partitions: some(150_000),
     refusals: some(300_000),
+    copies: some(1),
+    lostFiles: some(1),
+    lostLedgers: some(1),
+    otherBuckets: some(1),
+    oldObjects: some(1),
   };
   for (const trouble of Object.keys(climate) as (keyof Climate)[])
     if (spared.includes(trouble)) climate[trouble] = 0;
@@ -54,10 +67,22 @@ export class Troubles {
   readonly #network: Network;
   readonly #computers: readonly Computer[];
   readonly #climate: Climate;
+  readonly #operator: Operator;
   #isOver = false;
 
-  constructor(machine: Machine, network: Network, computers: readonly Computer[], climate: Climate) {
+  constructor(
+    machine: Machine,
+    truth: Truth,
+    network: Network,
+    computers: readonly Computer[],
+    climate: Climate,
+  ) {
     this.#machine = machine;
+    this.#operator = new Operator(
+      machine,
+      truth,
+      DEEDS.filter((deed) => climate[deed] > 0),
+    );
     this.#network = network;
     this.#computers = computers;
     this.#climate = climate;
@@ -117,7 +142,12 @@ export class Troubles {
   #remount(): void {
     const computer = this.#one;
     const offMs = this.#offMs();
-    computer.stop(() => this.#machine.schedule(offMs, () => computer.daemon ?? computer.start(false), null));
+    const start = () => {
+      if (computer.daemon !== undefined || computer.isOff) return;
+      if (!this.#isOver) this.#operator.visit(computer);
+      computer.start(false);
+    };
+    computer.stop(() => this.#machine.schedule(offMs, start, null));
   }
 
   #pause(): void {

@@ -20,6 +20,11 @@ const SESSIONS = ['u-+1', 'u-+2', 'w-+3'];
 const NAMES = [...SESSIONS, 'u-+7', 'w-+8'];
 const COMPUTERS_MAX = 3;
 const ROUND_MS = 5_000;
+const AUDIT_MS = 30_000;
+/** Of the few files of a world a ledger that is written anew in time needs a part of this. */
+const LEDGER_BYTES_MAX = 512 * 1024;
+/** Events to come: timers and requests. */
+const EVENTS_MAX = 5_000;
 /** Longer than any of its backoffs and leases. */
 const PATIENCE_MS = 1_800_000;
 
@@ -56,6 +61,7 @@ export class RemoteWorld implements World {
     const count = 1 + machine.chance.below(COMPUTERS_MAX);
     for (let each = 0; each < count; each++) this.#addComputer();
     const climate = climateOf(machine, spared);
+    machine.schedule(AUDIT_MS, () => this.#audit(), null);
     machine.trace.add(
       `remote world, ${count} computers, ${JSON.stringify(this.#settings)}, ${JSON.stringify(climate)}`,
     );
@@ -65,7 +71,19 @@ export class RemoteWorld implements World {
     this.#applications = users.map(
       (session) => new Application(parts, session, machine.chance.pick(this.#computers)),
     );
-    this.#troubles = new Troubles(machine, this.#network, this.#computers, climate);
+    this.#troubles = new Troubles(machine, this.#truth, this.#network, this.#computers, climate);
+  }
+
+  /** What must not grow with time. */
+  #audit(): void {
+    const { pending } = this.#machine;
+    if (pending > EVENTS_MAX) throw new Violation('timers are bounded', `${pending} events are to come`);
+    for (const { cache, disk } of this.#computers) {
+      const ledger = disk.resolve(`${cache}/bucket.log`);
+      if (ledger?.kind === 'file' && ledger.size > LEDGER_BYTES_MAX)
+        throw new Violation('the ledger is bounded', `${cache}/bucket.log has ${ledger.size} bytes`);
+    }
+    this.#machine.schedule(AUDIT_MS, () => this.#audit(), null);
   }
 
   check(): void {
@@ -83,6 +101,7 @@ export class RemoteWorld implements World {
     for (const computer of this.#computers) await this.#stop(until, computer);
     const stored = new Map<string, ReadonlyMap<string, number>>();
     for (const computer of [...this.#computers, this.#addComputer()]) {
+      computer.useBucket('bucket-a');
       computer.start(false);
       await until(`${computer.name} serves`, () => computer.isServing);
       const found = await this.#openAll(until, computer);
