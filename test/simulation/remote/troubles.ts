@@ -81,7 +81,8 @@ export class Troubles {
     this.#operator = new Operator(
       machine,
       truth,
-      DEEDS.filter((deed) => climate[deed] > 0),
+      // Without its ledger a cache takes what others deleted meanwhile for new: that is told, not survived.
+      DEEDS.filter((deed) => climate[deed] > 0 && (deed !== 'lostLedgers' || computers.length === 1)),
     );
     this.#network = network;
     this.#computers = computers;

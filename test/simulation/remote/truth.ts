@@ -79,7 +79,7 @@ export class Truth {
     return this.lineage.follows(path, version, found);
   }
 
-  /** The version is in some set-aside folder, of a cache or of the bucket. */
+  /** The version, or one that came from it, is in some set-aside folder, of a cache or of the bucket. */
   isKept(store: SimulatedStore, path: string, version: number): boolean {
     for (const [name, object] of store.objects)
       if (name.startsWith(SET_ASIDE) && this.#isIn(name.slice(SET_ASIDE.length), object.bytes, path, version))
@@ -117,7 +117,7 @@ export class Truth {
     const prefix = parseKeptVersionName(name)?.prefix;
     if (prefix === undefined || fromObjectName(keptVersionObjectName(prefix))?.path !== path) return false;
     try {
-      return this.versionOf(path, { bytes }) === version;
+      return this.lineage.leadsTo(version, this.versionOf(path, { bytes }));
     } catch {
       return false;
     }
