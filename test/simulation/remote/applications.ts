@@ -217,9 +217,10 @@ class Deed {
 
   #remove(name: string): void {
     const version = this.#states.get(name) as number;
+    // Noted first: a daemon may die in the call.
+    const deletion = this.#parts.truth.lineage.delete(`${this.#files.session}/${name}`, version);
     this.#files.remove(name);
-    const { lineage } = this.#parts.truth;
-    this.#states.set(name, lineage.delete(`${this.#files.session}/${name}`, version));
+    this.#states.set(name, deletion);
   }
 
   #rename(renamed: (session: string) => void): void {
@@ -232,9 +233,12 @@ class Deed {
     const moved = this.#present;
     for (const [name, version] of moved)
       truth.lineage.place(`${newName}/${name}`, this.#computer.view.statesOf(newName).get(name), version);
+    const deletions = moved.map(([name, version]) =>
+      truth.lineage.delete(`${session}/${name}`, version, `${newName}/${name}`),
+    );
     this.#files.renameTo(newName);
-    for (const [name, version] of moved) {
-      this.#states.set(name, truth.lineage.delete(`${session}/${name}`, version, `${newName}/${name}`));
+    for (const [index, [name, version]] of moved.entries()) {
+      this.#states.set(name, deletions[index] as number);
       this.#computer.view.statesOf(newName).set(name, version);
     }
     renamed(newName);

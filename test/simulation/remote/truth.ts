@@ -170,6 +170,7 @@ export class Truth {
     asked.add(path);
     const accepts: Accepts = (movedTo, moved) =>
       movedTo === undefined ||
+      this.lineage.wasDeleted(moved) ||
       this.#isSuccessor(store, movedTo, moved, asked) ||
       this.isKept(store, movedTo, moved);
     return this.lineage.follows(path, version, this.#inBucket(store, path), accepts);
