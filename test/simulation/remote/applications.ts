@@ -190,7 +190,7 @@ class Deed {
     if (this.#isMissing) this.#files.makeFolder();
     this.#isMissing = false;
     const path = `${this.#files.session}/${name}`;
-    const v = truth.lineage.write(path, this.#states.get(name));
+    const v = truth.lineage.write(path, this.#states.get(name), truth.knownTo(this.#computer, path));
     const filler = 'x'.repeat(machine.chance.below(200));
     this.#files.write(name, JSON.stringify({ v, ...(needs && { needs }), filler }));
     this.#states.set(name, v);
@@ -218,7 +218,8 @@ class Deed {
   #remove(name: string): void {
     const version = this.#states.get(name) as number;
     // Noted first: a daemon may die in the call.
-    const deletion = this.#parts.truth.lineage.delete(`${this.#files.session}/${name}`, version);
+    const path = `${this.#files.session}/${name}`;
+    const deletion = this.#parts.truth.lineage.delete(this.#computer.name, path, version);
     this.#files.remove(name);
     this.#states.set(name, deletion);
   }
@@ -231,10 +232,13 @@ class Deed {
     if (this.#isMissing || newName === session) return;
     if (target.read() !== undefined) return;
     const moved = this.#present;
-    for (const [name, version] of moved)
-      truth.lineage.place(`${newName}/${name}`, this.#computer.view.statesOf(newName).get(name), version);
+    const before = this.#computer.view.statesOf(newName);
+    for (const [name, version] of moved) {
+      const path = `${newName}/${name}`;
+      truth.lineage.place(path, before.get(name), version, truth.knownTo(this.#computer, path));
+    }
     const deletions = moved.map(([name, version]) =>
-      truth.lineage.delete(`${session}/${name}`, version, `${newName}/${name}`),
+      truth.lineage.delete(this.#computer.name, `${session}/${name}`, version, `${newName}/${name}`),
     );
     this.#files.renameTo(newName);
     for (const [index, [name, version]] of moved.entries()) {

@@ -8,7 +8,12 @@ interface Deletion {
   /** A rename: the version went there. */
   readonly movedTo: string | undefined;
   readonly version: number;
+  /** The computer. */
+  readonly by: string;
 }
+
+/** Whether who makes a file anew can know of a deletion. */
+export type Knows = (deletion: number, by: string) => boolean;
 
 /** `movedTo`: it was a rename, of this version. */
 export type Accepts = (movedTo: string | undefined, version: number) => boolean;
@@ -16,27 +21,27 @@ export type Accepts = (movedTo: string | undefined, version: number) => boolean;
 export class Lineage {
   readonly #next = new Map<number, number[]>();
   readonly #deletions = new Map<number, Deletion>();
-  /** The newest deletions of a path: what is made there anew comes from them. */
+  /** The newest deletions of a path: what is made there anew comes from those that its maker can know of. */
   readonly #deletionsOf = new Map<string, number[]>();
   /** What was ever meant to be at a path. */
   readonly #written = new Map<string, Set<number>>();
   #last = 0;
 
   /** A version of `path` that is about to be written over `before`; undefined: where there is nothing. */
-  write(path: string, before: number | undefined): number {
+  write(path: string, before: number | undefined, knows?: Knows): number {
     const version = ++this.#last;
-    this.#follow(path, before, version);
+    this.#follow(path, before, version, knows);
     return version;
   }
 
   /** An old version comes back, or a version moves here. */
-  place(path: string, before: number | undefined, version: number): void {
-    if (before !== version) this.#follow(path, before, version);
+  place(path: string, before: number | undefined, version: number, knows?: Knows): void {
+    if (before !== version) this.#follow(path, before, version, knows);
   }
 
-  delete(path: string, version: number, movedTo?: string): number {
+  delete(by: string, path: string, version: number, movedTo?: string): number {
     const deletion = ++this.#last;
-    this.#deletions.set(deletion, { path, movedTo, version });
+    this.#deletions.set(deletion, { path, movedTo, version, by });
     const all = this.#deletionsOf.get(path) ?? [];
     this.#deletionsOf.set(path, [...all, deletion]);
     this.#link(version, deletion);
@@ -84,12 +89,14 @@ export class Lineage {
     return this.#reach(version, isDeletion) !== undefined;
   }
 
-  #follow(path: string, before: number | undefined, version: number): void {
+  #follow(path: string, before: number | undefined, version: number, knows: Knows = () => true): void {
     const written = this.#written.get(path) ?? new Set();
     written.add(version);
     this.#written.set(path, written);
     if (before !== undefined) this.#link(before, version);
-    else for (const deletion of this.#deletionsOf.get(path) ?? []) this.#link(deletion, version);
+    else
+      for (const deletion of this.#deletionsOf.get(path) ?? [])
+        if (knows(deletion, this.#deletions.get(deletion)?.by ?? '')) this.#link(deletion, version);
   }
 
   #link(from: number, to: number): void {

@@ -6,10 +6,11 @@ import { Keyring } from '../../../src/crypto/keyring.ts';
 import { openSealed } from '../../../src/crypto/sealed-file.ts';
 import { keptVersionObjectName, parseKeptVersionName } from '../../../src/naming/kept-version-name.ts';
 import { fromObjectName, toObjectName } from '../../../src/naming/object-name.ts';
-import { readdirSync, readFileSync } from '../platform/fs.ts';
+import { existsSync, readdirSync, readFileSync } from '../platform/fs.ts';
+import { machine } from '../platform/machine.ts';
 import { Violation } from '../violation.ts';
 import { KEY } from './daemon.ts';
-import { type Accepts, Lineage } from './lineage.ts';
+import { type Accepts, type Knows, Lineage } from './lineage.ts';
 import type { Change, SimulatedStore } from './store.ts';
 
 export interface Document {
@@ -39,6 +40,12 @@ export class Truth {
   /** An operator changed something of the session behind every mount. */
   excuse(session: string): void {
     this.#excused.add(session);
+  }
+
+  /** What a computer can know of deletions of a path: its own, and those that its bucket shows. */
+  knownTo({ name, store }: { name: string; store: SimulatedStore }, path: string): Knows {
+    const there = this.#inBucket(store, path);
+    return (deletion, by) => by === name || there === undefined || !this.lineage.leadsTo(there, deletion);
   }
 
   /** After each change of a bucket. */
@@ -84,16 +91,18 @@ export class Truth {
     for (const [name, object] of store.objects)
       if (name.startsWith(SET_ASIDE) && this.#isIn(name.slice(SET_ASIDE.length), object.bytes, path, version))
         return true;
-    for (const cache of this.#caches()) {
-      const directory = `${cache}/set-aside`;
-      let names: string[] = [];
-      try {
-        names = readdirSync(directory) as string[];
-      } catch {}
-      for (const name of names)
-        if (this.#isIn(name, readFileSync(`${directory}/${name}`) as Buffer, path, version)) return true;
-    }
-    return false;
+    // As no process: the one that runs now may be dead.
+    return machine().as(undefined, () =>
+      this.#caches().some((cache) => this.#isKeptIn(`${cache}/set-aside`, path, version)),
+    );
+  }
+
+  #isKeptIn(directory: string, path: string, version: number): boolean {
+    if (!existsSync(directory)) return false;
+    const names = readdirSync(directory) as string[];
+    return names.some((name) =>
+      this.#isIn(name, readFileSync(`${directory}/${name}`) as Buffer, path, version),
+    );
   }
 
   /** The version of what is stored for a path; throws where that is nothing which was ever written there. */

@@ -1,0 +1,65 @@
+/** What the world `remote` takes for stored, and for kept. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ABSENT } from '../../src/bucket/bucket.ts';
+import { Keyring } from '../../src/crypto/keyring.ts';
+import { OWNER, sealedSize, sealInto } from '../../src/crypto/sealed-file.ts';
+import { keptVersionName, keptVersionPrefix } from '../../src/naming/kept-version-name.ts';
+import { toObjectName } from '../../src/naming/object-name.ts';
+import { SimulatedDisk } from './platform/disk.ts';
+import { mkdirSync, writeFileSync } from './platform/fs.ts';
+import { Machine, Process, runOn } from './platform/machine.ts';
+import { KEY } from './remote/daemon.ts';
+import { SimulatedStore } from './remote/store.ts';
+import { Truth } from './remote/truth.ts';
+
+test('a file that was set aside counts when the daemon that set it aside has ended', () => {
+  const machine = new Machine(1);
+  runOn(machine);
+  new SimulatedDisk(machine, '/m0');
+  const truth = new Truth(() => ['/m0/cache', '/m0/never-made']);
+  const store = new SimulatedStore(machine, 'bucket-a', () => {});
+  const [path, newPath] = ['u-+1/key-0.json', 'u-+2/key-0.json'];
+  const version = truth.lineage.write(path, undefined);
+  truth.lineage.place(newPath, undefined, version);
+  const moved = new Map([[path, truth.lineage.delete('m0', path, version, newPath)]]);
+  const daemon = new Process('m0 d1');
+  daemon.dead = true;
+  const promise = () => machine.as(daemon, () => truth.promise(store, moved));
+  assert.throws(promise, /what a flush says is stored is stored/, 'it is nowhere');
+  mkdirSync('/m0/cache/set-aside', { recursive: true });
+  const kept = keptVersionName(`/m0/cache/set-aside/${keptVersionPrefix(newPath)}`, 1);
+  writeFileSync(kept, sealed(newPath, JSON.stringify({ v: version })));
+  promise();
+  runOn(undefined);
+});
+
+for (const isDeletionStored of [false, true])
+  test(`a file that a computer makes anew follows the deletion of another one: ${isDeletionStored ? 'the bucket shows it' : 'not while the bucket lacks it'}`, () => {
+    const machine = new Machine(1);
+    runOn(machine);
+    const truth = new Truth(() => []);
+    const store = new SimulatedStore(machine, 'bucket-a', () => {});
+    const path = 'u-+1/key-0.json';
+    const name = toObjectName(path, 'file');
+    const first = truth.lineage.write(path, undefined);
+    const bytes = sealed(path, JSON.stringify({ v: first }));
+    const { generation } = store.put('m0 d1', name, bytes, ABSENT, {});
+    truth.lineage.delete('m0', path, first);
+    if (isDeletionStored) store.delete('m0 d1', name, generation);
+    const anew = truth.lineage.write(path, undefined, truth.knownTo({ name: 'm1', store }, path));
+    const deleted = truth.lineage.delete('m1', path, anew);
+    if (isDeletionStored) store.put('m0 d1', name, bytes, ABSENT, {});
+    const promise = () => truth.promise(store, new Map([[path, deleted]]));
+    if (isDeletionStored) assert.throws(promise, /what a flush says is stored is stored/, 'it came back');
+    else promise();
+    runOn(undefined);
+  });
+
+function sealed(path: string, text: string): Buffer {
+  const plain = Buffer.from(text);
+  const out = Buffer.alloc(sealedSize(plain.length));
+  const meta = { mode: 0o100600, uid: OWNER, gid: OWNER, mtimeSec: 1, mtimeNsec: 0 };
+  sealInto(out, 0, Keyring.fromHex(KEY), path, meta, plain);
+  return out;
+}
