@@ -65,3 +65,30 @@ test('what came before a failure is as durable: it is not fetched again', async 
   assert.equal(await waiting, true);
   assert.equal(bucket.calls.filter(({ name }) => name.endsWith('creds.json')).length, 1);
 });
+
+test('what replaces an older version counts as restored once it is durable: a power cut brings that one back', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  const [creds, key, gone] = ['creds.json', 'key.json', 'gone.json'].map((file) => `${S}/${file}`) as [
+    string,
+    string,
+    string,
+  ];
+  for (const path of [creds, key, gone]) await machine.write(path, 'ok old');
+  await machine.sync.flusher.flush(S);
+  for (const path of [creds, key, gone]) bucket.store(toObjectName(path, 'file'), Buffer.from('ok new'));
+  await machine.sync.prepare();
+  bucket.objects.delete(toObjectName(gone, 'file'));
+  const stateOf = (path: string) => machine.ledger.get(toObjectName(path, 'file'))?.local;
+  const folder = dirname(machine.cache.files.locate(toObjectName(creds, 'file')));
+  const { fsync } = fileOperations;
+  let atSync: unknown;
+  t.mock.method(fileOperations, 'fsync', async (fd: number) => {
+    if (readlinkSync(`/proc/self/fd/${fd}`) === folder) atSync = [creds, key, gone].map(stateOf);
+    await fsync(fd);
+  });
+  assert.equal(await machine.sync.restorer.restore(S), true);
+  assert.deepEqual(atSync, ['absent', 'absent', 'absent']);
+  assert.deepEqual([creds, key, gone].map(stateOf), ['same', 'same', undefined]);
+  assert.equal(machine.read(key), 'ok new');
+});

@@ -34,6 +34,14 @@ export interface Restored {
   moved: boolean;
 }
 
+interface Progress {
+  readonly total: Restored;
+  /** See CacheFiles. */
+  readonly touched: Set<string>;
+  /** What the ledger is to hear once what was touched is durable. */
+  readonly notes: (() => void)[];
+}
+
 /** Objects under way in the bucket and on the disk together; of the former, as many at a time as have a turn. */
 const FILES_AT_A_TIME = 64;
 const NAMES_IN_LINE = 100;
@@ -46,17 +54,18 @@ export async function restoreSession(parts: RestoreParts, session: string): Prom
   const { ledger, cache, foreign } = parts;
   const total: Restored = { files: 0, bytes: 0, corrupt: 0, kept: [], moved: false };
   for (const entry of inTheWay(ledger, session)) skip(parts, entry);
-  const touched = new Set<string>();
+  const progress: Progress = { total, touched: new Set(), notes: [] };
   const absent = ledger.absentOf(session).sort((a, b) => rank(a) - rank(b));
   try {
     await mapLimit(absent, FILES_AT_A_TIME, async (entry) => {
       const downloaded = await download(parts, entry);
-      await keep(parts, entry, downloaded, touched, total);
+      await keep(parts, entry, downloaded, progress);
     });
   } finally {
     foreign.tell();
     tellKept(parts, session, total.kept);
-    await cache.files.syncDirectories(touched, 1);
+    await cache.files.syncDirectories(progress.touched, 1);
+    for (const note of progress.notes) note();
   }
   return total;
 }
@@ -85,14 +94,20 @@ async function keep(
   parts: RestoreParts,
   entry: ObjectEntry,
   downloaded: Downloaded,
-  touched: Set<string>,
-  total: Restored,
+  { total, touched, notes }: Progress,
 ): Promise<void> {
   const { ledger } = parts;
+  const { files } = parts.cache;
+  // A power cut may bring an older version back, but not make it pass for the bucket's. One that is missing is fetched again.
+  const isReplaced = existsSync(files.locate(entry.name));
+  const note = (work: () => void) => {
+    if (isReplaced) notes.push(unlessRenewed(ledger, entry, work));
+    else work();
+  };
   if (downloaded.kind === 'gone') {
     // The cache may hold a version from before the one that was listed.
-    await parts.cache.files.removeFile(entry.name, touched);
-    ledger.lost(entry);
+    await files.removeFile(entry.name, touched);
+    note(() => ledger.lost(entry));
     return;
   }
   if (downloaded.kind === 'moved') {
@@ -110,7 +125,15 @@ async function keep(
     total.corrupt++;
     if (!(await keepCorrupt(parts, entry, downloaded, touched))) return;
   }
-  ledger.same(entry.name, object);
+  note(() => ledger.same(entry.name, object));
+}
+
+/** A listing may name a newer version meanwhile: then that is still to be fetched. */
+function unlessRenewed(ledger: Ledger, entry: ObjectEntry, work: () => void): () => void {
+  const { remote } = entry;
+  return () => {
+    if (ledger.get(entry.name) === entry && entry.local === 'absent' && entry.remote === remote) work();
+  };
 }
 
 /** Returns whether there was a version here that nothing shows to be older: it is in quarantine then. */
