@@ -53,6 +53,8 @@ export class Kernel {
   readonly changedMs = new Map<ModelNode, number>();
   /** When its working copy was begun. */
   readonly #begunMs = new Map<ModelNode, number>();
+  /** Files that may have rested under an earlier daemon, unchanged since: a take-over begins the rest anew. */
+  readonly #mayHaveRested = new Set<ModelNode>();
   onDaemonEnded: (daemon: Daemon) => void = () => {};
   readonly #machine: Machine;
   readonly #queue: Request[] = [];
@@ -80,6 +82,7 @@ export class Kernel {
     this.listings.clear();
     this.#mayBeLost.clear();
     this.#begunMs.clear();
+    this.#mayHaveRested.clear();
     this.changedMs.clear();
     this.daemon = undefined;
   }
@@ -184,7 +187,10 @@ export class Kernel {
       this.#mayBeStale(call);
     }
     this.#underWay.clear();
-    for (const node of this.changedMs.keys()) this.changedMs.set(node, this.#machine.nowMs);
+    for (const node of this.changedMs.keys()) {
+      if (this.#mayHaveBeenCommitted(node)) this.#mayHaveRested.add(node);
+      this.changedMs.set(node, this.#machine.nowMs);
+    }
     this.#isPumping = false;
     this.pump();
   }
@@ -250,6 +256,7 @@ export class Kernel {
   #noteChange(node: ModelNode): void {
     const { nowMs } = this.#machine;
     this.changedMs.set(node, nowMs);
+    this.#mayHaveRested.delete(node);
     if (node.kind === 'directory' || node.working === undefined) this.#begunMs.delete(node);
     else if (!this.#begunMs.has(node)) this.#begunMs.set(node, nowMs);
   }
@@ -269,17 +276,22 @@ export class Kernel {
     { offset, data, append }: Extract<Call, { do: 'write' }>,
   ): void {
     if (node.kind !== 'file' || node.working === undefined || node.held || node.parent === undefined) return;
-    const { nowMs } = this.#machine;
-    const mayBeCommitted =
-      nowMs - (this.changedMs.get(node) ?? 0) >= PLAIN_IDLE_MS ||
-      nowMs - (this.#begunMs.get(node) ?? 0) >= PLAIN_BUSY_MS;
-    if (!node.name.endsWith('.json') || !mayBeCommitted) return;
+    if (!node.name.endsWith('.json') || !this.#mayHaveBeenCommitted(node)) return;
     const copy = { ...node };
     this.model.write(copy, offset, data, append);
     const out = Buffer.alloc(READ_BYTES);
     const length = this.daemon?.filesystem.read(id, 0, out.length, out, 0) ?? 0;
     if (length >= 0 && !out.subarray(0, length).equals(this.model.visible(copy)))
       this.model.commitPlain(node);
+  }
+
+  #mayHaveBeenCommitted(node: ModelNode): boolean {
+    const { nowMs } = this.#machine;
+    return (
+      this.#mayHaveRested.has(node) ||
+      nowMs - (this.changedMs.get(node) ?? 0) >= PLAIN_IDLE_MS ||
+      nowMs - (this.#begunMs.get(node) ?? 0) >= PLAIN_BUSY_MS
+    );
   }
 
   /** What a failed sync may have lost is told until a checkpoint has moved it. */
