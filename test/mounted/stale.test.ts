@@ -92,13 +92,15 @@ test('a caller on the mount of a killed daemon waits for the next one, and finds
   const { mountPoint } = mounted;
   writeTree(mountPoint, { 'notes.txt': 'written' });
   await killDaemon(mounted);
+  const dead = mountAt(mountPoint)?.connection;
 
   const starting = mountSessionfs(t, { mountPoint });
   const daemon = await daemonServing(mountPoint);
   process.kill(daemon, 'SIGSTOP');
   cleanUp(t, () => void wake(daemon));
-  for (let look = 0; mountAt(mountPoint) === undefined && look < LOOKS_MAX; look++) await sleep(10);
+  for (let look = 0; mountAt(mountPoint)?.connection === dead && look < LOOKS_MAX; look++) await sleep(10);
   assert.equal(mountAt(mountPoint)?.type, 'fuse.sessionfs');
+  assert.notEqual(mountAt(mountPoint)?.connection, dead, 'the new mount covers the dead one');
   const reader = spawn('cat', [join(mountPoint, 'notes.txt')], { stdio: ['ignore', 'pipe', 'pipe'] });
   const said: string[] = [];
   for (const stream of [reader.stdout, reader.stderr]) stream.on('data', (text) => said.push(String(text)));
