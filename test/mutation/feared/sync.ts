@@ -422,7 +422,7 @@ export const syncMutations = [
   ]),
   ...fearedIn('src/sync/restore/restore-session.ts', RESTORE, [
     [
-      '    await cache.files.syncDirectories(touched, 1);\n',
+      '    await cache.files.syncDirectories(progress.touched, 1);\n',
       '',
       'a restored session is served before it is durable',
     ],
