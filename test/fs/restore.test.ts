@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { RENAME_EXCHANGE, ROOT_NODE } from '../../src/fs/contract.ts';
 import { Errno } from '../../src/lib/errno.ts';
+import { systemError } from '../../src/lib/system-error.ts';
+import { Cache } from '../../src/store/cache/cache.ts';
 import { type Harness, newAttributes, newEntry } from './harness.ts';
 import { find, harness, mkdir, read, unlink, write } from './support.ts';
 
@@ -275,5 +277,21 @@ describe('restored top-level files', () => {
     const entry = newEntry();
     assert.equal(h.fs.lookup(ROOT_NODE, 'theirs.json', entry), 0);
     assert.equal(entry.size, 12);
+  });
+
+  it('keep what was begun in them before a take-over, also while the disk does not give the version before', async (t) => {
+    const h = harness(t, { bucket: BUCKET });
+    const node = write(h, 'notes.txt', 'earlier notes');
+    h.settle();
+    await h.checkpoint();
+    const later = Buffer.from('later');
+    assert.equal(h.fs.write(node, 1, later, false), later.length);
+    const { mock } = t.mock.method(Cache.prototype, 'readSync', () => {
+      throw systemError('EIO', 'read', 'injected');
+    });
+    h.takeOver();
+    h.hybrid.restore('', ['notes.txt'], []);
+    mock.restore();
+    assert.equal(read(h, 'notes.txt'), 'elaterr notes');
   });
 });

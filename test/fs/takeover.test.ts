@@ -490,6 +490,16 @@ describe('what was begun before a take-over in a file that the disk does not giv
     assert.equal(contentOf(h, lookup(h, 'notes.txt')), 'elaterr notes');
   });
 
+  it('goes along with a rename that is the first call once the disk gives it', async (t) => {
+    const { h, heal } = await begun(t, 'notes.txt', 'earlier notes');
+    heal();
+    assert.equal(h.fs.rename(ROOT_NODE, 'notes.txt', ROOT_NODE, 'x.txt', 0), 0);
+    assert.equal(contentOf(h, lookup(h, 'x.txt')), 'elaterr notes');
+    await h.checkpoint();
+    h.restart();
+    assert.equal(contentOf(h, lookup(h, 'x.txt')), 'elaterr notes');
+  });
+
   it('outlives the segments that have it, and another take-over', async (t) => {
     const { h, node, heal } = await begun(t, 'notes.txt', 'earlier notes');
     h.settle();

@@ -91,7 +91,7 @@ export class HybridSessions {
     const { contents, tree } = this.#core;
     for (const node of tree.below(session)) {
       if (node.kind !== 'file') continue;
-      if (node.hidden || node.working !== undefined || contents.isInJournal(node)) return false;
+      if (node.hidden || node.hasUncommitted || contents.isInJournal(node)) return false;
     }
     return true;
   }

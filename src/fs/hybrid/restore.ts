@@ -85,7 +85,7 @@ class Restoration {
     this.#rootChanged();
     for (const name of files) {
       const existing = root.children.get(name);
-      const isBusy = existing?.kind === 'file' && existing.working !== undefined && !existing.hidden;
+      const isBusy = existing?.kind === 'file' && existing.hasUncommitted && !existing.hidden;
       if (existing?.kind !== 'directory' && !isBusy) this.#placeFile(name);
     }
   }
@@ -188,10 +188,9 @@ class Restoration {
 
   /** If it is not written down that the copy is gone, the next daemon builds it again. */
   #dropWorkingCopy(node: FileNode): void {
-    const { working } = node;
-    if (working === undefined && node.unbuilt === undefined) return;
+    if (!node.hasUncommitted) return;
     const path = this.#core.tree.pathOf(node);
-    if (working?.journaled || node.unbuilt !== undefined)
+    if (node.working?.journaled || node.unbuilt !== undefined)
       record(this.#core, () => this.#core.records.workDrop(path));
     dropWorkingCopy(this.#core, node);
   }

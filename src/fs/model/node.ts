@@ -96,6 +96,11 @@ export class FileNode extends BaseNode {
     return this.loaded && this.unbuilt === undefined;
   }
 
+  /** Something was written to it that is not committed. */
+  get hasUncommitted(): boolean {
+    return this.working !== undefined || this.unbuilt !== undefined;
+  }
+
   get state(): WorkingState {
     if (this.working === undefined) return 'none';
     if (!this.working.isHeldBack) return 'plain';

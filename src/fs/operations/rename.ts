@@ -196,8 +196,9 @@ function planMove(core: Core, node: Node, from: Place, to: Place): Move | Errno 
 
 /** A plain working copy is committed by the rename. Incomplete content must not become a *.json that readers find. */
 function committedContent(core: Core, node: FileNode, path: string, newPath: string): Buffer | Errno {
-  const { working } = node;
+  // Loading may build the working copy.
   if (!core.contents.load(node, path)) return Errno.EIO;
+  const { working } = node;
   const content =
     working !== undefined && node.state === 'plain' ? working.view() : core.contents.read(node, path);
   if (typeof content === 'number') return content;

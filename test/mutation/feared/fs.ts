@@ -337,8 +337,8 @@ export const fsMutations = [
   ]),
   ...fearedIn('src/fs/hybrid/hybrid-sessions.ts', HYBRID, [
     [
-      'if (node.hidden || node.working !== undefined || contents.isInJournal(node)) return false;',
-      'if (node.hidden || node.working !== undefined) return false;',
+      'if (node.hidden || node.hasUncommitted || contents.isInJournal(node)) return false;',
+      'if (node.hidden || node.hasUncommitted) return false;',
       'a session is removed from memory before the cache has it',
     ],
     ['    this.#remote.told(name, this.#core.clock.monotonicMs());\n', '', 'a name is waited for, for ever'],
