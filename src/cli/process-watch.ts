@@ -1,7 +1,7 @@
 /** Looks at another process by its id. */
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { release } from 'node:os';
+import { kernelIsAtLeast } from '../lib/kernel-version.ts';
 import { type ProcessStat, parseProcessStat } from '../lib/process-stat.ts';
 import { codeOf } from '../lib/system-error.ts';
 import type { MountRecord } from '../mount/mountinfo.ts';
@@ -23,7 +23,7 @@ function isZombie(pid: number): boolean {
 /**
  * Whether the kernel shows that the process serves this very mount: what a mount says about itself proves nothing, as it may be
  * another user's. The process must belong to the user who made the mount, or to this one, and hold its connection. Where the
- * kernel does not tell who holds it (before Linux 6.0, without CAP_SYS_PTRACE in a container), it must at least run sessionfs.
+ * kernel does not tell who holds it (before Linux 6.17, without CAP_SYS_PTRACE in a container), it must at least run sessionfs.
  */
 export function servesMount(pid: number, mount: MountRecord): boolean {
   if (!isRunning(pid)) return false;
@@ -83,7 +83,7 @@ export interface Server {
   readonly log: string | undefined;
 }
 
-/** The processes that hold the kernel connection of the mount with this device, as far as they can be seen (Linux 6.0). */
+/** The processes that hold the kernel connection of the mount with this device, as far as they can be seen (Linux 6.17). */
 export function serversOf(device: string): Server[] {
   const connection = connectionOf(device);
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
@@ -111,7 +111,7 @@ function holdsConnection(pid: string, connection: string): boolean | undefined {
 }
 
 function tellsConnections(): boolean {
-  return Number.parseInt(release(), 10) >= 6;
+  return kernelIsAtLeast(6, 17);
 }
 
 function serverOf(pid: string): Server {

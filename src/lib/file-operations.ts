@@ -5,8 +5,8 @@
  */
 import { spawn } from 'node:child_process';
 import fs, { constants } from 'node:fs';
-import os from 'node:os';
 import { promisify } from 'node:util';
+import { kernelIsAtLeast } from './kernel-version.ts';
 import { codeOf, systemError } from './system-error.ts';
 import { toolEnvironment } from './system-tools.ts';
 
@@ -75,8 +75,7 @@ async function writeAll(fd: number, bytes: Uint8Array): Promise<void> {
 
 /** Before 5.8 the kernel's syncfs(2) reports no write that failed. */
 function reportsFailedWrites(): boolean {
-  const [major = 0, minor = 0] = os.release().split('.').map(Number);
-  return process.platform === 'linux' && (major > 5 || (major === 5 && minor >= 8));
+  return process.platform === 'linux' && kernelIsAtLeast(5, 8);
 }
 
 /** Node has no syncfs(2), but a sync(1). */
