@@ -97,6 +97,16 @@ test('… and where it was stored by a second try, or made again and deleted aga
   assert.deepEqual(await filesElsewhere(t, bucket), [CREDS]);
 });
 
+test('… and where the next flush stored the same content', async (t) => {
+  const { bucket, arrive, machine } = await rig(t);
+  await machine.sync.flusher.flush(S);
+  assert.equal(contentsOf(bucket)[KEY], 'ok late');
+  await machine.delete(KEY);
+  await machine.sync.flusher.flush(S);
+  await arrive();
+  assert.deepEqual(await filesElsewhere(t, bucket), [CREDS]);
+});
+
 test('the next process on the cache knows of it, also when the ledger was written anew', async (t) => {
   for (const isRewritten of [false, true]) {
     const { bucket, arrive, machine } = await rig(t);

@@ -7,7 +7,7 @@ import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import { toObjectName } from '../../src/naming/object-name.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
-import { grantOf } from './lease-support.ts';
+import { FakeGrants, grantOf } from './lease-support.ts';
 import { contentsOf, Machine } from './support.ts';
 
 const S = 'u-+1';
@@ -139,6 +139,21 @@ test('no download takes more than the listed size, nor more than a file may have
       .map(({ object: name, reason }) => `${name} ${reason}`),
     [`${object(`${S}/large.json`)} too-large`],
   );
+});
+
+test('what stands in for an object that could not be fetched never takes its place', async (t) => {
+  const bucket = new MemoryBucket();
+  const large = `ok${'x'.repeat(2000)}`;
+  await stored(bucket, { [`${S}/creds.json`]: 'ok', [`${S}/large.json`]: large });
+  const grants = new FakeGrants({ epoch: 1, previousEpoch: 1 });
+  const machine = new Machine(t, bucket, { maxBytes: 1000, grants });
+  await machine.sync.prepare();
+  await machine.sync.restorer.restore(S);
+  machine.ledger.serve(S);
+  grants.granted = { ...grants.granted, epoch: 2, refresh: true };
+  machine.sync.flusher.refresh(S);
+  await machine.sync.flusher.flush(S);
+  assert.equal(contentsOf(bucket)[`${S}/large.json`], large);
 });
 
 test('an object that has grown since it was listed is another version, one that only lies about its size is damaged', async (t) => {

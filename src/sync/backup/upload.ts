@@ -66,7 +66,8 @@ export async function upload(parts: UploadParts, { entry, change, sealed }: Cach
   // Deleted since it was read, and the ledger has forgotten it: nothing would ever delete what is stored now.
   if (ledger.get(entry.name) !== entry) return 0;
   const sum = crc32c(sealed);
-  const tries = { mayArrive: false };
+  // An earlier flush may have sent the same upload, and heard nothing.
+  const tries = { mayArrive: ledger.mayArrive(entry.name) };
   const version = await replaceOwn(parts, { entry, grant: first, sealed }, async (ifGeneration) => {
     const uploadId = await ledger.attempt(entry.name, ifGeneration, sum);
     const unanswered = () => {
@@ -109,7 +110,9 @@ export async function remove(parts: UploadParts, entry: ObjectEntry): Promise<bo
 
 function isThere(entry: ObjectEntry, sealed: Buffer): entry is ObjectEntry & { remote: RemoteVersion } {
   const { remote, refresh } = entry;
-  return remote !== undefined && !refresh && isSame(remote, sealed);
+  if (remote === undefined) return false;
+  // Nothing sealed is empty: it stands for what the bucket could not give, and must not take its place.
+  return sealed.length === 0 || (!refresh && isSame(remote, sealed));
 }
 
 function isSame({ size, crc32c: sum }: RemoteVersion, sealed: Buffer): boolean {

@@ -47,6 +47,12 @@ export const syncMutations = [
       'deadlineMs, uploadId }',
       'a lost try of an upload brings a deleted file back',
     ],
+    [
+      'mayArrive: ledger.mayArrive(entry.name)',
+      'mayArrive: false',
+      'the same upload of a later flush settles a lost one',
+    ],
+    ['sealed.length === 0 || ', '', 'an empty stand-in is stored over a good object'],
     ['if (!tries.mayArrive) ledger', 'ledger', 'a lost try of an upload brings a deleted file back'],
     ['if (ledger.mayArrive(name)) await', 'if (false) await', 'a late upload brings a deleted file back'],
     [
@@ -79,11 +85,7 @@ export const syncMutations = [
       '(epoch === undefined || epoch < grant.epoch)',
       'what was brought by hand is overwritten',
     ],
-    [
-      'remote !== undefined && !refresh && ',
-      'remote !== undefined && ',
-      'after a take-over nothing is stored again',
-    ],
+    ['(!refresh && isSame', '(isSame', 'after a take-over nothing is stored again'],
     ['sum === crc32c(sealed)', 'true', 'a change that keeps the size is never uploaded'],
     [
       'throw isPrecondition(again) ? new ForeignWrite(entry.name, again) : again;',
