@@ -87,8 +87,8 @@ export class RemoteSessions {
    */
   get notReady(): string | undefined {
     const { ledger, threadData, health } = this.#parts;
-    const needsBucket = threadData.writeThrough || !ledger.hasFilesHere;
-    if (health.refusal !== undefined && needsBucket) return inWords(health.refusal);
+    const needsBucket = () => threadData.writeThrough || !ledger.hasFilesHere;
+    if (health.refusal !== undefined && needsBucket()) return inWords(health.refusal);
     if (ledger.listed || threadData.rootListable) return undefined;
     const { trouble } = health;
     return `the bucket has not said yet which sessions there are${trouble ? `: ${inWords(trouble)}` : ''}`;

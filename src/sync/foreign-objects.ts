@@ -4,7 +4,7 @@
  */
 
 import { fromObjectName, isStorableName } from '../naming/object-name.ts';
-import { sessionOf } from '../naming/session-path.ts';
+import { sessionOfPath } from '../naming/session-path.ts';
 import type { Logger } from '../observe/log.ts';
 
 const NAMES_IN_LINE = 20;
@@ -55,7 +55,8 @@ function sessionOfStorable(objectName: string): string | undefined {
   const names = path.split('/');
   if (names[0] === RESERVED || names.some((name) => name === '.' || name === '..' || name.includes('\0')))
     return undefined;
-  return isStorableName(path, directoryMeta ? 'directory' : 'file') ? sessionOf(objectName) : undefined;
+  const kind = directoryMeta ? 'directory' : 'file';
+  return isStorableName(path, kind) ? sessionOfPath(path, kind) : undefined;
 }
 
 /** The names that would have to be folders for this object to be a file. */

@@ -57,7 +57,8 @@ export async function readCached(
  */
 export async function upload(parts: UploadParts, { entry, change, sealed }: CachedVersion): Promise<number> {
   const { ledger } = parts;
-  if (isThere(entry, sealed)) {
+  const content: Content = { size: sealed.length, crc32c: crc32c(sealed) };
+  if (isThere(entry, content)) {
     ledger.stored(entry, change, entry.remote);
     return 0;
   }
@@ -65,11 +66,10 @@ export async function upload(parts: UploadParts, { entry, change, sealed }: Cach
   const first = await parts.grants.grant(entry.session);
   // Deleted since it was read, and the ledger has forgotten it: nothing would ever delete what is stored now.
   if (ledger.get(entry.name) !== entry) return 0;
-  const sum = crc32c(sealed);
   // An earlier flush may have sent the same upload, and heard nothing.
   const tries = { mayArrive: ledger.mayArrive(entry.name) };
-  const version = await replaceOwn(parts, { entry, grant: first, sealed }, async (ifGeneration) => {
-    const uploadId = await ledger.attempt(entry.name, ifGeneration, sum);
+  const version = await replaceOwn(parts, { entry, grant: first, content }, async (ifGeneration) => {
+    const uploadId = await ledger.attempt(entry.name, ifGeneration, content.crc32c);
     const unanswered = () => {
       tries.mayArrive = true;
     };
@@ -108,22 +108,25 @@ export async function remove(parts: UploadParts, entry: ObjectEntry): Promise<bo
   return true;
 }
 
-function isThere(entry: ObjectEntry, sealed: Buffer): entry is ObjectEntry & { remote: RemoteVersion } {
+/** What tells the bytes of one version from another's. */
+type Content = Pick<RemoteVersion, 'size' | 'crc32c'>;
+
+function isThere(entry: ObjectEntry, content: Content): entry is ObjectEntry & { remote: RemoteVersion } {
   const { remote, refresh } = entry;
   if (remote === undefined) return false;
   // Nothing sealed is empty: it stands for what the bucket could not give, and must not take its place.
-  return sealed.length === 0 || (!refresh && isSame(remote, sealed));
+  return content.size === 0 || (!refresh && isSame(remote, content));
 }
 
-function isSame({ size, crc32c: sum }: RemoteVersion, sealed: Buffer): boolean {
-  return size === sealed.length && sum === crc32c(sealed);
+function isSame({ size, crc32c: sum }: Content, content: Content): boolean {
+  return size === content.size && sum === content.crc32c;
 }
 
 interface Replacing {
   readonly entry: ObjectEntry;
   readonly grant: WriteGrant;
   /** What is to be stored; undefined: the object is to be deleted. */
-  readonly sealed?: Buffer;
+  readonly content?: Content;
 }
 
 /**
@@ -151,7 +154,7 @@ async function replaceOwn<T>(
 /** Throws unless what was found may be replaced: it is gone, or an own version, or a late write of an earlier holder. */
 async function refuseForeign(
   { ledger, grants }: UploadParts,
-  { entry: { name, session }, grant, sealed }: Replacing,
+  { entry: { name, session }, grant, content }: Replacing,
   found: ObjectVersion | undefined,
   cause: unknown,
 ): Promise<void> {
@@ -161,7 +164,7 @@ async function refuseForeign(
     await grants.grant(session);
     throw new ForeignWrite(name, cause);
   }
-  if (found === undefined || isDeletedMark(found) || isOwn(ledger, found, sealed)) return;
+  if (found === undefined || isDeletedMark(found) || isOwn(ledger, found, content)) return;
   const epoch = epochOf(found.metadata);
   const isLate = isShared && epoch !== undefined && epoch < grant.epoch;
   if (!isLate || isSignedBy(ledger.id, found.metadata)) throw new ForeignWrite(name, cause);
@@ -171,9 +174,9 @@ async function refuseForeign(
  * Whether a version is one that this cache stored without hearing of it: by an upload that it knows of, or with these very
  * bytes. Any other one that is signed by this cache comes from a later run on it: then this is an older copy.
  */
-function isOwn(ledger: Ledger, found: ObjectVersion, sealed: Buffer | undefined): boolean {
+function isOwn(ledger: Ledger, found: ObjectVersion, content: Content | undefined): boolean {
   if (!isSignedBy(ledger.id, found.metadata)) return false;
-  return ledger.isAttempt(found.name, found.uploadId) || (sealed !== undefined && isSame(found, sealed));
+  return ledger.isAttempt(found.name, found.uploadId) || (content !== undefined && isSame(found, content));
 }
 
 async function newest(bucket: Bucket, name: string): Promise<ObjectVersion | undefined> {

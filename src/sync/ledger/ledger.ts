@@ -496,8 +496,9 @@ export class Ledger {
 
   #use({ fd, size, lines }: { fd: number; size: number; lines: number }): void {
     const old = this.#fd;
+    const lengthFd = fs.openSync(this.#path, fs.constants.O_WRONLY);
     fs.closeSync(this.#lengthFd);
-    this.#lengthFd = fs.openSync(this.#path, fs.constants.O_WRONLY);
+    this.#lengthFd = lengthFd;
     noteLength(this.#lengthFd, this.#state, size);
     this.#fd = fd;
     this.#size = size;

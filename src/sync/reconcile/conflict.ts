@@ -2,9 +2,8 @@
 import type { ObjectVersion } from '../../bucket/bucket.ts';
 import { fromObjectName } from '../../naming/object-name.ts';
 import type { Cache } from '../../store/cache/cache.ts';
-import { quarantine } from '../../store/set-aside/quarantine.ts';
+import { quarantineAll } from '../../store/set-aside/quarantine.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { isDirty } from '../ledger/object-entry.ts';
 
 /**
  * Moves every file that changed here to `<cache>/set-aside/` and makes the session absent, so that it is restored whole. Call
@@ -18,14 +17,18 @@ export async function yieldSession(
   listing: ReadonlyMap<string, ObjectVersion>,
   nowMs: number,
 ): Promise<string[]> {
+  const dirty = ledger.dirtyOf(session);
   const kept: string[] = [];
+  const paths: string[] = [];
+  for (const { name, local } of dirty) {
+    const identity = fromObjectName(name);
+    if (local !== 'changed' || identity?.directoryMeta !== false) continue;
+    kept.push(name);
+    paths.push(identity.path);
+  }
+  await quarantineAll(cache.files, paths, nowMs);
   const touched = new Set<string>();
-  for (const entry of ledger.entriesOf(session).filter(isDirty)) {
-    const identity = fromObjectName(entry.name);
-    if (entry.local === 'changed' && identity?.directoryMeta === false) {
-      await quarantine(cache.files, identity.path, undefined, nowMs);
-      kept.push(entry.name);
-    }
+  for (const entry of dirty) {
     const remote = listing.get(entry.name);
     if (remote !== undefined) {
       ledger.absent(entry.name, remote);

@@ -29,12 +29,18 @@ export interface ListingParts {
 
 type PageIterator = AsyncIterator<readonly ObjectVersion[]>;
 
+interface Begun {
+  pages: PageIterator;
+  /** The first one. */
+  page: ReturnType<PageIterator['next']>;
+}
+
 const RETRY = { minMs: 500, maxMs: 15_000 };
 
 export class Listing {
   readonly #parts: ListingParts;
   /** The first page was asked for ahead, while the mount is made. */
-  #first: { pages: PageIterator; page: ReturnType<PageIterator['next']> } | undefined;
+  #first: Begun | undefined;
   #error: string | undefined;
 
   constructor(parts: ListingParts) {
@@ -47,21 +53,15 @@ export class Listing {
   }
 
   begin(): void {
-    const pages = this.#list();
-    const page = pages.next();
-    page.catch(() => {});
-    this.#first = { pages, page };
+    this.#first = this.#ask();
   }
 
   /** The pages of a listing. Rejects with BucketError, or where one is late: the rest then never comes. */
   async *inTime(): Pages {
-    if (this.#first === undefined) this.begin();
-    const first = this.#first;
-    if (first === undefined) return;
+    const { pages, page: first } = this.#first ?? this.#ask();
     this.#first = undefined;
-    const { pages } = first;
     const { pageMs } = this.#parts;
-    for (let page = first.page; ; page = pages.next()) {
+    for (let page = first; ; page = pages.next()) {
       const result = await inTime(page, pageMs, 'late' as const);
       if (result === 'late') throw new Error(`no answer within ${pageMs} ms`);
       if (result.done) return;
@@ -86,6 +86,13 @@ export class Listing {
 
   failed(error: unknown): void {
     this.#error = reasonOf(error).error;
+  }
+
+  #ask(): Begun {
+    const pages = this.#list();
+    const page = pages.next();
+    page.catch(() => {});
+    return { pages, page };
   }
 
   /** Owners come first: what is listed after that may be newer, and is no worse for it. */

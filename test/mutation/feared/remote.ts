@@ -13,7 +13,7 @@ export const remoteMutations = [
     ['remote/readiness.test.ts'],
     [
       [
-        'health.refusal !== undefined && needsBucket',
+        'health.refusal !== undefined && needsBucket()',
         'health.refusal !== undefined',
         'a bucket that refuses takes a mount that serves out of service',
       ],

@@ -52,7 +52,7 @@ export const syncMutations = [
       'mayArrive: false',
       'the same upload of a later flush settles a lost one',
     ],
-    ['sealed.length === 0 || ', '', 'an empty stand-in is stored over a good object'],
+    ['content.size === 0 || ', '', 'an empty stand-in is stored over a good object'],
     ['if (!tries.mayArrive) ledger', 'ledger', 'a lost try of an upload brings a deleted file back'],
     ['if (ledger.mayArrive(name)) await', 'if (false) await', 'a late upload brings a deleted file back'],
     [
@@ -86,7 +86,7 @@ export const syncMutations = [
       'what was brought by hand is overwritten',
     ],
     ['(!refresh && isSame', '(isSame', 'after a take-over nothing is stored again'],
-    ['sum === crc32c(sealed)', 'true', 'a change that keeps the size is never uploaded'],
+    ['sum === content.crc32c', 'true', 'a change that keeps the size is never uploaded'],
     [
       'throw isPrecondition(again) ? new ForeignWrite(entry.name, again) : again;',
       'return undefined as never;',
@@ -398,7 +398,7 @@ export const syncMutations = [
       ["name === '..' || ", '', 'a name that leads out of the tree is served'],
       ["name.includes('\\0')", 'false', 'a name that no call can give is served'],
       [
-        "return isStorableName(path, directoryMeta ? 'directory' : 'file') ?",
+        'return isStorableName(path, kind) ?',
         'return true ?',
         'a name that no cache can hold blocks its session',
       ],
@@ -416,11 +416,7 @@ export const syncMutations = [
     ],
   ),
   ...fearedIn('src/sync/reconcile/conflict.ts', RECONCILE, [
-    [
-      '      await quarantine(cache.files, identity.path, undefined, nowMs);\n',
-      '',
-      'the losing side of a conflict is not kept',
-    ],
+    ['  await quarantineAll(cache.files, paths, nowMs);\n', '', 'the losing side of a conflict is not kept'],
   ]),
   ...fearedIn('src/sync/restore/restore-session.ts', RESTORE, [
     [
