@@ -1,6 +1,6 @@
 /** A file that names the serving process, for service managers. It appears whole, and goes only if it is still ours. */
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { SessionfsError } from '../lib/errors.ts';
 import { requirePrivatePath } from '../lib/private-path.ts';
 import { messageOf } from '../lib/system-error.ts';
@@ -20,7 +20,7 @@ export class PidFile {
     requirePrivatePath(path, 'the pid file', '--pid-file');
     const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`;
     try {
-      writeNew(temporary, text);
+      writeFileSync(temporary, text, { mode: 0o600, flag: 'wx' });
       renameSync(temporary, path);
     } catch (error) {
       rmSync(temporary, { force: true });
@@ -38,15 +38,5 @@ export class PidFile {
     } catch {
       // Gone already, or no longer readable: not ours to care about.
     }
-  }
-}
-
-function writeNew(path: string, text: string): void {
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-  const fd = openSync(path, flags, 0o600);
-  try {
-    writeSync(fd, text);
-  } finally {
-    closeSync(fd);
   }
 }

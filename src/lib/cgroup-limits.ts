@@ -8,21 +8,21 @@ export interface CgroupLimits {
   tasks: number;
 }
 
-/** Of version 2, where both lie in one tree, and of version 1, where each has its own. */
-const TREES: readonly { root: string; controller: string; files: Record<keyof CgroupLimits, string> }[] = [
-  { root: '', controller: '', files: { memoryBytes: 'memory.max', tasks: 'pids.max' } },
-  { root: 'memory', controller: 'memory', files: { memoryBytes: 'memory.limit_in_bytes', tasks: '' } },
-  { root: 'pids', controller: 'pids', files: { memoryBytes: '', tasks: 'pids.max' } },
+/** Version 2 has one tree, and names no controllers; in version 1 each has a tree of its name. */
+const FILES: readonly { limit: keyof CgroupLimits; controller: string; file: string }[] = [
+  { limit: 'memoryBytes', controller: '', file: 'memory.max' },
+  { limit: 'tasks', controller: '', file: 'pids.max' },
+  { limit: 'memoryBytes', controller: 'memory', file: 'memory.limit_in_bytes' },
+  { limit: 'tasks', controller: 'pids', file: 'pids.max' },
 ];
 
 export function cgroupLimits(own = '/proc/self/cgroup', mounted = '/sys/fs/cgroup'): CgroupLimits {
   const limits = { memoryBytes: Number.POSITIVE_INFINITY, tasks: Number.POSITIVE_INFINITY };
-  for (const { root, controller, files } of TREES) {
-    const group = groupOf(read(own), controller);
+  const groups = read(own);
+  for (const { limit, controller, file } of FILES) {
+    const group = groupOf(groups, controller);
     if (group === undefined) continue;
-    for (const name of ['memoryBytes', 'tasks'] as const)
-      if (files[name] !== '')
-        limits[name] = Math.min(limits[name], lowest(join(mounted, root), group, files[name]));
+    limits[limit] = Math.min(limits[limit], lowest(join(mounted, controller), group, file));
   }
   return limits;
 }

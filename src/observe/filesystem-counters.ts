@@ -3,7 +3,7 @@
  * thread is stuck. Counting costs a few stores and no memory. Each cell has one writer, and a reader sees an aligned 64-bit
  * number whole.
  */
-import { Errno, isDiskFull } from '../lib/errno.ts';
+import { errnoName, isDiskFull } from '../lib/errno.ts';
 
 /** The calls of applications, as the metrics name them. */
 export const operationNames = [
@@ -92,7 +92,7 @@ export class FilesystemCounters {
     let bucket = 0;
     while (bucket < operationBounds.length && seconds > (operationBounds[bucket] as number)) bucket++;
     this.#add(at + 1 + bucket, 1);
-    if (error < 0) this.#add(ERRORS_AT + errorNames.indexOf(errorName(error)), 1);
+    if (error < 0) this.#add(ERRORS_AT + errorPlace(error), 1);
   }
 
   refused(reason: RefusalName): void {
@@ -128,25 +128,9 @@ export class FilesystemCounters {
   }
 }
 
-function errorName(error: number): ErrorName {
-  if (isDiskFull(error)) return 'ENOSPC';
-  switch (error) {
-    case Errno.EIO:
-      return 'EIO';
-    case Errno.EBUSY:
-      return 'EBUSY';
-    case Errno.EINTR:
-      return 'EINTR';
-    case Errno.ESTALE:
-      return 'ESTALE';
-    case Errno.EFBIG:
-      return 'EFBIG';
-    case Errno.ENAMETOOLONG:
-      return 'ENAMETOOLONG';
-    case Errno.ENOENT:
-      return 'ENOENT';
-    case Errno.EEXIST:
-      return 'EEXIST';
-  }
-  return 'other';
+/** In `errorNames`. */
+function errorPlace(error: number): number {
+  const name = isDiskFull(error) ? 'ENOSPC' : errnoName(error);
+  const place = (errorNames as readonly string[]).indexOf(name);
+  return place < 0 ? errorNames.indexOf('other') : place;
 }

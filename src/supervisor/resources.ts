@@ -56,17 +56,23 @@ export async function preparePlace(path: string, driver: Driver, log: Logger): P
  */
 async function coverDeadMount(mountPoint: string, log: Logger): Promise<PreparedPlace | undefined> {
   const [lowest, ...others] = await mountsOfOurs(mountPoint);
+  if (lowest === undefined) return undefined;
   const folder = await MountFolder.openBelow(mountPoint, others.length + 1);
-  if (lowest === undefined || folder === undefined) return undefined;
-  const { sessions, foreign } = folder.listed(() => findPlainSessions(folder.path));
-  if (sessions.length + foreign.length > 0) {
+  if (folder === undefined) return undefined;
+  try {
+    const { sessions, foreign } = folder.listed(() => findPlainSessions(folder.path));
+    if (sessions.length + foreign.length > 0) {
+      folder.release();
+      return undefined;
+    }
+    await removeDeadMounts(mountPoint, 1);
+    log.warn({ mountPoint }, 'A dead mount that an earlier run had left is covered by the new one');
+    const place = openPlace(mountPoint);
+    return { mountPoint, place, covers: lowest.device, folder, plainSessions: [] };
+  } catch (error) {
     folder.release();
-    return undefined;
+    throw error;
   }
-  await removeDeadMounts(mountPoint, 1);
-  log.warn({ mountPoint }, 'A dead mount that an earlier run had left is covered by the new one');
-  const place = openPlace(mountPoint);
-  return { mountPoint, place, covers: lowest.device, folder, plainSessions: [] };
 }
 
 export function releasePlace({ place, folder }: PreparedPlace): void {

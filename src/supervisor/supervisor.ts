@@ -135,8 +135,8 @@ export class Supervisor {
     this.#hooks = parts.hooks;
     this.#notice = new RestartNotice(this.mountPoint);
     this.stopped = this.#stopped.promise;
-    // Plain sessions are moved away first.
-    if (this.#plainSessions.length === 0) this.#shutFolder();
+    // Plain sessions are moved away first. A refusal is met again, and logged, once the daemon is ready.
+    if (this.#plainSessions.length === 0) this.#place.folder.shut();
     else this.#place.folder.openForOwner();
     this.#child = this.#startChild();
     // Its failure is met again when the daemon is loaded.

@@ -8,6 +8,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 /** What the scripts use of the real checkout; the rest is a stub, so that a build takes a moment. */
 const COPIED = [
+  'bin/sessionfs',
   'scripts',
   'tsconfig.json',
   'package-lock.json',

@@ -1,14 +1,5 @@
 import assert from 'node:assert/strict';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -80,7 +71,6 @@ test('scripts/mount works through a symbolic link, and from the directory of its
   const checkout = new Checkout(t).install();
   const elsewhere = temporaryDirectory(t);
   const bin = join(checkout.directory, 'bin');
-  mkdirSync(bin);
   symlinkSync('../scripts/mount', join(bin, 'sessionfs-mount'));
   const { status, stderr } = checkout.run('bin/sessionfs-mount', ['here'], { cwd: elsewhere });
   assert.equal(status, 0, stderr);
