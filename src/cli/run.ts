@@ -4,6 +4,7 @@ import { exitStatus } from '../lib/errors.ts';
 import { forbidCoreFiles, forbidTracing } from '../lib/process-protection.ts';
 import type { Secrets } from '../lib/secrets.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
+import { warnOfLimits } from '../supervisor/limits.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import { parseArguments, usage } from './arguments.ts';
 import type { Command } from './command.ts';
@@ -45,6 +46,7 @@ async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv, given
     log.warn({ reason: own.reason }, 'This user may not mount here, nor in a namespace of the command’s own');
   }
   for (const warning of config.warnings) log.warn(warning);
+  warnOfLimits(log);
   const [file = '', ...rest] = commandWithin(caller, command);
   return mountAndRun(
     caller === undefined ? config : ownedByCaller(config),

@@ -2,7 +2,7 @@
 import type { Config } from '../config/load.ts';
 import type { Secrets } from '../lib/secrets.ts';
 import { createLogger, type Logger, reopenLog } from '../observe/log.ts';
-import { limitWarnings } from '../supervisor/limits.ts';
+import { warnOfLimits } from '../supervisor/limits.ts';
 import type { StopReport } from '../supervisor/messages.ts';
 import { type FolderAfterwards, Supervisor } from '../supervisor/supervisor.ts';
 import type { Launcher } from './launcher.ts';
@@ -21,7 +21,8 @@ export interface ServeOptions {
 export async function serve(options: ServeOptions): Promise<number> {
   const { config, launcher } = options;
   const log = createLogger({ level: config.logLevel });
-  for (const warning of [...config.warnings, ...limitWarnings()]) log.warn(warning);
+  for (const warning of config.warnings) log.warn(warning);
+  warnOfLimits(log);
   try {
     const report = await serveUntilStopped(options, log);
     const complete = report.dirty === 0 && !report.lazy;

@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { syncDirectorySync } from '../lib/durable-files.ts';
+import { errnoOf, isDiskFull } from '../lib/errno.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { codeOf, messageOf } from '../lib/system-error.ts';
 import { parseKeyHex, RAW_KEY_SIZE } from './keyring.ts';
@@ -67,7 +68,9 @@ export function createKeyFile(path: string): Buffer {
     if (publish(path, `${raw.toString('hex')}\n`)) return raw;
   } catch (error) {
     throw new SessionfsError('CACHE_NOT_WRITABLE', `cannot write the key file ${path}: ${messageOf(error)}`, {
-      hint: 'Make its directory writable, or set SESSION_CACHE_PATH to a place that is.',
+      hint: isDiskFull(errnoOf(error))
+        ? 'Free space on its disk, or set SESSION_CACHE_PATH to a place on another one.'
+        : 'Make its directory writable, or set SESSION_CACHE_PATH to a place that is.',
       cause: error,
     });
   }

@@ -7,7 +7,7 @@ import { type Deferred, deferred } from '../lib/deferred.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { nodeArguments } from '../lib/process-protection.ts';
 import { logOutput } from '../observe/log-output.ts';
-import { limitWarnings } from './limits.ts';
+import { limitWarnings, RAISE_LIMITS } from './limits.ts';
 import type { DaemonStart, FromDaemon, OwnedDescriptors, StopReport, ToDaemon } from './messages.ts';
 
 const ENTRY = fileURLToPath(new URL('../daemon/main.js', import.meta.url));
@@ -49,7 +49,7 @@ export function diedEarly(how: string, limits: readonly string[]): Error {
   const message = `the daemon ended with ${how} before it was ready`;
   if (limits.length === 0) return new Error(message);
   return new SessionfsError('LIMITS_TOO_LOW', `${message}: ${limits.join('; ')}`, {
-    hint: 'Give the container more: --memory, --pids-limit, in Kubernetes resources.limits.memory and podPidsLimit.',
+    hint: RAISE_LIMITS,
   });
 }
 

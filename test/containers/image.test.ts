@@ -89,9 +89,12 @@ test('the base image is named by its digest, the same in both files, and its Nod
 
 test('a pids limit that is too low is said at the start, with what to do', async () => {
   const few = ['--pids-limit', '20', '--env', 'SESSION_HTTP_ADDRESS='];
-  const { status, stdout, stderr } = await run('podman', ['run', '--rm', ...MAY_MOUNT, ...few, SESSIONFS]);
-  assert.notEqual(status, 0);
-  assert.match(stdout + stderr, /this container may have 20 processes and threads \(pids limit\)/);
+  for (const started of [[SESSIONFS], [BOT_ALONE, 'true']]) {
+    const { status, stdout, stderr } = await run('podman', ['run', '--rm', ...MAY_MOUNT, ...few, ...started]);
+    assert.notEqual(status, 0);
+    assert.match(stdout + stderr, /this container may have 20 processes and threads \(pids limit\)/);
+    assert.match(stdout + stderr, /Give the container more: --memory, --pids-limit/);
+  }
 });
 
 test('without the right to mount the container says what it needs, and ends with the status for it', async () => {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Mounted, mountSessionfs } from '../support/mount-sessionfs.ts';
+import { assertRefused } from './refused-start.ts';
 import { readTree, sessionTree, type Tree, writeTree } from './session-files.ts';
 import { SmallDisk } from './small-disk.ts';
 
@@ -116,4 +117,19 @@ test('rewriting small files for long needs no more room than the files', async (
   await Promise.all(writers);
   await mounted.unmount();
   assert.doesNotMatch(mounted.log(), /disk of the cache is full/);
+});
+
+test('a first start on a full disk says that, and leaves no key behind', (t) => {
+  const disk = new SmallDisk(t, 1);
+  mkdirSync(disk.cachePath, { mode: 0o700 });
+  assert.throws(() => writeFileSync(join(disk.path, 'filler'), Buffer.alloc(2 * 1024 * KIB)), full);
+  assertRefused(
+    { within: disk.within, args: [disk.mountPoint, ...disk.cacheArguments] },
+    {
+      code: 'CACHE_NOT_WRITABLE',
+      message: /cannot write the key file .*ENOSPC/,
+      hint: /Free space on its disk/,
+    },
+  );
+  assert.deepEqual(readdirSync(disk.path).sort(), ['cache', 'filler']);
 });
