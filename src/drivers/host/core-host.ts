@@ -281,11 +281,11 @@ export class CoreHost {
   }
 
   #status(): string {
-    const { freshRegistrations, heldBack, incomplete } = this.#opened.filesystem;
-    const { sessions, files, dirty } = this.#measure();
+    const { filesystem } = this.#opened;
+    const { sessions, files, freshRegistrations, heldBack, incomplete } = filesystem;
     return statusText({
       ...this.#data.status,
-      ...{ sessions, files, dirty, freshRegistrations },
+      ...{ sessions, files, dirty: filesystem.dirtyFiles(), freshRegistrations },
       heldBack: { files: heldBack.length, longest: heldBack.slice(0, HELD_BACK_SHOWN) },
       incomplete,
     });

@@ -53,10 +53,11 @@ export class WorkingCopy {
   #length: number;
   /** undefined: the content is not known to have been written from its first byte on, in order. */
   #scanner: JsonScanner | undefined;
-  /** What the content is, where no scanner tells and it was looked at since the last change. */
-  #judged: GateVerdict | undefined;
-  /** It was not looked at since the last change, although it should have been: the budget did not allow it. */
-  #isUndecided = false;
+  /**
+   * What the content is, where no scanner tells: undefined when it was not looked at since the last change, 'undecided' when it
+   * should have been, and the budget did not allow it.
+   */
+  #judged: GateVerdict | 'undecided' | undefined;
 
   private constructor(bytes: Buffer, length: number, heldBack: boolean, nowMs: number) {
     this.#bytes = bytes;
@@ -168,25 +169,22 @@ export class WorkingCopy {
 
   /** See `verdict`: it said 'undecided', and nothing has decided since. */
   get isUndecided(): boolean {
-    return this.#isUndecided;
+    return this.#judged === 'undecided';
   }
 
   /** 'undecided' only where there is a budget. */
   verdict(): GateVerdict;
   verdict(budget: ScanBudget): GateVerdict | 'undecided';
   verdict(budget?: ScanBudget): GateVerdict | 'undecided' {
-    const known = this.#scanner?.verdict ?? this.#judged;
-    if (known !== undefined) return known;
-    const verdict = judgePieces(this.view(), budget);
-    this.#isUndecided = verdict === 'undecided';
-    if (verdict !== 'undecided') this.#judged = verdict;
-    return verdict;
+    if (this.#scanner !== undefined) return this.#scanner.verdict;
+    if (this.#judged === undefined || this.#judged === 'undecided')
+      this.#judged = judgePieces(this.view(), budget);
+    return this.#judged;
   }
 
   #changed(nowMs: number): void {
     this.changedMs = nowMs;
     this.#judged = undefined;
-    this.#isUndecided = false;
   }
 
   #reserve(size: number): void {

@@ -96,11 +96,12 @@ function latestPlainMs(folder: OpenDirectory, name: string): number {
 
 /** 0: it has no file here. */
 function latestSealedMs(core: Core, node: Node, path: string): number {
-  if (node.kind === 'directory')
-    return Math.max(
-      0,
-      ...[...node.children].map(([name, child]) => latestSealedMs(core, child, `${path}/${name}`)),
-    );
+  if (node.kind === 'directory') {
+    let latest = 0;
+    for (const [name, child] of node.children)
+      latest = Math.max(latest, latestSealedMs(core, child, `${path}/${name}`));
+    return latest;
+  }
   if (node.kind === 'file') core.contents.load(node, path);
   return node.mtimeSec * 1000 + node.mtimeNsec / 1e6;
 }

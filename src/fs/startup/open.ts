@@ -137,8 +137,7 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
   tree.inherit(core.control, CONTROL_NODE);
   touchAll(core, root);
   touchAll(core, core.control);
-  for (const node of tree.below(root)) if (node.kind === 'file') journaled.add(node);
-  journaled.prune();
+  for (const node of tree.below(root)) if (node.kind === 'file' && isInJournal(node)) journaled.add(node);
   rebuildWorkingCopies(core, builder, replay.unfinished);
   const absent = remote?.absentAtStart ?? [];
   markAbsent(core, absent);

@@ -1,6 +1,6 @@
 /** The files whose committed version has not reached the cache: known without a walk through the tree. */
-import type { FileNode, Node } from '../model/node.ts';
-import type { Tree } from '../model/tree.ts';
+import type { FileNode } from '../model/node.ts';
+import { isInside, type Tree } from '../model/tree.ts';
 
 export interface JournaledFilesParts {
   tree: Tree;
@@ -30,12 +30,7 @@ export class JournaledFiles {
   /** Forgets the others. Call it now and then: they keep their memory until then. */
   prune(): void {
     for (const node of this.#candidates)
-      if (!this.#parts.isInJournal(node) || !this.#hasName(node)) this.#candidates.delete(node);
-  }
-
-  #hasName(node: FileNode): boolean {
-    let at: Node | undefined = node;
-    while (at !== undefined && at !== this.#parts.tree.root) at = at.parent;
-    return at !== undefined;
+      if (!this.#parts.isInJournal(node) || !isInside(node, this.#parts.tree.root))
+        this.#candidates.delete(node);
   }
 }

@@ -69,7 +69,7 @@ export const outsideMutations = [
     ['fs/incomplete.test.ts'],
     [
       ['!this.#parts.isInJournal(node) || ', '', 'files in the cache count as dirty for ever'],
-      [' || !this.#hasName(node)', '', 'files that are gone count as dirty'],
+      [' || !isInside(node, this.#parts.tree.root)', '', 'files that are gone count as dirty'],
     ],
   ),
   ...fearedIn('src/naming/component.ts', NAMES, [
