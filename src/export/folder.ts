@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { relative, sep } from 'node:path';
 import { SessionfsError } from '../lib/errors.ts';
-import { OpenDirectory } from '../lib/open-directory.ts';
+import { OpenDirectory, within } from '../lib/open-directory.ts';
 import { codeOf } from '../lib/system-error.ts';
 import type { OpenedFile } from './versions.ts';
 
@@ -68,14 +68,6 @@ function made(parent: OpenDirectory, name: string): OpenDirectory {
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw error;
     return parent.directory(name);
-  }
-}
-
-function within(directory: OpenDirectory, use: (directory: OpenDirectory) => void): void {
-  try {
-    use(directory);
-  } finally {
-    directory.close();
   }
 }
 

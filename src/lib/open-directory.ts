@@ -69,6 +69,15 @@ export class OpenDirectory {
   }
 }
 
+/** The directory is closed when `use` returns. */
+export function within<T>(directory: OpenDirectory, use: (directory: OpenDirectory) => T): T {
+  try {
+    return use(directory);
+  } finally {
+    directory.close();
+  }
+}
+
 /** `size` bytes from the start of the file; undefined: it has fewer or more now. */
 export function readExactly(fd: number, size: number): Buffer | undefined {
   const bytes = Buffer.alloc(size + 1);

@@ -52,7 +52,14 @@ function importWarning(log: string): LogLine {
 }
 
 test('plain sessions are imported with content and times, and set aside beside the mount point with a warning', async (t) => {
-  const sessions = { ...sessionTree('user1-+15550001'), ...sessionTree('user2-+15550002') };
+  const sessions = {
+    ...sessionTree('user1-+15550001'),
+    ...sessionTree('user2-+15550002'),
+    'user3-+15550003/': '',
+    'user3-+15550003/auth.db': 'SQLite format 3\0 and its pages',
+    'user3-+15550003/auth.db-wal': 'frames',
+    'user3-+15550003/auth.db-shm': '',
+  };
   const plain = plainSessions(t, sessions);
   const mounted = await startedMount(t, plain);
   assert.deepEqual(readTree(plain.mountPoint), sessions);
@@ -64,7 +71,7 @@ test('plain sessions are imported with content and times, and set aside beside t
   assert.match(warning.msg, /not encrypted/);
   assert.deepEqual(
     [warning.imported, warning.files, warning.refused, warning.left, warning.movedTo],
-    [['user1-+15550001', 'user2-+15550002'], 6, [], [], asideFolders(plain)[0]],
+    [['user1-+15550001', 'user2-+15550002', 'user3-+15550003'], 9, [], [], asideFolders(plain)[0]],
   );
   assert.equal(statSync(String(warning.movedTo)).mode & 0o777, 0o700);
   await mounted.unmount();

@@ -119,14 +119,13 @@ const STATES = 31;
 const Action = {
   BREAK: 32,
   BEGIN_AT_TOP: 33,
-  OPEN_OBJECT: 34,
-  OPEN_ARRAY: 35,
-  CLOSE: 36,
-  COMMA: 37,
-  BEGIN_KEY: 38,
-  BEGIN_TEXT: 39,
-  END_STRING: 40,
-  NEW_LINE: 41,
+  OPEN: 34,
+  CLOSE: 35,
+  COMMA: 36,
+  BEGIN_KEY: 37,
+  BEGIN_TEXT: 38,
+  END_STRING: 39,
+  NEW_LINE: 40,
 } as const;
 
 /** For each state and byte the next state, or an action. */
@@ -160,8 +159,7 @@ for (const state of BETWEEN_TOKENS) on([state], ' \t\r', state);
 on(NUMBERS, ' \t\r', State.COMMA_OR_END);
 on([...BETWEEN_TOKENS, ...NUMBERS], '\n', Action.NEW_LINE);
 on([State.TOP], '{["', Action.BEGIN_AT_TOP);
-on(VALUES, '{', Action.OPEN_OBJECT);
-on(VALUES, '[', Action.OPEN_ARRAY);
+on(VALUES, '{[', Action.OPEN);
 on(VALUES, '"', Action.BEGIN_TEXT);
 on(VALUES, '-', State.MINUS);
 on(VALUES, '0', State.ZERO);
@@ -288,8 +286,7 @@ export class JsonScanner {
   #act(action: number, byte: number): void {
     const at = this.#at;
     switch (action) {
-      case Action.OPEN_OBJECT:
-      case Action.OPEN_ARRAY:
+      case Action.OPEN:
         this.#push(byte);
         break;
       case Action.CLOSE:

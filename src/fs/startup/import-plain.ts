@@ -7,7 +7,7 @@ import type { Stats } from 'node:fs';
 import { errnoName } from '../../lib/errno.ts';
 import { SessionfsError } from '../../lib/errors.ts';
 import { S_IFDIR, S_IFREG } from '../../lib/file-type.ts';
-import { OpenDirectory, readExactly } from '../../lib/open-directory.ts';
+import { OpenDirectory, readExactly, within } from '../../lib/open-directory.ts';
 import { isStorableName } from '../../naming/object-name.ts';
 import { isGatedName, judgePieces } from '../model/json-gate.ts';
 import { DirectoryNode, FileNode, type Node } from '../model/node.ts';
@@ -46,12 +46,7 @@ interface Session {
 export function importPlainSessions(core: Core, folder: string, names: readonly string[]): ImportReport {
   const report: ImportReport = { imported: [], skipped: [], files: 0, refused: [] };
   if (names.length === 0) return report;
-  const directory = OpenDirectory.open(folder);
-  try {
-    importAll(core, directory, names, report);
-  } finally {
-    directory.close();
-  }
+  within(OpenDirectory.open(folder), (directory) => importAll(core, directory, names, report));
   return report;
 }
 

@@ -2,10 +2,10 @@
  * Plain sessions that lie in the mount point before it is mounted: found here, imported by import-plain.ts, then moved to an
  * import backup. Nothing is ever deleted.
  */
-import { type Dirent, lstatSync, renameSync, rmdirSync, type Stats } from 'node:fs';
+import { type Dirent, lstatSync, readSync, renameSync, rmdirSync, type Stats } from 'node:fs';
 import { basename } from 'node:path';
 import { SessionfsError } from '../../lib/errors.ts';
-import { OpenDirectory } from '../../lib/open-directory.ts';
+import { OpenDirectory, within } from '../../lib/open-directory.ts';
 import { codeOf } from '../../lib/system-error.ts';
 
 /** What keeps an empty directory in git or is made by a file manager: it stays where it is, below the mount. */
@@ -13,6 +13,10 @@ const LEFT_ALONE = new Set(['.gitkeep', '.keep', '.gitignore', '.DS_Store', 'Thu
 
 /** What Baileys writes, and what its tmp + rename pattern may leave. */
 const SESSION_FILE = /\.json(\.tmp|\.bak)?$/;
+/** What SQLite keeps beside a database while it is open, and after a kill. */
+const BESIDE_DATABASE = /-(wal|shm|journal)$/;
+/** A database begins with it. */
+const SQLITE_MAGIC = Buffer.from('SQLite format 3\0', 'latin1');
 const DEPTH_MAX = 4;
 
 export interface PlainContent {
@@ -31,7 +35,8 @@ export function findPlainSessions(folder: string): PlainContent {
     for (const entry of entries) {
       const isSession = entry.isDirectory()
         ? isSessionTree(directory, entry.name)
-        : entry.isFile() && rootIsSession && SESSION_FILE.test(entry.name);
+        : entry.isFile() &&
+          ((rootIsSession && SESSION_FILE.test(entry.name)) || isOfDatabase(directory, entry.name));
       (isSession ? found.sessions : found.foreign).push(entry.name);
     }
     return found;
@@ -44,16 +49,24 @@ function isSessionTree(parent: OpenDirectory, name: string, depth = 1): boolean 
   return within(parent.directory(name), (directory) =>
     directory.entries().every((entry) => {
       if (entry.isDirectory()) return isSessionTree(directory, entry.name, depth + 1);
-      return entry.isFile() && (SESSION_FILE.test(entry.name) || LEFT_ALONE.has(entry.name));
+      if (!entry.isFile()) return false;
+      return (
+        SESSION_FILE.test(entry.name) || LEFT_ALONE.has(entry.name) || isOfDatabase(directory, entry.name)
+      );
     }),
   );
 }
 
-function within<T>(directory: OpenDirectory, use: (directory: OpenDirectory) => T): T {
+/** An SQLite database, or what SQLite keeps beside one. A file that cannot be read is none. */
+function isOfDatabase(directory: OpenDirectory, name: string): boolean {
+  const database = name.replace(BESIDE_DATABASE, '');
   try {
-    return use(directory);
-  } finally {
-    directory.close();
+    return directory.withFile(database, (fd) => {
+      const start = Buffer.alloc(SQLITE_MAGIC.length);
+      return readSync(fd, start, 0, start.length, 0) === start.length && start.equals(SQLITE_MAGIC);
+    });
+  } catch {
+    return false;
   }
 }
 
