@@ -15,8 +15,10 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --no-update-notifier
 COPY tsconfig.json ./
 COPY src src
+COPY scripts/bundle scripts/bundle
 # The tests are not in the image, so tsconfig.json must not name them.
 RUN npx --no-install tsc -p tsconfig.json --sourceMap false --incremental false --tsBuildInfoFile null \
+  && scripts/bundle && find dist/bundle -name '*.map' -delete \
   && npm prune --omit=dev --ignore-scripts --no-update-notifier \
   && find node_modules -type f \( -name '*.ts' -o -name '*.[cm]ts' -o -name '*.map' -o -name .package-lock.json \) -delete
 
@@ -26,7 +28,7 @@ RUN rm -rf /usr/local/lib/node_modules /usr/local/include /usr/local/share/doc /
   && find /usr/local/bin -mindepth 1 ! -name node ! -name docker-entrypoint.sh -delete \
   && rm -rf /tmp/* /root/.npm /var/lib/apt/lists/* /var/cache/apt/* /var/log/*.log
 COPY --from=build /opt/sessionfs/node_modules /opt/sessionfs/node_modules
-COPY --from=build /opt/sessionfs/dist/src /opt/sessionfs/dist/src
+COPY --from=build /opt/sessionfs/dist/bundle /opt/sessionfs/dist/bundle
 COPY package.json LICENSE /opt/sessionfs/
 COPY bin /opt/sessionfs/bin
 # The mount point is root's until something is mounted there: an application that starts too early is refused, and does not

@@ -71,15 +71,20 @@ remove_orphans() {
 }
 
 # Folders count too, not only files: that is how a deleted file shows. The stamp bears the time at which the build began.
+# The bundle goes first: after a build that fails there is no program, not the one of the sources before.
 build() {
   stamp="$root/dist/.built"
+  program="$root/dist/bundle/cli/main.js"
   remove_orphans
-  if [ -e "$stamp" ] && [ -e "$root/dist/src/cli/main.js" ]; then
-    changed=$(find "$root/src" "$root/test" "$root/tsconfig.json" "$root/package-lock.json" -newer "$stamp" | head -n 1)
+  if [ -e "$stamp" ] && [ -e "$program" ]; then
+    changed=$(find "$root/src" "$root/test" "$root/tsconfig.json" "$root/package-lock.json" "$root/scripts/bundle" -newer "$stamp" | head -n 1)
+    # tsc was run alone.
+    [ -n "$changed" ] || changed=$(find "$root/dist/src" -newer "$program" | head -n 1)
     [ -n "$changed" ] || return 0
   fi
+  rm -rf "$root/dist/bundle"
   mkdir -p "$root/dist" && : >"$stamp.new"
-  quietly 'building (tsc)' npx --no-install tsc -p tsconfig.json || die 'the build failed, see above'
+  quietly 'building (tsc, esbuild)' sh -c 'npx --no-install tsc -p tsconfig.json && scripts/bundle' || die 'the build failed, see above'
   mv "$stamp.new" "$stamp"
 }
 

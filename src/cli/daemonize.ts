@@ -2,8 +2,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { SessionfsError } from '../lib/errors.ts';
+import { programFile } from '../lib/own-files.ts';
 import { requirePrivatePath } from '../lib/private-path.ts';
 import { nodeArguments } from '../lib/process-protection.ts';
 import type { Secrets } from '../lib/secrets.ts';
@@ -27,7 +27,7 @@ export interface DaemonizeOptions {
   readonly secrets: Secrets;
 }
 
-const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
+const MAIN = programFile('cli/main');
 
 /** Prints pid and mount point, and returns 0, once the mount answers. Throws the daemon's own error where it failed. */
 export async function daemonize(options: DaemonizeOptions): Promise<number> {

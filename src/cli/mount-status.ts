@@ -1,7 +1,7 @@
 /** What a daemon says about its mount in `.sessionfs/status.json`, read so that a mount that hangs does not hang the reader. */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { programFile } from '../lib/own-files.ts';
 import { nodeArguments } from '../lib/process-protection.ts';
 
 /** At least this; a daemon may say more, and `raw` has it. */
@@ -62,7 +62,7 @@ export type StatusReading =
 export const STATUS_FILE = join('.sessionfs', 'status.json');
 export const ANSWER_TIMEOUT_MS = 5000;
 
-const PROBE = fileURLToPath(new URL('./status-probe.js', import.meta.url));
+const PROBE = programFile('cli/status-probe');
 
 /**
  * A process of its own reads the file: a thread that is stuck in a system call cannot be left behind, not even by

@@ -1,6 +1,6 @@
 /** The two ends of a `sessionfs run` that starts itself again in a namespace of its own: the one outside, the one within. */
-import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/load.ts';
+import { programFile } from '../lib/own-files.ts';
 import { CORE_LIMIT, nodeArguments } from '../lib/process-protection.ts';
 import type { Secrets } from '../lib/secrets.ts';
 import type { Logger } from '../observe/log.ts';
@@ -9,7 +9,7 @@ import { exitStatusOf, RunningCommand } from './running-command.ts';
 
 /** Marks the one within: `UID:GID:PARENT`. Never inherited further. */
 const WITHIN = 'SESSIONFS_OWN_NAMESPACE';
-const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
+const MAIN = programFile('cli/main');
 
 /** Outside: passes signals on, and returns the exit status of the one within. `args`: those of `sessionfs run`. */
 export async function runWithin(

@@ -1,16 +1,16 @@
 /** One daemon process, as its supervisor sees it. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import type { Driver } from '../drivers/choose.ts';
 import type { NegotiatedSession } from '../drivers/host/messages.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import { SessionfsError } from '../lib/errors.ts';
+import { programFile } from '../lib/own-files.ts';
 import { nodeArguments } from '../lib/process-protection.ts';
 import { logOutput } from '../observe/log-output.ts';
 import { limitWarnings, RAISE_LIMITS } from './limits.ts';
 import type { DaemonStart, FromDaemon, OwnedDescriptors, StopReport, ToDaemon } from './messages.ts';
 
-const ENTRY = fileURLToPath(new URL('../daemon/main.js', import.meta.url));
+const ENTRY = programFile('daemon/main');
 /** The disk's work of a checkpoint must not keep an fsync waiting. */
 const THREADPOOL_SIZE = '8';
 /** glibc gives each thread memory of its own, and gives little of it back. */

@@ -4,8 +4,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { takeCaller } from '../../src/cli/rootless-run.ts';
+import { cliMain } from '../support/cli-main.ts';
 import { cleanEnvironment } from '../support/environment.ts';
-import { cliMain } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const MARK = 'SESSIONFS_OWN_NAMESPACE';

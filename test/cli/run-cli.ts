@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
+import { cliMain } from '../support/cli-main.ts';
 import { cleanEnvironment } from '../support/environment.ts';
-import { cliMain } from '../support/repository.ts';
 
 export interface CliResult {
   status: number | null;

@@ -5,8 +5,9 @@ import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { exitStatus } from '../../src/lib/errors.ts';
+import { cliMain } from '../support/cli-main.ts';
 import { cleanEnvironment } from '../support/environment.ts';
-import { cliMain, repository } from '../support/repository.ts';
+import { repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 function run(file: string, args: readonly string[]) {

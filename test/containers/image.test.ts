@@ -37,7 +37,7 @@ test('the image holds what runs and the dependencies of production, and neither 
   };
   assert.equal(
     await shell('cd /opt/sessionfs; ls -A . dist | xargs'),
-    '.: LICENSE bin dist node_modules package.json dist: src',
+    '.: LICENSE bin dist node_modules package.json dist: bundle',
   );
   const found = await shell('cd /opt/sessionfs; ls -d node_modules/[!@]* node_modules/@*/*');
   for (const path of found.split('\n')) {

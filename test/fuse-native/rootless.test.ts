@@ -11,10 +11,11 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cleanUp } from '../support/cleanup.ts';
+import { cliMain } from '../support/cli-main.ts';
 import { DaemonProcess } from '../support/daemon-process.ts';
 import { cleanEnvironment } from '../support/environment.ts';
 import { folderBelow } from '../support/folder-below.ts';
@@ -48,7 +49,7 @@ class Desktop {
     mkdirSync(this.mountPoint, { recursive: true });
     chmodSync(root, 0o755);
     for (const path of [home, this.mountPoint]) chownSync(path, USER, USER);
-    this.#cli = join(checkout, 'dist/src/cli/main.js');
+    this.#cli = join(checkout, relative(repository, cliMain));
   }
 
   /** Runs it as the user; what it prints. */
@@ -160,7 +161,7 @@ test('where no fusermount is installed, the error names the package', async (t) 
     'env',
     `PATH=${tools}`,
     process.execPath,
-    join(desktop.mountPoint, '../../checkout/dist/src/cli/main.js'),
+    join(desktop.mountPoint, '../../checkout', relative(repository, cliMain)),
     'mount',
     desktop.mountPoint,
   );

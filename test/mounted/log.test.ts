@@ -9,9 +9,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isRunning } from '../../src/cli/process-watch.ts';
 import { runCli } from '../cli/run-cli.ts';
 import { cleanUp } from '../support/cleanup.ts';
+import { cliMain } from '../support/cli-main.ts';
 import { cleanEnvironment } from '../support/environment.ts';
 import { mountAt, unmountBelow } from '../support/mounts.ts';
-import { cliMain } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { logLines } from './log-lines.ts';
 

@@ -7,12 +7,13 @@ import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { startRun } from '../crash/support/run-command.ts';
 import { cleanUp, type Scope } from '../support/cleanup.ts';
+import { cliMain } from '../support/cli-main.ts';
 import { DaemonProcess } from '../support/daemon-process.ts';
 import { cleanEnvironment } from '../support/environment.ts';
 import { mountAnswers } from '../support/mount-answers.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { unmountBelow } from '../support/mounts.ts';
-import { cliMain, repository } from '../support/repository.ts';
+import { repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const KEY = 'a1b2c3d4'.repeat(8);

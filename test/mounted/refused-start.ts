@@ -4,9 +4,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type ErrorCode, exitStatus } from '../../src/lib/errors.ts';
+import { cliMain } from '../support/cli-main.ts';
 import { cleanEnvironment } from '../support/environment.ts';
 import { mounts } from '../support/mounts.ts';
-import { cliMain } from '../support/repository.ts';
 
 export interface Attempt {
   /** All that the attempt may touch lies below this directory. */

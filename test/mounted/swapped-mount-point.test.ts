@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { exitStatus } from '../../src/lib/errors.ts';
 import { cleanUp } from '../support/cleanup.ts';
+import { cliMain } from '../support/cli-main.ts';
 import { DaemonProcess } from '../support/daemon-process.ts';
 import { driverUnderTest } from '../support/driver.ts';
 import { cleanEnvironment } from '../support/environment.ts';
 import { mounts, unmountBelow } from '../support/mounts.ts';
-import { cliMain, repository } from '../support/repository.ts';
+import { repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { untilLogged } from './log-lines.ts';
 

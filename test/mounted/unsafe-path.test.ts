@@ -16,8 +16,8 @@ import { test } from 'node:test';
 import { exitStatus } from '../../src/lib/errors.ts';
 import { runCli } from '../cli/run-cli.ts';
 import type { Scope } from '../support/cleanup.ts';
+import { cliMain } from '../support/cli-main.ts';
 import { cleanEnvironment } from '../support/environment.ts';
-import { cliMain } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const USER = 4321;

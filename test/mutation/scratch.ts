@@ -27,6 +27,7 @@ export class Scratch {
     mkdirSync(join(repository, '.cache'), { recursive: true });
     for (const name of LINKED) symlinkSync(join(repository, name), join(this.#directory, name));
     this.#emptyTemporary();
+    this.#bundle();
   }
 
   /** Runs `work` on the mutated code. */
@@ -37,6 +38,7 @@ export class Scratch {
     try {
       writeFileSync(source, mutate(readFileSync(source, 'utf8'), mutation));
       this.#compile(mutation);
+      this.#bundle();
       return await work();
     } finally {
       for (const [path, bytes] of before) writeFileSync(path, bytes);
@@ -81,5 +83,11 @@ export class Scratch {
     const tsc = join(repository, 'node_modules/.bin/tsc');
     const { status, stdout } = spawnSync(tsc, ['-p', project], { cwd: this.#directory, encoding: 'utf8' });
     if (status !== 0) throw new NotCompiled(stdout.trim());
+  }
+
+  /** Tests that mount run the bundle. */
+  #bundle(): void {
+    const { status, stderr } = spawnSync(join(this.#directory, 'scripts/bundle'), { encoding: 'utf8' });
+    if (status !== 0) throw new NotCompiled(stderr.trim());
   }
 }

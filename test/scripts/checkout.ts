@@ -16,6 +16,10 @@ const COPIED = [
   'test/support/run-files.ts',
 ];
 
+const OTHER_PROGRAMS = ['cli/status-probe', 'daemon/main', 'drivers/direct/kernel-thread'].map(
+  (name) => `src/${name}.ts`,
+);
+
 /** Says what it was started with, in place of mounting. */
 export const STUB_MAIN = 'console.log(JSON.stringify(process.argv.slice(2)));\n';
 
@@ -39,6 +43,7 @@ export class Checkout {
       cpSync(join(repository, path), join(this.directory, path), options);
     }
     this.write('package.json', JSON.stringify({ type: 'module', scripts: { lint: 'true' } }));
+    for (const path of OTHER_PROGRAMS) this.write(path, 'export {};\n');
     this.write('src/cli/main.ts', STUB_MAIN);
     for (const [path, text] of Object.entries(files)) this.write(path, text);
   }

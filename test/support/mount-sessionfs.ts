@@ -4,11 +4,12 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cleanUp, type Scope } from './cleanup.ts';
+import { cliMain } from './cli-main.ts';
 import { DaemonProcess, type Exit } from './daemon-process.ts';
 import { cleanEnvironment } from './environment.ts';
 import { mountAnswers } from './mount-answers.ts';
 import { mountAt, unmountBelow } from './mounts.ts';
-import { cliMain, repository } from './repository.ts';
+import { repository } from './repository.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 export interface MountOptions {

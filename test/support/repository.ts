@@ -3,5 +3,4 @@ import { join, resolve } from 'node:path';
 /** The checkout, seen from dist/test/support. */
 export const repository = resolve(import.meta.dirname, '../../..');
 
-export const cliMain = join(repository, 'dist/src/cli/main.js');
 export const biome = join(repository, 'node_modules/.bin/biome');

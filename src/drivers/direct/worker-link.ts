@@ -1,5 +1,6 @@
 /** The way to the kernel thread, a worker that must be woken to hear what it is told. */
 import { Worker } from 'node:worker_threads';
+import { programFile } from '../../lib/own-files.ts';
 import type { CoreLink } from '../host/core-client.ts';
 import type { FromCore, KernelThreadData, ToCore } from '../host/messages.ts';
 import { Mailbox } from './mailbox.ts';
@@ -16,7 +17,7 @@ export function prepareKernelThread(): void {
 
 /** Its first message says what it serves. */
 function startThread(): Worker {
-  return new Worker(new URL('./kernel-thread.js', import.meta.url), { name: 'sessionfs-kernel' });
+  return new Worker(programFile('drivers/direct/kernel-thread'), { name: 'sessionfs-kernel' });
 }
 
 export class WorkerLink implements CoreLink {

@@ -1,0 +1,14 @@
+/**
+ * The files of this package that sessionfs starts or reads. No other module knows where they are. This one lies a folder below the
+ * programs in both places where it is found: `dist/src/lib/`, which tsc makes, and `dist/bundle/chunks/`, of scripts/bundle.
+ */
+import { fileURLToPath } from 'node:url';
+
+type Program = 'cli/main' | 'cli/status-probe' | 'daemon/main' | 'drivers/direct/kernel-thread';
+
+/** A program of the same build as the caller. */
+export function programFile(program: Program): string {
+  return fileURLToPath(new URL(`../${program}.js`, import.meta.url));
+}
+
+export const packageManifest = fileURLToPath(new URL('../../../package.json', import.meta.url));
