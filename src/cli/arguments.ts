@@ -1,91 +1,241 @@
-/** Takes a command line apart. What is not understood is refused by name; values are repeated only where harmless. */
-import { parseArgs } from 'node:util';
-import { SessionfsError } from '../lib/errors.ts';
+/**
+ * Takes a command line apart, with commander and the table of commands. What is not understood is refused by name, in words of
+ * our own: those of commander repeat what was typed, which may be a key.
+ */
+import { Argument, Command, CommanderError, Option } from 'commander';
+import { type SessionfsError, usage } from '../lib/errors.ts';
 import { nearestName } from '../lib/nearest-name.ts';
 import { quote } from '../lib/quote.ts';
+import { version } from '../lib/version.ts';
+import type { Arguments, CommandSpec, FlagSpec } from './command.ts';
 
-export interface FlagSpec {
-  /** With its dashes. */
-  readonly flag: string;
-  /** What stands for the value in the help; undefined: the flag is a switch. */
-  readonly placeholder?: string;
-  readonly meaning: string;
+export interface Parsed extends Arguments {
+  readonly spec: CommandSpec;
+  /** All that follows the command's name. */
+  readonly args: readonly string[];
+  /** What stands behind `--`, for a command that takes one. */
+  readonly command: readonly string[];
 }
 
-export interface Arguments {
-  /** By flag, with its dashes; a switch that was given holds ''. */
-  readonly given: ReadonlyMap<string, string>;
-  readonly directory: string | undefined;
-}
+/** What commander throws when it has printed what was asked for. */
+const SAID = ['commander.help', 'commander.helpDisplayed', 'commander.version'];
+/** No line is broken where a program reads it. */
+const UNBROKEN = 2000;
+const DIRECTORY_DEFAULT = 'DIR defaults to SESSION_STORAGE_PATH, or ./sessions.';
 
-type Token = NonNullable<ReturnType<typeof tokenize>>[number];
-
-/** At most one positional argument: a directory. Throws USAGE. */
-export function parseArguments(args: readonly string[], flags: readonly FlagSpec[]): Arguments {
-  const given = new Map<string, string>();
-  const positionals: string[] = [];
-  for (const token of tokenize(args, flags) ?? []) {
-    if (token.kind === 'positional') positionals.push(token.value);
-    else if (token.kind === 'option') addFlag(given, token, flags);
+/**
+ * Returns undefined where the command line asked for help or the version, which `write` was given then. Throws USAGE.
+ */
+export function parseCommandLine(
+  commands: readonly CommandSpec[],
+  line: readonly string[],
+  write: (text: string) => void = (text) => process.stdout.write(text),
+): Parsed | undefined {
+  const [name, ...args] = line;
+  if (name === undefined) throw usage('which command?');
+  const spec = commands.find((candidate) => candidate.name === name);
+  const end = spec?.takesCommand === true ? args.indexOf('--') : -1;
+  const own = end < 0 ? args : args.slice(0, end);
+  const state: State = { given: new Map(), operands: [], args: own, asked: false };
+  const program = programOf(commands, [name, ...own], state, write);
+  try {
+    program.parse([name, ...own], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (SAID.includes(error.code)) return undefined;
+    throw refusalOf(error, spec, commands);
   }
-  const [directory, extra] = positionals;
-  if (directory === '') throw usage('the directory is an empty string');
-  if (extra !== undefined) throw usage(`one directory is expected, but ${quote(extra)} follows`);
-  return { given, directory };
+  if (spec === undefined || !state.asked) return undefined;
+  checkOperands(spec, state.operands);
+  const { given, operands } = state;
+  return {
+    spec,
+    args,
+    given,
+    operands,
+    directory: operands[0],
+    command: end < 0 ? [] : args.slice(end + 1),
+  };
 }
 
-function tokenize(args: readonly string[], flags: readonly FlagSpec[]) {
-  const options = Object.fromEntries(
-    flags.map(({ flag, placeholder }) => [
-      flag.slice(2),
-      { type: placeholder === undefined ? ('boolean' as const) : ('string' as const) },
-    ]),
+interface State {
+  readonly given: Map<string, string>;
+  operands: readonly string[];
+  readonly args: readonly string[];
+  /** A command is to run. */
+  asked: boolean;
+}
+
+function programOf(
+  commands: readonly CommandSpec[],
+  line: readonly string[],
+  state: State,
+  write: (text: string) => void,
+): Command {
+  const program = new Command('sessionfs')
+    .description('An encrypting write-back filesystem for WhatsApp sessions.')
+    .usage('COMMAND')
+    .version(version, '--version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [COMMAND]', 'print the help of a command')
+    .enablePositionalOptions()
+    .showSuggestionAfterError(false)
+    .exitOverride()
+    .configureOutput({
+      writeOut: write,
+      writeErr: () => {},
+      outputError: () => {},
+      getOutHelpWidth: () => (process.stdout.isTTY ? (process.stdout.columns ?? UNBROKEN) : UNBROKEN),
+    })
+    .configureHelp({
+      subcommandTerm: (command) => `${command.name()} ${command.usage()}`.trimEnd(),
+      showGlobalOptions: false,
+    })
+    .addHelpText(
+      'after',
+      `\n${DIRECTORY_DEFAULT} A flag wins over its variable.\nRun \`sessionfs COMMAND --help\` for the flags of a command.`,
+    );
+  for (const spec of commands) {
+    // Only a command that the line names needs its flags: each is an object with listeners.
+    const command = commandOf(spec, line.slice(0, 2).includes(spec.name) ? state : undefined);
+    program.addCommand(command.copyInheritedSettings(program).allowExcessArguments());
+  }
+  return program;
+}
+
+function commandOf(spec: CommandSpec, state: State | undefined): Command {
+  const command = new Command(spec.name)
+    .summary(spec.summary)
+    .description(spec.summary)
+    .usage(spec.synopsis || ' ')
+    .helpGroup(`${spec.group}:`)
+    .helpOption('-h, --help', 'print this help');
+  if (state === undefined) return command;
+  command.description(
+    spec.synopsis.includes('[DIR') ? `${spec.summary}\n\n${DIRECTORY_DEFAULT}` : spec.summary,
   );
-  return parseArgs({ args: [...args], options, allowPositionals: true, strict: false, tokens: true }).tokens;
+  for (const { name, meaning, choices } of spec.operands)
+    command.addArgument(new Argument(`[${name}]`, described({ meaning, choices })));
+  for (const flag of spec.flags) {
+    const option = new Option(flagTerm(flag), described(flag));
+    command.addOption(option);
+    command.on(`option:${option.name()}`, (value?: string) => take(state, flag, value));
+  }
+  return command.action(() => {
+    state.asked = true;
+    state.operands = command.args;
+  });
 }
 
-function addFlag(
-  given: Map<string, string>,
-  token: Extract<Token, { kind: 'option' }>,
-  flags: readonly FlagSpec[],
+export function flagTerm({ flag, short, placeholder }: FlagSpec): string {
+  const names = short === undefined ? flag : `${short}, ${flag}`;
+  return placeholder === undefined ? names : `${names} <${placeholder}>`;
+}
+
+/** The meaning, with the choices, the default and the variable. */
+export function described({
+  meaning,
+  choices,
+  default: value,
+  variable,
+}: Pick<FlagSpec, 'meaning' | 'default' | 'variable'> & {
+  readonly choices?: readonly string[] | undefined;
+}): string {
+  const parts = [meaning];
+  if (choices !== undefined) parts.push(`one of ${choices.join(', ')}`);
+  if (value !== undefined) parts.push(`default: ${value}`);
+  return `${parts.join('; ')}${variable === undefined ? '' : ` (${variable})`}`;
+}
+
+function take(
+  { given, args }: State,
+  { flag, short, placeholder, choices }: FlagSpec,
+  value: string | undefined,
 ): void {
-  const spec = flags.find(({ flag }) => flag === token.rawName);
-  if (spec === undefined) throw unknownFlag(token.rawName, flags);
-  if (given.has(spec.flag)) throw usage(`${spec.flag} is given twice`);
-  given.set(spec.flag, flagValue(spec, token));
-}
-
-function flagValue(
-  { flag, placeholder }: FlagSpec,
-  { value, inlineValue }: Extract<Token, { kind: 'option' }>,
-): string {
+  if (given.has(flag)) throw usage(`${flag} is given twice`);
   if (placeholder === undefined) {
-    if (value !== undefined) throw usage(`${flag} takes no value`);
-    return '';
+    given.set(flag, '');
+    return;
   }
+  const isInline = args.includes(`${flag}=${value}`) || args.includes(`${short}${value}`);
   // The value of a flag that lost its own is the next flag, which is never meant.
-  if (value === undefined || value === '' || (value.startsWith('-') && inlineValue !== true)) {
-    throw usage(`${flag} needs a value: ${flag} ${placeholder}`);
-  }
-  return value;
+  if (value === undefined || value === '' || (value.startsWith('-') && !isInline))
+    throw needsValue(flag, placeholder);
+  if (choices !== undefined && !choices.includes(value))
+    throw usage(`${flag} is ${quote(value)}, but it must be ${listed(choices)}`);
+  given.set(flag, value);
 }
 
-function unknownFlag(typed: string, flags: readonly FlagSpec[]): SessionfsError {
+function needsValue(flag: string, placeholder: string): SessionfsError {
+  return usage(`${flag} needs a value: ${flag} ${placeholder}`);
+}
+
+/** "a, b or c". */
+function listed(choices: readonly string[]): string {
+  return choices.length < 2 ? choices.join() : `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`;
+}
+
+function checkOperands({ name, operands: specs, synopsis }: CommandSpec, operands: readonly string[]): void {
+  for (const [index, { name: operand, required, choices }] of specs.entries()) {
+    const value = operands[index];
+    if (value === undefined && required !== undefined)
+      throw usage(`${required} sessionfs ${name} ${synopsis}`);
+    if (value === '') throw usage(`${wordOf(operand)} is an empty string`);
+    if (value !== undefined && choices !== undefined && !choices.includes(value))
+      throw usage(`${operand} is ${quote(value)}, but it must be ${listed(choices)}`);
+  }
+  const extra = operands[specs.length];
+  if (extra === undefined) return;
+  if (specs.length === 0) throw usage(`no argument is expected, but ${quote(extra)} follows`);
+  const expected =
+    specs.length === 1 ? `one ${nounOf(specs[0]?.name ?? '')} is` : `${specs.length} arguments are`;
+  throw usage(`${expected} expected, but ${quote(extra)} follows`);
+}
+
+function nounOf(operand: string): string {
+  return operand === 'DIR' ? 'directory' : 'argument';
+}
+
+function wordOf(operand: string): string {
+  return operand === 'DIR' ? 'the directory' : operand;
+}
+
+/** What commander found, in our words. */
+function refusalOf(
+  { code, message }: CommanderError,
+  spec: CommandSpec | undefined,
+  commands: readonly CommandSpec[],
+): SessionfsError {
+  const [, typed = ''] = /'([\s\S]*)'/.exec(message) ?? [];
+  if (code === 'commander.optionMissingArgument') {
+    const flag = spec?.flags.find((candidate) => typed === flagTerm(candidate));
+    if (flag?.placeholder !== undefined) return needsValue(flag.flag, flag.placeholder);
+  }
+  if (code === 'commander.unknownOption') return unknownFlag(typed, spec?.flags ?? []);
+  if (code === 'commander.unknownCommand')
+    return unknown(
+      'command',
+      typed,
+      commands.map(({ name }) => name),
+    );
+  return usage(`the command line is not understood (${code})`);
+}
+
+function unknownFlag(text: string, flags: readonly FlagSpec[]): SessionfsError {
+  const typed = text.split('=', 1)[0] ?? '';
   if (/^--(encryption-)?key$/.test(typed)) {
     return usage(`there is no flag ${typed}: every user of the machine can read command lines`, {
       hint: 'Set SESSION_ENCRYPTION_KEY, or name a file with --encryption-key-file.',
     });
   }
-  const nearest = nearestName(
-    typed,
-    flags.map(({ flag }) => flag),
-  );
-  return usage(
-    `there is no flag ${quote(typed)}`,
-    nearest === undefined ? {} : { hint: `Did you mean ${nearest}?` },
-  );
+  const names = flags.map(({ flag }) => flag);
+  return names.includes(typed) ? usage(`${typed} takes no value`) : unknown('flag', typed, names);
 }
 
-export function usage(message: string, details: { hint?: string } = {}): SessionfsError {
-  return new SessionfsError('USAGE', message, { hint: 'sessionfs --help lists what there is.', ...details });
+function unknown(what: string, typed: string, known: readonly string[]): SessionfsError {
+  const nearest = nearestName(typed.toLowerCase(), known);
+  return usage(
+    `there is no ${what} ${quote(typed)}`,
+    nearest === undefined ? {} : { hint: `Did you mean ${nearest}?` },
+  );
 }

@@ -4,8 +4,7 @@ import { loadMountPoint } from '../config/load.ts';
 import { systemClock } from '../lib/clock.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { findMount, type MountRecord } from '../mount/mountinfo.ts';
-import { parseArguments } from './arguments.ts';
-import { type Command, print } from './command.ts';
+import { type Invocation, printEither } from './command.ts';
 import { locateMount, notAnswering, statusOf } from './locate.ts';
 import { type MountStatus, readMountStatus } from './mount-status.ts';
 import { supervises } from './process-watch.ts';
@@ -13,21 +12,17 @@ import { supervises } from './process-watch.ts';
 const POLL_MS = 50;
 const TIMEOUT_MS = 60_000;
 
-export const reload: Command = {
-  name: 'reload',
-  summary: 'hand DIR over to a new daemon after an upgrade; no call is lost',
-  synopsis: '[DIR]',
-  flags: [],
-  run,
-};
-
-async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
-  const { directory } = parseArguments(args, reload.flags);
-  const path = await locateMount(loadMountPoint(env, directory));
+export async function run(invocation: Invocation): Promise<number> {
+  const path = await locateMount(loadMountPoint(invocation.env, invocation.directory));
   const { status: before } = await statusOf(path, 'for its processes');
   requestReload(path, before.pids, await findMount(path));
   const after = await waitForNewDaemon(path, before.pids.daemon);
-  print(`sessionfs: ${path} is served by daemon ${after.pids.daemon}, version ${after.version}`);
+  const { version, pids } = after;
+  printEither(
+    invocation,
+    { mountPoint: path, daemon: pids.daemon, version },
+    `sessionfs: ${path} is served by daemon ${pids.daemon}, version ${version}`,
+  );
   return 0;
 }
 

@@ -1,41 +1,28 @@
 /** `sessionfs run`: a mount for as long as a command runs. The container's entry point, or the line before `node bot.js`. */
 import { type Config, loadConfig } from '../config/load.ts';
-import { exitStatus } from '../lib/errors.ts';
+import { exitStatus, usage } from '../lib/errors.ts';
 import { forbidCoreFiles, forbidTracing } from '../lib/process-protection.ts';
 import type { Secrets } from '../lib/secrets.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
 import { warnOfLimits } from '../supervisor/limits.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
-import { parseArguments, usage } from './arguments.ts';
-import type { Command } from './command.ts';
+import type { Invocation } from './command.ts';
 import { ownNamespace, wantsOwnNamespace } from './own-namespace.ts';
 import { receiveSecrets } from './passed-secrets.ts';
 import { commandWithin, ownedByCaller, runWithin, takeCaller } from './rootless-run.ts';
 import { exitStatusOf, RunningCommand } from './running-command.ts';
-import { flagsOf, settingFlags } from './setting-flags.ts';
+import { flagsOf } from './setting-flags.ts';
 
-export const run: Command = {
-  name: 'run',
-  summary: 'mount DIR, run COMMAND, flush and unmount, exit with its status',
-  synopsis: '[DIR] [FLAGS] -- COMMAND [ARGUMENT…]',
-  flags: settingFlags,
-  run: runCommand,
-};
-
-async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv, given: Secrets): Promise<number> {
+export async function run(invocation: Invocation): Promise<number> {
+  const { args, command, env } = invocation;
   forbidTracing();
   const coreLimit = forbidCoreFiles(env);
   const caller = takeCaller(env);
-  const secrets = caller === undefined ? given : await receiveSecrets();
+  const secrets = caller === undefined ? invocation.secrets : await receiveSecrets();
   // The command gets no channel of this process.
   if (caller !== undefined && process.connected) process.disconnect();
-  const separator = args.indexOf('--');
-  const command = separator < 0 ? [] : args.slice(separator + 1);
   if (command.length === 0) throw usage('which command? It follows --: sessionfs run [DIR] -- COMMAND');
-  const config = loadConfig(
-    { ...env, ...secrets },
-    flagsOf(parseArguments(args.slice(0, separator), run.flags)),
-  );
+  const config = loadConfig({ ...env, ...secrets }, flagsOf(invocation));
   const log = createLogger({ level: config.logLevel });
   if (caller === undefined && wantsOwnNamespace(config)) {
     const own = ownNamespace(config);

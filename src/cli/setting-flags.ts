@@ -1,19 +1,22 @@
-/** The settings as flags of the commands that mount. */
+/** The settings as flags of commands. */
 import type { Flags } from '../config/load.ts';
 import { type SettingName, settings } from '../config/settings.ts';
-import type { Arguments, FlagSpec } from './arguments.ts';
+import type { Arguments, FlagSpec } from './command.ts';
 
 export const settingFlags: readonly FlagSpec[] = Object.values(settings)
   .filter(({ flag }) => flag?.startsWith('--'))
   .map(
-    ({ flag, placeholder, meaning, variable }): FlagSpec => ({
+    ({ flag, placeholder, meaning, variable, default: value }): FlagSpec => ({
       flag: flag ?? '',
       placeholder,
-      meaning: `${meaning} (${variable})`,
+      meaning,
+      variable,
+      ...(value === undefined ? {} : { default: value }),
     }),
   );
 
-export function flagsOf({ given, directory }: Arguments): Flags {
+/** `directory`: the mount point, where the command line named one. */
+export function flagsOf({ given, directory }: Pick<Arguments, 'given' | 'directory'>): Flags {
   const texts = (Object.keys(settings) as SettingName[]).flatMap((name) => {
     const { flag } = settings[name];
     const text = flag === 'DIR' ? directory : given.get(flag ?? '');

@@ -1,7 +1,6 @@
 /** `sessionfs status`: what the daemon says about its mount. A mount that hangs is an error, not a wait. */
 import { loadMountPoint } from '../config/load.ts';
-import { parseArguments } from './arguments.ts';
-import { type Command, print } from './command.ts';
+import { type Invocation, print } from './command.ts';
 import { locateMount, statusOf } from './locate.ts';
 import type { MountStatus } from './mount-status.ts';
 
@@ -11,16 +10,7 @@ interface Trouble {
   readonly hint?: string;
 }
 
-export const status: Command = {
-  name: 'status',
-  summary: 'print what is mounted on DIR and what is not stored yet',
-  synopsis: '[DIR] [--json]',
-  flags: [{ flag: '--json', meaning: 'print the whole status as JSON' }],
-  run,
-};
-
-async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
-  const { given, directory } = parseArguments(args, status.flags);
+export async function run({ given, directory, env }: Invocation): Promise<number> {
   const path = await locateMount(loadMountPoint(env, directory));
   const { status: shown, raw } = await statusOf(path, 'for its status');
   print(given.has('--json') ? raw.trimEnd() : table(shown));

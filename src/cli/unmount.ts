@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadMountPoint } from '../config/load.ts';
-import { integer, Refusal } from '../config/parsers.ts';
+import { integer } from '../config/parsers.ts';
 import { journalBytes } from '../export/sealed-session.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { SessionfsError } from '../lib/errors.ts';
@@ -13,8 +13,7 @@ import { MountFolder } from '../mount/mount-folder.ts';
 import { resolveMountPoint } from '../mount/mount-point.ts';
 import { findMount } from '../mount/mountinfo.ts';
 import { findMountUsers, type MountUser, stillUsing } from '../mount/users.ts';
-import { parseArguments, usage } from './arguments.ts';
-import { type Command, print } from './command.ts';
+import { flagValue, type Invocation, printEither } from './command.ts';
 import { isMountPoint, locateMount, notPermitted, requireAnswer } from './locate.ts';
 import { type MountStatus, readMountStatus } from './mount-status.ts';
 import { isRunning, servesMount, supervises } from './process-watch.ts';
@@ -24,33 +23,20 @@ const DEFAULT_TIMEOUT_S = 60;
 const LOOK_MS = 200;
 const USERS_SHOWN = 5;
 
-export const unmount: Command = {
-  name: 'unmount',
-  summary: 'flush and unmount DIR; return when both are done',
-  synopsis: '[DIR] [--timeout SECONDS]',
-  flags: [
-    {
-      flag: '--timeout',
-      placeholder: 'SECONDS',
-      meaning: `how long to wait; default ${DEFAULT_TIMEOUT_S}; 0: no limit`,
-    },
-  ],
-  run,
-};
-
-async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
-  const { given, directory } = parseArguments(args, unmount.flags);
-  const timeoutMs = timeoutOf(given.get('--timeout')) * 1000;
+export async function run(invocation: Invocation): Promise<number> {
+  const { directory, env } = invocation;
+  const seconds = integer(0, 86400, 'seconds');
+  const timeoutMs = flagValue(invocation, '--timeout', seconds, DEFAULT_TIMEOUT_S) * 1000;
   const wanted = loadMountPoint(env, directory);
-  const path = await locateMount(wanted).catch((error: unknown) => folderAlone(wanted, error));
+  const said = (mountPoint: string, text: string) =>
+    printEither(invocation, { mountPoint, unmounted: true }, `sessionfs: ${text}`);
+  const path = await locateMount(wanted).catch((error: unknown) => folderAlone(wanted, error, said));
   if (path === undefined) return 0;
   const reading = await readMountStatus(path);
   if (reading.kind === 'stale') {
     await removeDeadMounts(path);
     giveFolderBack(path);
-    print(
-      `sessionfs: the daemon of ${path} had died; its mount is removed, what was written is in the cache`,
-    );
+    said(path, `the daemon of ${path} had died; its mount is removed, what was written is in the cache`);
     return 0;
   }
   const { status } = await requireAnswer(reading, path, 'for its processes');
@@ -59,15 +45,17 @@ async function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   } finally {
     if (!(await isMountPoint(path))) giveFolderBack(path);
   }
-  print(`sessionfs: ${path} is unmounted${leftInJournal(status.cachePath)}`);
+  said(path, `${path} is unmounted${leftInJournal(status.cachePath)}`);
   return 0;
 }
 
+type Said = (mountPoint: string, text: string) => void;
+
 /** Nothing is mounted, but an earlier mount has left the folder shut: it is given back. Otherwise throws `error`. */
-async function folderAlone(directory: string, error: unknown): Promise<undefined> {
+async function folderAlone(directory: string, error: unknown, said: Said): Promise<undefined> {
   const path = await resolveMountPoint(directory);
   if (!giveFolderBack(path)) throw error;
-  print(`sessionfs: ${path} was not mounted; its folder, which the last mount had left shut, is open again`);
+  said(path, `${path} was not mounted; its folder, which the last mount had left shut, is open again`);
 }
 
 /** Returns whether there was a folder that was shut. Throws MOUNT_NOT_PERMITTED. */
@@ -97,15 +85,6 @@ function leftInJournal(cachePath: string | undefined): string {
     `; ${bytes} bytes of changes are in ${join(cachePath, 'journal')}, not yet in the cache, and none is lost: ` +
     'the next mount goes on with them, and sessionfs export reads them; the log says what the cache could not take'
   );
-}
-
-function timeoutOf(text: string | undefined): number {
-  try {
-    return text === undefined ? DEFAULT_TIMEOUT_S : integer(0, 86400, 'seconds')(text);
-  } catch (error) {
-    if (error instanceof Refusal) throw usage(`--timeout ${error.message}`);
-    throw error;
-  }
 }
 
 /** The supervisor passes the signal on; where it has died, the daemon ends the mount by itself. */

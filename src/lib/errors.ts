@@ -66,3 +66,8 @@ export class SessionfsError extends Error {
     return exitStatus[this.code];
   }
 }
+
+/** A command line that is not understood. */
+export function usage(message: string, details: { hint?: string } = {}): SessionfsError {
+  return new SessionfsError('USAGE', message, { hint: 'sessionfs --help lists what there is.', ...details });
+}

@@ -56,7 +56,7 @@ test('an unknown flag stops the start and names the one that was meant', () => {
     'USAGE',
     /no flag "--cash-path"\n {2}Did you mean --cache-path\?/,
   );
-  assertFails(runCli(['unmount', '--force']), 'USAGE', /no flag "--force"/);
+  assertFails(runCli(['unmount', '--force-it']), 'USAGE', /no flag "--force-it"/);
   assertFails(runCli(['status', '-j']), 'USAGE', /no flag "-j"/);
 });
 

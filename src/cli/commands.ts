@@ -1,0 +1,139 @@
+/**
+ * The one table of commands: the parser, `--help`, the completion scripts and the manual page come from it. A command's code is
+ * imported when it runs, and not before: `load` names the module, and nothing here imports one.
+ */
+import type { CommandSpec, FlagSpec, OperandSpec } from './command.ts';
+import { settingFlags } from './setting-flags.ts';
+
+const MOUNTS = 'Mounts';
+const SESSIONS = 'Sessions';
+const SHELL = 'Shell';
+
+const directory: OperandSpec = { name: 'DIR', meaning: 'the mount point' };
+const json: FlagSpec = { flag: '--json', meaning: 'print JSON instead of text' };
+
+/** Flags of settings, for the commands that need only some. */
+function settingsNamed(...names: readonly string[]): readonly FlagSpec[] {
+  return settingFlags.filter(({ flag }) => names.includes(flag));
+}
+
+/** What it takes to read cache and bucket. */
+const storage = settingsNamed('--cache-path', '--bucket', '--encryption-key-file', '--storage-emulator-host');
+
+export const commands: readonly CommandSpec[] = [
+  {
+    name: 'mount',
+    group: MOUNTS,
+    summary: 'mount DIR and serve it until SIGTERM',
+    synopsis: '[DIR] [FLAGS]',
+    operands: [directory],
+    flags: [
+      ...settingFlags,
+      { flag: '--daemonize', meaning: 'return when the mount answers and keep serving it in the background' },
+      {
+        flag: '--log-file',
+        placeholder: 'FILE',
+        meaning: 'log file of a daemonized mount',
+        default: 'CACHE.log',
+      },
+      {
+        flag: '--pid-file',
+        placeholder: 'FILE',
+        meaning: 'file that holds the process id of the supervisor; default with --daemonize: CACHE.pid',
+      },
+    ],
+    load: async () => (await import('./mount.ts')).run,
+  },
+  {
+    name: 'unmount',
+    group: MOUNTS,
+    summary: 'flush and unmount DIR; return when both are done',
+    synopsis: '[DIR] [--timeout SECONDS] [--json]',
+    operands: [directory],
+    flags: [
+      {
+        flag: '--timeout',
+        placeholder: 'SECONDS',
+        meaning: 'how long to wait; 0: no limit',
+        default: '60',
+      },
+      json,
+    ],
+    load: async () => (await import('./unmount.ts')).run,
+  },
+  {
+    name: 'run',
+    group: MOUNTS,
+    summary: 'mount DIR, run COMMAND, flush and unmount, exit with its status',
+    synopsis: '[DIR] [FLAGS] -- COMMAND [ARGUMENT…]',
+    operands: [directory],
+    flags: settingFlags,
+    takesCommand: true,
+    load: async () => (await import('./run.ts')).run,
+  },
+  {
+    name: 'reload',
+    group: MOUNTS,
+    summary: 'hand DIR over to a new daemon after an upgrade; no call is lost',
+    synopsis: '[DIR] [--json]',
+    operands: [directory],
+    flags: [json],
+    load: async () => (await import('./reload.ts')).run,
+  },
+  {
+    name: 'status',
+    group: MOUNTS,
+    summary: 'print what is mounted on DIR and what is not stored yet',
+    synopsis: '[DIR] [--json]',
+    operands: [directory],
+    flags: [{ flag: '--json', meaning: 'print the whole status as JSON' }],
+    load: async () => (await import('./status.ts')).run,
+  },
+  {
+    name: 'export',
+    group: SESSIONS,
+    summary: 'write the files of SESSION and its kept versions to FOLDER, decrypted',
+    synopsis: '[DIR/]SESSION --to FOLDER [FLAGS]',
+    operands: [
+      { name: 'SESSION', meaning: 'the session, or its path in the mount', required: 'which session?' },
+    ],
+    flags: [
+      { flag: '--to', placeholder: 'FOLDER', meaning: 'target folder; it must be empty or not exist yet' },
+      { flag: '--set-aside', meaning: 'write the kept versions only' },
+      {
+        flag: '--from',
+        placeholder: 'SOURCE',
+        meaning: 'cache or bucket; default: the cache, and the bucket for what the cache lacks',
+        choices: ['cache', 'bucket'],
+      },
+      json,
+      ...storage,
+    ],
+    load: async () => (await import('./export.ts')).run,
+  },
+  {
+    name: 'completion',
+    group: SHELL,
+    summary: 'print the completion script of a shell',
+    synopsis: 'SHELL',
+    operands: [
+      {
+        name: 'SHELL',
+        meaning: 'the shell',
+        required: 'which shell?',
+        choices: ['bash', 'zsh', 'fish'],
+      },
+    ],
+    flags: [],
+    load: async () => (await import('./completion.ts')).run,
+  },
+  {
+    name: 'man',
+    group: SHELL,
+    summary: 'print the manual page, for man -l',
+    synopsis: '',
+    operands: [],
+    flags: [],
+    load: async () => (await import('./manual.ts')).run,
+  },
+];
