@@ -1,0 +1,120 @@
+/** The rollback journal: pages as they were before the transaction that is under way. */
+import { isPageSize, isPowerOfTwo, pageSizeOf, resized, viewOf } from './format.ts';
+
+const MAGIC = Buffer.from('d9d505f920a163d7', 'hex');
+const HEADER_FIELDS_BYTES = 28;
+const SECTOR_BYTES_MIN = 32;
+const SECTOR_BYTES_MAX = 65_536;
+/** As many records as the file has room for: the header was written without a sync. */
+const UNCOUNTED = 0xffffffff;
+/** The page that locks lie on is never written. */
+const LOCKED_BYTE = 0x40000000;
+/** Every so many bytes of a page, from its end, count for its checksum. */
+const CHECKSUM_STEP = 200;
+const NUMBER_BYTES = 4;
+const CHECKSUM_BYTES = 4;
+const SUPER_TRAILER_BYTES = 16;
+
+interface Header {
+  readonly records: number;
+  readonly nonce: number;
+  readonly databasePages: number;
+  readonly sectorBytes: number;
+  readonly pageBytes: number;
+}
+
+/**
+ * Takes back the transaction that the journal belongs to, as SQLite does with the journal of a process that was killed. May change
+ * `database`. Throws SqliteError where that takes more than `maxBytes`.
+ */
+export function rollBack(database: Uint8Array, journal: Uint8Array, maxBytes: number): Uint8Array {
+  const first = readHeader(journal, 0);
+  if (first === undefined) return database;
+  const sizes = sizesIn(journal, database);
+  if (sizes === undefined) return database;
+  const { sectorBytes, pageBytes } = sizes;
+  const rolledBack = resized(database, first.databasePages * pageBytes, maxBytes);
+  for (let at = 0; ; ) {
+    const header = readHeader(journal, at);
+    if (header === undefined || at + sectorBytes > journal.length) return rolledBack;
+    const end = playBack(rolledBack, journal, at + sectorBytes, { ...header, ...sizes });
+    if (end === undefined) return rolledBack;
+    at = Math.ceil(end / sectorBytes) * sectorBytes;
+  }
+}
+
+/** The records behind one header. Returns where they end; undefined: none of the rest counts. */
+function playBack(
+  database: Uint8Array,
+  journal: Uint8Array,
+  start: number,
+  { records, nonce, pageBytes }: Header,
+): number | undefined {
+  const view = viewOf(journal);
+  const recordBytes = NUMBER_BYTES + pageBytes + CHECKSUM_BYTES;
+  const room = Math.floor((journal.length - start) / recordBytes);
+  const databasePages = database.length / pageBytes;
+  const lockedPage = LOCKED_BYTE / pageBytes + 1;
+  let at = start;
+  for (let left = records === UNCOUNTED ? room : records; left > 0; left--, at += recordBytes) {
+    if (at + recordBytes > journal.length) return undefined;
+    const number = view.getUint32(at);
+    if (number === 0 || number === lockedPage) return undefined;
+    if (number > databasePages) continue;
+    const page = journal.subarray(at + NUMBER_BYTES, at + NUMBER_BYTES + pageBytes);
+    if (view.getUint32(at + NUMBER_BYTES + pageBytes) !== checksumOf(page, nonce)) return undefined;
+    database.set(page, (number - 1) * pageBytes);
+  }
+  return at;
+}
+
+function checksumOf(page: Uint8Array, nonce: number): number {
+  let sum = nonce;
+  for (let at = page.length - CHECKSUM_STEP; at > 0; at -= CHECKSUM_STEP) sum += page[at] as number;
+  return sum >>> 0;
+}
+
+function readHeader(
+  journal: Uint8Array,
+  at: number,
+): Pick<Header, 'records' | 'nonce' | 'databasePages'> | undefined {
+  if (at + HEADER_FIELDS_BYTES > journal.length) return undefined;
+  if (!MAGIC.equals(journal.subarray(at, at + MAGIC.length))) return undefined;
+  const view = viewOf(journal);
+  return {
+    records: view.getUint32(at + 8),
+    nonce: view.getUint32(at + 12),
+    databasePages: view.getUint32(at + 16),
+  };
+}
+
+/** Only the first header counts. Undefined: they were not written whole, so nothing was changed yet. */
+function sizesIn(
+  journal: Uint8Array,
+  database: Uint8Array,
+): Pick<Header, 'sectorBytes' | 'pageBytes'> | undefined {
+  const view = viewOf(journal);
+  const sectorBytes = view.getUint32(20);
+  const pageBytes = view.getUint32(24) || (pageSizeOf(database) ?? 0);
+  const isSector =
+    sectorBytes >= SECTOR_BYTES_MIN && sectorBytes <= SECTOR_BYTES_MAX && isPowerOfTwo(sectorBytes);
+  if (!isSector || !isPageSize(pageBytes) || journal.length < sectorBytes) return undefined;
+  return { sectorBytes, pageBytes };
+}
+
+/**
+ * The file that has to be there for the journal to count, where one transaction changes several databases; undefined: none. SQLite
+ * deletes that file when all of them are committed.
+ */
+export function superJournalOf(journal: Uint8Array): string | undefined {
+  if (journal.length < SUPER_TRAILER_BYTES) return undefined;
+  const trailer = journal.length - SUPER_TRAILER_BYTES;
+  const view = viewOf(journal);
+  const length = view.getUint32(trailer);
+  if (length === 0 || length > trailer || !MAGIC.equals(journal.subarray(trailer + 8))) return undefined;
+  const name = journal.subarray(trailer - length, trailer);
+  let sum = view.getInt32(trailer + 4);
+  // SQLite's char is signed.
+  for (const byte of name) sum = (sum - ((byte << 24) >> 24)) | 0;
+  return sum === 0 ? Buffer.from(name).toString('utf8') : undefined;
+}

@@ -1,0 +1,102 @@
+/** The write-ahead log: pages that transactions wrote and that are not, or not known to be, in the database yet. */
+import { isPageSize, resized, SqliteError, viewOf } from './format.ts';
+
+const HEADER_BYTES = 32;
+const FRAME_HEADER_BYTES = 24;
+/** The lowest bit says in which order the checksums take the bytes. */
+const MAGIC = 0x377f0682;
+const VERSION = 3_007_000;
+
+interface CommittedFrames {
+  readonly pageBytes: number;
+  /** Where in the log the newest committed content of each page begins, by the page's number. */
+  readonly pages: ReadonlyMap<number, number>;
+  /** Pages of the database after the last commit. */
+  readonly databasePages: number;
+}
+
+/**
+ * Writes every committed page of the log into the database, as SQLite's checkpoint does, also where a checkpoint has done so with
+ * some of them. May change `database`. Throws SqliteError where that takes more than `maxBytes`, or the log has an unknown version.
+ */
+export function foldLog(database: Uint8Array, log: Uint8Array, maxBytes: number): Uint8Array {
+  const committed = committedFrames(log);
+  if (committed === undefined) return database;
+  const { pageBytes, pages, databasePages } = committed;
+  const folded = resized(database, databasePages * pageBytes, maxBytes);
+  for (const [number, position] of pages)
+    if (number <= databasePages)
+      folded.set(log.subarray(position, position + pageBytes), (number - 1) * pageBytes);
+  return folded;
+}
+
+/** Undefined: the log has no complete transaction. What follows the first frame that does not fit is from an earlier use of the file. */
+function committedFrames(log: Uint8Array): CommittedFrames | undefined {
+  const header = readHeader(log);
+  if (header === undefined) return undefined;
+  const { pageBytes, salt, checksum } = header;
+  const view = viewOf(log);
+  const pages = new Map<number, number>();
+  const written = new Map<number, number>();
+  let databasePages = 0;
+  const frameBytes = FRAME_HEADER_BYTES + pageBytes;
+  for (let at = HEADER_BYTES; at + frameBytes <= log.length; at += frameBytes) {
+    const number = view.getUint32(at);
+    const isOfThisUse = view.getUint32(at + 8) === salt[0] && view.getUint32(at + 12) === salt[1];
+    if (number === 0 || !isOfThisUse) break;
+    checksum.add(view, at, 8);
+    checksum.add(view, at + FRAME_HEADER_BYTES, pageBytes);
+    if (!checksum.is(view, at + 16)) break;
+    written.set(number, at + FRAME_HEADER_BYTES);
+    const pagesAfterCommit = view.getUint32(at + 4);
+    if (pagesAfterCommit === 0) continue;
+    databasePages = pagesAfterCommit;
+    for (const [page, position] of written) pages.set(page, position);
+    written.clear();
+  }
+  return databasePages === 0 ? undefined : { pageBytes, pages, databasePages };
+}
+
+function readHeader(
+  log: Uint8Array,
+): { pageBytes: number; salt: readonly [number, number]; checksum: Checksum } | undefined {
+  if (log.length < HEADER_BYTES) return undefined;
+  const view = viewOf(log);
+  const magic = view.getUint32(0);
+  const pageBytes = view.getUint32(8);
+  if ((magic & ~1) !== MAGIC || !isPageSize(pageBytes)) return undefined;
+  const checksum = new Checksum((magic & 1) === 0);
+  checksum.add(view, 0, 24);
+  if (!checksum.is(view, 24)) return undefined;
+  const version = view.getUint32(4);
+  if (version !== VERSION) throw new SqliteError(`the write-ahead log has version ${version}`);
+  return { pageBytes, salt: [view.getUint32(16), view.getUint32(20)], checksum };
+}
+
+/** Over the header and all frames so far. */
+class Checksum {
+  readonly #isLittleEndian: boolean;
+  #first = 0;
+  #second = 0;
+
+  constructor(isLittleEndian: boolean) {
+    this.#isLittleEndian = isLittleEndian;
+  }
+
+  /** `length`: a multiple of 8. */
+  add(view: DataView, start: number, length: number): void {
+    const isLittleEndian = this.#isLittleEndian;
+    let first = this.#first;
+    let second = this.#second;
+    for (let at = start; at < start + length; at += 8) {
+      first = (first + view.getUint32(at, isLittleEndian) + second) | 0;
+      second = (second + view.getUint32(at + 4, isLittleEndian) + first) | 0;
+    }
+    this.#first = first;
+    this.#second = second;
+  }
+
+  is(view: DataView, at: number): boolean {
+    return view.getInt32(at) === this.#first && view.getInt32(at + 4) === this.#second;
+  }
+}
