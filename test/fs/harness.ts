@@ -29,6 +29,7 @@ export interface HarnessOptions {
   umask?: number;
   maxFileSize?: number;
   memoryLimit?: number;
+  unlinkedLimit?: number;
   segmentBytes?: number;
   /** Where its directory is made; default: the system's place for temporary files. */
   within?: string;
@@ -122,6 +123,7 @@ export class Harness {
       umask: options.umask ?? 0o077,
       maxFileSize: options.maxFileSize ?? 64 * 1024 * 1024,
       memoryLimit: options.memoryLimit ?? 64 * 1024 * 1024,
+      ...(options.unlinkedLimit === undefined ? {} : { unlinkedLimit: options.unlinkedLimit }),
       ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
       ...(options.journalFiles === undefined ? {} : { journalFiles: options.journalFiles }),
       ...defaultTimings,

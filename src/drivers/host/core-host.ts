@@ -120,7 +120,7 @@ export class CoreHost {
 
   /** See DispatchHost. */
   makeRoom(): boolean {
-    return this.#diskFull.makeRoom();
+    return !this.filesystem.takeUnlinkedLimitReached() && this.#diskFull.makeRoom();
   }
 
   /** See DispatchHost. Written down first: should this daemon die before the answer, the next one must only answer. */

@@ -140,7 +140,15 @@ class Restoration {
     forgetName(this.#core, node);
     this.#core.tree.detach(node);
     node.unreadable = 'removed';
-    makeOrphan(this.#core, node, node.lookups === 0 ? undefined : content);
+    makeOrphan(this.#core, node, this.#isKept(node, content) ? content : undefined);
+  }
+
+  #isKept({ lookups }: FileNode, content: Buffer | undefined): boolean {
+    if (lookups === 0 || content === undefined) return false;
+    const hasRoom = this.#core.orphans.hasRoomFor(content.length);
+    // No caller gets an error for it.
+    this.#core.orphans.takeLimitReached();
+    return hasRoom;
   }
 
   #restoreDirectory(path: string): void {

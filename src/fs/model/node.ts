@@ -3,6 +3,7 @@
  * renames everything below it.
  */
 import { S_IFLNK, S_IFMT, S_IFREG } from '../../lib/file-type.ts';
+import type { Orphan } from './orphans.ts';
 import type { WorkingCopy, WorkingState, WorkStep } from './working-copy.ts';
 
 export const PERMISSIONS = 0o7777;
@@ -85,7 +86,7 @@ export class FileNode extends BaseNode {
   /** Changes that readers were not to see, since the last commit. */
   heldWrites = 0;
   /** The content of an unlinked file that may still be open. */
-  orphan: Buffer | undefined = undefined;
+  orphan: Orphan | undefined = undefined;
   /** The kernel may hold pages of it that are up to date: it read some, or wrote whole ones. */
   mayHavePages = false;
   /** Its incomplete content was given up: later writes through an old descriptor must not pretend to succeed. */

@@ -19,7 +19,7 @@ export function readFile(
   out: Buffer,
   at: number,
 ): number {
-  if (node.orphan !== undefined) return copyOut(node.orphan, offset, size, out, at);
+  if (node.orphan !== undefined) return node.orphan.read(offset, size, out, at);
   node.mayHavePages = true;
   const { working } = node;
   if (working !== undefined && node.state !== 'held') {
@@ -84,7 +84,7 @@ function patch(core: Core, node: FileNode, at: number, data: Buffer): 0 | Errno 
 export function truncateFile(core: Core, node: FileNode, size: number): 0 | Errno {
   if (node.dropped) return Errno.EIO;
   if (size > core.options.maxFileSize) return Errno.EFBIG;
-  if (node.parent === undefined) return truncateOrphan(node, size);
+  if (node.parent === undefined) return truncateOrphan(core, node, size);
   if (size === lengthForWriters(node)) return 0;
   const path = core.tree.pathOf(node);
   const failed = isGatedName(node.name) ? commitPlain(core, node) : 0;

@@ -88,9 +88,9 @@ export class FileSystem implements FileSystemOperations {
     return this.#core.incomplete.recent;
   }
 
-  /** There are working copies that time will settle: `settleIdle` wants to be called. */
+  /** There is something that time will settle, working copies or what memory has no room for: `settleIdle` wants to be called. */
   get hasPending(): boolean {
-    return this.#core.pending.size > 0;
+    return this.#core.pending.size > 0 || this.#core.orphans.hasPending;
   }
 
   addControlFile(name: string, render: () => string): void {
@@ -101,6 +101,12 @@ export class FileSystem implements FileSystemOperations {
   settleIdle(heldUp = false): void {
     if (heldUp) postponeIdle(this.#core);
     settleIdle(this.#core);
+    this.#core.orphans.settle();
+  }
+
+  /** See OrphanStore: no room that a checkpoint makes helps then. */
+  takeUnlinkedLimitReached(): boolean {
+    return this.#core.orphans.takeLimitReached();
   }
 
   /** Files that are still being written and need not be complete become versions as they are. */
@@ -178,6 +184,7 @@ export class FileSystem implements FileSystemOperations {
   forget(node: number, count: number): void {
     const forgotten = this.#core.tree.forget(node, count);
     if (forgotten?.kind === 'file' && forgotten.parent === undefined) {
+      forgotten.orphan?.free();
       forgotten.orphan = undefined;
       this.#core.contents.forget(forgotten);
     }

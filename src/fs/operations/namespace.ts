@@ -132,6 +132,7 @@ export function unlink(core: Core, parent: DirectoryNode, name: string): 0 | Err
   if (node.hidden) return Errno.ENOENT;
   const path = core.tree.pathOf(node);
   const orphan = contentForOrphan(core, node, path);
+  if (typeof orphan === 'number') return orphan;
   const failed = record(core, () => core.records.delete(path));
   if (failed !== 0) return failed;
   core.tree.detach(node);

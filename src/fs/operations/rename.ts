@@ -94,7 +94,9 @@ function refuseReplacement(node: Node, target: Node): 0 | Errno {
 function replace(core: Core, node: Node, target: Node | undefined, from: Place, to: Place): 0 | Errno {
   const move = planMove(core, node, from, to);
   if (typeof move === 'number') return move;
-  return planCreds(core, move, target) || execute(core, [move], replacedBy(core, target, to));
+  const replaced = replacedBy(core, target, to);
+  if (typeof replaced === 'number') return replaced;
+  return planCreds(core, move, target) || execute(core, [move], replaced);
 }
 
 function exchange(core: Core, a: Node, b: Node, placeA: Place, placeB: Place): 0 | Errno {
@@ -106,11 +108,16 @@ function exchange(core: Core, a: Node, b: Node, placeA: Place, placeB: Place): 0
 }
 
 /** A hidden file under the new name is replaced too, although no application sees it. */
-function replacedBy(core: Core, target: Node | undefined, { parent, name }: Place): Replaced | undefined {
+function replacedBy(
+  core: Core,
+  target: Node | undefined,
+  { parent, name }: Place,
+): Replaced | undefined | Errno {
   const node = target ?? findChild(core, parent, name);
   if (node === undefined) return undefined;
   const path = core.tree.pathIn(parent, name);
-  return { node, path, orphan: target?.kind === 'file' ? contentForOrphan(core, target, path) : undefined };
+  const orphan = target?.kind === 'file' ? contentForOrphan(core, target, path) : undefined;
+  return typeof orphan === 'number' ? orphan : { node, path, orphan };
 }
 
 /** One journal record for all moves, then the tree. A failure leaves both as they were. */

@@ -18,6 +18,7 @@ import { forgetInKernel, markAbsent } from '../hybrid/absent.ts';
 import { HybridSessions } from '../hybrid/hybrid-sessions.ts';
 import { DirectoryNode, type FileNode } from '../model/node.ts';
 import type { FileSystemOptions, Log } from '../model/options.ts';
+import { OrphanStore } from '../model/orphans.ts';
 import { ScanBudget } from '../model/scan-budget.ts';
 import { Tree } from '../model/tree.ts';
 import { CONTROL_NODE, makeControlDirectory } from '../operations/control-files.ts';
@@ -54,6 +55,8 @@ export interface OpenFileSystemOptions extends FileSystemOptions {
   unanswered?: Iterable<number>;
   /** Bytes of decrypted contents to keep in memory. */
   memoryLimit: number;
+  /** Bytes of files that were unlinked while open. */
+  unlinkedLimit?: number;
   clock?: Clock;
   counters?: FilesystemCounters;
   segmentBytes?: number;
@@ -128,6 +131,7 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
     control: makeControlDirectory(owner.uid, owner.gid),
     scanBudget: new ScanBudget(clock),
     pending: new Set(),
+    orphans: new OrphanStore(cache.path, options.unlinkedLimit ?? unlinkedLimit(options), log),
     request: 0,
     generation,
     executedBefore:
@@ -153,6 +157,13 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
     questions,
   });
   return { filesystem, hybrid, core, cache, journal, replayed };
+}
+
+const UNLINKED_BYTES = 256 * 1024 * 1024;
+const UNLINKED_FILES = 4;
+
+function unlinkedLimit({ maxFileSize }: FileSystemOptions): number {
+  return Math.max(UNLINKED_BYTES, UNLINKED_FILES * maxFileSize);
 }
 
 const NOTHING: ReadonlySet<number> = new Set();

@@ -24,6 +24,7 @@ import type { JournalProgress } from '../../store/journal/progress.ts';
 import type { JournalWriter } from '../../store/journal/writer.ts';
 import { type FileNode, IN_CACHE, NOT_COMMITTED, type Node } from '../model/node.ts';
 import type { Log, Owner } from '../model/options.ts';
+import type { Orphan } from '../model/orphans.ts';
 import { WorkingCopy } from '../model/working-copy.ts';
 
 /** What a small Buffer costs beside its bytes. */
@@ -57,7 +58,7 @@ export class Contents {
 
   /** The committed plaintext, not to be changed by the caller; EIO when it does not open (said once in the log). */
   read(node: FileNode, path: string): Buffer | Errno {
-    if (node.orphan !== undefined) return node.orphan;
+    if (node.orphan !== undefined) return wholeOf(node.orphan);
     const kept = this.#plain.get(node);
     if (kept !== undefined) return kept;
     if (node.segment === NOT_COMMITTED) return Buffer.alloc(0);
@@ -179,6 +180,12 @@ export class Contents {
       fields: { file: path, reason },
     });
   }
+}
+
+function wholeOf(orphan: Orphan): Buffer | Errno {
+  const whole = Buffer.alloc(orphan.length);
+  const read = orphan.read(0, whole.length, whole, 0);
+  return read < 0 ? (read as Errno) : whole;
 }
 
 /** A node's metadata as it is sealed: a file of the mount's owner carries no numbers, so that it belongs to any mount's owner. */

@@ -5,6 +5,7 @@ import type { Cache } from '../../store/cache/cache.ts';
 import type { Invalidator } from '../contract.ts';
 import type { DirectoryNode, FileNode, Node } from '../model/node.ts';
 import type { FileSystemOptions, Log } from '../model/options.ts';
+import type { OrphanStore } from '../model/orphans.ts';
 import type { ScanBudget } from '../model/scan-budget.ts';
 import type { Tree } from '../model/tree.ts';
 import type { Contents } from './contents.ts';
@@ -42,6 +43,7 @@ export interface Core {
   readonly scanBudget: ScanBudget;
   /** Files that have a working copy and a name. */
   readonly pending: Set<FileNode>;
+  readonly orphans: OrphanStore;
 }
 
 /** The kernel asks for this again because the daemon that did it died before it could answer. */

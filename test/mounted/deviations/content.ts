@@ -76,7 +76,7 @@ export const contentDeviations: Deviations = {
     assert.equal(readFileSync(file, 'utf8'), 'content'.padEnd(100, '\0'));
   },
 
-  async 'An unlinked open file lives in memory only'({ t }) {
+  async 'An unlinked open file goes with the daemon, and all of them together have a limit'({ t }) {
     const mounted = await mountSessionfs(t);
     const file = join(mounted.mountPoint, 'file');
     const fd = openSync(file, 'w+');

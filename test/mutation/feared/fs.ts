@@ -223,6 +223,45 @@ export const fsMutations = [
     ['    child.dropped = true;\n', '', 'a write to a file whose folder is gone succeeds and is lost'],
   ]),
   ...fearedIn(
+    'src/fs/model/orphans.ts',
+    ['fs/orphans.test.ts'],
+    [
+      ['this.#seal.seal(plain, this.#sealed)', 'plain.copy(this.#sealed)', 'plaintext is on the disk'],
+      [
+        'if (more <= 0 || this.#bytes + more <= limit) return true;',
+        'return true;',
+        'one process takes all memory and the disk through files that it unlinked',
+      ],
+      [
+        'const failed = this.#store.reserve(more, inMemory);\n      if (failed !== 0) return failed;',
+        'this.#store.reserve(more, inMemory);',
+        'a write beyond the limit succeeds',
+      ],
+      ['(plain) => plain.fill(0, inLast)', '() => undefined', 'what was cut off an unlinked file comes back'],
+      [
+        'if (wanted > 0) this.#spill(',
+        'if (wanted > 0 && wanted < 0) this.#spill(',
+        'unlinked files stay in memory, whatever they have',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/fs/operations/orphan.ts',
+    ['fs/orphans.test.ts', ...CONTENT],
+    [
+      [
+        'return core.orphans.hasRoomFor(content.length) ? content : Errno.ENOSPC;',
+        'return content;',
+        'unlinked content goes beyond its limit',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/store/cache/spill-file.ts',
+    ['fs/orphans.test.ts'],
+    [['    fs.unlinkSync(path);\n', '', 'what unlinked files had stays on the disk after a crash']],
+  ),
+  ...fearedIn(
     'src/fs/operations/rename.ts',
     ['fs/rename.test.ts', ...CONTENT],
     [
