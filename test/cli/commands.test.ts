@@ -7,7 +7,7 @@ import { commands } from '../../src/cli/commands.ts';
 import { completionScript } from '../../src/cli/completion.ts';
 import { manualPage } from '../../src/cli/manual.ts';
 import { markdownTable } from '../support/markdown-table.ts';
-import { cliMain, repository } from '../support/repository.ts';
+import { repository } from '../support/repository.ts';
 import { runCli } from './run-cli.ts';
 
 const names = commands.map(({ name }) => name);
@@ -29,7 +29,7 @@ test('docs/operations.md lists every command', () => {
 
 test('man/sessionfs.1 is what sessionfs man prints', () => {
   const page = readFileSync(join(repository, 'man/sessionfs.1'), 'utf8');
-  assert.equal(page, `${manualPage(commands)}\n`, 'run: node dist/src/cli/main.js man > man/sessionfs.1');
+  assert.equal(page, `${manualPage(commands)}\n`, 'run: ./bin/sessionfs man > man/sessionfs.1');
   assert.deepEqual(runCli(['man']), { status: 0, stdout: page, stderr: '' });
 });
 
@@ -69,6 +69,9 @@ test('the scripts of the three shells name every command and every flag', (t) =>
   }
 });
 
+/** What tsc makes: the bundle's chunks have names of their own, but follow the same imports. */
+const main = join(repository, 'dist/src/cli/main.js');
+
 /** The modules of sessionfs that a command line has loaded when it ends. */
 function loadedBy(...args: string[]): string[] {
   const hook = `data:text/javascript,${encodeURIComponent(`
@@ -79,7 +82,7 @@ function loadedBy(...args: string[]): string[] {
         writeSync(2, 'LOADED ' + url + '\\\\n');
         return next(url, context);
       }\`));`)}`;
-  const { stderr } = spawnSync(process.execPath, ['--import', hook, cliMain, ...args], { encoding: 'utf8' });
+  const { stderr } = spawnSync(process.execPath, ['--import', hook, main, ...args], { encoding: 'utf8' });
   return [...stderr.matchAll(/^LOADED .*\/dist\/src\/(.*)\.js$/gm)].map(([, name = '']) => name);
 }
 
