@@ -109,7 +109,7 @@ export function emptyStatistics(): FilesystemStatistics {
 export interface DirectoryEntry {
   name: string;
   ino: number;
-  /** S_IFDIR, S_IFREG or S_IFLNK. */
+  /** S_IFDIR, S_IFREG, S_IFLNK, S_IFIFO or S_IFSOCK. */
   type: number;
   /** Where the next READDIR goes on after this entry. */
   nextOffset: number;
@@ -147,6 +147,7 @@ export interface FileSystemOperations {
   getattr(node: number, out: Attributes): Status;
   setattr(node: number, change: AttributeChange, out: Attributes): Status;
   readlink(node: number): string | Exclude<Status, 0>;
+  /** A regular file, FIFO or socket, by the type in `mode`; another type gives EPERM, none a regular file. */
   mknod(parent: number, name: string, mode: number, caller: Caller, out: Entry): Status;
   mkdir(parent: number, name: string, mode: number, caller: Caller, out: Entry): Status;
   symlink(parent: number, name: string, target: string, caller: Caller, out: Entry): Status;

@@ -165,12 +165,9 @@ export class LibfuseOperations {
     });
   }
 
-  /** Only regular files: there is no use for a device, a fifo or a socket in a session, and no way to keep one. */
   mknod(path: string, mode: number): number {
-    const type = mode & S_IFMT;
-    if (type !== S_IFREG && type !== 0) return Errno.EPERM;
     return this.#make(path, (parent, name) =>
-      this.#fs.mknod(parent, name, S_IFREG | (mode & PERMISSION_BITS), this.#caller, this.paths.entry),
+      this.#fs.mknod(parent, name, mode & (S_IFMT | PERMISSION_BITS), this.#caller, this.paths.entry),
     );
   }
 

@@ -1,6 +1,5 @@
-/** What a NODE record says of a file that was never committed. All integers are little-endian. */
+/** What a NODE record says of a file that was never committed, and of a FIFO or socket. All integers are little-endian. */
 
-import type { FileNode } from './node.ts';
 import type { Owner } from './options.ts';
 
 export const NodeAttributes = { MODE: 0, UID: 4, GID: 8, SIZE: 12 } as const;
@@ -11,8 +10,10 @@ export function writeNodeAttributes(out: Buffer, at: number, node: { mode: numbe
   out.writeUInt32LE(node.gid, at + NodeAttributes.GID);
 }
 
-export function readNodeAttributes(data: Buffer, node: FileNode): void {
-  node.mode = data.readUInt32LE(NodeAttributes.MODE);
-  node.uid = data.readUInt32LE(NodeAttributes.UID);
-  node.gid = data.readUInt32LE(NodeAttributes.GID);
+export function readNodeAttributes(data: Buffer): { mode: number } & Owner {
+  return {
+    mode: data.readUInt32LE(NodeAttributes.MODE),
+    uid: data.readUInt32LE(NodeAttributes.UID),
+    gid: data.readUInt32LE(NodeAttributes.GID),
+  };
 }

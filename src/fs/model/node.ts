@@ -137,4 +137,9 @@ export type ControlSource =
   | { by: 'question'; question: 'status' | 'metrics'; argument: () => string }
   | { by: 'orders'; question: 'flush' };
 
-export type Node = DirectoryNode | FileNode | ControlFileNode;
+/** A FIFO or a socket: kept by the journal while the mount lives, and never stored. */
+export class SpecialNode extends BaseNode {
+  readonly kind = 'special';
+}
+
+export type Node = DirectoryNode | FileNode | ControlFileNode | SpecialNode;

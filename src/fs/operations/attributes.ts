@@ -22,6 +22,9 @@ export function fillAttributes(core: Core, node: Node, out: Attributes): void {
     if (!node.isReady) out.attributesValidMs = 0;
     if (node.parent === undefined) out.nlink = 0;
     fillFileSize(node, out);
+  } else if (node.kind === 'special') {
+    out.nlink = node.parent === undefined ? 0 : 1;
+    out.size = 0;
   } else {
     renderControlFile(core, node);
     out.size = node.snapshot.length;

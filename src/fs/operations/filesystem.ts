@@ -1,5 +1,6 @@
 /** The filesystem core behind the drivers' interface: finds the nodes, and hands on to what knows the operation. */
 import { Errno } from '../../lib/errno.ts';
+import { isSpecialType, S_IFMT, S_IFREG } from '../../lib/file-type.ts';
 import type {
   AttributeChange,
   Attributes,
@@ -22,7 +23,7 @@ import type { ControlQuestions } from './control-questions.ts';
 import { makeDirectory, removeDirectory } from './directories.ts';
 import { copyOut, readFile, truncateFile, writeFile } from './file-content.ts';
 import { list } from './listing.ts';
-import { lookup, makeFile, makeSymlink, refuseName, unlink } from './namespace.ts';
+import { lookup, makeFile, makeSpecial, makeSymlink, refuseName, unlink } from './namespace.ts';
 import {
   commitPlainFiles,
   dirtyFiles,
@@ -222,7 +223,10 @@ export class FileSystem implements FileSystemOperations {
   }
 
   mknod(parent: number, name: string, mode: number, caller: Caller, out: Entry): Status {
-    return this.#make(parent, name, out, (directory) => makeFile(this.#core, directory, name, mode, caller));
+    const type = mode & S_IFMT;
+    if (type !== S_IFREG && type !== 0 && !isSpecialType(type)) return Errno.EPERM;
+    const make = isSpecialType(type) ? makeSpecial : makeFile;
+    return this.#make(parent, name, out, (directory) => make(this.#core, directory, name, mode, caller));
   }
 
   mkdir(parent: number, name: string, mode: number, caller: Caller, out: Entry): Status {
@@ -275,6 +279,7 @@ export class FileSystem implements FileSystemOperations {
     const node = this.#present(id);
     if (typeof node === 'number') return node;
     if (node.kind === 'directory') return Errno.EISDIR;
+    if (node.kind === 'special') return Errno.EINVAL;
     if (node.kind === 'control')
       return this.#refresh(node) || copyOut(node.snapshot, offset, size, out, outOffset);
     return readFile(this.#core, node, offset, size, out, outOffset);
@@ -361,7 +366,8 @@ export class FileSystem implements FileSystemOperations {
   /** In cloud mode an fsync waits for what is there, changed or not. */
   #awaitStored(node: Node): void {
     const { remote, tree } = this.#core;
-    if (remote === undefined || node.kind === 'control' || node.parent === undefined) return;
+    if (remote === undefined || node.parent === undefined) return;
+    if (node.kind === 'control' || node.kind === 'special') return;
     remote.awaitStored(tree.pathOf(node), node.kind);
   }
 

@@ -5,7 +5,7 @@ import { S_IFLNK, S_IFREG } from '../../lib/file-type.ts';
 import { isStorableName } from '../../naming/object-name.ts';
 import type { Caller, Entry } from '../contract.ts';
 import { isGatedName } from '../model/json-gate.ts';
-import { type DirectoryNode, FileNode, type Node } from '../model/node.ts';
+import { type DirectoryNode, FileNode, type Node, SpecialNode } from '../model/node.ts';
 import { WorkingCopy } from '../model/working-copy.ts';
 import { type Core, findChild } from '../state/core.ts';
 import { touch, touchAll } from '../state/times.ts';
@@ -99,9 +99,34 @@ function makeCommitted(
 }
 
 function newFile(core: Core, parent: DirectoryNode, mode: number, caller: Caller): FileNode {
-  const gid = (parent.mode & S_ISGID) === 0 ? caller.gid : parent.gid;
-  const node = new FileNode(mode, caller.uid, gid);
+  const node = new FileNode(mode, caller.uid, groupOf(parent, caller));
   touchAll(core, node);
+  return node;
+}
+
+function groupOf(parent: DirectoryNode, caller: Caller): number {
+  return (parent.mode & S_ISGID) === 0 ? caller.gid : parent.gid;
+}
+
+/** `mode`: with the type. The record has its number: without one the next daemon could not tell it from what was there before. */
+export function makeSpecial(
+  core: Core,
+  parent: DirectoryNode,
+  name: string,
+  mode: number,
+  caller: Caller,
+): SpecialNode | Errno {
+  const refused = refuseName(core, parent, name);
+  if (refused !== 0) return refused;
+  if (findChild(core, parent, name) !== undefined) return Errno.EEXIST;
+  const node = new SpecialNode(mode & ~core.options.umask, caller.uid, groupOf(parent, caller));
+  touchAll(core, node);
+  core.tree.number(node);
+  const failed = record(core, () => core.records.node(node, core.tree.pathIn(parent, name)));
+  if (failed !== 0) return failed;
+  core.tree.attach(parent, name, node);
+  core.specials.add(node);
+  touch(core, parent);
   return node;
 }
 
@@ -129,6 +154,7 @@ export function unlink(core: Core, parent: DirectoryNode, name: string): 0 | Err
   if (node === undefined) return Errno.ENOENT;
   if (node.kind === 'directory') return Errno.EISDIR;
   if (node.kind === 'control') return Errno.EPERM;
+  if (node.kind === 'special') return unlinkSpecial(core, node);
   if (node.hidden) return Errno.ENOENT;
   const path = core.tree.pathOf(node);
   const orphan = contentForOrphan(core, node, path);
@@ -138,5 +164,15 @@ export function unlink(core: Core, parent: DirectoryNode, name: string): 0 | Err
   core.tree.detach(node);
   makeOrphan(core, node, orphan);
   touch(core, parent);
+  return 0;
+}
+
+function unlinkSpecial(core: Core, node: SpecialNode): 0 | Errno {
+  const { parent } = node;
+  const failed = record(core, () => core.records.delete(core.tree.pathOf(node)));
+  if (failed !== 0) return failed;
+  core.tree.detach(node);
+  core.specials.delete(node);
+  if (parent !== undefined) touch(core, parent);
   return 0;
 }

@@ -1,6 +1,6 @@
 /**
  * Working copies in time: a plain one is committed when it rests, an incomplete *.json is given up when it rests for
- * long, and all of them are repeated in a new journal segment, so that the old one can go.
+ * long, and all of them are repeated in a new journal segment, so that the old one can go; FIFOs and sockets are too.
  */
 
 import type { GateVerdict } from '../model/json-gate.ts';
@@ -167,5 +167,14 @@ export function repeatPending(core: Core): boolean {
     const failed = record(core, repeat, 0);
     if (failed !== 0) return false;
   }
-  return true;
+  return repeatSpecials(core);
+}
+
+function repeatSpecials(core: Core): boolean {
+  const { records, specials, tree } = core;
+  if (specials.size === 0) return true;
+  const repeat = () => {
+    for (const node of specials) records.node(node, tree.pathOf(node));
+  };
+  return record(core, repeat, 0) === 0;
 }

@@ -6,7 +6,7 @@ import { Errno } from '../../lib/errno.ts';
 import { isStorableName } from '../../naming/object-name.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../contract.ts';
 import { isGatedName, judgePieces } from '../model/json-gate.ts';
-import type { DirectoryNode, FileNode, Node } from '../model/node.ts';
+import type { DirectoryNode, FileNode, Node, SpecialNode } from '../model/node.ts';
 import { isInside } from '../model/tree.ts';
 import { type Core, findChild, isRepeated } from '../state/core.ts';
 import type { CredsChange } from '../state/registrations.ts';
@@ -39,8 +39,8 @@ interface Move {
   oldPath: string;
   directories: { node: DirectoryNode; path: string }[];
   files: MovedFile[];
-  /** Hidden files below a directory: only the journal knows of them. */
-  begun: { node: FileNode; path: string }[];
+  /** Hidden files below a directory, FIFOs and sockets: only the journal knows of them. */
+  journalOnly: { node: FileNode | SpecialNode; path: string }[];
   /** What the old names were, children before their parents. */
   removed: { path: string; isDirectory: boolean }[];
   /** Set where the move makes a session's creds.json another version. */
@@ -124,6 +124,9 @@ function replacedBy(
 function execute(core: Core, moves: readonly Move[], replaced: Replaced | undefined): 0 | Errno {
   const failed = record(core, () => {
     if (replaced?.node.kind === 'directory') recordRemoval(core, replaced.node, replaced.path);
+    // A FIFO or socket that comes puts no file in its place.
+    else if (replaced !== undefined && moves.some(({ node }) => node.kind === 'special'))
+      core.records.delete(replaced.path);
     for (const move of moves) addRemovals(core, move);
     for (const move of moves) addArrivals(core, move, replaced);
   });
@@ -142,6 +145,7 @@ function removeReplaced(core: Core, { node, orphan }: Replaced): void {
   if (node.kind === 'file' && node.hidden) node.dropped = true;
   core.tree.detach(node);
   if (node.kind === 'file') makeOrphan(core, node, orphan);
+  if (node.kind === 'special') core.specials.delete(node);
 }
 
 /** Only a file that is moved by itself replaces a creds.json: one that comes with its directory replaces nothing. */
@@ -173,7 +177,7 @@ function planMove(core: Core, node: Node, from: Place, to: Place): Move | Errno 
     oldPath,
     directories: [],
     files: [],
-    begun: [],
+    journalOnly: [],
     removed: [],
     creds: undefined,
   };
@@ -185,10 +189,10 @@ function planMove(core: Core, node: Node, from: Place, to: Place): Move | Errno 
     if (!isStorableName(path, each.kind === 'directory' ? 'directory' : undefined)) return Errno.ENAMETOOLONG;
     if (each.kind === 'directory') {
       move.directories.push({ node: each, path });
-    } else if (each.kind !== 'file') {
+    } else if (each.kind === 'control') {
       continue;
-    } else if (each.hidden) {
-      move.begun.push({ node: each, path });
+    } else if (each.kind === 'special' || each.hidden) {
+      move.journalOnly.push({ node: each, path });
     } else {
       const content = committedContent(core, each, eachOld, path);
       if (typeof content === 'number') return content;
@@ -234,10 +238,10 @@ function addArrivals(core: Core, move: Move, replaced: Replaced | undefined): vo
     const old = replaced?.path === path && replaced.node.kind === 'file' ? replaced.node : node;
     core.records.put(node, path, content, old);
   }
-  for (const { node, path } of [...move.files, ...move.begun]) {
+  for (const { node, path } of [...move.files, ...move.journalOnly]) {
     if (node.id !== 0) core.records.node(node, path);
     // A file that is begun and not complete lies in the journal under the old path.
-    if (node.working?.isHeldBack && node.working.journaled)
+    if (node.kind === 'file' && node.working?.isHeldBack && node.working.journaled)
       core.records.workSnapshot(node, path, node.working);
   }
 }

@@ -92,6 +92,10 @@ function apply(core: Core, node: Node, change: AttributeChange): boolean {
 
 function recordMetadata(core: Core, node: Node): 0 | Errno {
   if (node.kind === 'directory') return recordDirectoryMeta(core, node);
+  if (node.kind === 'special')
+    return node.parent === undefined
+      ? 0
+      : record(core, () => core.records.node(node, core.tree.pathOf(node)));
   return node.kind === 'file' ? recordFileMetadata(core, node) : 0;
 }
 

@@ -11,7 +11,7 @@ import type { TreeBuilder } from './tree-builder.ts';
 /** What applications were in the middle of when the last process ended, by path. */
 export interface Unfinished {
   work: ReadonlyMap<string, readonly WorkStep[]>;
-  /** The attributes of files that were created and not yet written. */
+  /** The attributes of FIFOs and sockets, and of files that were created and not yet written. */
   created: ReadonlyMap<string, Buffer>;
 }
 

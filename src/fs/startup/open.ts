@@ -132,6 +132,7 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
     scanBudget: new ScanBudget(clock),
     pending: new Set(),
     orphans: new OrphanStore(cache.path, options.unlinkedLimit ?? unlinkedLimit(options), log),
+    specials: new Set(),
     request: 0,
     generation,
     executedBefore:

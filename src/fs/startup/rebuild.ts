@@ -1,6 +1,8 @@
 /** What the next daemon goes on with: working copies, and the numbers that the kernel knows nodes by. */
+
+import { isSpecialType, S_IFMT } from '../../lib/file-type.ts';
 import type { KnownNodes } from '../../store/checkpoint/node-table.ts';
-import type { FileNode } from '../model/node.ts';
+import { type FileNode, SpecialNode } from '../model/node.ts';
 import { readNodeAttributes } from '../model/node-attributes.ts';
 import type { Tree } from '../model/tree.ts';
 import { WorkingCopy, type WorkStep } from '../model/working-copy.ts';
@@ -20,11 +22,18 @@ export function rebuildWorkingCopies(core: Core, builder: TreeBuilder, { work, c
   }
 }
 
-/** Created and not yet written: an application may have it open. */
+/** A FIFO or a socket, or a file that was created and not yet written: an application may have it open. */
 function rebuildCreated(core: Core, builder: TreeBuilder, path: string, attributes: Buffer): void {
   if (!builder.hasRoomFor(path)) return;
-  const node = builder.newFile();
-  readNodeAttributes(attributes, node);
+  const { mode, uid, gid } = readNodeAttributes(attributes);
+  if (isSpecialType(mode & S_IFMT)) {
+    const special = new SpecialNode(mode, uid, gid);
+    touchAll(core, special);
+    builder.attach(path, special);
+    core.specials.add(special);
+    return;
+  }
+  const node = Object.assign(builder.newFile(), { mode, uid, gid });
   touchAll(core, node);
   node.working = WorkingCopy.empty(true, core.clock.monotonicMs());
   builder.attach(path, node);

@@ -144,11 +144,12 @@ export class Records {
     this.#journal.add(OpType.WORK_TRUNCATE, heldFlag(held), path, size, 0);
   }
 
-  /** The kernel knows the node by its number. A hidden file is written down nowhere else, so its attributes are added. */
+  /** The kernel knows the node by its number. A hidden file, FIFO or socket is written down nowhere else: its attributes are added. */
   node(node: Node, path: string): void {
-    const hidden = node.kind === 'file' && node.hidden;
-    const at = this.#journal.add(OpType.NODE, OpFlag.NONE, path, node.id, hidden ? NodeAttributes.SIZE : 0);
-    if (hidden) writeNodeAttributes(this.#journal.buffer, at, node);
+    const withAttributes = node.kind === 'special' || (node.kind === 'file' && node.hidden);
+    const size = withAttributes ? NodeAttributes.SIZE : 0;
+    const at = this.#journal.add(OpType.NODE, OpFlag.NONE, path, node.id, size);
+    if (withAttributes) writeNodeAttributes(this.#journal.buffer, at, node);
   }
 
   workDrop(path: string): void {

@@ -166,7 +166,7 @@ export const fsMutations = [
       ['      node.size = size;\n', '', 'a file has the size of its version before'],
       ['      this.onSegment(this.#segment - 1);\n', '', 'a segment that is full is never checkpointed'],
       [
-        'if (hidden) writeNodeAttributes(this.#journal.buffer, at, node);',
+        'if (withAttributes) writeNodeAttributes(this.#journal.buffer, at, node);',
         '',
         'a take-over changes the owner of a file that is being made',
       ],
@@ -413,4 +413,38 @@ export const fsMutations = [
     ],
     ["if (budget?.isSpent) return 'undecided';", '', 'one writer makes all others wait'],
   ]),
+  ...fearedIn(
+    'src/fs/operations/pending.ts',
+    ['fs/special.test.ts'],
+    [
+      [
+        '  return repeatSpecials(core);',
+        '  return true;',
+        'a FIFO is gone for the next daemon once its segment is',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/fs/operations/rename.ts',
+    ['fs/special.test.ts'],
+    [
+      [
+        '      core.records.delete(replaced.path);',
+        '',
+        'the next daemon finds the file that a FIFO took the place of',
+      ],
+      ["each.kind === 'special' || each.hidden", 'each.hidden', 'a folder moves without its sockets'],
+    ],
+  ),
+  ...fearedIn(
+    'src/fs/operations/namespace.ts',
+    ['fs/special.test.ts'],
+    [
+      [
+        '  const failed = record(core, () => core.records.delete(core.tree.pathOf(node)));\n',
+        '  const failed = 0;\n',
+        'a socket that was removed is there again',
+      ],
+    ],
+  ),
 ];

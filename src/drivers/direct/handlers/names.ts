@@ -5,7 +5,7 @@
 
 import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../../../fs/contract.ts';
 import { Errno } from '../../../lib/errno.ts';
-import { S_IFDIR, S_IFMT, S_IFREG } from '../../../lib/file-type.ts';
+import { S_IFDIR, S_IFMT } from '../../../lib/file-type.ts';
 import { fuse_link_in, fuse_mkdir_in, fuse_mknod_in, fuse_rename_in, fuse_rename2_in } from '../abi/names.ts';
 import { Opcode } from '../abi/opcodes.ts';
 import type { Exchange, Operation } from './exchange.ts';
@@ -19,15 +19,12 @@ function lookup({ fs, request, reply, entry }: Exchange): number {
   return status === 0 ? reply.entry(entry) : status;
 }
 
-/** Only regular files: there is no use for a device, a fifo or a socket in a session, and no way to keep one. */
 function mknod(exchange: Exchange): number {
   const { fs, request, entry } = exchange;
-  const mode = request.u32(fuse_mknod_in.mode);
-  const type = mode & S_IFMT;
+  const mode = request.u32(fuse_mknod_in.mode) & (S_IFMT | PERMISSION_BITS);
   const name = request.nextName();
   if (typeof name !== 'string') return name;
-  if (type !== S_IFREG && type !== 0) return Errno.EPERM;
-  const status = fs.mknod(request.node, name, S_IFREG | (mode & PERMISSION_BITS), request.caller, entry);
+  const status = fs.mknod(request.node, name, mode, request.caller, entry);
   return created(exchange, status);
 }
 
