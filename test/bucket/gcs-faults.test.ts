@@ -7,7 +7,8 @@ import { BucketError } from '../../src/bucket/bucket-error.ts';
 import type { OperationReport } from '../../src/bucket/counted.ts';
 import { retrying } from '../../src/bucket/retry.ts';
 import type { Scope } from '../support/cleanup.ts';
-import type { Fault, GcsProxy } from '../support/gcs-proxy.ts';
+import type { GcsProxy } from '../support/gcs-proxy.ts';
+import type { Fault } from '../support/store-proxy.ts';
 import { gcsBehindProxy, ofKind, openGcs } from './subjects.ts';
 
 const CONTENT = Buffer.from('{"some":"sealed bytes"}');

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { freePort } from '../support/free-port.ts';
 import { createTestBucket, gcsEmulator } from '../support/gcs-emulator.ts';
-import { GcsProxy } from '../support/gcs-proxy.ts';
+import { startGcsProxy } from '../support/gcs-proxy.ts';
 import { Account, logged, logLines, readFiles, SESSION, statusOf, writeFiles } from './support.ts';
 
 const BACKED_UP = 'Session backed up to Cloud Storage';
@@ -69,7 +69,7 @@ test('a plain file that is written without a pause is backed up as it is', optio
 
 test('a flush that fails is EIO, its reason in status.json; what was written stays', options, async (t) => {
   const emulator = await gcsEmulator();
-  const proxy = await GcsProxy.start(t, emulator);
+  const proxy = await startGcsProxy(t, emulator);
   const account = new Account(t, await createTestBucket(emulator));
   const machine = account.machine();
   const mounted = await machine.mount({ ...byHand, STORAGE_EMULATOR_HOST: proxy.url });
@@ -140,7 +140,7 @@ test(
   options,
   async (t) => {
     const emulator = await gcsEmulator();
-    const proxy = await GcsProxy.start(t, emulator);
+    const proxy = await startGcsProxy(t, emulator);
     const account = new Account(t, await createTestBucket(emulator));
     const machine = account.machine();
     const env = { ...byHand, STORAGE_EMULATOR_HOST: proxy.url };
@@ -196,7 +196,7 @@ test(
 
 test('a rule of the bucket that deletes by age: what grows old is stored again', options, async (t) => {
   const emulator = await gcsEmulator();
-  const proxy = await GcsProxy.start(t, emulator);
+  const proxy = await startGcsProxy(t, emulator);
   const account = new Account(t, await createTestBucket(emulator));
   const machine = account.machine();
   const env = { STORAGE_EMULATOR_HOST: proxy.url };

@@ -4,8 +4,9 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isFull } from '../crash/support/counts.ts';
 import { difference } from '../mounted/session-files.ts';
-import type { Fault, GcsProxy } from '../support/gcs-proxy.ts';
+import type { GcsProxy } from '../support/gcs-proxy.ts';
 import { workloadSucceeds } from '../support/run-workload.ts';
+import type { Fault } from '../support/store-proxy.ts';
 import { Cloud, filesBelow, flushAll } from './support/cloud.ts';
 import { logLines, statusOf } from './support.ts';
 

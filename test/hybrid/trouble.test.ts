@@ -8,7 +8,8 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../support/free-port.ts';
 import { createTestBucket, gcsEmulator } from '../support/gcs-emulator.ts';
-import { type Fault, GcsProxy } from '../support/gcs-proxy.ts';
+import { type GcsProxy, startGcsProxy } from '../support/gcs-proxy.ts';
+import type { Fault } from '../support/store-proxy.ts';
 import { Account, logged, type Machine, readFiles, SESSION, statusOf, writeFiles } from './support.ts';
 
 const UNUSABLE = /^The bucket cannot be used/;
@@ -21,7 +22,7 @@ async function cloud(
   t: TestContext,
 ): Promise<{ proxy: GcsProxy; account: Account; env: Record<string, string> }> {
   const emulator = await gcsEmulator();
-  const proxy = await GcsProxy.start(t, emulator);
+  const proxy = await startGcsProxy(t, emulator);
   const account = new Account(t, await createTestBucket(emulator));
   return { proxy, account, env: { STORAGE_EMULATOR_HOST: proxy.url } };
 }

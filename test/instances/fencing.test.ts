@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { filesBelow, flushAll } from '../hybrid/support/cloud.ts';
 import { logged, logLines, SESSION, statusOf } from '../hybrid/support.ts';
-import type { ProxiedRequest } from '../support/gcs-proxy-request.ts';
+import type { ProxiedRequest } from '../support/store-proxy.ts';
 import {
   type Instance,
   Instances,

@@ -1,20 +1,6 @@
 /** What a request to Google's JSON API is about. */
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-
-export type RequestKind = 'list' | 'get' | 'head' | 'put' | 'delete' | 'config' | 'other';
-
-export interface ProxiedRequest {
-  readonly kind: RequestKind;
-  readonly method: string;
-  /** Empty where the request names none. */
-  readonly bucket: string;
-  /** The object's name, decoded; empty where the request names none. */
-  readonly object: string;
-  readonly query: URLSearchParams;
-  /** As it came: path and query. */
-  readonly target: string;
-  readonly headers: IncomingHttpHeaders;
-}
+import type { IncomingMessage } from 'node:http';
+import type { ProxiedRequest, RequestKind } from './store-proxy.ts';
 
 export function describe({ method = 'GET', url = '/', headers }: IncomingMessage): ProxiedRequest {
   const [path = '', search = ''] = url.split(/\?(.*)/s);

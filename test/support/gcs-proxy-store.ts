@@ -3,18 +3,15 @@
  * object, whichever proxy of this process a request comes by: compare, then forward.
  */
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
-import type { ProxiedRequest } from './gcs-proxy-request.ts';
-
-export interface Answer {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: Buffer;
-}
+import { describe } from './gcs-proxy-request.ts';
+import type { Answer, ProxiedRequest, ProxiedStore } from './store-proxy.ts';
 
 /** The end of the line before each object. */
 const lines = new Map<string, Promise<unknown>>();
 
-export class GcsStore {
+export class GcsStore implements ProxiedStore {
+  readonly describe = describe;
+  readonly refusal = jsonError;
   /** Of every bucket; the emulator keeps no rules. */
   lifecycle: object | undefined;
   /** See GcsProxy. */
@@ -24,6 +21,15 @@ export class GcsStore {
 
   constructor(emulatorUrl: string) {
     this.#emulatorUrl = emulatorUrl;
+  }
+
+  metadataOf(_request: ProxiedRequest, { body }: Answer): Readonly<Record<string, string>> {
+    return JSON.parse(body.toString()).metadata ?? {};
+  }
+
+  /** After the JSON part. */
+  contentStart(body: Buffer): number {
+    return body.indexOf('\r\n\r\n', 200) + 4;
   }
 
   throughProxy(location: string, proxyUrl: string): string {
@@ -141,7 +147,7 @@ function terseAnswer({ kind }: ProxiedRequest, answer: Answer): Answer {
   return { ...answer, headers, body: Buffer.from(JSON.stringify(body)) };
 }
 
-export function jsonError(code: number, reason: string, message: string): Answer {
+function jsonError(code: number, reason: string, message: string): Answer {
   const body = { error: { code, message, errors: [{ domain: 'global', reason, message }] } };
   return {
     status: code,

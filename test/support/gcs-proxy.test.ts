@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createTestBucket, gcsEmulator } from './gcs-emulator.ts';
-import { GcsProxy } from './gcs-proxy.ts';
+import { type GcsProxy, startGcsProxy } from './gcs-proxy.ts';
 
 interface Stored {
   readonly generation: string;
@@ -22,7 +22,7 @@ async function status(url: string, bucket: string, query: string, method = 'GET'
 
 async function rig(t: TestContext): Promise<{ emulator: string; proxy: GcsProxy; bucket: string }> {
   const emulator = await gcsEmulator();
-  return { emulator, proxy: await GcsProxy.start(t, emulator), bucket: await createTestBucket(emulator) };
+  return { emulator, proxy: await startGcsProxy(t, emulator), bucket: await createTestBucket(emulator) };
 }
 
 test('a stale delete is refused through the proxy; the emulator alone deletes', async (t) => {
@@ -103,7 +103,7 @@ test('an outage cuts every connection, and ends', async (t) => {
 test('a rule strikes as often as it says, by its lot', async (t) => {
   const emulator = await gcsEmulator();
   const lots = [0.9, 0.1, 0.9, 0.1, 0.1];
-  const proxy = await GcsProxy.start(t, emulator, () => lots.shift() as number);
+  const proxy = await startGcsProxy(t, emulator, () => lots.shift() as number);
   const bucket = await createTestBucket(emulator);
   proxy.inject({ fault: { status: 503 }, probability: 0.5, count: 2 });
   const seen = [];

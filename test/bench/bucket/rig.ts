@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { cleanUp, type Scope } from '../../support/cleanup.ts';
 import { createTestBucket, startGcsEmulator } from '../../support/gcs-emulator-process.ts';
-import { GcsProxy } from '../../support/gcs-proxy.ts';
-import type { RequestKind } from '../../support/gcs-proxy-request.ts';
+import { type GcsProxy, startGcsProxy } from '../../support/gcs-proxy.ts';
 import { type Mounted, mountSessionfs } from '../../support/mount-sessionfs.ts';
+import type { RequestKind } from '../../support/store-proxy.ts';
 
 const EXIT_HANG_MS = 30_000;
 
@@ -26,7 +26,7 @@ export async function openRig(scope: Scope): Promise<Rig> {
     await daemon.waitForExit(EXIT_HANG_MS);
   });
   const emulator = await url;
-  const proxy = await GcsProxy.start(scope, emulator);
+  const proxy = await startGcsProxy(scope, emulator);
   const key = randomBytes(32).toString('hex');
   return {
     proxy,

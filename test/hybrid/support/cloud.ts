@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Tree } from '../../mounted/session-files.ts';
 import type { Scope } from '../../support/cleanup.ts';
 import { createTestBucket, gcsEmulator } from '../../support/gcs-emulator.ts';
-import { GcsProxy } from '../../support/gcs-proxy.ts';
+import { type GcsProxy, startGcsProxy } from '../../support/gcs-proxy.ts';
 import type { Mounted } from '../../support/mount-sessionfs.ts';
 import { Account, type Machine, statusOf } from '../support.ts';
 
@@ -21,7 +21,7 @@ export class Cloud {
   /** `random` casts the proxy's lots. */
   static async start(scope: Scope, random = Math.random): Promise<Cloud> {
     const emulator = await gcsEmulator();
-    const proxy = await GcsProxy.start(scope, emulator, random);
+    const proxy = await startGcsProxy(scope, emulator, random);
     return new Cloud(proxy, new Account(scope, await createTestBucket(emulator)));
   }
 

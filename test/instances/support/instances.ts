@@ -6,7 +6,7 @@ import { childrenOf, daemonOf } from '../../crash/support/processes.ts';
 import { Account, type Machine, quickLeases, statusOf } from '../../hybrid/support.ts';
 import type { Scope } from '../../support/cleanup.ts';
 import { createTestBucket, gcsEmulator } from '../../support/gcs-emulator.ts';
-import { GcsProxy } from '../../support/gcs-proxy.ts';
+import { type GcsProxy, startGcsProxy } from '../../support/gcs-proxy.ts';
 import type { Mounted } from '../../support/mount-sessionfs.ts';
 
 type Environment = Readonly<Record<string, string>>;
@@ -49,7 +49,7 @@ export class Instances {
 
   /** On a new machine when none is given. */
   async mount(env: Environment = {}, machine = this.machine()): Promise<Instance> {
-    const proxy = await GcsProxy.start(this.#scope, this.#emulator);
+    const proxy = await startGcsProxy(this.#scope, this.#emulator);
     this.proxies.push(proxy);
     const mounted = await machine.mount({
       SESSION_STORAGE_TYPE: this.#mode,

@@ -1,7 +1,8 @@
 /** Who wrote a session when, by what the store answered: not by what a mount says of itself. */
 import { sessionOfOwner } from '../../../src/lease/records/owner.ts';
 import { sessionOf } from '../../../src/naming/session-path.ts';
-import type { Change, GcsProxy } from '../../support/gcs-proxy.ts';
+import type { GcsProxy } from '../../support/gcs-proxy.ts';
+import type { Change } from '../../support/store-proxy.ts';
 
 interface Turn {
   epoch: number;
