@@ -13,7 +13,7 @@ export interface ObjectVersion {
   readonly size: number;
   /** CRC-32C of the content, unsigned. */
   readonly crc32c: number;
-  /** When it was written, by the store's clock, in ms since the epoch; `get` may know it only to the second. */
+  /** When it was written, by the store's clock, in ms since the epoch; `get` and `put` may know it only to the second. */
   readonly updatedMs: number;
   /** What its writer put on it: the `metadata` of its `put`. */
   readonly metadata: Readonly<Record<string, string>>;
@@ -47,6 +47,9 @@ export interface ChangeOptions {
   readonly deadlineMs?: number | undefined;
 }
 
+/** The generation that the caller has noted for an object, if any. */
+export type Known = (name: string) => string | undefined;
+
 export interface PutOptions extends ChangeOptions {
   /** Keys of `a-z 0-9 -`, values of printable ASCII: what every store keeps as it is. */
   readonly metadata: Readonly<Record<string, string>>;
@@ -57,11 +60,14 @@ export interface PutOptions extends ChangeOptions {
 }
 
 export interface Bucket {
-  /** For log lines: `gs://NAME` or `file:///DIRECTORY`. */
+  /** For log lines: `gs://NAME`, `s3://NAME` or `file:///DIRECTORY`. */
   readonly address: string;
 
-  /** A page, of at most 1000 objects, of those whose names begin with `prefix`; in no order that anyone may rely on. */
-  list(prefix: string, page?: string): Promise<ObjectPage>;
+  /**
+   * A page, of at most 1000 objects, of those whose names begin with `prefix`; in no order that anyone may rely on. A store
+   * whose listings say too little asks for each object, except where it still has the generation that `known` returns.
+   */
+  list(prefix: string, page?: string, known?: Known): Promise<ObjectPage>;
 
   /**
    * The newest version. Rejects with 'missing', and with 'corrupt' when the bytes are not those that were stored, or are more

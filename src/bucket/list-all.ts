@@ -1,11 +1,15 @@
-import type { Bucket, ObjectVersion } from './bucket.ts';
+import type { Bucket, Known, ObjectVersion } from './bucket.ts';
 import { BucketError } from './bucket-error.ts';
 
-/** Pages of the objects whose names begin with `prefix`: one request for a thousand objects. Rejects as `list` does. */
-export async function* listPages(bucket: Bucket, prefix: string): AsyncGenerator<readonly ObjectVersion[]> {
+/** Pages of the objects whose names begin with `prefix`: one request for a thousand objects. Rejects as `list` does, see there for `known`. */
+export async function* listPages(
+  bucket: Bucket,
+  prefix: string,
+  known?: Known,
+): AsyncGenerator<readonly ObjectVersion[]> {
   let page: string | undefined;
   do {
-    const { objects, nextPage } = await bucket.list(prefix, page);
+    const { objects, nextPage } = await bucket.list(prefix, page, known);
     yield objects;
     if (nextPage !== undefined && nextPage === page)
       throw new BucketError('unreachable', `the listing of ${bucket.address}/${prefix} does not go on`);

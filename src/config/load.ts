@@ -129,7 +129,7 @@ function requireBucket({ storageType, bucket }: SettingValues): void {
     'CONFIG_INVALID',
     `storage type ${storageType} needs STORAGE_BUCKET, which is not set`,
     {
-      hint: 'Set STORAGE_BUCKET to a bucket name, gs://NAME or file:///DIRECTORY.',
+      hint: 'Set STORAGE_BUCKET to a bucket name, gs://NAME, s3://NAME or file:///DIRECTORY.',
     },
   );
 }

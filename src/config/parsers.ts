@@ -14,6 +14,7 @@ export interface Owner {
 
 export type BucketAddress =
   | { readonly kind: 'gcs'; readonly name: string }
+  | { readonly kind: 's3'; readonly name: string }
   /** An absolute path. */
   | { readonly kind: 'directory'; readonly path: string };
 
@@ -81,11 +82,13 @@ const GCS_NAME = /^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/;
 
 export function bucket(text: string): BucketAddress {
   if (text.startsWith('file:')) return directoryBucket(text);
-  const name = text.replace(/^gs:\/\//, '').replace(/\/$/, '');
+  const name = text.replace(/^(gs|s3):\/\//, '').replace(/\/$/, '');
   const problem = bucketNameProblem(name);
   if (problem !== undefined)
-    throw new Refusal(`must be a bucket name, gs://NAME or file:///ABSOLUTE/DIRECTORY: ${problem}`);
-  return { kind: 'gcs', name };
+    throw new Refusal(
+      `must be a bucket name, gs://NAME, s3://NAME or file:///ABSOLUTE/DIRECTORY: ${problem}`,
+    );
+  return { kind: text.startsWith('s3:') ? 's3' : 'gcs', name };
 }
 
 function bucketNameProblem(name: string): string | undefined {
@@ -111,10 +114,22 @@ function directoryBucket(text: string): BucketAddress {
 
 /** Google's client libraries take HOST:PORT and a URL; the answer is always a URL, without a slash at its end. */
 export function emulatorHost(text: string): string {
-  const url = parseUrl(text.includes('://') ? text : `http://${text}`);
+  const url = httpUrl(text.includes('://') ? text : `http://${text}`);
+  if (url === undefined) throw new Refusal('must be HOST:PORT or http://HOST:PORT');
+  return url;
+}
+
+/** As the AWS SDKs take it; without a slash at its end. */
+export function endpointUrl(text: string): string {
+  const url = httpUrl(text);
+  if (url === undefined) throw new Refusal('must be https://HOST or http://HOST:PORT');
+  return url;
+}
+
+function httpUrl(text: string): string | undefined {
+  const url = parseUrl(text);
   const usable = url !== null && /^https?:$/.test(url.protocol) && url.host !== '' && url.username === '';
-  if (!usable) throw new Refusal('must be HOST:PORT or http://HOST:PORT');
-  return `${url.protocol}//${url.host}${url.pathname.replace(/\/$/, '')}`;
+  return usable ? `${url.protocol}//${url.host}${url.pathname.replace(/\/$/, '')}` : undefined;
 }
 
 function parseUrl(text: string): URL | null {

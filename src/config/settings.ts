@@ -29,6 +29,8 @@ export interface SettingValues {
   readonly encryptionKeyFile: string | undefined;
   /** A URL. */
   readonly storageEmulatorUrl: string | undefined;
+  /** A URL. */
+  readonly s3EndpointUrl: string | undefined;
   readonly fuseDriver: FuseDriver;
   readonly httpAddress: parse.HttpAddress | undefined;
   readonly logLevel: LogLevel;
@@ -144,7 +146,8 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     placeholder: 'BUCKET',
     parse: parse.bucket,
     default: undefined,
-    meaning: 'bucket of hybrid and cloud mode, required there: a name, gs://NAME or file:///DIRECTORY',
+    meaning:
+      'bucket of hybrid and cloud mode, required there: a name, gs://NAME, s3://NAME or file:///DIRECTORY',
   },
   encryptionKeyFile: {
     variable: 'SESSION_ENCRYPTION_KEY_FILE',
@@ -162,6 +165,14 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     parse: parse.emulatorHost,
     default: undefined,
     meaning: 'URL of a Google Cloud Storage emulator, for tests; default: Google itself',
+  },
+  s3EndpointUrl: {
+    variable: 'AWS_ENDPOINT_URL',
+    flag: '--aws-endpoint-url',
+    placeholder: 'URL',
+    parse: parse.endpointUrl,
+    default: undefined,
+    meaning: 'URL of the S3 server of a bucket s3://NAME, such as MinIO or Cloudflare R2; default: Amazon S3',
   },
   fuseDriver: {
     variable: 'SESSION_FUSE_DRIVER',

@@ -41,7 +41,7 @@ export async function readFromCache(cachePath: string, session: string): Promise
 
 /** `withFiles` false: only kept versions. Throws BUCKET_UNAVAILABLE. */
 export async function readFromBucket(
-  { bucket: address, storageEmulatorUrl, backupConcurrency }: Config,
+  { bucket: address, storageEmulatorUrl, s3EndpointUrl, backupConcurrency }: Config,
   session: string,
   withFiles: boolean,
 ): Promise<SealedVersions> {
@@ -49,7 +49,7 @@ export async function readFromBucket(
   let opened: Bucket | undefined;
   requireDirectory(address);
   try {
-    opened = await openBucket(address, { emulatorUrl: storageEmulatorUrl });
+    opened = await openBucket(address, { emulatorUrl: storageEmulatorUrl, s3EndpointUrl });
     const bucket = retrying(opened, { attempts: ATTEMPTS, baseMs: RETRY_BASE_MS, capMs: RETRY_CAP_MS });
     const keptVersions = await readKeptVersions(bucket, session, backupConcurrency);
     return {

@@ -53,3 +53,10 @@ export function crc32c(bytes: Uint8Array, start = 0, end: number = bytes.length,
   for (; at < end; at++) crc = (crc >>> 8) ^ (t[(crc ^ (bytes[at] as number)) & 0xff] as number);
   return ~crc >>> 0;
 }
+
+/** As object stores write it: base64 of its four bytes, the highest first. */
+export function encodeCrc32c(crc: number): string {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(crc);
+  return bytes.toString('base64');
+}

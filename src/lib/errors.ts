@@ -41,6 +41,7 @@ export const exitStatus = {
   BUCKET_MISSING: 64,
   BUCKET_FORBIDDEN: 65,
   BUCKET_CREDENTIALS: 66,
+  PACKAGE_MISSING: 67,
 } as const;
 
 export type ErrorCode = keyof typeof exitStatus;

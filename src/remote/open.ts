@@ -103,13 +103,14 @@ function canServe(cache: Cache, ledger: Ledger | undefined): boolean {
 }
 
 async function bucketOf(
-  { storageType, bucket, storageEmulatorUrl }: Config,
+  { storageType, bucket, storageEmulatorUrl, s3EndpointUrl }: Config,
   metrics: Metrics,
   reach: BucketReach,
 ): Promise<Bucket | undefined> {
   if (storageType === 'local' || bucket === undefined) return undefined;
   const opened = await openBucket(bucket, {
     emulatorUrl: storageEmulatorUrl,
+    s3EndpointUrl,
     observe: (report) => metrics.bucketOperation(report),
   });
   return reach.watch(opened);

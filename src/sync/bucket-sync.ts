@@ -98,6 +98,7 @@ export class BucketSync {
     this.#listing = new Listing({
       bucket,
       learnOwners,
+      known: ledger.known,
       begins: () => this.#comparison.listingBegins(),
       pageMs: listingPageMs,
       nowMs,

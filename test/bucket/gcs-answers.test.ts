@@ -6,8 +6,8 @@ import { type TestContext, test } from 'node:test';
 import { ABSENT, type Bucket } from '../../src/bucket/bucket.ts';
 import { gcsError } from '../../src/bucket/gcs/error.ts';
 import { openGcsBucket } from '../../src/bucket/gcs/gcs-bucket.ts';
-import { encodeCrc32c, versionOfHeaders, versionOfResource } from '../../src/bucket/gcs/version.ts';
-import { crc32c } from '../../src/lib/crc32c.ts';
+import { versionOfHeaders, versionOfResource } from '../../src/bucket/gcs/version.ts';
+import { crc32c, encodeCrc32c } from '../../src/lib/crc32c.ts';
 import { cleanUp } from '../support/cleanup.ts';
 import { ofKind } from './subjects.ts';
 

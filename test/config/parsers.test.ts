@@ -50,10 +50,11 @@ test('an owner is two numbers that chown takes', () => {
   ]);
 });
 
-test('a bucket is a GCS name, with or without gs://, or a directory', () => {
+test('a bucket is a GCS name, with or without gs://, one of S3, or a directory', () => {
   const gcs = { kind: 'gcs', name: 'whatzai-whatsapp-sessions' };
   for (const text of [gcs.name, `gs://${gcs.name}`, `gs://${gcs.name}/`])
     assert.deepEqual(parse.bucket(text), gcs);
+  assert.deepEqual(parse.bucket('s3://name.of-it/'), { kind: 's3', name: 'name.of-it' });
   assert.deepEqual(parse.bucket('file:///srv/a%20b/'), { kind: 'directory', path: '/srv/a b' });
   refuses(parse.bucket, [
     '',
@@ -61,7 +62,8 @@ test('a bucket is a GCS name, with or without gs://, or a directory', () => {
     'Upper',
     'gs://',
     'gs://name/folder',
-    's3://name',
+    's3://name/folder',
+    'az://name',
     '/srv/bucket',
     '-name',
     'name-',
@@ -72,7 +74,7 @@ test('a bucket is a GCS name, with or without gs://, or a directory', () => {
 
 test('what is wrong with a bucket name is said', () => {
   const problems: [text: string, problem: RegExp][] = [
-    ['s3://name', /s3:\/\/ is not supported$/],
+    ['az://name', /az:\/\/ is not supported$/],
     ['gs://name/folder', /a folder in the bucket cannot be named$/],
     ['Upper', /capital letters are not allowed$/],
     ['a b c', /the character " " is not allowed$/],

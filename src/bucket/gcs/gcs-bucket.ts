@@ -1,6 +1,6 @@
 /** Google Cloud Storage through @google-cloud/storage. Every request has a deadline, and both ways a checksum. */
 import type { File, LifecycleRule, Bucket as SdkBucket, Storage } from '@google-cloud/storage';
-import { crc32c } from '../../lib/crc32c.ts';
+import { crc32c, encodeCrc32c } from '../../lib/crc32c.ts';
 import { sharedAbort } from '../../lib/shared-abort.ts';
 import {
   type Bucket,
@@ -20,7 +20,7 @@ import type { BucketOperation } from '../wrap.ts';
 import { createStorage, limited } from './client.ts';
 import { downloadObject } from './download.ts';
 import { authError, gcsError, type Target } from './error.ts';
-import { encodeCrc32c, versionOfHeaders, versionOfResource } from './version.ts';
+import { versionOfHeaders, versionOfResource } from './version.ts';
 
 export interface GcsOptions {
   readonly name: string;

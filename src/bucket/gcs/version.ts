@@ -39,13 +39,6 @@ export function versionOfHeaders(name: string, headers: ResponseHeaders, length:
   };
 }
 
-/** Google writes a CRC-32C as base64 of its four bytes, the highest first. */
-export function encodeCrc32c(crc: number): string {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(crc);
-  return bytes.toString('base64');
-}
-
 function decodeCrc32c(encoded: string): number {
   const bytes = Buffer.from(encoded, 'base64');
   if (bytes.length !== 4) throw new TypeError('no valid CRC-32C');

@@ -220,6 +220,9 @@ export class Ledger {
     return this.#state.entries();
   }
 
+  /** What the bucket had when it was last compared; see `Bucket.list`. */
+  readonly known = (name: string): string | undefined => this.get(name)?.remote?.generation;
+
   /** '' stands for the files in the root. */
   get sessionNames(): string[] {
     return [...this.#state.sessions.keys()];

@@ -75,7 +75,7 @@ export class Comparison {
     foreign.tell();
     await this.#apply(reconciled);
     for (const session of reconciled.conflicts) {
-      const listed = await listSession(bucket, session, foreign);
+      const listed = await listSession(bucket, session, foreign, ledger.known);
       takeStale(listed, floorOf);
       await this.#resolve(session, listed, served(session));
     }

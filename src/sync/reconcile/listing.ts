@@ -1,6 +1,6 @@
 /** What the bucket has: asked for at the start, waited for only so long, and then asked for until it comes. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Bucket, ObjectVersion } from '../../bucket/bucket.ts';
+import type { Bucket, Known, ObjectVersion } from '../../bucket/bucket.ts';
 import { reasonOf } from '../../bucket/bucket-error.ts';
 import { isDeletedMark } from '../../bucket/deleted-mark.ts';
 import { listPages } from '../../bucket/list-all.ts';
@@ -19,6 +19,8 @@ export interface ListingParts {
   bucket: Bucket;
   /** Learns which mounts have which sessions. Rejects with BucketError. */
   learnOwners: () => Promise<void>;
+  /** What the ledger has noted. */
+  known: Known;
   /** A listing begins: what is stored from now on may be missing in it. */
   begins: () => void;
   /** How long `inTime` waits for each page. */
@@ -97,11 +99,11 @@ export class Listing {
 
   /** Owners come first: what is listed after that may be newer, and is no worse for it. */
   async *#list(): AsyncGenerator<readonly ObjectVersion[]> {
-    const { bucket, learnOwners, begins, nowMs } = this.#parts;
+    const { bucket, learnOwners, begins, known, nowMs } = this.#parts;
     begins();
     await learnOwners();
     const marks: ObjectVersion[] = [];
-    for await (const objects of listPages(bucket, `${OBJECT_ROOT}/`)) {
+    for await (const objects of listPages(bucket, `${OBJECT_ROOT}/`, known)) {
       marks.push(...objects.filter(isDeletedMark));
       yield objects.filter((object) => !isDeletedMark(object));
       // Also with a bucket that has its pages at hand others have their turn.
@@ -112,10 +114,15 @@ export class Listing {
 }
 
 /** The objects of one session. Rejects with BucketError. */
-export async function listSession(bucket: Bucket, session: string, foreign: ForeignObjects): Promise<Listed> {
+export async function listSession(
+  bucket: Bucket,
+  session: string,
+  foreign: ForeignObjects,
+  known?: Known,
+): Promise<Listed> {
   const listed: Listed = new Map();
   // Below a user's name lie also the sessions of that user.
-  for await (const objects of listPages(bucket, `${toObjectName(session, 'directory')}/`))
+  for await (const objects of listPages(bucket, `${toObjectName(session, 'directory')}/`, known))
     for (const object of objects)
       if (foreign.sessionOf(object.name) === session && !isDeletedMark(object))
         listed.set(object.name, object);

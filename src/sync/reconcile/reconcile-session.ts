@@ -37,7 +37,7 @@ export async function reconcileSession(
   let stale: ObjectVersion[] = [];
   // Without the listing of the whole bucket nothing says that this cache is not an older copy that was put back.
   if (!ledger.listed || !isCurrent(ledger, session, grant)) {
-    const listed = await listSession(bucket, session, foreign);
+    const listed = await listSession(bucket, session, foreign, ledger.known);
     stale = takeStale(listed, () => grant.floor);
     const comparing = new Reconciliation(ledger, {
       served,

@@ -1,8 +1,37 @@
 import { fearedIn } from '../mutation.ts';
 
 const GCS = ['bucket/gcs-answers.test.ts'];
+const S3 = ['bucket/s3-faults.test.ts', 'bucket/s3.test.ts'];
 
 export const bucketMutations = [
+  ...fearedIn('src/bucket/s3/s3-bucket.ts', S3, [
+    ["ifGeneration === ABSENT ? { IfNoneMatch: '*' } : ", '', 'an upload for a new name asks for a version'],
+    ['IfMatch: quoted(etagOf(ifGeneration)),', '', 'a deletion deletes whatever is there'],
+    [
+      'const stored = withTrailer(bytes);',
+      'const stored = Buffer.concat([bytes, Buffer.alloc(16)]);',
+      'equal content is one version',
+    ],
+    ['sum !== (noted ?? sum)', 'false', 'what was read is not what was stored'],
+    ['ChecksumCRC32C: sum,', '', 'the store cannot check what it was sent'],
+    ['if (!isOwn(found, upload)) throw refusal;', '', "another mount's upload is taken for this one's"],
+    [
+      "error.about === 'bucket') return false",
+      'false) return false',
+      'a deletion in a bucket that is gone is success',
+    ],
+    ['conflicts === CONFLICTS_MAX', 'true', 'a change that met another one is given up'],
+    ['etagOf(generation) !== etag', 'false', 'a listing shows a version that is no more'],
+  ]),
+  ...fearedIn('src/bucket/s3/error.ts', S3, [
+    [
+      "if (PATIENCE.has(said) || status === 429) return 'throttled';",
+      '',
+      'a bucket that is busy is given up',
+    ],
+    ["if (status === 412) return 'precondition';", '', 'a lost race is an error'],
+    ["if (said !== 'NoSuchBucket')", 'if (true)', 'a bucket that is gone has lost its objects'],
+  ]),
   ...fearedIn('src/bucket/gcs/gcs-bucket.ts', GCS, [
     [
       'if (version.crc32c === upload.crc32c && version.size === bytes.length) return version;',

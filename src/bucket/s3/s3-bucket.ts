@@ -1,0 +1,396 @@
+/**
+ * Amazon S3, and what speaks it, through @aws-sdk/client-s3. Conditions on ETags stand in for generations, and random bytes at
+ * the end of each object make every ETag another one (docs/decisions/12-s3-etags.md).
+ */
+import { createHash } from 'node:crypto';
+import type { LifecycleRule, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { LRUCache } from 'lru-cache';
+import { crc32c, encodeCrc32c } from '../../lib/crc32c.ts';
+import { mapLimit } from '../../lib/map-limit.ts';
+import { SessionLocks } from '../../lib/session-locks.ts';
+import { sharedAbort } from '../../lib/shared-abort.ts';
+import {
+  ABSENT,
+  type Bucket,
+  type ChangeOptions,
+  type GetOptions,
+  type Known,
+  OBJECT_BYTES_MAX,
+  type ObjectPage,
+  type ObjectVersion,
+  type PutOptions,
+  type StoredObject,
+} from '../bucket.ts';
+import { BucketError, isPrecondition, tooLarge } from '../bucket-error.ts';
+import { type Observe, observed } from '../counted.ts';
+import { DEFAULT_TIMEOUT_MS, type Deadline, timeLeft, withDeadline } from '../deadline.ts';
+import { isOwn, prepareUpload, splitMetadata, type Upload } from '../upload.ts';
+import type { BucketOperation } from '../wrap.ts';
+import { createClient, loadSdk, type Sdk } from './client.ts';
+import { collectBody } from './download.ts';
+import { isConflict, s3Error } from './error.ts';
+import { deletesAfterDays } from './lifecycle.ts';
+import { withoutTrailer, withTrailer } from './trailer.ts';
+import {
+  type Described,
+  describedBy,
+  etagOf,
+  generationOf,
+  instantOf,
+  ownMetadata,
+  readEtag,
+  readMetadata,
+} from './version.ts';
+
+export interface S3Options {
+  readonly name: string;
+  /** As http://HOST:PORT; undefined: Amazon, or where the SDK's own configuration points. */
+  readonly endpointUrl?: string | undefined;
+  /** Of each request. */
+  readonly timeoutMs?: number | undefined;
+  /** Hears of every request, also of those that a call adds. */
+  readonly observe?: Observe | undefined;
+}
+
+/** Sends nothing yet. Rejects with PACKAGE_MISSING. */
+export async function openS3Bucket(options: S3Options): Promise<Bucket> {
+  return new S3Bucket(await loadSdk(), options);
+}
+
+const PAGE_SIZE = 1000;
+/** For a page of objects that the caller does not know. */
+const HEADS_AT_A_TIME = 32;
+/** Versions that need no request when they are listed again; a few hundred bytes each. */
+const SEEN_MAX = 10_000;
+/** As often as a change is tried that met another one; Amazon asks for that. */
+const CONFLICTS_MAX = 3;
+
+interface Answer {
+  readonly ETag?: string | undefined;
+  readonly ContentLength?: number | undefined;
+  readonly LastModified?: Date | undefined;
+  readonly ChecksumCRC32C?: string | undefined;
+  readonly Metadata?: Record<string, string> | undefined;
+}
+
+export class S3Bucket implements Bucket {
+  readonly address: string;
+  readonly #name: string;
+  readonly #sdk: Sdk;
+  readonly #client: S3Client;
+  readonly #timeoutMs: number;
+  readonly #observe: Observe | undefined;
+  readonly #closed = sharedAbort();
+  /** By object: no two changes of one name are under way at a time. */
+  readonly #changes = new SessionLocks();
+  /** By object, the generation that was seen last. */
+  readonly #seen = new LRUCache<string, string>({ max: SEEN_MAX });
+
+  constructor(sdk: Sdk, { name, endpointUrl, timeoutMs = DEFAULT_TIMEOUT_MS, observe }: S3Options) {
+    this.address = `s3://${name}`;
+    this.#name = name;
+    this.#sdk = sdk;
+    this.#client = createClient(sdk, endpointUrl);
+    this.#timeoutMs = timeoutMs;
+    this.#observe = observe;
+  }
+
+  async list(prefix: string, page?: string, known: Known = () => undefined): Promise<ObjectPage> {
+    const what = `cannot list ${this.address}/${prefix}`;
+    const answer = await this.#request('list', what, ({ signal }) =>
+      this.#client.send(
+        new this.#sdk.ListObjectsV2Command({
+          Bucket: this.#name,
+          Prefix: prefix,
+          MaxKeys: PAGE_SIZE,
+          ContinuationToken: page,
+          // XML has no words for some characters of a name.
+          EncodingType: 'url',
+        }),
+        { abortSignal: signal },
+      ),
+    );
+    const isEncoded = answer.EncodingType === 'url';
+    const objects: ObjectVersion[] = [];
+    await mapLimit(answer.Contents ?? [], HEADS_AT_A_TIME, async ({ Key = '', ETag, LastModified }) => {
+      const name = isEncoded ? decodeURIComponent(Key.replaceAll('+', ' ')) : Key;
+      const version = await this.#listed(
+        name,
+        checked(what, () => readEtag(ETag)),
+        LastModified,
+        known,
+      );
+      if (version !== undefined) objects.push(version);
+    });
+    return { objects, nextPage: answer.IsTruncated ? answer.NextContinuationToken : undefined };
+  }
+
+  get(name: string, { maxBytes = OBJECT_BYTES_MAX }: GetOptions = {}): Promise<StoredObject> {
+    const what = `cannot read ${this.address}/${name}`;
+    const refusal = () => tooLarge(what, maxBytes);
+    const work = async (deadline: Deadline) => {
+      const answer = await this.#client.send(
+        new this.#sdk.GetObjectCommand({ Bucket: this.#name, Key: name }),
+        { abortSignal: deadline.signal },
+      );
+      const { trailerBytes, crc32c: noted, rest } = readMetadata(answer.Metadata);
+      const limit = maxBytes + trailerBytes;
+      if ((answer.ContentLength ?? 0) > limit) {
+        (answer.Body as { destroy?(): void } | undefined)?.destroy?.();
+        throw refusal();
+      }
+      const stored = await collectBody(answer.Body, deadline, limit, refusal);
+      const bytes = stored.length === answer.ContentLength ? withoutTrailer(stored, trailerBytes) : undefined;
+      const sum = bytes === undefined ? undefined : crc32c(bytes);
+      if (bytes === undefined || sum === undefined || sum !== (noted ?? sum)) {
+        throw new BucketError(
+          'corrupt',
+          `${this.address}/${name} does not have the checksum it was stored with`,
+        );
+      }
+      const described = { size: bytes.length, crc32c: sum, ...rest };
+      return { ...this.#version(name, answer, described), bytes };
+    };
+    return this.#request('get', what, work, (object) => object.bytes.length);
+  }
+
+  async head(name: string): Promise<ObjectVersion> {
+    const what = `cannot look up ${this.address}/${name}`;
+    const answer = await this.#request('head', what, ({ signal }) =>
+      this.#client.send(new this.#sdk.HeadObjectCommand({ Bucket: this.#name, Key: name }), {
+        abortSignal: signal,
+      }),
+    );
+    const { trailerBytes, crc32c: sum, rest } = readMetadata(answer.Metadata);
+    if (sum !== undefined) {
+      const size = (answer.ContentLength ?? 0) - trailerBytes;
+      return checked(what, () => this.#version(name, answer, { size, crc32c: sum, ...rest }));
+    }
+    // Nothing but its bytes tells the checksum of what something else has stored.
+    const { bytes: _, ...version } = await this.get(name);
+    return version;
+  }
+
+  put(name: string, bytes: Uint8Array, options: PutOptions): Promise<ObjectVersion> {
+    return this.#changes.run(name, async () => {
+      const upload = prepareUpload(bytes, options);
+      try {
+        return await this.#withoutConflict(() => this.#upload(name, bytes, options, upload));
+      } catch (error) {
+        if (!isPrecondition(error)) throw error;
+        return await this.#ownVersion(name, upload, error as BucketError);
+      }
+    });
+  }
+
+  delete(name: string, { ifGeneration, deadlineMs }: ChangeOptions): Promise<void> {
+    return this.#changes.run(name, async () => {
+      const what = `cannot delete ${this.address}/${name}`;
+      const work = ({ signal }: Deadline) =>
+        this.#client.send(
+          new this.#sdk.DeleteObjectCommand({
+            Bucket: this.#name,
+            Key: name,
+            IfMatch: quoted(etagOf(ifGeneration)),
+          }),
+          { abortSignal: signal },
+        );
+      try {
+        await this.#withoutConflict(() => this.#request('delete', what, work, undefined, deadlineMs));
+      } catch (error) {
+        if (await this.#isGone(name, error)) return;
+        throw error;
+      }
+    });
+  }
+
+  deleteAfterDays(): Promise<number | undefined> {
+    return this.#request('config', `cannot read the settings of ${this.address}`, async ({ signal }) => {
+      const command = new this.#sdk.GetBucketLifecycleConfigurationCommand({ Bucket: this.#name });
+      const { Rules = [] } = await this.#client.send(command, { abortSignal: signal }).catch(noRules);
+      return deletesAfterDays(Rules);
+    });
+  }
+
+  close(): void {
+    this.#closed.abort();
+    this.#client.destroy();
+  }
+
+  /** Undefined: it is gone since the listing. */
+  async #listed(
+    name: string,
+    etag: string,
+    lastModified: Date | undefined,
+    known: Known,
+  ): Promise<ObjectVersion | undefined> {
+    for (const generation of [known(name), this.#seen.get(name)]) {
+      if (generation === undefined || etagOf(generation) !== etag) continue;
+      const described = describedBy(generation);
+      if (described !== undefined)
+        return { name, generation, updatedMs: lastModified?.getTime() ?? 0, ...described };
+    }
+    try {
+      return await this.head(name);
+    } catch (error) {
+      if (error instanceof BucketError && error.kind === 'missing') return undefined;
+      throw error;
+    }
+  }
+
+  async #upload(
+    name: string,
+    bytes: Uint8Array,
+    { ifGeneration, deadlineMs }: ChangeOptions,
+    upload: Upload,
+  ): Promise<ObjectVersion> {
+    const what = `cannot write ${this.address}/${name}`;
+    const stored = withTrailer(bytes);
+    const sum = encodeCrc32c(crc32c(stored, bytes.length, stored.length, upload.crc32c));
+    const work = async ({ signal }: Deadline) => {
+      const command = new this.#sdk.PutObjectCommand({
+        Bucket: this.#name,
+        Key: name,
+        Body: stored,
+        ContentLength: stored.length,
+        ContentType: 'application/octet-stream',
+        ChecksumCRC32C: sum,
+        Metadata: ownMetadata(upload.stored, upload.crc32c),
+        ...(ifGeneration === ABSENT ? { IfNoneMatch: '*' } : { IfMatch: quoted(etagOf(ifGeneration)) }),
+      });
+      const date = noteDate(command);
+      const answer = await this.#client.send(command, { abortSignal: signal });
+      const etag = readEtag(answer.ETag);
+      const described = { size: bytes.length, crc32c: upload.crc32c, ...splitMetadata(upload.stored) };
+      const isChecked = answer.ChecksumCRC32C === sum || etag === md5(stored);
+      const { updatedMs } = date;
+      return {
+        version: { name, generation: generationOf(etag, described), updatedMs, ...described },
+        isChecked,
+      };
+    };
+    const { version, isChecked } = await this.#request(
+      'put',
+      what,
+      (deadline) => work(deadline).catch(asPrecondition),
+      () => bytes.length,
+      deadlineMs,
+    );
+    if (!isChecked) await this.#requireStored(version);
+    return this.#note(version);
+  }
+
+  /** The server said nothing of a checksum: its bytes do. */
+  async #requireStored(version: ObjectVersion): Promise<void> {
+    const { generation, crc32c: sum } = await this.get(version.name);
+    if (generation !== version.generation || sum === version.crc32c) return;
+    throw new BucketError(
+      'corrupt',
+      `${this.address}/${version.name} was not stored with the checksum that was sent`,
+    );
+  }
+
+  /** The version that is there, where it is the one that this upload stored before its answer was lost; else throws `refusal`. */
+  async #ownVersion(name: string, upload: Upload, refusal: BucketError): Promise<ObjectVersion> {
+    const found = await this.head(name).catch((error: unknown) => {
+      if (error instanceof BucketError && error.kind === 'missing') throw refusal;
+      throw error;
+    });
+    if (!isOwn(found, upload)) throw refusal;
+    return found;
+  }
+
+  /** What a failed delete was to reach is so: servers differ in what they say where no object is left. */
+  async #isGone(name: string, error: unknown): Promise<boolean> {
+    if (!(error instanceof BucketError) || error.about === 'bucket') return false;
+    if (error.kind === 'missing') return true;
+    if (error.kind !== 'precondition') return false;
+    return this.head(name).then(
+      () => false,
+      (found: unknown) => found instanceof BucketError && found.kind === 'missing',
+    );
+  }
+
+  /** Tries a change again that met another one of the same object. */
+  async #withoutConflict<T>(change: () => Promise<T>): Promise<T> {
+    for (let conflicts = 1; ; conflicts++) {
+      try {
+        return await change();
+      } catch (error) {
+        if (!isConflict(error) || conflicts === CONFLICTS_MAX) throw error;
+      }
+    }
+  }
+
+  #version(name: string, { ETag, LastModified }: Answer, described: Described): ObjectVersion {
+    const generation = generationOf(readEtag(ETag), described);
+    return this.#note({ name, generation, updatedMs: instantOf(LastModified), ...described });
+  }
+
+  #note(version: ObjectVersion): ObjectVersion {
+    this.#seen.set(version.name, version.generation);
+    return version;
+  }
+
+  #request<T>(
+    operation: BucketOperation,
+    what: string,
+    work: (deadline: Deadline) => Promise<T>,
+    bytesOf?: (result: T) => number,
+    deadlineMs?: number,
+  ): Promise<T> {
+    const inTime = () =>
+      withDeadline(what, timeLeft(this.#timeoutMs, deadlineMs), this.#closed.signal, (deadline) =>
+        work(deadline).catch((error: unknown) => {
+          throw s3Error(what, error);
+        }),
+      );
+    return observed(this.#observe, operation, inTime, bytesOf);
+  }
+}
+
+/** Of an upload only the version that it replaces can be missing, or the bucket. */
+function asPrecondition(error: unknown): never {
+  if ((error as { name?: unknown } | undefined)?.name === 'NoSuchKey')
+    throw { name: 'PreconditionFailed', $metadata: { httpStatusCode: 412 } };
+  throw error;
+}
+
+/** There are none, or the server knows no rules. */
+function noRules(error: unknown): { Rules?: LifecycleRule[] } {
+  const { name } = error as { name?: unknown };
+  if (name === 'NoSuchLifecycleConfiguration' || name === 'NotImplemented' || name === 'MethodNotAllowed')
+    return {};
+  throw error;
+}
+
+const quoted = (etag: string) => `"${etag}"`;
+
+const md5 = (bytes: Uint8Array) => createHash('md5').update(bytes).digest('hex');
+
+/** The server's clock at its answer: the answer itself does not say when the object was written. */
+function noteDate(command: PutObjectCommand): { updatedMs: number } {
+  const noted = { updatedMs: Date.now() };
+  const note: FinalizeMiddleware = (next) => async (given) => {
+    const result = await next(given);
+    const headers = (result.response as { headers?: Record<string, string> } | undefined)?.headers;
+    const ms = Date.parse(headers?.date ?? '');
+    if (!Number.isNaN(ms)) noted.updatedMs = ms;
+    return result;
+  };
+  command.middlewareStack.add(note as never, { step: 'finalizeRequest', priority: 'low', name: 'noteDate' });
+  return noted;
+}
+
+/** As the SDK has it; its types come from a package that is no dependency of this one. */
+type FinalizeMiddleware = (
+  next: (given: unknown) => Promise<{ readonly response: unknown }>,
+) => (given: unknown) => Promise<{ readonly response: unknown }>;
+
+function checked<T>(what: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw s3Error(what, error);
+  }
+}

@@ -1,0 +1,255 @@
+/** What a network and an S3 server can do to the driver, and what it makes of it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ABSENT, type Bucket } from '../../src/bucket/bucket.ts';
+import { BucketError } from '../../src/bucket/bucket-error.ts';
+import type { OperationReport } from '../../src/bucket/counted.ts';
+import { retrying } from '../../src/bucket/retry.ts';
+import type { Scope } from '../support/cleanup.ts';
+import type { Fault, StoreProxy } from '../support/store-proxy.ts';
+import { ofKind, openS3, s3BehindProxy } from './subjects.ts';
+
+const CONTENT = Buffer.from('{"some":"sealed bytes"}');
+const fresh = { ifGeneration: ABSENT, metadata: {} };
+
+interface Rig {
+  readonly proxy: StoreProxy;
+  readonly bucket: Bucket;
+  readonly open: () => Bucket;
+  readonly reports: OperationReport[];
+}
+
+/** With an object `x` in it. */
+async function rig(scope: Scope, timeoutMs = 15_000): Promise<Rig> {
+  const { proxy, name } = await s3BehindProxy(scope);
+  const reports: OperationReport[] = [];
+  const open = await openS3(scope, proxy, { name, timeoutMs, observe: (report) => reports.push(report) });
+  const bucket = open();
+  await bucket.put('x', CONTENT, fresh);
+  reports.length = 0;
+  proxy.requests.length = 0;
+  return { proxy, bucket, open, reports };
+}
+
+const calls: Readonly<Record<string, (bucket: Bucket) => Promise<unknown>>> = {
+  list: (bucket) => bucket.list('no such prefix'),
+  get: (bucket) => bucket.get('x'),
+  head: (bucket) => bucket.head('x'),
+  put: (bucket) => bucket.put('y', CONTENT, fresh),
+  delete: (bucket) => bucket.delete('never there', { ifGeneration: '1' }),
+  config: (bucket) => bucket.deleteAfterDays(),
+};
+
+/** The code comes in the answer's body, which the answer to a HEAD does not have. */
+const kinds: readonly (readonly [Fault, BucketError['kind'], ofHead?: BucketError['kind']])[] = [
+  [{ status: 500, reason: 'InternalError' }, 'unreachable'],
+  [{ status: 503, reason: 'ServiceUnavailable' }, 'unreachable'],
+  [{ status: 503, reason: 'SlowDown' }, 'throttled', 'unreachable'],
+  [{ status: 429, reason: 'TooManyRequests' }, 'throttled'],
+  [{ status: 400, reason: 'RequestTimeout' }, 'unreachable', 'rejected'],
+  [{ status: 403, reason: 'AccessDenied' }, 'permission'],
+  [{ status: 403, reason: 'SignatureDoesNotMatch' }, 'permission'],
+  [{ status: 400, reason: 'ExpiredToken' }, 'permission', 'rejected'],
+  [{ status: 400, reason: 'AuthorizationHeaderMalformed' }, 'rejected'],
+  [{ status: 400, reason: 'InvalidRequest' }, 'rejected'],
+  ['reset', 'unreachable'],
+];
+
+for (const [fault, kind, ofHead = kind] of kinds) {
+  test(`${JSON.stringify(fault)} is '${kind}' in every call, and asked only once`, async (t) => {
+    const { proxy, bucket, reports } = await rig(t);
+    proxy.inject({ fault });
+    for (const [operation, call] of Object.entries(calls)) {
+      const expected = operation === 'head' ? ofHead : kind;
+      await assert.rejects(call(bucket), ofKind(expected), operation);
+      assert.equal(proxy.requests.length, 1, operation);
+      assert.deepEqual(
+        reports.map((report) => [report.operation, report.result]),
+        [[operation, expected]],
+      );
+      proxy.requests.length = 0;
+      reports.length = 0;
+    }
+    proxy.clear();
+    for (const call of Object.values(calls)) await call(bucket);
+  });
+}
+
+test('a server that never answers is given up at the deadline, the connection too', async (t) => {
+  const { proxy, bucket } = await rig(t, 300);
+  proxy.inject({ fault: 'stall' });
+  await Promise.all(
+    Object.values(calls).map((call) => assert.rejects(call(bucket), ofKind('unreachable', /300 ms/))),
+  );
+  await noConnections(proxy);
+});
+
+test('an answer that stands still in its middle, or is cut off, is unreachable; no connection stays', async (t) => {
+  const { proxy, bucket } = await rig(t, 300);
+  for (const fault of ['stall-body', 'cut'] as const) {
+    proxy.inject({ fault });
+    for (const name of ['list', 'get'] as const) {
+      const call = (calls[name] as (bucket: Bucket) => Promise<unknown>)(bucket);
+      await assert.rejects(call, ofKind('unreachable'), name);
+    }
+    proxy.clear();
+  }
+  await noConnections(proxy);
+});
+
+test('a bit that changes on the way is found, on the way there and back', async (t) => {
+  const { proxy, bucket } = await rig(t);
+  proxy.inject({ fault: 'corrupt', match: (request) => request.kind === 'get', count: 1 });
+  await assert.rejects(bucket.get('x'), ofKind('corrupt'));
+  assert.deepEqual((await bucket.get('x')).bytes, CONTENT);
+
+  proxy.inject({ fault: 'corrupt-upload', count: 1 });
+  await assert.rejects(bucket.put('y', CONTENT, fresh), ofKind('corrupt'));
+  await assert.rejects(bucket.head('y'), ofKind('missing'));
+});
+
+test('an upload whose answer was lost is found to be stored when it is tried again', async (t) => {
+  const { proxy, bucket, reports } = await rig(t);
+  const patient = retrying(bucket, { attempts: 3, baseMs: 1, capMs: 1 });
+  proxy.inject({ fault: 'lost-answer', match: (request) => request.kind === 'put', count: 1 });
+  const put = await patient.put('y', CONTENT, { ifGeneration: ABSENT, metadata: { epoch: '3' } });
+  assert.deepEqual(await bucket.head('y'), put);
+  assert.deepEqual(
+    reports.slice(0, 3).map(({ operation, class: charged, result }) => [operation, charged, result]),
+    [
+      ['put', 'A', 'unreachable'],
+      ['put', 'A', 'precondition'],
+      ['head', 'B', 'ok'],
+    ],
+  );
+});
+
+test('an upload whose answer was lost and that another writer replaced is a conflict', async (t) => {
+  const { proxy, bucket } = await rig(t);
+  proxy.inject({ fault: 'lost-answer', match: (request) => request.kind === 'put', count: 1 });
+  const upload = { ...fresh, uploadId: 'mine' };
+  await assert.rejects(bucket.put('y', CONTENT, upload), ofKind('unreachable'));
+  const { generation } = await bucket.head('y');
+  await bucket.put('y', CONTENT, { ifGeneration: generation, metadata: {} });
+  await assert.rejects(bucket.put('y', CONTENT, upload), ofKind('precondition'));
+});
+
+test('a delete whose answer was lost is done when it is tried again', async (t) => {
+  const { proxy, bucket } = await rig(t);
+  const { generation } = await bucket.head('x');
+  proxy.inject({ fault: 'lost-answer', match: (request) => request.kind === 'delete', count: 1 });
+  await retrying(bucket, { attempts: 2, baseMs: 1, capMs: 1 }).delete('x', { ifGeneration: generation });
+  assert.equal(proxy.count('delete'), 2);
+  await assert.rejects(bucket.head('x'), ofKind('missing'));
+});
+
+test('a change that met another one is tried again at once, and no more than three times', async (t) => {
+  const { proxy, bucket } = await rig(t);
+  const conflict = { status: 409, reason: 'ConditionalRequestConflict' };
+  proxy.inject({ fault: conflict, count: 2 });
+  const { generation } = await bucket.put('y', CONTENT, fresh);
+  assert.equal(proxy.count('put'), 3);
+  proxy.inject({ fault: conflict, count: 1 });
+  await bucket.delete('y', { ifGeneration: generation });
+  assert.equal(proxy.count('delete'), 2);
+
+  proxy.inject({ fault: conflict });
+  proxy.requests.length = 0;
+  await assert.rejects(bucket.put('z', CONTENT, fresh), ofKind('throttled'));
+  assert.equal(proxy.count('put'), 3);
+});
+
+test('an upload that arrives after its deadline changes nothing that was written since', async (t) => {
+  const { proxy, bucket } = await rig(t, 300);
+  const { generation } = await bucket.head('x');
+  const hold = proxy.hold((request) => request.kind === 'put');
+  const late = bucket.put('x', Buffer.from('late'), { ifGeneration: generation, metadata: {} });
+  await assert.rejects(late, ofKind('unreachable'));
+  assert.equal(hold.count, 1);
+  hold.release();
+  await bucket
+    .put('x', Buffer.from('since'), { ifGeneration: generation, metadata: {} })
+    .catch(ofKind('precondition'));
+  const now = await bucket.head('x');
+  await bucket.put('x', Buffer.from('last'), { ifGeneration: now.generation, metadata: {} });
+  assert.equal((await bucket.get('x')).bytes.toString(), 'last');
+});
+
+test('no two changes of one object are under way at a time; those of others are', async (t) => {
+  const { proxy, bucket } = await rig(t);
+  const hold = proxy.hold(({ kind }) => kind === 'put' || kind === 'delete');
+  const { generation } = await bucket.head('x');
+  const changes = [
+    bucket.put('x', Buffer.from('two'), { ifGeneration: generation, metadata: {} }),
+    assert.rejects(bucket.delete('x', { ifGeneration: generation }), ofKind('precondition')),
+    bucket.put('y', CONTENT, fresh),
+  ];
+  while (hold.count < 2) await sleep(5);
+  assert.deepEqual(
+    proxy.requests
+      .filter(({ kind }) => kind !== 'head')
+      .map(({ object }) => object)
+      .sort(),
+    ['x', 'y'],
+  );
+  hold.release();
+  await Promise.all(changes);
+  assert.equal((await bucket.get('x')).bytes.toString(), 'two');
+});
+
+test('a listing asks for the objects that neither the caller nor an earlier call knows', async (t) => {
+  const { proxy, bucket, open } = await rig(t);
+  const { generation } = await bucket.put('y', CONTENT, { ...fresh, metadata: { epoch: '3' } });
+  proxy.requests.length = 0;
+  await bucket.list('');
+  assert.equal(proxy.count('head'), 0);
+  const other = open();
+  const listed = await other.list('', undefined, (name) => (name === 'y' ? generation : undefined));
+  assert.deepEqual(
+    proxy.requests.flatMap(({ kind, object }) => (kind === 'head' ? object : [])),
+    ['x'],
+  );
+  const y = listed.objects.find(({ name }) => name === 'y');
+  assert.deepEqual([y?.generation, y?.metadata, y?.size], [generation, { epoch: '3' }, CONTENT.length]);
+});
+
+test('closing ends the calls that are under way', async (t) => {
+  const { proxy, bucket } = await rig(t, 2000);
+  proxy.inject({ fault: 'stall' });
+  const pending = Object.values(calls).map((call) =>
+    assert.rejects(call(bucket), ofKind('unreachable', /closed/)),
+  );
+  while (proxy.requests.length < pending.length) await sleep(5);
+  bucket.close();
+  await Promise.all(pending);
+});
+
+test('a server that says when to ask again is asked then, and not before', async (t) => {
+  const { proxy, bucket } = await rig(t);
+  const pauses: number[] = [];
+  const sleepless = async (ms: number) => void pauses.push(ms);
+  const patient = retrying(bucket, { attempts: 2, baseMs: 1, capMs: 1, sleep: sleepless });
+  proxy.inject({ fault: { status: 503, reason: 'SlowDown', retryAfter: '7' }, count: 1 });
+  await patient.get('x');
+  assert.deepEqual(pauses, [7_000]);
+});
+
+test('a bucket that is not there is said to be missing', async (t) => {
+  const { proxy } = await rig(t);
+  const bucket = (await openS3(t, proxy, { name: 'no-such-bucket' }))();
+  for (const name of ['list', 'put', 'get'] as const) {
+    const error = await (calls[name] as (bucket: Bucket) => Promise<unknown>)(bucket).catch(
+      (caught) => caught,
+    );
+    assert.ok(error instanceof BucketError);
+    assert.deepEqual([error.kind, error.about], ['missing', 'bucket'], name);
+  }
+});
+
+async function noConnections(proxy: StoreProxy): Promise<void> {
+  for (let look = 0; (await proxy.connections()) > 0; look++) {
+    assert.ok(look < 500, `${await proxy.connections()} connections are still open`);
+    await sleep(20);
+  }
+}

@@ -1,0 +1,101 @@
+/** An S3 server behind the fault proxy. Nothing is enforced here: what the server ignores is ignored. */
+import { Agent, type IncomingMessage, request } from 'node:http';
+import type { Scope } from './cleanup.ts';
+import {
+  type Answer,
+  type ProxiedRequest,
+  type ProxiedStore,
+  type RequestKind,
+  StoreProxy,
+} from './store-proxy.ts';
+
+/** Conditions of a put for a new name, of a put for a version, and of a delete. */
+export type Condition = 'create' | 'replace' | 'delete';
+
+/** On any free port, until the scope ends. `ignored`: as if the server did not know them; only where it checks no signatures. */
+export function startS3Proxy(
+  scope: Scope,
+  serverUrl: string,
+  ignored: readonly Condition[] = [],
+): Promise<StoreProxy> {
+  return StoreProxy.start(scope, new S3Store(serverUrl, ignored));
+}
+
+class S3Store implements ProxiedStore {
+  readonly #serverUrl: string;
+  readonly #ignored: readonly Condition[];
+  readonly #agent = new Agent({ keepAlive: true });
+
+  constructor(serverUrl: string, ignored: readonly Condition[]) {
+    this.#serverUrl = serverUrl;
+    this.#ignored = ignored;
+  }
+
+  describe({ method = 'GET', url = '/', headers }: IncomingMessage): ProxiedRequest {
+    const [path = '', search = ''] = url.split(/\?(.*)/s);
+    const query = new URLSearchParams(search);
+    const [, bucket = '', encoded = ''] = /^\/([^/]*)\/?(.*)$/s.exec(path) ?? [];
+    const object = decodeURIComponent(encoded);
+    const kind = kindOf(method, bucket, object, query);
+    return { kind, method, bucket, object, query, target: url, headers };
+  }
+
+  /** The host stays as it came: it is signed. */
+  answer({ kind, method, target, headers }: ProxiedRequest, body: Buffer): Promise<Answer> {
+    const { 'transfer-encoding': _, connection: __, ...kept } = headers;
+    if (kind === 'put' && this.#ignored.includes('create')) delete kept['if-none-match'];
+    if (kind === 'put' && this.#ignored.includes('replace')) delete kept['if-match'];
+    if (kind === 'delete' && this.#ignored.includes('delete')) delete kept['if-match'];
+    return new Promise((resolve, reject) => {
+      const options = { method, agent: this.#agent, headers: kept };
+      request(`${this.#serverUrl}${target}`, options, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () => {
+          const { statusCode: status = 0, headers: answered } = response;
+          resolve({ status, headers: answered, body: Buffer.concat(chunks) });
+        });
+      })
+        .on('error', reject)
+        .end(body);
+    });
+  }
+
+  refusal(status: number, reason: string, message: string): Answer {
+    const body = `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${reason}</Code><Message>${message}</Message></Error>`;
+    return { status, headers: { 'content-type': 'application/xml' }, body: Buffer.from(body) };
+  }
+
+  metadataOf({ headers }: ProxiedRequest): Readonly<Record<string, string>> {
+    const custom = Object.entries(headers).filter(([key]) => key.startsWith('x-amz-meta-'));
+    return Object.fromEntries(custom.map(([key, value]) => [key.slice('x-amz-meta-'.length), String(value)]));
+  }
+
+  contentStart(): number {
+    return 0;
+  }
+
+  throughProxy(location: string): string {
+    return location;
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+}
+
+function kindOf(method: string, bucket: string, object: string, query: URLSearchParams): RequestKind {
+  if (bucket === '') return 'other';
+  if (object === '') {
+    if (method !== 'GET') return 'other';
+    return query.has('list-type') ? 'list' : 'config';
+  }
+  const kinds: Readonly<Record<string, RequestKind>> = {
+    GET: 'get',
+    HEAD: 'head',
+    PUT: 'put',
+    DELETE: 'delete',
+  };
+  return kinds[method] ?? 'other';
+}
