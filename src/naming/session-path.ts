@@ -31,6 +31,28 @@ export function isCredentials(objectName: string): boolean {
   return objectName.endsWith('/creds.json');
 }
 
+const BACKUP_SUFFIX = '.bak';
+const BACKED_UP_SUFFIX = '.json';
+
+/**
+ * The backup that an application keeps beside `NAME.json`, under `NAME.json.bak`; undefined: no backup is kept of such a file. By
+ * path or by object name.
+ */
+export function backupOf(name: string): string | undefined {
+  return name.endsWith(BACKED_UP_SUFFIX) ? name + BACKUP_SUFFIX : undefined;
+}
+
+/** The file that `NAME.json.bak` is the backup of; undefined: it is no backup. */
+export function backedUpBy(objectName: string): string | undefined {
+  if (!objectName.endsWith(BACKED_UP_SUFFIX + BACKUP_SUFFIX)) return undefined;
+  return objectName.slice(0, -BACKUP_SUFFIX.length);
+}
+
+/** Credentials, or their backup, which stands for them while they are missing. */
+export function completesSession(objectName: string): boolean {
+  return isCredentials(backedUpBy(objectName) ?? objectName);
+}
+
 /** Renaming it is what publishes it. */
 export function isTemporary(objectName: string): boolean {
   return objectName.endsWith('.tmp');

@@ -2,7 +2,7 @@
 import { reasonOf } from '../bucket/bucket-error.ts';
 import type { Failure } from '../lib/failures.ts';
 import { toObjectName } from '../naming/object-name.ts';
-import { isTemporary } from '../naming/session-path.ts';
+import { backedUpBy, isTemporary } from '../naming/session-path.ts';
 import type { SessionBackup } from '../sync/backup/flusher.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
 import type { BucketTrouble } from './bucket-health.ts';
@@ -59,9 +59,12 @@ export type SessionState = 'local' | 'remote' | 'waiting' | 'restoring' | 'confl
 export function bucketStatus(parts: BucketStatusParts): BucketStatus {
   const { address, ledger, listingError, trouble, outcomeOf, dirtyPaths } = parts;
   const unsettled = new Map<string, number>();
+  const changed = new Set(dirtyPaths.map((path) => toObjectName(path, 'file')));
   for (const path of dirtyPaths) {
     const name = toObjectName(path, 'file');
     if (ledger.get(name)?.local === 'changed' || isTemporary(name)) continue;
+    const file = path.includes('/') ? backedUpBy(name) : undefined;
+    if (file !== undefined && (changed.has(file) || ledger.get(file) !== undefined)) continue;
     const session = path.includes('/') ? path.slice(0, path.indexOf('/')) : '';
     unsettled.set(session, (unsettled.get(session) ?? 0) + 1);
   }

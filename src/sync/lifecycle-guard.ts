@@ -60,6 +60,7 @@ export class LifecycleGuard {
     const owners = objects;
     for (const entry of ledger.entries()) {
       if (entry.local !== 'same' || entry.remote === undefined || entry.remote.updatedMs > youngest) continue;
+      if (entry.shadowed) continue;
       // Another mount may have it by now.
       if (entry.session !== '' && !ledger.isServing(entry.session)) continue;
       ledger.refresh(entry);

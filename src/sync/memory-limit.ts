@@ -73,14 +73,19 @@ export class MemoryLimit {
     const { ledger, cache, announce, settle } = this.#parts;
     // A deletion may be in the journal alone, of which the tree shows nothing.
     await settle();
-    const entries = ledger.entriesOf(session);
+    const all = ledger.entriesOf(session);
+    // A backup that no object holds goes: the file that it is of does not.
+    const backups = all.filter(({ shadowed, remote }) => shadowed && remote === undefined);
+    const entries = all.filter((entry) => !backups.includes(entry));
     const stored = entries.filter(hasRemote);
     // Something was noted since it was chosen.
     if (stored.length < entries.length || ledger.dirtyOf(session).length > 0) return announce(session);
-    this.#versions.set(session, new Map(stored.map(({ name, remote }) => [name, remote.generation])));
+    if (backups.length === 0)
+      this.#versions.set(session, new Map(stored.map(({ name, remote }) => [name, remote.generation])));
     for (const { name, remote } of stored) ledger.absent(name, remote);
+    for (const backup of backups) ledger.forget(backup);
     const touched = new Set<string>();
-    for (const { name } of stored) await cache.files.removeFile(name, touched);
+    for (const { name } of all) await cache.files.removeFile(name, touched);
   }
 }
 

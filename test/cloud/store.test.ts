@@ -176,3 +176,28 @@ test('Baileys pairs in cloud mode and resumes on another machine', { timeout: 24
   await workloadSucceeds(second.mountPoint, '--mode', 'check');
   await second.unmount();
 });
+
+test('a change by .tmp, .bak and rename is one upload, and a machine that dies at it loses nothing', async (t) => {
+  const made = await rig(t);
+  const { cloud, directory } = made;
+  const file = join(directory, 'session-1.json');
+  const replace = async (text: string) => {
+    await writeFile(`${file}.tmp`, text);
+    await rename(file, `${file}.bak`).catch(() => {});
+    await rename(`${file}.tmp`, file);
+  };
+  await writeFile(join(directory, 'creds.json'), CREDS);
+  await replace('{"s":1}');
+  const before = cloud.proxy.changes.length;
+  for (const text of ['{"s":2}', '{"s":3}']) await replace(text);
+  const changes = cloud.proxy.changes.slice(before).map(({ request }) => request);
+  assert.deepEqual(
+    changes.filter(({ object }) => object.startsWith('sessions/')).map(({ kind, object }) => [kind, object]),
+    Array(2).fill(['put', 'sessions/user/+4915100000/session-1.json']),
+  );
+  assert.equal(await readFile(`${file}.bak`, 'utf8'), '{"s":2}');
+  await rename(file, `${file}.bak`);
+  const { [`${SESSION}/session-1.json`]: main, [`${SESSION}/session-1.json.bak`]: backup } =
+    await afterKill(made);
+  assert.equal(main ?? backup, '{"s":3}');
+});

@@ -50,16 +50,20 @@ class Rig {
   }
 
   async trouble(): Promise<BucketStatus['backups'][number]['trouble']> {
+    return (await this.status()).backups.find(({ session }) => session === S)?.trouble;
+  }
+
+  /** `dirtyPaths`: files whose newest version is in the journal alone. */
+  async status(dirtyPaths: string[] = []): Promise<BucketStatus> {
     const question = {
       to: 'remote',
       type: 'ask',
       id: 1,
       question: 'status',
       argument: '{}',
-      dirtyPaths: [] as string[],
+      dirtyPaths,
     } as const;
-    const status = JSON.parse((await this.#control.answer(question)) ?? '') as BucketStatus;
-    return status.backups.find(({ session }) => session === S)?.trouble;
+    return JSON.parse((await this.#control.answer(question)) ?? '') as BucketStatus;
   }
 
   async untilTrouble(isThere: boolean): Promise<void> {
@@ -131,3 +135,17 @@ test('a backup that fails: since its first failure, until one succeeds', options
   await flusher.flush(S);
   assert.equal(await rig.trouble(), undefined);
 });
+
+test(
+  'a backup beside its file does not count as dirty, in the journal and in the cache',
+  options,
+  async (t) => {
+    const rig = new Rig(t);
+    await rig.machine.write(`${S}/creds.json`, 'ok');
+    await rig.machine.write(`${S}/creds.json.bak`, 'ok');
+    const paths = ['creds.json.bak', 'a.json', 'a.json.bak', 'a.json.tmp', 'b.json.bak'];
+    const { dirty } = await rig.status(paths.map((file) => `${S}/${file}`));
+    // creds.json, a.json, and a backup whose file is missing.
+    assert.equal(dirty, 3);
+  },
+);

@@ -85,3 +85,17 @@ test('a session that comes back is unchanged if no object of it is another one',
   // What it was is forgotten.
   assert.ok(!memory.isUnchanged(S));
 });
+
+test('a backup beside its file keeps no session in memory, and is gone when that comes back', async (t) => {
+  const { machine, memory, announced } = await rig(t, 4);
+  await machine.write(`${S}/creds.json.bak`, 'ok 11');
+  await memory.evicted(S);
+  assert.deepEqual(announced, []);
+  assert.ok(!existsSync(machine.cache.files.locate(`${creds(S)}.bak`)));
+  assert.deepEqual(
+    machine.ledger.entriesOf(S).map(({ local }) => local),
+    ['absent'],
+  );
+  await machine.sync.restorer.restore(S);
+  assert.ok(!memory.isUnchanged(S), 'the kernel would keep a name that is gone');
+});

@@ -1,7 +1,7 @@
 /** A cache, its ledger and a bucket, with the mount played by the test. */
 import { readFileSync } from 'node:fs';
 import { isDeletedMark } from '../../src/bucket/deleted-mark.ts';
-import { systemClock } from '../../src/lib/clock.ts';
+import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import { fromObjectName, toObjectName } from '../../src/naming/object-name.ts';
 import { createLogger, type Logger } from '../../src/observe/log.ts';
 import { Cache } from '../../src/store/cache/cache.ts';
@@ -57,6 +57,8 @@ export class Machine {
       listingPageMs?: number;
       grants?: WriteGrants;
       maxBytes?: number;
+      clock?: Clock;
+      wroteElsewhere?: boolean;
     } = {},
   ) {
     const cachePath = options.cachePath ?? temporaryDirectory(scope);
@@ -99,9 +101,9 @@ export class Machine {
       intervalMs: options.intervalMs ?? 3_600_000,
       concurrency: 8,
       listingPageMs: options.listingPageMs ?? 10_000,
-      clock: systemClock,
+      clock: options.clock ?? systemClock,
       floorOf: () => 0,
-      wroteElsewhere: () => false,
+      wroteElsewhere: () => options.wroteElsewhere ?? false,
       learnOwners: async () => {},
       rewriteOwners: async () => 0,
     });

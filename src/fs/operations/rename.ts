@@ -4,6 +4,7 @@
  */
 import { Errno } from '../../lib/errno.ts';
 import { isStorableName } from '../../naming/object-name.ts';
+import { backupOf } from '../../naming/session-path.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../contract.ts';
 import { isGatedName, judgePieces } from '../model/json-gate.ts';
 import type { DirectoryNode, FileNode, Node, SpecialNode } from '../model/node.ts';
@@ -123,6 +124,7 @@ function replacedBy(
 /** One journal record for all moves, then the tree. A failure leaves both as they were. */
 function execute(core: Core, moves: readonly Move[], replaced: Replaced | undefined): 0 | Errno {
   const failed = record(core, () => {
+    if (moves.every(isBackingUp)) core.records.withoutWaiting();
     if (replaced?.node.kind === 'directory') recordRemoval(core, replaced.node, replaced.path);
     // A FIFO or socket that comes puts no file in its place.
     else if (replaced !== undefined && moves.some(({ node }) => node.kind === 'special'))
@@ -138,6 +140,14 @@ function execute(core: Core, moves: readonly Move[], replaced: Replaced | undefi
   for (const { from } of moves) touch(core, from.parent);
   for (const move of moves) noteCreds(core, move);
   return 0;
+}
+
+/**
+ * `NAME.json` becomes `NAME.json.bak`, and a new `NAME.json` is about to come. Until then the bucket has the same content under
+ * the name before.
+ */
+function isBackingUp({ oldPath, files: [moved] }: Move): boolean {
+  return moved?.path.includes('/') === true && moved.path === backupOf(oldPath);
 }
 
 function removeReplaced(core: Core, { node, orphan }: Replaced): void {

@@ -176,6 +176,11 @@ export class Records {
     return this.#journal.appendedBytes;
   }
 
+  /** Nothing needs to be stored before the caller of the record in the making gets its reply: what it changed is in the bucket. */
+  withoutWaiting(): void {
+    this.#hasCaller = false;
+  }
+
   /** Closes the present segment; returns the number of the last closed one. */
   roll(): number {
     return this.#journal.roll();

@@ -1,6 +1,6 @@
-/** One session's changes, from the cache to the bucket: keys first, its credentials after them, deletions last. */
+/** One session's changes, from the cache to the bucket: keys first, its credentials after them, deletions last, of backups before their files. */
 import { mapLimit } from '../../lib/map-limit.ts';
-import { isCredentials } from '../../naming/session-path.ts';
+import { backedUpBy, completesSession } from '../../naming/session-path.ts';
 import type { Backup } from '../events.ts';
 import { ancestors } from '../foreign-objects.ts';
 import type { ObjectEntry } from '../ledger/object-entry.ts';
@@ -35,9 +35,13 @@ export async function flushSession(parts: FlushParts, session: string, done: Bac
   );
   await uploadKeys(parts, session, done);
   await uploadCredentials(parts, session, done);
+  const last = deleted.filter((entry) => !inTheWay.has(entry) && !ledger.isAwaited(entry));
+  const isBackup = ({ name }: ObjectEntry) => backedUpBy(name) !== undefined;
+  // A backup that outlives its file is read in its place.
+  await removeAll(parts, last.filter(isBackup), done);
   await removeAll(
     parts,
-    deleted.filter((entry) => !inTheWay.has(entry) && !ledger.isAwaited(entry)),
+    last.filter((entry) => !isBackup(entry)),
     done,
   );
 }
@@ -67,7 +71,7 @@ async function uploadCredentials(parts: FlushParts, session: string, done: Backu
 function changedOf({ ledger }: FlushParts, session: string, credentials: boolean): ObjectEntry[] {
   return ledger
     .dirtyOf(session)
-    .filter(({ local, name }) => local === 'changed' && isCredentials(name) === credentials);
+    .filter(({ local, name }) => local === 'changed' && completesSession(name) === credentials);
 }
 
 /** Files whose place a folder has taken, and the other way round: a bucket that is a directory cannot hold both. */

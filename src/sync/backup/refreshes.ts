@@ -40,7 +40,7 @@ export class Refreshes {
   /** After a flush: raises the floor if every object was stored again. Rejects as `WriteGrants.floorRaised` does. */
   async end(session: string, { epoch, refresh }: WriteGrant): Promise<void> {
     if (refresh && this.#begun.get(session) === epoch) {
-      if (this.#ledger.entriesOf(session).some((entry) => entry.refresh)) return;
+      if (this.#ledger.entriesOf(session).some((entry) => entry.refresh && !entry.shadowed)) return;
       await this.#grants.floorRaised(session, epoch);
       this.#begun.delete(session);
     }

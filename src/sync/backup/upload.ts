@@ -65,7 +65,7 @@ export async function upload(parts: UploadParts, { entry, change, sealed }: Cach
   // A mount that may not write attempts nothing.
   const first = await parts.grants.grant(entry.session);
   // Deleted since it was read, and the ledger has forgotten it: nothing would ever delete what is stored now.
-  if (ledger.get(entry.name) !== entry) return 0;
+  if (ledger.get(entry.name) !== entry || entry.shadowed) return 0;
   // An earlier flush may have sent the same upload, and heard nothing.
   const tries = { mayArrive: ledger.mayArrive(entry.name) };
   const version = await replaceOwn(parts, { entry, grant: first, content }, async (ifGeneration) => {
@@ -93,7 +93,7 @@ export async function remove(parts: UploadParts, entry: ObjectEntry): Promise<bo
   const { ledger, bucket } = parts;
   const { name, session } = entry;
   const grant = await parts.grants.grant(session);
-  if (entry.local !== 'deleted' || ledger.get(name) !== entry) return false;
+  if (entry.local !== 'deleted' || ledger.get(name) !== entry || ledger.isBackupDirty(entry)) return false;
   const { change } = entry;
   const { epoch, deadlineMs } = grant;
   const metadata = { ...signature(ledger.id, epoch), ...DELETED_MARK };

@@ -11,7 +11,7 @@ import { newUploadId } from '../../bucket/upload.ts';
 import { Coalesced } from '../../lib/coalesced.ts';
 import { crc32c } from '../../lib/crc32c.ts';
 import { fileOperations } from '../../lib/file-operations.ts';
-import { isTemporary, sessionOf } from '../../naming/session-path.ts';
+import { backupOf, isTemporary, sessionOf } from '../../naming/session-path.ts';
 import {
   isWordy,
   LEDGER_FILE_MODE,
@@ -305,6 +305,18 @@ export class Ledger {
   /** What a deleted file was moved to is not in the bucket yet. */
   isAwaited(entry: ObjectEntry): boolean {
     return this.#state.targetsOf(entry).length > 0;
+  }
+
+  /** What stands for the deleted file is not in the bucket yet: without its object there would be neither of the two. */
+  isBackupDirty({ name }: ObjectEntry): boolean {
+    const backup = this.backupOf(name);
+    return backup?.local === 'changed';
+  }
+
+  /** The entry of `NAME.json.bak`, for that of `NAME.json`. */
+  backupOf(name: string): ObjectEntry | undefined {
+    const backup = backupOf(name);
+    return backup === undefined ? undefined : this.get(backup);
   }
 
   /**

@@ -20,6 +20,11 @@ export interface ObjectEntry {
   remote: RemoteVersion | undefined;
   /** To be stored although the bucket has it: a rule of the bucket is about to delete it. */
   refresh: boolean;
+  /**
+   * `NAME.json.bak` while `NAME.json` is there: its readers have no use for it, and it is not uploaded. It stands in the ledger as
+   * what it is, so that it goes as soon as its file is missing.
+   */
+  shadowed: boolean;
   /** Counts what happened to the file here, so that an upload knows whether it is still the newest version. */
   change: number;
   /** When it stopped being 'same', in ms since the epoch. */
@@ -43,6 +48,6 @@ export interface Attempt {
   readonly atMs: number;
 }
 
-export function isDirty(entry: ObjectEntry): boolean {
-  return entry.local === 'changed' || entry.local === 'deleted';
+export function isDirty({ local, shadowed }: ObjectEntry): boolean {
+  return (local === 'changed' && !shadowed) || local === 'deleted';
 }

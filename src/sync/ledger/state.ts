@@ -1,7 +1,7 @@
 /** What the ledger's lines come to: the entries, by name and by session. */
 
 import { ABSENT } from '../../bucket/bucket.ts';
-import { sessionOf } from '../../naming/session-path.ts';
+import { backedUpBy, backupOf, sessionOf } from '../../naming/session-path.ts';
 import { type LedgerRecord, versionOf } from './format.ts';
 import {
   type Attempt,
@@ -52,7 +52,7 @@ export class LedgerState {
   /** Files of other sessions that this deleted one became, as far as the bucket does not have them. */
   targetsOf({ session, deletedBy }: ObjectEntry): ObjectEntry[] {
     const moved = deletedBy === undefined ? undefined : this.#moved.get(deletedBy);
-    return [...(moved ?? [])].filter((target) => target.session !== session);
+    return [...(moved ?? [])].filter((target) => target.session !== session && !target.shadowed);
   }
 
   apply(record: LedgerRecord): void {
@@ -183,6 +183,7 @@ export class LedgerState {
     session.dirty.delete(entry);
     session.absent.delete(entry);
     if (session.all.size === 0) this.sessions.delete(entry.session);
+    this.#shadow(entry, session);
   }
 
   #set(entry: ObjectEntry, local: LocalState, atMs: number): void {
@@ -191,10 +192,20 @@ export class LedgerState {
     entry.local = local;
     if (local !== 'changed') this.endMoves(entry);
     entry.deletedBy = undefined;
-    if (isDirty(entry)) session?.dirty.add(entry);
-    else session?.dirty.delete(entry);
-    if (local === 'absent') session?.absent.add(entry);
-    else session?.absent.delete(entry);
+    if (session === undefined) return;
+    fileUnder(session, entry);
+    this.#shadow(entry, session, atMs);
+  }
+
+  /** The entry came, went or changed: that decides whether its backup is uploaded. */
+  #shadow(entry: ObjectEntry, session: SessionEntries, atMs = entry.dirtySinceMs): void {
+    const name = backupOf(entry.name);
+    const backup = name === undefined ? undefined : session.all.get(name);
+    if (backup === undefined) return;
+    const wasDirty = isDirty(backup);
+    backup.shadowed = isShadowed(session, backup);
+    if (!wasDirty) backup.dirtySinceMs = Math.floor(atMs);
+    fileUnder(session, backup);
   }
 
   /** Made where there is none. Undefined for a foreign name. */
@@ -215,18 +226,34 @@ export class LedgerState {
         local: 'same',
         remote: undefined,
         refresh: false,
+        shadowed: false,
         change: 0,
         dirtySinceMs: 0,
         movedBy: [],
         movedChange: 0,
         deletedBy: undefined,
       };
+      entry.shadowed = isShadowed(entries, entry);
       entries.all.set(name, entry);
       this.entryCount++;
       this.#set(entry, local, atMs);
     }
     return entry;
   }
+}
+
+/** Files in the root are no session's: all of them are uploaded. */
+function isShadowed({ all }: SessionEntries, { name, session }: ObjectEntry): boolean {
+  const file = session === '' ? undefined : backedUpBy(name);
+  const local = file === undefined ? undefined : all.get(file)?.local;
+  return local !== undefined && local !== 'deleted';
+}
+
+function fileUnder({ dirty, absent }: SessionEntries, entry: ObjectEntry): void {
+  if (isDirty(entry)) dirty.add(entry);
+  else dirty.delete(entry);
+  if (entry.local === 'absent') absent.add(entry);
+  else absent.delete(entry);
 }
 
 /** Times in the ledger are whole milliseconds, but for those of moves between sessions: each of these has one of its own. */

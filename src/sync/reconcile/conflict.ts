@@ -17,7 +17,8 @@ export async function yieldSession(
   listing: ReadonlyMap<string, ObjectVersion>,
   nowMs: number,
 ): Promise<string[]> {
-  const dirty = ledger.dirtyOf(session);
+  // Also backups that are not to be uploaded: without their files they would be.
+  const dirty = ledger.entriesOf(session).filter(({ local }) => local === 'changed' || local === 'deleted');
   const kept: string[] = [];
   const paths: string[] = [];
   for (const { name, local } of dirty) {

@@ -163,7 +163,7 @@ export class Reconciliation {
     }
     // Signed, but by no upload that this ledger knows of: the cache is an older copy, put back since.
     this.#newer.add(session);
-    if (isDirty(entry) || (live && entry.local === 'same')) this.result.conflicts.add(session);
+    if (isDirty(entry) || (live && entry.local !== 'absent')) this.result.conflicts.add(session);
     else {
       if (isSigned && entry.local === 'same') this.result.replaced.push(object.name);
       ledger.absent(object.name, object);
@@ -173,12 +173,19 @@ export class Reconciliation {
 
 /** Another mount had the session meanwhile: what it lacks there was deleted on purpose. */
 function deletedElsewhere(ledger: Ledger, entry: ObjectEntry, live: boolean, result: Reconciled): void {
-  if (entry.local === 'changed' || (live && entry.local === 'same')) {
+  const isHere = entry.local === 'same' || entry.local === 'changed';
+  if ((entry.local === 'changed' && !entry.shadowed) || (live && isHere)) {
     result.conflicts.add(entry.session);
     return;
   }
+  // It would be read, and stored, in place of the file that was deleted.
+  const backup = ledger.backupOf(entry.name);
+  if (backup?.shadowed && backup.remote === undefined) {
+    result.removed.push(backup.name);
+    ledger.forget(backup);
+  }
   // Of one that was to be restored the cache may hold an older copy, which nothing would ever replace.
-  if (entry.local === 'same' || (entry.local === 'absent' && !live)) result.removed.push(entry.name);
+  if (isHere || (entry.local === 'absent' && !live)) result.removed.push(entry.name);
   ledger.forget(entry);
 }
 

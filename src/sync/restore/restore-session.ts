@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { mapLimit } from '../../lib/map-limit.ts';
 import { codeOf, ifMissing } from '../../lib/system-error.ts';
 import { fromObjectName } from '../../naming/object-name.ts';
-import { isCredentials } from '../../naming/session-path.ts';
+import { completesSession } from '../../naming/session-path.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { StagedFile } from '../../store/cache/files.ts';
 import { quarantineAll } from '../../store/set-aside/quarantine.ts';
@@ -87,7 +87,7 @@ function skip({ ledger, foreign }: RestoreParts, entry: ObjectEntry): void {
 }
 
 function rank({ name }: ObjectEntry): number {
-  return isCredentials(name) ? 0 : 1;
+  return completesSession(name) ? 0 : 1;
 }
 
 async function keep(

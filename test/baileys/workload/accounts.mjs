@@ -5,11 +5,12 @@ import {
   DEFAULT_CONNECTION_CONFIG,
   jidEncode,
   makeCacheableSignalKeyStore,
+  useMultiFileAuthState as releasedState,
   signedKeyPair,
-  useMultiFileAuthState,
   xmppPreKey,
   xmppSignedPreKey,
 } from '@whiskeysockets/baileys';
+import { useMultiFileAuthState as nextState } from '../next-multi-file.mjs';
 import { clocked, counted, latency, storeOperations } from './measure.mjs';
 import { options } from './options.mjs';
 
@@ -47,6 +48,7 @@ export const newId = () => `3EB0${randomBytes(9).toString('hex').toUpperCase()}$
 
 /** An account as Baileys' makeSocket wires it: its state on disk, its keys in transactions, its Signal repository. */
 export async function openAccount(dir) {
+  const useMultiFileAuthState = options.state === 'next-multi-file' ? nextState : releasedState;
   const { state, saveCreds } = await useMultiFileAuthState(dir);
   const { creds } = state;
   const base = counted(state.keys);

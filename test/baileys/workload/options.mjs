@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { INITIAL_PREKEY_COUNT } from '@whiskeysockets/baileys';
 
+const STATES = ['multi-file', 'next-multi-file'];
 const MODES = ['all', 'init', 'resume', 'check'];
 
 function parse(argv) {
@@ -13,10 +14,14 @@ function parse(argv) {
   const number = (name, fallback) => Number(named.get(name) ?? fallback);
   const mode = named.get('mode') ?? 'all';
   if (!MODES.includes(mode)) throw new Error(`--mode ${mode}: expected one of ${MODES.join(', ')}`);
+  const state = named.get('state') ?? 'multi-file';
+  if (!STATES.includes(state)) throw new Error(`--state ${state}: expected one of ${STATES.join(', ')}`);
   const m = number('m', 400);
   return {
     dir: resolve(positional[0] ?? './sessions'),
     mode,
+    /** How it is stored: as Baileys' release does, or as its develop branch. */
+    state,
     /** The arguments for another process on the same directory; a later --mode wins. */
     forward: argv,
     k: number('k', 4),

@@ -41,6 +41,8 @@ function count(categories, file, size) {
 async function surveyFolder(dir, folder, report) {
   let creds = 'missing';
   for (const file of await readdir(join(dir, folder))) {
+    // Of the round before, and of an application that was killed while it wrote.
+    if (file.endsWith('.tmp')) continue;
     const path = join(dir, folder, file);
     const { size } = await stat(path);
     const text = await readFile(path, 'utf8');

@@ -15,6 +15,7 @@ const LEDGER = [
   'sync/grants-in-time.test.ts',
   'sync/flush.test.ts',
 ];
+const BACKUPS = ['sync/backups-beside.test.ts'];
 const RECONCILE = [
   'sync/late-uploads.test.ts',
   'sync/reconcile.test.ts',
@@ -98,7 +99,7 @@ export const syncMutations = [
       'late writes cannot be told from others',
     ],
     [
-      "if (entry.local !== 'deleted' || ledger.get(name) !== entry) return false;",
+      "if (entry.local !== 'deleted' || ledger.get(name) !== entry || ledger.isBackupDirty(entry)) return false;",
       '',
       'a file that was made again during a flush is deleted from the bucket',
     ],
@@ -115,7 +116,7 @@ export const syncMutations = [
   ]),
   ...fearedIn('src/sync/backup/refreshes.ts', UPLOAD, [
     [
-      'if (this.#ledger.entriesOf(session).some((entry) => entry.refresh)) return;',
+      'if (this.#ledger.entriesOf(session).some((entry) => entry.refresh && !entry.shadowed)) return;',
       '',
       'the floor is raised before everything was stored again',
     ],
@@ -175,6 +176,46 @@ export const syncMutations = [
       '    await this.#flushSettled(session);\n  }',
       '  }',
       'what was moved to another session is never deleted where it was',
+    ],
+  ]),
+  ...fearedIn('src/sync/backup/upload.ts', BACKUPS, [
+    [
+      ' || ledger.isBackupDirty(entry)',
+      '',
+      'a file and the backup that stands for it are both missing in the bucket',
+    ],
+  ]),
+  ...fearedIn('src/sync/ledger/object-entry.ts', BACKUPS, [
+    [' && !shadowed', '', 'each change of a file uploads its backup too'],
+  ]),
+  ...fearedIn('src/sync/ledger/state.ts', BACKUPS, [
+    [' && !target.shadowed', '', 'a deletion waits for a backup that is never uploaded'],
+    [
+      "local !== undefined && local !== 'deleted'",
+      'local !== undefined',
+      'the backup of a missing file stays here',
+    ],
+  ]),
+  ...fearedIn('src/sync/reconcile/reconcile.ts', BACKUPS, [
+    ['backup?.shadowed && ', 'false && ', 'a backup outlives the file that another mount deleted'],
+  ]),
+  ...fearedIn('src/sync/reconcile/conflict.ts', BACKUPS, [
+    [
+      "ledger.entriesOf(session).filter(({ local }) => local === 'changed' || local === 'deleted')",
+      'ledger.dirtyOf(session)',
+      'a conflict brings back what the other mount deleted',
+    ],
+  ]),
+  ...fearedIn('src/sync/backup/flush-session.ts', BACKUPS, [
+    [
+      '  await removeAll(parts, last.filter(isBackup), done);\n',
+      '',
+      'a deleted file is read from its backup',
+    ],
+    [
+      'completesSession(name) === credentials',
+      "name.endsWith('/creds.json') === credentials",
+      'a backup of credentials overtakes their keys',
     ],
   ]),
   ...fearedIn('src/sync/backup/flush-session.ts', UPLOAD, [
@@ -308,18 +349,22 @@ export const syncMutations = [
       'half a session of one mount is mixed with half of another',
     ],
     [
-      "isDirty(entry) || (live && entry.local === 'same')",
+      "isDirty(entry) || (live && entry.local !== 'absent')",
       'isDirty(entry)',
       'the files of a session that is in use are replaced',
     ],
     [
-      "isDirty(entry) || (live && entry.local === 'same')",
-      "live && entry.local === 'same'",
+      "isDirty(entry) || (live && entry.local !== 'absent')",
+      "live && entry.local !== 'absent'",
       'a change is overwritten by the version of the bucket',
     ],
-    ["if (entry.local === 'changed' || (live", 'if ((live', 'a change to what another mount deleted is lost'],
     [
-      "  if (entry.local === 'same' || (entry.local === 'absent' && !live)) result.removed.push(entry.name);\n",
+      "if ((entry.local === 'changed' && !entry.shadowed) || (live",
+      'if ((live',
+      'a change to what another mount deleted is lost',
+    ],
+    [
+      "  if (isHere || (entry.local === 'absent' && !live)) result.removed.push(entry.name);\n",
       '',
       'what another mount deleted comes back',
     ],
@@ -430,7 +475,7 @@ export const syncMutations = [
       'a session is served although its objects changed since they were listed',
     ],
     ['return hasOlder || publish', 'return publish', 'a damaged object replaces a file that opens'],
-    ['isCredentials(name) ? 0 : 1', '0', 'credentials are not restored first'],
+    ['completesSession(name) ? 0 : 1', '0', 'credentials are not restored first'],
     [
       'return hasOlder || publish(parts, await stage(cache, bytes), entry, touched);',
       'return true;',

@@ -1,0 +1,148 @@
+/** The pattern of Baileys' develop branch (.tmp, .bak, rename) in hybrid mode: what it costs, and what kills leave to read. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { count, randomMs } from '../crash/support/counts.ts';
+import { DaemonKiller } from '../crash/support/daemon-killer.ts';
+import { Cloud, flushAll } from '../hybrid/support/cloud.ts';
+import { cleanUp, type Scope } from '../support/cleanup.ts';
+import { cleanEnvironment } from '../support/environment.ts';
+import type { Mounted } from '../support/mount-sessionfs.ts';
+import { repository } from '../support/repository.ts';
+import { workloadSucceeds } from '../support/run-workload.ts';
+
+const FILES = 4;
+const RUNS = count(2, 60);
+const KILL_WITHIN_MS = 1_000;
+const SESSION = 'user1-+15550001';
+const program = join(repository, 'test/baileys/next-multi-file.mjs');
+const often = { SESSION_BACKUP_INTERVAL: '1000' };
+const never = { SESSION_BACKUP_INTERVAL: '0' };
+
+/** An application that changes all files again and again. */
+class Writer {
+  /** Of the last round that ended. */
+  round = 0;
+  #errors = '';
+  readonly #child: ChildProcess;
+  readonly #closed: Promise<unknown>;
+
+  constructor(scope: Scope, folder: string, ...rounds: string[]) {
+    this.#child = spawn(process.execPath, [program, 'write', folder, ...rounds], {
+      env: cleanEnvironment(),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.round = Number(text.trimEnd().split('\n').at(-1));
+    });
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#errors += text;
+    });
+    this.#closed = once(this.#child, 'close');
+    cleanUp(scope, () => void this.#child.kill('SIGKILL'));
+  }
+
+  async reached(round: number): Promise<void> {
+    while (this.round < round && this.#child.exitCode === null) await sleep(5);
+  }
+
+  async ended(): Promise<void> {
+    await this.#closed;
+    assert.equal(this.#child.exitCode, 0, this.#errors);
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#closed;
+  }
+}
+
+/** The rounds that an application reads; rejects where it throws. */
+async function roundsIn({ mountPoint }: Mounted): Promise<number[]> {
+  const args = [program, 'read', join(mountPoint, SESSION)];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env: cleanEnvironment() });
+  const read = Object.values(JSON.parse(stdout) as Record<string, { round: number } | null>);
+  assert.equal(read.length, FILES);
+  return read.map((value) => value?.round ?? Number.NaN);
+}
+
+function requestsOf(cloud: Cloud): string[] {
+  return cloud.proxy.requests
+    .filter(({ object, kind }) => object.startsWith('sessions/') && (kind === 'put' || kind === 'delete'))
+    .map(({ kind, object }) => `${kind} ${object.slice('sessions/user1/+15550001/'.length)}`);
+}
+
+test('.tmp, .bak and rename: a changed file is one upload, whatever was renamed how often', async (t) => {
+  const cloud = await Cloud.start(t);
+  const mounted = await cloud.mount(never);
+  const folder = join(mounted.mountPoint, SESSION);
+  await new Writer(t, folder, '1').ended();
+  await flushAll(mounted);
+  const before = requestsOf(cloud).length;
+  assert.equal(before, FILES);
+  for (const rounds of ['1', '20']) {
+    await new Writer(t, folder, rounds).ended();
+    await flushAll(mounted);
+  }
+  const requests = requestsOf(cloud).slice(before);
+  assert.equal(requests.length, 2 * FILES, requests.join('\n'));
+  assert.deepEqual(
+    requests.filter((request) => !/^put .*\.json$/.test(request)),
+    [],
+  );
+  await mounted.unmount();
+});
+
+test('.tmp, .bak and rename: application, daemon and machine are killed, and nothing that was there is missing', async (t) => {
+  const cloud = await Cloud.start(t);
+  let mounted = await cloud.mount(often);
+  let round = 0;
+  for (let run = 0; run < RUNS; run++) {
+    const folder = join(mounted.mountPoint, SESSION);
+    const writer = new Writer(t, folder);
+    await writer.reached(round + 2);
+    const killer = new DaemonKiller(mounted);
+    await killer.during(() => sleep(randomMs(200, KILL_WITHIN_MS)));
+    await writer.kill();
+    const here = await roundsIn(mounted);
+    assert.ok(
+      here.every((each) => each >= writer.round),
+      `${here} after round ${writer.round}`,
+    );
+    await flushAll(mounted);
+    const after = new Writer(t, folder);
+    await after.reached(writer.round + 1);
+    await sleep(randomMs(0, KILL_WITHIN_MS));
+    await mounted.kill();
+    await after.kill();
+    await cloud.settled();
+    mounted = await cloud.mount(often);
+    const restored = await roundsIn(mounted);
+    assert.ok(
+      restored.every((each, index) => each >= (here[index] ?? 0)),
+      `${restored} is restored of ${here}`,
+    );
+    round = Math.max(...restored);
+  }
+  await mounted.unmount();
+});
+
+test('.tmp, .bak and rename: Baileys pairs and talks while daemons die, and goes on on an empty machine', async (t) => {
+  const cloud = await Cloud.start(t);
+  const first = await cloud.mount(often);
+  const state = ['--state', 'next-multi-file', '--prekeys', '20', '--contacts', '5', '--k', '2', '--m', '10'];
+  const killer = new DaemonKiller(first);
+  await killer.during(() => workloadSucceeds(first.mountPoint, ...state, '--mode', 'init'));
+  await flushAll(first);
+  await first.kill();
+  await cloud.settled();
+  const second = await cloud.mount(often);
+  const { resume } = await workloadSucceeds(second.mountPoint, ...state, '--mode', 'resume');
+  assert.deepEqual({ accounts: resume?.accounts, errors: resume?.errors }, { accounts: 2, errors: [] });
+  await workloadSucceeds(second.mountPoint, ...state, '--mode', 'check');
+  await second.unmount();
+});
