@@ -7,6 +7,7 @@ import { settingFlags } from './setting-flags.ts';
 
 const MOUNTS = 'Mounts';
 const SESSIONS = 'Sessions';
+const KEYS = 'Keys and costs';
 const SHELL = 'Shell';
 
 const directory: OperandSpec = { name: 'DIR', meaning: 'the mount point' };
@@ -48,7 +49,7 @@ export const commands: readonly CommandSpec[] = [
     name: 'unmount',
     group: MOUNTS,
     summary: 'flush and unmount DIR; return when both are done',
-    synopsis: '[DIR] [--timeout SECONDS] [--json]',
+    synopsis: '[DIR] [--timeout SECONDS] [--force] [--json]',
     operands: [directory],
     flags: [
       {
@@ -56,6 +57,11 @@ export const commands: readonly CommandSpec[] = [
         placeholder: 'SECONDS',
         meaning: 'how long to wait; 0: no limit',
         default: '60',
+      },
+      {
+        flag: '--force',
+        meaning:
+          'kill the processes of a mount that hangs, without a flush; what was written is in the cache',
       },
       json,
     ],
@@ -83,11 +89,45 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'status',
     group: MOUNTS,
-    summary: 'print what is mounted on DIR and what is not stored yet',
+    summary: 'print what is mounted on DIR, or everywhere, and what is not stored yet',
     synopsis: '[DIR] [--json]',
     operands: [directory],
     flags: [{ flag: '--json', meaning: 'print the whole status as JSON' }],
     load: async () => (await import('./status.ts')).run,
+  },
+  {
+    name: 'flush',
+    group: MOUNTS,
+    summary: 'back up what is not in the bucket yet; return when it is',
+    synopsis: '[DIR] [SESSION] [--json]',
+    operands: [directory, { name: 'SESSION', meaning: 'one session; default: all of them' }],
+    flags: [json],
+    load: async () => (await import('./flush.ts')).run,
+  },
+  {
+    name: 'logs',
+    group: MOUNTS,
+    summary: 'print the log of the mount on DIR',
+    synopsis: '[DIR] [-f] [--lines COUNT]',
+    operands: [directory],
+    flags: [
+      { flag: '--follow', short: '-f', meaning: 'go on with what is logged from now on' },
+      {
+        flag: '--lines',
+        short: '-n',
+        placeholder: 'COUNT',
+        meaning: 'how many lines from the end',
+        default: '50',
+      },
+      {
+        flag: '--log-file',
+        placeholder: 'FILE',
+        meaning: 'another log',
+        default: 'the log of the mount, or CACHE.log',
+      },
+      { flag: '--json', meaning: 'print the lines as they are, on a terminal too' },
+    ],
+    load: async () => (await import('./logs.ts')).run,
   },
   {
     name: 'export',
@@ -110,6 +150,23 @@ export const commands: readonly CommandSpec[] = [
       ...storage,
     ],
     load: async () => (await import('./export.ts')).run,
+  },
+  {
+    name: 'keygen',
+    group: KEYS,
+    summary: 'make a new encryption key',
+    synopsis: '[--out FILE] [--json]',
+    operands: [],
+    flags: [
+      {
+        flag: '--out',
+        placeholder: 'FILE',
+        meaning: 'a new file for it, readable by its owner only',
+        default: 'stdout',
+      },
+      json,
+    ],
+    load: async () => (await import('./keygen.ts')).run,
   },
   {
     name: 'completion',

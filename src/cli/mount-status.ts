@@ -35,6 +35,14 @@ export interface MountStatus {
   readonly backups?: readonly {
     readonly session: string;
     readonly dirty: number;
+    readonly state?: string;
+    readonly files?: number;
+    readonly lastBackupAt?: string;
+    readonly lastError?: string;
+    /** Of the lease, where this mount holds it. */
+    readonly epoch?: number;
+    /** The mount that holds it, where a call waits for that. */
+    readonly holder?: string;
     readonly trouble?: {
       readonly error: string;
       readonly hint?: string;

@@ -1,8 +1,13 @@
-/** `sessionfs status`: what the daemon says about its mount. A mount that hangs is an error, not a wait. */
+/** `sessionfs status`: what the daemons say about their mounts. A mount that hangs is an error, not a wait. */
+import { join } from 'node:path';
 import { loadMountPoint } from '../config/load.ts';
-import { type Invocation, print } from './command.ts';
+import { settings } from '../config/settings.ts';
+import { exitStatus, SessionfsError } from '../lib/errors.ts';
+import { agoText, columns } from '../lib/human.ts';
+import { allMounts, type SeenMount } from '../mount/mountinfo.ts';
+import { type Invocation, print, printJson } from './command.ts';
 import { locateMount, statusOf } from './locate.ts';
-import type { MountStatus } from './mount-status.ts';
+import { type MountStatus, readMountStatus, type StatusReading } from './mount-status.ts';
 
 interface Trouble {
   readonly summary: string;
@@ -10,11 +15,63 @@ interface Trouble {
   readonly hint?: string;
 }
 
-export async function run({ given, directory, env }: Invocation): Promise<number> {
+export async function run(invocation: Invocation): Promise<number> {
+  const { given, directory, env } = invocation;
+  if (directory === undefined && !env[settings.mountPoint.variable]) return everyMount(invocation);
   const path = await locateMount(loadMountPoint(env, directory));
   const { status: shown, raw } = await statusOf(path, 'for its status');
   print(given.has('--json') ? raw.trimEnd() : table(shown));
   return 0;
+}
+
+/** One that does not answer keeps no other from being shown; the exit status tells. */
+async function everyMount({ given }: Invocation): Promise<number> {
+  const mounts = await allMounts();
+  if (mounts.length === 0)
+    throw new SessionfsError('NOT_MOUNTED', 'no sessionfs is mounted on this machine', {
+      hint: 'sessionfs mount DIR mounts one. Mounts of other users and containers are seen by root.',
+    });
+  const readings = await Promise.all(
+    mounts.map(async (mount) => ({ mount, reading: await readMountStatus(placeOf(mount)) })),
+  );
+  if (given.has('--json')) printJson(readings.map(({ mount, reading }) => asJson(mount, reading)));
+  else print(readings.map(({ mount, reading }) => asText(mount, reading)).join('\n\n'));
+  return readings.some(({ reading }) => reading.kind === 'hung') ? exitStatus.MOUNT_NOT_ANSWERING : 0;
+}
+
+/** How this process reaches it. */
+function placeOf({ mountPoint, pid }: SeenMount): string {
+  return pid === undefined ? mountPoint : join(`/proc/${pid}/root`, mountPoint);
+}
+
+function asJson({ mountPoint, pid }: SeenMount, reading: StatusReading): object {
+  const state = reading.kind === 'answered' ? 'serving' : STATES[reading.kind];
+  const within = pid === undefined ? {} : { namespaceOf: pid };
+  return { mountPoint, state, ...within, ...(reading.kind === 'answered' ? { status: reading.status } : {}) };
+}
+
+const STATES = {
+  hung: 'not answering',
+  stale: 'dead',
+  denied: 'not permitted',
+  absent: 'not readable',
+} as const;
+
+const ADVICE = {
+  hung: 'it did not answer: sessionfs status DIR says more',
+  stale: 'its daemon has died: sessionfs mount DIR mounts it again, sessionfs unmount DIR takes it away',
+  denied: 'ask as root or as the owner of the mount',
+  absent: 'its status cannot be read',
+} as const;
+
+function asText({ mountPoint, pid }: SeenMount, reading: StatusReading): string {
+  const within = pid === undefined ? [] : [row('namespace', `of process ${pid}`)];
+  if (reading.kind === 'answered') return [table(reading.status), ...within].join('\n');
+  return [row('mount point', mountPoint), row('TROUBLE', ADVICE[reading.kind]), ...within].join('\n');
+}
+
+function row(label: string, value: string | number): string {
+  return `${label.padEnd(16)}${value}`;
 }
 
 export function table(shown: MountStatus): string {
@@ -35,7 +92,41 @@ export function table(shown: MountStatus): string {
     ...heldBackRows(shown.heldBack),
     ...(shown.incomplete ?? []).map(incompleteRow),
   ];
-  return rows.map(([label, value]) => `${label.padEnd(16)}${value}`).join('\n');
+  return [...rows.map(([label, value]) => row(label, value)), ...sessionTable(shown.backups ?? [])].join(
+    '\n',
+  );
+}
+
+const HEADINGS = ['session', 'state', 'files', 'dirty', 'last backup', 'lease', 'last error'];
+const CONTROL = /\p{Cc}/gu;
+
+/** Sessions in trouble first, then those with most to back up. */
+function sessionTable(backups: Backups): string[] {
+  if (backups.length === 0) return [];
+  const worst = [...backups].sort(
+    (a, b) =>
+      Number(b.trouble !== undefined) - Number(a.trouble !== undefined) ||
+      b.dirty - a.dirty ||
+      a.session.localeCompare(b.session),
+  );
+  const rows = worst
+    .slice(0, SESSIONS_SHOWN)
+    .map((backup) => [
+      backup.session === '' ? '(root)' : backup.session.replace(CONTROL, '?'),
+      backup.state ?? '',
+      String(backup.files ?? ''),
+      String(backup.dirty),
+      backup.lastBackupAt === undefined ? 'none yet' : agoText(backup.lastBackupAt, Date.now()),
+      leaseOf(backup),
+      backup.lastError ?? backup.trouble?.error ?? '',
+    ]);
+  const more = worst.length - SESSIONS_SHOWN;
+  return ['', ...columns([HEADINGS, ...rows]), ...(more > 0 ? [`and ${more} more: see --json`] : [])];
+}
+
+function leaseOf({ epoch, holder }: Backups[number]): string {
+  if (holder !== undefined) return `of ${holder}`;
+  return epoch === undefined ? '' : `held, epoch ${epoch}`;
 }
 
 function troubleRows({ summary, error, hint }: Trouble): [label: string, value: string][] {
@@ -72,7 +163,9 @@ function count(files: number): string {
 
 const SESSIONS_SHOWN = 10;
 
-function sessionRows(backups: NonNullable<MountStatus['backups']>): [label: string, value: string][] {
+type Backups = NonNullable<MountStatus['backups']>;
+
+function sessionRows(backups: Backups): [label: string, value: string][] {
   const troubled = backups.filter(({ trouble }) => trouble !== undefined);
   const rows = troubled.slice(0, SESSIONS_SHOWN).flatMap(({ session, dirty, trouble }) => {
     if (trouble === undefined) return [];

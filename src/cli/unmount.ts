@@ -8,7 +8,7 @@ import { journalBytes } from '../export/sealed-session.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { codeOf } from '../lib/system-error.ts';
-import { removeDeadMounts } from '../mount/mount.ts';
+import { removeDeadMounts, unmountByForce } from '../mount/mount.ts';
 import { MountFolder } from '../mount/mount-folder.ts';
 import { resolveMountPoint } from '../mount/mount-point.ts';
 import { findMount } from '../mount/mountinfo.ts';
@@ -16,12 +16,15 @@ import { findMountUsers, type MountUser, stillUsing } from '../mount/users.ts';
 import { flagValue, type Invocation, printEither } from './command.ts';
 import { isMountPoint, locateMount, notPermitted, requireAnswer } from './locate.ts';
 import { type MountStatus, readMountStatus } from './mount-status.ts';
-import { isRunning, servesMount, supervises } from './process-watch.ts';
+import { isRunning, serversOf, servesMount, supervises } from './process-watch.ts';
 
 const POLL_MS = 50;
 const DEFAULT_TIMEOUT_S = 60;
 const LOOK_MS = 200;
 const USERS_SHOWN = 5;
+/** A mount that is to be ended by force is expected to hang. */
+const FORCE_ANSWER_MS = 2000;
+const FORCE_WAIT_MS = 10_000;
 
 export async function run(invocation: Invocation): Promise<number> {
   const { directory, env } = invocation;
@@ -30,6 +33,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const wanted = loadMountPoint(env, directory);
   const said = (mountPoint: string, text: string) =>
     printEither(invocation, { mountPoint, unmounted: true }, `sessionfs: ${text}`);
+  if (invocation.given.has('--force')) return force(wanted, said);
   const path = await locateMount(wanted).catch((error: unknown) => folderAlone(wanted, error, said));
   if (path === undefined) return 0;
   const reading = await readMountStatus(path);
@@ -46,6 +50,34 @@ export async function run(invocation: Invocation): Promise<number> {
     if (!(await isMountPoint(path))) giveFolderBack(path);
   }
   said(path, `${path} is unmounted${leftInJournal(status.cachePath)}`);
+  return 0;
+}
+
+/**
+ * Ends the processes that serve the mount where they are, without a flush, and takes the mount away: for one that hangs. What was
+ * written is in the cache and its journal, as after any kill.
+ */
+async function force(wanted: string, said: Said): Promise<number> {
+  const path = await locateMount(wanted);
+  const mount = await findMount(path);
+  if (mount === undefined) throw new SessionfsError('NOT_MOUNTED', `nothing is mounted on ${path}`);
+  const reading = await readMountStatus(path, FORCE_ANSWER_MS);
+  const named = reading.kind === 'answered' ? Object.values(reading.status.pids) : [];
+  const seen = process.platform === 'linux' ? serversOf(mount.device).map(({ pid }) => pid) : [];
+  // The supervisor first: it would start another daemon.
+  const { supervisor, daemon } =
+    reading.kind === 'answered' ? reading.status.pids : { supervisor: 0, daemon: 0 };
+  const own = [...new Set([...named, ...seen])].filter((pid) =>
+    pid === supervisor ? supervises(supervisor, daemon, mount) : servesMount(pid, mount),
+  );
+  for (const pid of own) requestStop(path, pid, 'SIGKILL');
+  await waitUntilGone(path, { timeoutMs: FORCE_WAIT_MS, isGone: async () => !own.some(isRunning) });
+  if (await isMountPoint(path)) await unmountByForce(path);
+  giveFolderBack(path);
+  said(
+    path,
+    `${path} is unmounted by force; what was not flushed is in the cache and goes out with the next mount`,
+  );
   return 0;
 }
 
@@ -155,10 +187,11 @@ function notServing(path: string, pid: number): SessionfsError {
 }
 
 /** Call it with a process that serves the mount. */
-export function requestStop(path: string, pid: number): void {
+export function requestStop(path: string, pid: number, signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): void {
   try {
-    process.kill(pid, 'SIGTERM');
+    process.kill(pid, signal);
   } catch (error) {
+    if (codeOf(error) === 'ESRCH' && signal === 'SIGKILL') return;
     if (codeOf(error) === 'EPERM') throw notPermitted(`stop process ${pid}, which serves ${path}`);
     throw error;
   }

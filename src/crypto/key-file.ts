@@ -77,6 +77,27 @@ export function createKeyFile(path: string): Buffer {
   return readKeyFile(path).raw;
 }
 
+/** Writes a key that the caller made to a new file, 0600, on stable storage on return. Throws KEY_FILE_EXISTS, KEY_FILE_NOT_WRITABLE. */
+export function newKeyFile(path: string, hex: string): void {
+  let isNew: boolean;
+  try {
+    isNew = publish(path, `${hex}\n`);
+  } catch (error) {
+    throw new SessionfsError(
+      'KEY_FILE_NOT_WRITABLE',
+      `cannot write the key file ${path}: ${messageOf(error)}`,
+      {
+        hint: 'Name a file in a folder that exists, and that you may write to.',
+        cause: error,
+      },
+    );
+  }
+  if (isNew) return;
+  throw new SessionfsError('KEY_FILE_EXISTS', `${path} is there already, and is left as it is`, {
+    hint: 'A key that is overwritten is lost, with all that it sealed: name another file.',
+  });
+}
+
 /** False when the name is taken. */
 function publish(path: string, text: string): boolean {
   const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`;

@@ -1,6 +1,6 @@
 /** The kernel's table of mounts. Reading it touches no mount. */
 import { execFile, execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
@@ -40,7 +40,40 @@ export async function mountsOfOurs(
   return records.filter((record) => record.mountPoint === mountPoint && record.type === FILESYSTEM_TYPE);
 }
 
-/** The same, before a process that was waiting for the mount can have used it and taken it away. */
+export interface SeenMount extends MountRecord {
+  /** A process in whose mount namespace it is, where that is not this one's. */
+  readonly pid: number | undefined;
+}
+
+/**
+ * All mounts of sessionfs on this machine, also those of mount namespaces (`sessionfs run` without root, containers) whose
+ * processes this one may look at. Each once, by its device.
+ */
+export async function allMounts(proc = '/proc'): Promise<SeenMount[]> {
+  const own = (await readMounts(`${proc}/self/mountinfo`)).map((record) => ({ ...record, pid: undefined }));
+  const found = new Map<string, SeenMount>();
+  for (const record of [...own, ...(process.platform === 'linux' ? foreignMounts(proc) : [])])
+    if (record.type === FILESYSTEM_TYPE && !found.has(record.device)) found.set(record.device, record);
+  return [...found.values()];
+}
+
+function foreignMounts(proc: string): SeenMount[] {
+  const pids = readdirSync(proc).filter((name) => /^\d+$/.test(name));
+  return pids.flatMap((name) => {
+    try {
+      const pid = Number(name);
+      return parseMountinfo(readFileSync(`${proc}/${name}/mountinfo`, 'utf8')).map((record) => ({
+        ...record,
+        pid,
+      }));
+    } catch {
+      // It has ended, or is not this user's.
+      return [];
+    }
+  });
+}
+
+/** As findMount, before a process that was waiting for the mount can have used it and taken it away. */
 export function findMountSync(mountPoint: string): MountRecord | undefined {
   const records =
     process.platform === 'darwin'

@@ -64,6 +64,7 @@ export class ControlAnswers {
       waiting: [...restorer.waiting, ...opener.waiting],
       outcomeOf: (session) => flusher.outcomeOf(session),
       holderOf: (session) => waiting.get(session),
+      epochOf: (session) => leases.epochOf(session),
       listingError,
       trouble: health.trouble,
       failureOf: (session) => this.#failureOf(session),

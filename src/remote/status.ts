@@ -19,6 +19,8 @@ export interface BucketStatusParts {
   holderOf: (session: string) => { holder: string; waitedMs: number } | undefined;
   /** Why calls wait for the session, or why it is not backed up. */
   failureOf: (session: string) => ({ waits: Waits } & Failure) | undefined;
+  /** The epoch under which this mount holds the session's lease; undefined: it does not hold it. */
+  epochOf: (session: string) => number | undefined;
   /** Committed files that have not reached the cache, and so not the ledger. */
   dirtyPaths: readonly string[];
 }
@@ -44,6 +46,7 @@ export interface BucketStatus {
     state: SessionState;
     files: number;
     dirty: number;
+    epoch?: number;
     holder?: string;
     waitedMs?: number;
     trouble?: SessionTrouble;
@@ -76,6 +79,7 @@ export function bucketStatus(parts: BucketStatusParts): BucketStatus {
     files: ledger.entriesOf(session).length,
     dirty: ledger.dirtyOf(session).length + (unsettled.get(session) ?? 0),
     ...outcomeOf(session),
+    ...epochIn(parts.epochOf(session)),
     ...parts.holderOf(session),
     ...troubleOf(parts.failureOf(session)),
   }));
@@ -84,6 +88,10 @@ export function bucketStatus(parts: BucketStatusParts): BucketStatus {
     bucket: { address, listed: ledger.listed, lastError: listingError, ...(trouble && { trouble }) },
     backups,
   };
+}
+
+function epochIn(epoch: number | undefined): { epoch?: number } {
+  return epoch === undefined ? {} : { epoch };
 }
 
 function troubleOf(failure: ({ waits: Waits } & Failure) | undefined): { trouble?: SessionTrouble } {

@@ -62,6 +62,12 @@ test('--daemonize returns when the mount answers, and says process, mount point 
   assert.equal(readFileSync(join(directory, 'sessions.sealed.pid'), 'utf8'), `${pid}\n`);
   assert.equal(statSync(log).mode & 0o777, 0o600);
   assert.match(readFileSync(log, 'utf8'), /"msg":"Mounted"/);
+  const last = runCli(['logs', mountPoint, '--lines', '1']);
+  assert.deepEqual(last, {
+    status: 0,
+    stdout: `${readFileSync(log, 'utf8').trimEnd().split('\n').at(-1)}\n`,
+    stderr: '',
+  });
 });
 
 test('unmount returns when mount, process and pid file are gone, and the next mount has what was written', async (t) => {

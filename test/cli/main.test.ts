@@ -105,12 +105,16 @@ test('status and unmount of a directory that is not mounted say so', (t) => {
       new RegExp(`no sessionfs is mounted on ${directory}\n`),
     );
     assertFails(runCli([command, join(directory, 'none')]), 'NOT_MOUNTED', /no sessionfs is mounted/);
+  }
+  for (const [command, env] of [
+    ['unmount', {}],
+    ['status', { SESSION_STORAGE_PATH: './sessions' }],
+  ] as const)
     assertFails(
-      runCli([command], {}, directory),
+      runCli([command], env, directory),
       'NOT_MOUNTED',
       new RegExp(`mounted on ${directory}/sessions\n`),
     );
-  }
 });
 
 test('unmount takes a timeout in whole seconds only', (t) => {

@@ -68,6 +68,10 @@ export class Machine {
     this.mountPoint = join(directory, 'sessions');
   }
 
+  get key(): string {
+    return this.#account.key;
+  }
+
   get cachePath(): string {
     return `${this.mountPoint}.sealed`;
   }

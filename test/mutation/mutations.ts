@@ -5,6 +5,7 @@ import { durableMutations } from './feared/durable.ts';
 import { fsMutations } from './feared/fs.ts';
 import { journalMutations } from './feared/journal.ts';
 import { leaseMutations } from './feared/lease.ts';
+import { operatorMutations } from './feared/operator.ts';
 import { outsideMutations } from './feared/outside.ts';
 import { privateMutations } from './feared/private.ts';
 import { remoteMutations } from './feared/remote.ts';
@@ -21,6 +22,7 @@ export const mutations: readonly Mutation[] = [
   ...fsMutations,
   ...journalMutations,
   ...leaseMutations,
+  ...operatorMutations,
   ...outsideMutations,
   ...privateMutations,
   ...remoteMutations,

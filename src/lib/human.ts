@@ -1,0 +1,44 @@
+/** Sizes and times as people read them. Programs get the numbers themselves. */
+
+const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+const STEP = 1024;
+
+/** Three digits at most: `812 B`, `1.5 MiB`. */
+export function sizeText(bytes: number): string {
+  let [value, unit] = [bytes, 0];
+  while (value >= STEP && unit < BYTE_UNITS.length - 1) {
+    value /= STEP;
+    unit++;
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : Number(value.toFixed(1))} ${BYTE_UNITS[unit]}`;
+}
+
+const TIME_UNITS: readonly (readonly [ms: number, name: string])[] = [
+  [86_400_000, 'd'],
+  [3_600_000, 'h'],
+  [60_000, 'min'],
+  [1000, 's'],
+];
+
+/** In one unit, rounded down: `450 ms`, `12 s`, `5 min`, `3 d`. */
+export function durationText(ms: number): string {
+  const [unitMs, name] = TIME_UNITS.find(([size]) => ms >= size) ?? [1, 'ms'];
+  return `${Math.floor(ms / unitMs)} ${name}`;
+}
+
+/** Of an ISO 8601 time; `nowMs`: since the epoch. */
+export function agoText(time: string, nowMs: number): string {
+  const ms = Date.parse(time);
+  return Number.isNaN(ms) ? 'unknown' : `${durationText(Math.max(0, nowMs - ms))} ago`;
+}
+
+/** Lines of columns; the last one is not padded. */
+export function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => (row[at] ?? '').length)));
+  return rows.map((row) =>
+    row
+      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
