@@ -10,6 +10,11 @@ export const IV_SIZE = 16;
 export const TAG_SIZE = 32;
 
 const CIPHER = 'aes-256-cbc';
+/**
+ * So much is encrypted at a time: each call makes a buffer of its own, and the pages of a larger one are fetched from the kernel
+ * and given back each time.
+ */
+export const STRIDE = 64 * 1024;
 const MAC_HASH = 'sha512';
 
 export interface AeadKeys {
@@ -31,9 +36,10 @@ export function encryptInto(
   plain: Uint8Array,
 ): void {
   const cipher = createCipheriv(CIPHER, keys.encryptionKey, iv);
-  const head = cipher.update(plain);
-  head.copy(out, offset);
-  cipher.final().copy(out, offset + head.length);
+  let at = offset;
+  for (let from = 0; from < plain.length; from += STRIDE)
+    at += cipher.update(plain.subarray(from, from + STRIDE)).copy(out, at);
+  cipher.final().copy(out, at);
 }
 
 /**

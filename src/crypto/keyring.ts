@@ -10,8 +10,9 @@ export const RAW_KEY_SIZE = 32;
 export const KEY_ID_SIZE = 8;
 
 const HALF = 32;
-const DERIVED_SIZE = KEY_ID_SIZE + 2 * HALF;
+const DERIVED_SIZE = KEY_ID_SIZE + 3 * HALF;
 const KEYS_INFO = 'sessionfs v1 A256CBC-HS512';
+const PIECES_INFO = 'sessionfs v2 XAES-256-GCM';
 const ID_INFO = 'sessionfs key id';
 const EMPTY = new Uint8Array(0);
 
@@ -21,6 +22,8 @@ export interface DerivedKey extends AeadKeys {
   /** The id as the header stores it, as two little-endian u32 words. */
   readonly idLow: number;
   readonly idHigh: number;
+  /** Of pieces in the journal (sealed-piece.ts). */
+  readonly pieceKey: KeyObject;
 }
 
 export class Keyring {
@@ -127,10 +130,13 @@ function derive(raw: Uint8Array): DerivedKey {
   const keys = expand(KEYS_INFO, 2 * HALF);
   derived.set(keys, KEY_ID_SIZE);
   keys.fill(0);
+  const pieces = expand(PIECES_INFO, HALF);
+  derived.set(pieces, KEY_ID_SIZE + 2 * HALF);
+  pieces.fill(0);
   return take(derived);
 }
 
-/** id, MAC key, encryption key: RFC 7518's order. Zeroes `bytes`. */
+/** id, MAC key, encryption key (RFC 7518's order), key of pieces. Zeroes `bytes`. */
 function take(bytes: Uint8Array): DerivedKey {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const key: DerivedKey = {
@@ -138,7 +144,8 @@ function take(bytes: Uint8Array): DerivedKey {
     idLow: view.readUInt32LE(0),
     idHigh: view.readUInt32LE(4),
     macKey: createSecretKey(view.subarray(KEY_ID_SIZE, KEY_ID_SIZE + HALF)),
-    encryptionKey: createSecretKey(view.subarray(KEY_ID_SIZE + HALF)),
+    encryptionKey: createSecretKey(view.subarray(KEY_ID_SIZE + HALF, KEY_ID_SIZE + 2 * HALF)),
+    pieceKey: createSecretKey(view.subarray(KEY_ID_SIZE + 2 * HALF)),
   };
   view.fill(0);
   return key;
@@ -148,6 +155,7 @@ function give(key: DerivedKey, out: Buffer): void {
   out.write(key.id, 'hex');
   copySecret(key.macKey, out, KEY_ID_SIZE);
   copySecret(key.encryptionKey, out, KEY_ID_SIZE + HALF);
+  copySecret(key.pieceKey, out, KEY_ID_SIZE + 2 * HALF);
 }
 
 function copySecret(secret: KeyObject, out: Buffer, offset: number): void {

@@ -7,6 +7,8 @@ import { readTimestamp, writeTimestamp } from './timestamp.ts';
 /** 'SFS1' read as a little-endian word. */
 const MAGIC = 0x31534653;
 const SUITE_A256CBC_HS512 = 1;
+/** XAES-256-GCM, of pieces in the journal. No file in a cache or bucket has it. */
+export const PIECE_SUITE = 2;
 
 const Offset = {
   magic: 0,
@@ -67,9 +69,10 @@ export function writeHeader(
   key: DerivedKey,
   meta: SealedMeta,
   plainLength: number,
+  suite = SUITE_A256CBC_HS512,
 ): void {
   out.writeUInt32LE(MAGIC, offset + Offset.magic);
-  out.writeUInt32LE(SUITE_A256CBC_HS512, offset + Offset.suite);
+  out.writeUInt32LE(suite, offset + Offset.suite);
   out.writeUInt32LE(key.idLow, offset + Offset.keyId);
   out.writeUInt32LE(key.idHigh, offset + Offset.keyId + 4);
   out.writeUInt32LE(plainLength, offset + Offset.plainLength);
@@ -99,12 +102,24 @@ export function checkedPlainLength(header: Buffer, fileSize: number): number {
   if (header.length < HEADER_SIZE || fileSize < SEALED_SIZE_MIN) throw new SealError('truncated');
   requireSuite(header.readUInt32LE(Offset.suite));
   if (header.readUInt32LE(Offset.zero) !== 0) throw new SealError('not-sealed');
-  const plainLength = header.readUInt32LE(Offset.plainLength);
-  const beyond = header.readUInt32LE(Offset.plainLength + 4);
-  if (beyond !== 0 || plainLength > PLAIN_LENGTH_MAX) throw new SealError('length-mismatch');
+  const plainLength = readPlainLength(header);
   const expected = sealedSize(plainLength);
   if (fileSize !== expected) throw new SealError(fileSize < expected ? 'truncated' : 'length-mismatch');
   return plainLength;
+}
+
+/** What a header that is there whole says of the length of its plaintext. Throws SealError beyond PLAIN_LENGTH_MAX. */
+export function readPlainLength(header: Buffer): number {
+  const plainLength = header.readUInt32LE(Offset.plainLength);
+  const beyond = header.readUInt32LE(Offset.plainLength + 4);
+  if (beyond !== 0 || plainLength > PLAIN_LENGTH_MAX) throw new SealError('length-mismatch');
+  return plainLength;
+}
+
+/** undefined: no sealed file of any version begins like this. */
+export function suiteOf(sealed: Buffer): number | undefined {
+  const isSealed = sealed.length >= Offset.keyId && sealed.readUInt32LE(Offset.magic) === MAGIC;
+  return isSealed ? sealed.readUInt32LE(Offset.suite) : undefined;
 }
 
 function requireSuite(word: number): void {

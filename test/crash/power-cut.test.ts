@@ -35,10 +35,12 @@ class Run {
     this.#random = random;
     this.fresh = fresh;
     const { disk } = this;
+    const segmentBytes = 2000 + random(15_000);
     const options = {
       journalFiles: disk.sync,
       cacheFiles: disk.async,
-      segmentBytes: 2000 + random(15_000),
+      segmentBytes,
+      unsyncedSegmentBytes: segmentBytes * (1 + random(4)),
       syncTogetherMin: 1 + random(8),
     };
     this.#harness = new Harness(options);

@@ -126,6 +126,6 @@ test('the copies of the key that an export makes are zeroed', (t) => {
     return bytes;
   });
   assert.ok(new Uint8Array(keyring.export()).some((byte) => byte !== 0));
-  assert.equal(copies.length, 4);
+  assert.equal(copies.length, 6);
   assert.ok(copies.every((bytes) => bytes.every((byte) => byte === 0)));
 });

@@ -31,6 +31,7 @@ export interface HarnessOptions {
   memoryLimit?: number;
   unlinkedLimit?: number;
   segmentBytes?: number;
+  unsyncedSegmentBytes?: number;
   /** Where its directory is made; default: the system's place for temporary files. */
   within?: string;
   /** A cache directory to begin with a copy of. */
@@ -125,6 +126,9 @@ export class Harness {
       memoryLimit: options.memoryLimit ?? 64 * 1024 * 1024,
       ...(options.unlinkedLimit === undefined ? {} : { unlinkedLimit: options.unlinkedLimit }),
       ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
+      ...(options.unsyncedSegmentBytes === undefined
+        ? {}
+        : { unsyncedSegmentBytes: options.unsyncedSegmentBytes }),
       ...(options.journalFiles === undefined ? {} : { journalFiles: options.journalFiles }),
       ...defaultTimings,
       clock: { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs },

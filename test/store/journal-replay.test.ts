@@ -3,7 +3,14 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
-import { OpHeader, RecordHeader, recordCrc, SegmentHeader } from '../../src/store/journal/format.ts';
+import {
+  OpHeader,
+  RecordHeader,
+  recordCrc,
+  recordCrcOf,
+  SEGMENT_VERSION,
+  SegmentHeader,
+} from '../../src/store/journal/format.ts';
 import { JournalProgress } from '../../src/store/journal/progress.ts';
 import { JournalWriter } from '../../src/store/journal/writer.ts';
 import { append, put, type Replayed, remove, replay, temporaryDirectory } from './support.ts';
@@ -188,10 +195,28 @@ test('a journal whose first segments were retired goes on from there', (t) => {
 test('a segment of another version is not touched', (t) => {
   const { directory, path } = journal(t, 1);
   const bytes = fs.readFileSync(path(1));
-  bytes.writeUInt32LE(2, SegmentHeader.VERSION);
+  bytes.writeUInt32LE(SEGMENT_VERSION + 1, SegmentHeader.VERSION);
   fs.writeFileSync(path(1), bytes);
   assert.throws(() => replay(directory), { code: 'CACHE_FORMAT' });
   assert.deepEqual(fs.readFileSync(path(1)), bytes);
+});
+
+test('a segment of version 1, whose records have another checksum, is replayed, and goes on in version 2', (t) => {
+  const { directory, path } = journal(t, 3, 2);
+  const bytes = fs.readFileSync(path(1));
+  bytes.writeUInt32LE(1, SegmentHeader.VERSION);
+  const crc = recordCrcOf(1);
+  assert.ok(crc);
+  for (let at: number = SegmentHeader.SIZE; at < bytes.length; ) {
+    const end = at + RecordHeader.SIZE + bytes.readUInt32LE(at + RecordHeader.LENGTH);
+    bytes.writeUInt32LE(crc(bytes, at, end), at + RecordHeader.CRC);
+    at = end;
+  }
+  fs.writeFileSync(path(1), bytes);
+  assert.deepEqual(names(replay(directory)), prefix(5));
+  bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1);
+  fs.writeFileSync(path(1), bytes);
+  assert.throws(() => replay(directory), { code: 'JOURNAL_CORRUPT' });
 });
 
 test('a segment under the name of another one counts as damaged', (t) => {

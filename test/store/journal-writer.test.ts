@@ -260,3 +260,22 @@ test('an append goes on after the closed segment was retired before it', (t) => 
     ['b'],
   );
 });
+
+test('a segment that the disk does not have yet grows on, up to a limit, and is closed once the disk has it', (t) => {
+  const directory = temporaryDirectory(t);
+  const progress = new JournalProgress();
+  const sizes = { segmentBytes: 200, unsyncedSegmentBytes: 1000 };
+  const writer = new JournalWriter(directory, { nextSegment: 1, nextSeq: 1, progress, ...sizes });
+  t.after(() => writer.close());
+  const grow = () => append(writer, [put('f', 'x'.repeat(100))]);
+  for (let i = 0; i < 5; i++) grow();
+  assert.equal(writer.segment, 1, 'nothing was synced: it went on');
+  assert.ok(progress.bytes > 200);
+  for (let i = 0; i < 3; i++) grow();
+  assert.equal(writer.segment, 2, 'it is over the limit');
+  grow();
+  assert.equal(writer.segment, 2);
+  progress.setSynced(progress.mark().appends);
+  grow();
+  assert.equal(writer.segment, 3, 'the disk has all of it');
+});

@@ -1,5 +1,6 @@
 /** What the journal has that the cache has not: puts it into the tree, and collects what is unfinished. */
-import { openSealed, readHeader } from '../../crypto/sealed-file.ts';
+import { readHeader } from '../../crypto/sealed-file.ts';
+import { PieceOpener } from '../../crypto/sealed-piece.ts';
 import { chunkName } from '../../naming/sealed-name.ts';
 import { type KnownNodes, learn } from '../../store/checkpoint/node-table.ts';
 import { type JournalOp, OpFlag, type OpPlace, OpType } from '../../store/journal/format.ts';
@@ -17,6 +18,7 @@ export interface Unfinished {
 
 export class JournalReplay {
   readonly #builder: TreeBuilder;
+  readonly #pieces: PieceOpener;
   /** What the kernel knows from earlier daemons of this connection; undefined: the connection is new. */
   readonly #known: KnownNodes | undefined;
   readonly #work = new Map<string, WorkStep[]>();
@@ -26,6 +28,7 @@ export class JournalReplay {
 
   constructor(builder: TreeBuilder, known: KnownNodes | undefined) {
     this.#builder = builder;
+    this.#pieces = new PieceOpener(builder.parts.keyring);
     this.#known = known;
   }
 
@@ -110,9 +113,9 @@ export class JournalReplay {
   }
 
   #workWrite(op: JournalOp): void {
-    const { keyring, log } = this.#builder.parts;
+    const { log } = this.#builder.parts;
     try {
-      const { plain, meta } = openSealed(keyring, chunkName(op.path, op.arg), op.data);
+      const { plain, meta } = this.#pieces.open(chunkName(op.path, op.arg), op.data);
       this.#stepsOf(op.path).push({ kind: 'write', offset: op.arg, data: plain, meta, held: isHeld(op) });
     } catch (error) {
       log({

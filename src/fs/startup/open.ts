@@ -60,6 +60,7 @@ export interface OpenFileSystemOptions extends FileSystemOptions {
   clock?: Clock;
   counters?: FilesystemCounters;
   segmentBytes?: number;
+  unsyncedSegmentBytes?: number;
   /** What journal and set-aside/ are written with; a test may record or fail it. */
   journalFiles?: SyncFileOperations;
   /** Hybrid mode; undefined: local mode. */
@@ -95,6 +96,9 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
     nextSeq,
     progress,
     ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
+    ...(options.unsyncedSegmentBytes === undefined
+      ? {}
+      : { unsyncedSegmentBytes: options.unsyncedSegmentBytes }),
     ...(options.journalFiles === undefined ? {} : { files: options.journalFiles }),
   });
   const contents = new Contents({

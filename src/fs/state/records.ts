@@ -6,6 +6,7 @@
 
 import type { Keyring } from '../../crypto/keyring.ts';
 import { sealedSize, sealInto } from '../../crypto/sealed-file.ts';
+import { PieceSealer, sealedPieceSize } from '../../crypto/sealed-piece.ts';
 import { systemError } from '../../lib/system-error.ts';
 import { chunkName, directoryName } from '../../naming/sealed-name.ts';
 import { sessionOfCreds } from '../../naming/session-path.ts';
@@ -32,6 +33,7 @@ const EMPTY = Buffer.alloc(0);
 export class Records {
   readonly #journal: JournalWriter;
   readonly #keyring: Keyring;
+  readonly #pieces: PieceSealer;
   readonly #owner: Owner;
   readonly #journaled: JournaledFiles;
   readonly #placements: Placement[] = [];
@@ -56,6 +58,7 @@ export class Records {
     this.#journaled = journaled;
     this.#journal = journal;
     this.#keyring = keyring;
+    this.#pieces = new PieceSealer(keyring);
     this.#owner = owner;
   }
 
@@ -129,15 +132,9 @@ export class Records {
 
   /** `held`: readers do not see the working copy until it is complete. */
   workWrite(node: FileNode, path: string, offset: number, data: Buffer, held: boolean): void {
-    const at = this.#journal.add(OpType.WORK_WRITE, heldFlag(held), path, offset, sealedSize(data.length));
-    sealInto(
-      this.#journal.buffer,
-      at,
-      this.#keyring,
-      chunkName(path, offset),
-      metaOf(node, this.#owner),
-      data,
-    );
+    const length = sealedPieceSize(data.length);
+    const at = this.#journal.add(OpType.WORK_WRITE, heldFlag(held), path, offset, length);
+    this.#pieces.sealInto(this.#journal.buffer, at, chunkName(path, offset), metaOf(node, this.#owner), data);
   }
 
   workTruncate(path: string, size: number, held: boolean): void {

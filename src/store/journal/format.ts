@@ -3,10 +3,13 @@
  * are used up to 2^53 - 1.
  */
 import { join } from 'node:path';
+import { crc32 } from '../../lib/crc32.ts';
 import { crc32c } from '../../lib/crc32c.ts';
 
 export const SEGMENT_MAGIC = 0x314a4653; // 'SFJ1'
-export const SEGMENT_VERSION = 1;
+export const SEGMENT_VERSION = 2;
+/** Its records have a CRC-32C, and its pieces are sealed as files are. It is read, and no longer written. */
+const SEGMENT_VERSION_1 = 1;
 
 export const SegmentHeader = { MAGIC: 0, VERSION: 4, NUMBER: 8, SIZE: 16 } as const;
 export const RecordHeader = { LENGTH: 0, CRC: 4, SEQ: 8, UNIQUE: 16, SIZE: 24 } as const;
@@ -91,8 +94,16 @@ export function segmentHeader(number: number): Buffer {
 }
 
 /** Over everything behind the checksum: seq, unique and payload of the record in bytes `start` to `end`. */
-export function recordCrc(bytes: Buffer, start: number, end: number): number {
-  return crc32c(bytes, start + RecordHeader.SEQ, end);
+export type RecordCrc = (bytes: Buffer, start: number, end: number) => number;
+
+export const recordCrc: RecordCrc = (bytes, start, end) => crc32(bytes, start + RecordHeader.SEQ, end);
+
+/** How the records of a segment of that version are checked; undefined: no version of sessionfs up to this one wrote it. */
+export function recordCrcOf(version: number): RecordCrc | undefined {
+  if (version === SEGMENT_VERSION) return recordCrc;
+  return version === SEGMENT_VERSION_1
+    ? (bytes, start, end) => crc32c(bytes, start + RecordHeader.SEQ, end)
+    : undefined;
 }
 
 const SEGMENT_NAME = /^(\d{10,15})\.log$/;

@@ -8,9 +8,10 @@ import {
   type OpPlace,
   OpType,
   RECORD_BYTES_MAX,
+  type RecordCrc,
   RecordHeader,
   readU64,
-  recordCrc,
+  recordCrcOf,
   SEGMENT_MAGIC,
   SEGMENT_VERSION,
   SegmentHeader,
@@ -50,10 +51,11 @@ export class JournalChain {
    * between the segments before and this one, and CACHE_FORMAT for a segment of another version.
    */
   scan(segment: number, bytes: Buffer, visit: OpVisitor): SegmentScan {
-    let at = checkHeader(segment, bytes) ? SegmentHeader.SIZE : 0;
+    const crc = checkHeader(segment, bytes);
+    let at = crc === undefined ? 0 : SegmentHeader.SIZE;
     let records = 0;
-    while (at > 0) {
-      const record = parseRecord(bytes, at);
+    while (crc !== undefined) {
+      const record = parseRecord(bytes, at, crc);
       if (!record || !this.#follows(record.seq, segment, records === 0)) break;
       const { seq, unique } = record;
       for (const { op, dataPosition } of record.ops) visit(op, { seq, unique, segment, dataPosition });
@@ -83,14 +85,15 @@ export class JournalChain {
   }
 }
 
-/** False: the segment has no header (yet), so nothing of it was ever complete. */
-function checkHeader(segment: number, bytes: Buffer): boolean {
-  if (bytes.length < SegmentHeader.SIZE) return false;
-  if (bytes.readUInt32LE(SegmentHeader.MAGIC) !== SEGMENT_MAGIC) return false;
+/** How its records are checked. Undefined: the segment has no header (yet), so nothing of it was ever complete. */
+function checkHeader(segment: number, bytes: Buffer): RecordCrc | undefined {
+  if (bytes.length < SegmentHeader.SIZE) return undefined;
+  if (bytes.readUInt32LE(SegmentHeader.MAGIC) !== SEGMENT_MAGIC) return undefined;
   const version = bytes.readUInt32LE(SegmentHeader.VERSION);
   // No version is 0: the rest of the header was lost in a power cut.
-  if (version === 0) return false;
-  if (version !== SEGMENT_VERSION) {
+  if (version === 0) return undefined;
+  const crc = recordCrcOf(version);
+  if (crc === undefined) {
     throw new SessionfsError(
       'CACHE_FORMAT',
       `journal segment ${segment} has version ${version}, not ${SEGMENT_VERSION}`,
@@ -99,16 +102,16 @@ function checkHeader(segment: number, bytes: Buffer): boolean {
       },
     );
   }
-  return readU64(bytes, SegmentHeader.NUMBER) === segment;
+  return readU64(bytes, SegmentHeader.NUMBER) === segment ? crc : undefined;
 }
 
-function parseRecord(bytes: Buffer, start: number): ParsedRecord | undefined {
+function parseRecord(bytes: Buffer, start: number, crc: RecordCrc): ParsedRecord | undefined {
   const payload = start + RecordHeader.SIZE;
   if (payload > bytes.length) return undefined;
   const length = bytes.readUInt32LE(start + RecordHeader.LENGTH);
   const end = payload + length;
   if (length === 0 || length > RECORD_BYTES_MAX || end > bytes.length) return undefined;
-  if (bytes.readUInt32LE(start + RecordHeader.CRC) !== recordCrc(bytes, start, end)) return undefined;
+  if (bytes.readUInt32LE(start + RecordHeader.CRC) !== crc(bytes, start, end)) return undefined;
   const seq = readU64(bytes, start + RecordHeader.SEQ);
   const unique = readU64(bytes, start + RecordHeader.UNIQUE);
   const ops: ParsedRecord['ops'] = [];

@@ -25,6 +25,11 @@ export interface JournalWriterOptions {
   progress: JournalProgress;
   /** A segment is closed before it would grow beyond this; a larger record gets one of its own. */
   segmentBytes?: number;
+  /**
+   * One that is not on stable storage may grow to this instead, since closing it would wait for the disk. Not more than
+   * `segmentBytes` where that is given alone.
+   */
+  unsyncedSegmentBytes?: number;
   files?: SyncFileOperations;
 }
 
@@ -36,6 +41,7 @@ interface CurrentSegment {
 }
 
 export const SEGMENT_BYTES = 16 * 1024 * 1024;
+export const UNSYNCED_SEGMENT_BYTES = 6 * SEGMENT_BYTES;
 const BUFFER_BYTES = 64 * 1024;
 /** A buffer that a large file blew up is given back after its commit. */
 const BUFFER_BYTES_KEPT = 4 * 1024 * 1024;
@@ -51,6 +57,7 @@ export class JournalWriter {
   readonly #segments: JournalSegments;
   readonly #progress: JournalProgress;
   readonly #segmentBytes: number;
+  readonly #unsyncedSegmentBytes: number;
   #nextSegment: number;
   #nextSeq: number;
   #current: CurrentSegment | undefined;
@@ -61,6 +68,8 @@ export class JournalWriter {
     this.#segments = new JournalSegments(directory, options.files ?? syncFileOperations);
     this.#progress = options.progress;
     this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
+    this.#unsyncedSegmentBytes =
+      options.unsyncedSegmentBytes ?? options.segmentBytes ?? UNSYNCED_SEGMENT_BYTES;
     this.#nextSegment = options.nextSegment;
     this.#nextSeq = options.nextSeq;
   }
@@ -176,8 +185,8 @@ export class JournalWriter {
   /** A segment is made durable before the next one starts: a hole between two of them is never a power cut's work. */
   #segmentFor(recordBytes: number): CurrentSegment {
     const current = this.#current;
-    const full =
-      current && current.bytes + recordBytes > this.#segmentBytes && current.bytes > SegmentHeader.SIZE;
+    const limit = this.#progress.synced ? this.#segmentBytes : this.#unsyncedSegmentBytes;
+    const full = current && current.bytes + recordBytes > limit && current.bytes > SegmentHeader.SIZE;
     if (current && !full && !current.closing) return current;
     if (current && !this.#progress.synced) this.#segments.sync(current.number);
     const number = this.#nextSegment++;

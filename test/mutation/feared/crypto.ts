@@ -127,6 +127,29 @@ export const cryptoMutations = [
     ['export const OWNER = 0xffffffff;', 'export const OWNER = 0;', 'root passes for the owner of the mount'],
   ]),
   ...fearedIn(
+    'src/crypto/sealed-piece.ts',
+    ['crypto/sealed-piece.test.ts'],
+    [
+      ['this.#count++', 'this.#count', 'pieces share a nonce'],
+      [
+        'const prefix = randomBytes(PREFIX_SIZE);',
+        'const prefix = Buffer.alloc(PREFIX_SIZE);',
+        'two processes share nonces',
+      ],
+      [
+        '    cipher.setAAD(Buffer.from(name));\n',
+        '    cipher.setAAD(Buffer.alloc(0));\n',
+        'a piece of one file is taken for one of another',
+      ],
+      ["throw new SealError('wrong-tag');", '', 'a changed piece opens'],
+      [
+        'if (this.#last?.of !== of || !this.#last.prefix.equals(prefix))',
+        'if (this.#last === undefined)',
+        'a piece of another process does not open',
+      ],
+    ],
+  ),
+  ...fearedIn(
     'src/crypto/keyring.ts',
     ['crypto/keyring.test.ts', ...SEALED],
     [

@@ -22,6 +22,16 @@ export const journalMutations = [
         '',
         'a segment is left before it is durable',
       ],
+      [
+        'const limit = this.#progress.synced ? this.#segmentBytes : this.#unsyncedSegmentBytes;',
+        'const limit = this.#segmentBytes;',
+        'a write waits for the disk whenever a segment is full',
+      ],
+      [
+        'const limit = this.#progress.synced ? this.#segmentBytes : this.#unsyncedSegmentBytes;',
+        'const limit = this.#progress.synced ? this.#segmentBytes : Number.POSITIVE_INFINITY;',
+        'what a power cut may take has no limit',
+      ],
       ['this.#nextSeq++;', '', 'records bear the same number'],
       ['current.bytes += end;', '', 'the end of the segment is forgotten'],
       [
@@ -51,7 +61,7 @@ export const journalMutations = [
   ),
   ...fearedIn('src/store/journal/reader.ts', REPLAY, [
     [
-      'if (bytes.readUInt32LE(start + RecordHeader.CRC) !== recordCrc(bytes, start, end)) return undefined;',
+      'if (bytes.readUInt32LE(start + RecordHeader.CRC) !== crc(bytes, start, end)) return undefined;',
       '',
       'a record with a wrong checksum is replayed',
     ],
@@ -61,10 +71,10 @@ export const journalMutations = [
       'records that follow a gap are replayed',
     ],
     ['this.#torn ||= at < bytes.length && bytes.length > SegmentHeader.SIZE;', '', 'a torn end is forgotten'],
-    ['if (version === 0) return false;', '', 'a header that a power cut took is another version'],
+    ['if (version === 0) return undefined;', '', 'a header that a power cut took is another version'],
     [
-      'return readU64(bytes, SegmentHeader.NUMBER) === segment;',
-      'return true;',
+      'return readU64(bytes, SegmentHeader.NUMBER) === segment ? crc : undefined;',
+      'return crc;',
       'a segment under another name is replayed',
     ],
     [
