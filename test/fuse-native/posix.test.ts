@@ -8,5 +8,6 @@ await import('../mounted/posix-attributes.test.ts');
 await import('../mounted/posix-content.test.ts');
 await import('../mounted/posix-names.test.ts');
 await import('../mounted/posix-sizes.test.ts');
+await import('../mounted/two-trees.test.ts');
 
 test('all of this was tried with fuse-native', () => assert.equal(driverUnderTest, 'fuse-native'));

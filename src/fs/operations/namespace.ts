@@ -5,7 +5,7 @@ import { S_IFLNK, S_IFREG } from '../../lib/file-type.ts';
 import { isStorableName } from '../../naming/object-name.ts';
 import type { Caller, Entry } from '../contract.ts';
 import { isGatedName } from '../model/json-gate.ts';
-import { type DirectoryNode, FileNode, type Node, SpecialNode } from '../model/node.ts';
+import { type DirectoryNode, FileNode, type Node, PERMISSIONS, SpecialNode } from '../model/node.ts';
 import { WorkingCopy } from '../model/working-copy.ts';
 import { type Core, findChild } from '../state/core.ts';
 import { touch, touchAll } from '../state/times.ts';
@@ -63,7 +63,7 @@ export function makeFile(
   if (refused !== 0) return refused;
   const existing = findChild(core, parent, name);
   if (existing !== undefined) return remakeHidden(core, existing);
-  const node = newFile(core, parent, S_IFREG | (mode & 0o777 & ~core.options.umask), caller);
+  const node = newFile(core, parent, S_IFREG | (mode & PERMISSIONS & ~core.options.umask), caller);
   return isGatedName(name)
     ? makeHidden(core, parent, name, node)
     : makeCommitted(core, parent, name, node, EMPTY);
