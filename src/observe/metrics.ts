@@ -1,4 +1,5 @@
 /** The daemon's counters, by methods whose arguments are the only values that a label can have. docs/operations.md lists the metrics. */
+import { Gauge, Histogram } from 'prom-client';
 import { FilesystemMetrics } from './filesystem-metrics.ts';
 import type {
   BackupCounts,
@@ -11,7 +12,7 @@ import type {
   RestoreResult,
 } from './measurements.ts';
 import { addProcessMetrics } from './process-metrics.ts';
-import { MetricRegistry, type Series } from './registry.ts';
+import { MetricRegistry } from './registry.ts';
 
 const RESTORE_BUCKETS_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 const REQUEST_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15];
@@ -44,11 +45,12 @@ export class Metrics {
       result: ['success', 'corrupt', 'failure'],
     },
   );
-  readonly #restoreSeconds = this.#registry.histogram(
-    'sessionfs_restore_duration_seconds',
-    'From the first touch of a session until it was there.',
-    RESTORE_BUCKETS_S,
-  );
+  readonly #restoreSeconds = new Histogram({
+    name: 'sessionfs_restore_duration_seconds',
+    help: 'From the first touch of a session until it was there.',
+    buckets: RESTORE_BUCKETS_S,
+    registers: [this.#registry],
+  });
   readonly #requests = this.#registry.counter(
     'sessionfs_bucket_operations_total',
     'Requests to the bucket, by operation, class (as charged: A, B, free) and result (ok, or what failed).',
@@ -58,12 +60,13 @@ export class Metrics {
       result: [],
     },
   );
-  readonly #requestSeconds = this.#registry.histogram(
-    'sessionfs_bucket_operation_duration_seconds',
-    'How long a request to the bucket took, by operation.',
-    REQUEST_BUCKETS_S,
-    ['operation'],
-  );
+  readonly #requestSeconds = new Histogram({
+    name: 'sessionfs_bucket_operation_duration_seconds',
+    help: 'How long a request to the bucket took, by operation.',
+    buckets: REQUEST_BUCKETS_S,
+    labelNames: ['operation'],
+    registers: [this.#registry],
+  });
   readonly #requestBytes = this.#registry.counter(
     'sessionfs_bucket_bytes_total',
     'Content that requests carried, by operation: put, get.',
@@ -102,12 +105,13 @@ export class Metrics {
     'sessionfs_daemon_restarts_total',
     'Daemons of this mount that died and were replaced.',
   );
-  readonly #build = this.#registry.gauge('sessionfs_build_info', 'Always 1; labels: version, mode, driver.', [
-    'version',
-    'mode',
-    'driver',
-  ]);
-  readonly #sessions: Series<'state'>;
+  readonly #build = new Gauge({
+    name: 'sessionfs_build_info',
+    help: 'Always 1; labels: version, mode, driver.',
+    labelNames: ['version', 'mode', 'driver'],
+    registers: [this.#registry],
+  });
+  readonly #sessions: Gauge<'state'>;
   readonly #filesystem: FilesystemMetrics;
   #files: FileNumbers | undefined;
 
@@ -139,11 +143,12 @@ export class Metrics {
     );
     asked('sessionfs_storage_bytes', 'Sealed bytes in the bucket.', (source) => source.storageBytes());
     asked('sessionfs_storage_objects', 'Objects in the bucket.', (source) => source.storageObjects());
-    this.#sessions = registry.gauge(
-      'sessionfs_sessions',
-      'Sessions, by state: local (their files are here), remote (in the bucket only).',
-      ['state'],
-    );
+    this.#sessions = new Gauge({
+      name: 'sessionfs_sessions',
+      help: 'Sessions, by state: local (their files are here), remote (in the bucket only).',
+      labelNames: ['state'],
+      registers: [registry],
+    });
     addProcessMetrics(registry);
   }
 
@@ -165,49 +170,49 @@ export class Metrics {
   /** Called once. */
   daemon({ version, mode, driver, restarts }: DaemonFacts): void {
     this.#build.set({ version, mode, driver }, 1);
-    this.#restarts.add({}, restarts);
+    this.#restarts.inc(restarts);
   }
 
   backup(result: 'success' | 'failure', { files, bytes, deletes }: BackupCounts): void {
-    this.#backups.add({ result }, 1);
-    this.#backupFiles.add({}, files);
-    this.#backupBytes.add({}, bytes);
-    this.#backupDeletes.add({}, deletes);
+    this.#backups.inc({ result });
+    this.#backupFiles.inc(files);
+    this.#backupBytes.inc(bytes);
+    this.#backupDeletes.inc(deletes);
   }
 
   /** `ms`: since the first touch. An attempt that failed has no place in the histogram: the session is not there yet. */
   restore(result: RestoreResult, ms: number): void {
-    this.#restores.add({ result }, 1);
-    if (result !== 'failure') this.#restoreSeconds.observe({}, ms * MS);
+    this.#restores.inc({ result });
+    if (result !== 'failure') this.#restoreSeconds.observe(ms * MS);
   }
 
   bucketOperation({ operation, class: charged, result, bytes, ms }: BucketRequest): void {
-    this.#requests.add({ operation, class: charged, result }, 1);
+    this.#requests.inc({ operation, class: charged, result });
     this.#requestSeconds.observe({ operation }, ms * MS);
-    if (operation === 'put' || operation === 'get') this.#requestBytes.add({ operation }, bytes);
+    if (operation === 'put' || operation === 'get') this.#requestBytes.inc({ operation }, bytes);
   }
 
   /** Of one session; `quarantined`: its files that lost, kept beside the cache. */
   conflict(quarantined: number): void {
-    this.#conflicts.add({}, 1);
-    this.#quarantined.add({}, quarantined);
+    this.#conflicts.inc();
+    this.#quarantined.inc(quarantined);
   }
 
   freshRegistration(): void {
-    this.#freshRegistrations.add({}, 1);
+    this.#freshRegistrations.inc();
   }
 
   leaseAcquired(how: LeaseHow, waitedMs: number): void {
-    this.#leases.add({ how }, 1);
-    this.#leaseWaits.add({}, waitedMs * MS);
+    this.#leases.inc({ how });
+    this.#leaseWaits.inc(waitedMs * MS);
   }
 
   leaseLost(): void {
-    this.#leasesLost.add({}, 1);
+    this.#leasesLost.inc();
   }
 
   lifecycleRefreshed(objects: number): void {
-    this.#refreshed.add({}, objects);
+    this.#refreshed.inc(objects);
   }
 
   /** In the text format of Prometheus. */
@@ -219,7 +224,7 @@ export class Metrics {
       this.#sessions.set({ state: 'local' }, sessions.local);
       this.#sessions.set({ state: 'remote' }, sessions.remote);
     }
-    return this.#registry.render();
+    return this.#registry.metrics();
   }
 }
 
