@@ -152,6 +152,26 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('./export.ts')).run,
   },
   {
+    name: 'restore',
+    group: SESSIONS,
+    summary: 'bring back the credentials that SESSION lost, through its mount',
+    synopsis: '[DIR/]SESSION [--at TIME] [FLAGS], or --list [DIR]',
+    operands: [
+      { name: 'SESSION', meaning: 'the session, or its path in the mount; with --list the mount point' },
+    ],
+    flags: [
+      { flag: '--list', meaning: 'list what can be brought back, and change nothing' },
+      {
+        flag: '--at',
+        placeholder: 'TIME',
+        meaning: 'what was kept until then, as 2026-05-22T10:00:00Z; default: the newest',
+      },
+      json,
+      ...storage,
+    ],
+    load: async () => (await import('./restore.ts')).run,
+  },
+  {
     name: 'keygen',
     group: KEYS,
     summary: 'make a new encryption key',

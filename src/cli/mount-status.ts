@@ -31,6 +31,8 @@ export interface MountStatus {
     readonly bytes: number;
     readonly at: string;
   }[];
+  /** Sessions whose registered credentials were removed and that have other files; absent in versions before. */
+  readonly lostCredentials?: readonly { readonly session: string; readonly keptAs: string }[];
   /** Absent in local mode. */
   readonly backups?: readonly {
     readonly session: string;

@@ -78,6 +78,7 @@ export function table(shown: MountStatus): string {
   const trouble = shown.bucket?.trouble;
   const rows: [label: string, value: string | number][] = [
     ...(trouble ? troubleRows(trouble) : []),
+    ...(shown.lostCredentials ?? []).flatMap(lostRows),
     ...sessionRows(shown.backups ?? []),
     ['mount point', shown.mountPoint],
     ['mode', shown.mode],
@@ -132,6 +133,14 @@ function leaseOf({ epoch, holder }: Backups[number]): string {
 function troubleRows({ summary, error, hint }: Trouble): [label: string, value: string][] {
   const rows: [string, string][] = [['TROUBLE', `${summary}: ${error}`]];
   return hint === undefined ? rows : [...rows, ['', hint]];
+}
+
+function lostRows({ session }: { readonly session: string }): [label: string, value: string][] {
+  return troubleRows({
+    summary: session,
+    error: 'its registered credentials were removed, and other files of it were not',
+    hint: `If this was no logout: stop the application, then sessionfs restore DIR/${session}`,
+  });
 }
 
 function heldBackRows(heldBack: MountStatus['heldBack']): [label: string, value: string][] {

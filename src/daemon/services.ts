@@ -116,8 +116,9 @@ export class DaemonServices {
     this.#remote.sessions?.hear(message);
   }
 
-  startedOver({ keptAs }: StartedOver): void {
-    this.#metrics.freshRegistration();
+  startedOver({ how, keptAs }: StartedOver): void {
+    if (how === 'replaced') this.#metrics.freshRegistration();
+    else this.#metrics.credentialsRemoved();
     this.#remote.keptVersions?.add(keptAs);
   }
 

@@ -43,7 +43,7 @@ export async function exportSession(
   const { session, folder, config } = request;
   checkFolder(folder, config.cachePath);
   const keyring = keyringOf(request, env);
-  const opened = openVersions(keyring, session, await find(request, warn));
+  const opened = openVersions(keyring, session, await findVersions(request, warn));
   keyring.destroy();
   requireSome(request, opened);
   writeFolder(folder, [...opened.files, ...opened.keptVersions]);
@@ -55,7 +55,7 @@ export function requireComplete({ refused }: OpenedVersions): void {
   if (refused.length > 0) throw incomplete(refused);
 }
 
-function sourcesOf(
+export function sourcesOf(
   config: Config,
   from: 'cache' | 'bucket' | undefined,
 ): Pick<Request, 'fromCache' | 'fromBucket'> {
@@ -73,7 +73,10 @@ function sourcesOf(
 }
 
 /** A cache is never without the key that sealed it, so none is made here. */
-function keyringOf({ config, fromCache }: Request, env: NodeJS.ProcessEnv): Keyring {
+export function keyringOf(
+  { config, fromCache }: Pick<Request, 'config' | 'fromCache'>,
+  env: NodeJS.ProcessEnv,
+): Keyring {
   return loadKeys({
     env,
     keyFile: config.encryptionKeyFile,
@@ -83,7 +86,7 @@ function keyringOf({ config, fromCache }: Request, env: NodeJS.ProcessEnv): Keyr
   }).keyring;
 }
 
-async function find(
+export async function findVersions(
   { session, config, onlyKeptVersions, fromCache, fromBucket }: Request,
   warn: (text: string) => void,
 ): Promise<SealedVersions> {

@@ -13,8 +13,13 @@ import { SessionfsError } from '../lib/errors.ts';
 import { syncFileOperations } from '../lib/file-operations.ts';
 import { mapLimit } from '../lib/map-limit.ts';
 import { keptVersionObjectName, keptVersionPrefix } from '../naming/kept-version-name.ts';
-import { keptVersionObject, parseKeptVersionObject } from '../naming/kept-version-object.ts';
+import {
+  KEPT_VERSION_ROOT,
+  keptVersionObject,
+  parseKeptVersionObject,
+} from '../naming/kept-version-object.ts';
 import { fromObjectName, toObjectName } from '../naming/object-name.ts';
+import { isCredentials, sessionOf } from '../naming/session-path.ts';
 import { KeptVersions, listKeptVersions } from '../store/set-aside/kept-versions.ts';
 import { isIn, readSealedSession } from './sealed-session.ts';
 import type { KeptVersion, SealedVersions } from './versions.ts';
@@ -41,21 +46,28 @@ export async function readFromCache(cachePath: string, session: string): Promise
 
 /** `withFiles` false: only kept versions. Throws BUCKET_UNAVAILABLE. */
 export async function readFromBucket(
-  { bucket: address, storageEmulatorUrl, s3EndpointUrl, backupConcurrency }: Config,
+  config: Config,
   session: string,
   withFiles: boolean,
 ): Promise<SealedVersions> {
-  if (address === undefined) return { files: new Map(), keptVersions: [] };
+  const found = await withBucket(config, async (bucket) => ({
+    keptVersions: await readKeptVersions(bucket, session, config.backupConcurrency),
+    files: withFiles ? await readObjects(bucket, session, config.backupConcurrency) : new Map(),
+  }));
+  return found ?? { files: new Map(), keptVersions: [] };
+}
+
+/** Undefined: there is no bucket. Throws BUCKET_UNAVAILABLE. */
+async function withBucket<T>(
+  { bucket: address, storageEmulatorUrl, s3EndpointUrl }: Config,
+  work: (bucket: Bucket) => Promise<T>,
+): Promise<T | undefined> {
+  if (address === undefined) return undefined;
   let opened: Bucket | undefined;
   requireDirectory(address);
   try {
     opened = await openBucket(address, { emulatorUrl: storageEmulatorUrl, s3EndpointUrl });
-    const bucket = retrying(opened, { attempts: ATTEMPTS, baseMs: RETRY_BASE_MS, capMs: RETRY_CAP_MS });
-    const keptVersions = await readKeptVersions(bucket, session, backupConcurrency);
-    return {
-      files: withFiles ? await readObjects(bucket, session, backupConcurrency) : new Map(),
-      keptVersions,
-    };
+    return await work(retrying(opened, { attempts: ATTEMPTS, baseMs: RETRY_BASE_MS, capMs: RETRY_CAP_MS }));
   } catch (error) {
     if (!(error instanceof BucketError)) throw error;
     throw new SessionfsError('BUCKET_UNAVAILABLE', `the bucket cannot be read: ${error.message}`, {
@@ -123,4 +135,27 @@ async function readIfThere(bucket: Bucket, name: string, maxBytes: number): Prom
 export function withoutRepeats(versions: readonly KeptVersion[]): KeptVersion[] {
   const byName = new Map(versions.map((version) => [`${version.path}.${version.ms}`, version]));
   return [...byName.values()].sort((a, b) => a.ms - b.ms);
+}
+
+/** A version of a session's credentials that can be brought back. */
+export interface KeptCredentials {
+  session: string;
+  /** When it was kept, in ms since the epoch. */
+  ms: number;
+}
+
+/** Of all sessions, the oldest first. Throws BUCKET_UNAVAILABLE and system errors. */
+export async function listKeptCredentials(config: Config): Promise<KeptCredentials[]> {
+  const here = listKeptVersions(config.cachePath).map(({ prefix, ms }) => ({
+    objectName: keptVersionObjectName(prefix),
+    ms,
+  }));
+  const objects = await withBucket(config, (bucket) => listAll(bucket, KEPT_VERSION_ROOT));
+  const there = (objects ?? []).flatMap(({ name }) => parseKeptVersionObject(name) ?? []);
+  const found = new Map<string, KeptCredentials>();
+  for (const { objectName, ms } of [...here, ...there]) {
+    const session = isCredentials(objectName) ? sessionOf(objectName) : undefined;
+    if (session !== undefined) found.set(`${session} ${ms}`, { session, ms });
+  }
+  return [...found.values()].sort((a, b) => a.ms - b.ms);
 }

@@ -46,6 +46,7 @@ export const exitStatus = {
   BUCKET_FORBIDDEN: 65,
   BUCKET_CREDENTIALS: 66,
   PACKAGE_MISSING: 67,
+  RESTORE_REFUSED: 68,
 } as const;
 
 export type ErrorCode = keyof typeof exitStatus;

@@ -2,6 +2,8 @@
 import { fromObjectName } from './object-name.ts';
 
 const CREDS_SUFFIX = '/creds.json';
+/** Beside it, while an application replaces it. */
+export const CREDS_BACKUP = 'creds.json.bak';
 
 /** The top-level directory that a path is or lies in; '' for a file in the root. */
 export function sessionOfPath(path: string, kind: 'file' | 'directory'): string {

@@ -88,6 +88,10 @@ export class Metrics {
     'sessionfs_fresh_registrations_total',
     'Times that an application replaced the credentials of a registered account by others: it started over.',
   );
+  readonly #credentialsRemoved = this.#registry.counter(
+    'sessionfs_credentials_removed_total',
+    'Times that the credentials of a registered account were removed and other files of its session were not.',
+  );
   readonly #leases = this.#registry.counter(
     'sessionfs_leases_total',
     'Sessions whose lease this mount got, by how: already, created, released, taken-over.',
@@ -196,6 +200,10 @@ export class Metrics {
   conflict(quarantined: number): void {
     this.#conflicts.inc();
     this.#quarantined.inc(quarantined);
+  }
+
+  credentialsRemoved(): void {
+    this.#credentialsRemoved.inc();
   }
 
   freshRegistration(): void {

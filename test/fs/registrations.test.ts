@@ -26,6 +26,9 @@ const setAside = (h: Harness) => join(h.cachePath, 'set-aside');
 const names = (h: Harness) => (existsSync(setAside(h)) ? readdirSync(setAside(h)).sort() : []);
 const alarms = (h: Harness) => h.logs.filter(({ message }) => STARTED_OVER.test(message));
 
+const REMOVED = /^The credentials of a registered account were removed/;
+const removals = (h: Harness) => h.logs.filter(({ message }) => REMOVED.test(message));
+
 /** The kept versions, opened. */
 function kept(h: Harness): string[] {
   return names(h).map((name) =>
@@ -59,7 +62,7 @@ test('registered credentials that fresh ones replace are kept, told and counted'
     [alarm?.level, alarm?.fields.session, alarm?.fields.keptAs],
     ['error', SESSION, join(setAside(h), keptAs)],
   );
-  assert.deepEqual(h.startedOver, [{ session: SESSION, keptAs }]);
+  assert.deepEqual(h.startedOver, [{ session: SESSION, how: 'replaced', keptAs }]);
   assert.equal(h.fs.freshRegistrations, 1);
   assert.deepEqual(
     [statSync(setAside(h)).mode & 0o777, statSync(join(setAside(h), keptAs)).mode & 0o777],
@@ -88,7 +91,6 @@ test('every other change of credentials is none: pairing, going on, a new sessio
       CREDS,
       changed(paired, (creds) => void Object.assign(creds, { accountSyncCounter: counter })),
     );
-  write(h, `${SESSION}/other.json`, freshCreds());
   mkdir(h, 'second-+1');
   write(h, 'second-+1/creds.json', freshCreds());
   write(h, 'second-+1/creds.json', freshCreds());
@@ -96,6 +98,70 @@ test('every other change of credentials is none: pairing, going on, a new sessio
   write(h, CREDS, freshCreds());
   write(h, CREDS, paired);
   assert.deepEqual([names(h), alarms(h), h.startedOver], [[], [], []]);
+});
+
+test('credentials that are removed while keys stay are kept, and told once that is no logout', (t) => {
+  const h = harness(t);
+  paired1(h);
+  write(h, `${SESSION}/pre-key-1.json`, '{}');
+  unlink(h, CREDS);
+  assert.deepEqual([kept(h), removals(h)], [[paired], []]);
+  h.fs.settleIdle();
+  assert.deepEqual([removals(h), h.fs.hasPending], [[], true]);
+  h.nowMs += 5_000;
+  for (let i = 0; i < 2; i++) h.fs.settleIdle();
+  const [keptAs] = names(h);
+  assert.deepEqual(
+    removals(h).map(({ level, fields }) => [level, fields.session, fields.keptAs]),
+    [['warn', SESSION, join(setAside(h), keptAs ?? '')]],
+  );
+  assert.deepEqual(h.startedOver, [{ session: SESSION, how: 'removed', keptAs }]);
+  assert.deepEqual(h.fs.lostCredentials, [{ session: SESSION, keptAs: join(setAside(h), keptAs ?? '') }]);
+  assert.equal(h.fs.hasPending, false);
+  // It is an application that starts over, too, and was kept already.
+  write(h, CREDS, freshCreds());
+  assert.deepEqual([kept(h), alarms(h).length, h.fs.lostCredentials], [[paired], 1, []]);
+});
+
+test('a logout keeps nothing aside: all files go, in whatever order, with the folder or without', (t) => {
+  for (const [folderStays, order] of [
+    [false, [CREDS, `${SESSION}/pre-key-1.json`]],
+    [true, [CREDS, `${SESSION}/pre-key-1.json`]],
+    [false, [`${SESSION}/pre-key-1.json`, CREDS]],
+  ] as const) {
+    const h = harness(t);
+    paired1(h);
+    write(h, `${SESSION}/pre-key-1.json`, '{}');
+    for (const path of order) unlink(h, path);
+    if (!folderStays) assert.equal(h.fs.rmdir(1, SESSION), 0);
+    h.nowMs += 5_000;
+    h.fs.settleIdle();
+    assert.deepEqual([names(h), removals(h), h.fs.hasPending], [[], [], false]);
+    if (!folderStays) mkdir(h, SESSION);
+    write(h, CREDS, freshCreds());
+    assert.deepEqual([names(h), alarms(h), h.startedOver], [[], [], []]);
+  }
+});
+
+test('credentials that are put back in time are no loss', (t) => {
+  const h = harness(t);
+  paired1(h);
+  write(h, `${SESSION}/pre-key-1.json`, '{}');
+  unlink(h, CREDS);
+  write(h, CREDS, paired);
+  h.nowMs += 5_000;
+  h.fs.settleIdle();
+  assert.deepEqual([names(h), removals(h), h.startedOver, h.fs.hasPending], [[], [], [], false]);
+});
+
+test('registered credentials that only their backup has are seen by the next daemon', (t) => {
+  const h = harness(t);
+  paired1(h);
+  write(h, `${SESSION}/creds.json.tmp`, freshCreds());
+  assert.equal(rename(h, 'creds.json', 'creds.json.bak'), 0);
+  h.restart();
+  assert.equal(rename(h, 'creds.json.tmp', 'creds.json'), 0);
+  assert.deepEqual([kept(h), alarms(h).length], [[paired], 1]);
 });
 
 test('an account that is paired anew, with no fresh version in between, started over too', (t) => {

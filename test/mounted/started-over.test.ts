@@ -1,10 +1,18 @@
 /** An application that starts over on a real mount: it is told, and the account is not lost. */
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { runCli } from '../cli/run-cli.ts';
-import { freshCreds, WORKLOAD_SESSION } from '../support/baileys-creds.ts';
+import { freshCreds, pairedCreds, WORKLOAD_SESSION } from '../support/baileys-creds.ts';
 import { freePort } from '../support/free-port.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { workloadSucceeds } from '../support/run-workload.ts';
@@ -12,6 +20,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { logLines, untilLogged } from './log-lines.ts';
 import { readTree, type Tree } from './session-files.ts';
 
+const SESSION = 'user-+49';
 const SMALL = ['--k', '2', '--m', '10', '--group', '2', '--prekeys', '20', '--contacts', '3'];
 const options = { timeout: 180_000 };
 const STARTED_OVER = /An application started over/;
@@ -111,3 +120,36 @@ test('what was kept survives a daemon that is killed at once, and is not told tw
   );
   await mounted.unmount();
 });
+
+test(
+  'credentials that are removed while keys stay are told, counted, and brought back by sessionfs restore',
+  options,
+  async (t) => {
+    const address = `127.0.0.1:${await freePort()}`;
+    const mounted = await mountSessionfs(t, { env: { SESSION_HTTP_ADDRESS: address } });
+    const { mountPoint } = mounted;
+    const session = join(mountPoint, SESSION);
+    const creds = join(session, 'creds.json');
+    const paired = await pairedCreds(t);
+    mkdirSync(session);
+    writeFileSync(creds, paired);
+    writeFileSync(join(session, 'pre-key-1.json'), '{}');
+    unlinkSync(creds);
+    await untilLogged(mounted, /The credentials of a registered account were removed/);
+    const metrics = async () => (await fetch(`http://${address}/metrics`)).text();
+    while (!/^sessionfs_credentials_removed_total 1$/m.test(await metrics()));
+    assert.match(runCli(['status', mountPoint]).stdout, /^TROUBLE +user-\+49: its registered credentials/m);
+    const listed = runCli(['restore', '--list', mountPoint]);
+    assert.match(listed.stdout, /^\d{4}-\S+Z {2}user-\+49 {2}credentials\n$/);
+    assert.equal(runCli(['restore', session, '--at', '2001-01-01T00:00:00Z']).status, 60);
+    const { status, stderr } = runCli(['restore', session]);
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.equal(readFileSync(creds, 'utf8'), paired);
+    assert.deepEqual(readdirSync(session).sort(), ['creds.json', 'pre-key-1.json']);
+    assert.equal(statSync(creds).uid, statSync(session).uid);
+    assert.doesNotMatch(runCli(['status', mountPoint]).stdout, /TROUBLE/);
+    // They log in: what was kept may be older.
+    assert.equal(runCli(['restore', session]).status, 68);
+    await mounted.unmount();
+  },
+);

@@ -1,8 +1,9 @@
 /** The moment at which content becomes a file's durable version: one journal record, or an error and no change. */
 import { Errno, errnoOf, isDiskFull } from '../../lib/errno.ts';
+import { CREDS_BACKUP } from '../../naming/session-path.ts';
 import { isGatedName } from '../model/json-gate.ts';
-import type { FileNode } from '../model/node.ts';
-import type { Core } from '../state/core.ts';
+import type { DirectoryNode, FileNode } from '../model/node.ts';
+import { type Core, findChild } from '../state/core.ts';
 import { timesOf, touch } from '../state/times.ts';
 
 /** `plain` was written now and becomes the durable version; on failure the version before it stays. */
@@ -35,7 +36,7 @@ export function commitPlain(core: Core, node: FileNode): 0 | Errno {
 function store(core: Core, node: FileNode, plain: Buffer): 0 | Errno {
   const wasHidden = node.hidden;
   const path = core.tree.pathOf(node);
-  const change = core.registrations.change(path, node, plain);
+  const change = core.registrations.change(path, node, plain, backupBeside(core, node.parent));
   if (typeof change === 'number') return change;
   const failed = record(core, () => core.records.put(node, path, plain));
   if (failed !== 0) return failed;
@@ -45,6 +46,12 @@ function store(core: Core, node: FileNode, plain: Buffer): 0 | Errno {
   node.heldWrites = 0;
   if (wasHidden) published(core, node);
   return 0;
+}
+
+/** What an application may have renamed the credentials to before an earlier daemon died. */
+export function backupBeside(core: Core, folder: DirectoryNode | undefined): FileNode | undefined {
+  const backup = folder === undefined ? undefined : findChild(core, folder, CREDS_BACKUP);
+  return backup?.kind === 'file' ? backup : undefined;
 }
 
 export function dropWorkingCopy(core: Core, node: FileNode): void {

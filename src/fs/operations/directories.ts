@@ -44,7 +44,7 @@ export function removeDirectory(core: Core, node: DirectoryNode): 0 | Errno {
   const path = core.tree.pathOf(node);
   const failed = record(core, () => recordRemoval(core, node, path));
   if (failed !== 0) return failed;
-  core.registrations.removed(path);
+  core.registrations.folderRemoved(path);
   dropHiddenChildren(core, node);
   core.tree.detach(node);
   touch(core, parent);

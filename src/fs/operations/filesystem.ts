@@ -16,6 +16,7 @@ import type { ControlFileNode, DirectoryNode, Node } from '../model/node.ts';
 import { type Core, findChild, isRepeated } from '../state/core.ts';
 import type { IncompleteJson } from '../state/incomplete.ts';
 import { Presence } from '../state/presence.ts';
+import type { LostCredentials } from '../state/registrations.ts';
 import { fillAttributes, fillEntry } from './attributes.ts';
 import { commitAtSync, record } from './commit.ts';
 import { addControlFile } from './control-files.ts';
@@ -75,6 +76,11 @@ export class FileSystem implements FileSystemOperations {
     return this.#core.registrations.count;
   }
 
+  /** See Registrations. */
+  get lostCredentials(): LostCredentials[] {
+    return this.#core.registrations.lost;
+  }
+
   /** Files that changed and are not in the cache yet, working copies included. */
   dirtyFiles(): number {
     return dirtyFiles(this.#core).length;
@@ -91,7 +97,8 @@ export class FileSystem implements FileSystemOperations {
 
   /** There is something that time will settle, working copies or what memory has no room for: `settleIdle` wants to be called. */
   get hasPending(): boolean {
-    return this.#core.pending.size > 0 || this.#core.orphans.hasPending;
+    const { pending, orphans, registrations } = this.#core;
+    return pending.size > 0 || orphans.hasPending || registrations.hasPending;
   }
 
   addControlFile(name: string, render: () => string): void {
@@ -103,6 +110,7 @@ export class FileSystem implements FileSystemOperations {
     if (heldUp) postponeIdle(this.#core);
     settleIdle(this.#core);
     this.#core.orphans.settle();
+    this.#core.registrations.settle();
   }
 
   /** See OrphanStore: no room that a checkpoint makes helps then. */

@@ -159,8 +159,10 @@ export function unlink(core: Core, parent: DirectoryNode, name: string): 0 | Err
   const path = core.tree.pathOf(node);
   const orphan = contentForOrphan(core, node, path);
   if (typeof orphan === 'number') return orphan;
+  const removal = core.registrations.removal(path, node);
   const failed = record(core, () => core.records.delete(path));
   if (failed !== 0) return failed;
+  if (removal !== undefined) core.registrations.removed(removal);
   core.tree.detach(node);
   makeOrphan(core, node, orphan);
   touch(core, parent);

@@ -12,7 +12,7 @@ import { isInside } from '../model/tree.ts';
 import { type Core, findChild, isRepeated } from '../state/core.ts';
 import type { CredsChange } from '../state/registrations.ts';
 import { touch, touchChange } from '../state/times.ts';
-import { dropWorkingCopy, record } from './commit.ts';
+import { backupBeside, dropWorkingCopy, record } from './commit.ts';
 import { dropHiddenChildren, isEmpty, needsMeta, recordRemoval } from './directories.ts';
 import { refuseName } from './namespace.ts';
 import { contentForOrphan, makeOrphan } from './orphan.ts';
@@ -163,7 +163,12 @@ function planCreds(core: Core, move: Move, target: Node | undefined): 0 | Errno 
   const [moved] = move.files;
   if (move.node.kind !== 'file' || moved === undefined) return 0;
   const old = target?.kind === 'file' ? target : undefined;
-  const change = core.registrations.change(moved.path, old, moved.content);
+  const change = core.registrations.change(
+    moved.path,
+    old,
+    moved.content,
+    backupBeside(core, move.to.parent),
+  );
   if (typeof change === 'number') return change;
   move.creds = change;
   return 0;

@@ -124,7 +124,11 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
     journaled,
     incomplete: new IncompleteJson(counters, clock, log),
     cache,
-    registrations: new Registrations({ contents, keyring, options, clock, log }, kept, startedOver),
+    registrations: new Registrations(
+      { contents, keyring, options, clock, log, hasKeys: (session) => hasKeys(root, session) },
+      kept,
+      startedOver,
+    ),
     remote,
     keyring,
     clock,
@@ -164,6 +168,16 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
   return { filesystem, hybrid, core, cache, journal, replayed };
 }
 
+/** Files besides the credentials, their backup and what is to become them. */
+function hasKeys(root: DirectoryNode, session: string): boolean {
+  const folder = root.children.get(session);
+  if (folder?.kind !== 'directory') return false;
+  for (const child of folder.children.values())
+    if (!(child.kind === 'file' && child.hidden) && !child.name.startsWith(CREDS)) return true;
+  return false;
+}
+
+const CREDS = 'creds.json';
 const UNLINKED_BYTES = 256 * 1024 * 1024;
 const UNLINKED_FILES = 4;
 

@@ -1,12 +1,13 @@
 /**
  * The alarm for an application that starts over: a session's creds.json goes from a registered account to another registration.
  * Baileys does that whenever it cannot read the file. The version before is kept, on stable storage, before the new one counts.
+ * So is a registered version that is removed while other files of the session stay; if they go too, it was a logout.
  */
 import type { Keyring } from '../../crypto/keyring.ts';
 import { openSealed, type SealedMeta, sealedSize, sealInto } from '../../crypto/sealed-file.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { type Errno, errnoOf, isDiskFull } from '../../lib/errno.ts';
-import { sessionOfCreds } from '../../naming/session-path.ts';
+import { CREDS_BACKUP, sessionOfCreds } from '../../naming/session-path.ts';
 import type { KeptVersions } from '../../store/set-aside/kept-versions.ts';
 import { type FileNode, NOT_COMMITTED } from '../model/node.ts';
 import type { FileSystemOptions, Log } from '../model/options.ts';
@@ -16,6 +17,7 @@ import { type Contents, metaOf } from './contents.ts';
 /** Told to the main thread, which counts them and stores the version before in the bucket too. */
 export interface StartedOver {
   session: string;
+  how: 'replaced' | 'removed';
   /** The version before, in `<cachePath>/set-aside/`. */
   keptAs: string;
 }
@@ -33,9 +35,31 @@ interface Version {
   meta: SealedMeta;
 }
 
+/** Registered credentials that were removed. */
+interface Removal {
+  readonly session: string;
+  readonly version: Version;
+  readonly keptAs: string;
+  /** It was not kept already. */
+  readonly isNew: boolean;
+  /** On the monotonic clock. */
+  readonly atMs: number;
+  isTold: boolean;
+}
+
+export interface LostCredentials {
+  readonly session: string;
+  readonly keptAs: string;
+}
+
+/** A logout removes the credentials, then the rest, then the folder: so long it is waited for, from the last removal. */
+const LOGOUT_MS = 5_000;
+
 /** Sessions between the two renames that replace a creds.json; one that stays there was left by its application. */
 const MOVED_ASIDE_MAX = 256;
 
+const REMOVED_HINT =
+  'If this was no logout: stop the application, and bring them back with sessionfs restore DIR/SESSION.';
 const HINT =
   'The version before is kept: sessionfs export writes it out, docs/operations.md says how to go on with it.';
 
@@ -45,6 +69,8 @@ interface Parts {
   readonly options: FileSystemOptions;
   readonly clock: Clock;
   readonly log: Log;
+  /** Whether the session has files besides its credentials and what belongs to them. */
+  readonly hasKeys: (session: string) => boolean;
 }
 
 export class Registrations {
@@ -55,6 +81,7 @@ export class Registrations {
   readonly #known = new WeakMap<Buffer, Registration>();
   /** Registered versions that were renamed to a name beside: the next creds.json is what replaces them. */
   readonly #movedAside = new Map<string, Version>();
+  readonly #removals = new Map<string, Removal>();
   #count = 0;
 
   constructor(parts: Parts, kept: KeptVersions, tell: (event: StartedOver) => void) {
@@ -68,16 +95,33 @@ export class Registrations {
     return this.#count;
   }
 
+  /** Sessions with other files but without the credentials, which were removed, since this process began. */
+  get lost(): LostCredentials[] {
+    return [...this.#removals.values()]
+      .filter(({ isTold }) => isTold)
+      .map(({ session, keptAs }) => ({ session, keptAs: this.#kept.locate(keptAs) }));
+  }
+
+  /** A removal may turn out to be no logout: `settle` wants to be called. */
+  get hasPending(): boolean {
+    return [...this.#removals.values()].some(({ isTold }) => !isTold);
+  }
+
   /**
    * Before the record that makes `plain` the file `path`, in place of what `before` has. Returns what `changed` is to be
    * called with once it is committed; undefined: the path is no session's creds.json; an error: the version before could not
-   * be kept, so it must not be replaced.
+   * be kept, so it must not be replaced. `backup`: what lies beside under creds.json.bak.
    */
-  change(path: string, before: FileNode | undefined, plain: Buffer): CredsChange | Errno | undefined {
+  change(
+    path: string,
+    before: FileNode | undefined,
+    plain: Buffer,
+    backup?: FileNode,
+  ): CredsChange | Errno | undefined {
     const session = sessionOfCreds(path);
     if (session === undefined) return undefined;
     const change: CredsChange = { session, registration: undefined, keptAs: undefined };
-    const old = this.#versionOf(before, path) ?? this.#movedAside.get(session);
+    const old = this.#versionOf(before, path) ?? this.#replacedBy(session, backup);
     const registration = old && this.#registrationOf(old.plain);
     if (old === undefined || registration?.kind !== 'registered') return change;
     if (goesOn(registration, plain)) return { ...change, registration };
@@ -93,14 +137,65 @@ export class Registrations {
     const content = this.#parts.contents.peek(node);
     if (content !== undefined && registration !== undefined) this.#known.set(content, registration);
     this.#movedAside.delete(session);
-    if (keptAs === undefined) return;
+    const removal = this.#removals.get(session);
+    this.#removals.delete(session);
+    if (keptAs === undefined) {
+      if (removal !== undefined) this.#forget(removal);
+      return;
+    }
     this.#count++;
     this.#parts.log({
       level: 'error',
       message: 'An application started over: the credentials of a registered account were replaced by others',
       fields: { session, keptAs: this.#kept.locate(keptAs), hint: HINT },
     });
-    this.#tell({ session, keptAs });
+    this.#tell({ session, how: 'replaced', keptAs });
+  }
+
+  /**
+   * Before the record that removes `node`, the file `path`: keeps registered credentials while other files of the session stay.
+   * Returns what `removed` is to be called with once that is committed. A removal is never refused: it makes room.
+   */
+  removal(path: string, node: FileNode): Removal | undefined {
+    const session = sessionOfCreds(path);
+    if (session === undefined || !this.#parts.hasKeys(session)) return undefined;
+    const version = this.#versionOf(node, path);
+    if (version === undefined || this.#registrationOf(version.plain).kind !== 'registered') return undefined;
+    try {
+      const before = this.#kept.list(path).at(-1)?.name;
+      const keptAs = this.#keep(path, version);
+      const atMs = this.#parts.clock.monotonicMs();
+      return { session, version, keptAs, isNew: keptAs !== before, atMs, isTold: false };
+    } catch (error) {
+      const message = 'Registered credentials were removed, and could not be kept';
+      this.#parts.log({ level: 'error', message, fields: { file: path, error: String(error) } });
+      return undefined;
+    }
+  }
+
+  removed(removal: Removal): void {
+    this.#removals.set(removal.session, removal);
+  }
+
+  /** Tells of credentials that were removed, once that is no logout. Call it every now and then while there is something pending. */
+  settle(): void {
+    const { clock, hasKeys, log } = this.#parts;
+    for (const removal of this.#removals.values()) {
+      if (removal.isTold || clock.monotonicMs() - removal.atMs < LOGOUT_MS) continue;
+      const { session, keptAs } = removal;
+      if (!hasKeys(session)) {
+        this.folderRemoved(session);
+        continue;
+      }
+      removal.isTold = true;
+      log({
+        level: 'warn',
+        message:
+          'The credentials of a registered account were removed, and other files of its session were not',
+        fields: { session, keptAs: this.#kept.locate(keptAs), hint: REMOVED_HINT },
+      });
+      this.#tell({ session, how: 'removed', keptAs });
+    }
   }
 
   /** `node` was renamed from `path` to a name in the same folder, with this content. */
@@ -113,8 +208,23 @@ export class Registrations {
   }
 
   /** A top-level folder was removed: what is made in its place has nothing to do with it. */
-  removed(session: string): void {
+  folderRemoved(session: string): void {
     this.#movedAside.delete(session);
+    const removal = this.#removals.get(session);
+    this.#removals.delete(session);
+    if (removal !== undefined) this.#forget(removal);
+  }
+
+  /** It was a logout, or the credentials are back: what was kept for it goes, unless it was told of. */
+  #forget({ isNew, isTold, keptAs }: Removal): void {
+    if (isNew && !isTold) this.#kept.drop(keptAs);
+  }
+
+  /** The backup that an earlier daemon saw the credentials become counts too. */
+  #replacedBy(session: string, backup: FileNode | undefined): Version | undefined {
+    const removal = this.#removals.get(session);
+    if (removal !== undefined && this.#parts.hasKeys(session)) return removal.version;
+    return this.#movedAside.get(session) ?? this.#versionOf(backup, `${session}/${CREDS_BACKUP}`);
   }
 
   #versionOf(node: FileNode | undefined, path: string): Version | undefined {

@@ -65,6 +65,11 @@ export class KeptVersions {
     }
   }
 
+  /** It is not wanted after all. */
+  drop(name: string): void {
+    this.#unlink(this.locate(name));
+  }
+
   #write(file: string, bytes: Uint8Array): void {
     const fd = this.#files.open(file, WRITE_FLAGS, 0o600);
     try {

@@ -19,6 +19,24 @@ const HYBRID = ['fs/failures.test.ts', 'fs/absent.test.ts', 'fs/restore.test.ts'
 const GATE = ['fs/json-gate.test.ts', 'fs/failures.test.ts', 'fs/gate-work.test.ts'];
 
 export const fsMutations = [
+  ...fearedIn(
+    'src/fs/state/registrations.ts',
+    ['fs/registrations.test.ts'],
+    [
+      ['if (isNew && !isTold)', 'if (isNew)', 'credentials that were told to be kept are not'],
+      [
+        ' || clock.monotonicMs() - removal.atMs < LOGOUT_MS',
+        '',
+        'each logout is told as a loss of the credentials',
+      ],
+      [' || !this.#parts.hasKeys(session)) return', ') return', 'a logout leaves credentials behind'],
+      [
+        ' ?? this.#versionOf(backup, `${session}/${CREDS_BACKUP}`)',
+        '',
+        'a daemon that dies between two renames forgets the registration',
+      ],
+    ],
+  ),
   ...fearedIn('src/fs/operations/pending.ts', PENDING, [
     [
       'else if (commitPlain(core, node) !== 0) failed.push(path);',

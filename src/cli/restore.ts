@@ -1,0 +1,58 @@
+/** `sessionfs restore`: brings back the credentials that a session lost, or lists what could be brought back. */
+import { type Config, loadConfig } from '../config/load.ts';
+import { restoreCredentials } from '../export/restore-session.ts';
+import { listKeptCredentials } from '../export/sources.ts';
+import { usage } from '../lib/errors.ts';
+import { flagValue, type Invocation, printEither, warn } from './command.ts';
+import { locateMount, statusOf } from './locate.ts';
+import { sessionNamed } from './named-session.ts';
+import { flagsOf } from './setting-flags.ts';
+
+export async function run(invocation: Invocation): Promise<number> {
+  return invocation.given.has('--list') ? list(invocation) : restore(invocation);
+}
+
+async function list(invocation: Invocation): Promise<number> {
+  const config = configOf(invocation, invocation.directory);
+  const kept = (await listKeptCredentials(config)).map(({ session, ms }) => ({ session, at: timeOf(ms) }));
+  const lines = kept.map(({ session, at }) => `${at}  ${session}  credentials`);
+  printEither(
+    invocation,
+    kept,
+    lines.length > 0 ? lines.join('\n') : 'Nothing is kept that could be brought back.',
+  );
+  return 0;
+}
+
+async function restore(invocation: Invocation): Promise<number> {
+  if (invocation.directory === undefined) throw usage('which session?');
+  const { session, mountPoint: directory } = sessionNamed(invocation.directory);
+  const atMs = flagValue<number | undefined>(invocation, '--at', parseTime, undefined);
+  const config = configOf(invocation, directory);
+  const mountPoint = await locateMount(config.mountPoint);
+  await statusOf(mountPoint, 'to write to it');
+  const env = { ...invocation.env, ...invocation.secrets };
+  const { file, keptMs } = await restoreCredentials({ session, mountPoint, config, atMs }, env, warn);
+  const at = timeOf(keptMs);
+  printEither(
+    invocation,
+    { session, file, at },
+    `Restored ${file} as it was kept at ${at}\nStart the application now: it goes on with this account.`,
+  );
+  return 0;
+}
+
+function configOf(invocation: Invocation, directory: string | undefined): Config {
+  const env = { ...invocation.env, ...invocation.secrets };
+  return loadConfig(env, flagsOf({ given: invocation.given, directory }));
+}
+
+function parseTime(text: string): number {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) throw new Error(`takes a time as 2026-05-22T10:00:00Z, not ${text}`);
+  return ms;
+}
+
+function timeOf(ms: number): string {
+  return new Date(ms).toISOString();
+}
