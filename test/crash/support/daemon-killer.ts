@@ -51,12 +51,14 @@ export class DaemonKiller {
   }
 
   async #run(): Promise<void> {
+    let served = 0;
     while (this.#running) {
-      const served = this.#timesServed();
       const daemon = await nextDaemonOf(this.#supervisor, this.#last);
       if (this.kills % 2 === 1) await this.#untilServed(served);
       await sleep(randomMs(...PAUSE_MS));
       if (!this.#running) return;
+      // Counted before the kill: a standby may serve before this process finds the time to look.
+      served = this.#timesServed();
       process.kill(daemon, 'SIGKILL');
       this.#last = daemon;
       this.kills++;
