@@ -8,10 +8,19 @@ import { settingFlags } from './setting-flags.ts';
 const MOUNTS = 'Mounts';
 const SESSIONS = 'Sessions';
 const KEYS = 'Keys and costs';
+const HELP = 'Something does not work';
 const SHELL = 'Shell';
 
 const directory: OperandSpec = { name: 'DIR', meaning: 'the mount point' };
 const json: FlagSpec = { flag: '--json', meaning: 'print JSON instead of text' };
+
+const from: FlagSpec = {
+  flag: '--from',
+  placeholder: 'SOURCE',
+  meaning: 'where to read',
+  default: 'the cache, and the bucket for what the cache lacks',
+  choices: ['cache', 'bucket'],
+};
 
 /** Flags of settings, for the commands that need only some. */
 function settingsNamed(...names: readonly string[]): readonly FlagSpec[] {
@@ -130,6 +139,33 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('./logs.ts')).run,
   },
   {
+    name: 'ls',
+    group: SESSIONS,
+    summary: 'list the sessions of cache and bucket, or the files of one, without a mount',
+    synopsis: '[DIR | [DIR/]SESSION[/FOLDER]] [FLAGS]',
+    operands: [{ name: 'PATH', meaning: 'a mount point, or a session; default: all sessions of DIR' }],
+    flags: [from, json, ...storage],
+    load: async () => (await import('./ls.ts')).run,
+  },
+  {
+    name: 'cat',
+    group: SESSIONS,
+    summary: 'print a file of a session, decrypted, without a mount',
+    synopsis: '[DIR/]SESSION/FILE [FLAGS]',
+    operands: [{ name: 'FILE', meaning: 'the file', required: 'which file?' }],
+    flags: [from, ...storage],
+    load: async () => (await import('./cat.ts')).run,
+  },
+  {
+    name: 'stat',
+    group: SESSIONS,
+    summary: 'print size, times and key of a file of a session, without a mount',
+    synopsis: '[DIR/]SESSION/FILE [FLAGS]',
+    operands: [{ name: 'FILE', meaning: 'the file', required: 'which file?' }],
+    flags: [from, json, ...storage],
+    load: async () => (await import('./stat.ts')).run,
+  },
+  {
     name: 'export',
     group: SESSIONS,
     summary: 'write the files of SESSION and its kept versions to FOLDER, decrypted',
@@ -140,12 +176,7 @@ export const commands: readonly CommandSpec[] = [
     flags: [
       { flag: '--to', placeholder: 'FOLDER', meaning: 'target folder; it must be empty or not exist yet' },
       { flag: '--set-aside', meaning: 'write the kept versions only' },
-      {
-        flag: '--from',
-        placeholder: 'SOURCE',
-        meaning: 'cache or bucket; default: the cache, and the bucket for what the cache lacks',
-        choices: ['cache', 'bucket'],
-      },
+      from,
       json,
       ...storage,
     ],
@@ -170,6 +201,31 @@ export const commands: readonly CommandSpec[] = [
       ...storage,
     ],
     load: async () => (await import('./restore.ts')).run,
+  },
+  {
+    name: 'cost',
+    group: KEYS,
+    summary: 'say what hybrid mode costs a month on Google Cloud, beside copying everything',
+    synopsis: '[FLAGS]',
+    operands: [],
+    flags: [
+      { flag: '--sessions', placeholder: 'COUNT', meaning: 'sessions', default: '1000' },
+      { flag: '--messages-per-hour', placeholder: 'COUNT', meaning: 'messages of a session', default: '60' },
+      { flag: '--interval', placeholder: 'TIME', meaning: 'backup interval: 90s, 5m, 1h', default: '5m' },
+      { flag: '--files', placeholder: 'COUNT', meaning: 'files of a session', default: '992' },
+      { flag: '--mounts', placeholder: 'COUNT', meaning: 'mounts on the bucket', default: '1' },
+      json,
+    ],
+    load: async () => (await import('./cost.ts')).run,
+  },
+  {
+    name: 'doctor',
+    group: HELP,
+    summary: 'try out everything that a mount on DIR needs, and say what to do',
+    synopsis: '[DIR] [FLAGS]',
+    operands: [directory],
+    flags: [json, ...settingFlags],
+    load: async () => (await import('./doctor.ts')).run,
   },
   {
     name: 'keygen',

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { usage } from '../lib/errors.ts';
 import { quote } from '../lib/quote.ts';
@@ -13,4 +14,41 @@ export function sessionNamed(named: string): NamedSession {
   const session = basename(named);
   if (session === '' || session === '.' || session === '..') throw usage(`${quote(named)} names no session`);
   return { session, mountPoint: named.includes('/') ? dirname(named) : undefined };
+}
+
+export interface NamedPath {
+  /** Undefined: the settings name it. */
+  readonly mountPoint: string | undefined;
+  /** Undefined: only a mount point is named, or nothing. */
+  readonly session: string | undefined;
+  /** Below the session; '': all of it. */
+  readonly file: string;
+}
+
+/**
+ * Of `[DIR/]SESSION[/FILE]` or `DIR`. DIR is the longest beginning that has a cache beside it, or that is given as an absolute or
+ * dotted path. Throws USAGE.
+ */
+export function pathNamed(named: string | undefined, hasCache = hasCacheBeside): NamedPath {
+  if (named === undefined) return { mountPoint: undefined, session: undefined, file: '' };
+  const path = named.replace(/\/+$/, '');
+  for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
+    const directory = path.slice(0, end);
+    if (hasCache(directory)) return { mountPoint: directory, ...splitSession(path.slice(end + 1)) };
+  }
+  if (!/^\.{0,2}\//.test(path)) return { mountPoint: undefined, ...splitSession(path) };
+  throw usage(`${quote(named)} names no session: there is no cache beside any folder of it`, {
+    hint: 'Name the session alone, and its cache with --cache-path, or its bucket with --bucket.',
+  });
+}
+
+function splitSession(path: string): Pick<NamedPath, 'session' | 'file'> {
+  if (path === '') return { session: undefined, file: '' };
+  const [session = '', ...rest] = path.split('/').filter(Boolean);
+  if (session === '.' || session === '..') throw usage(`${quote(path)} names no session`);
+  return { session, file: rest.join('/') };
+}
+
+function hasCacheBeside(directory: string): boolean {
+  return existsSync(`${directory}.sealed`);
 }

@@ -11,6 +11,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SessionfsError } from '../lib/errors.ts';
 import { codeOf } from '../lib/system-error.ts';
 import { fromObjectName, toObjectName } from '../naming/object-name.ts';
+import { sessionOfPath } from '../naming/session-path.ts';
+import { walkCache } from '../store/cache/walk.ts';
 import { OpType, segmentNumbers, segmentPath } from '../store/journal/format.ts';
 import { JournalChain, type OpVisitor } from '../store/journal/reader.ts';
 
@@ -34,6 +36,43 @@ export async function readSealedSession(cachePath: string, session: string): Pro
   throw new SessionfsError('CACHE_LOCKED', `the cache ${cachePath} changes faster than it can be read`, {
     hint: 'Stop the mount, and try again.',
   });
+}
+
+/**
+ * The sessions of a cache and its journal, and how many files each has; '' stands for files in the root. A daemon
+ * may be at work on it: a session that comes or goes meanwhile is among them or not. Throws JOURNAL_CORRUPT and system errors.
+ */
+export async function sessionsOfCache(cachePath: string): Promise<Map<string, number>> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return sessionsOnce(cachePath);
+    } catch (error) {
+      // A segment went into the cache.
+      if (codeOf(error) !== 'ENOENT' || attempt === ATTEMPTS) throw error;
+      await sleep(RETRY_MS);
+    }
+  }
+}
+
+function sessionsOnce(cachePath: string): Map<string, number> {
+  const paths = new Set<string>();
+  walkCache(cachePath, (path, kind) => {
+    if (kind === 'file') paths.add(path);
+  });
+  const directory = join(cachePath, 'journal');
+  const visit: OpVisitor = ({ type, path }) => {
+    if (type === OpType.PUT) paths.add(path);
+    else if (type === OpType.DELETE) paths.delete(path);
+  };
+  const chain = new JournalChain();
+  for (const number of lookAt(directory).numbers)
+    chain.scan(number, readFileSync(segmentPath(directory, number)), visit);
+  const sessions = new Map<string, number>();
+  for (const path of paths) {
+    const session = sessionOfPath(path, 'file');
+    sessions.set(session, (sessions.get(session) ?? 0) + 1);
+  }
+  return sessions;
 }
 
 /** Undefined: a part of the journal went into the cache meanwhile. */

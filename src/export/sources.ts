@@ -1,15 +1,9 @@
 /** Where `sessionfs export` finds a session: in the cache with its journal, and in the bucket. */
-import { existsSync } from 'node:fs';
 import type { Bucket } from '../bucket/bucket.ts';
 import { BucketError } from '../bucket/bucket-error.ts';
 import { isDeletedMark } from '../bucket/deleted-mark.ts';
-import { DirectoryLayout } from '../bucket/directory/layout.ts';
 import { listAll } from '../bucket/list-all.ts';
-import { openBucket } from '../bucket/open.ts';
-import { retrying } from '../bucket/retry.ts';
 import type { Config } from '../config/load.ts';
-import type { BucketAddress } from '../config/parsers.ts';
-import { SessionfsError } from '../lib/errors.ts';
 import { syncFileOperations } from '../lib/file-operations.ts';
 import { mapLimit } from '../lib/map-limit.ts';
 import { keptVersionObjectName, keptVersionPrefix } from '../naming/kept-version-name.ts';
@@ -21,12 +15,9 @@ import {
 import { fromObjectName, toObjectName } from '../naming/object-name.ts';
 import { isCredentials, sessionOf } from '../naming/session-path.ts';
 import { KeptVersions, listKeptVersions } from '../store/set-aside/kept-versions.ts';
+import { withBucket } from './bucket-reader.ts';
 import { isIn, readSealedSession } from './sealed-session.ts';
 import type { KeptVersion, SealedVersions } from './versions.ts';
-
-const ATTEMPTS = 4;
-const RETRY_BASE_MS = 500;
-const RETRY_CAP_MS = 8_000;
 
 /** As a running daemon leaves it; takes no lock. Throws as readSealedSession does. */
 export async function readFromCache(cachePath: string, session: string): Promise<SealedVersions> {
@@ -50,36 +41,15 @@ export async function readFromBucket(
   session: string,
   withFiles: boolean,
 ): Promise<SealedVersions> {
-  const found = await withBucket(config, async (bucket) => ({
-    keptVersions: await readKeptVersions(bucket, session, config.backupConcurrency),
-    files: withFiles ? await readObjects(bucket, session, config.backupConcurrency) : new Map(),
+  const { bucket: address, backupConcurrency } = config;
+  if (address === undefined) return { files: new Map(), keptVersions: [] };
+  return withBucket(config, address, async (bucket) => ({
+    keptVersions: await readKeptVersions(bucket, session, backupConcurrency),
+    files: withFiles ? await readObjects(bucket, session, backupConcurrency) : new Map(),
   }));
-  return found ?? { files: new Map(), keptVersions: [] };
 }
 
-/** Undefined: there is no bucket. Throws BUCKET_UNAVAILABLE. */
-async function withBucket<T>(
-  { bucket: address, storageEmulatorUrl, s3EndpointUrl }: Config,
-  work: (bucket: Bucket) => Promise<T>,
-): Promise<T | undefined> {
-  if (address === undefined) return undefined;
-  let opened: Bucket | undefined;
-  requireDirectory(address);
-  try {
-    opened = await openBucket(address, { emulatorUrl: storageEmulatorUrl, s3EndpointUrl });
-    return await work(retrying(opened, { attempts: ATTEMPTS, baseMs: RETRY_BASE_MS, capMs: RETRY_CAP_MS }));
-  } catch (error) {
-    if (!(error instanceof BucketError)) throw error;
-    throw new SessionfsError('BUCKET_UNAVAILABLE', `the bucket cannot be read: ${error.message}`, {
-      cause: error,
-      ...(error.hint === undefined ? {} : { hint: error.hint }),
-    });
-  } finally {
-    opened?.close();
-  }
-}
-
-async function readObjects(
+export async function readObjects(
   bucket: Bucket,
   session: string,
   concurrency: number,
@@ -113,14 +83,6 @@ async function readKeptVersions(
   return keptVersions;
 }
 
-/** A directory that is no bucket would be made one. */
-function requireDirectory(address: BucketAddress): void {
-  if (address.kind !== 'directory' || existsSync(new DirectoryLayout(address.path).format)) return;
-  throw new SessionfsError('BUCKET_UNAVAILABLE', `there is no bucket in ${address.path}`, {
-    hint: 'Check STORAGE_BUCKET, and that the disk with the directory is mounted.',
-  });
-}
-
 /** Undefined: it was deleted since it was listed. */
 async function readIfThere(bucket: Bucket, name: string, maxBytes: number): Promise<Buffer | undefined> {
   try {
@@ -150,7 +112,9 @@ export async function listKeptCredentials(config: Config): Promise<KeptCredentia
     objectName: keptVersionObjectName(prefix),
     ms,
   }));
-  const objects = await withBucket(config, (bucket) => listAll(bucket, KEPT_VERSION_ROOT));
+  const { bucket: address } = config;
+  const objects =
+    address && (await withBucket(config, address, (bucket) => listAll(bucket, KEPT_VERSION_ROOT)));
   const there = (objects ?? []).flatMap(({ name }) => parseKeptVersionObject(name) ?? []);
   const found = new Map<string, KeptCredentials>();
   for (const { objectName, ms } of [...here, ...there]) {

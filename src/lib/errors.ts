@@ -38,6 +38,8 @@ export const exitStatus = {
   FLUSH_FAILED: 45,
   LOG_NOT_FOUND: 46,
   HTTP_ADDRESS_UNAVAILABLE: 50,
+  DOCTOR_WARNING: 51,
+  DOCTOR_FAILED: 52,
   SESSION_NOT_FOUND: 60,
   EXPORT_TARGET: 61,
   EXPORT_INCOMPLETE: 62,
@@ -47,6 +49,8 @@ export const exitStatus = {
   BUCKET_CREDENTIALS: 66,
   PACKAGE_MISSING: 67,
   RESTORE_REFUSED: 68,
+  FILE_NOT_FOUND: 70,
+  FILE_REFUSED: 71,
 } as const;
 
 export type ErrorCode = keyof typeof exitStatus;

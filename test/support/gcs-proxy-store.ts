@@ -14,6 +14,10 @@ export class GcsStore implements ProxiedStore {
   readonly refusal = jsonError;
   /** Of every bucket; the emulator keeps no rules. */
   lifecycle: object | undefined;
+  /** Those that testIamPermissions says are granted; undefined: as the emulator, it is not there. */
+  permissions: readonly string[] | undefined;
+  /** Beside what the emulator says of a bucket. */
+  settings: object | undefined;
   /** See GcsProxy. */
   terse = false;
   readonly #emulatorUrl: string;
@@ -45,9 +49,10 @@ export class GcsStore implements ProxiedStore {
       const refusal = asked.object === '' ? undefined : await this.#checkPreconditions(asked);
       return refusal ?? this.#forward(asked.method, asked.target, asked.headers, body);
     });
+    if (this.permissions && asked.target.includes('/iam/testPermissions?')) return this.#granted(asked);
     if (answer.status === 404 && asked.bucket !== '') return this.#explainMissing(asked);
-    if (asked.kind === 'config' && answer.status === 200 && this.lifecycle)
-      return this.#withLifecycle(answer);
+    if (asked.kind === 'config' && answer.status === 200 && (this.lifecycle ?? this.settings))
+      return this.#withSettings(answer);
     return this.terse && answer.status === 200 ? terseAnswer(asked, answer) : answer;
   }
 
@@ -107,8 +112,15 @@ export class GcsStore implements ProxiedStore {
     };
   }
 
-  #withLifecycle(answer: Answer): Answer {
-    const body = { ...JSON.parse(answer.body.toString()), lifecycle: this.lifecycle };
+  #granted({ query }: ProxiedRequest): Answer {
+    const permissions = query.getAll('permissions').filter((name) => this.permissions?.includes(name));
+    const body = JSON.stringify({ kind: 'storage#testIamPermissionsResponse', permissions });
+    return { status: 200, headers: { 'content-type': 'application/json' }, body: Buffer.from(body) };
+  }
+
+  #withSettings(answer: Answer): Answer {
+    const lifecycle = this.lifecycle === undefined ? {} : { lifecycle: this.lifecycle };
+    const body = { ...JSON.parse(answer.body.toString()), ...lifecycle, ...this.settings };
     return { ...answer, body: Buffer.from(JSON.stringify(body)) };
   }
 

@@ -6,6 +6,10 @@ import { StoreProxy } from './store-proxy.ts';
 export interface GcsProxy extends StoreProxy {
   /** Rules that the buckets show, as in `{ rule: [{ action: { type: 'Delete' }, condition: { age: 30 } }] }`. */
   lifecycle: object | undefined;
+  /** What testIamPermissions says is granted; undefined: it is not there, as the emulator has it. */
+  permissions: readonly string[] | undefined;
+  /** Settings that the buckets show beside their own, as in `{ softDeletePolicy: { retentionDurationSeconds: '604800' } }`. */
+  settings: object | undefined;
   /** As other emulators answer: without `size` for empty objects, and without the date and length of downloads. */
   terse: boolean;
 }
@@ -18,7 +22,7 @@ export async function startGcsProxy(
 ): Promise<GcsProxy> {
   const store = new GcsStore(emulatorUrl);
   const proxy = await StoreProxy.start(scope, store, random);
-  const property = <Name extends 'lifecycle' | 'terse'>(name: Name) => ({
+  const property = <Name extends 'lifecycle' | 'permissions' | 'settings' | 'terse'>(name: Name) => ({
     get: () => store[name],
     set: (value: GcsStore[Name]) => {
       store[name] = value;
@@ -26,6 +30,8 @@ export async function startGcsProxy(
   });
   return Object.defineProperties(proxy, {
     lifecycle: property('lifecycle'),
+    permissions: property('permissions'),
+    settings: property('settings'),
     terse: property('terse'),
   }) as GcsProxy;
 }

@@ -25,6 +25,38 @@ export const operatorMutations = [
   ...fearedIn('src/cli/flush.ts', FLUSH, [
     ['await order(path, session ?? ALL);', '', 'flush says that all is in the bucket, and asks for nothing'],
   ]),
+  ...fearedIn(
+    'src/kit/sessions.ts',
+    ['cli/ls.test.ts'],
+    [
+      [
+        'return openSealed(keyring, path, sealed).plain;',
+        'return openSealed(keyring, `${session}/creds.json`, sealed).plain;',
+        'cat prints a file that was moved to another name',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/kit/doctor/store.ts',
+    ['kit/doctor.test.ts'],
+    [
+      [
+        'await bucket.delete(name, { ifGeneration: generation });',
+        '',
+        'each run of doctor leaves an object in the bucket',
+      ],
+      [
+        "if (granted) return finding(permission, 'ok', 'granted');",
+        "return finding(permission, 'ok', 'granted');",
+        'a missing permission looks healthy',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/kit/doctor/doctor.ts',
+    ['kit/doctor.test.ts'],
+    [['if (unmade !== undefined) {', 'if (false) {', 'doctor makes a bucket of a directory that is none']],
+  ),
   ...fearedIn('src/cli/unmount.ts', FLUSH, [
     ['if (await isMountPoint(path)) await unmountByForce(path);', '', 'a forced unmount leaves a dead mount'],
   ]),

@@ -1,0 +1,47 @@
+/** What `sessionfs doctor` asks of a bucket of Google's beside its objects: settings and permissions. */
+import { type Deadline, withDeadline } from '../deadline.ts';
+import { createStorage, limited } from './client.ts';
+import { gcsError } from './error.ts';
+
+/** Each is undefined where the bucket does not say, or may not be asked. */
+export interface GcsFacts {
+  readonly location: string | undefined;
+  /** 0: nothing brings back what was deleted. */
+  readonly softDeleteDays: number | undefined;
+  readonly versioning: boolean | undefined;
+  /** Of those that were asked for, by name, whether these credentials have it. */
+  readonly permissions: ReadonlyMap<string, boolean> | undefined;
+}
+
+const TIMEOUT_MS = 15_000;
+const DAY_S = 24 * 3600;
+
+/** Never rejects: what cannot be asked is undefined. */
+export async function inspectGcsBucket(
+  name: string,
+  emulatorUrl: string | undefined,
+  permissions: readonly string[],
+): Promise<GcsFacts> {
+  const bucketOf = (deadline: Deadline) => limited(createStorage(emulatorUrl).bucket(name), deadline);
+  const metadata = await ask(async (deadline) => (await bucketOf(deadline).getMetadata())[0]);
+  const granted = await ask(
+    async (deadline) => (await bucketOf(deadline).iam.testPermissions([...permissions]))[0],
+  );
+  const retention = metadata?.softDeletePolicy?.retentionDurationSeconds;
+  return {
+    location: metadata?.location,
+    softDeleteDays: retention === undefined ? undefined : Math.round(Number(retention) / DAY_S),
+    versioning: metadata && metadata.versioning?.enabled === true,
+    permissions:
+      granted && new Map(permissions.map((permission) => [permission, granted[permission] === true])),
+  };
+}
+
+function ask<T>(work: (deadline: Deadline) => Promise<T>): Promise<T | undefined> {
+  const what = 'cannot read the settings of the bucket';
+  return withDeadline(what, TIMEOUT_MS, new AbortController().signal, (deadline) =>
+    work(deadline).catch((error: unknown) => {
+      throw gcsError(what, error, 'bucket');
+    }),
+  ).catch(() => undefined);
+}

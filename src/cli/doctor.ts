@@ -1,0 +1,49 @@
+/** `sessionfs doctor`: the first thing to run where something does not work. */
+
+import { examine, verdictOf } from '../kit/doctor/doctor.ts';
+import type { Finding } from '../kit/doctor/finding.ts';
+import { exitStatus } from '../lib/errors.ts';
+import { type Invocation, print, printJson } from './command.ts';
+import { ownNamespace } from './own-namespace.ts';
+import { flagsOf } from './setting-flags.ts';
+
+const MARKS = { ok: 'ok', warning: 'WARNING', failed: 'FAILED', unknown: 'unknown' } as const;
+const CHECK_WIDTH = 22;
+const MARK_WIDTH = 8;
+const STATUS = {
+  ok: 0,
+  unknown: 0,
+  warning: exitStatus.DOCTOR_WARNING,
+  failed: exitStatus.DOCTOR_FAILED,
+} as const;
+
+export async function run(invocation: Invocation): Promise<number> {
+  const { given, env, secrets } = invocation;
+  const isJson = given.has('--json');
+  const findings: Finding[] = [];
+  const examination = examine({
+    env: { ...env, ...secrets },
+    flags: flagsOf(invocation),
+    rootless: (config) => {
+      const own = ownNamespace(config);
+      return own.kind === 'permitted' ? undefined : own.reason;
+    },
+  });
+  for await (const line of examination) {
+    findings.push(line);
+    if (!isJson) print(asText(line));
+  }
+  const verdict = verdictOf(findings);
+  const counted = (result: Finding['result']) => findings.filter((line) => line.result === result).length;
+  if (isJson) printJson({ verdict, findings });
+  else
+    print(
+      `\n${counted('ok')} ok, ${counted('warning')} warnings, ${counted('failed')} failed, ${counted('unknown')} unknown`,
+    );
+  return STATUS[verdict];
+}
+
+function asText({ check, result, text, hint }: Finding): string {
+  const line = `${MARKS[result].padEnd(MARK_WIDTH)}${check.padEnd(CHECK_WIDTH)}${text}`;
+  return hint === undefined ? line : `${line}\n${' '.repeat(MARK_WIDTH + CHECK_WIDTH)}${hint}`;
+}

@@ -1,0 +1,30 @@
+/** `sessionfs stat`: what cache or bucket says of one file, without the key. */
+import { listFiles } from '../kit/sessions.ts';
+import { SessionfsError, usage } from '../lib/errors.ts';
+import { agoText, sizeText } from '../lib/human.ts';
+import { type Invocation, printEither } from './command.ts';
+import { lookAt } from './look-at.ts';
+
+export async function run(invocation: Invocation): Promise<number> {
+  const { config, session, file, from } = lookAt(invocation);
+  if (session === undefined || file === '') throw usage('which file? sessionfs stat [DIR/]SESSION/FILE');
+  const found = (await listFiles(config, session, from)).find(({ name }) => name === file);
+  if (found === undefined)
+    throw new SessionfsError('FILE_NOT_FOUND', `there is no file ${file} in session ${session}`, {
+      hint: `sessionfs ls ${session} lists its files.`,
+    });
+  const { bytes, mode, modifiedAt, keyId, sealedBytes, refused } = found;
+  const rows: [string, string | undefined][] = [
+    ['file', `${session}/${file}`],
+    ['from', found.from],
+    ['size', bytes === undefined ? undefined : `${bytes} bytes (${sizeText(bytes)})`],
+    ['sealed', `${sealedBytes} bytes`],
+    ['mode', mode?.toString(8).padStart(4, '0')],
+    ['changed', modifiedAt && `${modifiedAt} (${agoText(modifiedAt, Date.now())})`],
+    ['key', keyId],
+    ['refused', refused],
+  ];
+  const text = rows.flatMap(([label, value]) => (value === undefined ? [] : [`${label.padEnd(10)}${value}`]));
+  printEither(invocation, { session, ...found }, text.join('\n'));
+  return 0;
+}

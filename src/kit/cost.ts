@@ -1,0 +1,96 @@
+/** What hybrid mode costs a month, from the measured model. docs/google-cloud.md shows where its numbers come from. */
+
+/** Google Cloud Storage, class Standard, a region in the United States, in dollars. */
+export const prices = {
+  /** 1,000 uploads, copies or lists. */
+  classA: 0.005,
+  /** 1,000 downloads or lookups. */
+  classB: 0.0004,
+  /** A GB and month. */
+  storage: 0.02,
+  asOf: '2026-11-26',
+  source: 'https://cloud.google.com/storage/pricing',
+} as const;
+
+/** Measured with real Baileys at a message a minute (`npm run bench -- --only bucket`). */
+export const measured = {
+  /** Files that are written for a message. */
+  writesPerMessage: 1.7,
+  /**
+   * Among so many files the writes of a session are spread: those that fall on the same file within an interval are one upload.
+   * Fitted to the measured 50 uploads an hour of 102 files written an hour, at an interval of 5 minutes.
+   */
+  hotFiles: 5.17,
+  /** Of a session that was paired. */
+  filesPerSession: 992,
+  sessionBytes: 1_000_000,
+  /** Of an upload. */
+  uploadBytes: 4096,
+  /** Polls of a mount's inbox an hour. */
+  pollsPerHour: 120,
+  softDeleteHours: 168,
+} as const;
+
+const HOURS_PER_MONTH = 720;
+const GB = 1e9;
+
+export interface Load {
+  readonly sessions: number;
+  readonly messagesPerHour: number;
+  readonly intervalMs: number;
+  readonly filesPerSession: number;
+  readonly mounts: number;
+}
+
+export interface Cost {
+  readonly uploadsPerSessionAndHour: number;
+  /** A month. */
+  readonly uploads: number;
+  readonly reads: number;
+  readonly storedGb: number;
+  readonly dollars: {
+    readonly uploads: number;
+    readonly reads: number;
+    readonly storage: number;
+    readonly total: number;
+  };
+}
+
+export interface CostReport {
+  readonly load: Load;
+  readonly sessionfs: Cost;
+  /** Every file, in every interval, as simple backups do. */
+  readonly copyingEverything: Cost;
+  readonly prices: typeof prices;
+}
+
+export function costOf(load: Load): CostReport {
+  const perInterval = 3_600_000 / load.intervalMs;
+  return {
+    load,
+    sessionfs: costs(load, perInterval * changedFiles(load)),
+    copyingEverything: costs(load, perInterval * load.filesPerSession),
+    prices,
+  };
+}
+
+/** How many different files of a session change within an interval. */
+function changedFiles({ messagesPerHour, intervalMs, filesPerSession }: Load): number {
+  const writes = (messagesPerHour * intervalMs * measured.writesPerMessage) / 3_600_000;
+  const files = Math.min(measured.hotFiles, filesPerSession);
+  return files * (1 - Math.exp(-writes / files));
+}
+
+function costs({ sessions, mounts }: Load, uploadsPerSessionAndHour: number): Cost {
+  const uploads = Math.round(sessions * uploadsPerSessionAndHour * HOURS_PER_MONTH);
+  const reads = mounts * measured.pollsPerHour * HOURS_PER_MONTH;
+  const replaced = sessions * uploadsPerSessionAndHour * measured.softDeleteHours * measured.uploadBytes;
+  const storedGb = (sessions * measured.sessionBytes + replaced) / GB;
+  const dollars = {
+    uploads: (uploads / 1000) * prices.classA,
+    reads: (reads / 1000) * prices.classB,
+    storage: storedGb * prices.storage,
+  };
+  const total = dollars.uploads + dollars.reads + dollars.storage;
+  return { uploadsPerSessionAndHour, uploads, reads, storedGb, dollars: { ...dollars, total } };
+}

@@ -1,0 +1,149 @@
+/** `sessionfs doctor`: everything that a mount with this configuration needs, tried out one by one. Nothing of it stays. */
+import { existsSync } from 'node:fs';
+import { DirectoryLayout } from '../../bucket/directory/layout.ts';
+import { openBucket } from '../../bucket/open.ts';
+import { type Config, type Flags, loadConfig } from '../../config/load.ts';
+import { loadKeys } from '../../crypto/key-source.ts';
+import { Keyring } from '../../crypto/keyring.ts';
+import { generatedKeyPath } from '../../lib/generated-key-path.ts';
+import { Cache } from '../../store/cache/cache.ts';
+import { newKey } from '../new-key.ts';
+import { diskFindings } from './disk.ts';
+import { type Finding, failure, finding, type Result } from './finding.ts';
+import { machineFindings } from './machine.ts';
+import {
+  clockFinding,
+  keyCheckFinding,
+  leaseFinding,
+  reachFinding,
+  roundTripFinding,
+  settingsFindings,
+} from './store.ts';
+
+export interface Examination {
+  readonly env: NodeJS.ProcessEnv;
+  readonly flags: Flags;
+  /** Why an ordinary user cannot mount in a namespace of their own; undefined: they can. */
+  rootless(config: Config): string | undefined;
+}
+
+/** Yields each line as it is known. Never throws. */
+export async function* examine({ env, flags, rootless }: Examination): AsyncGenerator<Finding> {
+  let config: Config;
+  try {
+    config = loadConfig(env, flags);
+  } catch (error) {
+    yield failure('configuration', error);
+    return;
+  }
+  yield finding('configuration', 'ok', `${config.storageType} mode on ${config.mountPoint}`);
+  for (const warning of config.warnings) yield finding('configuration', 'warning', warning);
+  yield* machineFindings(config, () => rootless(config));
+  const key = keyFindings(config, env);
+  yield* key.findings;
+  yield* diskFindings(config);
+  yield* storeFindings(config, key.keyring);
+  key.keyring?.destroy();
+}
+
+interface KeyResult {
+  readonly findings: readonly Finding[];
+  /** Undefined: there is none that could be tried. */
+  readonly keyring: Keyring | undefined;
+}
+
+function keyFindings(config: Config, env: NodeJS.ProcessEnv): KeyResult {
+  try {
+    const { keyring, origin, path, warnings } = loadKeys({
+      // It deletes what it has read.
+      env: { ...env },
+      keyFile: config.encryptionKeyFile,
+      cachePath: config.cachePath,
+      mayGenerate: false,
+      expectedKeyId: Cache.readKeyId(config.cachePath),
+    });
+    const previous = keyring.ids.length - 1;
+    const text = `key ${keyring.currentId}, from ${path ?? origin}${previous > 0 ? `, and ${previous} previous` : ''}`;
+    return {
+      keyring,
+      findings: [
+        finding('key', 'ok', text),
+        ...warnings.map((warning) => finding('key', 'warning', warning)),
+      ],
+    };
+  } catch (error) {
+    if (
+      config.storageType !== 'local' ||
+      (error as { code?: string }).code !== 'KEY_MISSING' ||
+      config.encryptionKeyFile
+    )
+      return { keyring: undefined, findings: [failure('key', error)] };
+    return generatedKey(config);
+  }
+}
+
+/** Local mode makes one with the first mount, and goes on with it. */
+function generatedKey(config: Config): KeyResult {
+  const path = generatedKeyPath(config.cachePath);
+  const hasCache = Cache.readKeyId(config.cachePath) !== undefined;
+  try {
+    if (!hasCache)
+      return {
+        keyring: Keyring.fromHex(newKey()),
+        findings: [finding('key', 'ok', `the first mount makes one in ${path}`)],
+      };
+    return keyFindings({ ...config, encryptionKeyFile: path }, {});
+  } catch (error) {
+    return { keyring: undefined, findings: [failure('key', error)] };
+  }
+}
+
+async function* storeFindings(config: Config, keyring: Keyring | undefined): AsyncGenerator<Finding> {
+  const { bucket: address, storageEmulatorUrl: emulatorUrl, s3EndpointUrl, storageType } = config;
+  if (address === undefined || storageType === 'local') {
+    yield finding('bucket', 'ok', 'local mode has none: what is lost with this disk is lost');
+    if (keyring !== undefined) yield await roundTripFinding(keyring, config, undefined);
+    return;
+  }
+  const unmade = address.kind === 'directory' ? directoryFinding(address.path) : undefined;
+  if (unmade !== undefined) {
+    yield unmade;
+    if (keyring !== undefined) yield await roundTripFinding(keyring, config, undefined);
+    return;
+  }
+  let bucket: Awaited<ReturnType<typeof openBucket>>;
+  try {
+    bucket = await openBucket(address, { emulatorUrl, s3EndpointUrl });
+  } catch (error) {
+    yield failure('bucket', error);
+    return;
+  }
+  try {
+    const reach = await reachFinding(bucket);
+    yield reach;
+    yield await clockFinding(config);
+    if (reach.result === 'failed') return;
+    yield* await settingsFindings(bucket, config);
+    yield await leaseFinding(bucket);
+    if (keyring === undefined) return;
+    yield await keyCheckFinding(bucket, keyring);
+    yield await roundTripFinding(keyring, config, bucket);
+  } finally {
+    bucket.close();
+  }
+}
+
+/** Undefined: it is a bucket. Opening any other directory would make it one. */
+function directoryFinding(path: string): Finding | undefined {
+  if (existsSync(new DirectoryLayout(path).format)) return undefined;
+  return existsSync(path)
+    ? finding('bucket', 'ok', `${path} is a directory that the first mount makes a bucket`)
+    : finding('bucket', 'failed', `there is no directory ${path}`, 'Make it, or mount the disk that has it.');
+}
+
+/** The worst of all: failed, then warning; what is unknown is no fault. */
+export function verdictOf(findings: readonly Finding[]): Result {
+  return (
+    (['failed', 'warning'] as const).find((result) => findings.some((line) => line.result === result)) ?? 'ok'
+  );
+}

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { costOf, measured, prices } from '../../src/kit/cost.ts';
+import { exitStatus } from '../../src/lib/errors.ts';
+import { repository } from '../support/repository.ts';
+import { runCli } from './run-cli.ts';
+
+const load = { sessions: 1000, messagesPerHour: 60, intervalMs: 300_000, filesPerSession: 992, mounts: 1 };
+
+test('the model gives what was measured, and what copying everything comes to', () => {
+  const { sessionfs, copyingEverything } = costOf(load);
+  assert.equal(Math.round(sessionfs.uploadsPerSessionAndHour), 50);
+  assert.ok(Math.abs(sessionfs.dollars.uploads - 179) < 2, String(sessionfs.dollars.uploads));
+  assert.equal(copyingEverything.uploadsPerSessionAndHour, 11_904);
+  assert.equal(Math.round(copyingEverything.dollars.uploads), 42_854);
+  assert.equal(Math.round(costOf({ ...load, filesPerSession: 50 }).copyingEverything.dollars.uploads), 2160);
+});
+
+test('cost follows change: none without messages, less with a longer interval, never more than each write', () => {
+  assert.equal(costOf({ ...load, messagesPerHour: 0 }).sessionfs.uploads, 0);
+  const rates = [1000, 60_000, 300_000, 3_600_000].map(
+    (intervalMs) => costOf({ ...load, intervalMs }).sessionfs,
+  );
+  for (const [index, { uploads }] of rates.entries())
+    assert.ok(uploads < (rates[index - 1]?.uploads ?? Infinity));
+  assert.ok((rates[0]?.uploadsPerSessionAndHour ?? 0) <= 60 * measured.writesPerMessage);
+});
+
+test('the command line of the documentation prints both sides, the prices and where they are from', () => {
+  const line = 'cost --sessions 1000 --messages-per-hour 60 --interval 5m';
+  const page = readFileSync(join(repository, 'docs/google-cloud.md'), 'utf8');
+  assert.ok(page.includes(`sessionfs ${line}`));
+  const { status, stdout } = runCli(line.split(' '));
+  assert.equal(status, 0);
+  assert.match(stdout, /^uploads per session and hour +50\.1 +11904\.0$/m);
+  assert.match(stdout, /^ +total +1\d\d\.\d\d +4\d,\d{3}\.\d\d$/m);
+  assert.ok(stdout.includes(prices.asOf) && stdout.includes(prices.source) && page.includes(prices.source));
+  for (const price of [prices.classA, prices.classB, prices.storage])
+    assert.ok(page.includes(`$${price}`), String(price));
+  const json = JSON.parse(runCli([...line.split(' '), '--json']).stdout) as ReturnType<typeof costOf>;
+  assert.deepEqual(json.load, load);
+  for (const interval of ['soon', '0', '500', '-5m'])
+    assert.equal(runCli(['cost', `--interval=${interval}`]).status, exitStatus.USAGE);
+});

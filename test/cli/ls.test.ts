@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { ABSENT } from '../../src/bucket/bucket.ts';
+import { openBucket } from '../../src/bucket/open.ts';
+import { pathNamed } from '../../src/cli/named-session.ts';
+import type { ListedFile, ListedSession } from '../../src/kit/sessions.ts';
+import { exitStatus } from '../../src/lib/errors.ts';
+import { toObjectName } from '../../src/naming/object-name.ts';
+import { KEY } from '../fs/harness.ts';
+import { harness, mkdir, unlink, write } from '../fs/support.ts';
+import { readTree } from '../mounted/session-files.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { runCli } from './run-cli.ts';
+
+const SESSION = 'user-+1';
+const OTHER_KEY = 'ab'.repeat(32);
+
+/** A cache as a killed daemon leaves it, and a bucket that has what was in the cache, and a session more. */
+async function killedMount(t: TestContext) {
+  const h = harness(t);
+  mkdir(h, SESSION);
+  for (const name of ['creds.json', 'gone.json']) write(h, `${SESSION}/${name}`, `{"old":"${name}"}`);
+  await h.checkpoint();
+  const bucket = join(temporaryDirectory(t), 'bucket');
+  mkdirSync(bucket);
+  const opened = await openBucket({ kind: 'directory', path: bucket });
+  for (const [name, of] of [
+    ['creds.json', SESSION],
+    ['gone.json', SESSION],
+    ['creds.json', 'user-+3'],
+  ] as const) {
+    const sealed = readFileSync(join(h.cachePath, toObjectName(`${SESSION}/${name}`, 'file')));
+    await opened.put(toObjectName(`${of}/${name}`, 'file'), sealed, { ifGeneration: ABSENT, metadata: {} });
+  }
+  opened.close();
+  // From here on in the journal only.
+  write(h, `${SESSION}/creds.json`, '{"new":true}');
+  mkdir(h, 'user-+2');
+  write(h, 'user-+2/creds.json', '{}');
+  unlink(h, `${SESSION}/gone.json`);
+  h.crash();
+  return { h, bucket: `file://${bucket}` };
+}
+
+test('ls, cat and stat read cache, journal and bucket without a mount, and change nothing', async (t) => {
+  const { h, bucket } = await killedMount(t);
+  const before = readTree(h.cachePath);
+  const ask = (args: readonly string[], env: Record<string, string> = {}) => {
+    const { status, stdout, stderr } = runCli(
+      [...args, '--cache-path', h.cachePath, '--bucket', bucket],
+      env,
+    );
+    assert.deepEqual([status, stderr], [0, ''], args.join(' '));
+    return stdout;
+  };
+  const sessions = JSON.parse(ask(['ls', '--json'])) as ListedSession[];
+  assert.deepEqual(
+    sessions.map(({ session, cache, bucket }) => [session, cache?.files, bucket?.files]),
+    [
+      [SESSION, 1, 2],
+      ['user-+2', 1, undefined],
+      ['user-+3', undefined, 1],
+    ],
+  );
+  assert.match(ask(['ls']), /^user-\+1 +1 +2 +\d+ B +\d+ \S+ ago$/m);
+  const listed = (...args: string[]) => JSON.parse(ask(['ls', SESSION, '--json', ...args])) as ListedFile[];
+  assert.deepEqual(
+    listed().map(({ name, bytes, from }) => [name, bytes, from]),
+    [['creds.json', 12, 'cache']],
+  );
+  assert.deepEqual(
+    listed('--from', 'bucket').map(({ name, from }) => [name, from]),
+    [
+      ['creds.json', 'bucket'],
+      ['gone.json', 'bucket'],
+    ],
+  );
+  assert.equal(ask(['cat', `${SESSION}/creds.json`], { SESSION_ENCRYPTION_KEY: KEY }), '{"new":true}');
+  const old = ask(['cat', `${SESSION}/creds.json`, '--from', 'bucket'], { SESSION_ENCRYPTION_KEY: KEY });
+  assert.equal(old, '{"old":"creds.json"}');
+  assert.match(
+    ask(['stat', `${SESSION}/creds.json`]),
+    /^size +12 bytes \(12 B\)$[\s\S]*^key +[0-9a-f]{16}$/m,
+  );
+  assert.deepEqual(readTree(h.cachePath), before);
+});
+
+test('cat prints nothing that is not verified: another key, a file that was moved, one that is not there', async (t) => {
+  const { h, bucket } = await killedMount(t);
+  const cat = (path: string, key = KEY, ...args: string[]) =>
+    runCli(['cat', path, '--cache-path', h.cachePath, '--bucket', bucket, ...args], {
+      SESSION_ENCRYPTION_KEY: key,
+    });
+  for (const [result, code] of [
+    [cat(`${SESSION}/creds.json`, OTHER_KEY), 'KEY_WRONG'],
+    [cat('user-+3/creds.json'), 'FILE_REFUSED'],
+    [cat(`${SESSION}/none.json`), 'FILE_NOT_FOUND'],
+    [cat('none-+0/creds.json'), 'SESSION_NOT_FOUND'],
+    [cat(SESSION), 'USAGE'],
+  ] as const)
+    assert.deepEqual([result.status, result.stdout], [exitStatus[code], ''], result.stderr);
+});
+
+test('a path names a mount by the cache beside it', (t) => {
+  const directory = temporaryDirectory(t);
+  mkdirSync(join(directory, 'sessions.sealed'));
+  writeFileSync(join(directory, 'other'), '');
+  const mountPoint = join(directory, 'sessions');
+  assert.deepEqual(pathNamed(undefined), { mountPoint: undefined, session: undefined, file: '' });
+  assert.deepEqual(pathNamed(`${mountPoint}/`), { mountPoint, session: undefined, file: '' });
+  assert.deepEqual(pathNamed(`${mountPoint}/a-+1`), { mountPoint, session: 'a-+1', file: '' });
+  assert.deepEqual(pathNamed(`${mountPoint}/a-+1/b/c`), { mountPoint, session: 'a-+1', file: 'b/c' });
+  assert.deepEqual(pathNamed('a-+1/b'), { mountPoint: undefined, session: 'a-+1', file: 'b' });
+  assert.throws(() => pathNamed(`${directory}/other/a-+1`), { code: 'USAGE' });
+  assert.throws(() => pathNamed('..'), { code: 'USAGE' });
+});
