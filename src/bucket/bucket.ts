@@ -59,6 +59,9 @@ export interface PutOptions extends ChangeOptions {
   readonly unanswered?: () => void;
 }
 
+/** Of a put for a name that must not exist, of a put for a version, and of a delete. */
+export type Condition = 'create' | 'replace' | 'delete';
+
 export interface Bucket {
   /** For log lines: `gs://NAME`, `s3://NAME` or `file:///DIRECTORY`. */
   readonly address: string;
@@ -90,6 +93,12 @@ export interface Bucket {
 
   /** After how many days a rule of the bucket may delete the newest version of a mount's object by its age; undefined: none does. */
   deleteAfterDays(): Promise<number | undefined>;
+
+  /**
+   * The conditions that the store is known to ignore, which it finds out by trying: with any of them one mount alone may use the
+   * bucket. Empty for a store that is what this interface says.
+   */
+  ignoredConditions(): Promise<readonly Condition[]>;
 
   /** Frees sockets and timers; calls that are under way are aborted. */
   close(): void;

@@ -15,6 +15,7 @@ export function wrapBucket(bucket: Bucket, around: Around): Bucket {
     put: (...given) => around('put', () => bucket.put(...given)),
     delete: (...given) => around('delete', () => bucket.delete(...given)),
     deleteAfterDays: () => around('config', () => bucket.deleteAfterDays()),
+    ignoredConditions: () => bucket.ignoredConditions(),
     close: () => bucket.close(),
   };
 }

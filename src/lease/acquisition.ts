@@ -99,6 +99,7 @@ class Acquisition {
     });
     if ('held' in claim) return claim.held;
     this.#noteHolder(claim.heldBy.record);
+    await ownership.requireShareable(claim.heldBy);
     const verdict = await probeOf(claim.heldBy.record.holder).verdict();
     this.#failures = 0;
     this.#failure = undefined;

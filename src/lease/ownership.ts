@@ -1,6 +1,7 @@
 /** Reads and changes the owner objects. Every call rejects with BucketError. */
 import type { Bucket } from '../bucket/bucket.ts';
 import { isPrecondition } from '../bucket/bucket-error.ts';
+import { notShareable } from '../bucket/conditions.ts';
 import { SessionLocks } from '../lib/session-locks.ts';
 import type { Held } from './held.ts';
 import type { KeptIdentity } from './identity.ts';
@@ -87,6 +88,12 @@ export class Ownership {
         return holding && { held: keep(holding) };
       }),
     );
+  }
+
+  /** Throws where the bucket cannot keep two mounts apart: this one must not contend for what another one holds. */
+  async requireShareable({ record }: Seen<OwnerRecord>): Promise<void> {
+    const ignored = await this.#bucket.ignoredConditions();
+    if (ignored.length > 0) throw notShareable(this.#bucket.address, ignored, record.name);
   }
 
   /** Sessions of a listing that this mount holds. One whose release may still arrive has to be claimed instead. */

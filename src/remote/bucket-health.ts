@@ -10,6 +10,8 @@ import type { KeyCheck } from './key-check.ts';
 export interface BucketHealthParts {
   reach: BucketReach;
   keyCheck: KeyCheck;
+  /** Returns BUCKET_UNCONDITIONAL. Rejects with BucketError. */
+  unshareable: () => Promise<SessionfsError | undefined>;
   log: Logger;
 }
 
@@ -36,7 +38,7 @@ export class BucketHealth {
   }
 
   /**
-   * For the start of a mount. Rejects with KEY_WRONG, and unless something is here that can be served with BUCKET_MISSING,
+   * For the start of a mount. Rejects with KEY_WRONG or BUCKET_UNCONDITIONAL, and unless something is here that can be served with BUCKET_MISSING,
    * BUCKET_FORBIDDEN or BUCKET_CREDENTIALS. A bucket that does not answer is no reason not to start.
    */
   async requireUsable(canServe: boolean): Promise<void> {
@@ -78,7 +80,7 @@ export class BucketHealth {
     for (let attempt = 1; ; attempt++) {
       try {
         const verdict = await this.#parts.keyCheck.verdict();
-        return verdict instanceof SessionfsError ? verdict : undefined;
+        return verdict instanceof SessionfsError ? verdict : await this.#parts.unshareable();
       } catch (error) {
         if (!(error instanceof BucketError)) throw error;
         if (!error.isTransient || attempt === ATTEMPTS) return error;

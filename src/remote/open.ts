@@ -5,6 +5,7 @@ import { openBucket } from '../bucket/open.ts';
 import type { Config } from '../config/load.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { CoreData } from '../drivers/host/messages.ts';
+import { identityFile } from '../lease/identity.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
 import { directoryMetaName, toObjectName } from '../naming/object-name.ts';
 import type { Logger } from '../observe/log.ts';
@@ -29,6 +30,7 @@ import { bucketNumbers, makeSync } from './make-sync.ts';
 import { MountLeases } from './mount-leases.ts';
 import { RemoteSessions } from './remote-sessions.ts';
 import { SessionOpener } from './session-opener.ts';
+import { foundUnshareable } from './shareable-bucket.ts';
 import { WriteThrough } from './write-through.ts';
 
 export interface OpenRemoteParts {
@@ -65,7 +67,14 @@ export async function openRemote(parts: OpenRemoteParts): Promise<OpenedRemote> 
   const bucket = await bucketOf(config, metrics, reach);
   const ledger = openLedger(config, cache, bucket, log);
   const keyCheck = bucket && new KeyCheck({ bucket, keyring: parts.keyring, log });
-  const health = keyCheck && new BucketHealth({ reach, keyCheck, log });
+  const health =
+    keyCheck &&
+    new BucketHealth({
+      reach,
+      keyCheck,
+      unshareable: () => foundUnshareable(bucket, identityFile(cache.path), log),
+      log,
+    });
   const sessions =
     bucket && ledger && keyCheck && health
       ? openRemoteSessions({ ...parts, bucket, ledger, keyCheck, health })

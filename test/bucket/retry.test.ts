@@ -38,6 +38,7 @@ function failing(kinds: BucketErrorKind[]): { bucket: Bucket; puts: PutOptions[]
     },
     delete: () => answer(undefined),
     deleteAfterDays: () => answer(undefined),
+    ignoredConditions: () => answer([]),
     close: () => {},
   };
   return { bucket, puts, calls: () => calls };

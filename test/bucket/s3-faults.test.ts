@@ -7,7 +7,7 @@ import { BucketError } from '../../src/bucket/bucket-error.ts';
 import type { OperationReport } from '../../src/bucket/counted.ts';
 import { retrying } from '../../src/bucket/retry.ts';
 import type { Scope } from '../support/cleanup.ts';
-import type { Fault, StoreProxy } from '../support/store-proxy.ts';
+import type { Fault, ProxiedRequest, StoreProxy } from '../support/store-proxy.ts';
 import { ofKind, openS3, s3BehindProxy } from './subjects.ts';
 
 const CONTENT = Buffer.from('{"some":"sealed bytes"}');
@@ -107,6 +107,17 @@ test('a bit that changes on the way is found, on the way there and back', async 
   proxy.inject({ fault: 'corrupt-upload', count: 1 });
   await assert.rejects(bucket.put('y', CONTENT, fresh), ofKind('corrupt'));
   await assert.rejects(bucket.head('y'), ofKind('missing'));
+});
+
+test('a server that refuses the checksum gets uploads without it; their bytes are compared all the same', async (t) => {
+  const { proxy, bucket } = await rig(t);
+  const withChecksum = ({ headers }: ProxiedRequest) => headers['x-amz-checksum-crc32c'] !== undefined;
+  proxy.inject({ fault: { status: 501, reason: 'NotImplemented' }, match: withChecksum });
+  await bucket.put('y', CONTENT, fresh);
+  await bucket.put('z', CONTENT, fresh);
+  assert.deepEqual(proxy.requests.map(withChecksum), [true, false, false]);
+  proxy.inject({ fault: 'corrupt-upload', count: 1 });
+  await assert.rejects(bucket.put('q', CONTENT, fresh), ofKind('corrupt'));
 });
 
 test('an upload whose answer was lost is found to be stored when it is tried again', async (t) => {

@@ -22,7 +22,7 @@ function checkOf(bucket: MemoryBucket, key: string, ...previous: string[]) {
     keyring: Keyring.fromHex(key, previous),
     log,
   });
-  return { keyCheck, health: new BucketHealth({ reach, keyCheck, log }) };
+  return { keyCheck, health: new BucketHealth({ reach, keyCheck, unshareable: async () => undefined, log }) };
 }
 
 function codesOf({ trouble, refusal }: BucketHealth) {

@@ -40,7 +40,7 @@ class Rig {
     const keyCheck = new KeyCheck({ bucket, keyring: Keyring.fromHex('ab'.repeat(32)), log });
     this.#control = new ControlAnswers({
       address: bucket.address,
-      health: new BucketHealth({ reach, keyCheck, log }),
+      health: new BucketHealth({ reach, keyCheck, unshareable: async () => undefined, log }),
       sync,
       ledger,
       leases,

@@ -26,7 +26,11 @@ export const STUB_MAIN = 'console.log(JSON.stringify(process.argv.slice(2)));\n'
 const ALONE = '/usr/bin/mount -t tmpfs none /dev/shm && exec "$0" "$@"';
 
 /** The stubs use no bucket, so scripts/test shall not build an emulator for them. */
-const NO_EMULATOR = { SESSIONFS_TEST_GCS_EMULATOR: 'http://127.0.0.1:9' };
+const NO_EMULATOR = {
+  SESSIONFS_TEST_GCS_EMULATOR: 'http://127.0.0.1:9',
+  SESSIONFS_TEST_S3_GATEWAY: 'http://127.0.0.1:9',
+  SESSIONFS_TEST_MOTO_SERVER: 'http://127.0.0.1:9',
+};
 
 /** A small checkout with the real scripts, in a temporary directory; `files` are added. */
 export class Checkout {

@@ -2,6 +2,7 @@
 import {
   ABSENT,
   type Bucket,
+  type Condition,
   type GetOptions,
   OBJECT_BYTES_MAX,
   type ObjectPage,
@@ -75,6 +76,12 @@ export class MemoryBucket implements Bucket {
 
   async deleteAfterDays(): Promise<number | undefined> {
     return this.ageRuleDays;
+  }
+
+  ignored: readonly Condition[] = [];
+
+  async ignoredConditions(): Promise<readonly Condition[]> {
+    return this.ignored;
   }
 
   close(): void {}

@@ -9,6 +9,7 @@ import { codeOf } from '../../lib/system-error.ts';
 import {
   type Bucket,
   type ChangeOptions,
+  type Condition,
   type GetOptions,
   OBJECT_BYTES_MAX,
   type ObjectPage,
@@ -128,6 +129,10 @@ class DirectoryBucket implements Bucket {
       },
       deadlineMs,
     );
+  }
+
+  async ignoredConditions(): Promise<readonly Condition[]> {
+    return [];
   }
 
   /** A directory has no rules. */

@@ -5,6 +5,7 @@ import { sharedAbort } from '../../lib/shared-abort.ts';
 import {
   type Bucket,
   type ChangeOptions,
+  type Condition,
   type GetOptions,
   OBJECT_BYTES_MAX,
   type ObjectPage,
@@ -136,6 +137,10 @@ class GcsBucket implements Bucket {
         return ages.length === 0 ? undefined : Math.min(...ages);
       },
     );
+  }
+
+  async ignoredConditions(): Promise<readonly Condition[]> {
+    return [];
   }
 
   close(): void {

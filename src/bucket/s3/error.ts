@@ -66,6 +66,11 @@ export function isConflict(error: unknown): boolean {
   return error instanceof BucketError && error.kind === 'throttled' && /HTTP 409\b/.test(error.message);
 }
 
+/** The server knows a header of the request not at all. */
+export function isUnknownHeader(error: unknown): boolean {
+  return error instanceof BucketError && error.kind === 'rejected' && /HTTP 501\b/.test(error.message);
+}
+
 function fromStatus(what: string, status: number, failure: Failure): BucketError {
   const said = saidOf(failure);
   const kind = kindOf(status, said);

@@ -13,6 +13,7 @@ import {
   ABSENT,
   type Bucket,
   type ChangeOptions,
+  type Condition,
   type GetOptions,
   type Known,
   OBJECT_BYTES_MAX,
@@ -22,13 +23,14 @@ import {
   type StoredObject,
 } from '../bucket.ts';
 import { BucketError, isPrecondition, tooLarge } from '../bucket-error.ts';
+import { probeConditions } from '../conditions.ts';
 import { type Observe, observed } from '../counted.ts';
 import { DEFAULT_TIMEOUT_MS, type Deadline, timeLeft, withDeadline } from '../deadline.ts';
 import { isOwn, prepareUpload, splitMetadata, type Upload } from '../upload.ts';
 import type { BucketOperation } from '../wrap.ts';
 import { createClient, loadSdk, type Sdk } from './client.ts';
 import { collectBody } from './download.ts';
-import { isConflict, s3Error } from './error.ts';
+import { isConflict, isUnknownHeader, s3Error } from './error.ts';
 import { deletesAfterDays } from './lifecycle.ts';
 import { withoutTrailer, withTrailer } from './trailer.ts';
 import {
@@ -73,6 +75,8 @@ interface Answer {
   readonly Metadata?: Record<string, string> | undefined;
 }
 
+type UploadArguments = [name: string, bytes: Uint8Array, options: ChangeOptions, upload: Upload];
+
 export class S3Bucket implements Bucket {
   readonly address: string;
   readonly #name: string;
@@ -81,10 +85,15 @@ export class S3Bucket implements Bucket {
   readonly #timeoutMs: number;
   readonly #observe: Observe | undefined;
   readonly #closed = sharedAbort();
+  /** The server takes the checksum of an upload. */
+  #sendsChecksums = true;
   /** By object: no two changes of one name are under way at a time. */
   readonly #changes = new SessionLocks();
   /** By object, the generation that was seen last. */
   readonly #seen = new LRUCache<string, string>({ max: SEEN_MAX });
+
+  /** Once a process: no server learns conditions while it is used. */
+  #ignored: Promise<readonly Condition[]> | undefined;
 
   constructor(sdk: Sdk, { name, endpointUrl, timeoutMs = DEFAULT_TIMEOUT_MS, observe }: S3Options) {
     this.address = `s3://${name}`;
@@ -175,7 +184,7 @@ export class S3Bucket implements Bucket {
     return this.#changes.run(name, async () => {
       const upload = prepareUpload(bytes, options);
       try {
-        return await this.#withoutConflict(() => this.#upload(name, bytes, options, upload));
+        return await this.#withoutConflict(() => this.#uploadAsTaken(name, bytes, options, upload));
       } catch (error) {
         if (!isPrecondition(error)) throw error;
         return await this.#ownVersion(name, upload, error as BucketError);
@@ -212,6 +221,14 @@ export class S3Bucket implements Bucket {
     });
   }
 
+  ignoredConditions(): Promise<readonly Condition[]> {
+    this.#ignored ??= probeConditions(this).catch((error: unknown) => {
+      this.#ignored = undefined;
+      throw error;
+    });
+    return this.#ignored;
+  }
+
   close(): void {
     this.#closed.abort();
     this.#client.destroy();
@@ -238,6 +255,18 @@ export class S3Bucket implements Bucket {
     }
   }
 
+  /** A server that knows no such checksum refuses the header; the ETag tells as well. */
+  async #uploadAsTaken(...given: UploadArguments): Promise<ObjectVersion> {
+    const sends = this.#sendsChecksums;
+    try {
+      return await this.#upload(...given);
+    } catch (error) {
+      if (!sends || !isUnknownHeader(error)) throw error;
+      this.#sendsChecksums = false;
+      return await this.#upload(...given);
+    }
+  }
+
   async #upload(
     name: string,
     bytes: Uint8Array,
@@ -254,7 +283,7 @@ export class S3Bucket implements Bucket {
         Body: stored,
         ContentLength: stored.length,
         ContentType: 'application/octet-stream',
-        ChecksumCRC32C: sum,
+        ...(this.#sendsChecksums ? { ChecksumCRC32C: sum } : {}),
         Metadata: ownMetadata(upload.stored, upload.crc32c),
         ...(ifGeneration === ABSENT ? { IfNoneMatch: '*' } : { IfMatch: quoted(etagOf(ifGeneration)) }),
       });

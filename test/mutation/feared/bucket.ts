@@ -4,6 +4,22 @@ const GCS = ['bucket/gcs-answers.test.ts'];
 const S3 = ['bucket/s3-faults.test.ts', 'bucket/s3.test.ts'];
 
 export const bucketMutations = [
+  ...fearedIn(
+    'src/bucket/conditions.ts',
+    ['bucket/conditions.test.ts'],
+    [
+      [
+        "await attempt('replace', () => put(NO_VERSION));",
+        '',
+        'two mounts overwrite each other on a server that lets them',
+      ],
+      [
+        'if (isPrecondition(error)) return false;',
+        'return false;',
+        'a server that gave no answer honours conditions',
+      ],
+    ],
+  ),
   ...fearedIn('src/bucket/s3/s3-bucket.ts', S3, [
     ["ifGeneration === ABSENT ? { IfNoneMatch: '*' } : ", '', 'an upload for a new name asks for a version'],
     ['IfMatch: quoted(etagOf(ifGeneration)),', '', 'a deletion deletes whatever is there'],
@@ -13,7 +29,7 @@ export const bucketMutations = [
       'equal content is one version',
     ],
     ['sum !== (noted ?? sum)', 'false', 'what was read is not what was stored'],
-    ['ChecksumCRC32C: sum,', '', 'the store cannot check what it was sent'],
+    ['{ ChecksumCRC32C: sum }', '{}', 'the store cannot check what it was sent'],
     ['if (!isOwn(found, upload)) throw refusal;', '', "another mount's upload is taken for this one's"],
     [
       "error.about === 'bucket') return false",

@@ -8,6 +8,28 @@ const MODEL = [
 ];
 
 export const leaseMutations = [
+  ...fearedIn(
+    'src/lease/acquisition.ts',
+    ['lease/unshareable.test.ts'],
+    [
+      [
+        'await ownership.requireShareable(claim.heldBy);',
+        '',
+        'a session is taken over in a bucket that fences off no mount',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/remote/shareable-bucket.ts',
+    ['remote/shareable-bucket.test.ts'],
+    [
+      [
+        "holder !== '' && !own.includes(holder)",
+        'false',
+        'two mounts start on a bucket that cannot tell them apart',
+      ],
+    ],
+  ),
   ...fearedIn('src/lease/protocol.ts', MODEL, [
     [
       'const mine = { ...record, holder, name, epoch: record.epoch + 1 };',

@@ -2,6 +2,7 @@
 import type {
   Bucket,
   ChangeOptions,
+  Condition,
   ObjectPage,
   ObjectVersion,
   PutOptions,
@@ -64,6 +65,10 @@ export class SimulatedBucket implements Bucket {
       if (!(error instanceof BucketError && error.kind === 'missing' && error.about !== 'bucket'))
         throw error;
     }
+  }
+
+  async ignoredConditions(): Promise<readonly Condition[]> {
+    return [];
   }
 
   async deleteAfterDays(): Promise<number | undefined> {
