@@ -282,10 +282,11 @@ export class Daemon {
     const { log, fuseFd, lock, thread, services } = this.#parts;
     const { uncommitted } = await thread.ended;
     const unmounted = await (this.#unmounting ?? { lazy: false, holders: [] });
-    if (!(await this.#store.finish())) {
+    const isFinished = await this.#store.finish();
+    if (!isFinished) {
       log.warn('What was written is in the journal, not yet in the cache; the next start goes on with it');
     }
-    const unsaved = await services.flushTheRest();
+    const unsaved = await services.flushTheRest(isFinished && uncommitted.length === 0);
     await services.end();
     closeSync(fuseFd);
     lock.release();

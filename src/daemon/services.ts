@@ -126,19 +126,19 @@ export class DaemonServices {
   async flushBeforeUnmount(): Promise<void> {
     this.#phase = 'stopping';
     this.#deadlineMs = performance.now() + this.#shutdownTimeoutMs;
-    await this.#remote.sessions?.flushBefore(this.#deadlineMs, false);
+    await this.#remote.sessions?.flushBefore(this.#deadlineMs);
   }
 
   /**
    * Flushes what was written while the last flush ran, then releases the leases. Nothing is committed any more. Returns how
-   * many files the bucket still lacks.
+   * many files the bucket still lacks. `isComplete`: the cache has all that was written.
    */
-  async flushTheRest(): Promise<number> {
+  async flushTheRest(isComplete: boolean): Promise<number> {
     this.#phase = 'stopping';
     const { sessions, keptVersions } = this.#remote;
     if (sessions === undefined) return 0;
     const deadlineMs = this.#deadlineMs ?? performance.now() + this.#shutdownTimeoutMs;
-    const files = await sessions.flushBefore(deadlineMs, true);
+    const files = await sessions.flushBefore(deadlineMs, { isComplete });
     await keptVersions?.settled(deadlineMs);
     if (files > 0) {
       const fields = { files, sessions: this.#remote.dirtySessions().slice(0, 10) };

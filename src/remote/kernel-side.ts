@@ -11,6 +11,7 @@ export interface ThreadSide {
 export class KernelSide {
   #side: ThreadSide | undefined;
   #isSettled = false;
+  #isComplete = false;
 
   connect(side: ThreadSide): void {
     this.#side = side;
@@ -25,8 +26,17 @@ export class KernelSide {
     if (!this.#isSettled) await this.#side?.settle(what);
   }
 
-  /** Nothing is committed any more: there is nothing left to settle. */
-  settled(): void {
+  /** See CoreClient. Undefined: nothing is written any more, and the cache has everything. Rejects where neither can be had. */
+  async cutDatabases(paths: readonly string[]): ReturnType<CoreClient['cutDatabases']> {
+    const cut = this.#isSettled ? undefined : await this.#side?.thread.cutDatabases(paths);
+    if (cut === undefined && !this.#isComplete)
+      throw new Error('the cache does not have all that was written yet; the next start backs it up');
+    return cut;
+  }
+
+  /** Nothing is committed any more: there is nothing left to settle. `isComplete`: the cache has everything. */
+  settled(isComplete: boolean): void {
     this.#isSettled = true;
+    this.#isComplete = isComplete;
   }
 }

@@ -17,7 +17,9 @@ import type { Ledger } from '../sync/ledger/ledger.ts';
 import type { SealVerdict } from '../sync/restore/download.ts';
 import type { WriteGrants } from '../sync/write-grant.ts';
 import type { BucketHealth } from './bucket-health.ts';
+import { Databases, isSealedDatabase } from './databases.ts';
 import { isShownNewer } from './freshness.ts';
+import type { KernelSide } from './kernel-side.ts';
 import type { KeyCheck } from './key-check.ts';
 import type { MountLeases } from './mount-leases.ts';
 import type { SessionOpener } from './session-opener.ts';
@@ -31,6 +33,7 @@ export interface SyncOfDaemonParts {
   metrics: Metrics;
   leases: MountLeases;
   mount: MountSide;
+  kernel: KernelSide;
   /** See BucketSyncParts. */
   compared: (except: ReadonlySet<string>) => void;
   keyCheck: KeyCheck;
@@ -47,8 +50,8 @@ const CLOUD_INTERVAL_MS = 60_000;
 const LISTING_PAGE_MS = 10_000;
 
 export function makeSync(parts: SyncOfDaemonParts): BucketSync {
-  const { config, bucket, ledger, cache, keyring, metrics, leases, mount, compared, emptied, signal, log } =
-    parts;
+  const { config, bucket, ledger, cache, keyring, metrics, leases, mount, kernel, compared } = parts;
+  const { emptied, signal, log } = parts;
   const isCloud = config.storageType === 'cloud';
   return new BucketSync({
     bucket: retrying(bucket, { ...RETRY, signal }),
@@ -67,6 +70,8 @@ export function makeSync(parts: SyncOfDaemonParts): BucketSync {
     },
     rewriteOwners: (beforeMs) => leases.rewriteOlderThan(beforeMs),
     mount,
+    databases: new Databases({ cache, keyring, ledger, kernel, maxBytes: config.maxFileSizeBytes }),
+    isDatabase: (path, sealed) => isSealedDatabase(keyring, path, sealed),
     events: {
       backup: (result, counts) => metrics.backup(result, counts),
       emptied,

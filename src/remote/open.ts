@@ -188,6 +188,7 @@ function openRemoteSessions(parts: WithBucket): RemoteSessions {
   const sync = makeSync({
     ...parts,
     leases,
+    kernel,
     mount: mountSide(parts, kernel, memory),
     compared: (except) => {
       noteHeldSessions(parts, leases, except);

@@ -136,9 +136,9 @@ export class RemoteSessions {
     void this.#parts.deleted.checkpointed(plan);
   }
 
-  /** See FinalFlush. `isSettled`: nothing is committed any more. */
-  flushBefore(deadlineMs: number, isSettled: boolean): Promise<number> {
-    if (isSettled) this.#parts.kernel.settled();
+  /** See FinalFlush, and KernelSide.settled for the end of the mount. */
+  flushBefore(deadlineMs: number, settled?: { isComplete: boolean }): Promise<number> {
+    if (settled !== undefined) this.#parts.kernel.settled(settled.isComplete);
     return this.#parts.finalFlush.flushBefore(deadlineMs);
   }
 

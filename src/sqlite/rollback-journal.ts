@@ -74,12 +74,16 @@ function checksumOf(page: Uint8Array, nonce: number): number {
   return sum >>> 0;
 }
 
+/** The file begins as a journal does whose transaction is not over. */
+export function isJournal(content: Uint8Array): boolean {
+  return content.length >= MAGIC.length && MAGIC.equals(content.subarray(0, MAGIC.length));
+}
+
 function readHeader(
   journal: Uint8Array,
   at: number,
 ): Pick<Header, 'records' | 'nonce' | 'databasePages'> | undefined {
-  if (at + HEADER_FIELDS_BYTES > journal.length) return undefined;
-  if (!MAGIC.equals(journal.subarray(at, at + MAGIC.length))) return undefined;
+  if (at + HEADER_FIELDS_BYTES > journal.length || !isJournal(journal.subarray(at))) return undefined;
   const view = viewOf(journal);
   return {
     records: view.getUint32(at + 8),

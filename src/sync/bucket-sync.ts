@@ -8,6 +8,7 @@ import { reasonOf } from '../bucket/bucket-error.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Cache } from '../store/cache/cache.ts';
+import type { DatabaseImages } from './backup/database-images.ts';
 import { Flusher, type Settled } from './backup/flusher.ts';
 import { RequestPacer } from './backup/request-pacer.ts';
 import type { SyncEvents } from './events.ts';
@@ -37,6 +38,8 @@ export interface BucketSyncParts {
   cache: Cache;
   verify: DownloadParts['verify'];
   isShownNewer: RestoreParts['isShownNewer'];
+  databases: DatabaseImages;
+  isDatabase: RestoreParts['isDatabase'];
   /** What a sealed file may have at most. */
   maxBytes: number;
   grants: WriteGrants;
@@ -105,7 +108,7 @@ export class BucketSync {
     });
     const pacer = new RequestPacer(concurrency, clock);
     this.flusher = new Flusher({
-      ...{ bucket, ledger, grants, intervalMs, events, log },
+      ...{ bucket, ledger, grants, intervalMs, events, log, databases: parts.databases },
       locate: (name) => cache.files.locate(name),
       inTurn: (name, request) => pacer.inTurn(name, request),
       settle: (what) => mount.settle(what),
@@ -120,6 +123,7 @@ export class BucketSync {
         foreign,
         verify,
         isShownNewer,
+        isDatabase: parts.isDatabase,
         maxBytes,
         restored,
         events,

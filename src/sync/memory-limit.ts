@@ -1,5 +1,6 @@
 /** Cloud mode: keeps what lies in memory below a limit. The least recently used sessions go first; the bucket has them. */
 import type { Cache } from '../store/cache/cache.ts';
+import { removeImage } from './backup/database-images.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { RemoteVersion } from './ledger/object-entry.ts';
 
@@ -85,7 +86,10 @@ export class MemoryLimit {
     for (const { name, remote } of stored) ledger.absent(name, remote);
     for (const backup of backups) ledger.forget(backup);
     const touched = new Set<string>();
-    for (const { name } of all) await cache.files.removeFile(name, touched);
+    for (const { name } of all) {
+      await cache.files.removeFile(name, touched);
+      await removeImage((each) => cache.files.locate(each), name);
+    }
   }
 }
 

@@ -9,6 +9,7 @@ import { operatorMutations } from './feared/operator.ts';
 import { outsideMutations } from './feared/outside.ts';
 import { privateMutations } from './feared/private.ts';
 import { remoteMutations } from './feared/remote.ts';
+import { sqliteMutations } from './feared/sqlite.ts';
 import { storeMutations } from './feared/store.ts';
 import { supervisorMutations } from './feared/supervisor.ts';
 import { syncMutations } from './feared/sync.ts';
@@ -26,6 +27,7 @@ export const mutations: readonly Mutation[] = [
   ...outsideMutations,
   ...privateMutations,
   ...remoteMutations,
+  ...sqliteMutations,
   ...storeMutations,
   ...supervisorMutations,
   ...syncMutations,

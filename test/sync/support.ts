@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import { fromObjectName, toObjectName } from '../../src/naming/object-name.ts';
 import { createLogger, type Logger } from '../../src/observe/log.ts';
 import { Cache } from '../../src/store/cache/cache.ts';
+import type { DatabaseImages, MadeImages } from '../../src/sync/backup/database-images.ts';
 import { BucketSync } from '../../src/sync/bucket-sync.ts';
 import { ForeignObjects } from '../../src/sync/foreign-objects.ts';
 import { Ledger } from '../../src/sync/ledger/ledger.ts';
@@ -22,6 +23,8 @@ export interface Line {
   session?: string;
   [field: string]: unknown;
 }
+
+const NO_DATABASES: MadeImages = { made: [], failed: new Map(), companions: [] };
 
 /** No other mount uses the bucket. */
 const alone: WriteGrants = {
@@ -59,6 +62,7 @@ export class Machine {
       maxBytes?: number;
       clock?: Clock;
       wroteElsewhere?: boolean;
+      databases?: DatabaseImages;
     } = {},
   ) {
     const cachePath = options.cachePath ?? temporaryDirectory(scope);
@@ -75,6 +79,8 @@ export class Machine {
       cache: this.cache,
       verify: (_path, _meta, sealed) => verdictOf(sealed),
       isShownNewer: (_path, there, here) => there.equals(here) || writtenAt(there, 1) > writtenAt(here, 0),
+      isDatabase: (path) => path.endsWith('.db'),
+      databases: options.databases ?? { make: async () => NO_DATABASES },
       maxBytes: options.maxBytes ?? 1_000,
       grants: options.grants ?? alone,
       compared: (except) => this.leftOut.push([...except]),

@@ -24,7 +24,7 @@ class KernelThread {
     this.#data = data;
     this.#port = port;
     this.#mailbox = new Mailbox(data.mailbox);
-    this.host = new CoreHost(data, (message) => this.#post(message), {
+    this.host = new CoreHost(data, (message, transfer) => this.#post(message, transfer), {
       retryParked: () => this.#driver?.retryParked(),
       answerStored: (request, error) => this.#driver?.answerStored(request, error),
     });
@@ -95,8 +95,8 @@ class KernelThread {
     }
   }
 
-  #post(message: FromCore): void {
-    this.#port.postMessage(message);
+  #post(message: FromCore, transfer?: ArrayBuffer[]): void {
+    this.#port.postMessage(message, transfer);
   }
 }
 

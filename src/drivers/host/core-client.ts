@@ -2,6 +2,8 @@
  * The main thread's side of the filesystem core: sends it messages, hears it, and learns of its end. The link carries them:
  * direct/worker-link.ts to a thread of its own, libfuse/link.ts within the main thread.
  */
+
+import type { DatabasesCut } from '../../fs/operations/database-cuts.ts';
 import { type Deferred, deferred } from '../../lib/deferred.ts';
 import { SessionfsError } from '../../lib/errors.ts';
 import { inTime } from '../../lib/in-time.ts';
@@ -33,6 +35,7 @@ export class CoreClient {
   readonly #waiting: (() => void)[] = [];
   readonly #measuring: ((files: FileNumbers) => void)[] = [];
   readonly #rolling: ((segment: number | undefined) => void)[] = [];
+  readonly #cutting: ((cut: DatabasesCut) => void)[] = [];
   readonly #loaded = deferred<Loaded>();
   readonly #ended: Deferred<{ uncommitted: string[] }> = deferred();
   /** What came before `listen`. */
@@ -80,6 +83,13 @@ export class CoreClient {
     const rolled = new Promise<number | undefined>((resolve) => this.#rolling.push(resolve));
     this.post({ type: 'roll-now', commitPlain });
     return Promise.race([rolled, this.#settled()]);
+  }
+
+  /** The databases that are, or lie beside, one of these files, as they are at one instant; undefined: the thread has ended. */
+  async cutDatabases(paths: readonly string[]): Promise<DatabasesCut | undefined> {
+    const cut = new Promise<DatabasesCut>((resolve) => this.#cutting.push(resolve));
+    this.post({ type: 'cut-databases', paths });
+    return Promise.race([cut, this.#settled()]);
   }
 
   /** What the thread counts of its files now; undefined: it has ended. */
@@ -137,6 +147,9 @@ export class CoreClient {
         break;
       case 'rolled':
         this.#rolling.shift()?.(message.segment);
+        break;
+      case 'databases-cut':
+        this.#cutting.shift()?.(message.cut);
         break;
       case 'failed':
         this.#fail(failure(message));

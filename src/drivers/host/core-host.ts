@@ -6,6 +6,7 @@
 import { Keyring } from '../../crypto/keyring.ts';
 import type { Unstored } from '../../fs/contract.ts';
 import { defaultTimings } from '../../fs/model/options.ts';
+import { memoryOf } from '../../fs/operations/database-cuts.ts';
 import { importPlainSessions } from '../../fs/startup/import-plain.ts';
 import { type OpenedFileSystem, openFileSystem } from '../../fs/startup/open.ts';
 import type { RemoteHost } from '../../fs/state/remote.ts';
@@ -28,11 +29,14 @@ export interface HostedDriver {
   answerStored(request: number, error: number): void;
 }
 
+/** `transfer`: memory that the receiver gets, and this side gives up. */
+type Post = (message: FromCore, transfer?: ArrayBuffer[]) => void;
+
 const HELD_BACK_SHOWN = 20;
 
 export class CoreHost {
   readonly #data: CoreData;
-  readonly #post: (message: FromCore) => void;
+  readonly #post: Post;
   readonly #driver: HostedDriver;
   readonly #progress: JournalProgress;
   readonly #opened: OpenedFileSystem;
@@ -47,7 +51,7 @@ export class CoreHost {
   #storing = 0;
 
   /** Throws as openFileSystem does. */
-  constructor(data: CoreData, post: (message: FromCore) => void, driver: HostedDriver) {
+  constructor(data: CoreData, post: Post, driver: HostedDriver) {
     this.#data = data;
     this.#post = post;
     this.#driver = driver;
@@ -189,6 +193,9 @@ export class CoreHost {
         this.#rollJournal();
         this.#post({ to: 'client', type: 'rolled', segment: this.#newestInJournal() });
         break;
+      case 'cut-databases':
+        this.#cutDatabases(message.paths);
+        break;
       case 'settle-all':
         this.#opened.filesystem.settleAll();
         this.#rollJournal();
@@ -272,6 +279,11 @@ export class CoreHost {
       this.#settleRequested = true;
       this.#post({ to: 'daemon', type: 'pending' });
     }
+  }
+
+  #cutDatabases(paths: readonly string[]): void {
+    const cut = this.#opened.filesystem.copyDatabases(paths);
+    this.#post({ to: 'client', type: 'databases-cut', cut }, memoryOf(cut));
   }
 
   #measure(): FileNumbers {

@@ -2,6 +2,7 @@
 
 import type { Unstored } from '../../fs/contract.ts';
 import type { Owner } from '../../fs/model/options.ts';
+import type { DatabasesCut } from '../../fs/operations/database-cuts.ts';
 import type { ImportReport } from '../../fs/startup/import-plain.ts';
 import type { StartedOver } from '../../fs/state/registrations.ts';
 import type { BucketView, Question, Urgency } from '../../fs/state/remote.ts';
@@ -98,6 +99,8 @@ export type ClientMessage =
    * segment that was closed, and later ones are left out.
    */
   | { to: 'client'; type: 'rolled'; segment: number | undefined }
+  /** To a 'cut-databases'. */
+  | { to: 'client'; type: 'databases-cut'; cut: DatabasesCut }
   | { to: 'client'; type: 'failed'; code: ErrorCode; message: string; hint: string | undefined }
   /** The mount is gone; nothing will be written any more. */
   | { to: 'client'; type: 'ended'; uncommitted: string[] };
@@ -169,6 +172,8 @@ export type CoreMessage =
   | { type: 'roll' }
   /** The same, and say 'rolled'. `commitPlain`: first commit plain files that are still being written, as they are. */
   | { type: 'roll-now'; commitPlain: boolean }
+  /** Say 'databases-cut': the databases that are, or lie beside, one of these files of the mount, as they are now. */
+  | { type: 'cut-databases'; paths: readonly string[] }
   /** To a 'store'. `error`: 0, or the negative errno that its caller gets. */
   | { type: 'stored'; request: number; error: number }
   /** As much room as can be made of what a 'disk-full' asked for. */

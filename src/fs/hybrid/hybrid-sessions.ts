@@ -2,7 +2,9 @@
  * What the main thread tells the core about sessions in the bucket. Calls that wait for one of these (state/presence.ts) are
  * carried out again afterwards: the caller of each method retries what is parked.
  */
-import type { DirectoryNode } from '../model/node.ts';
+import { asCompanion } from '../../sqlite/companions.ts';
+import type { DirectoryNode, FileNode } from '../model/node.ts';
+import type { Tree } from '../model/tree.ts';
 import type { ControlQuestions } from '../operations/control-questions.ts';
 import type { Core } from '../state/core.ts';
 import type { Remote } from '../state/remote.ts';
@@ -92,7 +94,15 @@ export class HybridSessions {
     for (const node of tree.below(session)) {
       if (node.kind !== 'file') continue;
       if (node.hidden || node.hasUncommitted || contents.isInJournal(node)) return false;
+      // The bucket does not keep it, and an application that has a database open would go on with what is gone.
+      if (isBesideAnother(tree, node)) return false;
     }
     return true;
   }
+}
+
+/** By its name, it may be what SQLite keeps beside a database. */
+function isBesideAnother(tree: Tree, node: FileNode): boolean {
+  const companion = asCompanion(tree.pathOf(node));
+  return companion !== undefined && tree.resolve(companion.database)?.kind === 'file';
 }

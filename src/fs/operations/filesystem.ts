@@ -21,6 +21,7 @@ import { fillAttributes, fillEntry } from './attributes.ts';
 import { commitAtSync, record } from './commit.ts';
 import { addControlFile } from './control-files.ts';
 import type { ControlQuestions } from './control-questions.ts';
+import { copyDatabases, type DatabasesCut } from './database-cuts.ts';
 import { makeDirectory, removeDirectory } from './directories.ts';
 import { copyOut, readFile, truncateFile, writeFile } from './file-content.ts';
 import { list } from './listing.ts';
@@ -121,6 +122,11 @@ export class FileSystem implements FileSystemOperations {
   /** Files that are still being written and need not be complete become versions as they are. */
   commitPlainFiles(): void {
     commitPlainFiles(this.#core);
+  }
+
+  /** See database-cuts.ts. */
+  copyDatabases(paths: readonly string[]): DatabasesCut {
+    return copyDatabases(this.#core, paths);
   }
 
   /** Before unmounting: commits what can be, gives up what is incomplete. Returns the paths that could not be written. */

@@ -4,13 +4,15 @@ import { backedUpBy, completesSession } from '../../naming/session-path.ts';
 import type { Backup } from '../events.ts';
 import { ancestors } from '../foreign-objects.ts';
 import type { ObjectEntry } from '../ledger/object-entry.ts';
-import { type CachedVersion, readCached, remove, type UploadParts, upload } from './upload.ts';
+import { type DatabaseImages, foldDatabases, removeImage } from './database-images.ts';
+import { type CachedVersion, readCached, readImage, remove, type UploadParts, upload } from './upload.ts';
 
 export interface FlushParts extends UploadParts {
   /** Runs a request to the bucket when it is its turn, and not sooner than the bucket takes one for this object. */
   inTurn: <T>(objectName: string, request: () => Promise<T>) => Promise<T>;
   /** Resolves when all that was committed before the call is in the cache and in the ledger. */
   settleCommitted: () => Promise<void>;
+  databases: DatabaseImages;
 }
 
 const FILES_AT_A_TIME = 64;
@@ -18,10 +20,11 @@ const FILES_AT_A_TIME = 64;
 /**
  * Rejects with the first failure, once nothing is under way any more. Then nothing that relies on what failed was touched:
  * the bucket holds a session that works, older or newer. Deletions of what was moved to another session stay dirty until that
- * session has stored it. `done` counts what went, also then.
+ * session has stored it. A database of which no image can be made is told of at the end. `done` counts what went, also then.
  */
 export async function flushSession(parts: FlushParts, session: string, done: Backup): Promise<void> {
   const { ledger } = parts;
+  const failed: Error[] = [];
   const dirty = ledger.dirtyOf(session);
   const deleted = dirty.filter(({ local }) => local === 'deleted');
   const inTheWay = namesakes(
@@ -33,8 +36,8 @@ export async function flushSession(parts: FlushParts, session: string, done: Bac
     deleted.filter((entry) => inTheWay.has(entry)),
     done,
   );
-  await uploadKeys(parts, session, done);
-  await uploadCredentials(parts, session, done);
+  await uploadKeys(parts, session, done, failed);
+  await uploadCredentials(parts, session, done, failed);
   const last = deleted.filter((entry) => !inTheWay.has(entry) && !ledger.isAwaited(entry));
   const isBackup = ({ name }: ObjectEntry) => backedUpBy(name) !== undefined;
   // A backup that outlives its file is read in its place.
@@ -44,11 +47,13 @@ export async function flushSession(parts: FlushParts, session: string, done: Bac
     last.filter((entry) => !isBackup(entry)),
     done,
   );
+  if (failed[0] !== undefined) throw failed[0];
 }
 
-async function uploadKeys(parts: FlushParts, session: string, done: Backup): Promise<void> {
-  await mapLimit(changedOf(parts, session, false), FILES_AT_A_TIME, (entry) =>
-    uploadOne(parts, entry, () => readCached(parts, entry), done),
+async function uploadKeys(parts: FlushParts, session: string, done: Backup, failed: Error[]): Promise<void> {
+  const toUpload = await foldDatabases(parts, changedOf(parts, session, false), failed);
+  await mapLimit(toUpload, FILES_AT_A_TIME, ({ entry, image }) =>
+    uploadOne(parts, entry, () => (image ? readImage(entry, image) : readCached(parts, entry)), done),
   );
 }
 
@@ -56,7 +61,12 @@ async function uploadKeys(parts: FlushParts, session: string, done: Backup): Pro
  * A checkpoint may bring newer credentials into the cache while their keys are uploaded. So the credentials are read first, then
  * every key that was committed before them goes, and then what was read.
  */
-async function uploadCredentials(parts: FlushParts, session: string, done: Backup): Promise<void> {
+async function uploadCredentials(
+  parts: FlushParts,
+  session: string,
+  done: Backup,
+  failed: Error[],
+): Promise<void> {
   const read: CachedVersion[] = [];
   for (const entry of changedOf(parts, session, true)) {
     const version = await readCached(parts, entry);
@@ -64,7 +74,7 @@ async function uploadCredentials(parts: FlushParts, session: string, done: Backu
   }
   if (read.length === 0) return;
   await parts.settleCommitted();
-  await uploadKeys(parts, session, done);
+  await uploadKeys(parts, session, done, failed);
   for (const version of read) await uploadOne(parts, version.entry, async () => version, done);
 }
 
@@ -88,6 +98,7 @@ function namesakes(deleted: readonly ObjectEntry[], changed: readonly ObjectEntr
 async function removeAll(parts: FlushParts, entries: readonly ObjectEntry[], done: Backup): Promise<void> {
   await mapLimit(entries, FILES_AT_A_TIME, async (entry) => {
     if (await parts.inTurn(entry.name, () => remove(parts, entry))) done.deletes++;
+    if (parts.ledger.get(entry.name) === undefined) await removeImage(parts.locate, entry.name);
   });
 }
 

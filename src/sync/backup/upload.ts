@@ -51,6 +51,14 @@ export async function readCached(
   return undefined;
 }
 
+/** As `readCached`, of what stands for the file in the bucket. */
+export async function readImage(
+  entry: ObjectEntry,
+  { file, change }: { file: string; change: number },
+): Promise<CachedVersion> {
+  return { entry, change, sealed: await readFile(file) };
+}
+
 /**
  * Stores what the cache held of a changed entry and notes it; returns the bytes that went, 0 where the bucket had them. Rejects
  * with ForeignWrite, BucketError, what the grants reject with, or a system error of the cache.

@@ -11,7 +11,9 @@ import { newUploadId } from '../../bucket/upload.ts';
 import { Coalesced } from '../../lib/coalesced.ts';
 import { crc32c } from '../../lib/crc32c.ts';
 import { fileOperations } from '../../lib/file-operations.ts';
+import { fromObjectName, toObjectName } from '../../naming/object-name.ts';
 import { backupOf, isTemporary, sessionOf } from '../../naming/session-path.ts';
+import { asCompanion } from '../../sqlite/companions.ts';
 import {
   isWordy,
   LEDGER_FILE_MODE,
@@ -269,11 +271,20 @@ export class Ledger {
     const records = moves.flatMap((move) => this.#recordsOfMove(move));
     const moved = new Set(records.map(([, name]) => name));
     for (const name of put) if (!isTemporary(name) && !moved.has(name)) records.push(['changed', name, atMs]);
-    for (const name of deleted)
+    for (const name of deleted) {
       if (this.get(name) !== undefined && !moved.has(name)) records.push(['deleted', name, atMs]);
+      else records.push(...this.#recordsOfCompanion(name, atMs));
+    }
     if (records.length === 0) return;
     this.#append(records);
     await this.#sync();
+  }
+
+  /** What lay beside a database is no entry, but without it the database may be another. */
+  #recordsOfCompanion(name: string, atMs: number): ['changed', string, number][] {
+    const companion = asCompanion(fromObjectName(name)?.path ?? '');
+    const database = companion && this.get(toObjectName(companion.database, 'file'));
+    return database?.local === 'same' ? [['changed', database.name, atMs]] : [];
   }
 
   /** What moves on before it was stored is still waited for by what it was moved from first. */
@@ -416,6 +427,16 @@ export class Ledger {
   refresh(entry: ObjectEntry): void {
     this.#note(['changed', entry.name, this.#nowMs()]);
     entry.refresh = true;
+  }
+
+  /** A database changed, although its own file did not: what lies beside it belongs to it. */
+  touched(entry: ObjectEntry): void {
+    this.#note(['changed', entry.name, Math.floor(this.#nowMs())]);
+  }
+
+  /** The file is there, and never to be an object; one that the bucket has goes. */
+  noObject(entry: ObjectEntry): void {
+    this.#note(['deleted', entry.name, Math.floor(this.#nowMs())]);
   }
 
   forget(entry: ObjectEntry): void {

@@ -13,6 +13,7 @@ import { quarantineAll } from '../../store/set-aside/quarantine.ts';
 import type { SyncEvents } from '../events.ts';
 import type { ForeignObjects } from '../foreign-objects.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import { hasCompanions, setKnownCompanionsAside } from '../restore/companions.ts';
 import type { WriteGrant } from '../write-grant.ts';
 import { yieldSession } from './conflict.ts';
 import { type Listed, listSession, type Pages } from './listing.ts';
@@ -144,6 +145,8 @@ export class Comparison {
 
   /** Whether the cache holds the very bytes of a version. */
   async #holds({ name, size, crc32c: sum }: ObjectVersion): Promise<boolean> {
+    // A database is more than its own file here, and its image says only what it was.
+    if (hasCompanions(this.#parts.cache, name)) return false;
     const path = this.#parts.cache.files.locate(name);
     if ((await stat(path).catch(ifMissing))?.size !== size) return false;
     const bytes = await readFile(path).catch(ifMissing);
@@ -166,7 +169,11 @@ export class Comparison {
         'Another mount has had the session and deleted files of it, by what the bucket says: they are deleted here too, and their versions are kept in quarantine',
       );
     const touched = new Set<string>();
-    for (const name of removed) await files.removeFile(name, touched);
+    const { ledger, nowMs } = this.#parts;
+    for (const name of removed) {
+      await files.removeFile(name, touched);
+      await setKnownCompanionsAside({ cache, ledger }, name, nowMs(), touched);
+    }
     await files.syncDirectories(touched, 1);
   }
 

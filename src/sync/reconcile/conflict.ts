@@ -4,6 +4,7 @@ import { fromObjectName } from '../../naming/object-name.ts';
 import type { Cache } from '../../store/cache/cache.ts';
 import { quarantineAll } from '../../store/set-aside/quarantine.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import { setKnownCompanionsAside, withDatabases } from '../restore/companions.ts';
 
 /**
  * Moves every file that changed here to `<cache>/set-aside/` and makes the session absent, so that it is restored whole. Call
@@ -17,18 +18,21 @@ export async function yieldSession(
   listing: ReadonlyMap<string, ObjectVersion>,
   nowMs: number,
 ): Promise<string[]> {
-  // Also backups that are not to be uploaded: without their files they would be.
-  const dirty = ledger.entriesOf(session).filter(({ local }) => local === 'changed' || local === 'deleted');
+  // Also backups that are not to be uploaded: without their files they would be. A database that lies here without its log is none.
+  const changed = ledger.entriesOf(session).filter(({ local }) => local === 'changed' || local === 'deleted');
+  const dirty = withDatabases(ledger, changed);
   const kept: string[] = [];
   const paths: string[] = [];
   for (const { name, local } of dirty) {
     const identity = fromObjectName(name);
-    if (local !== 'changed' || identity?.directoryMeta !== false) continue;
+    if (local === 'deleted' || local === 'absent' || identity?.directoryMeta !== false) continue;
     kept.push(name);
     paths.push(identity.path);
   }
   await quarantineAll(cache.files, paths, nowMs);
   const touched = new Set<string>();
+  for (const name of [...kept])
+    kept.push(...(await setKnownCompanionsAside({ cache, ledger }, name, nowMs, touched)));
   for (const entry of dirty) {
     const remote = listing.get(entry.name);
     if (remote !== undefined) {

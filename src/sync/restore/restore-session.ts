@@ -11,6 +11,7 @@ import { quarantineAll } from '../../store/set-aside/quarantine.ts';
 import { ancestors, type ForeignObjects } from '../foreign-objects.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { ObjectEntry } from '../ledger/object-entry.ts';
+import { hasCompanions, setCompanionsAside } from './companions.ts';
 import { type Downloaded, type DownloadParts, download, stage } from './download.ts';
 
 export interface RestoreParts extends DownloadParts {
@@ -18,6 +19,8 @@ export interface RestoreParts extends DownloadParts {
   foreign: ForeignObjects;
   /** Whether what the bucket has (it opens) is shown to be newer than the version here, or to have the same content. */
   isShownNewer: (path: string, there: Buffer, here: Buffer) => boolean;
+  /** Whether a sealed file that opens is an SQLite database. */
+  isDatabase: (path: string, sealed: Buffer) => boolean;
   log: Logger;
   /** ms since the epoch. */
   nowMs: () => number;
@@ -117,7 +120,9 @@ async function keep(
   }
   const { object } = downloaded;
   if (downloaded.kind === 'staged') {
-    if (await keepUnlessOlder(parts, entry, downloaded.object.bytes)) total.kept.push(entry.name);
+    const { bytes } = downloaded.object;
+    if (await keepUnlessOlder(parts, entry, bytes)) total.kept.push(entry.name);
+    total.kept.push(...(await setAsideBeside(parts, entry, bytes, touched)));
     if (!(await publish(parts, downloaded.staged, entry, touched))) return;
     total.files++;
     total.bytes += object.size;
@@ -148,6 +153,19 @@ async function keepUnlessOlder(
   if (here === undefined || isShownNewer(identity.path, there, here)) return false;
   // Nothing where it is kept already.
   return (await quarantineAll(cache.files, [identity.path], nowMs())).length > 0;
+}
+
+/** What lies beside a database is of the version that was here. Returns the objects of which a version is kept in quarantine. */
+async function setAsideBeside(
+  parts: RestoreParts,
+  { name }: ObjectEntry,
+  there: Buffer,
+  touched: Set<string>,
+): Promise<string[]> {
+  const identity = fromObjectName(name);
+  if (identity === undefined || !hasCompanions(parts.cache, name)) return [];
+  if (!parts.isDatabase(identity.path, there)) return [];
+  return setCompanionsAside(parts, name, parts.nowMs(), touched);
 }
 
 function ifNone(error: unknown): undefined {

@@ -220,12 +220,12 @@ export const syncMutations = [
   ]),
   ...fearedIn('src/sync/backup/flush-session.ts', UPLOAD, [
     [
-      '  await uploadKeys(parts, session, done);\n  await uploadCredentials(parts, session, done);\n',
-      '  await uploadCredentials(parts, session, done);\n  await uploadKeys(parts, session, done);\n',
+      '  await uploadKeys(parts, session, done, failed);\n  await uploadCredentials(parts, session, done, failed);\n',
+      '  await uploadCredentials(parts, session, done, failed);\n  await uploadKeys(parts, session, done, failed);\n',
       'a failed key does not keep its credentials from the bucket',
     ],
     [
-      '  await parts.settleCommitted();\n  await uploadKeys(parts, session, done);\n',
+      '  await parts.settleCommitted();\n  await uploadKeys(parts, session, done, failed);\n',
       '',
       'new credentials overtake their keys',
     ],

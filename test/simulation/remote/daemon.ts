@@ -141,8 +141,7 @@ export class Daemon {
     client.post({ type: 'stop' });
     await client.ended;
     for (const operation of this.#parked.splice(0)) operation.done('given up');
-    await store.finish();
-    const unsaved = await services.flushTheRest();
+    const unsaved = await services.flushTheRest(await store.finish());
     await services.end();
     this.state = 'ended';
     return unsaved;

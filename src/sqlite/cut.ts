@@ -1,0 +1,111 @@
+/** Finds the databases among files, with what lies beside them. */
+import { asCompanion, type CompanionKind, companionsOf } from './companions.ts';
+import type { DatabaseFiles } from './fold.ts';
+import { isDatabase } from './format.ts';
+import { isJournal, superJournalOf } from './rollback-journal.ts';
+
+/** Files at one instant. */
+export interface FileSource<Meta> {
+  /** Undefined: there is none. Throws where it cannot be read. Nothing changes what it returns. */
+  open(path: string): OpenedFile<Meta> | undefined;
+}
+
+export interface OpenedFile<Meta> {
+  readonly content: Uint8Array;
+  readonly meta: Meta;
+}
+
+export interface CutDatabase<Meta> {
+  readonly path: string;
+  readonly files: DatabaseFiles;
+  readonly meta: Meta;
+  /** Of the write-ahead log, where there is one: transactions change nothing else. */
+  readonly logMeta: Meta | undefined;
+  /** Why the files do not make a database: one of them cannot be read. */
+  readonly unreadable: string | undefined;
+}
+
+export interface Cut<Meta> {
+  readonly databases: CutDatabase<Meta>[];
+  /** Those of the paths that are what SQLite keeps beside a database. */
+  readonly companions: string[];
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** The databases that are, or lie beside, one of these files. */
+export function cutDatabases<Meta>(source: FileSource<Meta>, paths: readonly string[]): Cut<Meta> {
+  const databases = new Map<string, CutDatabase<Meta> | undefined>();
+  const databaseAt = (path: string) => {
+    if (!databases.has(path)) databases.set(path, cutDatabase(source, path));
+    return databases.get(path);
+  };
+  const companions: string[] = [];
+  for (const path of paths) {
+    const companion = asCompanion(path);
+    const isBeside =
+      companion !== undefined &&
+      (databaseAt(companion.database) !== undefined || isOfFirstTransaction(source, path, companion));
+    if (isBeside) companions.push(path);
+    else databaseAt(path);
+  }
+  return { databases: [...databases.values()].flatMap((each) => each ?? []), companions };
+}
+
+/** Undefined: it is none. */
+function cutDatabase<Meta>(source: FileSource<Meta>, path: string): CutDatabase<Meta> | undefined {
+  const main = ifReadable(source, path);
+  if (main === undefined || !isDatabase(main.content)) return undefined;
+  const beside = new Map<CompanionKind, OpenedFile<Meta>>();
+  let unreadable: string | undefined;
+  for (const { path: companion, kind } of companionsOf(path)) {
+    if (kind === 'index') continue;
+    try {
+      const opened = source.open(companion);
+      if (opened !== undefined) beside.set(kind, opened);
+    } catch (error) {
+      unreadable = `${companion} cannot be read: ${String(error)}`;
+    }
+  }
+  const log = beside.get('wal');
+  const journal = beside.get('journal')?.content;
+  return {
+    path,
+    files: {
+      database: main.content,
+      log: log?.content,
+      journal: journal && isOver(source, path, journal) ? undefined : journal,
+    },
+    meta: main.meta,
+    logMeta: log?.meta,
+    unreadable,
+  };
+}
+
+/** The journal belongs to a transaction over several databases that was committed. */
+function isOver<Meta>(source: FileSource<Meta>, path: string, journal: Uint8Array): boolean {
+  const deciding = superJournalOf(journal);
+  if (deciding === undefined) return false;
+  // The path is the application's; the file lies beside its main database.
+  const name = deciding.slice(deciding.lastIndexOf('/') + 1);
+  return ifReadable(source, path.slice(0, path.lastIndexOf('/') + 1) + name) === undefined;
+}
+
+/** The journal of the transaction that makes a database out of an empty file. */
+function isOfFirstTransaction<Meta>(
+  source: FileSource<Meta>,
+  path: string,
+  { database, kind }: { database: string; kind: CompanionKind },
+): boolean {
+  if (kind !== 'journal' || ifReadable(source, database)?.content.length !== 0) return false;
+  return isJournal(ifReadable(source, path)?.content ?? NOTHING);
+}
+
+/** What cannot be read is not known to be part of a database. */
+function ifReadable<Meta>(source: FileSource<Meta>, path: string): OpenedFile<Meta> | undefined {
+  try {
+    return source.open(path);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,84 @@
+import { fearedIn } from '../mutation.ts';
+
+const FOLD = ['sqlite/fold.test.ts'];
+const SYNC = ['sync/databases.test.ts'];
+const CUT = ['fs/database-cuts.test.ts'];
+
+export const sqliteMutations = [
+  ...fearedIn('src/sqlite/write-ahead-log.ts', FOLD, [
+    [
+      'if (number === 0 || !isOfThisUse) break;',
+      'if (number === 0) break;',
+      'frames of an earlier use of the log are folded in',
+    ],
+    ['if (!checksum.is(view, at + 16)) break;', '', 'a torn frame is folded in'],
+    ['if (pagesAfterCommit === 0) continue;', '', 'an unfinished transaction is folded in'],
+    ['if (number <= databasePages)', '', 'a page that a later transaction cut off is folded in'],
+  ]),
+  ...fearedIn('src/sqlite/rollback-journal.ts', FOLD, [
+    [
+      'if (view.getUint32(at + NUMBER_BYTES + pageBytes) !== checksumOf(page, nonce)) return undefined;',
+      '',
+      'a torn record is played back',
+    ],
+    [
+      'resized(database, first.databasePages * pageBytes, maxBytes)',
+      'database',
+      'pages that the transaction added stay',
+    ],
+    [
+      'at = Math.ceil(end / sectorBytes) * sectorBytes;',
+      'at = end;',
+      'only the first part of a journal is played back',
+    ],
+  ]),
+  ...fearedIn('src/sqlite/fold.ts', FOLD, [
+    [
+      'journal === undefined ? database : rollBack(database, journal, maxBytes)',
+      'database',
+      'an unfinished transaction is stored',
+    ],
+  ]),
+  ...fearedIn('src/sqlite/cut.ts', CUT, [
+    [
+      'journal: journal && isOver(source, path, journal) ? undefined : journal,',
+      'journal,',
+      'a committed transaction over several databases is taken back',
+    ],
+    [
+      'if (opened !== undefined) beside.set(kind, opened);',
+      'if (opened !== undefined && kind !== kind) beside.set(kind, opened);',
+      'what lies beside a database is left out',
+    ],
+  ]),
+  ...fearedIn('src/fs/operations/database-cuts.ts', CUT, [
+    [
+      'working !== undefined && !working.isHeldBack ? working.view() : contents.read(node, path)',
+      'contents.read(node, path)',
+      'the database is of one instant and its log of another',
+    ],
+  ]),
+  ...fearedIn('src/sync/backup/database-images.ts', SYNC, [
+    [
+      "if (entry.local !== 'same' || entry.change !== before) return before;",
+      "if (entry.local !== 'same') return entry.change;",
+      'what changes while an image is made is taken for stored',
+    ],
+    ['    this.#ledger.touched(entry);\n', '', 'a transaction in the log alone is never stored'],
+    [
+      'isNoted && this.#changes.get(entry) === entry.change',
+      'isNoted',
+      'a transaction that comes while an image is made is never stored',
+    ],
+  ]),
+  ...fearedIn('src/sync/restore/restore-session.ts', SYNC, [
+    [
+      '  return setCompanionsAside(parts, name, parts.nowMs(), touched);\n',
+      '  return [];\n',
+      'a log of another version destroys a database that was restored',
+    ],
+  ]),
+  ...fearedIn('src/sync/reconcile/conflict.ts', SYNC, [
+    ['withDatabases(ledger, changed)', 'changed', 'a conflict leaves a database without its log'],
+  ]),
+];
