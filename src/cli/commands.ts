@@ -183,6 +183,23 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('./export.ts')).run,
   },
   {
+    name: 'verify',
+    group: SESSIONS,
+    summary: 'open every file of cache and bucket, and say whether each session could log in',
+    synopsis: '[DIR | [DIR/]SESSION] [--repair] [FLAGS]',
+    operands: [{ name: 'PATH', meaning: 'a mount point, or a session; default: all sessions of DIR' }],
+    flags: [
+      {
+        flag: '--repair',
+        meaning: 'put a good copy in the place of one that does not open; not while it is mounted',
+      },
+      from,
+      json,
+      ...storage,
+    ],
+    load: async () => (await import('./verify.ts')).run,
+  },
+  {
     name: 'restore',
     group: SESSIONS,
     summary: 'bring back the credentials that SESSION lost, through its mount',
@@ -201,6 +218,33 @@ export const commands: readonly CommandSpec[] = [
       ...storage,
     ],
     load: async () => (await import('./restore.ts')).run,
+  },
+  {
+    name: 'bucket',
+    group: KEYS,
+    summary: 'make a bucket at Google with the settings and the least rights that sessionfs needs',
+    synopsis: 'create NAME [FLAGS]',
+    operands: [
+      { name: 'ACTION', meaning: 'what to do', required: 'what to do?', choices: ['create'] },
+      { name: 'NAME', meaning: 'the name of the bucket', required: 'which bucket?' },
+    ],
+    flags: [
+      { flag: '--project', placeholder: 'ID', meaning: 'the project that pays for it' },
+      { flag: '--location', placeholder: 'LOCATION', meaning: 'where it lies', default: 'us-central1' },
+      {
+        flag: '--undo',
+        placeholder: 'HOW',
+        meaning: 'what brings back what was overwritten or deleted',
+        default: 'soft-delete',
+        choices: ['soft-delete', 'versioning'],
+      },
+      { flag: '--undo-days', placeholder: 'DAYS', meaning: 'for how long', default: '7' },
+      { flag: '--member', placeholder: 'MEMBER', meaning: 'the account of sessionfs, which gets the rights' },
+      { flag: '--dry-run', meaning: 'print the commands of gcloud and the Terraform text, and do nothing' },
+      json,
+      ...settingsNamed('--storage-emulator-host'),
+    ],
+    load: async () => (await import('./bucket.ts')).run,
   },
   {
     name: 'cost',

@@ -52,6 +52,9 @@ export const exitStatus = {
   BUCKET_UNCONDITIONAL: 69,
   FILE_NOT_FOUND: 70,
   FILE_REFUSED: 71,
+  VERIFY_FAILED: 72,
+  BUCKET_NOT_CREATED: 73,
+  BUCKET_UNFINISHED: 74,
 } as const;
 
 export type ErrorCode = keyof typeof exitStatus;

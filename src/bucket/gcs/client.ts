@@ -12,12 +12,12 @@ const EMULATOR_VARIABLE = 'STORAGE_EMULATOR_HOST';
  */
 const NO_PROJECT = '$&';
 
-/** `emulatorUrl` is an origin, as `http://127.0.0.1:4443`; with or without `/storage/v1`. Undefined: Google. */
-export function createStorage(emulatorUrl: string | undefined): Storage {
+/** `emulatorUrl` is an origin, as `http://127.0.0.1:4443`; with or without `/storage/v1`. Undefined: Google. Only to make a bucket takes a project. */
+export function createStorage(emulatorUrl: string | undefined, project: string = NO_PROJECT): Storage {
   return withoutEmulatorVariable(
     () =>
       new Storage({
-        projectId: NO_PROJECT,
+        projectId: project,
         retryOptions: { autoRetry: false },
         ...(emulatorUrl === undefined
           ? {}

@@ -57,6 +57,29 @@ export const operatorMutations = [
     ['kit/doctor.test.ts'],
     [['if (unmade !== undefined) {', 'if (false) {', 'doctor makes a bucket of a directory that is none']],
   ),
+  ...fearedIn(
+    'src/kit/verify.ts',
+    ['cli/verify.test.ts'],
+    [
+      [
+        'if (!this.#isOwn(session)) return',
+        'if (false) return',
+        'a repair overwrites what another mount holds',
+      ],
+      ['copyFileSync(place, kept);', '', 'a repair destroys what was there'],
+      [
+        'const lock = hasCache ? acquireCacheLock(config.cachePath) : undefined;',
+        'const lock = { release: () => {} };',
+        'a repair changes a cache under its mount',
+      ],
+      ['metadata: version.metadata });', 'metadata: {} });', 'a repaired object loses its epoch'],
+    ],
+  ),
+  ...fearedIn(
+    'src/kit/baileys.ts',
+    ['kit/baileys.test.ts'],
+    [['id < nextPreKeyId', 'id < nextPreKeyId - 1', 'a session without its newest pre-key looks complete']],
+  ),
   ...fearedIn('src/cli/unmount.ts', FLUSH, [
     ['if (await isMountPoint(path)) await unmountByForce(path);', '', 'a forced unmount leaves a dead mount'],
   ]),

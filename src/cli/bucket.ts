@@ -1,0 +1,73 @@
+/** `sessionfs bucket create`: a bucket at Google's with the settings and rights that sessionfs needs, and no more. */
+import { loadConfig } from '../config/load.ts';
+import { integer, bucket as parseBucket, Refusal } from '../config/parsers.ts';
+import { type BucketPlan, gcloudText, terraformText } from '../kit/bucket-plan.ts';
+import { usage } from '../lib/errors.ts';
+import { flagValue, type Invocation, print, printEither } from './command.ts';
+import { flagsOf } from './setting-flags.ts';
+
+const UNDO_DAYS = 7;
+
+export async function run(invocation: Invocation): Promise<number> {
+  const { given, env, operands } = invocation;
+  const plan = planOf(invocation, operands[1] ?? '');
+  if (given.has('--dry-run')) {
+    const [gcloud, terraform] = [gcloudText(plan), terraformText(plan)];
+    printEither(invocation, { plan, gcloud, terraform }, `# gcloud\n${gcloud}\n\n# Terraform\n${terraform}`);
+    return 0;
+  }
+  const { storageEmulatorUrl } = loadConfig(env, flagsOf({ given, directory: undefined }));
+  if (plan.project === undefined && storageEmulatorUrl === undefined)
+    throw usage('which project? --project PROJECT_ID is missing');
+  const { createBucket } = await import('../kit/create-bucket.ts');
+  await createBucket(plan, storageEmulatorUrl);
+  printEither(
+    invocation,
+    { created: plan },
+    `sessionfs: gs://${plan.name} is made in ${plan.location}; use it with STORAGE_BUCKET=${plan.name}`,
+  );
+  if (plan.member === undefined && !given.has('--json'))
+    print(
+      'No rights were granted: name the account of sessionfs with --member, or see docs/google-cloud.md.',
+    );
+  return 0;
+}
+
+function planOf(invocation: Invocation, text: string): BucketPlan {
+  const address = flagValue({ given: new Map([['NAME', text]]) }, 'NAME', parseBucket, undefined);
+  if (address?.kind !== 'gcs') throw usage('only buckets of Google Cloud Storage can be made: name one');
+  return {
+    name: address.name,
+    project: flagValue(
+      invocation,
+      '--project',
+      pattern(/^[a-z][a-z0-9:.-]{3,62}$/, 'a project id'),
+      undefined,
+    ),
+    location: flagValue(
+      invocation,
+      '--location',
+      pattern(/^[a-zA-Z0-9-]{2,40}$/, 'a location, like us-central1 or EU'),
+      'us-central1',
+    ),
+    undo: invocation.given.get('--undo') === 'versioning' ? 'versioning' : 'soft-delete',
+    undoDays: flagValue(invocation, '--undo-days', integer(7, 90, 'days'), UNDO_DAYS),
+    member: flagValue(
+      invocation,
+      '--member',
+      pattern(
+        /^(?:serviceAccount|user|group|principal|principalSet):[\w@.:/*-]+$/,
+        'a member, like serviceAccount:NAME@PROJECT.iam.gserviceaccount.com',
+      ),
+      undefined,
+    ),
+  };
+}
+
+/** Nothing else reaches a shell or Terraform. */
+function pattern(allowed: RegExp, what: string): (text: string) => string {
+  return (text) => {
+    if (!allowed.test(text)) throw new Refusal(`must be ${what}`);
+    return text;
+  };
+}

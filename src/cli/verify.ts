@@ -1,0 +1,60 @@
+/** `sessionfs verify`: whether every file opens, cache and bucket agree, and each session could log in. */
+import { withBucketOf } from '../kit/bucket-of.ts';
+import { keysOf, listSessions, sourcesOf } from '../kit/sessions.ts';
+import { isFault, type SessionReport, Verification } from '../kit/verify.ts';
+import { exitStatus } from '../lib/errors.ts';
+import { columns } from '../lib/human.ts';
+import { type Invocation, printEither } from './command.ts';
+import { lookAt } from './look-at.ts';
+
+export async function run(invocation: Invocation): Promise<number> {
+  const { config, env, session, from } = lookAt(invocation);
+  const { hasCache, address } = sourcesOf(config, from);
+  const keyring = keysOf(config, env);
+  const sessions =
+    session === undefined ? (await listSessions(config, from)).map((listed) => listed.session) : [session];
+  const repair = invocation.given.has('--repair');
+  const reports: SessionReport[] = [];
+  await withBucketOf(config, address, async (bucket) => {
+    const verification = await Verification.begin({ config, keyring, bucket, hasCache, repair });
+    try {
+      for (const name of sessions) reports.push(await verification.session(name));
+    } finally {
+      verification.end();
+    }
+  });
+  const faults = reports.filter(isFault);
+  printEither(invocation, { faults: faults.length, sessions: reports }, textOf(reports));
+  return faults.length === 0 ? 0 : exitStatus.VERIFY_FAILED;
+}
+
+function textOf(reports: readonly SessionReport[]): string {
+  const rows = reports.map(({ session, state, files, onlyInCache, onlyInBucket, different }) => [
+    session,
+    state === 'database' ? 'database, not checked' : state,
+    String(files),
+    String(onlyInCache),
+    String(onlyInBucket),
+    String(different),
+  ]);
+  const details = reports.flatMap(({ session, missing, problems }) => [
+    ...(missing.length === 0 ? [] : [`MISSING  ${session}: ${listed(missing)}`]),
+    ...problems.map(
+      ({ file, place, reason, repaired, note }) =>
+        `${repaired ? 'REPAIRED' : 'DAMAGED '} ${session}/${file} in the ${place} (${reason}): ${note}`,
+    ),
+  ]);
+  const faults = reports.filter(isFault).length;
+  const table = columns([
+    ['session', 'state', 'files open', 'only in cache', 'only in bucket', 'different'],
+    ...rows,
+  ]);
+  return [...table, '', ...details, `${reports.length} sessions, ${faults} with faults`].join('\n');
+}
+
+const SHOWN = 10;
+
+function listed(names: readonly string[]): string {
+  const more = names.length - SHOWN;
+  return `${names.slice(0, SHOWN).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}

@@ -1,0 +1,84 @@
+/** What a session of Baileys must have to log in: the files that its creds.json names. */
+
+export type Completeness =
+  | 'complete'
+  /** Files are missing that creds.json names. */
+  | 'incomplete'
+  /** Not paired yet: there is nothing to lose. */
+  | 'not registered'
+  /** No creds.json, or one that is no JSON object. */
+  | 'no credentials'
+  /** Its state is in a database, which is not looked into. */
+  | 'database';
+
+export interface SessionState {
+  readonly state: Completeness;
+  /** Below the session. */
+  readonly missing: readonly string[];
+}
+
+interface Creds {
+  readonly me?: { readonly id?: unknown } | null;
+  readonly account?: unknown;
+  readonly registered?: unknown;
+  readonly nextPreKeyId?: unknown;
+  readonly firstUnuploadedPreKeyId?: unknown;
+  readonly myAppStateKeyId?: unknown;
+}
+
+const SQLITE = Buffer.from('SQLite format 3\0');
+/** A pairing makes 812; a damaged number must not ask for billions. */
+const PRE_KEYS_MAX = 100_000;
+
+export function isDatabase(plain: Buffer): boolean {
+  return plain.subarray(0, SQLITE.length).equals(SQLITE);
+}
+
+/** `names`: the files of the session that can be opened, below it. */
+export function stateOfSession(creds: Buffer | undefined, names: ReadonlySet<string>): SessionState {
+  const parsed = creds === undefined ? undefined : parse(creds);
+  if (parsed === undefined) return { state: 'no credentials', missing: [] };
+  if (!isRegistered(parsed)) return { state: 'not registered', missing: [] };
+  const missing = filesNamedBy(parsed).filter((name) => !names.has(name) && !names.has(`${name}.bak`));
+  return { state: missing.length === 0 ? 'complete' : 'incomplete', missing };
+}
+
+function parse(content: Buffer): Creds | undefined {
+  try {
+    const value: unknown = JSON.parse(content.toString('utf8'));
+    return typeof value === 'object' && value !== null ? (value as Creds) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Paired by QR code (`account`), or by a code that the phone took (`registered`). */
+function isRegistered({ me, account, registered }: Creds): boolean {
+  return typeof me?.id === 'string' && me.id !== '' && (typeof account === 'object' || registered === true);
+}
+
+/**
+ * The newest pre-key; those that are not uploaded yet, which nothing can have used up; and the key that the account's changes are
+ * encrypted with.
+ */
+function filesNamedBy({ nextPreKeyId, firstUnuploadedPreKeyId, myAppStateKeyId }: Creds): string[] {
+  const names = new Set<string>();
+  if (isCount(nextPreKeyId)) {
+    const first = isCount(firstUnuploadedPreKeyId)
+      ? Math.min(firstUnuploadedPreKeyId, nextPreKeyId - 1)
+      : nextPreKeyId - 1;
+    for (let id = Math.max(1, first); id < nextPreKeyId; id++) names.add(`pre-key-${id}.json`);
+  }
+  if (typeof myAppStateKeyId === 'string' && myAppStateKeyId !== '')
+    names.add(`app-state-sync-key-${fileName(myAppStateKeyId)}.json`);
+  return [...names];
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) > 0 && (value as number) <= PRE_KEYS_MAX;
+}
+
+/** As useMultiFileAuthState writes an id into a name. */
+function fileName(id: string): string {
+  return id.replaceAll('/', '__').replaceAll(':', '-');
+}

@@ -1,0 +1,96 @@
+/** A bucket as docs/google-cloud.md asks for: settings and rights, as commands of gcloud and as Terraform. */
+
+export interface BucketPlan {
+  readonly name: string;
+  readonly project: string | undefined;
+  readonly location: string;
+  /** What brings back what was overwritten or deleted, for so many days. */
+  readonly undo: 'soft-delete' | 'versioning';
+  readonly undoDays: number;
+  /** As IAM has it: serviceAccount:NAME@PROJECT.iam.gserviceaccount.com. */
+  readonly member: string | undefined;
+}
+
+/** Object permissions, and to read the bucket's rules: never storage.admin. */
+export const ROLES = ['roles/storage.objectUser', 'roles/storage.legacyBucketReader'] as const;
+
+const DAY_S = 86_400;
+
+/** What the API takes, beside the name. */
+export function bucketSettings({ location, undo, undoDays }: BucketPlan) {
+  const isVersioned = undo === 'versioning';
+  return {
+    location,
+    storageClass: 'STANDARD',
+    iamConfiguration: {
+      uniformBucketLevelAccess: { enabled: true },
+      publicAccessPrevention: 'enforced',
+    },
+    softDeletePolicy: { retentionDurationSeconds: isVersioned ? 0 : undoDays * DAY_S },
+    versioning: { enabled: isVersioned },
+    lifecycle: { rule: isVersioned ? [noncurrentRule(undoDays)] : [] },
+  };
+}
+
+/** It deletes versions that were replaced, never one that is in use. */
+function noncurrentRule(days: number) {
+  return { action: { type: 'Delete' as const }, condition: { daysSinceNoncurrentTime: days } };
+}
+
+export function gcloudText(plan: BucketPlan): string {
+  const { name, project, location, undo, undoDays } = plan;
+  const create = [
+    `gcloud storage buckets create gs://${name}`,
+    ...(project === undefined ? [] : [`--project=${project}`]),
+    `--location=${location} --default-storage-class=STANDARD`,
+    '--uniform-bucket-level-access --public-access-prevention',
+    undo === 'soft-delete' ? `--soft-delete-duration=${undoDays}d` : '--soft-delete-duration=0',
+  ].join(' \\\n  ');
+  const rule = JSON.stringify({ lifecycle: { rule: [noncurrentRule(undoDays)] } });
+  const versioning =
+    undo === 'versioning'
+      ? [
+          `echo '${rule}' > lifecycle.json`,
+          `gcloud storage buckets update gs://${name} --versioning --lifecycle-file=lifecycle.json`,
+        ]
+      : [];
+  return [create, ...versioning, ...grantCommands(plan)].join('\n');
+}
+
+/** Empty where no member is named. */
+export function grantCommands({ name, member }: BucketPlan): string[] {
+  if (member === undefined) return [];
+  return ROLES.map(
+    (role) => `gcloud storage buckets add-iam-policy-binding gs://${name} --member=${member} --role=${role}`,
+  );
+}
+
+export function terraformText({ name, project, location, undo, undoDays, member }: BucketPlan): string {
+  const isVersioned = undo === 'versioning';
+  const rule = `
+  lifecycle_rule {
+    action { type = "Delete" }
+    condition { days_since_noncurrent_time = ${undoDays} }
+  }`;
+  const bucket = `resource "google_storage_bucket" "sessions" {
+  name                        = "${name}"${project === undefined ? '' : `\n  project                     = "${project}"`}
+  location                    = "${location}"
+  storage_class               = "STANDARD"
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  soft_delete_policy { retention_duration_seconds = ${isVersioned ? 0 : undoDays * DAY_S} }
+  versioning { enabled = ${isVersioned} }${isVersioned ? rule : ''}
+}`;
+  const grant =
+    member === undefined
+      ? ''
+      : `
+
+resource "google_storage_bucket_iam_member" "sessionfs" {
+  for_each = toset([${ROLES.map((role) => `"${role}"`).join(', ')}])
+  bucket   = google_storage_bucket.sessions.name
+  role     = each.value
+  member   = "${member}"
+}`;
+  return `${bucket}${grant}`;
+}

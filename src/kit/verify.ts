@@ -1,0 +1,259 @@
+/**
+ * Opens every sealed file of cache and bucket, compares the two, and asks of each session whether it could log in. A repair puts a
+ * good copy in the place of one that does not open, and of nothing else.
+ */
+import { randomBytes } from 'node:crypto';
+import { copyFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Bucket, ObjectVersion } from '../bucket/bucket.ts';
+import { BucketError } from '../bucket/bucket-error.ts';
+import { isDeletedMark } from '../bucket/deleted-mark.ts';
+import { listAll } from '../bucket/list-all.ts';
+import type { Config } from '../config/load.ts';
+import type { Keyring } from '../crypto/keyring.ts';
+import { SealError, type SealRefusal } from '../crypto/seal-error.ts';
+import { openSealed } from '../crypto/sealed-file.ts';
+import { readSealedSession } from '../export/sealed-session.ts';
+import { identityFile } from '../lease/identity.ts';
+import { listOwners } from '../lease/records/owner.ts';
+import { renameDurably, writeDurably } from '../lib/durable-files.ts';
+import { mapLimit } from '../lib/map-limit.ts';
+import { fromObjectName, toObjectName } from '../naming/object-name.ts';
+import { acquireCacheLock } from '../store/cache/lock.ts';
+import { type Completeness, isDatabase, stateOfSession } from './baileys.ts';
+
+export interface Problem {
+  /** Below the session. */
+  readonly file: string;
+  readonly place: 'cache' | 'bucket';
+  readonly reason: SealRefusal;
+  readonly repaired: boolean;
+  /** Why it was not repaired, or what a repair would do. */
+  readonly note: string;
+}
+
+export interface SessionReport {
+  readonly session: string;
+  readonly state: Completeness;
+  /** Files that creds.json names, and that are nowhere. */
+  readonly missing: readonly string[];
+  /** Files that open. */
+  readonly files: number;
+  /** In the cache only, in the bucket only, in both with different content: what is not backed up or not restored yet. */
+  readonly onlyInCache: number;
+  readonly onlyInBucket: number;
+  readonly different: number;
+  readonly problems: readonly Problem[];
+}
+
+export interface VerifyParts {
+  readonly config: Config;
+  readonly keyring: Keyring;
+  /** Undefined: it is not looked at. */
+  readonly bucket: Bucket | undefined;
+  readonly hasCache: boolean;
+  readonly repair: boolean;
+}
+
+interface Stored {
+  readonly version: ObjectVersion;
+  readonly bytes: Buffer;
+}
+
+/** A copy of a file: its content, or why it does not open; undefined: there is none. */
+type Copy = { readonly plain: Buffer } | { readonly refused: SealRefusal } | undefined;
+
+export class Verification {
+  readonly #parts: VerifyParts;
+  readonly #release: () => void;
+  /** Sessions of the bucket whose lease this cache's mount holds, or none. */
+  readonly #isOwn: (session: string) => boolean;
+
+  private constructor(parts: VerifyParts, release: () => void, isOwn: (session: string) => boolean) {
+    this.#parts = parts;
+    this.#release = release;
+    this.#isOwn = isOwn;
+  }
+
+  /** For a repair the cache is locked until `end`. Rejects with CACHE_LOCKED where it is mounted, and BucketError. */
+  static async begin(parts: VerifyParts): Promise<Verification> {
+    const { config, hasCache, bucket, repair } = parts;
+    if (!repair)
+      return new Verification(
+        parts,
+        () => {},
+        () => false,
+      );
+    const lock = hasCache ? acquireCacheLock(config.cachePath) : undefined;
+    try {
+      const identity = hasCache ? await identityFile(config.cachePath).load() : undefined;
+      const listed = bucket === undefined ? undefined : await listOwners(bucket);
+      const isOwn = (session: string) => {
+        const holder = listed?.owners.get(session)?.record.holder ?? '';
+        return !listed?.malformed.has(session) && (holder === '' || holder === identity?.id);
+      };
+      return new Verification(parts, () => lock?.release(), isOwn);
+    } catch (error) {
+      lock?.release();
+      throw error;
+    }
+  }
+
+  end(): void {
+    this.#release();
+  }
+
+  async session(session: string): Promise<SessionReport> {
+    const { config, hasCache, bucket } = this.#parts;
+    const cached = hasCache ? await readSealedSession(config.cachePath, session) : new Map<string, Buffer>();
+    const stored = bucket === undefined ? new Map<string, Stored>() : await this.#objects(bucket, session);
+    const problems: Problem[] = [];
+    const opened = new Map<string, Buffer>();
+    let [onlyInCache, onlyInBucket, different] = [0, 0, 0];
+    for (const path of new Set([...cached.keys(), ...stored.keys()])) {
+      const [here, there] = [cached.get(path), stored.get(path)];
+      const copies = [this.#open(path, here), this.#open(path, there?.bytes)] as const;
+      const file = path.slice(session.length + 1);
+      problems.push(...(await this.#problems({ session, path, file, copies, here, there })));
+      const good = plainOf(copies[0]) ?? plainOf(copies[1]);
+      if (good !== undefined) opened.set(file, good);
+      if (here !== undefined && there === undefined) onlyInCache++;
+      else if (here === undefined && there !== undefined) onlyInBucket++;
+      else if (plainOf(copies[0]) && plainOf(copies[1]) && !here?.equals(there?.bytes ?? Buffer.alloc(0)))
+        different++;
+    }
+    const hasDatabase = !opened.has('creds.json') && [...opened.values()].some(isDatabase);
+    const { state, missing } = hasDatabase
+      ? { state: 'database' as const, missing: [] }
+      : stateOfSession(opened.get('creds.json') ?? opened.get('creds.json.bak'), new Set(opened.keys()));
+    return { session, state, missing, files: opened.size, onlyInCache, onlyInBucket, different, problems };
+  }
+
+  async #objects(bucket: Bucket, session: string): Promise<Map<string, Stored>> {
+    const found = new Map<string, Stored>();
+    const versions = await listAll(bucket, `${toObjectName(session, 'directory')}/`);
+    await mapLimit(versions, this.#parts.config.backupConcurrency, async (version) => {
+      const identity = isDeletedMark(version) ? undefined : fromObjectName(version.name);
+      if (identity === undefined || identity.directoryMeta || !identity.path.startsWith(`${session}/`))
+        return;
+      try {
+        found.set(identity.path, {
+          version,
+          bytes: (await bucket.get(version.name, { maxBytes: version.size })).bytes,
+        });
+      } catch (error) {
+        // Deleted, or made longer, since it was listed.
+        if (!(error instanceof BucketError && (error.kind === 'missing' || error.kind === 'corrupt')))
+          throw error;
+      }
+    });
+    return found;
+  }
+
+  #open(path: string, sealed: Buffer | undefined): Copy {
+    if (sealed === undefined) return undefined;
+    try {
+      return { plain: openSealed(this.#parts.keyring, path, sealed).plain };
+    } catch (error) {
+      if (!(error instanceof SealError)) throw error;
+      return { refused: error.reason };
+    }
+  }
+
+  async #problems({
+    session,
+    path,
+    file,
+    copies: [cache, bucket],
+    here,
+    there,
+  }: Compared): Promise<Problem[]> {
+    const problems: Problem[] = [];
+    if (cache !== undefined && 'refused' in cache && here !== undefined) {
+      const good = plainOf(bucket) === undefined ? undefined : there?.bytes;
+      const repair = good === undefined ? undefined : () => this.#mendCache(path, here, good);
+      problems.push(await this.#problem({ file, place: 'cache', reason: cache.refused }, repair));
+    }
+    if (bucket !== undefined && 'refused' in bucket && there !== undefined) {
+      const good = plainOf(cache) === undefined ? undefined : here;
+      const repair = good === undefined ? undefined : () => this.#mendBucket(session, there.version, good);
+      problems.push(await this.#problem({ file, place: 'bucket', reason: bucket.refused }, repair));
+    }
+    return problems;
+  }
+
+  /** `repair` undefined: there is no good copy. It returns why it did nothing; undefined: it is repaired. */
+  async #problem(
+    found: Pick<Problem, 'file' | 'place' | 'reason'>,
+    repair: (() => Promise<string | undefined>) | undefined,
+  ): Promise<Problem> {
+    const other = found.place === 'cache' ? 'bucket' : 'cache';
+    const not = (note: string): Problem => ({ ...found, repaired: false, note });
+    if (found.reason === 'unknown-key') return not('it may be whole: give the key that sealed it');
+    if (repair === undefined)
+      return not(`the ${other} has no good copy: see kept versions (sessionfs restore --list)`);
+    if (!this.#parts.repair) return not(`--repair takes the good copy of the ${other}`);
+    const refusal = await repair();
+    return refusal === undefined
+      ? { ...found, repaired: true, note: `replaced by the copy of the ${other}` }
+      : not(refusal);
+  }
+
+  /** The name has one of the two at every moment. What was there goes beside the cache. */
+  async #mendCache(path: string, damaged: Buffer, good: Buffer): Promise<string | undefined> {
+    const { cachePath } = this.#parts.config;
+    const name = toObjectName(path, 'file');
+    const place = join(cachePath, name);
+    const kept = join(`${cachePath}.damaged`, `${name}.${Date.now()}`);
+    if (!readIfThere(place)?.equals(damaged))
+      return 'the damaged version is in the journal, which is not changed: mount once, then verify again';
+    mkdirSync(dirname(kept), { recursive: true, mode: 0o700 });
+    copyFileSync(place, kept);
+    const temporary = join(cachePath, 'tmp', `verify-${randomBytes(6).toString('hex')}`);
+    try {
+      await writeDurably(temporary, good);
+      await renameDurably(temporary, place);
+      return undefined;
+    } finally {
+      rmSync(temporary, { force: true });
+    }
+  }
+
+  async #mendBucket(session: string, version: ObjectVersion, good: Buffer): Promise<string | undefined> {
+    const { bucket } = this.#parts;
+    if (!this.#isOwn(session)) return 'another mount holds this session: run it there';
+    try {
+      await bucket?.put(version.name, good, { ifGeneration: version.generation, metadata: version.metadata });
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof BucketError && error.kind === 'precondition')) throw error;
+      return 'it has changed meanwhile: verify again';
+    }
+  }
+}
+
+interface Compared {
+  readonly session: string;
+  readonly path: string;
+  readonly file: string;
+  readonly copies: readonly [Copy, Copy];
+  readonly here: Buffer | undefined;
+  readonly there: Stored | undefined;
+}
+
+function readIfThere(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+function plainOf(copy: Copy): Buffer | undefined {
+  return copy !== undefined && 'plain' in copy ? copy.plain : undefined;
+}
+
+/** Something is lost or damaged that was not repaired. */
+export function isFault({ state, problems }: SessionReport): boolean {
+  return state === 'incomplete' || problems.some(({ repaired }) => !repaired);
+}

@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { ABSENT } from '../../src/bucket/bucket.ts';
+import { openBucket } from '../../src/bucket/open.ts';
+import type { SessionReport } from '../../src/kit/verify.ts';
+import { ownerCodec, ownerName } from '../../src/lease/records/owner.ts';
+import { exitStatus } from '../../src/lib/errors.ts';
+import { toObjectName } from '../../src/naming/object-name.ts';
+import { acquireCacheLock } from '../../src/store/cache/lock.ts';
+import { KEY } from '../fs/harness.ts';
+import { harness, mkdir, write } from '../fs/support.ts';
+import { readTree } from '../mounted/session-files.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { runCli } from './run-cli.ts';
+
+const SESSION = 'user-+1';
+const creds = JSON.stringify({
+  me: { id: '1@s.whatsapp.net' },
+  registered: true,
+  nextPreKeyId: 3,
+  firstUnuploadedPreKeyId: 3,
+});
+const FILES = {
+  'creds.json': creds,
+  'pre-key-2.json': '{"k":2}',
+  'session-a.json': '{"s":1}',
+  'both.json': '{"b":1}',
+};
+
+class Verified {
+  readonly cachePath: string;
+  readonly bucket: string;
+
+  private constructor(cachePath: string, bucket: string) {
+    this.cachePath = cachePath;
+    this.bucket = bucket;
+  }
+
+  /** A session that cache and bucket have alike. */
+  static async make(t: TestContext): Promise<Verified> {
+    const h = harness(t);
+    mkdir(h, SESSION);
+    for (const [name, content] of Object.entries(FILES)) write(h, `${SESSION}/${name}`, content);
+    await h.checkpoint();
+    h.crash();
+    const bucket = join(temporaryDirectory(t), 'bucket');
+    mkdirSync(bucket);
+    const made = new Verified(h.cachePath, bucket);
+    for (const name of Object.keys(FILES)) await made.store(name, readFileSync(made.place(name)));
+    return made;
+  }
+
+  place(name: string): string {
+    return join(this.cachePath, toObjectName(`${SESSION}/${name}`, 'file'));
+  }
+
+  async store(name: string, bytes: Buffer): Promise<void> {
+    const bucket = await openBucket({ kind: 'directory', path: this.bucket });
+    const object = toObjectName(`${SESSION}/${name}`, 'file');
+    const generation = await bucket.head(object).then(
+      (version) => version.generation,
+      () => ABSENT,
+    );
+    await bucket.put(object, bytes, { ifGeneration: generation, metadata: { 'sessionfs-epoch': '7' } });
+    bucket.close();
+  }
+
+  async stored(name: string): Promise<{ bytes: Buffer; epoch: string | undefined }> {
+    const bucket = await openBucket({ kind: 'directory', path: this.bucket });
+    const { bytes, metadata } = await bucket.get(toObjectName(`${SESSION}/${name}`, 'file'));
+    bucket.close();
+    return { bytes, epoch: metadata['sessionfs-epoch'] };
+  }
+
+  run(...args: string[]): { status: number | null; reports: SessionReport[]; stderr: string } {
+    const given = [
+      'verify',
+      '--json',
+      '--cache-path',
+      this.cachePath,
+      '--bucket',
+      `file://${this.bucket}`,
+      ...args,
+    ];
+    const { status, stdout, stderr } = runCli(given, { SESSION_ENCRYPTION_KEY: KEY });
+    return { status, stderr, reports: stdout === '' ? [] : JSON.parse(stdout).sessions };
+  }
+}
+
+test('verify opens every file of cache and bucket, and changes nothing', async (t) => {
+  const verified = await Verified.make(t);
+  const well = verified.run();
+  assert.equal(well.status, 0, well.stderr);
+  assert.deepEqual(well.reports, [
+    {
+      session: SESSION,
+      state: 'complete',
+      missing: [],
+      files: 4,
+      onlyInCache: 0,
+      onlyInBucket: 0,
+      different: 0,
+      problems: [],
+    },
+  ]);
+  writeFileSync(verified.place('pre-key-2.json'), 'SFS1 no more');
+  await verified.store('pre-key-2.json', Buffer.from('SFS1 no more'));
+  await verified.store('session-a.json', readFileSync(verified.place('creds.json')));
+  const before = readTree(verified.cachePath);
+  const { status, reports } = verified.run();
+  assert.equal(status, exitStatus.VERIFY_FAILED);
+  assert.deepEqual(
+    reports[0]?.problems.map(({ file, place, reason, repaired }) => [file, place, reason, repaired]).sort(),
+    [
+      ['pre-key-2.json', 'bucket', 'truncated', false],
+      ['pre-key-2.json', 'cache', 'truncated', false],
+      ['session-a.json', 'bucket', 'wrong-tag', false],
+    ],
+  );
+  assert.deepEqual([reports[0]?.state, reports[0]?.missing], ['incomplete', ['pre-key-2.json']]);
+  assert.deepEqual(readTree(verified.cachePath), before);
+});
+
+test('--repair replaces what does not open by a good copy, keeps the damaged one, and nothing else changes', async (t) => {
+  const verified = await Verified.make(t);
+  const good = readFileSync(verified.place('pre-key-2.json'));
+  const kept = readFileSync(verified.place('session-a.json'));
+  writeFileSync(verified.place('pre-key-2.json'), 'damaged here');
+  await verified.store('session-a.json', Buffer.from('damaged there'));
+  await verified.store('both.json', readFileSync(verified.place('creds.json')));
+  writeFileSync(verified.place('both.json'), 'damaged as well');
+
+  const mounted = acquireCacheLock(verified.cachePath);
+  assert.equal(verified.run('--repair').status, exitStatus.CACHE_LOCKED);
+  mounted.release();
+  const { status, reports } = verified.run('--repair');
+  assert.equal(status, exitStatus.VERIFY_FAILED, 'both.json has no good copy');
+  assert.deepEqual(
+    reports[0]?.problems
+      .filter(({ repaired }) => repaired)
+      .map(({ file, place }) => [file, place])
+      .sort(),
+    [
+      ['pre-key-2.json', 'cache'],
+      ['session-a.json', 'bucket'],
+    ],
+  );
+  assert.deepEqual(readFileSync(verified.place('pre-key-2.json')), good);
+  assert.deepEqual(await verified.stored('session-a.json'), { bytes: kept, epoch: '7' });
+  assert.equal(readFileSync(verified.place('both.json'), 'latin1'), 'damaged as well');
+  const [name, content] =
+    Object.entries(readTree(`${verified.cachePath}.damaged`)).find(([path]) => !path.endsWith('/')) ?? [];
+  assert.match(name ?? '', /pre-key-2\.json\.\d+$/);
+  assert.equal(content, 'damaged here');
+});
+
+test('a session that another mount holds is not repaired in the bucket', async (t) => {
+  const verified = await Verified.make(t);
+  await verified.store('session-a.json', Buffer.from('damaged there'));
+  const bucket = await openBucket({ kind: 'directory', path: verified.bucket });
+  const record = { holder: 'ab'.repeat(16), name: 'other:/sessions', epoch: 9, floor: 0, refresh: false };
+  await bucket.put(ownerName(SESSION), Buffer.alloc(0), {
+    ifGeneration: ABSENT,
+    metadata: ownerCodec.write(record),
+  });
+  bucket.close();
+  const { status, reports } = verified.run('--repair', SESSION);
+  assert.equal(status, exitStatus.VERIFY_FAILED);
+  assert.match(reports[0]?.problems[0]?.note ?? '', /another mount holds this session/);
+  assert.equal((await verified.stored('session-a.json')).bytes.toString(), 'damaged there');
+});
