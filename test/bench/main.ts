@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- [--json] [--quick] [--only operations,workload,scale,gap,neighbour,bucket] [--subjects ext4,sessionfs,fuse-native,gocryptfs]`
+ * `npm run bench -- [--json] [--quick] [--only operations,workload,plain,scale,gap,neighbour,bucket] [--subjects ext4,sessionfs,fuse-native,gocryptfs]`
  *
  * Measures sessionfs, with both drivers, against a plain directory on the same disk, and a peer where it is installed. Asserts nothing.
  * `bucket`, only when asked for, measures hybrid mode on an emulated bucket instead: that takes a quarter of an hour.
@@ -13,6 +13,7 @@ import { measureGap } from './gap.ts';
 import { BASELINE, type Measurement, type MeasurementGroup, type SubjectName } from './measurement.ts';
 import { measureNeighbour } from './neighbour.ts';
 import { measureOperations } from './operations.ts';
+import { measurePlain } from './plain.ts';
 import { summarize, table } from './report.ts';
 import { measureScale } from './scale.ts';
 import { subjects, unusablePeers, withScope } from './subjects.ts';
@@ -22,7 +23,7 @@ const { values: options } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
-    only: { type: 'string', default: 'operations,workload,scale,gap,neighbour' },
+    only: { type: 'string', default: 'operations,workload,plain,scale,gap,neighbour' },
     subjects: { type: 'string', default: Object.keys(subjects).join(',') },
   },
 });
@@ -45,6 +46,8 @@ async function measureAll(names: readonly SubjectName[]): Promise<Measurement[]>
   const sections: Record<string, () => Promise<Measurement[]>> = {
     operations: () => withScope((scope) => measureOperations(scope, names, options.quick ? 3 : 9)),
     workload: () => measureWorkload(names, options.quick ? 1 : 3, (failure) => failures.push(failure)),
+    plain: () =>
+      withScope((scope) => measurePlain(scope, names, options.quick, (failure) => failures.push(failure))),
     gap: () => withScope((scope) => measureGap(scope, options.quick ? 5 : 15)),
     neighbour: () => withScope((scope) => measureNeighbour(scope, options.quick ? 4 : 16)),
     scale: () => withScope((scope) => measureScale(scope, options.quick ? 10_000 : 100_000)),

@@ -1,4 +1,7 @@
-/** neighbour-writer.js FILE KIND MIB: writes a long document in pieces of 4 KiB; prints a line when it begins. */
+/**
+ * neighbour-writer.js FILE KIND MIB: writes a long document in pieces of 4 KiB, or (in sequence) any file in pieces of 1 MiB;
+ * prints a line when it begins.
+ */
 import { openSync, writeSync } from 'node:fs';
 
 const [path, kind, mib] = process.argv.slice(2) as [string, string, string];
@@ -13,6 +16,9 @@ if (kind === 'changes in place') {
   for (let i = 0; i < pieces / 2; i++) write(2 + i * PIECE, piece);
   write(2 + (pieces / 2) * PIECE, ']');
   for (let i = 0; i < pieces / 2; i++) write(2 + i * PIECE, ',2');
+} else if (kind === 'in sequence') {
+  const piece = 'x'.repeat(1024 * 1024);
+  for (let i = 0; i < Number(mib); i++) write(i * piece.length, piece);
 } else {
   const piece = '{"a":1}\n'.repeat(PIECE / 8);
   const first = kind === 'valid lines' ? '{"a":2}\n' : '{"a"\n';

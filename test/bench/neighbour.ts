@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { cleanUp, type Scope } from '../support/cleanup.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { type Measurement, record, valueTarget } from './measurement.ts';
+import { percentile } from './statistics.ts';
 
 const WRITER = fileURLToPath(new URL('./neighbour-writer.js', import.meta.url));
 /** What the writer does: see neighbour-writer.ts. */
@@ -33,13 +34,19 @@ export async function measureNeighbour(scope: Scope, MiB: number): Promise<Measu
       target: valueTarget('<=', 50),
       rounds: {},
     };
-    record(p99, 'sessionfs', times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? Number.NaN);
+    record(p99, 'sessionfs', percentile(times, 0.99));
     measurements.push(p99);
   }
   return measurements;
 }
 
-async function statsBeside(scope: Scope, folder: string, given: readonly string[]): Promise<number[]> {
+/** `given`: the writer's arguments. In ms. */
+export async function statsBeside(
+  scope: Scope,
+  folder: string,
+  given: readonly string[],
+  pauseMs = PAUSE_MS,
+): Promise<number[]> {
   const writer = spawn(process.execPath, [WRITER, ...given], { stdio: ['ignore', 'pipe', 'inherit'] });
   cleanUp(scope, () => void writer.kill('SIGKILL'));
   const exited = once(writer, 'exit');
@@ -49,7 +56,7 @@ async function statsBeside(scope: Scope, folder: string, given: readonly string[
     const started = performance.now();
     statSync(join(folder, `nobody-${names++}`), { throwIfNoEntry: false });
     times.push(performance.now() - started);
-    await sleep(PAUSE_MS);
+    await sleep(pauseMs);
   }
   await exited;
   if (writer.exitCode !== 0) throw new Error('the writer failed');
