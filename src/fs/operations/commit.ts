@@ -6,6 +6,9 @@ import type { DirectoryNode, FileNode } from '../model/node.ts';
 import { type Core, findChild } from '../state/core.ts';
 import { timesOf, touch } from '../state/times.ts';
 
+/** Copying such a content would show in the memory of the process. */
+const LARGE_BYTES = 1024 * 1024;
+
 /** `plain` was written now and becomes the durable version; on failure the version before it stays. */
 export function commit(core: Core, node: FileNode, plain: Buffer): 0 | Errno {
   if (!core.contents.load(node, core.tree.pathOf(node))) return Errno.EIO;
@@ -30,17 +33,18 @@ export function commitPlain(core: Core, node: FileNode): 0 | Errno {
   const { working } = node;
   if (working === undefined || node.state !== 'plain' || node.parent === undefined) return 0;
   if (!core.contents.load(node, core.tree.pathOf(node))) return Errno.EIO;
-  return store(core, node, working.view());
+  return store(core, node, working.view(), true);
 }
 
-function store(core: Core, node: FileNode, plain: Buffer): 0 | Errno {
+/** `isOwned`: nothing else holds `plain`, or will. Only a large one is kept as it is: it may lie in a buffer twice its size. */
+function store(core: Core, node: FileNode, plain: Buffer, isOwned = false): 0 | Errno {
   const wasHidden = node.hidden;
   const path = core.tree.pathOf(node);
   const change = core.registrations.change(path, node, plain, backupBeside(core, node.parent));
   if (typeof change === 'number') return change;
   const failed = record(core, () => core.records.put(node, path, plain));
   if (failed !== 0) return failed;
-  core.contents.remember(node, Buffer.from(plain));
+  core.contents.remember(node, isOwned && plain.length >= LARGE_BYTES ? plain : Buffer.from(plain));
   if (change !== undefined) core.registrations.changed(node, change);
   dropWorkingCopy(core, node);
   node.heldWrites = 0;
