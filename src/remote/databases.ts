@@ -5,12 +5,19 @@
 import { readFile } from 'node:fs/promises';
 import type { Keyring } from '../crypto/keyring.ts';
 import { SealError } from '../crypto/seal-error.ts';
-import { openSealed, type SealedMeta, sealedSize, sealInto } from '../crypto/sealed-file.ts';
+import {
+  HEADER_SIZE,
+  openSealed,
+  readHeader,
+  type SealedMeta,
+  sealedSize,
+  sealInto,
+} from '../crypto/sealed-file.ts';
 import { crc32c } from '../lib/crc32c.ts';
 import { Limiter } from '../lib/limiter.ts';
 import { codeOf, ifMissing } from '../lib/system-error.ts';
 import { toObjectName } from '../naming/object-name.ts';
-import { type Cut, type CutDatabase, cutDatabases, type OpenedFile } from '../sqlite/cut.ts';
+import { type Cut, type CutDatabase, cutDatabases, type FileSource, type OpenedFile } from '../sqlite/cut.ts';
 import { fold } from '../sqlite/fold.ts';
 import { isDatabase } from '../sqlite/format.ts';
 import type { Cache } from '../store/cache/cache.ts';
@@ -62,10 +69,7 @@ export class Databases implements DatabaseImages {
   /** Once nothing is written any more, the cache has everything. */
   async #cut(paths: readonly string[]): Promise<Cut<SealedMeta>> {
     const { cache, kernel, keyring } = this.#parts;
-    return (
-      (await kernel.cutDatabases(paths)) ??
-      cutDatabases({ open: (path) => open(cache, keyring, path) }, paths)
-    );
+    return (await kernel.cutDatabases(paths)) ?? cutDatabases(cachedFiles(cache, keyring), paths);
   }
 
   async #makeImage({ path, files, meta, logMeta, unreadable }: CutDatabase<SealedMeta>): Promise<void> {
@@ -111,10 +115,24 @@ export class Databases implements DatabaseImages {
   }
 }
 
-function open(cache: Cache, keyring: Keyring, path: string): OpenedFile<SealedMeta> | undefined {
+function cachedFiles(cache: Cache, keyring: Keyring): FileSource<SealedMeta> {
+  return {
+    open: (path) =>
+      ifThere(() => {
+        const { plain, meta } = openSealed(keyring, path, cache.readSync(path));
+        return { content: plain, meta };
+      }),
+    sizeOf: (path) =>
+      ifThere(() => {
+        const header = Buffer.alloc(HEADER_SIZE);
+        return readHeader(header, cache.readHeaderSync(path, header)).plainLength;
+      }),
+  };
+}
+
+function ifThere<T>(read: () => T): T | undefined {
   try {
-    const { plain, meta } = openSealed(keyring, path, cache.readSync(path));
-    return { content: plain, meta };
+    return read();
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw error;

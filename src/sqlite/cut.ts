@@ -1,13 +1,15 @@
 /** Finds the databases among files, with what lies beside them. */
 import { asCompanion, type CompanionKind, companionsOf } from './companions.ts';
 import type { DatabaseFiles } from './fold.ts';
-import { isDatabase } from './format.ts';
+import { isDatabase, PAGE_BYTES_MIN } from './format.ts';
 import { isJournal, superJournalOf } from './rollback-journal.ts';
 
 /** Files at one instant. */
 export interface FileSource<Meta> {
   /** Undefined: there is none. Throws where it cannot be read. Nothing changes what it returns. */
   open(path: string): OpenedFile<Meta> | undefined;
+  /** As `open`, of the content's size alone, which costs less. */
+  sizeOf(path: string): number | undefined;
 }
 
 export interface OpenedFile<Meta> {
@@ -47,9 +49,27 @@ export function cutDatabases<Meta>(source: FileSource<Meta>, paths: readonly str
       companion !== undefined &&
       (databaseAt(companion.database) !== undefined || isOfFirstTransaction(source, path, companion));
     if (isBeside) companions.push(path);
-    else databaseAt(path);
+    else if (mayBeDatabase(source, path)) databaseAt(path);
   }
   return { databases: [...databases.values()].flatMap((each) => each ?? []), companions };
+}
+
+/** Most files of a session are none, by their size: they need not be opened. */
+function mayBeDatabase<Meta>(source: FileSource<Meta>, path: string): boolean {
+  const size = sizeOf(source, path);
+  if (size === undefined) return false;
+  return (
+    (size > 0 && size % PAGE_BYTES_MIN === 0) ||
+    companionsOf(path).some((companion) => sizeOf(source, companion.path) !== undefined)
+  );
+}
+
+function sizeOf<Meta>(source: FileSource<Meta>, path: string): number | undefined {
+  try {
+    return source.sizeOf(path);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Undefined: it is none. */

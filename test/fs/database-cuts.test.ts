@@ -5,7 +5,7 @@ import { type DatabasesCut, memoryOf } from '../../src/fs/operations/database-cu
 import type { Harness } from './harness.ts';
 import { harness, mkdir, unlink, write } from './support.ts';
 
-const MAGIC = 'SQLite format 3\0';
+const MAGIC = 'SQLite format 3\0'.padEnd(512, '.');
 const JOURNAL = Buffer.from('d9d505f920a163d7', 'hex').toString('latin1');
 
 function textsOf({ databases }: DatabasesCut): Record<string, (string | undefined)[]> {

@@ -53,8 +53,8 @@ export const sqliteMutations = [
   ]),
   ...fearedIn('src/fs/operations/database-cuts.ts', CUT, [
     [
-      'working !== undefined && !working.isHeldBack ? working.view() : contents.read(node, path)',
-      'contents.read(node, path)',
+      'visibleCopy(node)?.view() ?? core.contents.read(node, path)',
+      'core.contents.read(node, path)',
       'the database is of one instant and its log of another',
     ],
   ]),
