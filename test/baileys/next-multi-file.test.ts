@@ -1,7 +1,6 @@
 /** The pattern of Baileys' develop branch (.tmp, .bak, rename) in hybrid mode: what it costs, and what kills leave to read. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,11 +8,11 @@ import { promisify } from 'node:util';
 import { count, randomMs } from '../crash/support/counts.ts';
 import { DaemonKiller } from '../crash/support/daemon-killer.ts';
 import { Cloud, flushAll } from '../hybrid/support/cloud.ts';
-import { cleanUp, type Scope } from '../support/cleanup.ts';
 import { cleanEnvironment } from '../support/environment.ts';
 import type { Mounted } from '../support/mount-sessionfs.ts';
 import { repository } from '../support/repository.ts';
 import { workloadSucceeds } from '../support/run-workload.ts';
+import { RoundWriter } from './support/round-writer.ts';
 
 const FILES = 4;
 const RUNS = count(2, 60);
@@ -22,44 +21,6 @@ const SESSION = 'user1-+15550001';
 const program = join(repository, 'test/baileys/next-multi-file.mjs');
 const often = { SESSION_BACKUP_INTERVAL: '1000' };
 const never = { SESSION_BACKUP_INTERVAL: '0' };
-
-/** An application that changes all files again and again. */
-class Writer {
-  /** Of the last round that ended. */
-  round = 0;
-  #errors = '';
-  readonly #child: ChildProcess;
-  readonly #closed: Promise<unknown>;
-
-  constructor(scope: Scope, folder: string, ...rounds: string[]) {
-    this.#child = spawn(process.execPath, [program, 'write', folder, ...rounds], {
-      env: cleanEnvironment(),
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      this.round = Number(text.trimEnd().split('\n').at(-1));
-    });
-    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.#errors += text;
-    });
-    this.#closed = once(this.#child, 'close');
-    cleanUp(scope, () => void this.#child.kill('SIGKILL'));
-  }
-
-  async reached(round: number): Promise<void> {
-    while (this.round < round && this.#child.exitCode === null) await sleep(5);
-  }
-
-  async ended(): Promise<void> {
-    await this.#closed;
-    assert.equal(this.#child.exitCode, 0, this.#errors);
-  }
-
-  async kill(): Promise<void> {
-    this.#child.kill('SIGKILL');
-    await this.#closed;
-  }
-}
 
 /** The rounds that an application reads; rejects where it throws. */
 async function roundsIn({ mountPoint }: Mounted): Promise<number[]> {
@@ -80,12 +41,12 @@ test('.tmp, .bak and rename: a changed file is one upload, whatever was renamed 
   const cloud = await Cloud.start(t);
   const mounted = await cloud.mount(never);
   const folder = join(mounted.mountPoint, SESSION);
-  await new Writer(t, folder, '1').ended();
+  await new RoundWriter(t, program, folder, '1').ended();
   await flushAll(mounted);
   const before = requestsOf(cloud).length;
   assert.equal(before, FILES);
   for (const rounds of ['1', '20']) {
-    await new Writer(t, folder, rounds).ended();
+    await new RoundWriter(t, program, folder, rounds).ended();
     await flushAll(mounted);
   }
   const requests = requestsOf(cloud).slice(before);
@@ -103,7 +64,7 @@ test('.tmp, .bak and rename: application, daemon and machine are killed, and not
   let round = 0;
   for (let run = 0; run < RUNS; run++) {
     const folder = join(mounted.mountPoint, SESSION);
-    const writer = new Writer(t, folder);
+    const writer = new RoundWriter(t, program, folder);
     await writer.reached(round + 2);
     const killer = new DaemonKiller(mounted);
     await killer.during(() => sleep(randomMs(200, KILL_WITHIN_MS)));
@@ -114,7 +75,7 @@ test('.tmp, .bak and rename: application, daemon and machine are killed, and not
       `${here} after round ${writer.round}`,
     );
     await flushAll(mounted);
-    const after = new Writer(t, folder);
+    const after = new RoundWriter(t, program, folder);
     await after.reached(writer.round + 1);
     await sleep(randomMs(0, KILL_WITHIN_MS));
     await mounted.kill();

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
 import {
   addTransactionCapability,
   Curve,
@@ -11,6 +12,7 @@ import {
   xmppSignedPreKey,
 } from '@whiskeysockets/baileys';
 import { useMultiFileAuthState as nextState } from '../next-multi-file.mjs';
+import { databaseIn, useSqliteAuthState } from '../next-sqlite.mjs';
 import { clocked, counted, latency, storeOperations } from './measure.mjs';
 import { options } from './options.mjs';
 
@@ -46,10 +48,16 @@ export const nowSeconds = () => Math.floor(Date.now() / 1000);
 let messageSequence = 0;
 export const newId = () => `3EB0${randomBytes(9).toString('hex').toUpperCase()}${messageSequence++ % 10}`;
 
+async function openState(dir) {
+  if (options.state !== 'next-sqlite')
+    return (options.state === 'next-multi-file' ? nextState : releasedState)(dir);
+  await mkdir(dir, { recursive: true });
+  return useSqliteAuthState({ dbPath: databaseIn(dir) });
+}
+
 /** An account as Baileys' makeSocket wires it: its state on disk, its keys in transactions, its Signal repository. */
 export async function openAccount(dir) {
-  const useMultiFileAuthState = options.state === 'next-multi-file' ? nextState : releasedState;
-  const { state, saveCreds } = await useMultiFileAuthState(dir);
+  const { state, saveCreds, close: closeState } = await openState(dir);
   const { creds } = state;
   const base = counted(state.keys);
   const store = options.cache ? makeCacheableSignalKeyStore(base, logger) : base;
@@ -76,6 +84,7 @@ export async function openAccount(dir) {
     },
     close() {
       repository.close?.();
+      closeState?.();
     },
   };
 }

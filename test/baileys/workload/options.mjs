@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { INITIAL_PREKEY_COUNT } from '@whiskeysockets/baileys';
 
-const STATES = ['multi-file', 'next-multi-file'];
+const STATES = ['multi-file', 'next-multi-file', 'next-sqlite'];
 const MODES = ['all', 'init', 'resume', 'check'];
 
 function parse(argv) {

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { cleanUp, type Scope } from '../../support/cleanup.ts';
+import { cleanEnvironment } from '../../support/environment.ts';
+
+/** An application that changes all that it keeps again and again, and prints the number of each round that ended. */
+export class RoundWriter {
+  /** Of the last round that ended. */
+  round = 0;
+  #errors = '';
+  readonly #child: ChildProcess;
+  readonly #closed: Promise<unknown>;
+
+  constructor(scope: Scope, program: string, folder: string, ...rounds: string[]) {
+    this.#child = spawn(process.execPath, [program, 'write', folder, ...rounds], {
+      env: cleanEnvironment(),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.round = Number(text.trimEnd().split('\n').at(-1));
+    });
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#errors += text;
+    });
+    this.#closed = once(this.#child, 'close');
+    cleanUp(scope, () => void this.#child.kill('SIGKILL'));
+  }
+
+  async reached(round: number): Promise<void> {
+    while (this.round < round && this.#child.exitCode === null) await sleep(5);
+  }
+
+  async ended(): Promise<void> {
+    await this.#closed;
+    assert.equal(this.#child.exitCode, 0, this.#errors);
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#closed;
+  }
+}
