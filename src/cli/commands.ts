@@ -28,7 +28,13 @@ function settingsNamed(...names: readonly string[]): readonly FlagSpec[] {
 }
 
 /** What it takes to read cache and bucket. */
-const storage = settingsNamed('--cache-path', '--bucket', '--encryption-key-file', '--storage-emulator-host');
+const storage = settingsNamed(
+  '--cache-path',
+  '--bucket',
+  '--encryption-key-file',
+  '--storage-emulator-host',
+  '--aws-endpoint-url',
+);
 
 export const commands: readonly CommandSpec[] = [
   {
@@ -247,9 +253,30 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('./bucket.ts')).run,
   },
   {
+    name: 'copy',
+    group: SESSIONS,
+    summary: 'copy all sessions from one bucket to another, encrypted as they are',
+    synopsis: 'SOURCE DESTINATION [FLAGS]',
+    operands: [
+      {
+        name: 'SOURCE',
+        meaning: 'gs://NAME, s3://NAME or file:///DIRECTORY',
+        required: 'from which bucket?',
+      },
+      { name: 'DESTINATION', meaning: 'another one', required: 'to which bucket?' },
+    ],
+    flags: [
+      { flag: '--overwrite', meaning: 'replace what differs at the destination' },
+      { flag: '--force', meaning: 'copy although mounts hold sessions; only if they are gone for good' },
+      json,
+      ...settingsNamed('--backup-concurrency', '--storage-emulator-host', '--aws-endpoint-url'),
+    ],
+    load: async () => (await import('./copy.ts')).run,
+  },
+  {
     name: 'cost',
     group: KEYS,
-    summary: 'say what hybrid mode costs a month on Google Cloud, beside copying everything',
+    summary: 'say what hybrid mode costs a month, beside copying everything',
     synopsis: '[FLAGS]',
     operands: [],
     flags: [
@@ -258,6 +285,13 @@ export const commands: readonly CommandSpec[] = [
       { flag: '--interval', placeholder: 'TIME', meaning: 'backup interval: 90s, 5m, 1h', default: '5m' },
       { flag: '--files', placeholder: 'COUNT', meaning: 'files of a session', default: '992' },
       { flag: '--mounts', placeholder: 'COUNT', meaning: 'mounts on the bucket', default: '1' },
+      {
+        flag: '--provider',
+        placeholder: 'NAME',
+        meaning: 'whose prices',
+        default: 'google',
+        choices: ['google', 's3', 'r2'],
+      },
       json,
     ],
     load: async () => (await import('./cost.ts')).run,

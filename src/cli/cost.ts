@@ -1,6 +1,6 @@
 /** `sessionfs cost`: what hybrid mode costs a month, beside copying everything in every interval. */
 import { integer, Refusal } from '../config/parsers.ts';
-import { type Cost, costOf, measured, prices } from '../kit/cost.ts';
+import { type Cost, costOf, measured, type Provider } from '../kit/cost.ts';
 import { columns } from '../lib/human.ts';
 import { flagValue, type Invocation, printEither } from './command.ts';
 
@@ -10,19 +10,25 @@ const INTERVAL_MAX_MS = 31 * 24 * 3_600_000;
 export async function run(invocation: Invocation): Promise<number> {
   const count = (flag: string, min: number, max: number, unit: string, otherwise: number) =>
     flagValue(invocation, flag, integer(min, max, unit), otherwise);
-  const report = costOf({
+  const provider = (invocation.given.get('--provider') ?? 'google') as Provider;
+  const load = {
     sessions: count('--sessions', 1, 1e9, 'sessions', 1000),
     messagesPerHour: count('--messages-per-hour', 0, 1e6, 'messages', 60),
     intervalMs: flagValue(invocation, '--interval', interval, 300_000),
     filesPerSession: count('--files', 1, 1e6, 'files', measured.filesPerSession),
     mounts: count('--mounts', 1, 1e6, 'mounts', 1),
-  });
+  };
+  const report = costOf(load, provider);
+  const { prices } = report;
   const { sessionfs, copyingEverything } = report;
   const rows: [string, (cost: Cost) => string][] = [
     ['uploads per session and hour', (cost) => cost.uploadsPerSessionAndHour.toFixed(1)],
     ['uploads a month', (cost) => millions(cost.uploads)],
     ['reads a month', (cost) => millions(cost.reads)],
-    ['stored, with 7 days of soft delete', (cost) => `${cost.storedGb.toFixed(1)} GB`],
+    [
+      prices.softDeleteHours > 0 ? 'stored, with 7 days of soft delete' : 'stored',
+      (cost) => `${cost.storedGb.toFixed(1)} GB`,
+    ],
     ['dollars a month: uploads', (cost) => dollars(cost.dollars.uploads)],
     ['                 reads', (cost) => dollars(cost.dollars.reads)],
     ['                 storage', (cost) => dollars(cost.dollars.storage)],
@@ -32,7 +38,7 @@ export async function run(invocation: Invocation): Promise<number> {
     ['', 'sessionfs', 'every file, every interval'],
     ...rows.map(([label, value]) => [label, value(sessionfs), value(copyingEverything)]),
   ]);
-  const source = `Prices as noted on ${prices.asOf} from ${prices.source}: $${prices.classA} for 1,000 uploads, $${prices.classB} for 1,000 reads, $${prices.storage} a GB and month (Standard, a region in the United States). The model is measured, yours may differ: docs/google-cloud.md.`;
+  const source = `Prices as noted on ${prices.asOf} from ${prices.source}: $${prices.classA} for 1,000 uploads, $${prices.classB} for 1,000 reads, $${prices.storage} a GB and month (Standard, ${prices.region}). The model is measured, yours may differ: docs/google-cloud.md.`;
   printEither(invocation, report, [...table, '', source].join('\n'));
   return 0;
 }

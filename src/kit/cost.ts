@@ -1,16 +1,51 @@
 /** What hybrid mode costs a month, from the measured model. docs/google-cloud.md shows where its numbers come from. */
 
-/** Google Cloud Storage, class Standard, a region in the United States, in dollars. */
-export const prices = {
+/** List prices of class Standard, in dollars. */
+export interface Prices {
   /** 1,000 uploads, copies or lists. */
-  classA: 0.005,
+  readonly classA: number;
   /** 1,000 downloads or lookups. */
-  classB: 0.0004,
+  readonly classB: number;
   /** A GB and month. */
-  storage: 0.02,
-  asOf: '2026-11-26',
-  source: 'https://cloud.google.com/storage/pricing',
-} as const;
+  readonly storage: number;
+  /** What was replaced or deleted is stored and paid for so long, where nothing else is set. */
+  readonly softDeleteHours: number;
+  readonly region: string;
+  readonly asOf: string;
+  readonly source: string;
+}
+
+export type Provider = 'google' | 's3' | 'r2';
+
+export const pricesOf: { readonly [Name in Provider]: Prices } = {
+  google: {
+    classA: 0.005,
+    classB: 0.0004,
+    storage: 0.02,
+    softDeleteHours: 168,
+    region: 'a region in the United States',
+    asOf: '2026-11-26',
+    source: 'https://cloud.google.com/storage/pricing',
+  },
+  s3: {
+    classA: 0.005,
+    classB: 0.0004,
+    storage: 0.023,
+    softDeleteHours: 0,
+    region: 'us-east-1',
+    asOf: '2026-11-26',
+    source: 'https://aws.amazon.com/s3/pricing/',
+  },
+  r2: {
+    classA: 0.0045,
+    classB: 0.00036,
+    storage: 0.015,
+    softDeleteHours: 0,
+    region: 'any region; without what is free of charge each month',
+    asOf: '2026-11-26',
+    source: 'https://developers.cloudflare.com/r2/pricing/',
+  },
+};
 
 /** Measured with real Baileys at a message a minute (`npm run bench -- --only bucket`). */
 export const measured = {
@@ -28,7 +63,6 @@ export const measured = {
   uploadBytes: 4096,
   /** Polls of a mount's inbox an hour. */
   pollsPerHour: 120,
-  softDeleteHours: 168,
 } as const;
 
 const HOURS_PER_MONTH = 720;
@@ -61,15 +95,16 @@ export interface CostReport {
   readonly sessionfs: Cost;
   /** Every file, in every interval, as simple backups do. */
   readonly copyingEverything: Cost;
-  readonly prices: typeof prices;
+  readonly prices: Prices;
 }
 
-export function costOf(load: Load): CostReport {
+export function costOf(load: Load, provider: Provider = 'google'): CostReport {
+  const prices = pricesOf[provider];
   const perInterval = 3_600_000 / load.intervalMs;
   return {
     load,
-    sessionfs: costs(load, perInterval * changedFiles(load)),
-    copyingEverything: costs(load, perInterval * load.filesPerSession),
+    sessionfs: costs(load, perInterval * changedFiles(load), prices),
+    copyingEverything: costs(load, perInterval * load.filesPerSession, prices),
     prices,
   };
 }
@@ -81,10 +116,10 @@ function changedFiles({ messagesPerHour, intervalMs, filesPerSession }: Load): n
   return files * (1 - Math.exp(-writes / files));
 }
 
-function costs({ sessions, mounts }: Load, uploadsPerSessionAndHour: number): Cost {
+function costs({ sessions, mounts }: Load, uploadsPerSessionAndHour: number, prices: Prices): Cost {
   const uploads = Math.round(sessions * uploadsPerSessionAndHour * HOURS_PER_MONTH);
   const reads = mounts * measured.pollsPerHour * HOURS_PER_MONTH;
-  const replaced = sessions * uploadsPerSessionAndHour * measured.softDeleteHours * measured.uploadBytes;
+  const replaced = sessions * uploadsPerSessionAndHour * prices.softDeleteHours * measured.uploadBytes;
   const storedGb = (sessions * measured.sessionBytes + replaced) / GB;
   const dollars = {
     uploads: (uploads / 1000) * prices.classA,

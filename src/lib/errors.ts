@@ -55,6 +55,9 @@ export const exitStatus = {
   VERIFY_FAILED: 72,
   BUCKET_NOT_CREATED: 73,
   BUCKET_UNFINISHED: 74,
+  BUCKET_IN_USE: 75,
+  COPY_CONFLICT: 76,
+  COPY_FAILED: 77,
 } as const;
 
 export type ErrorCode = keyof typeof exitStatus;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { costOf, measured, prices } from '../../src/kit/cost.ts';
+import { costOf, measured, pricesOf } from '../../src/kit/cost.ts';
 import { exitStatus } from '../../src/lib/errors.ts';
 import { repository } from '../support/repository.ts';
 import { runCli } from './run-cli.ts';
@@ -36,6 +36,7 @@ test('the command line of the documentation prints both sides, the prices and wh
   assert.equal(status, 0);
   assert.match(stdout, /^uploads per session and hour +50\.1 +11904\.0$/m);
   assert.match(stdout, /^ +total +1\d\d\.\d\d +4\d,\d{3}\.\d\d$/m);
+  const prices = pricesOf.google;
   assert.ok(stdout.includes(prices.asOf) && stdout.includes(prices.source) && page.includes(prices.source));
   for (const price of [prices.classA, prices.classB, prices.storage])
     assert.ok(page.includes(`$${price}`), String(price));
@@ -43,4 +44,25 @@ test('the command line of the documentation prints both sides, the prices and wh
   assert.deepEqual(json.load, load);
   for (const interval of ['soon', '0', '500', '-5m'])
     assert.equal(runCli(['cost', `--interval=${interval}`]).status, exitStatus.USAGE);
+});
+
+test('the prices of S3 and R2 are those of the documentation', () => {
+  const page = readFileSync(join(repository, 'docs/amazon-s3.md'), 'utf8');
+  for (const [provider, name] of [
+    ['google', 'Google Cloud Storage'],
+    ['s3', 'Amazon S3'],
+    ['r2', 'Cloudflare R2'],
+  ] as const) {
+    const { classA, classB, storage, source } = pricesOf[provider];
+    const row = [name, (classA * 1000).toFixed(2), (classB * 1000).toFixed(2), 'free', storage.toFixed(3)];
+    assert.ok(page.includes(`| ${row.join(' | ')} |`), row.join());
+    assert.ok(page.includes(source), source);
+  }
+  const [google, s3, r2] = [costOf(load), costOf(load, 's3'), costOf(load, 'r2')];
+  assert.equal(s3.sessionfs.dollars.uploads, google.sessionfs.dollars.uploads);
+  assert.ok(r2.sessionfs.dollars.total < s3.sessionfs.dollars.total);
+  const { stdout } = runCli(['cost', '--provider', 's3']);
+  assert.match(stdout, /^stored +1\.0 GB/m);
+  assert.ok(stdout.includes(pricesOf.s3.source));
+  assert.equal(runCli(['cost', '--provider', 'azure']).status, exitStatus.USAGE);
 });

@@ -12,6 +12,8 @@ import { runCli } from '../cli/run-cli.ts';
 import type { Scope } from '../support/cleanup.ts';
 import { createTestBucket, gcsEmulator } from '../support/gcs-emulator.ts';
 import { startGcsProxy } from '../support/gcs-proxy.ts';
+import { startS3Proxy } from '../support/s3-proxy.ts';
+import { createS3Bucket, motoServer, S3_CREDENTIALS } from '../support/s3-server.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const KEY = '0123456789abcdef'.repeat(4);
@@ -164,4 +166,26 @@ test('in local mode a folder, an empty environment and a text for people are eno
   assert.match(stdout, /^ok +round trip +a sealed file went through cache and opened again$/m);
   assert.match(stdout, /\n\n\d+ ok, \d+ warnings, \d+ failed, \d+ unknown\n$/);
   assert.deepEqual(readdirSync(join(mountPoint, '..')), ['sessions']);
+});
+
+test('a server that ignores conditions is a warning, and one that honours them is well', async (t) => {
+  const url = await motoServer();
+  const name = await createS3Bucket(url);
+  const proxy = await startS3Proxy(t, url, ['delete']);
+  const env = {
+    SESSION_STORAGE_TYPE: 'hybrid',
+    STORAGE_BUCKET: `s3://${name}`,
+    SESSION_ENCRYPTION_KEY: KEY,
+  };
+  Object.assign(process.env, S3_CREDENTIALS);
+  const mountPoint = folder(t);
+  const ignoring = (await findings({ ...env, AWS_ENDPOINT_URL: proxy.url }, mountPoint)).get('conditions');
+  assert.equal(ignoring?.result, 'warning');
+  assert.match(ignoring?.text ?? '', /ignores conditions \(delete\): only one mount/);
+  const found = await findings({ ...env, AWS_ENDPOINT_URL: url }, mountPoint);
+  const checks = ['bucket', 'conditions', 'lifecycle', 'round trip'];
+  assert.deepEqual(
+    checks.map((check) => found.get(check)?.result),
+    checks.map(() => 'ok'),
+  );
 });

@@ -13,6 +13,7 @@ import { type Finding, failure, finding, type Result } from './finding.ts';
 import { machineFindings } from './machine.ts';
 import {
   clockFinding,
+  conditionsFinding,
   keyCheckFinding,
   leaseFinding,
   reachFinding,
@@ -124,6 +125,7 @@ async function* storeFindings(config: Config, keyring: Keyring | undefined): Asy
     yield await clockFinding(config);
     if (reach.result === 'failed') return;
     yield* await settingsFindings(bucket, config);
+    yield await conditionsFinding(bucket);
     yield await leaseFinding(bucket);
     if (keyring === undefined) return;
     yield await keyCheckFinding(bucket, keyring);

@@ -154,6 +154,23 @@ export async function clockFinding({ bucket: address, storageEmulatorUrl }: Conf
   );
 }
 
+/** Whether several mounts may share the bucket. */
+export async function conditionsFinding(bucket: Bucket): Promise<Finding> {
+  try {
+    const ignored = await bucket.ignoredConditions();
+    return ignored.length === 0
+      ? finding('conditions', 'ok', 'the store refuses changes of other versions than the one they name')
+      : finding(
+          'conditions',
+          'warning',
+          `the server ignores conditions (${ignored.join(', ')}): only one mount may use the bucket`,
+          'docs/amazon-s3.md says what that mount can do, and which servers honour them.',
+        );
+  } catch (error) {
+    return failure('conditions', error);
+  }
+}
+
 export async function leaseFinding(bucket: Bucket): Promise<Finding> {
   try {
     const { owners, malformed } = await listOwners(bucket);

@@ -9,6 +9,28 @@ const OPENER = [
 
 export const remoteMutations = [
   ...fearedIn(
+    'src/kit/copy.ts',
+    ['kit/copy.test.ts'],
+    [
+      [
+        'if (!force) for (const bucket of [source, target]) await requireUnused(bucket);',
+        '',
+        'a bucket that changes is copied',
+      ],
+      ['if (!overwrite) requireNew(left, there, target);', '', 'a copy overwrites other sessions'],
+      [
+        'stored.generation !== generation || !isSame(read, stored) || !stored.bytes.equals(read.bytes)',
+        'false',
+        'a copy is not what was copied',
+      ],
+      [
+        'JSON.stringify(sorted(one)) === JSON.stringify(sorted(other))',
+        'true',
+        'an object keeps the epoch of another version',
+      ],
+    ],
+  ),
+  ...fearedIn(
     'src/remote/remote-sessions.ts',
     ['remote/readiness.test.ts'],
     [
