@@ -226,6 +226,19 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('./restore.ts')).run,
   },
   {
+    name: 'rekey',
+    group: KEYS,
+    summary: 'seal everything in the mount on DIR with its new key; can be stopped and run again',
+    synopsis: '[DIR] [--rate FILES] [--json] [FLAGS]',
+    operands: [directory],
+    flags: [
+      { flag: '--rate', placeholder: 'FILES', meaning: 'how many files a second', default: '200' },
+      json,
+      ...settingsNamed('--encryption-key-file'),
+    ],
+    load: async () => (await import('./rekey.ts')).run,
+  },
+  {
     name: 'bucket',
     group: KEYS,
     summary: 'make a bucket at Google with the settings and the least rights that sessionfs needs',

@@ -30,7 +30,7 @@ export async function run(invocation: Invocation): Promise<number> {
     throw new SessionfsError('SESSION_NOT_FOUND', `there is no session ${quote(session)} in ${path}`, {
       hint: 'sessionfs status --json lists the sessions of a mount.',
     });
-  await order(path, session ?? ALL);
+  await orderFlush(path, session);
   const { dirty } = (await statusOf(path, 'for its status')).status;
   const what = session ?? 'everything';
   printEither(
@@ -63,7 +63,8 @@ function sessionName(session: string | undefined): string | undefined {
   return session;
 }
 
-function order(path: string, what: string): Promise<void> {
+/** Rejects with FLUSH_FAILED, MOUNT_NOT_PERMITTED. */
+export function orderFlush(path: string, what = ALL): Promise<void> {
   const child = spawn('/bin/sh', ['-c', SCRIPT, 'sh', what, join(path, '.sessionfs/flush')], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: toolEnvironment(),

@@ -6,6 +6,7 @@ import { exitStatus } from '../lib/errors.ts';
 import { columns } from '../lib/human.ts';
 import { type Invocation, printEither } from './command.ts';
 import { lookAt } from './look-at.ts';
+import { startProgress } from './progress.ts';
 
 export async function run(invocation: Invocation): Promise<number> {
   const { config, env, session, from } = lookAt(invocation);
@@ -16,10 +17,15 @@ export async function run(invocation: Invocation): Promise<number> {
   const repair = invocation.given.has('--repair');
   const reports: SessionReport[] = [];
   await withBucketOf(config, address, async (bucket) => {
+    const bar = await startProgress('sessions');
     const verification = await Verification.begin({ config, keyring, bucket, hasCache, repair });
     try {
-      for (const name of sessions) reports.push(await verification.session(name));
+      for (const name of sessions) {
+        reports.push(await verification.session(name));
+        bar.update(reports.length, sessions.length);
+      }
     } finally {
+      bar.stop();
       verification.end();
     }
   });

@@ -134,6 +134,14 @@ export async function readPlainFile(
   }
 }
 
+/** The id of the key that seals. Throws as loadKeys does. */
+export function currentKeyId(config: Config, env: NodeJS.ProcessEnv): string {
+  const keyring = keysOf(config, env);
+  const { currentId } = keyring;
+  keyring.destroy();
+  return currentId;
+}
+
 /** No key is made: what is read was sealed with one that is there. */
 export function keysOf(config: Config, env: NodeJS.ProcessEnv): Keyring {
   const expectedKeyId = Cache.readKeyId(config.cachePath);

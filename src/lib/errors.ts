@@ -58,6 +58,7 @@ export const exitStatus = {
   BUCKET_IN_USE: 75,
   COPY_CONFLICT: 76,
   COPY_FAILED: 77,
+  REKEY_UNFINISHED: 79,
 } as const;
 
 export type ErrorCode = keyof typeof exitStatus;

@@ -23,7 +23,7 @@ export const operatorMutations = [
     ['  if (isNew) return;\n', '  return;\n', 'keygen reports a key that it did not write'],
   ]),
   ...fearedIn('src/cli/flush.ts', FLUSH, [
-    ['await order(path, session ?? ALL);', '', 'flush says that all is in the bucket, and asks for nothing'],
+    ['await orderFlush(path, session);', '', 'flush says that all is in the bucket, and asks for nothing'],
   ]),
   ...fearedIn(
     'src/kit/sessions.ts',
@@ -79,6 +79,22 @@ export const operatorMutations = [
     'src/kit/baileys.ts',
     ['kit/baileys.test.ts'],
     [['id < nextPreKeyId', 'id < nextPreKeyId - 1', 'a session without its newest pre-key looks complete']],
+  ),
+  ...fearedIn(
+    'src/kit/rekey.ts',
+    ['cli/rekey.test.ts'],
+    [
+      [
+        'own !== undefined && own !== keyId',
+        'false',
+        'rekey says that nothing uses the old key, and seals nothing again',
+      ],
+      [
+        'if (!this.#hasNewKey) await this.#requireNewKey(session, path);',
+        '',
+        'a mount without the new key seals all again for nothing',
+      ],
+    ],
   ),
   ...fearedIn('src/cli/unmount.ts', FLUSH, [
     ['if (await isMountPoint(path)) await unmountByForce(path);', '', 'a forced unmount leaves a dead mount'],
