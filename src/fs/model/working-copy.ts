@@ -12,6 +12,21 @@ import { type GateVerdict, JsonScanner, judgePieces, type ScannerState } from '.
 import type { ScanBudget } from './scan-budget.ts';
 
 const MINIMUM_CAPACITY = 4096;
+/** From here on it grows where it lies: in memory whose addresses are reserved, and whose pages come as they are written. */
+const LARGE_BYTES = 1024 * 1024;
+const GROWTH_BYTES = 4 * LARGE_BYTES;
+/** Addresses for this many times what is needed; they cost nothing. */
+const RESERVED_FACTOR = 16;
+
+/** What TypeScript's library of ES2023 does not know. */
+interface GrowableMemory extends ArrayBuffer {
+  readonly maxByteLength: number;
+  resize(bytes: number): void;
+}
+
+const GrowableMemory = ArrayBuffer as unknown as {
+  new (bytes: number, options: { maxByteLength: number }): GrowableMemory;
+};
 
 export type WorkingState =
   /** No working copy: readers and writers see the committed version. */
@@ -50,6 +65,8 @@ export class WorkingCopy {
   /** The journal has records that rebuild it; a new segment must repeat them before the old one goes. */
   journaled = false;
   #bytes: Buffer;
+  /** What `#bytes` lies in, where it is large. */
+  #memory: GrowableMemory | undefined;
   #length: number;
   /** undefined: the content is not known to have been written from its first byte on, in order. */
   #scanner: JsonScanner | undefined;
@@ -189,8 +206,22 @@ export class WorkingCopy {
 
   #reserve(size: number): void {
     if (size <= this.#bytes.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.max(size, MINIMUM_CAPACITY, this.#bytes.length * 2));
-    this.#bytes.copy(grown, 0, 0, this.#length);
-    this.#bytes = grown;
+    if (size >= LARGE_BYTES) this.#reserveLarge(Math.ceil(size / GROWTH_BYTES) * GROWTH_BYTES);
+    else this.#moveTo(Buffer.allocUnsafeSlow(Math.max(size, MINIMUM_CAPACITY, this.#bytes.length * 2)));
+  }
+
+  #reserveLarge(size: number): void {
+    if (this.#memory !== undefined && size <= this.#memory.maxByteLength) {
+      this.#memory.resize(size);
+      this.#bytes = Buffer.from(this.#memory, 0, size);
+    } else {
+      this.#memory = new GrowableMemory(size, { maxByteLength: size * RESERVED_FACTOR });
+      this.#moveTo(Buffer.from(this.#memory, 0, size));
+    }
+  }
+
+  #moveTo(larger: Buffer): void {
+    this.#bytes.copy(larger, 0, 0, this.#length);
+    this.#bytes = larger;
   }
 }

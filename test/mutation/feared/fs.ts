@@ -20,6 +20,23 @@ const GATE = ['fs/json-gate.test.ts', 'fs/failures.test.ts', 'fs/gate-work.test.
 
 export const fsMutations = [
   ...fearedIn(
+    'src/fs/model/working-copy.ts',
+    ['fs/working-copy.test.ts'],
+    [
+      ['this.#bytes.copy(larger, 0, 0, this.#length);', '', 'a file that grows loses what it had'],
+      [
+        'if (this.#memory !== undefined && size <= this.#memory.maxByteLength) {',
+        'if (this.#memory === undefined && size === 0) {',
+        'a large file is copied whenever it grows',
+      ],
+      [
+        'if (this.#memory !== undefined && size <= this.#memory.maxByteLength) {',
+        'if (this.#memory !== undefined) {',
+        'a file cannot grow beyond the addresses that were reserved',
+      ],
+    ],
+  ),
+  ...fearedIn(
     'src/fs/state/registrations.ts',
     ['fs/registrations.test.ts'],
     [
