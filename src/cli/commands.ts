@@ -32,6 +32,7 @@ const storage = settingsNamed(
   '--cache-path',
   '--bucket',
   '--encryption-key-file',
+  '--key-command',
   '--storage-emulator-host',
   '--aws-endpoint-url',
 );
@@ -234,7 +235,7 @@ export const commands: readonly CommandSpec[] = [
     flags: [
       { flag: '--rate', placeholder: 'FILES', meaning: 'how many files a second', default: '200' },
       json,
-      ...settingsNamed('--encryption-key-file'),
+      ...settingsNamed('--encryption-key-file', '--key-command'),
     ],
     load: async () => (await import('./rekey.ts')).run,
   },

@@ -41,6 +41,7 @@ export function loadConfig(env: NodeJS.ProcessEnv, flags: Flags): Config {
   requireOneKey(env, flags);
   return {
     ...values,
+    ...keyOfFlag(flags),
     cacheInMemory: values.storageType === 'cloud',
     cacheIsNamed: values.cachePath !== undefined,
     cachePath: values.cachePath ?? defaultCachePath(withoutLinks(values.mountPoint), values.storageType),
@@ -136,11 +137,23 @@ function requireBucket({ storageType, bucket }: SettingValues): void {
 
 /** Two keys from one environment would leave it to us which one seals. A flag says it. */
 function requireOneKey(env: NodeJS.ProcessEnv, flags: Flags): void {
-  const file = settings.encryptionKeyFile.variable;
-  if (flags.encryptionKeyFile !== undefined || !env[KEY_VARIABLE] || !env[file]) return;
-  throw new SessionfsError('CONFIG_INVALID', `${KEY_VARIABLE} and ${file} are both set`, {
+  const { encryptionKeyFile: file, encryptionKeyCommand: command } = settings;
+  if (flags.encryptionKeyFile !== undefined && flags.encryptionKeyCommand !== undefined)
+    throw new SessionfsError('USAGE', `${file.flag} and ${command.flag} are both given`, {
+      hint: 'Leave one of them out.',
+    });
+  if (flags.encryptionKeyFile !== undefined || flags.encryptionKeyCommand !== undefined) return;
+  const [first, second] = [KEY_VARIABLE, file.variable, command.variable].filter((name) => env[name]);
+  if (first === undefined || second === undefined) return;
+  throw new SessionfsError('CONFIG_INVALID', `${first} and ${second} are both set`, {
     hint: 'Unset one of them.',
   });
+}
+
+/** What the environment says of the other way to get a key does not count then. */
+function keyOfFlag({ encryptionKeyFile, encryptionKeyCommand }: Flags): Partial<SettingValues> {
+  if (encryptionKeyCommand !== undefined) return { encryptionKeyFile: undefined };
+  return encryptionKeyFile === undefined ? {} : { encryptionKeyCommand: undefined };
 }
 
 /** Desktop sessions set it on every machine that has one. */

@@ -67,6 +67,14 @@ export function keyFilePath(text: string): string {
   return path(text);
 }
 
+/** Error messages name the command, and every user of the machine may read command lines. */
+export function keyCommand(text: string): string {
+  const command = text.trim();
+  if (mayBeKey(command)) throw new Refusal('must be a command that prints the key, not the key itself');
+  if (command === '' || text.includes('\0')) throw new Refusal('must be a command');
+  return text;
+}
+
 /** The last id is taken: in chown(2), and in a sealed file, it means something else. */
 const ID_MAX = 0xfffffffe;
 

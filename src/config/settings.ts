@@ -27,6 +27,8 @@ export interface SettingValues {
   readonly bucket: parse.BucketAddress | undefined;
   /** Absolute. */
   readonly encryptionKeyFile: string | undefined;
+  /** For /bin/sh. */
+  readonly encryptionKeyCommand: string | undefined;
   /** A URL. */
   readonly storageEmulatorUrl: string | undefined;
   /** A URL. */
@@ -157,6 +159,15 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     default: undefined,
     meaning:
       'file that holds the encryption key, 64 hex digits; local mode creates one on first use if no key is set',
+  },
+  encryptionKeyCommand: {
+    variable: 'SESSION_ENCRYPTION_KEY_COMMAND',
+    flag: '--key-command',
+    placeholder: 'COMMAND',
+    parse: parse.keyCommand,
+    default: undefined,
+    meaning:
+      'command whose output is the encryption key, 64 hex digits, such as one of a secret manager; it runs at each start',
   },
   storageEmulatorUrl: {
     variable: 'STORAGE_EMULATOR_HOST',

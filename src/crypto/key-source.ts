@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { SessionfsError } from '../lib/errors.ts';
 import { generatedKeyPath } from '../lib/generated-key-path.ts';
 import { requirePrivatePath } from '../lib/private-path.ts';
+import { readKeyFromCommand } from './key-command.ts';
 import { createKeyFile, readKeyFile } from './key-file.ts';
 import { Keyring, parseKeyHex } from './keyring.ts';
 
@@ -19,6 +20,8 @@ export interface KeyRequest {
   env: NodeJS.ProcessEnv;
   /** From --encryption-key-file or SESSION_ENCRYPTION_KEY_FILE; comes before SESSION_ENCRYPTION_KEY. */
   keyFile: string | undefined;
+  /** Prints the key; comes before SESSION_ENCRYPTION_KEY too. */
+  keyCommand?: string | undefined;
   /** Absolute. The generated key lies beside the cache, never in it: `${cachePath}.key`. */
   cachePath: string;
   /** Local mode makes its key on first use; with a bucket a key has to be given. */
@@ -29,7 +32,7 @@ export interface KeyRequest {
 
 export interface KeySource {
   keyring: Keyring;
-  origin: 'environment' | 'file' | 'generated';
+  origin: 'environment' | 'file' | 'command' | 'generated';
   /** The key file, unless the key came from the environment. */
   path?: string;
   /** Whole sentences for the log. */
@@ -65,8 +68,9 @@ export function loadKeys(request: KeyRequest): KeySource {
   }
 }
 
-function givenKey({ env, keyFile }: KeyRequest, warnings: string[]): FoundKey | undefined {
+function givenKey({ env, keyFile, keyCommand }: KeyRequest, warnings: string[]): FoundKey | undefined {
   if (keyFile !== undefined) return fromFile(keyFile, warnings);
+  if (keyCommand !== undefined) return { raw: readKeyFromCommand(keyCommand), origin: 'command' };
   const text = env[KEY_VARIABLE]?.trim();
   if (text === undefined || text === '') return undefined;
   return { raw: parseKeyHex(text, KEY_VARIABLE), origin: 'environment' };
@@ -99,7 +103,7 @@ function forgetVariables(env: NodeJS.ProcessEnv): void {
 /** A key changes only when the operator names the old one. */
 function requireExpected(keyring: Keyring, found: FoundKey, { expectedKeyId, cachePath }: KeyRequest): void {
   if (expectedKeyId === undefined || keyring.byId(expectedKeyId) !== undefined) return;
-  const where = found.path ?? KEY_VARIABLE;
+  const where = found.path ?? (found.origin === 'command' ? 'the output of the key command' : KEY_VARIABLE);
   const generated = generatedKeyPath(cachePath);
   const opens = generated !== found.path && holdsKey(generated, expectedKeyId);
   throw new SessionfsError(

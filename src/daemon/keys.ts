@@ -11,6 +11,7 @@ export function loadKeyring(config: Config, secrets: Secrets, log: Logger): Keyr
   const { keyring, ...source } = loadKeys({
     env: { ...secrets },
     keyFile: config.encryptionKeyFile,
+    keyCommand: config.encryptionKeyCommand,
     cachePath: config.cachePath,
     mayGenerate: config.storageType === 'local',
     expectedKeyId: Cache.readKeyId(config.cachePath),

@@ -80,6 +80,7 @@ export function keyringOf(
   return loadKeys({
     env,
     keyFile: config.encryptionKeyFile,
+    keyCommand: config.encryptionKeyCommand,
     cachePath: config.cachePath,
     mayGenerate: fromCache,
     expectedKeyId: fromCache ? Cache.readKeyId(config.cachePath) : undefined,

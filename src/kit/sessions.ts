@@ -148,6 +148,7 @@ export function keysOf(config: Config, env: NodeJS.ProcessEnv): Keyring {
   return loadKeys({
     env,
     keyFile: config.encryptionKeyFile,
+    keyCommand: config.encryptionKeyCommand,
     cachePath: config.cachePath,
     mayGenerate: expectedKeyId !== undefined,
     expectedKeyId,

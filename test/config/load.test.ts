@@ -33,6 +33,7 @@ test('without any setting there is a local mount on ./sessions', () => {
     shutdownTimeoutMs: 25000,
     bucket: undefined,
     encryptionKeyFile: undefined,
+    encryptionKeyCommand: undefined,
     storageEmulatorUrl: undefined,
     s3EndpointUrl: undefined,
     fuseDriver: 'auto',
@@ -97,6 +98,7 @@ test('every variable is read', () => {
     shutdownTimeoutMs: 8000,
     bucket: { kind: 'gcs', name: 'whatzai-whatsapp-sessions' },
     encryptionKeyFile: '/k',
+    encryptionKeyCommand: undefined,
     storageEmulatorUrl: 'http://e:1',
     s3EndpointUrl: 'https://s3.example',
     fuseDriver: 'direct',
@@ -175,6 +177,25 @@ test('a key and a key file in one environment are refused, unless a flag says wh
   const error = errorOf(() => loadConfig(env, {}));
   assert.deepEqual([error.code, error.message.includes(KEY)], ['CONFIG_INVALID', false]);
   assert.equal(loadConfig(env, { encryptionKeyFile: '/flag' }).encryptionKeyFile, '/flag');
+});
+
+test('a key command, a file and a key exclude one another; a flag says which', () => {
+  const env = { SESSION_ENCRYPTION_KEY_COMMAND: 'pass show key' };
+  assert.equal(loadConfig(env, {}).encryptionKeyCommand, 'pass show key');
+  for (const other of [{ SESSION_ENCRYPTION_KEY: KEY }, { SESSION_ENCRYPTION_KEY_FILE: '/k' }]) {
+    const error = errorOf(() => loadConfig({ ...env, ...other }, {}));
+    assert.deepEqual([error.code, error.message.includes(KEY)], ['CONFIG_INVALID', false]);
+    const { encryptionKeyCommand, encryptionKeyFile } = loadConfig(
+      { ...env, ...other },
+      { encryptionKeyCommand: 'c' },
+    );
+    assert.deepEqual([encryptionKeyCommand, encryptionKeyFile], ['c', undefined]);
+  }
+  assert.equal(loadConfig(env, { encryptionKeyFile: '/flag' }).encryptionKeyCommand, undefined);
+  const both = { encryptionKeyFile: '/flag', encryptionKeyCommand: 'c' };
+  assert.equal(errorOf(() => loadConfig({}, both)).code, 'USAGE');
+  const shown = errorOf(() => loadConfig({}, { encryptionKeyCommand: KEY }));
+  assert.deepEqual([shown.code, shown.message.includes(KEY)], ['USAGE', false]);
 });
 
 test('no part of a config holds a key', () => {

@@ -149,6 +149,28 @@ test('a key file comes before a key in the environment', (t) => {
   assert.deepEqual(source.warnings, []);
 });
 
+test('a command prints the key; one that fails, prints something else or too much is refused without showing it', (t) => {
+  const scene = new Scene(t);
+  const found = scene.load({
+    keyCommand: `echo ${A}`,
+    env: { SESSION_ENCRYPTION_KEY: B },
+    mayGenerate: false,
+  });
+  assert.deepEqual([found.origin, found.keyring.currentId, found.path], ['command', idOf(A), undefined]);
+  for (const [keyCommand, code, message] of [
+    [`echo ${A}; exit 3`, 'KEY_MISSING', /the key command ended with status 3/],
+    ['kill -9 $$', 'KEY_MISSING', /was ended by SIGKILL/],
+    ['yes', 'KEY_MISSING', /printed more than a key/],
+    ['echo not-a-key', 'KEY_MALFORMED', /the output of the key command must be 64 hex digits, but it has 9/],
+    ['true', 'KEY_MALFORMED', /it has 0 characters/],
+  ] as const)
+    assert.throws(() => scene.load({ keyCommand }), { code, message });
+  assert.throws(() => scene.load({ keyCommand: `echo ${A}`, expectedKeyId: idOf(B) }), {
+    code: 'KEY_WRONG',
+    message: /but the output of the key command holds key/,
+  });
+});
+
 test('a key file that others can read is used with a warning', (t) => {
   const scene = new Scene(t);
   for (const mode of [0o644, 0o640, 0o604]) {

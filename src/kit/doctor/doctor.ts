@@ -59,6 +59,7 @@ function keyFindings(config: Config, env: NodeJS.ProcessEnv): KeyResult {
       // It deletes what it has read.
       env: { ...env },
       keyFile: config.encryptionKeyFile,
+      keyCommand: config.encryptionKeyCommand,
       cachePath: config.cachePath,
       mayGenerate: false,
       expectedKeyId: Cache.readKeyId(config.cachePath),
@@ -93,7 +94,7 @@ function generatedKey(config: Config): KeyResult {
         keyring: Keyring.fromHex(newKey()),
         findings: [finding('key', 'ok', `the first mount makes one in ${path}`)],
       };
-    return keyFindings({ ...config, encryptionKeyFile: path }, {});
+    return keyFindings({ ...config, encryptionKeyFile: path, encryptionKeyCommand: undefined }, {});
   } catch (error) {
     return { keyring: undefined, findings: [failure('key', error)] };
   }
