@@ -209,7 +209,7 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'restore',
     group: SESSIONS,
-    summary: 'bring back the credentials that SESSION lost, through its mount',
+    summary: 'bring back SESSION, or the credentials that it lost, through its mount',
     synopsis: '[DIR/]SESSION [--at TIME] [FLAGS], or --list [DIR]',
     operands: [
       { name: 'SESSION', meaning: 'the session, or its path in the mount; with --list the mount point' },

@@ -1,7 +1,7 @@
-/** `sessionfs restore`: brings back the credentials that a session lost, or lists what could be brought back. */
+/** `sessionfs restore`: brings back a removed session, or the credentials that one lost, or lists what could be brought back. */
 import { type Config, loadConfig } from '../config/load.ts';
-import { restoreCredentials } from '../export/restore-session.ts';
-import { listKeptCredentials } from '../export/sources.ts';
+import { listRestorable } from '../export/restorable.ts';
+import { restoreSession } from '../export/restore-session.ts';
 import { usage } from '../lib/errors.ts';
 import { flagValue, type Invocation, printEither, warn } from './command.ts';
 import { locateMount, statusOf } from './locate.ts';
@@ -14,8 +14,12 @@ export async function run(invocation: Invocation): Promise<number> {
 
 async function list(invocation: Invocation): Promise<number> {
   const config = configOf(invocation, invocation.directory);
-  const kept = (await listKeptCredentials(config)).map(({ session, ms }) => ({ session, at: timeOf(ms) }));
-  const lines = kept.map(({ session, at }) => `${at}  ${session}  credentials`);
+  const kept = (await listRestorable(config)).map(({ session, what, ms }) => ({
+    session,
+    what,
+    at: timeOf(ms),
+  }));
+  const lines = kept.map(({ session, what, at }) => `${at}  ${session}  ${what}`);
   printEither(
     invocation,
     kept,
@@ -32,12 +36,16 @@ async function restore(invocation: Invocation): Promise<number> {
   const mountPoint = await locateMount(config.mountPoint);
   await statusOf(mountPoint, 'to write to it');
   const env = { ...invocation.env, ...invocation.secrets };
-  const { file, keptMs } = await restoreCredentials({ session, mountPoint, config, atMs }, env, warn);
+  const { folder, files, what, keptMs } = await restoreSession(
+    { session, mountPoint, config, atMs },
+    env,
+    warn,
+  );
   const at = timeOf(keptMs);
   printEither(
     invocation,
-    { session, file, at },
-    `Restored ${file} as it was kept at ${at}\nStart the application now: it goes on with this account.`,
+    { session, what, folder, files, at },
+    `Restored ${what === 'session' ? `${files} files of ${folder}` : `the credentials in ${folder}`} as of ${at}\nStart the application now: it goes on with this account.`,
   );
   return 0;
 }

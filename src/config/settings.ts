@@ -24,6 +24,8 @@ export interface SettingValues {
   readonly backupConcurrency: number;
   /** For the last backup alone; what is written to the local disk is not limited by it. */
   readonly shutdownTimeoutMs: number;
+  /** 0: removed sessions are gone at once. */
+  readonly trashDays: number;
   readonly bucket: parse.BucketAddress | undefined;
   /** Absolute. */
   readonly encryptionKeyFile: string | undefined;
@@ -141,6 +143,14 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     parse: parse.integer(0, TIMER_MAX_MS, 'milliseconds'),
     default: '25000',
     meaning: 'time limit of the final backup when the mount stops, in ms',
+  },
+  trashDays: {
+    variable: 'SESSION_TRASH_DAYS',
+    flag: '--trash-days',
+    placeholder: 'DAYS',
+    parse: parse.integer(0, 365, 'days'),
+    default: '7',
+    meaning: 'for how many days a removed session can be brought back; 0: not at all',
   },
   bucket: {
     variable: 'STORAGE_BUCKET',

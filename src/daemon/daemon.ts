@@ -175,6 +175,7 @@ export class Daemon {
       roomMade,
       isVolatile: parts.start.config.cacheInMemory,
       onApplied,
+      trash: services.trashOf(cache),
       log,
     });
     const sync = () => this.#store.sync();

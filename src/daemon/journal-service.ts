@@ -7,6 +7,7 @@ import { Checkpointer } from '../store/checkpoint/checkpointer.ts';
 import { NodeTable } from '../store/checkpoint/node-table.ts';
 import type { CheckpointPlan } from '../store/checkpoint/plan.ts';
 import { CheckpointSchedule } from '../store/checkpoint/schedule.ts';
+import type { Trash } from '../store/checkpoint/trash.ts';
 import type { JournalProgress } from '../store/journal/progress.ts';
 import { JournalSync } from '../store/journal/sync.ts';
 
@@ -16,6 +17,7 @@ export interface JournalServiceParts {
   replayed: { segments: readonly number[]; nextSegment: number; records: number; droppedBytes: number };
   /** The cache has this now; rejecting keeps the journal as it is. */
   onApplied?: ((plan: CheckpointPlan) => Promise<void>) | undefined;
+  trash?: Trash | undefined;
   /** Asks the kernel thread to close its journal segment. */
   requestRoll: () => void;
   /** Tells the kernel thread that a checkpoint has made as much room as it could. */
@@ -42,6 +44,7 @@ export class JournalService {
     roomMade,
     log,
     onApplied,
+    trash,
   }: JournalServiceParts) {
     this.#roomMade = roomMade;
     const journalDirectory = cache.journalDirectory;
@@ -54,6 +57,7 @@ export class JournalService {
       nodes,
       log,
       ...(onApplied === undefined ? {} : { onApplied }),
+      ...(trash === undefined ? {} : { trash }),
     });
     void checkpointer.reserve();
     this.#checkpoints = new CheckpointSchedule({

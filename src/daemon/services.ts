@@ -2,6 +2,7 @@
 import type { Keyring } from '../crypto/keyring.ts';
 import type { CoreClient } from '../drivers/host/core-client.ts';
 import type { CoreData, DaemonMessage, RemoteMessage } from '../drivers/host/messages.ts';
+import { systemClock } from '../lib/clock.ts';
 import { inTime } from '../lib/in-time.ts';
 import { messageOf } from '../lib/system-error.ts';
 import { version } from '../lib/version.ts';
@@ -14,6 +15,7 @@ import type { ThreadSide } from '../remote/kernel-side.ts';
 import { type OpenedRemote, openRemote } from '../remote/open.ts';
 import type { Cache } from '../store/cache/cache.ts';
 import { CacheUsage } from '../store/cache/usage.ts';
+import { Trash } from '../store/checkpoint/trash.ts';
 import type { DaemonStart } from '../supervisor/messages.ts';
 
 type StartedOver = Extract<DaemonMessage, { type: 'started-over' }>;
@@ -38,6 +40,7 @@ type Phase = 'starting' | 'serving' | 'stopping';
 export class DaemonServices {
   readonly #log: Logger;
   readonly #shutdownTimeoutMs: number;
+  readonly #trashDays: number;
   /** Cloud mode: the journal and cache live in memory only. */
   readonly #isVolatile: boolean;
   readonly #remote: OpenedRemote;
@@ -74,6 +77,7 @@ export class DaemonServices {
     this.#usage = usage;
     this.#shutdownTimeoutMs = config.shutdownTimeoutMs;
     this.#isVolatile = config.cacheInMemory;
+    this.#trashDays = config.trashDays;
     this.#remote = remote;
     this.#metrics = metrics;
     this.#log = log;
@@ -87,6 +91,14 @@ export class DaemonServices {
   /** See Remote.noteCheckpoint. */
   get noteCheckpoint(): OpenedRemote['noteCheckpoint'] {
     return this.#remote.noteCheckpoint;
+  }
+
+  /** Where sessions go that applications remove; undefined: they are gone. */
+  trashOf(cache: Cache): Trash | undefined {
+    const days = this.#trashDays;
+    if (days === 0 || (this.#isVolatile && this.#remote.trash === undefined)) return undefined;
+    const kept = (name: string, replaced: string | undefined) => this.#remote.trash?.add(name, replaced);
+    return new Trash({ cache, days, nowMs: systemClock.wallMs, log: this.#log, kept });
   }
 
   /** The thread is loaded. */
@@ -110,6 +122,7 @@ export class DaemonServices {
     this.#phase = 'serving';
     this.#remote.sessions?.start();
     this.#remote.keptVersions?.start();
+    this.#remote.trash?.start();
   }
 
   hear(message: RemoteMessage): void {

@@ -7,13 +7,8 @@ import type { Config } from '../config/load.ts';
 import { syncFileOperations } from '../lib/file-operations.ts';
 import { mapLimit } from '../lib/map-limit.ts';
 import { keptVersionObjectName, keptVersionPrefix } from '../naming/kept-version-name.ts';
-import {
-  KEPT_VERSION_ROOT,
-  keptVersionObject,
-  parseKeptVersionObject,
-} from '../naming/kept-version-object.ts';
+import { keptVersionObject, parseKeptVersionObject } from '../naming/kept-version-object.ts';
 import { fromObjectName, toObjectName } from '../naming/object-name.ts';
-import { isCredentials, sessionOf } from '../naming/session-path.ts';
 import { KeptVersions, listKeptVersions } from '../store/set-aside/kept-versions.ts';
 import { withBucket } from './bucket-reader.ts';
 import { isIn, readSealedSession } from './sealed-session.ts';
@@ -84,7 +79,11 @@ async function readKeptVersions(
 }
 
 /** Undefined: it was deleted since it was listed. */
-async function readIfThere(bucket: Bucket, name: string, maxBytes: number): Promise<Buffer | undefined> {
+export async function readIfThere(
+  bucket: Bucket,
+  name: string,
+  maxBytes: number,
+): Promise<Buffer | undefined> {
   try {
     return (await bucket.get(name, { maxBytes })).bytes;
   } catch (error) {
@@ -97,29 +96,4 @@ async function readIfThere(bucket: Bucket, name: string, maxBytes: number): Prom
 export function withoutRepeats(versions: readonly KeptVersion[]): KeptVersion[] {
   const byName = new Map(versions.map((version) => [`${version.path}.${version.ms}`, version]));
   return [...byName.values()].sort((a, b) => a.ms - b.ms);
-}
-
-/** A version of a session's credentials that can be brought back. */
-export interface KeptCredentials {
-  session: string;
-  /** When it was kept, in ms since the epoch. */
-  ms: number;
-}
-
-/** Of all sessions, the oldest first. Throws BUCKET_UNAVAILABLE and system errors. */
-export async function listKeptCredentials(config: Config): Promise<KeptCredentials[]> {
-  const here = listKeptVersions(config.cachePath).map(({ prefix, ms }) => ({
-    objectName: keptVersionObjectName(prefix),
-    ms,
-  }));
-  const { bucket: address } = config;
-  const objects =
-    address && (await withBucket(config, address, (bucket) => listAll(bucket, KEPT_VERSION_ROOT)));
-  const there = (objects ?? []).flatMap(({ name }) => parseKeptVersionObject(name) ?? []);
-  const found = new Map<string, KeptCredentials>();
-  for (const { objectName, ms } of [...here, ...there]) {
-    const session = isCredentials(objectName) ? sessionOf(objectName) : undefined;
-    if (session !== undefined) found.set(`${session} ${ms}`, { session, ms });
-  }
-  return [...found.values()].sort((a, b) => a.ms - b.ms);
 }

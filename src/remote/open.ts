@@ -6,6 +6,7 @@ import type { Config } from '../config/load.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { CoreData } from '../drivers/host/messages.ts';
 import { identityFile } from '../lease/identity.ts';
+import { systemClock } from '../lib/clock.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
 import { directoryMetaName, toObjectName } from '../naming/object-name.ts';
 import type { Logger } from '../observe/log.ts';
@@ -19,6 +20,7 @@ import { KeptVersionUploads } from '../sync/kept-version-uploads.ts';
 import { Ledger, ledgerPath } from '../sync/ledger/ledger.ts';
 import { noteCheckpoint } from '../sync/ledger/note-checkpoint.ts';
 import { MemoryLimit } from '../sync/memory-limit.ts';
+import { TrashUploads } from '../sync/trash-uploads.ts';
 import { BucketHealth } from './bucket-health.ts';
 import { BucketReach } from './bucket-reach.ts';
 import { ControlAnswers } from './control.ts';
@@ -50,6 +52,7 @@ export interface OpenedRemote {
   readonly sessions: RemoteSessions | undefined;
   /** Undefined in local mode. */
   readonly keptVersions: KeptVersionUploads | undefined;
+  readonly trash: TrashUploads | undefined;
   /**
    * For the checkpointer: notes what a checkpoint changed, durable on return. Local mode notes it too if this cache was ever
    * used with a bucket; undefined: it never was.
@@ -80,9 +83,17 @@ export async function openRemote(parts: OpenRemoteParts): Promise<OpenedRemote> 
       ? openRemoteSessions({ ...parts, bucket, ledger, keyCheck, health })
       : undefined;
   const keptVersions = bucket && new KeptVersionUploads({ bucket, cachePath: cache.path, log });
+  const trash =
+    bucket && config.trashDays > 0
+      ? new TrashUploads({
+          ...{ bucket, cachePath: cache.path, days: config.trashDays, isVolatile: config.cacheInMemory },
+          ...{ nowMs: systemClock.wallMs, log },
+        })
+      : undefined;
   const remote: OpenedRemote = {
     sessions,
     keptVersions,
+    trash,
     noteCheckpoint:
       ledger &&
       (async (plan) => {
@@ -91,7 +102,7 @@ export async function openRemote(parts: OpenRemoteParts): Promise<OpenedRemote> 
       }),
     dirtySessions: () => ledger?.dirtySessions ?? [],
     close: async () => {
-      await keptVersions?.end();
+      await Promise.all([keptVersions?.end(), trash?.end()]);
       if (sessions !== undefined) await sessions.end();
       else ledger?.close();
     },

@@ -148,8 +148,8 @@ test('a cache holds what the table of its names lists, and nothing else', async 
   );
   assert.deepEqual(
     listed.filter((name) => !there.includes(name ?? '')),
-    ['lock', 'mount-id', 'bucket.log', 'bucket.log.<id>'],
-    'made by the process that locks it, and where there is a bucket',
+    ['lock', 'images', 'trash', 'mount-id', 'bucket.log', 'bucket.log.<id>'],
+    'made by the process that locks it, where a session is removed, and where there is a bucket',
   );
   assert.ok(page.includes(fs.readFileSync(join(rig.cachePath, 'format.json'), 'utf8').trim()));
   assert.equal(KEY_ID, '0123456789abcdef');

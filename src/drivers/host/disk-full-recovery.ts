@@ -4,6 +4,7 @@
  */
 import type { OpenedFileSystem } from '../../fs/startup/open.ts';
 import { releaseBallast, restoreBallast } from '../../store/cache/ballast.ts';
+import { emptyTrash } from '../../store/checkpoint/trash.ts';
 import type { FromCore } from './messages.ts';
 
 export class DiskFullRecovery {
@@ -23,6 +24,7 @@ export class DiskFullRecovery {
     if (this.#state === 'wanted') return true;
     const { cache, filesystem } = this.#opened;
     this.#state = 'wanted';
+    emptyTrash(cache.path);
     releaseBallast(cache.path);
     filesystem.rollJournal();
     const closed = filesystem.takeClosedSegment();

@@ -14,6 +14,7 @@ import { ClosedSegments } from './closed-segments.ts';
 import type { StoreLog } from './log.ts';
 import type { NodeTable } from './node-table.ts';
 import { CheckpointPlan, type DirectoryPlan, type FilePlan } from './plan.ts';
+import { emptyTrash, type Trash } from './trash.ts';
 
 export interface CheckpointerOptions {
   journalDirectory: string;
@@ -24,6 +25,8 @@ export interface CheckpointerOptions {
   log: StoreLog;
   /** The cache has what the plan says, durably, and the journal still has it too: rejecting keeps the segments. */
   onApplied?: (plan: CheckpointPlan) => Promise<void>;
+  /** Keeps sessions that are removed; without it they are gone. */
+  trash?: Trash;
   /** Where node numbers go that only the journal has; without it they go with their segments. */
   nodes?: NodeTable;
   concurrency?: number;
@@ -124,6 +127,7 @@ export class Checkpointer {
 
   /** Segment by segment, so that the first one that fits frees its own bytes for those after it. */
   async #onFullDisk(segments: ClosedSegments, numbers: number[], report: CheckpointReport): Promise<void> {
+    emptyTrash(this.#options.cache.path);
     await this.#ballast.release();
     for (const number of numbers.filter((number) => number > this.#appliedUpTo)) {
       const plan = await segments.plan([number], 0, this.#owed);
@@ -146,6 +150,7 @@ export class Checkpointer {
     const read = segments.read.bind(segments);
     const nowMs = clock.wallMs;
     let applied: Applied;
+    if (limits === ROOMY) await this.#options.trash?.collect(plan, read);
     try {
       applied = await applyPlan(cache, plan, { read, concurrency, nowMs, syncTogetherMin, ...limits });
     } catch (error) {

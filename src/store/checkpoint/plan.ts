@@ -16,6 +16,8 @@ export interface FilePlan {
   put: StoredBytes | undefined;
   /** The file that the cache has now does not open: quarantine it. */
   keepOld: boolean;
+  /** Of a file that is gone: what it was, where the plan put it before. */
+  before?: StoredBytes;
   /** The first segment that is needed to carry this out after a restart. */
   since: number;
 }
@@ -130,7 +132,9 @@ export class CheckpointPlan {
     const before = this.files.get(path);
     if (before) this.superseded++;
     const keepOld = plan.keepOld || before?.keepOld === true;
-    this.files.set(path, { ...plan, keepOld, since: before?.keepOld ? before.since : plan.since });
+    const was = plan.put === undefined ? (before?.put ?? before?.before) : undefined;
+    const since = before?.keepOld ? before.since : plan.since;
+    this.files.set(path, { ...plan, keepOld, since, ...(was && { before: was }) });
   }
 
   #directory(path: string, plan: DirectoryPlan): void {

@@ -25,6 +25,12 @@ export class Cloud {
     return new Cloud(proxy, new Account(scope, await createTestBucket(emulator)));
   }
 
+  /** What a command needs to know of bucket and key. */
+  get settings(): Record<string, string> {
+    const { bucket, key } = this.#account;
+    return { STORAGE_BUCKET: bucket, SESSION_ENCRYPTION_KEY: key, STORAGE_EMULATOR_HOST: this.proxy.url };
+  }
+
   /** One with nothing on it. */
   machine(): Machine {
     return this.#account.machine();

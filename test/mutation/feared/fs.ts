@@ -48,8 +48,8 @@ export const fsMutations = [
       ],
       [' || !this.#parts.hasKeys(session)) return', ') return', 'a logout leaves credentials behind'],
       [
-        ' ?? this.#versionOf(backup, `${session}/${CREDS_BACKUP}`)',
-        '',
+        '?? this.#versionOf(backup, ',
+        '?? this.#versionOf(undefined, ',
         'a daemon that dies between two renames forgets the registration',
       ],
     ],

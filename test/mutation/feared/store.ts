@@ -8,6 +8,29 @@ const CHECKPOINT = [
 const CACHE = ['store/cache-durability.test.ts', 'store/cache.test.ts', ...CHECKPOINT];
 
 export const storeMutations = [
+  ...fearedIn(
+    'src/store/checkpoint/trash.ts',
+    ['store/trash.test.ts'],
+    [
+      ['moved.has(path) || plan.files', 'plan.files', 'a renamed session is taken for a removed one'],
+      [
+        '!put && before && !moved.has(path)',
+        '!put && before && false',
+        'the newest versions of a removed session are lost',
+      ],
+      ['nowMs() - ms > days * DAY_MS', 'false', 'removed sessions stay for good'],
+      [
+        'earlier === undefined ? files :',
+        'files.size > 0 ? files :',
+        'a removal that takes two checkpoints loses its credentials',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/store/checkpoint/plan.ts',
+    ['store/trash.test.ts'],
+    [['...(was && { before: was })', '', 'what was not in the cache yet is not in the trash']],
+  ),
   ...fearedIn('src/store/checkpoint/checkpointer.ts', CHECKPOINT, [
     [
       'if (numbers.length > 0) await this.#syncJournal();',

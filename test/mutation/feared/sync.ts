@@ -185,6 +185,14 @@ export const syncMutations = [
       'a file and the backup that stands for it are both missing in the bucket',
     ],
   ]),
+  ...fearedIn(
+    'src/sync/trash-uploads.ts',
+    ['sync/trash-uploads.test.ts'],
+    [
+      ['if (isVolatile) await unlink', 'if (false) await unlink', 'removed sessions fill the memory'],
+      ['nowMs() - ms > days * DAY_MS', 'false', 'removed sessions stay in the bucket for good'],
+    ],
+  ),
   ...fearedIn('src/sync/ledger/object-entry.ts', BACKUPS, [
     [' && !shadowed', '', 'each change of a file uploads its backup too'],
   ]),

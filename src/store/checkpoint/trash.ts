@@ -1,0 +1,167 @@
+/**
+ * What was in a session's folder that an application removed, in `<cachePath>/trash/`: one archive of its sealed files, made by
+ * the checkpoint before it removes them. It is deleted after some days, and first of all on a full disk.
+ */
+import { readdirSync, rmSync } from 'node:fs';
+import { mkdir, readdir, readFile, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { renameDurably, syncDirectory, writeDurably } from '../../lib/durable-files.ts';
+import { codeOf, ifMissing, messageOf } from '../../lib/system-error.ts';
+import { fromObjectName, isSessionFolder, toObjectName } from '../../naming/object-name.ts';
+import { isCredentials } from '../../naming/session-path.ts';
+import { parseTrashName, trashDirectory, trashName } from '../../naming/trash-name.ts';
+import type { Cache } from '../cache/cache.ts';
+import { packArchive, unpackArchive } from '../set-aside/archive.ts';
+import type { StoreLog } from './log.ts';
+import type { CheckpointPlan, StoredBytes } from './plan.ts';
+
+export interface TrashParts {
+  cache: Cache;
+  days: number;
+  nowMs: () => number;
+  log: StoreLog;
+  /** An archive was made, durably; `replaced`: it takes the place of this one. */
+  kept: (name: string, replaced: string | undefined) => void;
+}
+
+export const DAY_MS = 24 * 3_600_000;
+/** A session is small; what is larger is no session's. */
+const ARCHIVE_BYTES_MAX = 64 * 1024 * 1024;
+/** One removal may take several checkpoints. */
+const SAME_REMOVAL_MS = 600_000;
+const PRUNE_EVERY_MS = 3_600_000;
+
+export class Trash {
+  readonly #parts: TrashParts;
+  #prunedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: TrashParts) {
+    this.#parts = parts;
+  }
+
+  /** Before the plan is carried out. Never rejects: a removal does not wait for it. */
+  async collect(plan: CheckpointPlan, read: (bytes: StoredBytes) => Promise<Buffer>): Promise<void> {
+    const { nowMs, log } = this.#parts;
+    try {
+      if (nowMs() - this.#prunedMs >= PRUNE_EVERY_MS) await this.#prune();
+      const moved = new Set(plan.moves.flatMap(({ deleted }) => deleted));
+      for (const session of removedSessions(plan, moved)) await this.#keep(session, plan, moved, read);
+    } catch (error) {
+      const message =
+        'A removed session could not be kept in the trash of the cache; it is removed all the same';
+      log.warn({ error: messageOf(error) }, message);
+    }
+  }
+
+  async #keep(
+    session: string,
+    plan: CheckpointPlan,
+    moved: ReadonlySet<string>,
+    read: (bytes: StoredBytes) => Promise<Buffer>,
+  ): Promise<void> {
+    const { cache, nowMs } = this.#parts;
+    const files = new Map<string, Buffer>();
+    for (const path of await cachedPaths(cache, session)) {
+      if (moved.has(path) || plan.files.get(path)?.put !== undefined) continue;
+      const sealed = await readFile(cache.files.locate(toObjectName(path, 'file'))).catch(ifMissing);
+      if (sealed !== undefined) files.set(path, sealed);
+    }
+    for (const [path, { put, before }] of plan.files)
+      if (path.startsWith(`${session}/`) && !put && before && !moved.has(path))
+        files.set(path, await read(before));
+    if (files.size === 0) return;
+    const earlier = listTrash(cache.path).findLast(
+      (each) => each.session === session && nowMs() - each.ms < SAME_REMOVAL_MS,
+    );
+    const all = earlier === undefined ? files : new Map([...(await this.#filesOf(earlier.name)), ...files]);
+    await this.#write(session, all, earlier?.name);
+  }
+
+  async #filesOf(name: string): Promise<Map<string, Buffer>> {
+    return unpackArchive(await readFile(join(trashDirectory(this.#parts.cache.path), name)));
+  }
+
+  async #write(session: string, files: Map<string, Buffer>, earlier: string | undefined): Promise<void> {
+    const { cache, nowMs, kept, log } = this.#parts;
+    const archive = packArchive(files);
+    if (archive.length > ARCHIVE_BYTES_MAX) {
+      log.warn({ session, bytes: archive.length }, 'A removed session is too large for the trash');
+      return;
+    }
+    const directory = trashDirectory(cache.path);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await syncDirectory(cache.path);
+    const name = trashName(session, Math.floor(nowMs()));
+    const temporary = join(cache.path, 'tmp', `trash-${name.length}`);
+    try {
+      await writeDurably(temporary, archive);
+      await renameDurably(temporary, join(directory, name));
+    } catch (error) {
+      await unlink(temporary).catch(() => {});
+      throw error;
+    }
+    if (earlier !== undefined && earlier !== name) await unlink(join(directory, earlier)).catch(ifMissing);
+    kept(name, earlier);
+  }
+
+  async #prune(): Promise<void> {
+    const { cache, nowMs, days } = this.#parts;
+    this.#prunedMs = nowMs();
+    for (const { name, ms } of listTrash(cache.path))
+      if (nowMs() - ms > days * DAY_MS) await unlink(join(trashDirectory(cache.path), name)).catch(ifMissing);
+  }
+}
+
+/** Makes room on a full disk. Never throws. */
+export function emptyTrash(cachePath: string): void {
+  try {
+    rmSync(trashDirectory(cachePath), { recursive: true, force: true });
+  } catch {
+    // What cannot be removed only takes room.
+  }
+}
+
+/** The oldest first. Throws system errors. */
+export function listTrash(cachePath: string): NonNullable<ReturnType<typeof parseTrashName>>[] {
+  let names: string[];
+  try {
+    names = readdirSync(trashDirectory(cachePath));
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+  return names.flatMap((name) => parseTrashName(name) ?? []).sort((a, b) => a.ms - b.ms);
+}
+
+/**
+ * Sessions whose folder goes, or whose credentials do: the first removal of all as a rule, and the rest may take until the next
+ * checkpoint.
+ */
+function removedSessions(plan: CheckpointPlan, moved: ReadonlySet<string>): Set<string> {
+  const sessions = new Set<string>();
+  for (const [path, { exists }] of plan.directories)
+    if (!exists && !path.includes('/') && isSessionFolder(path)) sessions.add(path);
+  for (const [path, { put }] of plan.files) {
+    const [session = '', file, ...deeper] = path.split('/');
+    if (put === undefined && deeper.length === 0 && !moved.has(path) && isCredentials(`/${file}`))
+      sessions.add(session);
+  }
+  return sessions;
+}
+
+async function cachedPaths(cache: Cache, session: string): Promise<string[]> {
+  const root = toObjectName(session, 'directory');
+  const entries = await readdir(cache.files.locate(root), { recursive: true, withFileTypes: true }).catch(
+    (error: unknown) => {
+      if (codeOf(error) === 'ENOENT') return [];
+      throw error;
+    },
+  );
+  return entries.flatMap((entry) => {
+    if (!entry.isFile()) return [];
+    const objectName = join(entry.parentPath ?? entry.path, entry.name).slice(cache.files.locate('').length);
+    const identity = fromObjectName(objectName.replace(/^\//, ''));
+    const isIn = identity?.directoryMeta === false && identity.path.startsWith(`${session}/`);
+    return isIn ? [identity.path] : [];
+  });
+}

@@ -1,0 +1,117 @@
+/**
+ * Uploads archives of removed sessions to the bucket, one object for each removal, outside of `sessions/`, so that a machine
+ * that loses its disk does not lose them. Deletes there what is too old. Nothing waits for them.
+ */
+import { readFile, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ABSENT, type Bucket } from '../bucket/bucket.ts';
+import { BucketError, isPrecondition, reasonOf } from '../bucket/bucket-error.ts';
+import { listAll } from '../bucket/list-all.ts';
+import { backOff } from '../lib/backoff.ts';
+import { ifMissing } from '../lib/system-error.ts';
+import { parseTrashObject, TRASH_ROOT, trashDirectory, trashObject } from '../naming/trash-name.ts';
+import type { Logger } from '../observe/log.ts';
+import { DAY_MS, listTrash } from '../store/checkpoint/trash.ts';
+
+export interface TrashUploadsParts {
+  bucket: Bucket;
+  cachePath: string;
+  days: number;
+  /** Nothing of the cache outlives the mount: an archive goes from there once it is stored. */
+  isVolatile: boolean;
+  /** ms since the epoch. */
+  nowMs: () => number;
+  log: Logger;
+}
+
+const RETRY = { minMs: 1_000, maxMs: 300_000 };
+
+export class TrashUploads {
+  readonly #parts: TrashUploadsParts;
+  readonly #waiting = new Set<string>();
+  readonly #ended = new AbortController();
+  #running: Promise<void> | undefined;
+  #failures = 0;
+
+  constructor(parts: TrashUploadsParts) {
+    this.#parts = parts;
+  }
+
+  /** Goes on with what is left of earlier runs. Asks the bucket only where there is something here. */
+  start(): void {
+    const names = listTrash(this.#parts.cachePath).map(({ name }) => name);
+    if (names.length > 0) void this.#addMissing(names);
+  }
+
+  /** A file in trash/. */
+  add(name: string, replaced: string | undefined): void {
+    if (replaced !== undefined) this.#waiting.delete(replaced);
+    this.#waiting.add(name);
+    this.#run();
+  }
+
+  /** Archives that are left go at the next start. */
+  async end(): Promise<void> {
+    this.#ended.abort();
+    await this.#running;
+  }
+
+  async #addMissing(names: readonly string[]): Promise<void> {
+    const { bucket, log } = this.#parts;
+    try {
+      const there = new Set((await listAll(bucket, TRASH_ROOT)).map(({ name }) => name));
+      for (const name of names) if (!there.has(trashObject(name))) this.#waiting.add(name);
+      this.#run();
+    } catch (error) {
+      log.warn(reasonOf(error), UNSTORED);
+    }
+  }
+
+  #run(): void {
+    if (this.#waiting.size === 0 || this.#ended.signal.aborted) return;
+    this.#running ??= this.#work().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  async #work(): Promise<void> {
+    while (this.#waiting.size > 0 && !this.#ended.signal.aborted) {
+      try {
+        for (const name of this.#waiting) await this.#store(name);
+        await this.#prune();
+        this.#failures = 0;
+      } catch (error) {
+        if (this.#failures++ === 0) this.#parts.log.warn(reasonOf(error), UNSTORED);
+        if (!(error instanceof BucketError && error.isTransient)) return;
+        await backOff(this.#failures, RETRY, this.#ended.signal);
+      }
+    }
+  }
+
+  async #store(name: string): Promise<void> {
+    const { bucket, cachePath, isVolatile, log } = this.#parts;
+    const path = join(trashDirectory(cachePath), name);
+    const archive = await readFile(path).catch(ifMissing);
+    if (archive !== undefined) {
+      const object = trashObject(name);
+      await bucket.put(object, archive, { ifGeneration: ABSENT, metadata: {} }).catch((error: unknown) => {
+        // Of this very name: an earlier try.
+        if (!isPrecondition(error)) throw error;
+      });
+      log.info({ object, bytes: archive.length }, 'A removed session is in the trash of the bucket, too');
+      if (isVolatile) await unlink(path).catch(ifMissing);
+    }
+    this.#waiting.delete(name);
+  }
+
+  async #prune(): Promise<void> {
+    const { bucket, days, nowMs } = this.#parts;
+    for (const { name, generation } of await listAll(bucket, TRASH_ROOT)) {
+      const ms = parseTrashObject(name)?.ms;
+      if (ms !== undefined && nowMs() - ms > days * DAY_MS)
+        await bucket.delete(name, { ifGeneration: generation });
+    }
+  }
+}
+
+const UNSTORED = 'A removed session is not in the trash of the bucket yet, only on the local disk';

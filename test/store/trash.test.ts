@@ -1,0 +1,148 @@
+/** A checkpoint keeps what was in a session's folder that was removed, and nothing else. */
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { trashDirectory } from '../../src/naming/trash-name.ts';
+import { Cache } from '../../src/store/cache/cache.ts';
+import { CheckpointPlan, type StoredBytes } from '../../src/store/checkpoint/plan.ts';
+import { emptyTrash, listTrash, Trash } from '../../src/store/checkpoint/trash.ts';
+import { OpType } from '../../src/store/journal/format.ts';
+import { unpackArchive } from '../../src/store/set-aside/archive.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const S = 'user-+49';
+const DAY_MS = 24 * 3_600_000;
+
+class Rig {
+  readonly cache: Cache;
+  readonly trash: Trash;
+  readonly kept: [name: string, replaced: string | undefined][] = [];
+  readonly warnings: string[] = [];
+  nowMs = 1_700_000_000_000;
+  readonly #journal: Buffer[] = [];
+  #seq = 0;
+
+  constructor(t: TestContext) {
+    const keyId = '0011223344556677';
+    this.cache = Cache.open(temporaryDirectory(t), { mountPoint: '/nowhere/sessions', keyId });
+    this.trash = new Trash({
+      cache: this.cache,
+      days: 7,
+      nowMs: () => this.nowMs,
+      log: { warn: (_fields: object, message: string) => void this.warnings.push(message) },
+      kept: (name, replaced) => this.kept.push([name, replaced]),
+    });
+  }
+
+  async put(...paths: string[]): Promise<void> {
+    for (const path of paths) await this.cache.put(path, Buffer.from(`sealed ${path}`));
+  }
+
+  /** `put PATH CONTENT`, `delete PATH`, `rmdir PATH`; a list of them is one record. */
+  async collect(...records: (string | string[])[]): Promise<void> {
+    const plan = new CheckpointPlan();
+    for (const record of records) {
+      this.#seq++;
+      for (const op of [record].flat()) this.#add(plan, op);
+    }
+    await this.trash.collect(plan, async ({ segment }: StoredBytes) => this.#journal[segment] as Buffer);
+  }
+
+  #add(plan: CheckpointPlan, op: string): void {
+    const [what, path = '', ...content] = op.split(' ');
+    const data = Buffer.from(content.join(' '));
+    const type = { put: OpType.PUT, delete: OpType.DELETE, rmdir: OpType.RMDIR }[what ?? ''];
+    assert.ok(type !== undefined);
+    const segment = this.#journal.push(data) - 1;
+    plan.add({ type, flags: 0, path, arg: 0, data }, { seq: this.#seq, unique: 0, segment, dataPosition: 0 });
+  }
+
+  /** Of the only archive. */
+  content(): Record<string, string> {
+    const [only, ...more] = listTrash(this.cache.path);
+    assert.ok(only !== undefined && more.length === 0, `${more.length + 1} archives`);
+    assert.equal(only.session, S);
+    const files = unpackArchive(readFileSync(join(trashDirectory(this.cache.path), only.name)));
+    return Object.fromEntries([...files].map(([path, sealed]) => [path, sealed.toString()]));
+  }
+}
+
+test('a removed session is kept whole: from the cache, and the newest versions from the journal', async (t) => {
+  const rig = new Rig(t);
+  await rig.put(`${S}/creds.json`, `${S}/a.json`, `${S}/deep/b.json`, 'user-+50/creds.json');
+  await rig.collect(
+    `put ${S}/a.json sealed newer`,
+    `put ${S}/c.json sealed c`,
+    ...['creds.json', 'a.json', 'c.json', 'deep/b.json'].map((name) => `delete ${S}/${name}`),
+    `rmdir ${S}/deep`,
+    `rmdir ${S}`,
+  );
+  assert.deepEqual(rig.content(), {
+    [`${S}/creds.json`]: `sealed ${S}/creds.json`,
+    [`${S}/a.json`]: 'sealed newer',
+    [`${S}/c.json`]: 'sealed c',
+    [`${S}/deep/b.json`]: `sealed ${S}/deep/b.json`,
+  });
+  assert.deepEqual(rig.kept, [[`sessions%2Fuser%2F+49.${rig.nowMs}`, undefined]]);
+});
+
+test('a removal that takes two checkpoints is one archive', async (t) => {
+  const rig = new Rig(t);
+  await rig.put(`${S}/creds.json`, `${S}/a.json`);
+  await rig.collect(`delete ${S}/creds.json`);
+  await rig.cache.remove(`${S}/creds.json`);
+  rig.nowMs += 10_000;
+  await rig.collect(
+    `put ${S}/late.json sealed late`,
+    `delete ${S}/late.json`,
+    `delete ${S}/a.json`,
+    `rmdir ${S}`,
+  );
+  assert.deepEqual(Object.keys(rig.content()).sort(), [`${S}/a.json`, `${S}/creds.json`, `${S}/late.json`]);
+  const [[first] = [], second] = rig.kept;
+  assert.equal(second?.[1], first);
+});
+
+test('deleted keys, a renamed session and other folders are not kept', async (t) => {
+  const rig = new Rig(t);
+  await rig.put(`${S}/creds.json`, `${S}/a.json`, 'logs/a.txt');
+  await rig.collect(`delete ${S}/a.json`, 'delete logs/a.txt', 'rmdir logs');
+  await rig.collect([
+    `delete ${S}/creds.json`,
+    `delete ${S}/a.json`,
+    `rmdir ${S}`,
+    'put user-+50/creds.json x',
+  ]);
+  await rig.collect(`delete ${S}/creds.json`, `put ${S}/creds.json sealed again`);
+  assert.deepEqual([rig.kept, rig.warnings], [[], []]);
+});
+
+test('archives go after their days, all of them on a full disk, and a failure holds nothing up', async (t) => {
+  const rig = new Rig(t);
+  await rig.put(`${S}/creds.json`);
+  await rig.collect(`delete ${S}/creds.json`);
+  rig.nowMs += 7 * DAY_MS;
+  await rig.collect();
+  assert.equal(listTrash(rig.cache.path).length, 1);
+  rig.nowMs += 3_600_000;
+  await rig.collect();
+  assert.equal(listTrash(rig.cache.path).length, 0);
+  await rig.collect(`delete ${S}/creds.json`);
+  assert.equal(listTrash(rig.cache.path).length, 1);
+  emptyTrash(rig.cache.path);
+  assert.deepEqual([listTrash(rig.cache.path), rig.warnings], [[], []]);
+  writeFileSync(trashDirectory(rig.cache.path), 'in the way');
+  await rig.collect(`delete ${S}/creds.json`);
+  assert.equal(rig.warnings.length, 1);
+});
+
+test('an archive that was cut or changed is refused', async (t) => {
+  const rig = new Rig(t);
+  await rig.put(`${S}/creds.json`);
+  await rig.collect(`delete ${S}/creds.json`);
+  const [{ name } = { name: '' }] = listTrash(rig.cache.path);
+  const bytes = readFileSync(join(trashDirectory(rig.cache.path), name));
+  for (const bad of [bytes.subarray(0, 5), bytes.subarray(1), bytes.subarray(0, -1), bytes.fill('x', 13, 14)])
+    assert.throws(() => unpackArchive(bad), { code: 'CACHE_FORMAT' });
+});
