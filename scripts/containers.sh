@@ -2,6 +2,7 @@
 # and makes the images that a registry would have, from the packages of Debian and this machine's own Node.js.
 # Everything lies in .cache/containers and a folder of /run: podman's own images and containers of this machine are another's.
 # shellcheck shell=bash
+. "$root/scripts/node-release.sh"
 containers=$(readlink -m "$root/.cache")/containers
 containers_run=/run/sessionfs-containers-$(printf '%s' "$containers" | cksum | cut -d ' ' -f 1)
 export CONTAINERS_CONF=$containers/containers.conf CONTAINERS_STORAGE_CONF=$containers/storage.conf
@@ -63,7 +64,7 @@ image_is_made() {
 
 # node:24-bookworm-slim, as far as the Dockerfile goes: Debian without more, node and npm, and the user node.
 make_base_image() {
-  local image=docker.io/library/node:24-bookworm-slim mirror system=$containers/base package
+  local image=docker.io/library/node:24-bookworm-slim mirror system=$containers/base
   if image_is_made "$image"; then return; fi
   mirror=$(debian_mirror)
   [ -n "$mirror" ] || die 'CANNOT TEST CONTAINERS HERE: apt of this machine knows no mirror of Debian'
@@ -71,10 +72,8 @@ make_base_image() {
   quietly 'making a base image (debootstrap), this takes a minute' \
     debootstrap --variant=minbase bookworm "$system" "$mirror" || die 'no base image, see above'
   rm -rf "$system"/var/cache/apt/* "$system"/var/lib/apt/lists/* "$system"/usr/share/{doc,man,locale}/*
-  package=node-linux-$(node -p process.arch)
-  quietly "fetching Node.js $node_release for it (npm)" npm install --prefix "$containers/node" --no-save --no-audit --ignore-scripts \
-    "$package@$node_release" || die 'that failed, see above'
-  install -D "$containers/node/node_modules/$package/bin/node" "$system/usr/local/bin/node"
+  fetch_node "$node_release" "$containers/node-$node_release"
+  install -D "$fetched_node" "$system/usr/local/bin/node"
   mkdir -p "$system/usr/local/lib/node_modules"
   cp -a "$(npm root --global)/npm" "$system/usr/local/lib/node_modules/npm"
   ln -s ../lib/node_modules/npm/bin/npm-cli.js "$system/usr/local/bin/npm"

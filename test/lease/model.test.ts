@@ -1,25 +1,22 @@
 /**
  * Explores every interleaving of a few mounts that want one session: requests that arrive at any later time or never, answers
- * that get lost, mounts that stand still, die and start again, releases, deleted inboxes. The mounts decide by
- * src/lease/protocol.ts. SESSIONFS_TEST_LEASE_MODEL=full explores the larger worlds as well, for some minutes.
+ * that get lost, mounts that stand still, releases, deleted inboxes. model-deaths.test.ts has the worlds in which a mount dies.
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as protocol from '../../src/lease/protocol.ts';
+import {
+  dies,
+  everyInterleavingOf,
+  releases,
+  type Scenario,
+  STATES_MAX,
+  writes,
+} from './model/interleavings.ts';
 import { heldByA, heldEmptyByA, rules, untouched } from './model/scenarios.ts';
 import { explore } from './model/search.ts';
 import type { Rules } from './model/steps.ts';
 import type { World } from './model/world.ts';
-
-const IS_FULL = process.env.SESSIONFS_TEST_LEASE_MODEL === 'full';
-/** A search that is not to end is cut here. */
-const STATES_MAX = IS_FULL ? 6_000_000 : 600_000;
-
-const writes = { writes: 1 };
-const dies = { crashes: 1 };
-const releases = { releases: 1 };
-
-type Scenario = [string, World, Rules];
 
 const small: Scenario[] = [
   ['a session that no mount ever held', untouched([{}, {}]), rules()],
@@ -28,9 +25,6 @@ const small: Scenario[] = [
   ['a holder that goes on under a new id', heldByA([{}, {}]), rules({ newIds: 1 })],
   ['uploads and deletions', heldByA([writes, writes]), rules()],
   ['a first upload', heldEmptyByA([writes, writes]), rules()],
-  ['a holder that dies and comes back, with uploads', heldByA([{ ...dies, ...writes }, writes]), rules()],
-  ['a holder that dies and comes back, and a lost answer', heldByA([dies, {}], { abandons: 1 }), rules()],
-  ['a release, and a death', heldByA([{ ...releases, ...dies }, {}]), rules({ epoch: 3 })],
 ];
 
 const large: Scenario[] = [
@@ -38,7 +32,6 @@ const large: Scenario[] = [
   ['a first upload and a lost answer', heldEmptyByA([writes, writes], { abandons: 1 }), rules()],
   ['releases and a lost answer', heldByA([releases, {}], { abandons: 1 }), rules({ epoch: 3 })],
   ['a deleted inbox', heldByA([{}, {}], { deletions: 1 }), rules({ newIds: 1 })],
-  ['death, uploads, a release', heldByA([{ ...dies, ...writes, ...releases }, writes]), rules()],
   [
     'releases both ways, and uploads',
     heldByA([
@@ -48,25 +41,9 @@ const large: Scenario[] = [
     rules({ epoch: 3 }),
   ],
   ['two contenders', heldByA([{}, {}, {}]), rules()],
-  ['two contenders, and a holder that dies', heldByA([dies, {}, {}]), rules()],
 ];
 
-describe('at most one mount may write, no late write counts, a dead holder is always replaced', () => {
-  for (const [name, world, given] of IS_FULL ? [...small, ...large] : small) {
-    it(`${name}: every interleaving`, (t) => {
-      const { states, isComplete, rescued, violation, trace } = explore(world, given, STATES_MAX);
-      t.diagnostic(`${states} states, ${rescued} of them with a dead holder`);
-      assert.equal(violation, undefined, trace.join('\n'));
-      assert.ok(isComplete, `more than ${STATES_MAX} states`);
-    });
-  }
-
-  it('two contenders: the first 100,000 states', (t) => {
-    const { states, violation, trace } = explore(heldByA([dies, {}, {}]), rules(), 100_000, 'breadth');
-    t.diagnostic(`${states} states`);
-    assert.equal(violation, undefined, trace.join('\n'));
-  });
-});
+describe('at most one mount may write, and no late write counts', () => everyInterleavingOf(small, large));
 
 const TWO_WRITERS = 'two mounts may write the session';
 const LATE = 'a late write changed a session that was handed over';

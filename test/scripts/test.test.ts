@@ -1,11 +1,25 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cleanUp } from '../support/cleanup.ts';
 import { Checkout } from './checkout.ts';
 
 const PASSING = "import { test } from 'node:test';\ntest('passes', () => {});\n";
+
+/** Installs a node that says of itself what it is, and is the real one. */
+const NPM = `#!/bin/sh
+[ "$1" = install ] || exit 0
+echo "$*" >>"$NPM_CALLS"
+while [ $# -gt 1 ]; do
+  [ "$1" != --prefix ] || prefix=$2
+  shift
+done
+bin=$prefix/node_modules/\${1%@*}/bin
+mkdir -p "$bin"
+printf '#!/bin/sh\\nRUN_BY=node-linux exec "$REAL_NODE" "$@"\\n' >"$bin/node"
+chmod 755 "$bin/node"
+`;
 
 /** node's summary, and nothing behind it. */
 const SUMMARY_AT_THE_END =
@@ -33,6 +47,34 @@ test('scripts/test runs only the folders that are named, and refuses one that do
   const { status, stderr } = checkout.run('scripts/test', ['three']);
   assert.equal(status, 1);
   assert.match(stderr, /no folder test\/three/);
+});
+
+test('scripts/test --node runs everything with that release, which it fetches once', (t) => {
+  const checks = "import assert from 'node:assert/strict';\nimport { test } from 'node:test';\n";
+  const checkout = new Checkout(t, {
+    'test/one/a.test.ts': `${checks}test('passes', () => assert.equal(process.env.RUN_BY, 'node-linux'));\n`,
+  }).install();
+  const bin = join(checkout.temporary, 'bin');
+  mkdirSync(bin);
+  writeFileSync(join(bin, 'npm'), NPM);
+  chmodSync(join(bin, 'npm'), 0o755);
+  const calls = join(checkout.temporary, 'calls');
+  const PATH = `${bin}:${process.env.PATH}`;
+  const run = (...args: string[]) =>
+    checkout.run('scripts/test', args, { env: { PATH, NPM_CALLS: calls, REAL_NODE: process.execPath } });
+  for (let times = 0; times < 2; times++) {
+    const { status, stdout, stderr } = run('--node', '24.1', 'one');
+    assert.equal(status, 0, stdout + stderr);
+  }
+  assert.match(
+    readFileSync(calls, 'utf8'),
+    /^install \S+ \S+\/\.cache\/node-24\.1 .* node-linux-\w+@24\.1\n$/,
+  );
+  for (const args of [['--node'], ['--node', 'one']]) {
+    const { status, stderr } = run(...args);
+    assert.equal(status, 1);
+    assert.match(stderr, /--node/);
+  }
 });
 
 test('scripts/test fails when a file ran no test, when one was skipped, and when there are no files', (t) => {

@@ -10,16 +10,32 @@ import { run } from 'node:test';
 import { spec, type TestEvent } from 'node:test/reporters';
 import { repository } from './repository.ts';
 
-/** Two for each of two cores: the tests wait more than they compute, for a mount, a bucket or a killed daemon. */
-const CONCURRENCY = 4;
+/** Three for each of two cores: the tests wait more than they compute, for a mount, a bucket or a killed daemon. */
+const CONCURRENCY = Number(process.env.SESSIONFS_TEST_CONCURRENCY ?? 6);
 /** For one file; a guard against a hang. */
 const HANG_MS = 600_000;
 const SLOWEST_COUNT = 10;
 
-/** Files of these take longest. They start first, so that the run does not end with one of them alone. */
+/**
+ * Files of these take longest. They start first, so that the run does not end with one of them alone. Those that only compute
+ * come one after the other, each beside files that mostly wait.
+ */
 const LONG_RUNNING = [
   'containers/pod',
+  'simulation/simulation',
+  'containers/compose',
+  'instances/deploy',
+  'crash/flush',
+  'hybrid/restore',
+  'lease/model-deaths',
+  'containers/killed',
+  'crash/daemon',
+  'crash/application',
+  'hybrid/trouble',
   'fs/model',
+  'fuse-native/hybrid',
+  'instances/fencing',
+  'instances/trouble',
   'lease/model',
   'simulation/',
   'crash/',

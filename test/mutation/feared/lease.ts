@@ -3,6 +3,7 @@ import { fearedIn } from '../mutation.ts';
 const MODEL = [
   'lease/protocol.test.ts',
   'lease/model.test.ts',
+  'lease/model-deaths.test.ts',
   'lease/leases.test.ts',
   'lease/restart.test.ts',
 ];
