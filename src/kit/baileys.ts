@@ -26,13 +26,8 @@ interface Creds {
   readonly myAppStateKeyId?: unknown;
 }
 
-const SQLITE = Buffer.from('SQLite format 3\0');
 /** A pairing makes 812; a damaged number must not ask for billions. */
 const PRE_KEYS_MAX = 100_000;
-
-export function isDatabase(plain: Buffer): boolean {
-  return plain.subarray(0, SQLITE.length).equals(SQLITE);
-}
 
 /** `names`: the files of the session that can be opened, below it. */
 export function stateOfSession(creds: Buffer | undefined, names: ReadonlySet<string>): SessionState {

@@ -18,9 +18,12 @@ import { identityFile } from '../lease/identity.ts';
 import { listOwners } from '../lease/records/owner.ts';
 import { renameDurably, writeDurably } from '../lib/durable-files.ts';
 import { mapLimit } from '../lib/map-limit.ts';
+import { imageName } from '../naming/image-name.ts';
 import { fromObjectName, toObjectName } from '../naming/object-name.ts';
+import { asCompanion } from '../sqlite/companions.ts';
+import { isDatabase } from '../sqlite/format.ts';
 import { acquireCacheLock } from '../store/cache/lock.ts';
-import { type Completeness, isDatabase, stateOfSession } from './baileys.ts';
+import { type Completeness, stateOfSession } from './baileys.ts';
 
 export interface Problem {
   /** Below the session. */
@@ -114,12 +117,19 @@ export class Verification {
       const [here, there] = [cached.get(path), stored.get(path)];
       const copies = [this.#open(path, here), this.#open(path, there?.bytes)] as const;
       const file = path.slice(session.length + 1);
-      problems.push(...(await this.#problems({ session, path, file, copies, here, there })));
+      const image = this.#imageOf(path);
+      problems.push(...(await this.#problems({ session, path, file, copies, here, there, image })));
       const good = plainOf(copies[0]) ?? plainOf(copies[1]);
       if (good !== undefined) opened.set(file, good);
+      // What lies beside a database is never an object.
+      if (there === undefined && this.#isCompanion(path, cached)) continue;
       if (here !== undefined && there === undefined) onlyInCache++;
       else if (here === undefined && there !== undefined) onlyInBucket++;
-      else if (plainOf(copies[0]) && plainOf(copies[1]) && !here?.equals(there?.bytes ?? Buffer.alloc(0)))
+      else if (
+        plainOf(copies[0]) &&
+        plainOf(copies[1]) &&
+        !(image ?? here)?.equals(there?.bytes ?? Buffer.alloc(0))
+      )
         different++;
     }
     const hasDatabase = !opened.has('creds.json') && [...opened.values()].some(isDatabase);
@@ -160,6 +170,16 @@ export class Verification {
     }
   }
 
+  /** What is the object of a database, in place of its file. */
+  #imageOf(path: string): Buffer | undefined {
+    return readIfThere(join(this.#parts.config.cachePath, imageName(toObjectName(path, 'file'))));
+  }
+
+  #isCompanion(path: string, cached: ReadonlyMap<string, Buffer>): boolean {
+    const database = asCompanion(path)?.database;
+    return database !== undefined && isDatabaseCopy(this.#open(database, cached.get(database)));
+  }
+
   async #problems({
     session,
     path,
@@ -167,15 +187,21 @@ export class Verification {
     copies: [cache, bucket],
     here,
     there,
+    image,
   }: Compared): Promise<Problem[]> {
     const problems: Problem[] = [];
+    const isOfDatabase = image !== undefined || isDatabaseCopy(cache) || isDatabaseCopy(bucket);
     if (cache !== undefined && 'refused' in cache && here !== undefined) {
       const good = plainOf(bucket) === undefined ? undefined : there?.bytes;
-      const repair = good === undefined ? undefined : () => this.#mendCache(path, here, good);
+      const mend = isOfDatabase
+        ? async () => DATABASE_NOTE
+        : (bytes: Buffer) => this.#mendCache(path, here, bytes);
+      const repair = good === undefined ? undefined : () => mend(good);
       problems.push(await this.#problem({ file, place: 'cache', reason: cache.refused }, repair));
     }
     if (bucket !== undefined && 'refused' in bucket && there !== undefined) {
-      const good = plainOf(cache) === undefined ? undefined : here;
+      const [kept, copy] = isOfDatabase ? [image, this.#open(path, image)] : [here, cache];
+      const good = plainOf(copy) === undefined ? undefined : kept;
       const repair = good === undefined ? undefined : () => this.#mendBucket(session, there.version, good);
       problems.push(await this.#problem({ file, place: 'bucket', reason: bucket.refused }, repair));
     }
@@ -239,7 +265,11 @@ interface Compared {
   readonly copies: readonly [Copy, Copy];
   readonly here: Buffer | undefined;
   readonly there: Stored | undefined;
+  readonly image: Buffer | undefined;
 }
+
+const DATABASE_NOTE =
+  'a database must not lie beside the log of another version: remove it and what lies beside it from the cache, and mount';
 
 function readIfThere(path: string): Buffer | undefined {
   try {
@@ -247,6 +277,11 @@ function readIfThere(path: string): Buffer | undefined {
   } catch {
     return undefined;
   }
+}
+
+function isDatabaseCopy(copy: Copy): boolean {
+  const plain = plainOf(copy);
+  return plain !== undefined && isDatabase(plain);
 }
 
 function plainOf(copy: Copy): Buffer | undefined {

@@ -16,12 +16,13 @@ import {
 import { crc32c } from '../lib/crc32c.ts';
 import { Limiter } from '../lib/limiter.ts';
 import { codeOf, ifMissing } from '../lib/system-error.ts';
+import { imageName } from '../naming/image-name.ts';
 import { toObjectName } from '../naming/object-name.ts';
 import { type Cut, type CutDatabase, cutDatabases, type FileSource, type OpenedFile } from '../sqlite/cut.ts';
 import { fold } from '../sqlite/fold.ts';
 import { isDatabase } from '../sqlite/format.ts';
 import type { Cache } from '../store/cache/cache.ts';
-import { type DatabaseImages, imageName, type MadeImages } from '../sync/backup/database-images.ts';
+import type { DatabaseImages, MadeImages } from '../sync/backup/database-images.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
 import type { KernelSide } from './kernel-side.ts';
 

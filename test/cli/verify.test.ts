@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ABSENT } from '../../src/bucket/bucket.ts';
 import { openBucket } from '../../src/bucket/open.ts';
@@ -33,7 +33,7 @@ class Verified {
   readonly cachePath: string;
   readonly bucket: string;
 
-  private constructor(cachePath: string, bucket: string) {
+  constructor(cachePath: string, bucket: string) {
     this.cachePath = cachePath;
     this.bucket = bucket;
   }
@@ -170,4 +170,38 @@ test('a session that another mount holds is not repaired in the bucket', async (
   assert.equal(status, exitStatus.VERIFY_FAILED);
   assert.match(reports[0]?.problems[0]?.note ?? '', /another mount holds this session/);
   assert.equal((await verified.stored('session-a.json')).bytes.toString(), 'damaged there');
+});
+
+test('a database is compared, and repaired in the bucket, by its image; its file in the cache is left alone', async (t) => {
+  const magic = 'SQLite format 3\0';
+  const h = harness(t);
+  mkdir(h, SESSION);
+  write(h, `${SESSION}/auth.db`, `${magic}image`);
+  h.fs.commitPlainFiles();
+  await h.checkpoint();
+  const bucket = join(temporaryDirectory(t), 'bucket');
+  mkdirSync(bucket);
+  const verified = new Verified(h.cachePath, bucket);
+  const image = readFileSync(verified.place('auth.db'));
+  write(h, `${SESSION}/auth.db`, `${magic}file`);
+  write(h, `${SESSION}/auth.db-wal`, 'log');
+  h.fs.commitPlainFiles();
+  await h.checkpoint();
+  h.crash();
+  const place = join(h.cachePath, 'images', toObjectName(`${SESSION}/auth.db`, 'file'));
+  mkdirSync(dirname(place), { recursive: true });
+  writeFileSync(place, image);
+  await verified.store('auth.db', image);
+  const [well] = verified.run().reports;
+  assert.deepEqual([well?.state, well?.onlyInCache, well?.different], ['database', 0, 0]);
+
+  await verified.store('auth.db', Buffer.from('damaged there'));
+  assert.equal(verified.run('--repair').status, 0);
+  assert.ok((await verified.stored('auth.db')).bytes.equals(image));
+
+  writeFileSync(verified.place('auth.db'), 'damaged here');
+  const { status, reports } = verified.run('--repair');
+  assert.equal(status, exitStatus.VERIFY_FAILED);
+  assert.match(reports[0]?.problems[0]?.note ?? '', /^a database must not lie beside the log/);
+  assert.equal(readFileSync(verified.place('auth.db'), 'utf8'), 'damaged here');
 });

@@ -34,18 +34,22 @@ test('each version that a write load leaves in the bucket is whole and has what 
   mkdirSync(machine.path(SESSION));
   const databases = databasesIn(machine.path(SESSION));
   const writer = new SqliteWriter(databases);
-  await until(() => writer.committed().every((each) => each > 0));
   let committed: number[] = [];
+  /** Transactions in the version before, of each database. */
+  const found = databases.map(() => 0);
   const versions = new Set<string>();
   for (let round = 0; round < ROUNDS; round++) {
+    await until(() => writer.committed().every((each, index) => each > (found[index] ?? 0)));
     committed = writer.committed();
     await flushAll(mounted).catch((error) => assert.fail(`${error}; the log:\n${mounted.log()}`));
     bucket.assertOnlyDatabases();
     for (const [index, { path }] of databases.entries()) {
       const name = path.slice(path.lastIndexOf('/') + 1);
       versions.add(bucket.version(name));
-      const found = transactionsIn(bucket.rows(name));
-      assert.ok(found >= (committed[index] ?? 0), `${name}: ${found} of ${committed[index]} transactions`);
+      const transactions = transactionsIn(bucket.rows(name));
+      const expected = committed[index] ?? 0;
+      assert.ok(transactions >= expected, `${name}: ${transactions} of ${expected} transactions`);
+      found[index] = transactions;
     }
     // A daemon that takes over knows what the one before it was told.
     if (round === ROUNDS / 2) process.kill(await mounted.daemonPid(), 'SIGKILL');

@@ -7,16 +7,16 @@ import { basename } from 'node:path';
 import { SessionfsError } from '../../lib/errors.ts';
 import { OpenDirectory, within } from '../../lib/open-directory.ts';
 import { codeOf } from '../../lib/system-error.ts';
+import { asCompanion } from '../../sqlite/companions.ts';
+import { isDatabase } from '../../sqlite/format.ts';
 
 /** What keeps an empty directory in git or is made by a file manager: it stays where it is, below the mount. */
 const LEFT_ALONE = new Set(['.gitkeep', '.keep', '.gitignore', '.DS_Store', 'Thumbs.db', 'lost+found']);
 
 /** What Baileys writes, and what its tmp + rename pattern may leave. */
 const SESSION_FILE = /\.json(\.tmp|\.bak)?$/;
-/** What SQLite keeps beside a database while it is open, and after a kill. */
-const BESIDE_DATABASE = /-(wal|shm|journal)$/;
-/** A database begins with it. */
-const SQLITE_MAGIC = Buffer.from('SQLite format 3\0', 'latin1');
+/** What tells a database, see `isDatabase`. */
+const MAGIC_BYTES = 16;
 const DEPTH_MAX = 4;
 
 export interface PlainContent {
@@ -59,11 +59,11 @@ function isSessionTree(parent: OpenDirectory, name: string, depth = 1): boolean 
 
 /** An SQLite database, or what SQLite keeps beside one. A file that cannot be read is none. */
 function isOfDatabase(directory: OpenDirectory, name: string): boolean {
-  const database = name.replace(BESIDE_DATABASE, '');
+  const database = asCompanion(name)?.database ?? name;
   try {
     return directory.withFile(database, (fd) => {
-      const start = Buffer.alloc(SQLITE_MAGIC.length);
-      return readSync(fd, start, 0, start.length, 0) === start.length && start.equals(SQLITE_MAGIC);
+      const start = Buffer.alloc(MAGIC_BYTES);
+      return isDatabase(start.subarray(0, readSync(fd, start, 0, start.length, 0)));
     });
   } catch {
     return false;

@@ -3,13 +3,11 @@
  * everything folded in that lies beside it in the mount. The files beside it are no objects.
  */
 import { rm } from 'node:fs/promises';
+import { imageName } from '../../naming/image-name.ts';
 import { fromObjectName, toObjectName } from '../../naming/object-name.ts';
 import { asCompanion } from '../../sqlite/companions.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { ObjectEntry } from '../ledger/object-entry.ts';
-
-/** Images lie below the cache as the objects do below `sessions/`. */
-const IMAGES = 'images';
 
 export interface MadeImages {
   /** Paths of databases whose image lies in the cache, sealed: the one that is there is kept where it has the same content. */
@@ -24,11 +22,6 @@ export interface MadeImages {
 export interface DatabaseImages {
   /** Makes the image, as of now, of each database that is, or lies beside, one of these files of the mount. */
   make(paths: readonly string[]): Promise<MadeImages>;
-}
-
-/** Where the cache keeps the image of the database with that object name, relative to the cache. */
-export function imageName(objectName: string): string {
-  return `${IMAGES}/${objectName}`;
 }
 
 /** The object is gone, or is a database no more. */
