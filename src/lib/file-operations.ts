@@ -6,6 +6,8 @@
 import { spawn } from 'node:child_process';
 import fs, { constants } from 'node:fs';
 import { promisify } from 'node:util';
+import { BulkFiles } from './bulk-files.ts';
+import { cgroupLimits } from './cgroup-limits.ts';
 import { kernelIsAtLeast } from './kernel-version.ts';
 import { codeOf, systemError } from './system-error.ts';
 import { toolEnvironment } from './system-tools.ts';
@@ -44,6 +46,8 @@ export interface FileOperations {
    * storage when it resolves to true. False: it cannot be done here, or failed; then only an fsync of each file tells.
    */
   syncFilesystem(path: string): Promise<boolean>;
+  /** What writes and renames many files at once, where there is a faster way than one by one. */
+  bulk?(): BulkFiles | undefined;
 }
 
 export const syncFileOperations: SyncFileOperations = {
@@ -78,6 +82,14 @@ function reportsFailedWrites(): boolean {
   return process.platform === 'linux' && kernelIsAtLeast(5, 8);
 }
 
+const THREAD_MEMORY_BYTES = 256 * 1024 * 1024;
+const THREAD_TASKS = 50;
+
+/** Where a container's limits are tight, what there is belongs to the mount. */
+function roomForThread({ memoryBytes, tasks } = cgroupLimits()): boolean {
+  return memoryBytes >= THREAD_MEMORY_BYTES && tasks >= THREAD_TASKS;
+}
+
 /** Node has no syncfs(2), but a sync(1). */
 async function syncFilesystem(path: string): Promise<boolean> {
   if (!reportsFailedWrites()) return false;
@@ -100,6 +112,7 @@ export const fileOperations: FileOperations = {
   mkdir: promisify(fs.mkdir),
   rmdir: promisify(fs.rmdir),
   syncFilesystem,
+  bulk: () => (roomForThread() ? new BulkFiles() : undefined),
 };
 
 /** The names in the directory are on stable storage when it resolves. Strict: a directory that cannot be synced is an error. */

@@ -4,7 +4,12 @@
  */
 import { fileURLToPath } from 'node:url';
 
-type Program = 'cli/main' | 'cli/status-probe' | 'daemon/main' | 'drivers/direct/kernel-thread';
+type Program =
+  | 'cli/main'
+  | 'cli/status-probe'
+  | 'daemon/main'
+  | 'drivers/direct/kernel-thread'
+  | 'lib/bulk-thread';
 
 /** A program of the same build as the caller. */
 export function programFile(program: Program): string {

@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- [--json] [--quick] [--only operations,workload,plain,scale,gap,neighbour,bucket] [--subjects ext4,sessionfs,fuse-native,gocryptfs]`
+ * `npm run bench -- [--json] [--quick] [--only operations,workload,plain,scale,checkpoint,gap,neighbour,bucket] [--subjects ext4,sessionfs,fuse-native,gocryptfs]`
  *
  * Measures sessionfs, with both drivers, against a plain directory on the same disk, and a peer where it is installed. Asserts nothing.
  * `bucket`, only when asked for, measures hybrid mode on an emulated bucket instead: that takes a quarter of an hour.
@@ -9,6 +9,7 @@ import { statfsSync } from 'node:fs';
 import { cpus, release, tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { measureBucket } from './bucket/measure.ts';
+import { measureCheckpoint } from './checkpoint.ts';
 import { measureGap } from './gap.ts';
 import { BASELINE, type Measurement, type MeasurementGroup, type SubjectName } from './measurement.ts';
 import { measureNeighbour } from './neighbour.ts';
@@ -23,7 +24,7 @@ const { values: options } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
-    only: { type: 'string', default: 'operations,workload,plain,scale,gap,neighbour' },
+    only: { type: 'string', default: 'operations,workload,plain,scale,checkpoint,gap,neighbour' },
     subjects: { type: 'string', default: Object.keys(subjects).join(',') },
   },
 });
@@ -50,6 +51,8 @@ async function measureAll(names: readonly SubjectName[]): Promise<Measurement[]>
       withScope((scope) => measurePlain(scope, names, options.quick, (failure) => failures.push(failure))),
     gap: () => withScope((scope) => measureGap(scope, options.quick ? 5 : 15)),
     neighbour: () => withScope((scope) => measureNeighbour(scope, options.quick ? 4 : 16)),
+    checkpoint: () =>
+      withScope((scope) => measureCheckpoint(scope, options.quick ? 10_000 : 60_000, options.quick ? 3 : 5)),
     scale: () => withScope((scope) => measureScale(scope, options.quick ? 10_000 : 100_000)),
   };
   const measurements: Measurement[] = [];
@@ -65,7 +68,7 @@ async function measureAll(names: readonly SubjectName[]): Promise<Measurement[]>
 
 /** Whether it says anything of the other subjects. */
 function hasBaseline(section: string): boolean {
-  return !['scale', 'gap', 'neighbour', BUCKET].includes(section);
+  return !['scale', 'checkpoint', 'gap', 'neighbour', BUCKET].includes(section);
 }
 
 function machine(): string {

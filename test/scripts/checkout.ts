@@ -16,9 +16,12 @@ const COPIED = [
   'test/support/run-files.ts',
 ];
 
-const OTHER_PROGRAMS = ['cli/status-probe', 'daemon/main', 'drivers/direct/kernel-thread'].map(
-  (name) => `src/${name}.ts`,
-);
+const OTHER_PROGRAMS = [
+  'cli/status-probe',
+  'daemon/main',
+  'drivers/direct/kernel-thread',
+  'lib/bulk-thread',
+].map((name) => `src/${name}.ts`);
 
 /** Says what it was started with, in place of mounting. */
 export const STUB_MAIN = 'console.log(JSON.stringify(process.argv.slice(2)));\n';

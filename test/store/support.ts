@@ -95,11 +95,11 @@ export function faultySync(fault: Fault): SyncFileOperations {
 }
 
 export function faultyAsync(fault: Fault): FileOperations {
-  const wrapped = faulty(fileOperations, fault);
-  const promised = Object.entries(wrapped).map(([name, work]) => [
-    name,
-    async (...args: unknown[]) => work(...args),
-  ]);
+  const single = { ...fileOperations };
+  delete single.bulk;
+  const wrapped = faulty(single, fault);
+  const each = Object.entries(wrapped) as [string, (...args: unknown[]) => unknown][];
+  const promised = each.map(([name, work]) => [name, async (...args: unknown[]) => work(...args)]);
   return Object.fromEntries(promised) as FileOperations;
 }
 

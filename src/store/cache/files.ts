@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { BulkFiles } from '../../lib/bulk-files.ts';
 import { type FileOperations, syncDirectoryThrough, tolerate } from '../../lib/file-operations.ts';
 import { mapLimit } from '../../lib/map-limit.ts';
 import { codeOf, systemError } from '../../lib/system-error.ts';
@@ -43,7 +44,7 @@ export class CacheFiles {
 
   /** Writes a new file under tmp/. On failure nothing of it is left. */
   async stage(bytes: Uint8Array): Promise<StagedFile> {
-    const temporary = join(this.root, 'tmp', `${this.#temporaryPrefix}-${this.#temporaries++}`);
+    const temporary = this.#temporaryPath();
     const staged: StagedFile = {
       temporary,
       fd: await this.operations.open(temporary, STAGE_FLAGS, FILE_MODE),
@@ -55,6 +56,17 @@ export class CacheFiles {
       throw error;
     }
     return staged;
+  }
+
+  /** Stages each of `contents`, and closes it. undefined: that one failed, and nothing is left of it. */
+  async stageTogether(bulk: BulkFiles, contents: readonly Uint8Array[]): Promise<(StagedFile | undefined)[]> {
+    const all = contents.map((bytes) => ({ path: this.#temporaryPath(), bytes }));
+    const failed = await bulk.write(all);
+    return all.map((one) => (failed.has(one) ? undefined : { temporary: one.path, fd: undefined }));
+  }
+
+  #temporaryPath(): string {
+    return join(this.root, 'tmp', `${this.#temporaryPrefix}-${this.#temporaries++}`);
   }
 
   /** The content is on stable storage on return. */
@@ -89,6 +101,18 @@ export class CacheFiles {
       }
     }
     this.#touchAncestors(target, touched);
+  }
+
+  /** Publishes settled files; returns those for which `publish` must find out why it cannot be done, or make a directory. */
+  async publishTogether<T extends StagedFile & { objectName: string }>(
+    bulk: BulkFiles,
+    writes: readonly T[],
+    touched: Set<string>,
+  ): Promise<T[]> {
+    const all = writes.map((write) => ({ from: write.temporary, to: this.locate(write.objectName), write }));
+    const failed = await bulk.rename(all);
+    for (const one of all) if (!failed.has(one)) this.#touchAncestors(one.to, touched);
+    return [...failed].map(({ write }) => write);
   }
 
   /** Forgets a staged file, whatever became of it. */

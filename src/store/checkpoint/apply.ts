@@ -6,6 +6,7 @@
  * nothing succeeds.
  */
 
+import type { BulkFiles } from '../../lib/bulk-files.ts';
 import { errnoOf, isDiskFull } from '../../lib/errno.ts';
 import { mapLimit } from '../../lib/map-limit.ts';
 import { codeOf } from '../../lib/system-error.ts';
@@ -24,6 +25,8 @@ export interface ApplyOptions {
   groupBytes: number;
   /** From so many on, files are synced by one sync of the filesystem instead of one by one. */
   syncTogetherMin: number;
+  /** From so many on, files are written and renamed by a thread of their own, where the disk's operations have one. */
+  bulkMin: number;
 }
 
 export interface PathFailure {
@@ -76,6 +79,7 @@ class Apply {
   readonly #cache: Cache;
   readonly #plan: CheckpointPlan;
   readonly #options: ApplyOptions;
+  #bulk: BulkFiles | undefined;
 
   constructor(cache: Cache, plan: CheckpointPlan, options: ApplyOptions) {
     this.#cache = cache;
@@ -129,7 +133,11 @@ class Apply {
   }
 
   async writeFiles(): Promise<void> {
-    for (const group of this.#groups()) await this.#writeGroup(group);
+    try {
+      for (const group of this.#groups()) await this.#writeGroup(group);
+    } finally {
+      await this.#bulk?.close();
+    }
   }
 
   /** One that cannot be synced is no path's own: then it is not known what of the plan is durable. */
@@ -174,27 +182,54 @@ class Apply {
 
   /** Writes all, then syncs all, then renames all: the disk's own journal takes the whole group in few commits. */
   async #writeGroup(group: readonly Write[]): Promise<void> {
-    const { concurrency, read, syncTogetherMin } = this.#options;
+    const { bulkMin, concurrency, read, syncTogetherMin } = this.#options;
     const { files } = this.#cache;
     const together = group.length >= syncTogetherMin;
     const each = (writes: readonly Write[], work: (write: Write) => Promise<void>) =>
       mapLimit(writes, concurrency, (write) => this.#attempt(write.path, write.plan, () => work(write)));
     const alive = () => group.filter(({ plan }) => !this.#hasFailed(plan));
+    if (together && group.length >= bulkMin) this.#bulk ??= files.operations.bulk?.();
+    const bulk = together && group.length >= bulkMin ? this.#bulk : undefined;
     try {
-      await each(group, async (write) => {
+      if (bulk !== undefined) await this.#stageTogether(bulk, group);
+      await each(group.filter(isUnstaged), async (write) => {
         Object.assign(write, await files.stage(await read(write.bytes)));
         if (together) await files.finish(write);
       });
       if (!together || !(await files.syncAll())) await each(alive(), (write) => files.settle(write));
-      await each(alive(), (write) => this.#publish(write));
+      const single = bulk === undefined ? alive() : await this.#publishTogether(bulk, alive());
+      await each(single, (write) => this.#publish(write));
     } finally {
-      const left = group.filter(({ temporary }) => temporary !== '');
+      const left = group.filter((write) => !isUnstaged(write));
       await mapLimit(left, concurrency, (write) => files.discard(write));
     }
   }
 
+  /** What fails is tried again by itself, which says why. */
+  async #stageTogether(bulk: BulkFiles, group: readonly Write[]): Promise<void> {
+    for (let at = 0; at < group.length; at += READ_TOGETHER) {
+      const some = group.slice(at, at + READ_TOGETHER);
+      const contents: Buffer[] = [];
+      for (const { bytes } of some) contents.push(await this.#options.read(bytes));
+      const staged = await this.#cache.files.stageTogether(bulk, contents);
+      for (const [index, write] of some.entries()) Object.assign(write, staged[index]);
+    }
+  }
+
+  /** Returns those that must be published by themselves. */
+  async #publishTogether(bulk: BulkFiles, writes: readonly Write[]): Promise<Write[]> {
+    const single = await this.#cache.files.publishTogether(bulk, writes, this.#touched);
+    const failed = new Set(single);
+    for (const write of writes) if (!failed.has(write)) this.#published(write);
+    return single;
+  }
+
   async #publish(write: Write): Promise<void> {
     await this.#cache.files.publish(write, write.objectName, this.#touched);
+    this.#published(write);
+  }
+
+  #published(write: Write): void {
     write.temporary = '';
     this.applied.filesWritten++;
     this.applied.bytesWritten += write.bytes.length;
@@ -220,6 +255,13 @@ const ERRORS_OF_A_DISK = ['EIO', 'EROFS', 'ENODEV', 'ENXIO', 'ESTALE', 'EMFILE',
 
 /** The empty name: nothing is staged. */
 const UNSTAGED: StagedFile = { temporary: '', fd: undefined };
+
+function isUnstaged({ temporary }: StagedFile): boolean {
+  return temporary === '';
+}
+
+/** How many are read before they are written. */
+const READ_TOGETHER = 256;
 
 function depth(path: string): number {
   return path.split('/').length;

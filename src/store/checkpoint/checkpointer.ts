@@ -31,6 +31,7 @@ export interface CheckpointerOptions {
   nodes?: NodeTable;
   concurrency?: number;
   syncTogetherMin?: number;
+  bulkMin?: number;
   clock?: Clock;
 }
 
@@ -55,6 +56,8 @@ interface GroupLimits {
 const CONCURRENCY = 8;
 /** A sync of the whole filesystem costs a process, and waits for what others have written there. */
 const SYNC_TOGETHER_MIN = 64;
+/** A thread takes a while to start. */
+const BULK_MIN = 1_024;
 const ROOMY: GroupLimits = { groupFiles: 4_096, groupBytes: 32 * 1024 * 1024 };
 /** File by file: each rename frees an old version before the next file needs room. */
 const TIGHT: GroupLimits = { groupFiles: 1, groupBytes: 0 };
@@ -146,13 +149,20 @@ export class Checkpointer {
     report: CheckpointReport,
   ): Promise<boolean> {
     const { cache, concurrency = CONCURRENCY, clock = systemClock } = this.#options;
-    const { syncTogetherMin = SYNC_TOGETHER_MIN } = this.#options;
+    const { syncTogetherMin = SYNC_TOGETHER_MIN, bulkMin = BULK_MIN } = this.#options;
     const read = segments.read.bind(segments);
     const nowMs = clock.wallMs;
     let applied: Applied;
     if (limits === ROOMY) await this.#options.trash?.collect(plan, read);
     try {
-      applied = await applyPlan(cache, plan, { read, concurrency, nowMs, syncTogetherMin, ...limits });
+      applied = await applyPlan(cache, plan, {
+        read,
+        concurrency,
+        nowMs,
+        syncTogetherMin,
+        bulkMin,
+        ...limits,
+      });
     } catch (error) {
       if (isDiskFull(errnoOf(error))) return false;
       throw error;

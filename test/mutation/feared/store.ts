@@ -93,6 +93,41 @@ export const storeMutations = [
       'a folder that is made anew has the attributes of the one before',
     ],
   ]),
+  ...fearedIn(
+    'src/store/checkpoint/apply.ts',
+    ['store/checkpoint-bulk.test.ts'],
+    [
+      [
+        'if (!together || !(await files.syncAll()))',
+        'if (!together)',
+        'files that were written together are renamed before they are durable',
+      ],
+      [
+        'if (!failed.has(write)) this.#published(write);',
+        'this.#published(write);',
+        'a file that could not be renamed is taken for stored',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/lib/bulk-thread.ts',
+    ['lib/bulk-files.test.ts'],
+    [
+      ['constants.O_CREAT | constants.O_EXCL', 'constants.O_CREAT', 'a planted link is followed'],
+      ['      failed.push(index);\n', '', 'a file that could not be written is taken for written'],
+    ],
+  ),
+  ...fearedIn(
+    'src/lib/bulk-files.ts',
+    ['lib/bulk-files.test.ts'],
+    [
+      [
+        "    worker.on('exit', () => {\n      this.#worker = undefined;\n      this.#answer(undefined);",
+        "    worker.on('exit', () => {\n      this.#worker = undefined;",
+        'a checkpoint waits for a thread that is gone',
+      ],
+    ],
+  ),
   ...fearedIn('src/store/checkpoint/plan.ts', CHECKPOINT, [
     [
       'plan.keepOld || before?.keepOld === true',
@@ -144,7 +179,7 @@ export const storeMutations = [
       'folders of the cache are open to others',
     ],
     [
-      '    }\n    this.#touchAncestors(target, touched);\n  }\n\n  /** Forgets',
+      '    }\n    this.#touchAncestors(target, touched);\n  }\n\n  /** Publishes settled',
       '    }\n  }\n\n  /** Forgets',
       'the folder of a new file is not synced',
     ],
