@@ -11,8 +11,9 @@ const SERVING = /"msg":"(Mounted|Took the mount over)"/g;
 const POLL_MS = 20;
 
 /**
- * Kills the daemon of a mount at random moments, again and again. Every second daemon is spared until it serves: on a loaded
- * machine a start takes longer than any pause, and a mount whose daemons all die before they serve answers no call.
+ * Kills the daemon of a mount at random moments, again and again. Every second daemon is spared until it serves, and then for as
+ * long again as its start took: on a loaded machine a start takes longer than any pause, and a mount whose daemons die before
+ * they serve, or hardly serve, gets nothing done.
  */
 export class DaemonKiller {
   kills = 0;
@@ -54,8 +55,9 @@ export class DaemonKiller {
     let served = 0;
     while (this.#running) {
       const daemon = await nextDaemonOf(this.#supervisor, this.#last);
+      const began = performance.now();
       if (this.kills % 2 === 1) await this.#untilServed(served);
-      await sleep(randomMs(...PAUSE_MS));
+      await sleep(randomMs(...PAUSE_MS) + performance.now() - began);
       if (!this.#running) return;
       // Counted before the kill: a standby may serve before this process finds the time to look.
       served = this.#timesServed();
