@@ -33,6 +33,12 @@ export interface MountStatus {
   }[];
   /** Sessions whose registered credentials were removed and that have other files; absent in versions before. */
   readonly lostCredentials?: readonly { readonly session: string; readonly keptAs: string }[];
+  /** Sessions that two living processes write in turns; absent in versions before. */
+  readonly sharedSessions?: readonly {
+    readonly session: string;
+    readonly processes: readonly { readonly pid: number; readonly command: string }[];
+    readonly since: string;
+  }[];
   /** Absent in local mode. */
   readonly backups?: readonly {
     readonly session: string;

@@ -80,6 +80,7 @@ export function table(shown: MountStatus): string {
     ...(trouble ? troubleRows(trouble) : []),
     ...(shown.lostCredentials ?? []).flatMap(lostRows),
     ...sessionRows(shown.backups ?? []),
+    ...(shown.sharedSessions ?? []).flatMap(sharedRows),
     ['mount point', shown.mountPoint],
     ['mode', shown.mode],
     ['driver', shown.driver],
@@ -140,6 +141,17 @@ function lostRows({ session }: { readonly session: string }): [label: string, va
     summary: session,
     error: 'its registered credentials were removed, and other files of it were not',
     hint: `If this was no logout: stop the application, then sessionfs restore DIR/${session}`,
+  });
+}
+
+type Shared = NonNullable<MountStatus['sharedSessions']>[number];
+
+function sharedRows({ session, processes, since }: Shared): [label: string, value: string][] {
+  const names = processes.map(({ pid, command }) => (pid === 0 ? command : `${pid} (${command})`));
+  return troubleRows({
+    summary: `${session}: two processes write it in turns, noticed at ${since}`,
+    error: names.join(' and '),
+    hint: 'stop one of them: each uses keys that the other has used, and the account may be logged out',
   });
 }
 

@@ -156,8 +156,11 @@ export interface FileSystemOperations {
   rename(parent: number, name: string, newParent: number, newName: string, flags: number): Status;
   /** Copies at most `size` bytes into `out` at `outOffset`; returns the number copied, less than asked only at the end of the file. */
   read(node: number, offset: number, size: number, out: Buffer, outOffset: number): number;
-  /** `data` may be overwritten after the call. With `append` the offset is the end of the file. Returns data.length. */
-  write(node: number, offset: number, data: Buffer, append: boolean): number;
+  /**
+   * `data` may be overwritten after the call. With `append` the offset is the end of the file. `thread`: the caller's number,
+   * 0: it is of another PID namespace; without it nothing is known of the caller. Returns data.length.
+   */
+  write(node: number, offset: number, data: Buffer, append: boolean, thread?: number): number;
   /** Commits what is complete. Durable only once the journal is synced up to its present end: the driver waits for that. */
   fsync(node: number): Status;
   /** Reserves (or, without keepSize, extends to) offset + length bytes. */

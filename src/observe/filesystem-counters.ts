@@ -65,7 +65,8 @@ const OPERATION_CELLS = 1 + operationBounds.length + 1;
 const ERRORS_AT = operationNames.length * OPERATION_CELLS;
 const REFUSALS_AT = ERRORS_AT + errorNames.length;
 const INCOMPLETE_AT = REFUSALS_AT + refusalNames.length;
-const CELLS = INCOMPLETE_AT + incompleteOutcomes.length;
+const SHARED_SESSIONS_AT = INCOMPLETE_AT + incompleteOutcomes.length;
+const CELLS = SHARED_SESSIONS_AT + 1;
 const MS = 1e-3;
 
 export interface OperationCounts {
@@ -103,6 +104,10 @@ export class FilesystemCounters {
     this.#add(INCOMPLETE_AT + incompleteOutcomes.indexOf(outcome), 1);
   }
 
+  sharedSession(): void {
+    this.#add(SHARED_SESSIONS_AT, 1);
+  }
+
   operationCounts(name: OperationName): OperationCounts {
     const at = operationNames.indexOf(name) * OPERATION_CELLS;
     return {
@@ -121,6 +126,10 @@ export class FilesystemCounters {
 
   incompleteCount(name: IncompleteOutcome): number {
     return this.#cells[INCOMPLETE_AT + incompleteOutcomes.indexOf(name)] ?? 0;
+  }
+
+  get sharedSessions(): number {
+    return this.#cells[SHARED_SESSIONS_AT] ?? 0;
   }
 
   #add(at: number, amount: number): void {

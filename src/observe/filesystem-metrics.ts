@@ -50,6 +50,11 @@ export class FilesystemMetrics {
       incompleteOutcomes,
       (name) => this.#sum((counters) => counters.incompleteCount(name)),
     );
+    registry.computedCounter(
+      'sessionfs_shared_sessions_total',
+      'Times that two living processes of this machine wrote one session in turns.',
+      () => this.#sum((counters) => counters.sharedSessions),
+    );
     registry.computedCounters(
       'sessionfs_refused_files_total',
       'Files whose content was refused, by reason: why it does not open, or disk (it cannot be read).',

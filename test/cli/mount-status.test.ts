@@ -106,3 +106,18 @@ test('a session in trouble: what waits since when, why, and what to do', () => {
   );
   assert.equal(lines[3], table(status).split('\n')[0]);
 });
+
+test('a session that two processes write comes before all else, with both and what to do', () => {
+  const since = '2026-01-02T03:04:05.678Z';
+  const processes = [
+    { pid: 41, command: 'node bot.js' },
+    { pid: 0, command: 'a process of another PID namespace' },
+  ];
+  const lines = table({ ...status, sharedSessions: [{ session: 'a-+1', processes, since }] }).split('\n');
+  assert.equal(
+    lines[0]?.slice(16),
+    `a-+1: two processes write it in turns, noticed at ${since}: 41 (node bot.js) and a process of another PID namespace`,
+  );
+  assert.match(lines[1] ?? '', /^ +stop one of them: /);
+  assert.equal(lines[2], table(status).split('\n')[0]);
+});

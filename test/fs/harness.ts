@@ -6,6 +6,7 @@ import { Keyring } from '../../src/crypto/keyring.ts';
 import { type Caller, type Entry, emptyAttributes } from '../../src/fs/contract.ts';
 import type { HybridSessions } from '../../src/fs/hybrid/hybrid-sessions.ts';
 import { defaultTimings } from '../../src/fs/model/options.ts';
+import type { ProcessTable } from '../../src/fs/model/session-writers.ts';
 import { type OpenedFileSystem, openFileSystem } from '../../src/fs/startup/open.ts';
 import type { StartedOver } from '../../src/fs/state/registrations.ts';
 import type { BucketView, Question, RemoteHost, Urgency } from '../../src/fs/state/remote.ts';
@@ -30,6 +31,8 @@ export interface HarnessOptions {
   maxFileSize?: number;
   memoryLimit?: number;
   unlinkedLimit?: number;
+  /** Default: those of the machine. */
+  processes?: ProcessTable;
   segmentBytes?: number;
   unsyncedSegmentBytes?: number;
   /** Where its directory is made; default: the system's place for temporary files. */
@@ -124,6 +127,7 @@ export class Harness {
       umask: options.umask ?? 0o077,
       maxFileSize: options.maxFileSize ?? 64 * 1024 * 1024,
       memoryLimit: options.memoryLimit ?? 64 * 1024 * 1024,
+      ...(options.processes === undefined ? {} : { processes: options.processes }),
       ...(options.unlinkedLimit === undefined ? {} : { unlinkedLimit: options.unlinkedLimit }),
       ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
       ...(options.unsyncedSegmentBytes === undefined

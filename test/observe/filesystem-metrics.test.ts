@@ -122,6 +122,7 @@ test('every failure is there at 0, so that the first one is an increase', async 
     'sessionfs_operation_errors_total{error="EIO"}',
     'sessionfs_incomplete_json_total{outcome="given-up"}',
     'sessionfs_incomplete_json_total{outcome="rename-refused"}',
+    'sessionfs_shared_sessions_total',
     ...refusalNames.map((reason) => `sessionfs_refused_files_total{reason="${reason}"}`),
   ])
     assert.equal(samples.get(sample), 0, sample);

@@ -294,13 +294,15 @@ export class CoreHost {
 
   #status(): string {
     const { filesystem } = this.#opened;
-    const { sessions, files, freshRegistrations, lostCredentials, heldBack, incomplete } = filesystem;
+    const { sessions, files, freshRegistrations, lostCredentials, heldBack, incomplete, sharedSessions } =
+      filesystem;
     return statusText({
       ...this.#data.status,
       ...{ sessions, files, dirty: filesystem.dirtyFiles(), freshRegistrations },
       lostCredentials,
       heldBack: { files: heldBack.length, longest: heldBack.slice(0, HELD_BACK_SHOWN) },
       incomplete,
+      sharedSessions,
     });
   }
 }

@@ -4,6 +4,7 @@
  */
 import { S_IFLNK, S_IFMT, S_IFREG } from '../../lib/file-type.ts';
 import type { Orphan } from './orphans.ts';
+import type { SessionWriters } from './session-writers.ts';
 import type { WorkingCopy, WorkingState, WorkStep } from './working-copy.ts';
 
 export const PERMISSIONS = 0o7777;
@@ -51,6 +52,8 @@ export class DirectoryNode extends BaseNode {
   absent = false;
   /** A session: grows with its uses, so that the least recently used can be told. */
   usedAt = 0;
+  /** A session: who wrote its files. */
+  writers: SessionWriters | undefined = undefined;
   /** The children as the last READDIR found them, in the order of listings, and where it stopped. */
   listing: { children: Node[]; changes: number; offset: number; next: number } | undefined = undefined;
 }

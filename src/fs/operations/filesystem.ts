@@ -17,6 +17,7 @@ import { type Core, findChild, isRepeated } from '../state/core.ts';
 import type { IncompleteJson } from '../state/incomplete.ts';
 import { Presence } from '../state/presence.ts';
 import type { LostCredentials } from '../state/registrations.ts';
+import type { SharedSession } from '../state/shared-sessions.ts';
 import { fillAttributes, fillEntry } from './attributes.ts';
 import { commitAtSync, record } from './commit.ts';
 import { addControlFile } from './control-files.ts';
@@ -94,6 +95,11 @@ export class FileSystem implements FileSystemOperations {
   /** See IncompleteJson. */
   get incomplete(): IncompleteJson['recent'] {
     return this.#core.incomplete.recent;
+  }
+
+  /** Sessions that two living processes write in turns. */
+  get sharedSessions(): SharedSession[] {
+    return this.#core.shared.present;
   }
 
   /** There is something that time will settle, working copies or what memory has no room for: `settleIdle` wants to be called. */
@@ -299,7 +305,7 @@ export class FileSystem implements FileSystemOperations {
     return readFile(this.#core, node, offset, size, out, outOffset);
   }
 
-  write(id: number, offset: number, data: Buffer, append: boolean): number {
+  write(id: number, offset: number, data: Buffer, append: boolean, thread?: number): number {
     const node = this.#core.tree.byId(id);
     if (node === undefined) return Errno.ESTALE;
     if (takesOrders(node)) return this.#questions?.order(data) ?? Errno.EPERM;
@@ -309,7 +315,10 @@ export class FileSystem implements FileSystemOperations {
     // Done again, an append would be there twice, and any write could fail although it has its effect.
     if (isRepeated(this.#core)) return data.length;
     if (!this.#load(node)) return Errno.EIO;
-    return node.isSymlink ? Errno.EINVAL : writeFile(this.#core, node, offset, data, append);
+    if (node.isSymlink) return Errno.EINVAL;
+    const written = writeFile(this.#core, node, offset, data, append);
+    if (written > 0 && thread !== undefined) this.#core.shared.wrote(node, thread);
+    return written;
   }
 
   fsync(id: number): Status {

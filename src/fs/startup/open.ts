@@ -5,6 +5,7 @@ import type { Keyring } from '../../crypto/keyring.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { type SyncFileOperations, syncFileOperations } from '../../lib/file-operations.ts';
 import { S_IFDIR } from '../../lib/file-type.ts';
+import { isAlive, processOfThread } from '../../lib/process-table.ts';
 import { FilesystemCounters } from '../../observe/filesystem-counters.ts';
 import type { Cache } from '../../store/cache/cache.ts';
 import type { KnownNodes } from '../../store/checkpoint/node-table.ts';
@@ -20,6 +21,7 @@ import { DirectoryNode, type FileNode } from '../model/node.ts';
 import type { FileSystemOptions, Log } from '../model/options.ts';
 import { OrphanStore } from '../model/orphans.ts';
 import { ScanBudget } from '../model/scan-budget.ts';
+import type { ProcessTable } from '../model/session-writers.ts';
 import { Tree } from '../model/tree.ts';
 import { CONTROL_NODE, makeControlDirectory } from '../operations/control-files.ts';
 import { ControlQuestions } from '../operations/control-questions.ts';
@@ -31,6 +33,7 @@ import { JournaledFiles } from '../state/journaled-files.ts';
 import { Records } from '../state/records.ts';
 import { Registrations, type StartedOver } from '../state/registrations.ts';
 import { type BucketView, Remote, type RemoteHost } from '../state/remote.ts';
+import { SharedSessions } from '../state/shared-sessions.ts';
 import { touchAll } from '../state/times.ts';
 import { JournalReplay } from './journal-replay.ts';
 import { inheritNumbers, rebuildWorkingCopies } from './rebuild.ts';
@@ -57,6 +60,8 @@ export interface OpenFileSystemOptions extends FileSystemOptions {
   memoryLimit: number;
   /** Bytes of files that were unlinked while open. */
   unlinkedLimit?: number;
+  /** Those of this machine; a test brings its own. */
+  processes?: ProcessTable;
   clock?: Clock;
   counters?: FilesystemCounters;
   segmentBytes?: number;
@@ -136,6 +141,7 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
     options,
     log,
     woken: options.woken ?? (() => {}),
+    shared: new SharedSessions({ tree, clock, counters, processes: options.processes ?? machine, log }),
     control: makeControlDirectory(owner.uid, owner.gid),
     scanBudget: new ScanBudget(clock),
     pending: new Set(),
@@ -178,6 +184,11 @@ function hasKeys(root: DirectoryNode, session: string): boolean {
 }
 
 const CREDS = 'creds.json';
+const machine: ProcessTable = {
+  processOf: (thread) => processOfThread(thread),
+  lives: (process) => isAlive(process),
+};
+
 const UNLINKED_BYTES = 256 * 1024 * 1024;
 const UNLINKED_FILES = 4;
 

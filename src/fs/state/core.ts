@@ -14,6 +14,7 @@ import type { JournaledFiles } from './journaled-files.ts';
 import type { Records } from './records.ts';
 import type { Registrations } from './registrations.ts';
 import type { Remote } from './remote.ts';
+import type { SharedSessions } from './shared-sessions.ts';
 
 export interface Core {
   readonly tree: Tree;
@@ -44,6 +45,7 @@ export interface Core {
   /** Files that have a working copy and a name. */
   readonly pending: Set<FileNode>;
   readonly orphans: OrphanStore;
+  readonly shared: SharedSessions;
   /** FIFOs and sockets that have a name: only the journal knows them. */
   readonly specials: Set<SpecialNode>;
 }

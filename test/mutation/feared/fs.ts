@@ -258,6 +258,60 @@ export const fsMutations = [
     ['    child.dropped = true;\n', '', 'a write to a file whose folder is gone succeeds and is lost'],
   ]),
   ...fearedIn(
+    'src/fs/model/session-writers.ts',
+    ['fs/session-writers.test.ts'],
+    [
+      ['const RETURNS = 2;', 'const RETURNS = 1;', 'a bot that is restarted is taken for two'],
+      [
+        'returned && processes.lives(last.process)',
+        'returned',
+        'commands that have ended are taken for bots',
+      ],
+      [
+        'this.#returns < RETURNS || nowMs - this.#toldMs < AGAIN_MS',
+        'this.#returns < RETURNS',
+        'two bots fill the log',
+      ],
+      [
+        'const writer = this.#writers.find(({ process: each }) => isSame(each, process));',
+        'const writer = this.#writers.find(() => false);',
+        'a bot with several threads is taken for several bots',
+      ],
+      [
+        'return a.pid === b.pid && a.startTime === b.startTime;',
+        'return a.pid === b.pid && a.startTime === b.startTime && a.pid < 0;',
+        'no process is ever known again',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/fs/state/shared-sessions.ts',
+    ['fs/session-writers.test.ts'],
+    [
+      [
+        'if (!pair.every((each) => processes.lives(each))) this.#found.delete(session);',
+        'if (pair.length < 2) this.#found.delete(session);',
+        'the status warns of a bot that was stopped',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/lib/process-table.ts',
+    ['lib/process-table.test.ts'],
+    [
+      [
+        'startTimeOf(pid, proc) === startTime;',
+        'startTimeOf(pid, proc) !== undefined;',
+        'another process that got the number counts as the one that ended',
+      ],
+      [
+        "first === '' || first.startsWith('-')",
+        "first === ''",
+        'an option, with what is secret in it, is in the log',
+      ],
+    ],
+  ),
+  ...fearedIn(
     'src/fs/model/orphans.ts',
     ['fs/orphans.test.ts'],
     [
