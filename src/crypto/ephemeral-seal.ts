@@ -1,35 +1,43 @@
 /** Seals what does not outlive this process, under a key that exists in its memory only. */
-import { createSecretKey, randomBytes, randomFillSync } from 'node:crypto';
-import { type AeadKeys, ciphertextSize, computeTag, decrypt, encryptInto, IV_SIZE } from './aead.ts';
+import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from 'node:crypto';
 import { SealError } from './seal-error.ts';
 
+const CIPHER = 'aes-256-gcm';
 const KEY_SIZE = 32;
-const NOTHING = new Uint8Array(0);
+const NONCE_SIZE = 12;
+const TAG_SIZE = 16;
 
-/** IV and ciphertext; the tag is kept elsewhere. */
-export function ephemeralSize(plainLength: number): number {
-  return IV_SIZE + ciphertextSize(plainLength);
+/** What is kept in memory: with it, what was sealed earlier, or elsewhere, is never taken for this. */
+export interface EphemeralMark {
+  readonly nonce: Buffer;
+  readonly tag: Buffer;
 }
 
 export class EphemeralSeal {
-  readonly #keys: AeadKeys = {
-    macKey: createSecretKey(randomBytes(KEY_SIZE)),
-    encryptionKey: createSecretKey(randomBytes(KEY_SIZE)),
-  };
+  readonly #key = createSecretKey(randomBytes(KEY_SIZE));
+  /** A nonce is used once: the number of what was sealed before. */
+  #sealed = 0;
 
-  /**
-   * Fills `out`, which has `ephemeralSize(plain.length)` bytes, and returns the tag. It stays in memory, so that what was sealed
-   * earlier, or elsewhere, is never taken for this.
-   */
-  seal(plain: Buffer, out: Buffer): Buffer {
-    const iv = randomFillSync(out.subarray(0, IV_SIZE));
-    encryptInto(out, IV_SIZE, this.#keys, iv, plain);
-    return computeTag(this.#keys, NOTHING, '', out);
+  /** Fills `out`, which is as long as `plain`. */
+  seal(plain: Buffer, out: Buffer): EphemeralMark {
+    const nonce = Buffer.alloc(NONCE_SIZE);
+    nonce.writeUIntLE(this.#sealed++, 0, 6);
+    const cipher = createCipheriv(CIPHER, this.#key, nonce, { authTagLength: TAG_SIZE });
+    cipher.update(plain).copy(out);
+    cipher.final();
+    return { nonce, tag: cipher.getAuthTag() };
   }
 
   /** Throws SealError `wrong-tag`. */
-  open(sealed: Buffer, tag: Buffer, plainLength: number): Buffer {
-    if (!computeTag(this.#keys, NOTHING, '', sealed).equals(tag)) throw new SealError('wrong-tag');
-    return decrypt(this.#keys, sealed.subarray(0, IV_SIZE), sealed.subarray(IV_SIZE), plainLength);
+  open(sealed: Buffer, { nonce, tag }: EphemeralMark): Buffer {
+    const decipher = createDecipheriv(CIPHER, this.#key, nonce, { authTagLength: TAG_SIZE });
+    decipher.setAuthTag(tag);
+    const plain = decipher.update(sealed);
+    try {
+      decipher.final();
+    } catch {
+      throw new SealError('wrong-tag');
+    }
+    return plain;
   }
 }

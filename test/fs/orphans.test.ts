@@ -10,8 +10,7 @@ import { type Harness, newAttributes } from './harness.ts';
 import { harness, read, unlink, write } from './support.ts';
 
 const MIB = 1024 * 1024;
-/** A block of 16 KiB, its IV and padding. */
-const SLOT = 16_384 + 32;
+const SLOT = 16_384;
 const MARK = Buffer.from('plain text that must not be on the disk; ');
 
 function contentOf(h: Harness, node: number): Buffer {

@@ -2,7 +2,7 @@
  * What files have that were unlinked and may still be open. There is no name to seal and journal it under, and it goes with this
  * process. Block by block: the newest are in memory, those that it has no room for lie sealed in a file without a name.
  */
-import { EphemeralSeal, ephemeralSize } from '../../crypto/ephemeral-seal.ts';
+import { type EphemeralMark, EphemeralSeal } from '../../crypto/ephemeral-seal.ts';
 import { Errno, errnoOf } from '../../lib/errno.ts';
 import { SpillFile } from '../../store/cache/spill-file.ts';
 import type { Log } from './options.ts';
@@ -22,12 +22,12 @@ interface Block {
   /** The beginning of the block, zeros follow; undefined: sealed. */
   plain: Buffer | undefined;
   slot: number;
-  tag: Buffer | undefined;
+  mark: EphemeralMark | undefined;
 }
 
 export class OrphanStore {
   readonly #seal = new EphemeralSeal();
-  readonly #sealed = Buffer.alloc(ephemeralSize(BLOCK));
+  readonly #sealed = Buffer.alloc(BLOCK);
   readonly #file: SpillFile;
   /** Bytes that writes may bring it to. */
   readonly #limit: number;
@@ -71,7 +71,7 @@ export class OrphanStore {
       const block = {
         plain: content.subarray(at, Math.min(at + BLOCK, content.length)),
         slot: 0,
-        tag: undefined,
+        mark: undefined,
       };
       orphan.blocks.push(block);
       this.#enter(block, isLarge);
@@ -114,7 +114,7 @@ export class OrphanStore {
   install(block: Block | undefined, plain: Buffer): Block {
     const isLarge = block !== undefined && this.#large.has(block);
     if (block !== undefined) this.drop(block);
-    const changed = block ?? { plain, slot: 0, tag: undefined };
+    const changed = block ?? { plain, slot: 0, mark: undefined };
     changed.plain = plain;
     this.#enter(changed, isLarge);
     return changed;
@@ -141,7 +141,7 @@ export class OrphanStore {
     } else if (this.#kept.delete(block)) {
       this.#keptBytes -= plain.length;
     }
-    block.tag = undefined;
+    block.mark = undefined;
   }
 
   get #bytes(): number {
@@ -185,18 +185,18 @@ export class OrphanStore {
   #spillBlock(block: Block): void {
     let plain = block.plain as Buffer;
     if (plain.length < BLOCK) plain = Buffer.concat([plain], BLOCK);
-    const tag = this.#seal.seal(plain, this.#sealed);
+    const mark = this.#seal.seal(plain, this.#sealed);
     const slot = this.#file.write(this.#sealed);
     this.drop(block);
     block.plain = undefined;
     block.slot = slot;
-    block.tag = tag;
+    block.mark = mark;
     this.#sealedBytes += BLOCK;
   }
 
-  #open({ slot, tag }: Block): Buffer {
+  #open({ slot, mark }: Block): Buffer {
     this.#file.read(slot, this.#sealed);
-    return this.#seal.open(this.#sealed, tag as Buffer, BLOCK);
+    return this.#seal.open(this.#sealed, mark as EphemeralMark);
   }
 }
 

@@ -335,6 +335,14 @@ export const fsMutations = [
     ],
   ),
   ...fearedIn(
+    'src/crypto/ephemeral-seal.ts',
+    ['crypto/ephemeral-seal.test.ts'],
+    [
+      ['this.#sealed++', 'this.#sealed', 'a nonce is used twice, which gives the plaintext away'],
+      ["      throw new SealError('wrong-tag');\n", '', 'what was changed on the disk is read'],
+    ],
+  ),
+  ...fearedIn(
     'src/fs/operations/orphan.ts',
     ['fs/orphans.test.ts', ...CONTENT],
     [
