@@ -223,6 +223,16 @@ test('a listing asks for the objects that neither the caller nor an earlier call
   );
   const y = listed.objects.find(({ name }) => name === 'y');
   assert.deepEqual([y?.generation, y?.metadata, y?.size], [generation, { epoch: '3' }, CONTENT.length]);
+
+  // What was known of a version says nothing of the next one.
+  const next = await open().put('y', Buffer.from('next'), { ifGeneration: generation, metadata: {} });
+  for (const lister of [bucket, open()]) {
+    const { objects } = await lister.list('y', undefined, () => generation);
+    assert.deepEqual(
+      objects.map((object) => [object.generation, object.size]),
+      [[next.generation, 4]],
+    );
+  }
 });
 
 test('closing ends the calls that are under way', async (t) => {
@@ -249,7 +259,7 @@ test('a server that says when to ask again is asked then, and not before', async
 test('a bucket that is not there is said to be missing', async (t) => {
   const { proxy } = await rig(t);
   const bucket = (await openS3(t, proxy, { name: 'no-such-bucket' }))();
-  for (const name of ['list', 'put', 'get'] as const) {
+  for (const name of ['list', 'put', 'get', 'delete'] as const) {
     const error = await (calls[name] as (bucket: Bucket) => Promise<unknown>)(bucket).catch(
       (caught) => caught,
     );
