@@ -43,6 +43,7 @@ const LONG_RUNNING = [
   'instances/',
   'hybrid/',
   'cloud/',
+  's3/',
   'fuse-native/',
   'mounted/',
   'rootless/',
