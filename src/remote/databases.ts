@@ -157,7 +157,7 @@ export function isSealedDatabase(keyring: Keyring, path: string, sealed: Buffer)
   }
 }
 
-/** Times aside. */
+/** Times aside. One that an earlier key sealed is made again: that key is about to be given up. */
 function isOf(
   keyring: Keyring,
   path: string,
@@ -167,7 +167,8 @@ function isOf(
   try {
     const found = openSealed(keyring, path, sealed);
     const isSameMeta = (['mode', 'uid', 'gid'] as const).every((field) => found.meta[field] === meta[field]);
-    return isSameMeta && found.plain.equals(content);
+    const isCurrent = readHeader(sealed, sealed.length).keyId === keyring.currentId;
+    return isCurrent && isSameMeta && found.plain.equals(content);
   } catch (error) {
     if (error instanceof SealError) return false;
     throw error;

@@ -58,6 +58,18 @@ export const sqliteMutations = [
       'the database is of one instant and its log of another',
     ],
   ]),
+  ...fearedIn(
+    'src/remote/databases.ts',
+    ['remote/databases.test.ts'],
+    [
+      [
+        'return isCurrent && isSameMeta',
+        'return isSameMeta',
+        'a database is lost in the bucket with the key that sealed it before',
+      ],
+      ['    if (await this.#isThere(path, image)) return;\n', '', 'a checkpoint alone is uploaded'],
+    ],
+  ),
   ...fearedIn('src/sync/backup/database-images.ts', SYNC, [
     [
       "if (entry.local !== 'same' || entry.change !== before) return before;",
