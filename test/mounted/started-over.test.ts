@@ -140,7 +140,8 @@ test(
     while (!/^sessionfs_credentials_removed_total 1$/m.test(await metrics()));
     assert.match(runCli(['status', mountPoint]).stdout, /^TROUBLE +user-\+49: its registered credentials/m);
     const listed = runCli(['restore', '--list', mountPoint]);
-    assert.match(listed.stdout, /^\d{4}-\S+Z {2}user-\+49 {2}credentials\n$/);
+    // A checkpoint may have put the session into the trash as well.
+    assert.match(listed.stdout, /^\d{4}-\S+Z {2}user-\+49 {2}credentials$/m);
     assert.equal(runCli(['restore', session, '--at', '2001-01-01T00:00:00Z']).status, 60);
     const { status, stderr } = runCli(['restore', session]);
     assert.deepEqual([status, stderr], [0, '']);
