@@ -55,7 +55,7 @@ const SIGUSR1_BIT = 0x200n;
 
 /**
  * Those that run node, the others have no debugger, and have got as far as to catch the signal, which ends them before. A fork that
- * has not run its own program yet catches what its parent catches, and still is named like that.
+ * has not run its own program yet catches what its parent catches, and still is named like that. Node.js 24 names its main thread.
  */
 function nodes(started: DaemonProcess): number[] {
   return started.processes().filter((pid) => {
@@ -63,7 +63,7 @@ function nodes(started: DaemonProcess): number[] {
     if (readOf(pid, 'cmdline') === readOf(parent, 'cmdline')) return false;
     const status = readOf(pid, 'status');
     const caught = /^SigCgt:\t([0-9a-f]+)$/m.exec(status)?.[1] ?? '0';
-    return status.startsWith('Name:\tnode\n') && (BigInt(`0x${caught}`) & SIGUSR1_BIT) !== 0n;
+    return /^Name:\t(node|MainThread)\n/.test(status) && (BigInt(`0x${caught}`) & SIGUSR1_BIT) !== 0n;
   });
 }
 
