@@ -317,3 +317,50 @@ test('only the magic makes a database', () => {
   assert.ok(!isDatabase(Buffer.from('SQLite format 3')));
   assert.ok(!isDatabase(Buffer.from('SQLite format 4\0')));
 });
+
+/** As SQLite writes it, of 512 bytes a page and a sector; each part has a header and the old content of a page. */
+function journalOf(parts: readonly { page: number; fill: number; sum: number }[]): Buffer {
+  return Buffer.concat(
+    parts.map(({ page, fill, sum }) => {
+      const part = Buffer.alloc(1_536);
+      Buffer.from('d9d505f920a163d7', 'hex').copy(part);
+      for (const [index, value] of [1, 7, 2, 512, 512].entries()) part.writeUInt32BE(value, 8 + 4 * index);
+      part.writeUInt32BE(page, 512);
+      part.fill(fill, 516, 1_028);
+      part.writeUInt32BE(sum, 1_028);
+      return part;
+    }),
+  );
+}
+
+test('every part of a journal is played back up to a torn record, and what the transaction added is cut off', () => {
+  const database = () => Buffer.alloc(3 * 512, 9);
+  const pages = (sum: number) => {
+    const journal = journalOf([
+      { page: 1, fill: 1, sum: 7 + 2 },
+      { page: 2, fill: 2, sum },
+    ]);
+    const folded = fold({ database: database(), log: undefined, journal }, MAX_BYTES);
+    return [folded.length, folded[0], folded[512]];
+  };
+  assert.deepEqual(pages(7 + 4), [1_024, 1, 2]);
+  assert.deepEqual(pages(7 + 5), [1_024, 1, 9]);
+});
+
+test('a torn frame ends the log, and pages that a later transaction cut off stay away', (t) => {
+  const directory = temporaryDirectory(t);
+  const path = join(directory, 'a.db');
+  const database = openDatabase(path, 512, 'WAL');
+  for (let id = 0; id < 20; id++) carryOut(database, { kind: 'put', id, bytes: 3_000 });
+  carryOut(database, { kind: 'commit' });
+  carryOut(database, { kind: 'delete', from: 0, to: 60 });
+  carryOut(database, { kind: 'commit' });
+  carryOut(database, { kind: 'vacuum' });
+  const files = readFiles(path);
+  assertFolds(directory, files);
+  const log = files.log?.slice() ?? new Uint8Array(0);
+  log.set([(log.at(-1) ?? 0) ^ 1], log.length - 1);
+  assertFolds(directory, { ...files, log });
+  assert.notDeepEqual(fold({ ...copyOf(files), log }, MAX_BYTES), fold(copyOf(files), MAX_BYTES));
+  database.close();
+});

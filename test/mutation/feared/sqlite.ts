@@ -6,11 +6,6 @@ const CUT = ['fs/database-cuts.test.ts'];
 
 export const sqliteMutations = [
   ...fearedIn('src/sqlite/write-ahead-log.ts', FOLD, [
-    [
-      'if (number === 0 || !isOfThisUse) break;',
-      'if (number === 0) break;',
-      'frames of an earlier use of the log are folded in',
-    ],
     ['if (!checksum.is(view, at + 16)) break;', '', 'a torn frame is folded in'],
     ['if (pagesAfterCommit === 0) continue;', '', 'an unfinished transaction is folded in'],
     ['if (number <= databasePages)', '', 'a page that a later transaction cut off is folded in'],
