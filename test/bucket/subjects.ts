@@ -29,7 +29,7 @@ export const subjects: Readonly<Record<string, Subject>> = {
   moto: async (scope) => {
     const url = await motoServer();
     const name = await createS3Bucket(url);
-    return openS3(scope, { url }, { name });
+    return openS3(scope, await startS3Proxy(scope, url), { name });
   },
   directory: async (scope) => {
     const path = join(temporaryDirectory(scope), 'bucket');

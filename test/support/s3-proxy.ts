@@ -1,5 +1,9 @@
-/** An S3 server behind the fault proxy. Nothing is enforced here: what the server ignores is ignored. */
+/**
+ * An S3 server behind the fault proxy. Changes of one object go to the server one after another, by whichever proxy of this
+ * process: a server may compare and store in two steps, which Amazon does not.
+ */
 import { Agent, type IncomingMessage, request } from 'node:http';
+import { SessionLocks } from '../../src/lib/session-locks.ts';
 import type { Scope } from './cleanup.ts';
 import {
   type Answer,
@@ -21,6 +25,9 @@ export function startS3Proxy(
   return StoreProxy.start(scope, new S3Store(serverUrl, ignored));
 }
 
+/** By server, bucket and object. */
+const lines = new SessionLocks();
+
 class S3Store implements ProxiedStore {
   readonly #serverUrl: string;
   readonly #ignored: readonly Condition[];
@@ -40,8 +47,14 @@ class S3Store implements ProxiedStore {
     return { kind, method, bucket, object, query, target: url, headers };
   }
 
+  answer(asked: ProxiedRequest, body: Buffer): Promise<Answer> {
+    if (asked.kind !== 'put' && asked.kind !== 'delete') return this.#forward(asked, body);
+    const line = `${this.#serverUrl}/${asked.bucket}/${asked.object}`;
+    return lines.run(line, () => this.#forward(asked, body));
+  }
+
   /** The host stays as it came: it is signed. */
-  answer({ kind, method, target, headers }: ProxiedRequest, body: Buffer): Promise<Answer> {
+  #forward({ kind, method, target, headers }: ProxiedRequest, body: Buffer): Promise<Answer> {
     const { 'transfer-encoding': _, connection: __, ...kept } = headers;
     if (kind === 'put' && this.#ignored.includes('create')) delete kept['if-none-match'];
     if (kind === 'put' && this.#ignored.includes('replace')) delete kept['if-match'];
