@@ -361,6 +361,7 @@ test('a torn frame ends the log, and pages that a later transaction cut off stay
   const log = files.log?.slice() ?? new Uint8Array(0);
   log.set([(log.at(-1) ?? 0) ^ 1], log.length - 1);
   assertFolds(directory, { ...files, log });
-  assert.notDeepEqual(fold({ ...copyOf(files), log }, MAX_BYTES), fold(copyOf(files), MAX_BYTES));
+  const withoutLast = { ...copyOf(files), log: log.subarray(0, log.length - 512 - 24) };
+  assert.deepEqual(fold({ ...copyOf(files), log }, MAX_BYTES), fold(withoutLast, MAX_BYTES));
   database.close();
 });
