@@ -2,6 +2,7 @@
 import type { Bucket } from '../bucket/bucket.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { CoreData, RemoteMessage } from '../drivers/host/messages.ts';
+import { sessionOfPath } from '../naming/session-path.ts';
 import type { Logger } from '../observe/log.ts';
 import type { CheckpointPlan } from '../store/checkpoint/plan.ts';
 import type { BucketSync } from '../sync/bucket-sync.ts';
@@ -41,11 +42,14 @@ export interface RemoteSessionsParts {
 
 export class RemoteSessions {
   readonly #parts: RemoteSessionsParts;
+  /** Applications may write. */
+  #isServed: boolean;
   /** Evictions run one after the other, and before a session that was evicted is opened again. */
   #evicting: Promise<void> = Promise.resolve();
 
   constructor(parts: RemoteSessionsParts) {
     this.#parts = parts;
+    this.#isServed = parts.takeover;
   }
 
   /** What the kernel thread must know before it builds the tree. */
@@ -75,6 +79,7 @@ export class RemoteSessions {
   /** The mount is served. */
   start(): void {
     const { takeover, leases, aborted, sync, memory, health } = this.#parts;
+    this.#isServed = true;
     if (takeover) void leases.inherit(aborted.signal);
     sync.start();
     memory?.start();
@@ -113,7 +118,7 @@ export class RemoteSessions {
         void this.#lookUpName(message.name);
         break;
       case 'urgent':
-        if (message.why === 'new') ledger.serve(message.session);
+        ledger.serve(message.session);
         sync.flusher.urgent(message.session, message.why);
         break;
       case 'ask':
@@ -131,8 +136,12 @@ export class RemoteSessions {
     }
   }
 
-  /** A checkpoint was applied, and the ledger has noted it. */
+  /**
+   * A checkpoint was applied, and the ledger has noted it. What applications have written they see: a folder that was there
+   * before this mount was never opened, nor made anew.
+   */
   checkpointed(plan: CheckpointPlan): void {
+    if (this.#isServed) for (const session of writtenSessions(plan)) this.#parts.ledger.serve(session);
     void this.#parts.deleted.checkpointed(plan);
   }
 
@@ -179,6 +188,13 @@ export class RemoteSessions {
     const text = await this.#parts.control.answer(question);
     this.#parts.kernel.post({ type: 'answer', id: question.id, text });
   }
+}
+
+function writtenSessions({ files }: CheckpointPlan): Set<string> {
+  const sessions = new Set<string>();
+  for (const [path, { put }] of files) if (put !== undefined) sessions.add(sessionOfPath(path, 'file'));
+  sessions.delete('');
+  return sessions;
 }
 
 /** For everyone who reaches the health pages: a hint names no session, file or key, either. */

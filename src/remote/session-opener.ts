@@ -88,6 +88,7 @@ export class SessionOpener {
       const exists = await inTime(this.#isInBucket(session), untilMs - performance.now(), undefined).catch(
         () => undefined,
       );
+      if (exists === true) await this.#settle();
       if (exists !== undefined) return exists;
       if (performance.now() >= untilMs) break;
       await backOff(attempt, RETRY, this.#ended.signal);
@@ -98,6 +99,21 @@ export class SessionOpener {
       'The bucket does not say whether another mount has made this session; it is taken for a new one',
     );
     return false;
+  }
+
+  /**
+   * What was deleted here of an earlier session of the name, and is in the journal only, would be deleted of what is restored,
+   * and then in the bucket. Retries until the cache has it, or this mount ends.
+   */
+  async #settle(): Promise<void> {
+    for (let attempt = 0; !this.#ended.signal.aborted; attempt++) {
+      try {
+        return await this.#parts.sync.settle();
+      } catch {
+        // The checkpoint has logged why.
+        await backOff(attempt, RETRY, this.#ended.signal);
+      }
+    }
   }
 
   /** A session that was deleted leaves its owner object behind. */

@@ -174,6 +174,11 @@ export class BucketSync {
     return this.#reconcile(session, grant, () => served);
   }
 
+  /** Brings all that was committed so far into the cache and the ledger. Rejects when it cannot. */
+  settle(): Promise<void> {
+    return this.#parts.mount.settle('committed');
+  }
+
   /** See Comparison. */
   fetchMissing(session: string): Promise<void> {
     return this.#comparison.fetchMissing(session);

@@ -62,6 +62,55 @@ test('a name that another mount has made is a session whose content is waited fo
   assert.deepEqual(h.wanted, [NAME]);
 });
 
+test('an empty session folder of an earlier run is asked for like a name that is not here, until it holds a file', async (t) => {
+  const h = shared(t);
+  lookup(h);
+  h.hybrid.learnName(NAME, false);
+  const made = mkdir(h, NAME);
+  h.nowMs += VALID_MS;
+  assert.equal(
+    h.fs.readdir(made, 0, () => true),
+    0,
+    'of this run',
+  );
+  await h.checkpoint();
+  h.restart();
+  const session = find(h, NAME);
+  const calls = () => [
+    h.fs.readdir(session, 0, () => true),
+    h.fs.lookup(session, 'creds.json', newEntry()),
+    h.fs.mknod(session, 'creds.json', S_IFREG | 0o600, CALLER, newEntry()),
+  ];
+  h.names.length = 0;
+  assert.deepEqual(calls(), [PARKED, PARKED, PARKED]);
+  assert.deepEqual([h.names, h.wanted], [[NAME], []]);
+  h.hybrid.learnName(NAME, false);
+  assert.deepEqual(calls(), [0, 0, 0]);
+  h.nowMs += VALID_MS;
+  assert.equal(
+    h.fs.readdir(session, 0, () => true),
+    0,
+  );
+  assert.deepEqual(h.names, [NAME]);
+});
+
+test('an empty session folder that another mount has filled waits for what it holds', async (t) => {
+  const h = shared(t);
+  lookup(h);
+  h.hybrid.learnName(NAME, false);
+  mkdir(h, NAME);
+  await h.checkpoint();
+  h.restart();
+  const session = find(h, NAME);
+  const list = () => h.fs.readdir(session, 0, () => true);
+  assert.equal(list(), PARKED);
+  h.hybrid.learnName(NAME, true);
+  assert.deepEqual([list(), h.wanted], [PARKED, [NAME]]);
+  h.restore(NAME);
+  h.hybrid.learnName(NAME, false);
+  assert.equal(list(), 0);
+});
+
 test('files, hidden names and names in sessions are not asked for, nor any where no other mount shares the bucket', (t) => {
   const h = shared(t);
   for (const name of ['creds.json', 'x.json.tmp', '.hidden']) assert.equal(lookup(h, name), FREE);

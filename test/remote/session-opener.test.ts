@@ -30,6 +30,7 @@ function rig(t: TestContext) {
     restorer: { announce: (session: string) => given.push(session) },
     reconcileSession: async () => {},
     fetchMissing: async () => {},
+    settle: async () => {},
     flusher: { refresh: () => {} },
   } as unknown as BucketSync;
   const ledger = { absentOf: () => [], entriesOf: () => [] } as unknown as Ledger;
@@ -131,6 +132,28 @@ test(
     await machine.until(() => machine.restored.length === sessions.length);
     assert.equal(bucket.calls.filter(({ operation }) => operation === 'list').length, sessions.length);
     assert.ok(most > 1 && most <= 32, `${most} lists at a time`);
+  },
+);
+
+test(
+  'what was deleted of an earlier session of the name is in the ledger before another mount’s is told of',
+  options,
+  async (t) => {
+    const bucket = new MemoryBucket();
+    const machine = new Machine(t, bucket, { intervalMs: 0 });
+    const { sync, ledger } = machine;
+    const opener = openOpener(t, { leases: openLeases(t, bucket), sync, ledger });
+    const [settled, outcomes] = [[] as string[], ['full', 'done']];
+    machine.settle = async () => {
+      settled.push(outcomes.shift() ?? 'again');
+      if (settled.at(-1) === 'full') throw new Error('the cache did not take the journal');
+    };
+    assert.equal(await opener.existsElsewhere(S), false);
+    assert.deepEqual(settled, [], 'a free name costs nothing');
+    const record = { name: '', holder: 'b'.repeat(32), epoch: 1, floor: 0, refresh: false };
+    bucket.store(ownerName(S), Buffer.alloc(0), ownerCodec.write(record));
+    assert.equal(await opener.existsElsewhere(S), true);
+    assert.deepEqual(settled, ['full', 'done']);
   },
 );
 

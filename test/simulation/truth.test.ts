@@ -1,7 +1,7 @@
 /** What the world `remote` takes for stored, and for kept. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ABSENT } from '../../src/bucket/bucket.ts';
+import { ABSENT, type StoredObject } from '../../src/bucket/bucket.ts';
 import { Keyring } from '../../src/crypto/keyring.ts';
 import { OWNER, sealedSize, sealInto } from '../../src/crypto/sealed-file.ts';
 import { keptVersionName, keptVersionPrefix } from '../../src/naming/kept-version-name.ts';
@@ -55,6 +55,43 @@ for (const isDeletionStored of [false, true])
     else promise();
     runOn(undefined);
   });
+
+test('what an operator brought back behind the holder, who made and deleted a file of that name, is no broken promise', () => {
+  const machine = new Machine(1);
+  runOn(machine);
+  const truth = new Truth(() => []);
+  const store = new SimulatedStore(machine, 'bucket-a', (change) => truth.changed(change));
+  const path = 'u-+1/key-0.json';
+  const name = toObjectName(path, 'file');
+  const first = truth.lineage.write(path, undefined);
+  const old = sealed(path, JSON.stringify({ v: first }));
+  const { generation } = store.put('m0 d1', name, old, ABSENT, {});
+  const deleted = truth.lineage.delete('m0', path, first);
+  store.delete('m0 d1', name, generation);
+  truth.promise(store, new Map([[path, deleted]]));
+  store.bringBack(store.old[0] as StoredObject, false);
+  const again = truth.lineage.delete('m0', path, truth.lineage.write(path, deleted));
+  truth.promise(store, new Map([[path, again]]));
+  store.put('m0 d1', name, old, store.head(name).generation, {});
+  assert.throws(
+    () => truth.promise(store, new Map([[path, again]])),
+    /what a flush says is stored is stored/,
+  );
+  runOn(undefined);
+});
+
+test('a cache that is given another bucket may bring back what other computers deleted there', () => {
+  const machine = new Machine(1);
+  runOn(machine);
+  const truth = new Truth(() => []);
+  const path = 'u-+1/key-0.json';
+  const version = truth.lineage.write(path, undefined);
+  const deleted = truth.lineage.delete('m1', path, truth.lineage.write(path, version));
+  assert.equal(truth.follows(path, deleted, version), false);
+  truth.bringAlong(path, sealed(path, JSON.stringify({ v: version })));
+  assert.equal(truth.follows(path, deleted, version), true);
+  runOn(undefined);
+});
 
 function sealed(path: string, text: string): Buffer {
   const plain = Buffer.from(text);

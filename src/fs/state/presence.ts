@@ -1,5 +1,6 @@
 /**
- * Whether a call has to wait: for the content of a session that is absent, or for a name that the bucket may know. A call that
+ * Whether a call has to wait: for the content of a session that is absent, or for a name that the bucket may know (an empty
+ * folder in the root that this daemon has found there is no more than a name). A call that
  * waits is answered PARKED before anything has changed. A request that an earlier server carried out only waits for its
  * answer: it never parks. In local mode nothing waits.
  */
@@ -15,9 +16,14 @@ export type Waits = 0 | typeof PARKED | typeof Errno.EBUSY;
 export class Presence {
   readonly #core: Core;
   #uses = 0;
+  /** Folders in the root that were empty when the tree was built, and are since. */
+  readonly #unused = new Set<DirectoryNode>();
 
+  /** The core's tree is built. */
   constructor(core: Core) {
     this.#core = core;
+    for (const node of core.tree.root.children.values())
+      if (node.kind === 'directory' && node.children.size === 0) this.#unused.add(node);
   }
 
   /** For what the node is: an absent session, or something in one. */
@@ -26,7 +32,7 @@ export class Presence {
     const session = remote && sessionOfNode(tree, node);
     if (session === undefined) return 0;
     session.usedAt = ++this.#uses;
-    if (!session.absent) return 0;
+    if (!session.absent) return this.#ofUnused(session);
     if (session.name === remote?.refused) return Errno.EBUSY;
     remote?.want(session.name, request);
     return PARKED;
@@ -67,6 +73,17 @@ export class Presence {
     if (isRepeated(this.#core)) return 0;
     const child = directory.children.get(name);
     return this.toLookUp(directory, name) || (child === undefined ? 0 : this.of(child));
+  }
+
+  /** Another mount may have made a session of that name since the folder was left empty. */
+  #ofUnused(session: DirectoryNode): Waits {
+    const { remote, clock } = this.#core;
+    if (!this.#unused.has(session)) return 0;
+    if (session.children.size > 0) {
+      this.#unused.delete(session);
+      return 0;
+    }
+    return remote?.mustAskFor(session.name, clock.monotonicMs()) ? PARKED : 0;
   }
 
   /** The bucket may have that name in the root and has not been listed yet, or another mount may just have made it. */

@@ -414,6 +414,11 @@ export const fsMutations = [
   ...fearedIn('src/fs/state/presence.ts', HYBRID, [
     ['if (session.name === remote?.refused) return Errno.EBUSY;', '', 'a refused call waits for ever'],
     ['    remote?.want(session.name, request);\n', '', 'a session that is waited for is never restored'],
+    [
+      'return this.#ofUnused(session);',
+      'return 0;',
+      'a folder that was left empty hides the session that another mount has made since',
+    ],
     ['if (!remote.namesKnown) return PARKED;', '', 'a name that the bucket has is taken for free'],
     [
       'remote !== undefined && !remote.namesKnown && !remote.rootListable',

@@ -42,7 +42,25 @@ export const remoteMutations = [
       ['threadData.writeThrough || !', '!', 'a mount that can store nothing is called ready'],
     ],
   ),
+  ...fearedIn(
+    'src/remote/remote-sessions.ts',
+    ['remote/served-sessions.test.ts'],
+    [
+      [
+        '        ledger.serve(message.session);\n',
+        '',
+        'what another mount has replaces a session that is in use',
+      ],
+      ['if (this.#isServed) for', 'for', 'a session that no application has seen is in conflict'],
+      ['    this.#isServed = true;\n', '', 'a session that was written to counts as unused'],
+    ],
+  ),
   ...fearedIn('src/remote/session-opener.ts', OPENER, [
+    [
+      'if (exists === true) await this.#settle();',
+      '',
+      'what was deleted here just before is deleted of another mount’s session',
+    ],
     [
       '    this.#parts.leases.abandon(session);\n',
       '',

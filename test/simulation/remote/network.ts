@@ -7,6 +7,7 @@ import type { Machine, Process } from '../platform/machine.ts';
 export interface Weather {
   lost: number;
   answerLost: number;
+  /** What lies between repeats it, and passes the second answer on: a request that was answered never arrives again. */
   doubled: number;
   /** It arrives long after, perhaps when its sender has given up. */
   late: number;
@@ -65,17 +66,17 @@ export class Network {
         return;
       }
       const delayMs = this.#happens(weather.late) ? this.#machine.chance.below(LATE_MS) : this.#latencyMs();
-      const arrive = (isDouble: boolean) => () => this.#arrive(owner, exchange, isDouble, resolve, reject);
-      this.#machine.schedule(delayMs, arrive(false), null);
-      if (this.#happens(weather.doubled))
-        this.#machine.schedule(delayMs + this.#machine.chance.below(2_000), arrive(true), null);
+      const arrive = (isLast: boolean) => () => this.#arrive(owner, exchange, isLast, resolve, reject);
+      const isDoubled = this.#happens(weather.doubled);
+      this.#machine.schedule(delayMs, arrive(!isDoubled), null);
+      if (isDoubled) this.#machine.schedule(delayMs + this.#machine.chance.below(2_000), arrive(true), null);
     });
   }
 
   #arrive<T>(
     owner: Process,
     exchange: Exchange<T>,
-    isDouble: boolean,
+    isLast: boolean,
     resolve: (value: T) => void,
     reject: (error: unknown) => void,
   ): void {
@@ -87,7 +88,7 @@ export class Network {
     try {
       if (refusal !== undefined) throw refusal;
       const value = effect();
-      this.#trace(owner, `is served: ${operation} ${name}${isDouble ? ' (doubled)' : ''}`);
+      this.#trace(owner, `is served: ${operation} ${name}${isLast ? '' : ' (to be repeated)'}`);
       settle = this.#happens(this.weather.failedAfter)
         ? () => reject(unreachable(name))
         : () => resolve(value);
@@ -96,7 +97,7 @@ export class Network {
       this.#trace(owner, `is refused: ${operation} ${name}: ${error.kind}`);
       settle = () => reject(error);
     }
-    if (isDouble || this.#happens(this.weather.answerLost)) return;
+    if (!isLast || this.#happens(this.weather.answerLost)) return;
     this.#answer(owner, exchange, this.#latencyMs(), settle);
   }
 

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { fromObjectName } from '../../../src/naming/object-name.ts';
+import { readLedger } from '../../../src/sync/ledger/file.ts';
 import {
   mkdirSync,
   readdirSync,
@@ -54,13 +55,29 @@ export class Operator {
         computer.view.forgetAll();
         break;
       case 'otherBuckets':
-        computer.useBucket(computer.bucketName === 'bucket-a' ? 'bucket-b' : 'bucket-a');
+        this.#giveOtherBucket(computer);
         break;
       case 'oldObjects':
         this.#bringBack(computer);
         break;
     }
     computer.disk.writeBack();
+  }
+
+  #giveOtherBucket(computer: Computer): void {
+    const name = computer.bucketName === 'bucket-a' ? 'bucket-b' : 'bucket-a';
+    computer.useBucket(name);
+    const cached = [...read(computer.cache)];
+    const ledgers = cached
+      .filter(([path]) => path.startsWith(`${computer.cache}/${LEDGER}.`))
+      .map(([path]) => readLedger(path)?.state);
+    const ledger = ledgers.find((state) => state?.bucket === `gs://${name}`);
+    for (const [path, content] of cached) {
+      const objectName = path.slice(computer.cache.length + 1);
+      const identity = fromObjectName(objectName);
+      if (content === 'directory' || identity === undefined || identity.directoryMeta) continue;
+      if (ledger?.get(objectName) === undefined) this.#truth.bringAlong(identity.path, content);
+    }
   }
 
   #copyOrPutBack(computer: Computer): void {

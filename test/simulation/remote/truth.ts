@@ -30,6 +30,8 @@ export class Truth {
   readonly #keyring = Keyring.fromHex(KEY);
   /** Sessions of which operators lost keys, or brought old ones back. */
   readonly #excused = new Set<string>();
+  /** Paths of which a bucket has what an operator brought back: the session's holder need not know that it is there. */
+  readonly #broughtBack = new Map<SimulatedStore, Set<string>>();
   /** Directories with kept versions. */
   readonly #caches: () => string[];
 
@@ -40,6 +42,14 @@ export class Truth {
   /** An operator changed something of the session behind every mount. */
   excuse(session: string): void {
     this.#excused.add(session);
+  }
+
+  /**
+   * A cache that was never used with this bucket takes what is there for new, also where other computers have deleted it:
+   * `bytes` of `path` are in the cache of one that is given another bucket.
+   */
+  bringAlong(path: string, bytes: Buffer): void {
+    this.lineage.place(path, undefined, this.versionOf(path, { bytes }));
   }
 
   /** What a computer can know of deletions of a path: its own, and those that its bucket shows. */
@@ -53,6 +63,10 @@ export class Truth {
     const path = fromObjectName(name)?.path;
     if (path === undefined || !name.startsWith('sessions/')) return;
     const version = this.#versionIn(path, after);
+    const broughtBack = this.#broughtBack.get(store) ?? new Set();
+    this.#broughtBack.set(store, broughtBack);
+    if (by === '') broughtBack.add(path);
+    else broughtBack.delete(path);
     if (by === '' && version !== undefined) {
       this.lineage.place(path, this.#versionIn(path, before), version);
       this.#promisedIn(store).set(path, version);
@@ -65,6 +79,7 @@ export class Truth {
   promise(store: SimulatedStore, states: ReadonlyMap<string, number>): void {
     const promised = this.#promisedIn(store);
     for (const [path, version] of states) {
+      if (this.lineage.isDeletion(version) && this.#broughtBack.get(store)?.has(path)) continue;
       if (!this.#isSuccessor(store, path, version))
         throw new Violation(
           'what a flush says is stored is stored',
