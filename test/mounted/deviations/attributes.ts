@@ -97,7 +97,7 @@ export const attributeDeviations: Deviations = {
   'Set-id bits have no effect'({ folder }) {
     const file = join(folder, 'program');
     closeSync(openSync(file, 'w', 0o6755));
-    assert.equal(permissionsOf(file), '700');
+    assert.equal(permissionsOf(file), '6700');
     writeFileSync(file, readFileSync('/usr/bin/id'));
     chmodSync(file, 0o6755);
     assert.equal(permissionsOf(file), '6755');
