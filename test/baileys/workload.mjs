@@ -4,7 +4,7 @@
  *
  *   node workload.mjs DIR [--mode all|init|resume|check] [--k 4] [--m 400] [--group M/10] [--prekeys 812]
  *                     [--contacts 50] [--fanout 1] [--cache 0] [--rounds 4] [--creds-every 25]
- *                     [--pace-ms 0] [--state multi-file|next-multi-file]
+ *                     [--pace-ms 0] [--state multi-file|next-multi-file|next-sqlite]
  *
  *   init    makes K accounts in DIR/userN-+1555000NNN, pairs them, exchanges M direct and GROUP sender-key messages
  *   resume  opens the folders it finds in DIR, with no other input, and continues every conversation
@@ -12,8 +12,9 @@
  *   all     init, then resume in a process of its own and check (the default)
  *
  * One JSON object on stdout; exit status 1 on any failure. Whatever touches DIR is done by Baileys' own
- * useMultiFileAuthState (or that of its develop branch, next-multi-file.mjs), wrapped as its makeSocket wraps it; the order of calls is that of its socket, message and
- * app-state code. The server and the phones are a few objects in memory. WORKLOAD_DEBUG=1 shows Baileys' log.
+ * useMultiFileAuthState (or by the states of its develop branch: next-multi-file.mjs, next-sqlite.mjs), wrapped as its makeSocket
+ * wraps it; the order of calls is that of its socket, message and app-state code. The server and the phones are a few objects in
+ * memory. WORKLOAD_DEBUG=1 shows Baileys' log.
  */
 import { spawnSync } from 'node:child_process';
 import { readdir } from 'node:fs/promises';

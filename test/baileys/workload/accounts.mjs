@@ -12,7 +12,6 @@ import {
   xmppSignedPreKey,
 } from '@whiskeysockets/baileys';
 import { useMultiFileAuthState as nextState } from '../next-multi-file.mjs';
-import { databaseIn, useSqliteAuthState } from '../next-sqlite.mjs';
 import { clocked, counted, latency, storeOperations } from './measure.mjs';
 import { options } from './options.mjs';
 
@@ -52,6 +51,8 @@ async function openState(dir) {
   if (options.state !== 'next-sqlite')
     return (options.state === 'next-multi-file' ? nextState : releasedState)(dir);
   await mkdir(dir, { recursive: true });
+  // Its package is not there in the application's container.
+  const { databaseIn, useSqliteAuthState } = await import('../next-sqlite.mjs');
   return useSqliteAuthState({ dbPath: databaseIn(dir) });
 }
 

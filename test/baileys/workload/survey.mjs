@@ -1,6 +1,5 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { surveyDatabase } from '../next-sqlite.mjs';
 import { options } from './options.mjs';
 
 /** The longer of two names that begin alike comes first. */
@@ -61,7 +60,8 @@ async function surveyFolder(dir, folder, report) {
   if (creds !== 'paired') report.bad.push(`${folder}: creds.json ${creds}`);
 }
 
-function surveyState(dir, folder, report) {
+async function surveyState(dir, folder, report) {
+  const { surveyDatabase } = await import('../next-sqlite.mjs');
   const { integrity, creds, keys } = surveyDatabase(join(dir, folder));
   report.files++;
   if (integrity !== 'ok') report.bad.push(`${folder}: ${integrity}`);
@@ -73,7 +73,7 @@ export async function survey(dir) {
   const report = { files: 0, bytes: 0, longestName: 0, categories: {}, bad: [] };
   for (const entry of await readdir(dir, { withFileTypes: true })) {
     if (!entry.isDirectory() || !/^user\d+-/.test(entry.name)) continue;
-    if (options.state === 'next-sqlite') surveyState(dir, entry.name, report);
+    if (options.state === 'next-sqlite') await surveyState(dir, entry.name, report);
     else await surveyFolder(dir, entry.name, report);
   }
   return report;
