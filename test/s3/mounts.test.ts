@@ -49,7 +49,10 @@ test(
     cloud.proxy.requests.length = 0;
     const again = await cloud.mount({}, other);
     assert.deepEqual(await filesBelow(again.mountPoint), left);
-    const asked = cloud.proxy.requests.filter(({ object }) => object.startsWith('sessions/'));
+    // What was removed may have left a mark, against an upload that comes late: only a HEAD tells it from a file.
+    const asked = cloud.proxy.requests.filter(
+      ({ object }) => object.startsWith('sessions/') && !object.endsWith('/pre-key-0.json'),
+    );
     assert.deepEqual(asked, []);
     await again.unmount();
   },
