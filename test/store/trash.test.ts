@@ -1,8 +1,9 @@
 /** A checkpoint keeps what was in a session's folder that was removed, and nothing else. */
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { toObjectName } from '../../src/naming/object-name.ts';
 import { trashDirectory } from '../../src/naming/trash-name.ts';
 import { Cache } from '../../src/store/cache/cache.ts';
 import { CheckpointPlan, type StoredBytes } from '../../src/store/checkpoint/plan.ts';
@@ -102,6 +103,57 @@ test('a removal that takes two checkpoints is one archive', async (t) => {
   assert.deepEqual(Object.keys(rig.content()).sort(), [`${S}/a.json`, `${S}/creds.json`, `${S}/late.json`]);
   const [[first] = [], second] = rig.kept;
   assert.equal(second?.[1], first);
+});
+
+test('a session that was made anew and removed again within minutes leaves the one before it alone', async (t) => {
+  const rig = new Rig(t);
+  await rig.put(`${S}/creds.json`, `${S}/old-key.json`);
+  await rig.collect(`delete ${S}/creds.json`, `delete ${S}/old-key.json`, `rmdir ${S}`);
+  await rig.cache.remove(`${S}/creds.json`);
+  await rig.cache.remove(`${S}/old-key.json`);
+  rig.nowMs += 60_000;
+  await rig.collect(`put ${S}/creds.json sealed fresh`);
+  rig.nowMs += 60_000;
+  await rig.collect(`put ${S}/creds.json sealed fresh`, `delete ${S}/creds.json`, `rmdir ${S}`);
+  const archives = listTrash(rig.cache.path).map(({ name }) =>
+    Object.fromEntries(
+      [...unpackArchive(readFileSync(join(trashDirectory(rig.cache.path), name)))].map(([path, sealed]) => [
+        path,
+        sealed.toString(),
+      ]),
+    ),
+  );
+  assert.deepEqual(archives, [
+    { [`${S}/creds.json`]: `sealed ${S}/creds.json`, [`${S}/old-key.json`]: `sealed ${S}/old-key.json` },
+    { [`${S}/creds.json`]: 'sealed fresh' },
+  ]);
+});
+
+test('a folder that is too large is not read, and costs no other session its archive', async (t) => {
+  const rig = new Rig(t);
+  await rig.put(`${S}/creds.json`, `${S}/video.bin`, 'user-+50/creds.json');
+  truncateSync(rig.cache.files.locate(toObjectName(`${S}/video.bin`, 'file')), 2 ** 40);
+  await rig.collect(`delete ${S}/creds.json`, 'delete user-+50/creds.json');
+  assert.deepEqual(rig.warnings, ['A removed session is too large for the trash']);
+  assert.deepEqual(
+    listTrash(rig.cache.path).map(({ session }) => session),
+    ['user-+50'],
+  );
+});
+
+test('a checkpoint that is carried out again makes one archive, beside one that is damaged', async (t) => {
+  const rig = new Rig(t);
+  await rig.put(`${S}/creds.json`, `${S}/a.json`);
+  await rig.collect(`delete ${S}/creds.json`, `delete ${S}/a.json`);
+  rig.nowMs += 10_000;
+  await rig.collect(`delete ${S}/creds.json`, `delete ${S}/a.json`);
+  assert.deepEqual(Object.keys(rig.content()).sort(), [`${S}/a.json`, `${S}/creds.json`]);
+  const [{ name } = { name: '' }] = listTrash(rig.cache.path);
+  writeFileSync(join(trashDirectory(rig.cache.path), name), 'damaged');
+  rig.nowMs += 10_000;
+  await rig.collect(`delete ${S}/creds.json`, `delete ${S}/a.json`);
+  assert.equal(listTrash(rig.cache.path).length, 2);
+  assert.deepEqual(rig.warnings, []);
 });
 
 test('deleted keys, a renamed session and other folders are not kept', async (t) => {

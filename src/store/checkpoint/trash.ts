@@ -3,7 +3,7 @@
  * the checkpoint before it removes them. It is deleted after some days, and first of all on a full disk.
  */
 import { readdirSync, rmSync } from 'node:fs';
-import { mkdir, readdir, readFile, unlink } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { renameDurably, syncDirectory, writeDurably } from '../../lib/durable-files.ts';
 import { codeOf, ifMissing, messageOf } from '../../lib/system-error.ts';
@@ -26,10 +26,15 @@ export interface TrashParts {
 
 export const DAY_MS = 24 * 3_600_000;
 /** A session is small; what is larger is no session's. */
-const ARCHIVE_BYTES_MAX = 64 * 1024 * 1024;
+export const ARCHIVE_BYTES_MAX = 64 * 1024 * 1024;
 /** One removal may take several checkpoints. */
 const SAME_REMOVAL_MS = 600_000;
 const PRUNE_EVERY_MS = 3_600_000;
+
+interface Found {
+  readonly size: number;
+  readonly read: () => Promise<Buffer | undefined>;
+}
 
 export class Trash {
   readonly #parts: TrashParts;
@@ -41,16 +46,26 @@ export class Trash {
 
   /** Before the plan is carried out. Never rejects: a removal does not wait for it. */
   async collect(plan: CheckpointPlan, read: (bytes: StoredBytes) => Promise<Buffer>): Promise<void> {
-    const { nowMs, log } = this.#parts;
+    const { nowMs } = this.#parts;
+    const moved = new Set(plan.moves.flatMap(({ deleted }) => deleted));
     try {
       if (nowMs() - this.#prunedMs >= PRUNE_EVERY_MS) await this.#prune();
-      const moved = new Set(plan.moves.flatMap(({ deleted }) => deleted));
-      for (const session of removedSessions(plan, moved)) await this.#keep(session, plan, moved, read);
     } catch (error) {
-      const message =
-        'A removed session could not be kept in the trash of the cache; it is removed all the same';
-      log.warn({ error: messageOf(error) }, message);
+      this.#warn({ error: messageOf(error) });
     }
+    for (const session of removedSessions(plan, moved)) {
+      try {
+        await this.#keep(session, plan, moved, read);
+      } catch (error) {
+        this.#warn({ session, error: messageOf(error) });
+      }
+    }
+  }
+
+  #warn(fields: { session?: string; error: string }): void {
+    const message =
+      'A removed session could not be kept in the trash of the cache; it is removed all the same';
+    this.#parts.log.warn(fields, message);
   }
 
   async #keep(
@@ -60,21 +75,45 @@ export class Trash {
     read: (bytes: StoredBytes) => Promise<Buffer>,
   ): Promise<void> {
     const { cache, nowMs } = this.#parts;
-    const files = new Map<string, Buffer>();
+    const found = new Map<string, Found>();
     for (const path of await cachedPaths(cache, session)) {
       if (moved.has(path) || plan.files.get(path)?.put !== undefined) continue;
-      const sealed = await readFile(cache.files.locate(toObjectName(path, 'file'))).catch(ifMissing);
-      if (sealed !== undefined) files.set(path, sealed);
+      const file = cache.files.locate(toObjectName(path, 'file'));
+      const size = (await stat(file).catch(ifMissing))?.size;
+      if (size !== undefined) found.set(path, { size, read: () => readFile(file).catch(ifMissing) });
     }
     for (const [path, { put, before }] of plan.files)
       if (path.startsWith(`${session}/`) && !put && before && !moved.has(path))
-        files.set(path, await read(before));
+        found.set(path, { size: before.length, read: () => read(before) });
+    const bytes = [...found.values()].reduce((sum, { size }) => sum + size, 0);
+    if (bytes > ARCHIVE_BYTES_MAX) return this.#warnOfSize(session, bytes);
+    const files = new Map<string, Buffer>();
+    for (const [path, each] of found) {
+      const sealed = await each.read();
+      if (sealed !== undefined) files.set(path, sealed);
+    }
     if (files.size === 0) return;
     const earlier = listTrash(cache.path).findLast(
       (each) => each.session === session && nowMs() - each.ms < SAME_REMOVAL_MS,
     );
-    const all = earlier === undefined ? files : new Map([...(await this.#filesOf(earlier.name)), ...files]);
-    await this.#write(session, all, earlier?.name);
+    const first = earlier && (await this.#firstPart(earlier.name, files));
+    if (first === undefined) await this.#write(session, files, undefined);
+    else await this.#write(session, new Map([...first, ...files]), earlier?.name);
+  }
+
+  #warnOfSize(session: string, bytes: number): void {
+    this.#parts.log.warn({ session, bytes }, 'A removed session is too large for the trash');
+  }
+
+  /** Undefined: the credentials were made anew since, so what was kept is another session; or it is damaged. */
+  async #firstPart(
+    name: string,
+    files: ReadonlyMap<string, Buffer>,
+  ): Promise<Map<string, Buffer> | undefined> {
+    const first = await this.#filesOf(name).catch(() => undefined);
+    for (const [path, sealed] of files)
+      if (isCredentials(`/${path}`) && first?.get(path)?.equals(sealed) === false) return undefined;
+    return first;
   }
 
   async #filesOf(name: string): Promise<Map<string, Buffer>> {
@@ -82,12 +121,9 @@ export class Trash {
   }
 
   async #write(session: string, files: Map<string, Buffer>, earlier: string | undefined): Promise<void> {
-    const { cache, nowMs, kept, log } = this.#parts;
+    const { cache, nowMs, kept } = this.#parts;
     const archive = packArchive(files);
-    if (archive.length > ARCHIVE_BYTES_MAX) {
-      log.warn({ session, bytes: archive.length }, 'A removed session is too large for the trash');
-      return;
-    }
+    if (archive.length > ARCHIVE_BYTES_MAX) return this.#warnOfSize(session, archive.length);
     const directory = trashDirectory(cache.path);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     await syncDirectory(cache.path);
