@@ -8,8 +8,8 @@ import { keptVersionObjectName } from '../naming/kept-version-name.ts';
 import { KEPT_VERSION_ROOT, parseKeptVersionObject } from '../naming/kept-version-object.ts';
 import { isCredentials, sessionOf } from '../naming/session-path.ts';
 import { parseTrashObject, TRASH_ROOT, trashDirectory } from '../naming/trash-name.ts';
-import { listTrash } from '../store/checkpoint/trash.ts';
-import { unpackArchive } from '../store/set-aside/archive.ts';
+import { ARCHIVE_BYTES_MAX, listTrash } from '../store/checkpoint/trash.ts';
+import { damaged, unpackArchive } from '../store/set-aside/archive.ts';
 import { listKeptVersions } from '../store/set-aside/kept-versions.ts';
 import { withBucket } from './bucket-reader.ts';
 import { readIfThere } from './sources.ts';
@@ -63,16 +63,26 @@ export async function readTrash(
     each?.session === session && each.ms <= atMs;
   const here = listTrash(config.cachePath).findLast(isOne);
   const inBucket = async (bucket: Bucket) => {
-    const objects = (await listAll(bucket, TRASH_ROOT)).filter(({ name }) => isOne(parseTrashObject(name)));
+    // No mount makes a larger one.
+    const objects = (await listAll(bucket, TRASH_ROOT)).filter(
+      ({ name, size }) => isOne(parseTrashObject(name)) && size <= ARCHIVE_BYTES_MAX,
+    );
     const newest = objects.sort((a, b) => msOf(a.name) - msOf(b.name)).at(-1);
     if (newest === undefined || msOf(newest.name) <= (here?.ms ?? 0)) return undefined;
     return { archive: await readIfThere(bucket, newest.name, newest.size), ms: msOf(newest.name) };
   };
   const there = config.bucket && (await withBucket(config, config.bucket, inBucket));
-  if (there?.archive !== undefined) return { files: unpackArchive(there.archive), ms: there.ms };
+  if (there?.archive !== undefined) return { files: filesOf(session, there.archive), ms: there.ms };
   if (here === undefined) return undefined;
   const archive = readFileSync(join(trashDirectory(config.cachePath), here.name));
-  return { files: unpackArchive(archive), ms: here.ms };
+  return { files: filesOf(session, archive), ms: here.ms };
+}
+
+/** A file's seal names its session, the archive's name does not: whoever writes to the bucket may put one under another's. */
+function filesOf(session: string, archive: Buffer): Map<string, Buffer> {
+  const files = unpackArchive(archive);
+  for (const path of files.keys()) if (!path.startsWith(`${session}/`)) throw damaged();
+  return files;
 }
 
 function msOf(objectName: string): number {

@@ -1,18 +1,13 @@
-/** Brings back a session that was removed, or the credentials that one lost. All is written through the mount, as an application writes. */
-import {
-  chownSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
+/**
+ * Brings back a session that was removed, or the credentials that one lost. All is written through the mount, as an application
+ * writes. No step follows a link: the folder is another user's, who may have put any into it, and root may be at work here.
+ */
+import fs, { constants } from 'node:fs';
+import { join } from 'node:path';
 import type { Keyring } from '../crypto/keyring.ts';
 import { SessionfsError } from '../lib/errors.ts';
-import { codeOf } from '../lib/system-error.ts';
+import { OpenDirectory, within } from '../lib/open-directory.ts';
+import { codeOf, ifMissing } from '../lib/system-error.ts';
 import { type ExportRequest, findVersions, keyringOf, requireComplete, sourcesOf } from './export-session.ts';
 import { readTrash } from './restorable.ts';
 import { type OpenedFile, openVersions, type SealedVersions } from './versions.ts';
@@ -54,17 +49,17 @@ export async function restoreSession(
 ): Promise<RestoredSession> {
   const { session, mountPoint, config } = request;
   const folder = join(mountPoint, session);
-  refuseIfPaired(session, folder);
+  refuseIfPaired(mountPoint, session);
   const sources = sourcesOf(config, undefined);
   const keyring = keyringOf({ config, ...sources }, env);
   try {
     const credentials = () => findCredentials(request, sources, warn);
     const removed = () => findRemoved(request);
-    const [first, second] = hasKeys(folder) ? [credentials, removed] : [removed, credentials];
+    const [first, second] = hasKeys(mountPoint, session) ? [credentials, removed] : [removed, credentials];
     const found = (await first()) ?? (await second());
     if (found === undefined) throw nothingKept(request);
     const { what, ms: keptMs } = found;
-    const files = write(mountPoint, folder, open(keyring, session, found));
+    const files = write(mountPoint, session, open(keyring, session, found));
     return { session, folder, what, files, keptMs };
   } finally {
     keyring.destroy();
@@ -99,12 +94,39 @@ function open(keyring: Keyring, session: string, { files }: Found): OpenedFile[]
 }
 
 /** Besides the credentials and what an application calls after them. */
-function hasKeys(folder: string): boolean {
+function hasKeys(mountPoint: string, session: string): boolean {
+  const entries = inFolder(mountPoint, session, (folder) => folder.entries()) ?? [];
+  return entries.some(({ name }) => !name.startsWith(CREDS));
+}
+
+/** Undefined: there is no such folder. Throws RESTORE_REFUSED. */
+function inFolder<T>(mountPoint: string, session: string, use: (folder: OpenDirectory) => T): T | undefined {
+  return refusingLinks(session, () =>
+    within(OpenDirectory.open(mountPoint), (mount) => {
+      let folder: OpenDirectory;
+      try {
+        folder = mount.directory(session);
+      } catch (error) {
+        return ifMissing(error);
+      }
+      return within(folder, use);
+    }),
+  );
+}
+
+const IN_THE_WAY = new Set(['ELOOP', 'ENOTDIR', 'EINVAL']);
+
+/** What a link leads to may be another user's. */
+function refusingLinks<T>(session: string, work: () => T): T {
   try {
-    return readdirSync(folder).some((name) => !name.startsWith(CREDS));
+    return work();
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return false;
-    throw error;
+    if (!IN_THE_WAY.has(codeOf(error) ?? '')) throw error;
+    throw new SessionfsError(
+      'RESTORE_REFUSED',
+      `something in ${session} is a link, or no folder, where a folder or file is to be`,
+      { cause: error, hint: 'Stop the application, move it away, and try again.' },
+    );
   }
 }
 
@@ -116,17 +138,17 @@ function nothingKept({ session, atMs }: RestoreRequest): SessionfsError {
 }
 
 /** What is there may be newer than what was kept, and the account goes on with it. */
-function refuseIfPaired(session: string, folder: string): void {
-  let text: string;
-  try {
-    text = readFileSync(join(folder, CREDS), 'utf8');
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return;
-    throw error;
-  }
-  if (!isPaired(text)) return;
+function refuseIfPaired(mountPoint: string, session: string): void {
+  const text = inFolder(mountPoint, session, (folder) => {
+    try {
+      return folder.withFile(CREDS, (fd) => fs.readFileSync(fd, 'utf8'));
+    } catch (error) {
+      return ifMissing(error);
+    }
+  });
+  if (text === undefined || !isPaired(text)) return;
   throw new SessionfsError('RESTORE_REFUSED', `${session} has credentials that log in`, {
-    hint: `Stop the application. If they are the wrong ones, move ${join(folder, CREDS)} away, and try again.`,
+    hint: `Stop the application. If they are the wrong ones, move ${join(mountPoint, session, CREDS)} away, and try again.`,
   });
 }
 
@@ -140,56 +162,81 @@ function isPaired(text: string): boolean {
 }
 
 /** Keys first, credentials last, owned as the folder is, or the mount. Returns how many files were written. */
-function write(mountPoint: string, folder: string, files: readonly OpenedFile[]): number {
-  const owner = statSync(folder, { throwIfNoEntry: false }) ?? statSync(mountPoint);
-  makeFolder(folder, owner);
+function write(mountPoint: string, session: string, files: readonly OpenedFile[]): number {
+  return refusingLinks(session, () =>
+    within(OpenDirectory.open(mountPoint), (mount) =>
+      within(folderIn(mount, session, mount.stat()), (folder) => writeAll(folder, files)),
+    ),
+  );
+}
+
+function writeAll(folder: OpenDirectory, files: readonly OpenedFile[]): number {
+  const owner = folder.stat();
   const isCreds = ({ name }: OpenedFile) => name === CREDS;
   let written = 0;
-  for (const file of files.filter((each) => !isCreds(each)))
-    if (writeFile(join(folder, file.name), file.plain, owner, 'wx')) written++;
+  for (const { name, plain } of files.filter((each) => !isCreds(each)))
+    if (writeBelow(folder, name.split('/'), plain, owner)) written++;
   for (const { plain } of files.filter(isCreds)) {
-    const temporary = join(folder, `${CREDS}.tmp`);
+    const temporary = `${CREDS}.tmp`;
     try {
-      writeFile(temporary, plain, owner, 'w');
-      renameSync(temporary, join(folder, CREDS));
+      remove(folder, temporary);
+      writeFile(folder, temporary, plain, owner);
+      fs.renameSync(folder.at(temporary), folder.at(CREDS));
       written++;
     } catch (error) {
-      rmSync(temporary, { force: true });
+      remove(folder, temporary);
       throw error;
     }
   }
   return written;
 }
 
-interface Owner {
-  uid: number;
-  gid: number;
-}
+type Owner = Pick<fs.Stats, 'uid' | 'gid'>;
 
-function makeFolder(folder: string, { uid, gid }: Owner): void {
+/** Made, for this owner, where it is missing. */
+function folderIn(parent: OpenDirectory, name: string, { uid, gid }: Owner): OpenDirectory {
   try {
-    mkdirSync(folder, { mode: 0o700 });
-    chownSync(folder, uid, gid);
+    return parent.directory(name);
   } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error;
+    if (codeOf(error) !== 'ENOENT') throw error;
   }
+  const made = parent.makeDirectory(name);
+  fs.fchownSync(made.fd, uid, gid);
+  return made;
 }
 
 /** False: there is a file of that name already. */
-function writeFile(path: string, plain: Buffer, owner: Owner, flag: 'w' | 'wx'): boolean {
-  makeParents(dirname(path), owner);
+function writeBelow(
+  folder: OpenDirectory,
+  [part = '', ...rest]: readonly string[],
+  plain: Buffer,
+  owner: Owner,
+): boolean {
+  if (part === '' || part === '.' || part === '..') throw new Error('a file would lie elsewhere');
+  if (rest.length > 0)
+    return within(folderIn(folder, part, owner), (below) => writeBelow(below, rest, plain, owner));
   try {
-    writeFileSync(path, plain, { mode: 0o600, flag });
+    writeFile(folder, part, plain, owner);
+    return true;
   } catch (error) {
-    if (flag === 'wx' && codeOf(error) === 'EEXIST') return false;
+    if (codeOf(error) === 'EEXIST') return false;
     throw error;
   }
-  chownSync(path, owner.uid, owner.gid);
-  return true;
 }
 
-function makeParents(folder: string, owner: Owner): void {
-  if (statSync(folder, { throwIfNoEntry: false })) return;
-  makeParents(dirname(folder), owner);
-  makeFolder(folder, owner);
+const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+/** Throws EEXIST where anything has the name. */
+function writeFile(folder: OpenDirectory, name: string, plain: Buffer, { uid, gid }: Owner): void {
+  const fd = fs.openSync(folder.at(name), WRITE_FLAGS, 0o600);
+  try {
+    fs.writeFileSync(fd, plain);
+    fs.fchownSync(fd, uid, gid);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function remove(folder: OpenDirectory, name: string): void {
+  fs.rmSync(folder.at(name), { force: true });
 }

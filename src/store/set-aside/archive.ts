@@ -47,7 +47,7 @@ function isEntry(entry: unknown): entry is [string, number] {
   );
 }
 
-function damaged(): SessionfsError {
+export function damaged(): SessionfsError {
   return new SessionfsError('CACHE_FORMAT', 'an archive of a removed session is damaged', {
     hint: 'sessionfs restore --list DIR lists the others.',
   });

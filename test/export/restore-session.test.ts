@@ -1,0 +1,107 @@
+/** What `sessionfs restore` writes, and where: the folder of the session is its user's, who may be no friend of root's. */
+import assert from 'node:assert/strict';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { loadConfig } from '../../src/config/load.ts';
+import { loadKeys } from '../../src/crypto/key-source.ts';
+import { sealedSize, sealInto } from '../../src/crypto/sealed-file.ts';
+import { type RestoredSession, restoreSession } from '../../src/export/restore-session.ts';
+import { trashDirectory, trashName } from '../../src/naming/trash-name.ts';
+import { Cache } from '../../src/store/cache/cache.ts';
+import { packArchive } from '../../src/store/set-aside/archive.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const S = 'user-+49';
+const META = {
+  mode: 0o100600,
+  uid: 0xffffffff,
+  gid: 0xffffffff,
+  mtimeSec: 1,
+  mtimeNsec: 0,
+};
+
+class Rig {
+  readonly #env = { SESSION_ENCRYPTION_KEY: '11'.repeat(32) };
+  readonly top: string;
+  readonly mountPoint: string;
+  readonly folder: string;
+
+  /** The trash has one archive of the session, with these files. */
+  constructor(t: TestContext, files: Record<string, string>) {
+    this.top = temporaryDirectory(t);
+    this.mountPoint = join(this.top, 'sessions');
+    this.folder = join(this.mountPoint, S);
+    mkdirSync(this.mountPoint);
+    const { keyring } = loadKeys({
+      ...{ env: { ...this.#env }, keyFile: undefined, keyCommand: undefined },
+      ...{ cachePath: this.#config.cachePath, mayGenerate: false, expectedKeyId: undefined },
+    });
+    Cache.open(this.#config.cachePath, { mountPoint: this.mountPoint, keyId: keyring.currentId });
+    const sealed = Object.entries(files).map(([path, text]): [string, Buffer] => {
+      const out = Buffer.alloc(sealedSize(Buffer.byteLength(text)));
+      sealInto(out, 0, keyring, path, META, Buffer.from(text));
+      return [path, out];
+    });
+    const trash = trashDirectory(this.#config.cachePath);
+    mkdirSync(trash, { recursive: true });
+    writeFileSync(join(trash, trashName(S, 1_700_000_000_000)), packArchive(new Map(sealed)));
+  }
+
+  get #config(): ReturnType<typeof loadConfig> {
+    return loadConfig(
+      { SESSION_STORAGE_PATH: this.mountPoint, SESSION_CACHE_PATH: join(this.top, 'cache') },
+      {},
+    );
+  }
+
+  restore(): Promise<RestoredSession> {
+    const { mountPoint } = this;
+    return restoreSession(
+      { session: S, mountPoint, config: this.#config, atMs: undefined },
+      { ...this.#env },
+      assert.fail,
+    );
+  }
+}
+
+const FILES = { [`${S}/creds.json`]: '{"me":{"id":"49"}}', [`${S}/deep/key.json`]: '{"key":1}' };
+
+test('a removed session comes back, its folders too, and what an application left of a write goes', async (t) => {
+  const rig = new Rig(t, FILES);
+  mkdirSync(rig.folder);
+  writeFileSync(join(rig.folder, 'creds.json.tmp'), 'left');
+  assert.equal((await rig.restore()).files, 2);
+  assert.deepEqual(readdirSync(rig.folder).sort(), ['creds.json', 'deep']);
+  assert.equal(readFileSync(join(rig.folder, 'creds.json'), 'utf8'), FILES[`${S}/creds.json`]);
+  assert.equal(readFileSync(join(rig.folder, 'deep/key.json'), 'utf8'), FILES[`${S}/deep/key.json`]);
+  await assert.rejects(rig.restore(), { code: 'RESTORE_REFUSED' });
+});
+
+test('a link under the name that credentials are written under is replaced, not followed', async (t) => {
+  const rig = new Rig(t, FILES);
+  const secret = join(rig.top, 'secret');
+  writeFileSync(secret, 'of root');
+  mkdirSync(rig.folder);
+  symlinkSync(secret, join(rig.folder, 'creds.json.tmp'));
+  await rig.restore();
+  assert.equal(readFileSync(secret, 'utf8'), 'of root');
+  assert.ok(lstatSync(join(rig.folder, 'creds.json')).isFile());
+});
+
+for (const where of ['.', 'deep', 'creds.json'])
+  test(`a link is not followed: ${where}`, async (t) => {
+    const rig = new Rig(t, FILES);
+    const elsewhere = join(rig.top, 'elsewhere');
+    mkdirSync(elsewhere);
+    if (where !== '.') mkdirSync(rig.folder);
+    symlinkSync(elsewhere, join(rig.folder, where));
+    await assert.rejects(rig.restore(), { code: 'RESTORE_REFUSED' });
+    assert.deepEqual(readdirSync(elsewhere), []);
+  });
+
+test('an archive with files of another session is refused', async (t) => {
+  const rig = new Rig(t, { 'user-+50/creds.json': '{"me":{"id":"50"}}' });
+  await assert.rejects(rig.restore(), { code: 'CACHE_FORMAT' });
+  assert.deepEqual(readdirSync(rig.mountPoint), []);
+});
