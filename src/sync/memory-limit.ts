@@ -81,7 +81,8 @@ export class MemoryLimit {
     const stored = entries.filter(hasRemote);
     // Something was noted since it was chosen.
     if (stored.length < entries.length || ledger.dirtyOf(session).length > 0) return announce(session);
-    if (backups.length === 0)
+    // Nor does one that was written since it was stored come back as it is.
+    if (all.every(({ local }) => local === 'same'))
       this.#versions.set(session, new Map(stored.map(({ name, remote }) => [name, remote.generation])));
     for (const { name, remote } of stored) ledger.absent(name, remote);
     for (const backup of backups) ledger.forget(backup);

@@ -99,3 +99,19 @@ test('a backup beside its file keeps no session in memory, and is gone when that
   await machine.sync.restorer.restore(S);
   assert.ok(!memory.isUnchanged(S), 'the kernel would keep a name that is gone');
 });
+
+test('a backup that was written since it was stored does not come back as the kernel knows it', async (t) => {
+  const { machine, memory, announced } = await rig(t, 4);
+  const path = `${S}/creds.json`;
+  await machine.delete(path);
+  await machine.write(`${path}.bak`, 'ok old');
+  await machine.sync.flusher.flushAll();
+  await machine.write(path, 'ok 13');
+  await machine.sync.flusher.flushAll();
+  await machine.write(`${path}.bak`, 'ok newer');
+  await memory.evicted(S);
+  assert.deepEqual(announced, []);
+  await machine.sync.restorer.restore(S);
+  assert.equal(machine.read(`${path}.bak`), 'ok old');
+  assert.ok(!memory.isUnchanged(S), 'the kernel would keep the size of what is gone');
+});
