@@ -210,3 +210,15 @@ test('a conflict takes the database from the bucket, also where only its log cha
   assert.ok(await machine.sync.restorer.restore(SESSION));
   assert.equal(machine.read(DATABASE), 'ok image of db and log');
 });
+
+test('without a log that was never stored the database is another one', async (t) => {
+  const bucket = new MemoryBucket();
+  const images = new Images(t, bucket);
+  const { machine } = images;
+  await writeDatabase(images, 'db', 'log 1');
+  await machine.sync.flusher.flushAll();
+  await machine.write(LOG, 'log 2');
+  await machine.delete(LOG);
+  await machine.sync.flusher.flushAll();
+  assert.deepEqual(contentsOf(bucket), { [DATABASE]: 'ok image of db and ' });
+});

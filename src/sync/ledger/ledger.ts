@@ -273,14 +273,14 @@ export class Ledger {
     for (const name of put) if (!isTemporary(name) && !moved.has(name)) records.push(['changed', name, atMs]);
     for (const name of deleted) {
       if (this.get(name) !== undefined && !moved.has(name)) records.push(['deleted', name, atMs]);
-      else records.push(...this.#recordsOfCompanion(name, atMs));
+      records.push(...this.#recordsOfCompanion(name, atMs));
     }
     if (records.length === 0) return;
     this.#append(records);
     await this.#sync();
   }
 
-  /** What lay beside a database is no entry, but without it the database may be another. */
+  /** What lay beside a database is no object, but without it the database may be another. */
   #recordsOfCompanion(name: string, atMs: number): ['changed', string, number][] {
     const companion = asCompanion(fromObjectName(name)?.path ?? '');
     const database = companion && this.get(toObjectName(companion.database, 'file'));
