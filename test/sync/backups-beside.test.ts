@@ -252,3 +252,26 @@ test('what is renamed to another session waits for its files there, not for thei
   assert.deepEqual(contentsOf(bucket), { [there]: 'ok' });
   assert.equal(machine.ledger.dirtyCount, 0);
 });
+
+test('a backup that another mount deleted with its file is no conflict', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket, { wroteElsewhere: true, clock: hasty() });
+  const backup = `${CREDS}.bak`;
+  await machine.write(CREDS, 'ok 1');
+  await machine.sync.flusher.flushAll();
+  await replace(machine, CREDS, '', 'cut');
+  // The file is back before its object was deleted: its entry is older than the backup's.
+  bucket.before = async ({ operation, name }) => {
+    if (operation !== 'put' || !name.endsWith('.bak')) return;
+    bucket.before = () => {};
+    await machine.write(CREDS, 'ok 2');
+  };
+  await machine.sync.flusher.flushAll();
+  await machine.sync.flusher.flushAll();
+  await machine.write(backup, 'ok newer');
+  assert.deepEqual(contentsOf(bucket), { [CREDS]: 'ok 2', [backup]: 'ok 1' });
+  for (const path of [CREDS, backup]) bucket.objects.delete(toObjectName(path, 'file'));
+  await machine.sync.prepare();
+  assert.ok(!machine.counted.some((each) => each.startsWith('conflict')));
+  assert.deepEqual(machine.ledger.entriesOf(S), []);
+});

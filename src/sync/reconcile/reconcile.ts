@@ -128,7 +128,8 @@ export class Reconciliation {
     if (entry.remote === undefined || this.#listed.has(entry.name) || except?.has(entry.session)) return;
     if (wroteElsewhere?.(entry.session)) {
       this.#newer.add(entry.session);
-      deletedElsewhere(this.#ledger, entry, served(entry.session), this.result);
+      const isListed = (name: string) => this.#listed.has(name);
+      deletedElsewhere(this.#ledger, entry, { live: served(entry.session), isListed }, this.result);
     } else {
       this.#ledger.lost(entry);
       this.result.lost++;
@@ -172,7 +173,12 @@ export class Reconciliation {
 }
 
 /** Another mount had the session meanwhile: what it lacks there was deleted on purpose. */
-function deletedElsewhere(ledger: Ledger, entry: ObjectEntry, live: boolean, result: Reconciled): void {
+function deletedElsewhere(
+  ledger: Ledger,
+  entry: ObjectEntry,
+  { live, isListed }: { live: boolean; isListed: (name: string) => boolean },
+  result: Reconciled,
+): void {
   const isHere = entry.local === 'same' || entry.local === 'changed';
   if ((entry.local === 'changed' && !entry.shadowed) || (live && isHere)) {
     result.conflicts.add(entry.session);
@@ -180,7 +186,11 @@ function deletedElsewhere(ledger: Ledger, entry: ObjectEntry, live: boolean, res
   }
   // It would be read, and stored, in place of the file that was deleted.
   const backup = ledger.backupOf(entry.name);
-  if (backup?.shadowed && backup.remote === undefined) {
+  if (
+    backup?.shadowed &&
+    backup.local !== 'absent' &&
+    (backup.remote === undefined || !isListed(backup.name))
+  ) {
     result.removed.push(backup.name);
     ledger.forget(backup);
   }
