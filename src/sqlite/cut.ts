@@ -33,6 +33,9 @@ export interface Cut<Meta> {
   readonly companions: string[];
 }
 
+/** Whoever writes the journal decides how often is looked. */
+const DEPTH_MAX = 32;
+
 const NOTHING = new Uint8Array(0);
 
 /** The databases that are, or lie beside, one of these files. */
@@ -106,9 +109,26 @@ function cutDatabase<Meta>(source: FileSource<Meta>, path: string): CutDatabase<
 function isOver<Meta>(source: FileSource<Meta>, path: string, journal: Uint8Array): boolean {
   const deciding = superJournalOf(journal);
   if (deciding === undefined) return false;
-  // The path is the application's; the file lies beside its main database.
-  const name = deciding.slice(deciding.lastIndexOf('/') + 1);
-  return ifReadable(source, path.slice(0, path.lastIndexOf('/') + 1) + name) === undefined;
+  return !placesOf(deciding, path).some((place) => mayBeThere(source, place));
+}
+
+/** The name is the application's, from its root on: an end of it is the mount's, or below a folder of the database. */
+function placesOf(deciding: string, path: string): string[] {
+  const parts = deciding.split('/').slice(-DEPTH_MAX);
+  const folders = path.split('/').slice(0, -1);
+  const ends = parts.map((_, at) => parts.slice(at).join('/'));
+  const depths = [...folders.keys(), folders.length].slice(-DEPTH_MAX);
+  const bases = depths.map((depth) => folders.slice(0, depth));
+  return ends.flatMap((end) => bases.map((base) => [...base, end].join('/')));
+}
+
+/** What cannot be read is there. */
+function mayBeThere<Meta>(source: FileSource<Meta>, path: string): boolean {
+  try {
+    return source.sizeOf(path) !== undefined;
+  } catch {
+    return true;
+  }
 }
 
 /** The journal of the transaction that makes a database out of an empty file. */

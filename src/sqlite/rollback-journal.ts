@@ -14,6 +14,8 @@ const CHECKSUM_STEP = 200;
 const NUMBER_BYTES = 4;
 const CHECKSUM_BYTES = 4;
 const SUPER_TRAILER_BYTES = 16;
+/** What is longer is no path. */
+const SUPER_NAME_BYTES_MAX = 4_096;
 
 interface Header {
   readonly records: number;
@@ -115,7 +117,12 @@ export function superJournalOf(journal: Uint8Array): string | undefined {
   const trailer = journal.length - SUPER_TRAILER_BYTES;
   const view = viewOf(journal);
   const length = view.getUint32(trailer);
-  if (length === 0 || length > trailer || !MAGIC.equals(journal.subarray(trailer + 8))) return undefined;
+  if (
+    length === 0 ||
+    length > Math.min(trailer, SUPER_NAME_BYTES_MAX) ||
+    !MAGIC.equals(journal.subarray(trailer + 8))
+  )
+    return undefined;
   const name = journal.subarray(trailer - length, trailer);
   let sum = view.getInt32(trailer + 4);
   // SQLite's char is signed.

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import Database from 'libsql';
+import { cutDatabases } from '../../src/sqlite/cut.ts';
 import { type DatabaseFiles, fold } from '../../src/sqlite/fold.ts';
 import { isDatabase, SqliteError } from '../../src/sqlite/format.ts';
 import { superJournalOf } from '../../src/sqlite/rollback-journal.ts';
@@ -364,4 +365,40 @@ test('a torn frame ends the log, and pages that a later transaction cut off stay
   const withoutLast = { ...copyOf(files), log: log.subarray(0, log.length - 512 - 24) };
   assert.deepEqual(fold({ ...copyOf(files), log }, MAX_BYTES), fold(withoutLast, MAX_BYTES));
   database.close();
+});
+
+test('a transaction over databases in several folders is over once the file beside the first one is gone', () => {
+  const database = Buffer.concat([Buffer.from('SQLite format 3\0'), Buffer.alloc(496)]);
+  const name = '/app/sessions/u-+1/a.db-mj12345678';
+  const header = Buffer.concat([Buffer.from('d9d505f920a163d7', 'hex'), Buffer.alloc(504)]);
+  const journal = Buffer.concat([header, superJournalTrailer(name)]);
+  const counts = (path: string, deciding: string | undefined, broken = false) => {
+    const files = new Map([
+      [path, database],
+      [`${path}-journal`, journal],
+    ]);
+    if (deciding !== undefined) files.set(deciding, Buffer.from('x'));
+    const { databases } = cutDatabases(
+      {
+        open: (each) => {
+          const content = files.get(each);
+          return content && { content, meta: undefined };
+        },
+        sizeOf: (each) => {
+          if (broken && each === deciding) throw new Error('EIO');
+          return files.get(each)?.length;
+        },
+      },
+      [path],
+    );
+    return databases[0]?.files.journal !== undefined;
+  };
+  const beside = 'u-+1/a.db-mj12345678';
+  for (const path of ['u-+1/b.db', 'u-+1/deep/b.db', 'u-+2/b.db']) {
+    assert.ok(counts(path, beside), path);
+    assert.ok(counts(path, beside, true), path);
+    assert.ok(!counts(path, undefined), path);
+  }
+  const long = Buffer.concat([header, superJournalTrailer('/'.repeat(5_000))]);
+  assert.equal(superJournalOf(long), undefined);
 });
