@@ -77,15 +77,26 @@ export class TrashUploads {
   async #work(): Promise<void> {
     while (this.#waiting.size > 0 && !this.#ended.signal.aborted) {
       try {
-        for (const name of this.#waiting) await this.#store(name);
+        await this.#storeAll();
         await this.#prune();
         this.#failures = 0;
       } catch (error) {
         if (this.#failures++ === 0) this.#parts.log.warn(reasonOf(error), UNSTORED);
-        if (!(error instanceof BucketError && error.isTransient)) return;
+        if (!isTransient(error)) return;
         await backOff(this.#failures, RETRY, this.#ended.signal);
       }
     }
+  }
+
+  /** One that cannot be read, or that the bucket refuses, holds up no other one. */
+  async #storeAll(): Promise<void> {
+    let refused: unknown;
+    for (const name of this.#waiting)
+      await this.#store(name).catch((error: unknown) => {
+        if (isTransient(error)) throw error;
+        refused ??= error;
+      });
+    if (refused !== undefined) throw refused;
   }
 
   async #store(name: string): Promise<void> {
@@ -112,6 +123,10 @@ export class TrashUploads {
         await bucket.delete(name, { ifGeneration: generation });
     }
   }
+}
+
+function isTransient(error: unknown): boolean {
+  return error instanceof BucketError && error.isTransient;
 }
 
 const UNSTORED = 'A removed session is not in the trash of the bucket yet, only on the local disk';

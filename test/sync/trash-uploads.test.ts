@@ -1,7 +1,7 @@
 /** An archive of a removed session goes to the bucket as one object, and from there after its days. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { trashDirectory, trashName, trashObject } from '../../src/naming/trash-name.ts';
@@ -61,4 +61,13 @@ test('with a cache in memory the archive is in the bucket alone', async (t) => {
   uploads.add(NAME, undefined);
   await until(() => !existsSync(path));
   assert.ok(bucket.objects.has(OBJECT));
+});
+
+test('an archive that cannot be read holds no other one up', async (t) => {
+  const { bucket, uploads, path } = rig(t);
+  const unreadable = trashName('user-+48', NOW);
+  mkdirSync(join(dirname(path), unreadable));
+  uploads.add(unreadable, undefined);
+  uploads.add(NAME, undefined);
+  await until(() => bucket.objects.has(OBJECT));
 });
