@@ -7,6 +7,7 @@ import { ROOT_NODE } from '../../src/fs/contract.ts';
 import { judgePieces, judgeWhole } from '../../src/fs/model/json-gate.ts';
 import { DirectoryNode, FileNode } from '../../src/fs/model/node.ts';
 import { Tree } from '../../src/fs/model/tree.ts';
+import { WorkingCopy } from '../../src/fs/model/working-copy.ts';
 import { record } from '../../src/fs/operations/commit.ts';
 import type { Core } from '../../src/fs/state/core.ts';
 import { JournaledFiles } from '../../src/fs/state/journaled-files.ts';
@@ -331,4 +332,22 @@ test('what came in pieces is complete only if each document in it can be parsed'
     ['complete', 'complete', 'incomplete', 'incomplete', 'incomplete', 'incomplete', 'plain'],
   );
   assert.equal(verdicts[4]?.[0], 'incomplete', 'a hole is yet to be filled');
+});
+
+test('a large file that grows needs no more addresses than there are, and what does not fit is not in the journal', (t) => {
+  const h = harness(t, { maxFileSize: 2 ** 30 });
+  const entry = newEntry();
+  assert.equal(h.fs.mknod(ROOT_NODE, 'large', S_IFREG | 0o600, CALLER, entry), 0);
+  const at = 260 * 2 ** 20;
+  assert.equal(h.fs.write(entry.nodeId, at, Buffer.from('end'), false), 3);
+  h.takeOver();
+  const out = Buffer.alloc(10);
+  assert.equal(h.fs.read(entry.nodeId, at, 10, out, 0), 3);
+  const { appendedBytes } = h.opened.journal;
+  const reserve = t.mock.method(WorkingCopy.prototype, 'reserve', () => {
+    throw new RangeError('no memory');
+  });
+  assert.throws(() => h.fs.write(entry.nodeId, at, Buffer.from('new'), false), /no memory/);
+  assert.equal(reserve.mock.callCount(), 1);
+  assert.equal(h.opened.journal.appendedBytes, appendedBytes);
 });

@@ -15,8 +15,10 @@ const MINIMUM_CAPACITY = 4096;
 /** From here on it grows where it lies: in memory whose addresses are reserved, and whose pages come as they are written. */
 const LARGE_BYTES = 1024 * 1024;
 const GROWTH_BYTES = 4 * LARGE_BYTES;
-/** Addresses for this many times what is needed; they cost nothing. */
-const RESERVED_FACTOR = 16;
+/** Addresses for this many times what is needed, while there are any; they cost nothing. */
+const RESERVED_FACTORS = [16, 2];
+/** V8 reserves no more than 4 GiB at a time, and no file is larger than this. */
+const RESERVED_BYTES_MAX = 1024 * LARGE_BYTES;
 
 /** What TypeScript's library of ES2023 does not know. */
 interface GrowableMemory extends ArrayBuffer {
@@ -127,6 +129,11 @@ export class WorkingCopy {
     return this.#bytes.subarray(0, this.#length);
   }
 
+  /** Before a change that must not fail any more: makes room for `size` bytes. Throws RangeError where there is no memory. */
+  reserve(size: number): void {
+    this.#reserve(size);
+  }
+
   /** Writes behind the end fill the gap with zeros, as POSIX wants. */
   write(offset: number, data: Buffer, nowMs: number): void {
     const end = offset + data.length;
@@ -215,7 +222,7 @@ export class WorkingCopy {
       this.#memory.resize(size);
       this.#bytes = Buffer.from(this.#memory, 0, size);
     } else {
-      this.#memory = new GrowableMemory(size, { maxByteLength: size * RESERVED_FACTOR });
+      this.#memory = growable(size);
       this.#moveTo(Buffer.from(this.#memory, 0, size));
     }
   }
@@ -224,4 +231,17 @@ export class WorkingCopy {
     this.#bytes.copy(larger, 0, 0, this.#length);
     this.#bytes = larger;
   }
+}
+
+/** Throws RangeError where there is no memory for `size` bytes. */
+function growable(size: number): GrowableMemory {
+  for (const factor of RESERVED_FACTORS) {
+    const maxByteLength = Math.max(size, Math.min(size * factor, RESERVED_BYTES_MAX));
+    try {
+      return new GrowableMemory(size, { maxByteLength });
+    } catch {
+      // There are not as many addresses.
+    }
+  }
+  return new GrowableMemory(size, { maxByteLength: size });
 }

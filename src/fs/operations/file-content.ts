@@ -72,6 +72,8 @@ function patch(core: Core, node: FileNode, at: number, data: Buffer): 0 | Errno 
     working.write(at, data, core.clock.monotonicMs());
     return settleChange(core, node, working, journal, undo);
   }
+  // What is in the journal and cannot be in memory would fail every daemon that comes.
+  working.reserve(at + data.length);
   const failed = record(core, journal);
   if (failed !== 0) return failed;
   working.write(at, data, core.clock.monotonicMs());
