@@ -123,6 +123,20 @@ test('credentials that are removed while keys stay are kept, and told once that 
   assert.deepEqual([kept(h), alarms(h).length, h.fs.lostCredentials], [[paired], 1, []]);
 });
 
+test('what is remembered of credentials stays as it was, whatever is written to a file that has no name any more', (t) => {
+  for (const name of ['creds.json', 'creds.json.bak']) {
+    const h = harness(t);
+    paired1(h);
+    write(h, `${SESSION}/pre-key-1.json`, '{}');
+    const node = find(h, CREDS);
+    if (name !== 'creds.json') assert.equal(rename(h, 'creds.json', name), 0);
+    unlink(h, `${SESSION}/${name}`);
+    assert.equal(h.fs.write(node, 0, Buffer.from('XXXX'), false), 4);
+    write(h, CREDS, freshCreds());
+    assert.deepEqual(kept(h), [paired]);
+  }
+});
+
 test('a logout keeps nothing aside: all files go, in whatever order, with the folder or without', (t) => {
   for (const [folderStays, order] of [
     [false, [CREDS, `${SESSION}/pre-key-1.json`]],

@@ -21,6 +21,8 @@ const STEP_BYTES = 2 * MIB;
 interface Block {
   /** The beginning of the block, zeros follow; undefined: sealed. */
   plain: Buffer | undefined;
+  /** `plain` is a part of what was taken over: others may hold that, so it is not changed. */
+  isShared: boolean;
   slot: number;
   mark: EphemeralMark | undefined;
 }
@@ -61,7 +63,7 @@ export class OrphanStore {
     return this.#isWithin(2 * this.#limit, bytes);
   }
 
-  /** Takes `content` over. */
+  /** Takes `content` over, and does not change it. */
   adopt(content: Buffer): Orphan {
     if (this.#largeBytes + content.length > ADOPTED_BYTES)
       this.#spillQuietly(this.#large, Number.POSITIVE_INFINITY);
@@ -70,6 +72,7 @@ export class OrphanStore {
     for (let at = 0; at < content.length; at += BLOCK) {
       const block = {
         plain: content.subarray(at, Math.min(at + BLOCK, content.length)),
+        isShared: true,
         slot: 0,
         mark: undefined,
       };
@@ -102,7 +105,7 @@ export class OrphanStore {
 
   /** The content of the block in a buffer that reaches up to `to`, to be changed there and given to `install`. */
   writable(block: Block | undefined, from: number, to: number): Buffer {
-    if (block?.plain !== undefined && block.plain.length >= to) return block.plain;
+    if (block?.plain !== undefined && block.plain.length >= to && !block.isShared) return block.plain;
     const isReplaced = from === 0 && to === BLOCK;
     if (block === undefined || isReplaced) return Buffer.alloc(BLOCK);
     if (block.plain === undefined) return this.#open(block);
@@ -114,8 +117,9 @@ export class OrphanStore {
   install(block: Block | undefined, plain: Buffer): Block {
     const isLarge = block !== undefined && this.#large.has(block);
     if (block !== undefined) this.drop(block);
-    const changed = block ?? { plain, slot: 0, mark: undefined };
+    const changed = block ?? { plain, isShared: false, slot: 0, mark: undefined };
     changed.plain = plain;
+    changed.isShared = false;
     this.#enter(changed, isLarge);
     return changed;
   }
