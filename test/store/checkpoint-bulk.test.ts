@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { BulkFiles, type NewFile, type Renaming } from '../../src/lib/bulk-files.ts';
 import { type FileOperations, fileOperations } from '../../src/lib/file-operations.ts';
+import { systemError } from '../../src/lib/system-error.ts';
+import { ClosedSegments } from '../../src/store/checkpoint/closed-segments.ts';
+import type { StoredBytes } from '../../src/store/checkpoint/plan.ts';
 import { append, mkdir, put, Rig } from './support.ts';
 
 const FILES = 600;
@@ -97,6 +100,23 @@ test('what the thread cannot do is done by itself, and a path that is blocked co
   );
   assert.equal(rig.cache.readSync('s-+3/new').toString(), 'x');
   assertStored(rig);
+});
+
+test('a version that cannot be read costs itself', async (t) => {
+  const rig = new Rig(t);
+  const disk = new Recorded();
+  fill(rig);
+  const { read } = ClosedSegments.prototype;
+  let bad: StoredBytes | undefined;
+  t.mock.method(ClosedSegments.prototype, 'read', function (this: ClosedSegments, bytes: StoredBytes) {
+    bad ??= bytes;
+    return bytes === bad ? Promise.reject(systemError('EIO', 'read', 'segment')) : read.call(this, bytes);
+  });
+  const report = await rig.checkpointer(disk.operations, { bulkMin: 2 }).run(rig.writer.roll());
+  assert.deepEqual(
+    [report.outcome, report.unstored, report.filesWritten],
+    ['partial', ['s-+1/f0'], FILES - 1],
+  );
 });
 
 test('a thread that dies, or cannot be started, costs time only', async (t) => {

@@ -205,12 +205,17 @@ class Apply {
     }
   }
 
-  /** What fails is tried again by itself, which says why. */
+  /** What fails is tried again by itself, which says why; what cannot be read costs itself. */
   async #stageTogether(bulk: BulkFiles, group: readonly Write[]): Promise<void> {
     for (let at = 0; at < group.length; at += READ_TOGETHER) {
-      const some = group.slice(at, at + READ_TOGETHER);
+      const some: Write[] = [];
       const contents: Buffer[] = [];
-      for (const { bytes } of some) contents.push(await this.#options.read(bytes));
+      for (const write of group.slice(at, at + READ_TOGETHER)) {
+        const bytes = await this.#options.read(write.bytes).catch(() => undefined);
+        if (bytes === undefined) continue;
+        some.push(write);
+        contents.push(bytes);
+      }
       const staged = await this.#cache.files.stageTogether(bulk, contents);
       for (const [index, write] of some.entries()) Object.assign(write, staged[index]);
     }
