@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Keyring } from '../../src/crypto/keyring.ts';
 import { openSealed } from '../../src/crypto/sealed-file.ts';
-import { RENAME_EXCHANGE } from '../../src/fs/contract.ts';
+import { RENAME_EXCHANGE, ROOT_NODE } from '../../src/fs/contract.ts';
 import { Errno } from '../../src/lib/errno.ts';
 import { syncFileOperations } from '../../src/lib/file-operations.ts';
 import { systemError } from '../../src/lib/system-error.ts';
@@ -154,6 +154,24 @@ test('a logout keeps nothing aside: all files go, in whatever order, with the fo
     if (!folderStays) mkdir(h, SESSION);
     write(h, CREDS, freshCreds());
     assert.deepEqual([names(h), alarms(h), h.startedOver], [[], [], []]);
+  }
+});
+
+test('what is remembered of a folder goes with it when it is renamed', (t) => {
+  for (const flags of [0, RENAME_EXCHANGE]) {
+    const h = harness(t);
+    paired1(h);
+    write(h, `${SESSION}/pre-key-1.json`, '{}');
+    unlink(h, CREDS);
+    if (flags !== 0) mkdir(h, 'other');
+    assert.equal(h.fs.rename(ROOT_NODE, SESSION, ROOT_NODE, 'other', flags), 0);
+    if (flags === 0) mkdir(h, SESSION);
+    write(h, `${SESSION}/pre-key-1.json`, '{}');
+    write(h, CREDS, freshCreds());
+    assert.deepEqual(alarms(h), []);
+    h.nowMs += 5_000;
+    h.fs.settleIdle();
+    assert.deepEqual([kept(h), removals(h).map(({ fields }) => fields.session)], [[paired], ['other']]);
   }
 });
 

@@ -139,6 +139,11 @@ function execute(core: Core, moves: readonly Move[], replaced: Replaced | undefi
   for (const { to } of moves) touch(core, to.parent);
   for (const { from } of moves) touch(core, from.parent);
   for (const move of moves) noteCreds(core, move);
+  core.registrations.foldersMoved(
+    moves.flatMap(({ node, oldPath, to }) =>
+      node.kind === 'directory' ? [{ from: oldPath, to: core.tree.pathIn(to.parent, to.name) }] : [],
+    ),
+  );
   return 0;
 }
 

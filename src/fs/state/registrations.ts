@@ -215,6 +215,25 @@ export class Registrations {
     if (removal !== undefined) this.#forget(removal);
   }
 
+  /** Folders were renamed, in one step: what is remembered of top-level ones goes along. What was kept stays. */
+  foldersMoved(moves: readonly { from: string; to: string }[]): void {
+    const known = moves.map(({ from, to }) => ({
+      to,
+      aside: this.#movedAside.get(from),
+      removal: this.#removals.get(from),
+    }));
+    for (const { from } of moves) {
+      this.#movedAside.delete(from);
+      this.#removals.delete(from);
+    }
+    for (const { to, aside, removal } of known) {
+      this.folderRemoved(to);
+      if (to.includes('/')) continue;
+      if (aside !== undefined) this.#movedAside.set(to, aside);
+      if (removal !== undefined) this.#removals.set(to, { ...removal, session: to });
+    }
+  }
+
   /** It was a logout, or the credentials are back: what was kept for it goes, unless it was told of. */
   #forget({ isNew, isTold, keptAs }: Removal): void {
     if (isNew && !isTold) this.#kept.drop(keptAs);
