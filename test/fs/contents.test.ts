@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it, type TestContext, test } from 'node:test';
 import { ROOT_NODE } from '../../src/fs/contract.ts';
 import { Errno } from '../../src/lib/errno.ts';
 import { systemError } from '../../src/lib/system-error.ts';
 import { type Harness, newAttributes, newEntry } from './harness.ts';
 import { find, harness, mkdir, read, unlink, write } from './support.ts';
 
+const MIB = 2 ** 20;
 const document = (version: number) => JSON.stringify({ version, filler: 'x'.repeat(400) });
 
 describe('contents that do not fit into memory', () => {
@@ -248,4 +249,23 @@ describe('a file that another daemon knew', () => {
       assert.equal(attributes.size, 3);
       assert.equal(h.fs.write(node, 0, Buffer.from('!'), true), 1);
     });
+});
+
+test('a large file that was cut holds no more memory than twice what is left of it', (t) => {
+  const h = harness(t);
+  const { core } = h.opened;
+  for (const [cut, most] of [
+    [30, 60],
+    [3, 6],
+  ] as const) {
+    const id = write(h, `cut-${cut}`, 'x');
+    for (let i = 0; i < 40; i++) h.fs.write(id, i * MIB, Buffer.alloc(MIB, i), false);
+    assert.equal(h.fs.setattr(id, { size: cut * MIB }, newAttributes()), 0);
+    assert.equal(h.fs.fsync(id), 0);
+    const node = core.tree.byId(id);
+    assert.ok(node?.kind === 'file');
+    const content = core.contents.peek(node);
+    assert.equal(content?.length, cut * MIB);
+    assert.ok(content.buffer.byteLength <= most * MIB);
+  }
 });

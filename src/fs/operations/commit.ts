@@ -36,7 +36,7 @@ export function commitPlain(core: Core, node: FileNode): 0 | Errno {
   return store(core, node, working.view(), true);
 }
 
-/** `isOwned`: nothing else holds `plain`, or will. Only a large one is kept as it is: it may lie in a buffer twice its size. */
+/** `isOwned`: nothing else holds `plain`, or will. Only a large one is kept as it is, and not in a buffer over twice its size. */
 function store(core: Core, node: FileNode, plain: Buffer, isOwned = false): 0 | Errno {
   const wasHidden = node.hidden;
   const path = core.tree.pathOf(node);
@@ -44,7 +44,8 @@ function store(core: Core, node: FileNode, plain: Buffer, isOwned = false): 0 | 
   if (typeof change === 'number') return change;
   const failed = record(core, () => core.records.put(node, path, plain));
   if (failed !== 0) return failed;
-  core.contents.remember(node, isOwned && plain.length >= LARGE_BYTES ? plain : Buffer.from(plain));
+  const isKept = isOwned && plain.length >= LARGE_BYTES && plain.buffer.byteLength <= 2 * plain.length;
+  core.contents.remember(node, isKept ? plain : Buffer.from(plain));
   if (change !== undefined) core.registrations.changed(node, change);
   dropWorkingCopy(core, node);
   node.heldWrites = 0;
