@@ -55,6 +55,19 @@ function filled(bytes: number): Buffer {
 }
 
 describe('an unlinked open file', () => {
+  it('that was cut before holds no more memory than what is left of it wants', (t) => {
+    const h = harness(t);
+    const id = write(h, 'cut', 'x');
+    for (let i = 0; i < 40; i++) put(h, id, i * MIB, filled(MIB));
+    assert.equal(h.fs.setattr(id, { size: 1000 }, newAttributes()), 0);
+    unlink(h, 'cut');
+    assert.ok(contentOf(h, id).equals(filled(40 * MIB).subarray(0, 1000)));
+    const node = h.opened.core.tree.byId(id);
+    assert.ok(node?.kind === 'file');
+    const bytes = node.orphan?.blocks[0]?.plain?.buffer.byteLength;
+    assert.ok(bytes !== undefined && bytes <= MIB, `${bytes}`);
+  });
+
   it('is what a local file would be, whatever is written, cut and extended', (t) => {
     const h = harness(t);
     const node = unlinked(h, 'f', 'begun before');

@@ -63,8 +63,11 @@ export class OrphanStore {
     return this.#isWithin(2 * this.#limit, bytes);
   }
 
-  /** Takes `content` over, and does not change it. */
-  adopt(content: Buffer): Orphan {
+  /** Takes `whole` over, and does not change it. */
+  adopt(whole: Buffer): Orphan {
+    // What was cut would keep all the memory that it had.
+    const isSparse = whole.buffer.byteLength > Math.max(LARGE_BYTES, 2 * whole.length);
+    const content = isSparse ? Buffer.from(whole) : whole;
     if (this.#largeBytes + content.length > ADOPTED_BYTES)
       this.#spillQuietly(this.#large, Number.POSITIVE_INFINITY);
     const orphan = new Orphan(this, content.length);
