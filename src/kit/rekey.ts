@@ -2,8 +2,8 @@
  * Has a mount seal with its new key what an earlier key sealed: a chmod to the mode that a file has writes its sealed file anew, by the
  * way of every other change, journal, lease and backup included. So it can be stopped at any moment, and goes on with what is left.
  */
-import type { Stats } from 'node:fs';
-import { chmod, lstat, lutimes, readdir, readFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { chmod, lstat, open, readdir, readFile, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SealError } from '../crypto/seal-error.ts';
@@ -34,7 +34,7 @@ export interface RekeyReport {
 
 /** Throws REKEY_UNFINISHED where the mount seals with another key, and system errors. */
 export async function rekey(parts: RekeyParts): Promise<RekeyReport> {
-  const work = new Rekey(parts);
+  const work = new Rekey(parts, (await lstat(parts.mountPoint)).dev);
   const entries = await readdir(parts.mountPoint, { withFileTypes: true });
   const left: string[] = [];
   for (const [index, entry] of entries.entries()) {
@@ -46,13 +46,16 @@ export async function rekey(parts: RekeyParts): Promise<RekeyReport> {
 
 class Rekey {
   readonly #parts: RekeyParts;
+  /** Of the mount. */
+  readonly #device: number;
   readonly #startedMs = performance.now();
   /** The mount has sealed a file with it. */
   #hasNewKey = false;
   sealed = 0;
 
-  constructor(parts: RekeyParts) {
+  constructor(parts: RekeyParts, device: number) {
     this.#parts = parts;
+    this.#device = device;
   }
 
   /** Returns what another key seals still. Listing its folders restores a session that is only in the bucket. */
@@ -90,9 +93,7 @@ class Rekey {
   async #sealAgain(path: string): Promise<void> {
     const place = join(this.#parts.mountPoint, path);
     try {
-      const stats = await lstat(place);
-      await touch(place, stats);
-      this.sealed++;
+      if (await touch(place, this.#device)) this.sealed++;
     } catch (error) {
       // The application removed it meanwhile.
       if (codeOf(error) !== 'ENOENT') throw error;
@@ -127,10 +128,25 @@ class Rekey {
   }
 }
 
-/** Changes nothing that an application sees but the change time. */
-async function touch(place: string, stats: Stats): Promise<void> {
-  if (stats.isSymbolicLink()) await lutimes(place, stats.atime, stats.mtime);
-  else await chmod(place, stats.mode & 0o7777);
+/** O_PATH of Linux, which Node does not name: the entry itself, whatever its mode, and no link is followed. */
+const ENTRY = 0o10000000 | constants.O_NOFOLLOW;
+
+/**
+ * Changes nothing that an application sees but the change time. The application's user may put a link in the place of any
+ * component meanwhile: what lies outside of the mount is left alone (false).
+ */
+export async function touch(place: string, device: number): Promise<boolean> {
+  const entry = await open(place, ENTRY);
+  try {
+    const stats = await entry.stat();
+    if (stats.dev !== device) return false;
+    const itself = `/proc/self/fd/${entry.fd}`;
+    if (stats.isSymbolicLink()) await utimes(itself, stats.atime, stats.mtime);
+    else await chmod(itself, stats.mode & 0o7777);
+    return true;
+  } finally {
+    await entry.close();
+  }
 }
 
 function isOfAnother(sealed: Buffer, keyId: string): boolean {
