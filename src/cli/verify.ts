@@ -2,7 +2,7 @@
 import { withBucketOf } from '../kit/bucket-of.ts';
 import { keysOf, listSessions, sourcesOf } from '../kit/sessions.ts';
 import { isFault, type SessionReport, Verification } from '../kit/verify.ts';
-import { exitStatus } from '../lib/errors.ts';
+import { exitStatus, SessionfsError } from '../lib/errors.ts';
 import { columns } from '../lib/human.ts';
 import { type Invocation, printEither } from './command.ts';
 import { lookAt } from './look-at.ts';
@@ -29,6 +29,10 @@ export async function run(invocation: Invocation): Promise<number> {
       verification.end();
     }
   });
+  if (session !== undefined && reports.every(({ files, problems }) => files + problems.length === 0))
+    throw new SessionfsError('SESSION_NOT_FOUND', `there is no session ${session} in cache or bucket`, {
+      hint: 'sessionfs ls lists the sessions.',
+    });
   const faults = reports.filter(isFault);
   printEither(invocation, { faults: faults.length, sessions: reports }, textOf(reports));
   return faults.length === 0 ? 0 : exitStatus.VERIFY_FAILED;

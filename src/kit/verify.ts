@@ -16,14 +16,19 @@ import { openSealed } from '../crypto/sealed-file.ts';
 import { readSealedSession } from '../export/sealed-session.ts';
 import { identityFile } from '../lease/identity.ts';
 import { listOwners } from '../lease/records/owner.ts';
+import { crc32c } from '../lib/crc32c.ts';
 import { renameDurably, writeDurably } from '../lib/durable-files.ts';
 import { mapLimit } from '../lib/map-limit.ts';
+import { requirePrivatePath } from '../lib/private-path.ts';
 import { imageName } from '../naming/image-name.ts';
 import { fromObjectName, toObjectName } from '../naming/object-name.ts';
 import { asCompanion } from '../sqlite/companions.ts';
 import { isDatabase } from '../sqlite/format.ts';
-import { acquireCacheLock } from '../store/cache/lock.ts';
+import { lockCache } from '../store/cache/lock.ts';
 import { type Completeness, stateOfSession } from './baileys.ts';
+
+/** The metadata in which each upload names the cache that it comes from: docs/file-format.md. */
+const WRITER = 'sessionfs-writer';
 
 export interface Problem {
   /** Below the session. */
@@ -60,7 +65,9 @@ export interface VerifyParts {
 
 interface Stored {
   readonly version: ObjectVersion;
+  /** Empty where the bucket itself says that they are not those that were stored. */
   readonly bytes: Buffer;
+  readonly isDamaged: boolean;
 }
 
 /** A copy of a file: its content, or why it does not open; undefined: there is none. */
@@ -72,13 +79,22 @@ export class Verification {
   /** Sessions of the bucket whose lease this cache's mount holds, or none. */
   readonly #isOwn: (session: string) => boolean;
 
-  private constructor(parts: VerifyParts, release: () => void, isOwn: (session: string) => boolean) {
+  /** Of the cache. */
+  readonly #id: string | undefined;
+
+  private constructor(
+    parts: VerifyParts,
+    release: () => void,
+    isOwn: (session: string) => boolean,
+    id?: string,
+  ) {
     this.#parts = parts;
     this.#release = release;
     this.#isOwn = isOwn;
+    this.#id = id;
   }
 
-  /** For a repair the cache is locked until `end`. Rejects with CACHE_LOCKED where it is mounted, and BucketError. */
+  /** For a repair the cache is locked until `end`. Rejects with CACHE_LOCKED where it is mounted, UNSAFE_PATH, and BucketError. */
   static async begin(parts: VerifyParts): Promise<Verification> {
     const { config, hasCache, bucket, repair } = parts;
     if (!repair)
@@ -87,7 +103,7 @@ export class Verification {
         () => {},
         () => false,
       );
-    const lock = hasCache ? acquireCacheLock(config.cachePath) : undefined;
+    const lock = hasCache ? lockCache(config.cachePath, config.mountPoint) : undefined;
     try {
       const identity = hasCache ? await identityFile(config.cachePath).load() : undefined;
       const listed = bucket === undefined ? undefined : await listOwners(bucket);
@@ -95,7 +111,7 @@ export class Verification {
         const holder = listed?.owners.get(session)?.record.holder ?? '';
         return !listed?.malformed.has(session) && (holder === '' || holder === identity?.id);
       };
-      return new Verification(parts, () => lock?.release(), isOwn);
+      return new Verification(parts, () => lock?.release(), isOwn, identity?.id);
     } catch (error) {
       lock?.release();
       throw error;
@@ -115,7 +131,10 @@ export class Verification {
     let [onlyInCache, onlyInBucket, different] = [0, 0, 0];
     for (const path of new Set([...cached.keys(), ...stored.keys()])) {
       const [here, there] = [cached.get(path), stored.get(path)];
-      const copies = [this.#open(path, here), this.#open(path, there?.bytes)] as const;
+      const copies = [
+        this.#open(path, here),
+        there?.isDamaged ? { refused: 'wrong-tag' as const } : this.#open(path, there?.bytes),
+      ] as const;
       const file = path.slice(session.length + 1);
       const image = this.#imageOf(path);
       problems.push(...(await this.#problems({ session, path, file, copies, here, there, image })));
@@ -147,14 +166,14 @@ export class Verification {
       if (identity === undefined || identity.directoryMeta || !identity.path.startsWith(`${session}/`))
         return;
       try {
-        found.set(identity.path, {
-          version,
-          bytes: (await bucket.get(version.name, { maxBytes: version.size })).bytes,
-        });
+        const { bytes } = await bucket.get(version.name, { maxBytes: version.size });
+        found.set(identity.path, { version, bytes, isDamaged: false });
       } catch (error) {
-        // Deleted, or made longer, since it was listed.
         if (!(error instanceof BucketError && (error.kind === 'missing' || error.kind === 'corrupt')))
           throw error;
+        // Deleted, or made longer, since it was listed; or damaged.
+        if (error.kind === 'corrupt' && (await isCurrent(bucket, version)))
+          found.set(identity.path, { version, bytes: Buffer.alloc(0), isDamaged: true });
       }
     });
     return found;
@@ -202,7 +221,7 @@ export class Verification {
     if (bucket !== undefined && 'refused' in bucket && there !== undefined) {
       const [kept, copy] = isOfDatabase ? [image, this.#open(path, image)] : [here, cache];
       const good = plainOf(copy) === undefined ? undefined : kept;
-      const repair = good === undefined ? undefined : () => this.#mendBucket(session, there.version, good);
+      const repair = good === undefined ? undefined : () => this.#mendBucket(session, there, good);
       problems.push(await this.#problem({ file, place: 'bucket', reason: bucket.refused }, repair));
     }
     return problems;
@@ -233,6 +252,7 @@ export class Verification {
     const kept = join(`${cachePath}.damaged`, `${name}.${Date.now()}`);
     if (!readIfThere(place)?.equals(damaged))
       return 'the damaged version is in the journal, which is not changed: mount once, then verify again';
+    requirePrivatePath(kept, 'the place of damaged files', 'SESSION_CACHE_PATH');
     mkdirSync(dirname(kept), { recursive: true, mode: 0o700 });
     copyFileSync(place, kept);
     const temporary = join(cachePath, 'tmp', `verify-${randomBytes(6).toString('hex')}`);
@@ -245,8 +265,22 @@ export class Verification {
     }
   }
 
-  async #mendBucket(session: string, version: ObjectVersion, good: Buffer): Promise<string | undefined> {
+  /** What no mount has stored is not. */
+  #isOfAnother({ metadata }: ObjectVersion): boolean {
+    const writer = metadata[WRITER];
+    return writer !== undefined && writer !== this.#id;
+  }
+
+  async #mendBucket(
+    session: string,
+    { version, isDamaged }: Stored,
+    good: Buffer,
+  ): Promise<string | undefined> {
     const { bucket } = this.#parts;
+    // Where the bytes changed in the store, it still tells which they were.
+    const isSame = isDamaged && version.size === good.length && version.crc32c === crc32c(good);
+    if (!isSame && this.#isOfAnother(version))
+      return 'another mount stored it, and the cache may have an older version: run it there';
     if (!this.#isOwn(session)) return 'another mount holds this session: run it there';
     try {
       await bucket?.put(version.name, good, { ifGeneration: version.generation, metadata: version.metadata });
@@ -266,6 +300,15 @@ interface Compared {
   readonly here: Buffer | undefined;
   readonly there: Stored | undefined;
   readonly image: Buffer | undefined;
+}
+
+async function isCurrent(bucket: Bucket, { name, generation }: ObjectVersion): Promise<boolean> {
+  try {
+    return (await bucket.head(name)).generation === generation;
+  } catch (error) {
+    if (error instanceof BucketError && error.kind === 'missing') return false;
+    throw error;
+  }
 }
 
 const DATABASE_NOTE =

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ABSENT } from '../../src/bucket/bucket.ts';
+import { openDirectoryBucket } from '../../src/bucket/directory/directory-bucket.ts';
 import { openBucket } from '../../src/bucket/open.ts';
 import type { SessionReport } from '../../src/kit/verify.ts';
 import { ownerCodec, ownerName } from '../../src/lease/records/owner.ts';
@@ -170,6 +171,56 @@ test('a session that another mount holds is not repaired in the bucket', async (
   assert.equal(status, exitStatus.VERIFY_FAILED);
   assert.match(reports[0]?.problems[0]?.note ?? '', /another mount holds this session/);
   assert.equal((await verified.stored('session-a.json')).bytes.toString(), 'damaged there');
+});
+
+test('an object whose bytes changed in the store is damage, not absence, and is repaired', async (t) => {
+  const verified = await Verified.make(t);
+  const object = join(verified.bucket, toObjectName(`${SESSION}/creds.json`, 'file'));
+  const good = readFileSync(object);
+  const bytes = Buffer.from(good);
+  bytes[bytes.length - 1] = (bytes.at(-1) as number) ^ 1;
+  writeFileSync(object, bytes);
+  const { status, reports } = verified.run();
+  assert.equal(status, exitStatus.VERIFY_FAILED);
+  assert.deepEqual(
+    reports[0]?.problems.map(({ file, place, reason }) => [file, place, reason]),
+    [['creds.json', 'bucket', 'wrong-tag']],
+  );
+  assert.equal(verified.run('--repair').status, 0);
+  assert.deepEqual((await verified.stored('creds.json')).bytes, good);
+});
+
+test('a version that another mount stored is not replaced by one that may be older', async (t) => {
+  const verified = await Verified.make(t);
+  const bucket = openDirectoryBucket(verified.bucket);
+  const object = toObjectName(`${SESSION}/session-a.json`, 'file');
+  const { generation } = await bucket.head(object);
+  const metadata = { 'sessionfs-epoch': '8', 'sessionfs-writer': 'cd'.repeat(16) };
+  await bucket.put(object, Buffer.from('newer, and damaged'), { ifGeneration: generation, metadata });
+  bucket.close();
+  const { status, reports } = verified.run('--repair');
+  assert.equal(status, exitStatus.VERIFY_FAILED);
+  assert.match(reports[0]?.problems[0]?.note ?? '', /^another mount stored it/);
+  assert.equal((await verified.stored('session-a.json')).bytes.toString(), 'newer, and damaged');
+});
+
+test('a session that is nowhere is not called well', async (t) => {
+  const verified = await Verified.make(t);
+  const { status, stderr } = verified.run('nobody');
+  assert.equal(status, exitStatus.SESSION_NOT_FOUND, stderr);
+});
+
+test('a repair does not go where another user may lead root', {
+  skip: process.geteuid?.() !== 0,
+}, async (t) => {
+  const verified = await Verified.make(t);
+  writeFileSync(verified.place('pre-key-2.json'), 'damaged here');
+  const outside = temporaryDirectory(t);
+  symlinkSync(outside, `${verified.cachePath}.damaged`);
+  chmodSync(dirname(verified.cachePath), 0o777);
+  const { status, stderr } = verified.run('--repair');
+  assert.equal(status, exitStatus.UNSAFE_PATH, stderr);
+  assert.deepEqual(readdirSync(outside), []);
 });
 
 test('a database is compared, and repaired in the bucket, by its image; its file in the cache is left alone', async (t) => {
