@@ -35,10 +35,10 @@ export async function withBucket<T>(
   }
 }
 
-/** A directory that is no bucket would be made one. */
-function requireDirectory(address: BucketAddress): void {
+/** A directory that is no bucket would be made one. Throws BUCKET_UNAVAILABLE. */
+export function requireDirectory(address: BucketAddress): void {
   if (address.kind !== 'directory' || existsSync(new DirectoryLayout(address.path).format)) return;
   throw new SessionfsError('BUCKET_UNAVAILABLE', `there is no bucket in ${address.path}`, {
-    hint: 'Check STORAGE_BUCKET, and that the disk with the directory is mounted.',
+    hint: 'Check its address (STORAGE_BUCKET), and that the disk with the directory is mounted.',
   });
 }

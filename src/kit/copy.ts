@@ -8,6 +8,7 @@ import { listAll } from '../bucket/list-all.ts';
 import { openBucket } from '../bucket/open.ts';
 import { retrying } from '../bucket/retry.ts';
 import type { BucketAddress } from '../config/parsers.ts';
+import { requireDirectory } from '../export/bucket-reader.ts';
 import { listOwners } from '../lease/records/owner.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { mapLimit } from '../lib/map-limit.ts';
@@ -43,7 +44,13 @@ export interface Copied {
 const RETRY = { attempts: 6, baseMs: 500, capMs: 15_000 };
 const NAMES_IN_MESSAGE = 3;
 /** All that lies in a bucket, except for what only a running mount needs. Owners come last: with them a session is one. */
-const ROOTS = ['.sessionfs/set-aside/', 'sessions/', '.sessionfs/key-check', '.sessionfs/owners/'] as const;
+const ROOTS = [
+  '.sessionfs/set-aside/',
+  '.sessionfs/trash/',
+  'sessions/',
+  '.sessionfs/key-check',
+  '.sessionfs/owners/',
+] as const;
 
 /** Rejects with BUCKET_IN_USE, COPY_CONFLICT, COPY_FAILED, BUCKET_UNAVAILABLE or what `openBucket` rejects with. */
 export async function copyBucket(
@@ -52,6 +59,7 @@ export async function copyBucket(
 ): Promise<Copied> {
   if (JSON.stringify(request.from) === JSON.stringify(request.to))
     throw new SessionfsError('USAGE', 'source and destination are the same bucket');
+  requireDirectory(request.from);
   const opened: Bucket[] = [];
   const open = async (address: BucketAddress) => {
     const { emulatorUrl, s3EndpointUrl } = request;

@@ -1,9 +1,10 @@
 /** `sessionfs copy`, between each kind of bucket. */
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ABSENT, type Bucket } from '../../src/bucket/bucket.ts';
+import { openDirectoryBucket } from '../../src/bucket/directory/directory-bucket.ts';
 import { listAll } from '../../src/bucket/list-all.ts';
 import { copyBucket, copyObjects, type Progress } from '../../src/kit/copy.ts';
 import { SessionfsError } from '../../src/lib/errors.ts';
@@ -137,9 +138,21 @@ test('addresses are opened and closed; the same one twice is refused', async (t)
   const directory = temporaryDirectory(t);
   const [a, b] = [join(directory, 'a'), join(directory, 'b')];
   for (const path of [a, b]) mkdirSync(path);
+  const source = openDirectoryBucket(a);
+  await source.put('.sessionfs/trash/sessions/u/+1.1', Buffer.from('removed'), {
+    ifGeneration: ABSENT,
+    metadata: {},
+  });
+  source.close();
   const request = { ...options, emulatorUrl: undefined, s3EndpointUrl: undefined };
   const address = (path: string) => ({ kind: 'directory', path }) as const;
   const copied = await copyBucket({ ...request, from: address(a), to: address(b) }, silent);
-  assert.equal(copied.objects, 0);
+  assert.equal(copied.objects, 1, 'what was removed can be brought back there, too');
+  const missing = join(directory, 'missing');
+  await assert.rejects(
+    copyBucket({ ...request, from: address(missing), to: address(b) }, silent),
+    ofCode('BUCKET_UNAVAILABLE'),
+  );
+  assert.ok(!existsSync(missing), 'it would be made a bucket');
   await assert.rejects(copyBucket({ ...request, from: address(a), to: address(a) }, silent), ofCode('USAGE'));
 });
