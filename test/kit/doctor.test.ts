@@ -168,6 +168,12 @@ test('in local mode a folder, an empty environment and a text for people are eno
   assert.deepEqual(readdirSync(join(mountPoint, '..')), ['sessions']);
 });
 
+test('a key command that fails is no key that the first mount makes', (t) => {
+  const { stdout, status } = runCli(['doctor', folder(t), '--key-command', 'false']);
+  assert.match(stdout, /^FAILED +key +the key command ended with status 1/m);
+  assert.equal(status, exitStatus.DOCTOR_FAILED);
+});
+
 test('a server that ignores conditions is a warning, and one that honours them is well', async (t) => {
   const url = await motoServer();
   const name = await createS3Bucket(url);

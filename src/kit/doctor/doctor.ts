@@ -77,7 +77,8 @@ function keyFindings(config: Config, env: NodeJS.ProcessEnv): KeyResult {
     if (
       config.storageType !== 'local' ||
       (error as { code?: string }).code !== 'KEY_MISSING' ||
-      config.encryptionKeyFile
+      config.encryptionKeyFile ||
+      config.encryptionKeyCommand
     )
       return { keyring: undefined, findings: [failure('key', error)] };
     return generatedKey(config);
