@@ -5,6 +5,7 @@ export interface Progress {
   stop(): void;
 }
 
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 const SILENT: Progress = { update: () => {}, stop: () => {} };
 
 export async function startProgress(what: string): Promise<Progress> {
@@ -16,11 +17,21 @@ export async function startProgress(what: string): Promise<Progress> {
       stream: process.stderr,
       clearOnComplete: true,
       hideCursor: true,
-      // ^C ends the process, which shows the cursor again.
-      gracefulExit: true,
+      // Its own handlers would take the signal, and let the process go on.
+      gracefulExit: false,
     },
     progress.Presets.shades_classic,
   );
+  // Shows the cursor again, then ends the process.
+  const end = (signal: NodeJS.Signals) => {
+    stop();
+    process.kill(process.pid, signal);
+  };
+  const stop = () => {
+    for (const signal of SIGNALS) process.removeListener(signal, end);
+    bar.stop();
+  };
+  for (const signal of SIGNALS) process.on(signal, end);
   let isStarted = false;
   return {
     update: (done, total) => {
@@ -28,6 +39,6 @@ export async function startProgress(what: string): Promise<Progress> {
       isStarted = true;
       bar.update(done);
     },
-    stop: () => bar.stop(),
+    stop,
   };
 }
