@@ -3,6 +3,7 @@ import { type Config, loadConfig } from '../config/load.ts';
 import { listRestorable } from '../export/restorable.ts';
 import { restoreSession } from '../export/restore-session.ts';
 import { usage } from '../lib/errors.ts';
+import { quote } from '../lib/quote.ts';
 import { flagValue, type Invocation, printEither, warn } from './command.ts';
 import { locateMount, statusOf } from './locate.ts';
 import { sessionNamed } from './named-session.ts';
@@ -57,7 +58,7 @@ function configOf(invocation: Invocation, directory: string | undefined): Config
 
 function parseTime(text: string): number {
   const ms = Date.parse(text);
-  if (Number.isNaN(ms)) throw new Error(`takes a time as 2026-05-22T10:00:00Z, not ${text}`);
+  if (Number.isNaN(ms)) throw new Error(`takes a time as 2026-05-22T10:00:00Z, not ${quote(text)}`);
   return ms;
 }
 
