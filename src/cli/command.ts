@@ -74,10 +74,13 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value, undefined, 2));
 }
 
+/** Names in a bucket, and in a mount, are of others: to a terminal they may be orders. */
+const CONTROL = /[^\P{Cc}\n]/gu;
+
 /** Prints `value` where --json was given, and `text` elsewhere. */
 export function printEither({ given }: Pick<Arguments, 'given'>, value: unknown, text: string): void {
   if (given.has('--json')) printJson(value);
-  else print(text);
+  else print(text.replace(CONTROL, '?'));
 }
 
 /** A line for people, beside what a program may read on stdout. */

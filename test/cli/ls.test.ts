@@ -116,3 +116,20 @@ test('a path names a mount by the cache beside it', (t) => {
   assert.throws(() => pathNamed(`${directory}/other/a-+1`), { code: 'USAGE' });
   assert.throws(() => pathNamed('..'), { code: 'USAGE' });
 });
+
+test('a name in the bucket gives a terminal no orders', async (t) => {
+  const directory = temporaryDirectory(t);
+  const bucket = await openBucket({ kind: 'directory', path: join(directory, 'bucket') });
+  const name = toObjectName(`${SESSION}/a\u001b]0;b\u0007.json`, 'file');
+  await bucket.put(name, Buffer.from('x'), { ifGeneration: ABSENT, metadata: {} });
+  bucket.close();
+  const where = ['--bucket', `file://${directory}/bucket`, '--cache-path', join(directory, 'cache')];
+  for (const [command, status] of [
+    ['ls', 0],
+    ['verify', exitStatus.VERIFY_FAILED],
+  ] as const) {
+    const ran = runCli([command, SESSION, ...where], { SESSION_ENCRYPTION_KEY: KEY });
+    assert.equal(ran.status, status, ran.stderr);
+    assert.match(ran.stdout, /a\?\]0;b\?\.json/, command);
+  }
+});
