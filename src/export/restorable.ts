@@ -78,7 +78,7 @@ export async function readTrash(
   return { files: filesOf(session, archive), ms: here.ms };
 }
 
-/** A file's seal names its session, the archive's name does not: whoever writes to the bucket may put one under another's. */
+/** A file's seal names its session, the archive's name does not: a writer of the bucket may put one under another's. */
 function filesOf(session: string, archive: Buffer): Map<string, Buffer> {
   const files = unpackArchive(archive);
   for (const path of files.keys()) if (!path.startsWith(`${session}/`)) throw damaged();

@@ -33,7 +33,7 @@ export interface Cut<Meta> {
   readonly companions: string[];
 }
 
-/** Whoever writes the journal decides how often is looked. */
+/** The writer of the journal decides how often is looked. */
 const DEPTH_MAX = 32;
 
 const NOTHING = new Uint8Array(0);

@@ -79,7 +79,7 @@ export const operatorMutations = [
       ],
       ['copyFileSync(place, kept);', '', 'a repair destroys what was there'],
       [
-        'const lock = hasCache ? acquireCacheLock(config.cachePath) : undefined;',
+        'const lock = hasCache ? lockCache(config.cachePath, config.mountPoint) : undefined;',
         'const lock = { release: () => {} };',
         'a repair changes a cache under its mount',
       ],

@@ -20,8 +20,8 @@ export const storeMutations = [
       ],
       ['nowMs() - ms > days * DAY_MS', 'false', 'removed sessions stay for good'],
       [
-        'earlier === undefined ? files :',
-        'files.size > 0 ? files :',
+        'const first = earlier && (await this.#firstPart(earlier.name, files));',
+        'const first = undefined;',
         'a removal that takes two checkpoints loses its credentials',
       ],
     ],

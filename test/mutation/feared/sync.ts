@@ -205,7 +205,7 @@ export const syncMutations = [
     ],
   ]),
   ...fearedIn('src/sync/reconcile/reconcile.ts', BACKUPS, [
-    ['backup?.shadowed && ', 'false && ', 'a backup outlives the file that another mount deleted'],
+    ['backup?.shadowed &&\n', 'false &&\n', 'a backup outlives the file that another mount deleted'],
   ]),
   ...fearedIn('src/sync/reconcile/conflict.ts', BACKUPS, [
     [
