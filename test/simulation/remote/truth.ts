@@ -101,6 +101,13 @@ export class Truth {
     return this.lineage.follows(path, version, found);
   }
 
+  /** An application deleted the version, or what came from it, and a computer that did not know stored another one since. */
+  replaces(path: string, version: number, found: number | undefined): boolean {
+    const { lineage } = this;
+    if (found === undefined || lineage.isDeletion(version)) return false;
+    return lineage.deletionAfter(version, path, () => true) !== undefined && !lineage.leadsTo(found, version);
+  }
+
   /** The version, or one that came from it, is in some set-aside folder, of a cache or of the bucket. */
   isKept(store: SimulatedStore, path: string, version: number): boolean {
     for (const [name, object] of store.objects)

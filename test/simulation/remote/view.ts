@@ -98,6 +98,7 @@ export class View {
     if (before === found || (isDeletion && found === undefined)) return;
     if (next !== 'exact' && this.#truth.follows(path, before, found)) return;
     if (next === 'opened' && (isDeletion ? mayYield : this.#truth.isKept(store, path, before))) return;
+    if (next === 'opened' && this.#truth.replaces(path, before, found)) return;
     this.#fail(
       isDeletion ? 'what is deleted stays deleted' : 'nothing that was written is lost',
       `${path} was ${before}, and is ${found ?? 'nothing'} (${next})`,
