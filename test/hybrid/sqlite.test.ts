@@ -33,7 +33,7 @@ test('each version that a write load leaves in the bucket is whole and has what 
   const mounted = await machine.mount({ SESSION_BACKUP_INTERVAL: '0', ...patientLeases });
   mkdirSync(machine.path(SESSION));
   const databases = databasesIn(machine.path(SESSION));
-  const writer = new SqliteWriter(databases);
+  const writer = new SqliteWriter(t, databases);
   let committed: number[] = [];
   /** Transactions in the version before, of each database. */
   const found = databases.map(() => 0);

@@ -1,6 +1,12 @@
-/** A thread that writes SQLite databases without pause, each transaction numbered, and says how many of each are committed. */
-import { parentPort, Worker, workerData } from 'node:worker_threads';
+/** A process that writes SQLite databases without pause, each transaction numbered, and says how many of each are committed. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import Database from 'libsql';
+import { cleanUp, type Scope } from '../../support/cleanup.ts';
+import { cleanEnvironment } from '../../support/environment.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 export interface WrittenDatabase {
   path: string;
@@ -9,46 +15,43 @@ export interface WrittenDatabase {
 
 interface Task {
   databases: readonly WrittenDatabase[];
-  /** The number of the last transaction of each database that was committed; behind them 1: stop. */
-  counters: Int32Array;
+  /** The number of the last transaction of each database that was committed, as 32-bit integers. */
+  counters: string;
 }
 
 const ROWS = 40;
+const COUNTER_BYTES = 4;
 
 export class SqliteWriter {
-  readonly #counters: Int32Array;
-  readonly #worker: Worker;
-  readonly #ended: Promise<void>;
-  #failure: unknown;
+  readonly #task: Task;
+  readonly #process: ChildProcess;
+  #isOver = false;
+  #failure: Error | undefined;
 
-  constructor(databases: readonly WrittenDatabase[]) {
-    this.#counters = new Int32Array(new SharedArrayBuffer(4 * (databases.length + 1)));
-    const task: Task = { databases, counters: this.#counters };
-    this.#worker = new Worker(import.meta.filename, { workerData: task });
-    this.#ended = new Promise((resolve, reject) => {
-      this.#worker.once('error', reject);
-      this.#worker.once('message', () => resolve());
+  constructor(scope: Scope, databases: readonly WrittenDatabase[]) {
+    this.#task = { databases, counters: join(temporaryDirectory(scope), 'counters') };
+    writeFileSync(this.#task.counters, Buffer.alloc(COUNTER_BYTES * databases.length));
+    this.#process = fork(import.meta.filename, [JSON.stringify(this.#task)], { env: cleanEnvironment() });
+    this.#process.once('exit', (code, signal) => {
+      if (!this.#isOver) this.#failure = new Error(`the writer ended with ${signal ?? code}`);
     });
-    this.#ended.catch((error: unknown) => {
-      this.#failure = error;
-    });
+    cleanUp(scope, () => this.terminate());
   }
 
   /** Of each database: all transactions up to this one are committed. */
   committed(): number[] {
     if (this.#failure !== undefined) throw this.#failure;
-    return [...this.#counters.subarray(0, -1)].map((_, index) => Atomics.load(this.#counters, index));
+    const counters = readFileSync(this.#task.counters);
+    return this.#task.databases.map((_, index) => counters.readUInt32LE(COUNTER_BYTES * index));
   }
 
-  /** Resolves when all databases are closed. */
-  stop(): Promise<void> {
-    Atomics.store(this.#counters, this.#counters.length - 1, 1);
-    return this.#ended;
-  }
-
-  /** It stops without closing anything, in the middle of what it does. */
+  /** SIGKILL: it stops without closing anything, in the middle of what it does. */
   async terminate(): Promise<void> {
-    await this.#worker.terminate();
+    this.#isOver = true;
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    const ended = once(this.#process, 'exit');
+    this.#process.kill('SIGKILL');
+    await ended;
   }
 }
 
@@ -66,18 +69,22 @@ export function transactionsIn(rows: Record<string, unknown[]>): number {
   return last;
 }
 
-function write({ databases, counters }: Task): void {
+function write({ databases, counters }: Task): never {
   const opened = databases.map(({ path, journalMode }) => open(path, journalMode));
-  for (let round = 1; Atomics.load(counters, databases.length) === 0; round++) {
+  const committed = databases.map(() => 0);
+  const counter = Buffer.alloc(COUNTER_BYTES);
+  const fd = openSync(counters, 'r+');
+  for (let round = 1; ; round++) {
     for (const [index, database] of opened.entries()) {
-      const transaction = Atomics.load(counters, index) + 1;
+      const transaction = (committed[index] ?? 0) + 1;
       transact(database, transaction);
-      Atomics.store(counters, index, transaction);
+      committed[index] = transaction;
+      counter.writeUInt32LE(transaction);
+      writeSync(fd, counter, 0, COUNTER_BYTES, COUNTER_BYTES * index);
       if (round % 17 === index) database.pragma('wal_checkpoint(TRUNCATE)');
       if (round % 13 === index) rollBack(database);
     }
   }
-  for (const database of opened) database.close();
 }
 
 function open(path: string, journalMode: string): Database.Database {
@@ -113,7 +120,4 @@ function rollBack(database: Database.Database): void {
   database.exec('ROLLBACK');
 }
 
-if (parentPort !== null) {
-  write(workerData as Task);
-  parentPort.postMessage('ended');
-}
+if (process.argv[1] === import.meta.filename) write(JSON.parse(process.argv[2] ?? '') as Task);
