@@ -39,7 +39,7 @@ test(`every invariant holds in ${SECONDS} seconds of simulation`, (t) => {
   t.diagnostic(output.trim().split('\n').at(-1) ?? '');
 });
 
-/** New seeds wait until the runs that end without a known reason are understood (README.md). */
+/** New seeds wait until the simulation allows for what README.md names last. */
 for (const seed of [1, 2, 3, 4, 5])
   test(`every invariant holds in the world remote with seed ${seed}`, () => {
     const { status, output } = simulation('--world', 'remote', '--seed', String(seed), '--steps', '4000');
