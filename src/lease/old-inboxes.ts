@@ -4,12 +4,12 @@
  */
 import type { Bucket } from '../bucket/bucket.ts';
 import { BucketError } from '../bucket/bucket-error.ts';
+import { DAY_MS } from '../lib/clock.ts';
 import { mapLimit } from '../lib/map-limit.ts';
 import type { InboxRecord } from './protocol.ts';
 import { inboxCodec, MOUNTS_PREFIX } from './records/inbox.ts';
 import { seen } from './records/record.ts';
 
-const DAY_MS = 24 * 3_600_000;
 /** A condemned inbox is of no use to its mount. Any other one may be of a mount that has no session yet. */
 const CONDEMNED_AFTER_MS = DAY_MS;
 const UNUSED_AFTER_MS = 30 * DAY_MS;

@@ -29,3 +29,5 @@ export const systemClock: Clock = {
   wallMs: wallClock(Date.now, () => performance.now()),
   monotonicMs: () => performance.now(),
 };
+
+export const DAY_MS = 24 * 3_600_000;

@@ -4,6 +4,7 @@
  */
 import type { Bucket } from '../bucket/bucket.ts';
 import { reasonOf } from '../bucket/bucket-error.ts';
+import { DAY_MS } from '../lib/clock.ts';
 import type { Logger } from '../observe/log.ts';
 import type { SyncEvents } from './events.ts';
 import type { Ledger } from './ledger/ledger.ts';
@@ -21,7 +22,6 @@ export interface LifecycleParts {
   nowMs: () => number;
 }
 
-const DAY_MS = 24 * 3_600_000;
 const LOOK_EVERY_MS = 3_600_000;
 
 export class LifecycleGuard {

@@ -8,10 +8,11 @@ import { ABSENT, type Bucket } from '../bucket/bucket.ts';
 import { BucketError, isPrecondition, reasonOf } from '../bucket/bucket-error.ts';
 import { listAll } from '../bucket/list-all.ts';
 import { backOff } from '../lib/backoff.ts';
+import { DAY_MS } from '../lib/clock.ts';
 import { ifMissing } from '../lib/system-error.ts';
 import { parseTrashObject, TRASH_ROOT, trashDirectory, trashObject } from '../naming/trash-name.ts';
 import type { Logger } from '../observe/log.ts';
-import { DAY_MS, listTrash } from '../store/checkpoint/trash.ts';
+import { listTrash } from '../store/checkpoint/trash.ts';
 
 export interface TrashUploadsParts {
   bucket: Bucket;

@@ -105,6 +105,42 @@ test('a removal that takes two checkpoints is one archive', async (t) => {
   assert.equal(second?.[1], first);
 });
 
+test('what went in an earlier checkpoint than the credentials is in the archive, for a minute', async (t) => {
+  const rig = new Rig(t);
+  const others = [`${S}/long-ago.json`, `${S}/made-anew.json`, 'user-+50/a.json', 'user-+50/creds.json'];
+  await rig.put(`${S}/creds.json`, `${S}/a.json`, `${S}/b.json`, ...others);
+  const collect = async (...records: string[]) => {
+    await rig.collect(...records);
+    for (const record of records) {
+      const [what, path = '', ...content] = record.split(' ');
+      if (what === 'put') await rig.cache.put(path, Buffer.from(content.join(' ')));
+      if (what === 'delete') await rig.cache.remove(path);
+    }
+  };
+  await collect(`delete ${S}/long-ago.json`);
+  rig.nowMs += 50_000;
+  await collect(`delete ${S}/a.json`, `delete ${S}/made-anew.json`, 'delete user-+50/a.json');
+  rig.nowMs += 10_000;
+  await collect(`put ${S}/c.json sealed c`, `delete ${S}/c.json`, `put ${S}/made-anew.json anew`);
+  await collect(`delete ${S}/made-anew.json`, `delete ${S}/b.json`, `delete ${S}/creds.json`, `rmdir ${S}`);
+  assert.deepEqual(rig.content(), {
+    [`${S}/creds.json`]: `sealed ${S}/creds.json`,
+    [`${S}/a.json`]: `sealed ${S}/a.json`,
+    [`${S}/b.json`]: `sealed ${S}/b.json`,
+    [`${S}/c.json`]: 'sealed c',
+    [`${S}/made-anew.json`]: 'anew',
+  });
+
+  // A session of that name that is made now has nothing to do with it.
+  rig.nowMs += 1_000;
+  await rig.collect(`put ${S}/creds.json sealed fresh`, `delete ${S}/creds.json`);
+  const last = listTrash(rig.cache.path).at(-1)?.name ?? '';
+  assert.deepEqual(
+    [...unpackArchive(readFileSync(join(trashDirectory(rig.cache.path), last))).keys()],
+    [`${S}/creds.json`],
+  );
+});
+
 test('a session that was made anew and removed again within minutes leaves the one before it alone', async (t) => {
   const rig = new Rig(t);
   await rig.put(`${S}/creds.json`, `${S}/old-key.json`);

@@ -2,16 +2,18 @@
  * What was in a session's folder that an application removed, in `<cachePath>/trash/`: one archive of its sealed files, made by
  * the checkpoint before it removes them. It is deleted after some days, and first of all on a full disk.
  */
-import { readdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DAY_MS } from '../../lib/clock.ts';
 import { renameDurably, syncDirectory, writeDurably } from '../../lib/durable-files.ts';
 import { codeOf, ifMissing, messageOf } from '../../lib/system-error.ts';
 import { fromObjectName, isSessionFolder, toObjectName } from '../../naming/object-name.ts';
-import { isCredentials } from '../../naming/session-path.ts';
+import { isCredentials, sessionOfCreds, sessionOfPath } from '../../naming/session-path.ts';
 import { parseTrashName, trashDirectory, trashName } from '../../naming/trash-name.ts';
 import type { Cache } from '../cache/cache.ts';
 import { packArchive, unpackArchive } from '../set-aside/archive.ts';
+import { listByTime } from '../set-aside/kept-versions.ts';
 import type { StoreLog } from './log.ts';
 import type { CheckpointPlan, StoredBytes } from './plan.ts';
 
@@ -24,67 +26,122 @@ export interface TrashParts {
   kept: (name: string, replaced: string | undefined) => void;
 }
 
-export const DAY_MS = 24 * 3_600_000;
 /** A session is small; what is larger is no session's. */
 export const ARCHIVE_BYTES_MAX = 64 * 1024 * 1024;
 /** One removal may take several checkpoints. */
 const SAME_REMOVAL_MS = 600_000;
+/** It may begin in an earlier one than the one in which the credentials go. */
+const RECENT_MS = 60_000;
+/** Of files that were removed lately so much is kept in memory; a session has up to 1,000. */
+const RECENT_BYTES_MAX = 8 * 1024 * 1024;
+const RECENT_FILES_MAX = 2_000;
+const RECENT_FILE_BYTES_MAX = 256 * 1024;
 const PRUNE_EVERY_MS = 3_600_000;
+
+const NOT_KEPT = 'A removed session could not be kept in the trash of the cache; it is removed all the same';
+const NOT_PRUNED =
+  'Old archives of removed sessions could not be deleted from the cache; they take room until the next try';
 
 interface Found {
   readonly size: number;
   readonly read: () => Promise<Buffer | undefined>;
 }
 
+type ReadJournal = (bytes: StoredBytes) => Promise<Buffer>;
+
 export class Trash {
   readonly #parts: TrashParts;
   #prunedMs = Number.NEGATIVE_INFINITY;
+  /** By path, the earliest first. */
+  readonly #recent = new Map<string, { sealed: Buffer; ms: number }>();
+  #recentBytes = 0;
 
   constructor(parts: TrashParts) {
     this.#parts = parts;
   }
 
   /** Before the plan is carried out. Never rejects: a removal does not wait for it. */
-  async collect(plan: CheckpointPlan, read: (bytes: StoredBytes) => Promise<Buffer>): Promise<void> {
-    const { nowMs } = this.#parts;
+  async collect(plan: CheckpointPlan, read: ReadJournal): Promise<void> {
+    const { nowMs, log } = this.#parts;
     const moved = new Set(plan.moves.flatMap(({ deleted }) => deleted));
     try {
       if (nowMs() - this.#prunedMs >= PRUNE_EVERY_MS) await this.#prune();
     } catch (error) {
-      this.#warn({ error: messageOf(error) });
+      log.warn({ error: messageOf(error) }, NOT_PRUNED);
     }
-    for (const session of removedSessions(plan, moved)) {
+    const sessions = removedSessions(plan, moved);
+    for (const session of sessions) {
       try {
         await this.#keep(session, plan, moved, read);
       } catch (error) {
-        this.#warn({ session, error: messageOf(error) });
+        log.warn({ session, error: messageOf(error) }, NOT_KEPT);
       }
+    }
+    await this.#remember(plan, moved, sessions, read);
+  }
+
+  /** Files that go while the credentials of their session stay, for now. */
+  async #remember(
+    plan: CheckpointPlan,
+    moved: ReadonlySet<string>,
+    removed: ReadonlySet<string>,
+    read: ReadJournal,
+  ): Promise<void> {
+    const ms = this.#parts.nowMs();
+    this.#forget((path, each) => ms - each.ms >= RECENT_MS || removed.has(sessionOfPath(path, 'file')));
+    const gone = [...plan.files].filter(([path, { put }]) => {
+      const session = sessionOfPath(path, 'file');
+      return put === undefined && session !== '' && !moved.has(path) && !removed.has(session);
+    });
+    for (const [path, { before }] of gone.slice(-RECENT_FILES_MAX)) {
+      const found = before ? { size: before.length, read: () => read(before) } : await this.#cached(path);
+      if (found === undefined || found.size > RECENT_FILE_BYTES_MAX) continue;
+      const sealed = await found.read().catch(() => undefined);
+      if (sealed === undefined) continue;
+      this.#recentBytes += sealed.length - (this.#recent.get(path)?.sealed.length ?? 0);
+      this.#recent.delete(path);
+      // It may be a part of a whole segment.
+      this.#recent.set(path, { sealed: Buffer.from(sealed), ms });
+    }
+    this.#forget(() => this.#recentBytes > RECENT_BYTES_MAX || this.#recent.size > RECENT_FILES_MAX);
+  }
+
+  #forget(isOver: (path: string, recent: { ms: number }) => boolean): void {
+    for (const [path, recent] of this.#recent) {
+      if (!isOver(path, recent)) continue;
+      this.#recent.delete(path);
+      this.#recentBytes -= recent.sealed.length;
     }
   }
 
-  #warn(fields: { session?: string; error: string }): void {
-    const message =
-      'A removed session could not be kept in the trash of the cache; it is removed all the same';
-    this.#parts.log.warn(fields, message);
+  /** Undefined: the cache has no such file, or it cannot be looked at. */
+  async #cached(path: string): Promise<Found | undefined> {
+    const file = this.#parts.cache.files.locate(toObjectName(path, 'file'));
+    const size = (await stat(file).catch(() => undefined))?.size;
+    return size === undefined ? undefined : { size, read: () => readFile(file).catch(ifMissing) };
   }
 
   async #keep(
     session: string,
     plan: CheckpointPlan,
     moved: ReadonlySet<string>,
-    read: (bytes: StoredBytes) => Promise<Buffer>,
+    read: ReadJournal,
   ): Promise<void> {
     const { cache, nowMs } = this.#parts;
     const found = new Map<string, Found>();
     for (const path of await cachedPaths(cache, session)) {
       if (moved.has(path) || plan.files.get(path)?.put !== undefined) continue;
-      const file = cache.files.locate(toObjectName(path, 'file'));
-      const size = (await stat(file).catch(ifMissing))?.size;
-      if (size !== undefined) found.set(path, { size, read: () => readFile(file).catch(ifMissing) });
+      const cached = await this.#cached(path);
+      if (cached !== undefined) found.set(path, cached);
     }
     for (const [path, { put, before }] of plan.files)
-      if (path.startsWith(`${session}/`) && !put && before && !moved.has(path))
+      if (isOf(session, path) && !put && before && !moved.has(path))
         found.set(path, { size: before.length, read: () => read(before) });
+    // Of a folder that was renamed nothing is left here.
+    if (found.size === 0) return;
+    for (const [path, { sealed, ms }] of this.#recent)
+      if (isOf(session, path) && nowMs() - ms < RECENT_MS && !found.has(path) && !plan.files.get(path)?.put)
+        found.set(path, { size: sealed.length, read: async () => sealed });
     const bytes = [...found.values()].reduce((sum, { size }) => sum + size, 0);
     if (bytes > ARCHIVE_BYTES_MAX) return this.#warnOfSize(session, bytes);
     const files = new Map<string, Buffer>();
@@ -112,7 +169,7 @@ export class Trash {
   ): Promise<Map<string, Buffer> | undefined> {
     const first = await this.#filesOf(name).catch(() => undefined);
     for (const [path, sealed] of files)
-      if (isCredentials(`/${path}`) && first?.get(path)?.equals(sealed) === false) return undefined;
+      if (isCredentials(path) && first?.get(path)?.equals(sealed) === false) return undefined;
     return first;
   }
 
@@ -128,7 +185,7 @@ export class Trash {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     await syncDirectory(cache.path);
     const name = trashName(session, Math.floor(nowMs()));
-    const temporary = join(cache.path, 'tmp', `trash-${name.length}`);
+    const temporary = join(cache.path, 'tmp', 'trash');
     try {
       await writeDurably(temporary, archive);
       await renameDurably(temporary, join(directory, name));
@@ -159,14 +216,7 @@ export function emptyTrash(cachePath: string): void {
 
 /** The oldest first. Throws system errors. */
 export function listTrash(cachePath: string): NonNullable<ReturnType<typeof parseTrashName>>[] {
-  let names: string[];
-  try {
-    names = readdirSync(trashDirectory(cachePath));
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
-  return names.flatMap((name) => parseTrashName(name) ?? []).sort((a, b) => a.ms - b.ms);
+  return listByTime(trashDirectory(cachePath), parseTrashName);
 }
 
 /**
@@ -178,12 +228,13 @@ function removedSessions(plan: CheckpointPlan, moved: ReadonlySet<string>): Set<
   for (const [path, { exists }] of plan.directories)
     if (!exists && !path.includes('/') && isSessionFolder(path)) sessions.add(path);
   for (const [path, { put }] of plan.files) {
-    const [session = '', file, ...deeper] = path.split('/');
-    if (put === undefined && deeper.length === 0 && !moved.has(path) && isCredentials(`/${file}`))
-      sessions.add(session);
+    const session = put === undefined && !moved.has(path) ? sessionOfCreds(path) : undefined;
+    if (session !== undefined) sessions.add(session);
   }
   return sessions;
 }
+
+const isOf = (session: string, path: string) => path.startsWith(`${session}/`);
 
 async function cachedPaths(cache: Cache, session: string): Promise<string[]> {
   const root = toObjectName(session, 'directory');
@@ -197,7 +248,7 @@ async function cachedPaths(cache: Cache, session: string): Promise<string[]> {
     if (!entry.isFile()) return [];
     const objectName = join(entry.parentPath ?? entry.path, entry.name).slice(cache.files.locate('').length);
     const identity = fromObjectName(objectName.replace(/^\//, ''));
-    const isIn = identity?.directoryMeta === false && identity.path.startsWith(`${session}/`);
+    const isIn = identity?.directoryMeta === false && isOf(session, identity.path);
     return isIn ? [identity.path] : [];
   });
 }

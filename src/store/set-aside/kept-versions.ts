@@ -126,12 +126,20 @@ export class KeptVersions {
 
 /** All kept versions of a cache, the oldest first; other files in the directory are left out. Throws system errors. */
 export function listKeptVersions(cachePath: string): KeptVersionName[] {
+  return listByTime(keptVersionDirectory(cachePath), parseKeptVersionName);
+}
+
+/** What the names in a directory say, the oldest first; other files are left out. Throws system errors. */
+export function listByTime<T extends { ms: number }>(
+  directory: string,
+  parse: (name: string) => T | undefined,
+): T[] {
   let names: string[];
   try {
-    names = readdirSync(keptVersionDirectory(cachePath));
+    names = readdirSync(directory);
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return [];
     throw error;
   }
-  return names.flatMap((name) => parseKeptVersionName(name) ?? []).sort((a, b) => a.ms - b.ms);
+  return names.flatMap((name) => parse(name) ?? []).sort((a, b) => a.ms - b.ms);
 }

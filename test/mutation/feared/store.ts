@@ -20,6 +20,16 @@ export const storeMutations = [
       ],
       ['nowMs() - ms > days * DAY_MS', 'false', 'removed sessions stay for good'],
       [
+        '    await this.#remember(plan, moved, sessions, read);\n',
+        '',
+        'a removal that takes long loses its first keys',
+      ],
+      [
+        ' || removed.has(sessionOfPath',
+        ' || false && removed.has(sessionOfPath',
+        "a session has another one's keys",
+      ],
+      [
         'const first = earlier && (await this.#firstPart(earlier.name, files));',
         'const first = undefined;',
         'a removal that takes two checkpoints loses its credentials',
