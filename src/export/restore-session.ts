@@ -8,6 +8,7 @@ import type { Keyring } from '../crypto/keyring.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { OpenDirectory, within } from '../lib/open-directory.ts';
 import { codeOf, ifMissing } from '../lib/system-error.ts';
+import { belongsToCredentials } from '../naming/session-path.ts';
 import { type ExportRequest, findVersions, keyringOf, requireComplete, sourcesOf } from './export-session.ts';
 import { readTrash } from './restorable.ts';
 import { type OpenedFile, openVersions, type SealedVersions } from './versions.ts';
@@ -96,7 +97,7 @@ function open(keyring: Keyring, session: string, { files }: Found): OpenedFile[]
 /** Besides the credentials and what an application calls after them. */
 function hasKeys(mountPoint: string, session: string): boolean {
   const entries = inFolder(mountPoint, session, (folder) => folder.entries()) ?? [];
-  return entries.some(({ name }) => !name.startsWith(CREDS));
+  return entries.some(({ name }) => !belongsToCredentials(name));
 }
 
 /** Undefined: there is no such folder. Throws RESTORE_REFUSED. */

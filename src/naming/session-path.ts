@@ -1,9 +1,15 @@
 /** Which session a path of the mount, or an object of the bucket, belongs to, and what its name says about it. */
 import { fromObjectName } from './object-name.ts';
 
-const CREDS_SUFFIX = '/creds.json';
+const CREDS = 'creds.json';
+const CREDS_SUFFIX = `/${CREDS}`;
 /** Beside it, while an application replaces it. */
-export const CREDS_BACKUP = 'creds.json.bak';
+export const CREDS_BACKUP = `${CREDS}.bak`;
+
+/** By the name of a file in a session's folder: the credentials, their backup, or what is to become them. */
+export function belongsToCredentials(name: string): boolean {
+  return name.startsWith(CREDS);
+}
 
 /** The top-level directory that a path is or lies in; '' for a file in the root. */
 export function sessionOfPath(path: string, kind: 'file' | 'directory'): string {
@@ -30,7 +36,7 @@ export function sessionOf(objectName: string): string | undefined {
 
 /** The file that makes a session: stored after everything else, restored before it. */
 export function isCredentials(objectName: string): boolean {
-  return objectName.endsWith('/creds.json');
+  return objectName.endsWith(CREDS_SUFFIX);
 }
 
 const BACKUP_SUFFIX = '.bak';

@@ -50,6 +50,8 @@ export class DirectoryNode extends BaseNode {
   hiddenChildren = 0;
   /** A session whose content is (partly or wholly) still in the bucket: nothing in it is answered before it is restored. */
   absent = false;
+  /** In the root, where there is a bucket: it was empty when this daemon began, and is since. */
+  isUnused = false;
   /** A session: grows with its uses, so that the least recently used can be told. */
   usedAt = 0;
   /** A session: who wrote its files. */

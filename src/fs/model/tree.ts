@@ -1,7 +1,7 @@
 /** The names: which node is where, and which number the kernel knows it by. */
 
 import { ROOT_NODE } from '../contract.ts';
-import type { DirectoryNode, Node } from './node.ts';
+import type { DirectoryNode, Node, SpecialNode } from './node.ts';
 
 const FIRST_FREE_NODE = 64;
 /**
@@ -21,6 +21,8 @@ export class Tree {
   #nextId = FIRST_FREE_NODE;
   /** Nodes that were given a number which no record holds yet. */
   readonly unrecorded: Node[] = [];
+  /** FIFOs and sockets that have a name: only the journal knows them. */
+  readonly specials = new Set<SpecialNode>();
   #files = 0;
 
   constructor(root: DirectoryNode) {
@@ -98,6 +100,7 @@ export class Tree {
     parent.changes++;
     parent.children.set(name, node);
     if (node.kind === 'directory') parent.subdirectories++;
+    if (node.kind === 'special') this.specials.add(node);
     if (node.kind === 'file') {
       this.#files++;
       if (node.hidden) parent.hiddenChildren++;
@@ -111,6 +114,7 @@ export class Tree {
     parent.changes++;
     node.parent = undefined;
     if (node.kind === 'directory') parent.subdirectories--;
+    if (node.kind === 'special') this.specials.delete(node);
     if (node.kind === 'file') {
       this.#files--;
       if (node.hidden) parent.hiddenChildren--;

@@ -1,9 +1,8 @@
 /** The moment at which content becomes a file's durable version: one journal record, or an error and no change. */
 import { Errno, errnoOf, isDiskFull } from '../../lib/errno.ts';
-import { CREDS_BACKUP } from '../../naming/session-path.ts';
 import { isGatedName } from '../model/json-gate.ts';
-import type { DirectoryNode, FileNode } from '../model/node.ts';
-import { type Core, findChild } from '../state/core.ts';
+import type { FileNode } from '../model/node.ts';
+import type { Core } from '../state/core.ts';
 import { timesOf, touch } from '../state/times.ts';
 
 /** Copying such a content would show in the memory of the process. */
@@ -36,27 +35,29 @@ export function commitPlain(core: Core, node: FileNode): 0 | Errno {
   return store(core, node, working.view(), true);
 }
 
-/** `isOwned`: nothing else holds `plain`, or will. Only a large one is kept as it is, and not in a buffer over twice its size. */
+/** See replaceWorkingCopy. */
 function store(core: Core, node: FileNode, plain: Buffer, isOwned = false): 0 | Errno {
   const wasHidden = node.hidden;
   const path = core.tree.pathOf(node);
-  const change = core.registrations.change(path, node, plain, backupBeside(core, node.parent));
+  const change = core.registrations.change(path, node, plain);
   if (typeof change === 'number') return change;
   const failed = record(core, () => core.records.put(node, path, plain));
   if (failed !== 0) return failed;
-  const isKept = isOwned && plain.length >= LARGE_BYTES && plain.buffer.byteLength <= 2 * plain.length;
-  core.contents.remember(node, isKept ? plain : Buffer.from(plain));
+  replaceWorkingCopy(core, node, plain, isOwned);
   if (change !== undefined) core.registrations.changed(node, change);
-  dropWorkingCopy(core, node);
   node.heldWrites = 0;
   if (wasHidden) published(core, node);
   return 0;
 }
 
-/** What an application may have renamed the credentials to before an earlier daemon died. */
-export function backupBeside(core: Core, folder: DirectoryNode | undefined): FileNode | undefined {
-  const backup = folder === undefined ? undefined : findChild(core, folder, CREDS_BACKUP);
-  return backup?.kind === 'file' ? backup : undefined;
+/**
+ * `plain` is the committed content now. `isOwned`: it is the working copy's, which nothing else holds or changes any more; a large
+ * one is kept as it is then, unless its buffer is over twice its size.
+ */
+export function replaceWorkingCopy(core: Core, node: FileNode, plain: Buffer, isOwned: boolean): void {
+  const isKept = isOwned && plain.length >= LARGE_BYTES && plain.buffer.byteLength <= 2 * plain.length;
+  core.contents.remember(node, isKept ? plain : Buffer.from(plain));
+  dropWorkingCopy(core, node);
 }
 
 export function dropWorkingCopy(core: Core, node: FileNode): void {

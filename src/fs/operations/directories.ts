@@ -14,6 +14,11 @@ export const DEFAULT_DIRECTORY_MODE = S_IFDIR | 0o700;
 
 const S_ISGID = 0o2000;
 
+/** Of what the caller makes in `parent`. */
+export function groupOf(parent: DirectoryNode, caller: Caller): number {
+  return (parent.mode & S_ISGID) === 0 ? caller.gid : parent.gid;
+}
+
 export function makeDirectory(
   core: Core,
   parent: DirectoryNode,
@@ -21,12 +26,10 @@ export function makeDirectory(
   mode: number,
   caller: Caller,
 ): DirectoryNode | Errno {
-  const inherited = parent.mode & S_ISGID;
-  const gid = inherited === 0 ? caller.gid : parent.gid;
   const node = new DirectoryNode(
-    S_IFDIR | (mode & 0o1777 & ~core.options.umask) | inherited,
+    S_IFDIR | (mode & 0o1777 & ~core.options.umask) | (parent.mode & S_ISGID),
     caller.uid,
-    gid,
+    groupOf(parent, caller),
   );
   touchAll(core, node);
   const path = core.tree.pathIn(parent, name);

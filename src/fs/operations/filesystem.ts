@@ -244,8 +244,9 @@ export class FileSystem implements FileSystemOperations {
 
   mknod(parent: number, name: string, mode: number, caller: Caller, out: Entry): Status {
     const type = mode & S_IFMT;
-    if (type !== S_IFREG && type !== 0 && !isSpecialType(type)) return Errno.EPERM;
-    const make = isSpecialType(type) ? makeSpecial : makeFile;
+    const isSpecial = isSpecialType(type);
+    if (type !== S_IFREG && type !== 0 && !isSpecial) return Errno.EPERM;
+    const make = isSpecial ? makeSpecial : makeFile;
     return this.#make(parent, name, out, (directory) => make(this.#core, directory, name, mode, caller));
   }
 

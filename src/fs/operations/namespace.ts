@@ -12,11 +12,11 @@ import { touch, touchAll } from '../state/times.ts';
 import { fillEntry, KERNEL_CACHE_MS } from './attributes.ts';
 import { record } from './commit.ts';
 import { isWakeUp } from './control-files.ts';
+import { groupOf } from './directories.ts';
 import { truncateFile } from './file-content.ts';
 import { contentForOrphan, makeOrphan } from './orphan.ts';
 
 const NAME_BYTES_MAX = 255;
-const S_ISGID = 0o2000;
 const EMPTY = Buffer.alloc(0);
 
 /** A name that is not there may be kept by the kernel; one that is hidden may not: it will appear without its doing. */
@@ -104,10 +104,6 @@ function newFile(core: Core, parent: DirectoryNode, mode: number, caller: Caller
   return node;
 }
 
-function groupOf(parent: DirectoryNode, caller: Caller): number {
-  return (parent.mode & S_ISGID) === 0 ? caller.gid : parent.gid;
-}
-
 /** `mode`: with the type. The record has its number: without one the next daemon could not tell it from what was there before. */
 export function makeSpecial(
   core: Core,
@@ -123,9 +119,10 @@ export function makeSpecial(
   touchAll(core, node);
   core.tree.number(node);
   const failed = record(core, () => core.records.node(node, core.tree.pathIn(parent, name)));
+  // Its number is written down by that, or was never told.
+  core.tree.unrecorded.pop();
   if (failed !== 0) return failed;
   core.tree.attach(parent, name, node);
-  core.specials.add(node);
   touch(core, parent);
   return node;
 }
@@ -154,27 +151,23 @@ export function unlink(core: Core, parent: DirectoryNode, name: string): 0 | Err
   if (node === undefined) return Errno.ENOENT;
   if (node.kind === 'directory') return Errno.EISDIR;
   if (node.kind === 'control') return Errno.EPERM;
-  if (node.kind === 'special') return unlinkSpecial(core, node);
-  if (node.hidden) return Errno.ENOENT;
+  if (node.kind === 'file' && node.hidden) return Errno.ENOENT;
   const path = core.tree.pathOf(node);
+  if (node.kind === 'special') return removeName(core, parent, node, path);
   const orphan = contentForOrphan(core, node, path);
   if (typeof orphan === 'number') return orphan;
   const removal = core.registrations.removal(path, node);
-  const failed = record(core, () => core.records.delete(path));
+  const failed = removeName(core, parent, node, path);
   if (failed !== 0) return failed;
   if (removal !== undefined) core.registrations.removed(removal);
-  core.tree.detach(node);
   makeOrphan(core, node, orphan);
-  touch(core, parent);
   return 0;
 }
 
-function unlinkSpecial(core: Core, node: SpecialNode): 0 | Errno {
-  const { parent } = node;
-  const failed = record(core, () => core.records.delete(core.tree.pathOf(node)));
+function removeName(core: Core, parent: DirectoryNode, node: Node, path: string): 0 | Errno {
+  const failed = record(core, () => core.records.delete(path));
   if (failed !== 0) return failed;
   core.tree.detach(node);
-  core.specials.delete(node);
-  if (parent !== undefined) touch(core, parent);
+  touch(core, parent);
   return 0;
 }

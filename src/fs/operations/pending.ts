@@ -171,10 +171,10 @@ export function repeatPending(core: Core): boolean {
 }
 
 function repeatSpecials(core: Core): boolean {
-  const { records, specials, tree } = core;
-  if (specials.size === 0) return true;
+  const { records, tree } = core;
+  if (tree.specials.size === 0) return true;
   const repeat = () => {
-    for (const node of specials) records.node(node, tree.pathOf(node));
+    for (const node of tree.specials) records.node(node, tree.pathOf(node));
   };
   return record(core, repeat, 0) === 0;
 }

@@ -12,7 +12,7 @@ import { isInside } from '../model/tree.ts';
 import { type Core, findChild, isRepeated } from '../state/core.ts';
 import type { CredsChange } from '../state/registrations.ts';
 import { touch, touchChange } from '../state/times.ts';
-import { backupBeside, dropWorkingCopy, record } from './commit.ts';
+import { record, replaceWorkingCopy } from './commit.ts';
 import { dropHiddenChildren, isEmpty, needsMeta, recordRemoval } from './directories.ts';
 import { refuseName } from './namespace.ts';
 import { contentForOrphan, makeOrphan } from './orphan.ts';
@@ -139,11 +139,10 @@ function execute(core: Core, moves: readonly Move[], replaced: Replaced | undefi
   for (const { to } of moves) touch(core, to.parent);
   for (const { from } of moves) touch(core, from.parent);
   for (const move of moves) noteCreds(core, move);
-  core.registrations.foldersMoved(
-    moves.flatMap(({ node, oldPath, to }) =>
-      node.kind === 'directory' ? [{ from: oldPath, to: core.tree.pathIn(to.parent, to.name) }] : [],
-    ),
+  const folders = moves.flatMap(({ oldPath, directories: [moved] }) =>
+    moved === undefined ? [] : [{ from: oldPath, to: moved.path }],
   );
+  if (folders.length > 0) core.registrations.foldersMoved(folders);
   return 0;
 }
 
@@ -160,7 +159,6 @@ function removeReplaced(core: Core, { node, orphan }: Replaced): void {
   if (node.kind === 'file' && node.hidden) node.dropped = true;
   core.tree.detach(node);
   if (node.kind === 'file') makeOrphan(core, node, orphan);
-  if (node.kind === 'special') core.specials.delete(node);
 }
 
 /** Only a file that is moved by itself replaces a creds.json: one that comes with its directory replaces nothing. */
@@ -168,12 +166,7 @@ function planCreds(core: Core, move: Move, target: Node | undefined): 0 | Errno 
   const [moved] = move.files;
   if (move.node.kind !== 'file' || moved === undefined) return 0;
   const old = target?.kind === 'file' ? target : undefined;
-  const change = core.registrations.change(
-    moved.path,
-    old,
-    moved.content,
-    backupBeside(core, move.to.parent),
-  );
+  const change = core.registrations.change(moved.path, old, moved.content);
   if (typeof change === 'number') return change;
   move.creds = change;
   return 0;
@@ -268,10 +261,7 @@ function addArrivals(core: Core, move: Move, replaced: Replaced | undefined): vo
 
 function arrive(core: Core, move: Move): void {
   for (const { node, content } of move.files) {
-    if (node.state === 'plain') {
-      core.contents.remember(node, Buffer.from(content));
-      dropWorkingCopy(core, node);
-    }
+    if (node.state === 'plain') replaceWorkingCopy(core, node, content, true);
   }
   core.tree.attach(move.to.parent, move.to.name, move.node);
   touchChange(core, move.node);

@@ -7,7 +7,7 @@ import { type FileNode, type Node, PERMISSIONS } from '../model/node.ts';
 import { type Core, isRepeated } from '../state/core.ts';
 import { touchChange } from '../state/times.ts';
 import { fillAttributes } from './attributes.ts';
-import { record } from './commit.ts';
+import { record, replaceWorkingCopy } from './commit.ts';
 import { recordDirectoryMeta } from './directories.ts';
 import { truncateFile } from './file-content.ts';
 
@@ -124,9 +124,7 @@ function recordFileMetadata(core: Core, node: FileNode): 0 | Errno {
   if (working.isHeldBack) {
     working.journaled = true;
   } else {
-    core.contents.remember(node, Buffer.from(content));
-    node.working = undefined;
-    core.pending.delete(node);
+    replaceWorkingCopy(core, node, content, true);
   }
   return 0;
 }

@@ -129,11 +129,7 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
     journaled,
     incomplete: new IncompleteJson(counters, clock, log),
     cache,
-    registrations: new Registrations(
-      { contents, keyring, options, clock, log, hasKeys: (session) => hasKeys(root, session) },
-      kept,
-      startedOver,
-    ),
+    registrations: new Registrations({ contents, keyring, options, clock, log, tree }, kept, startedOver),
     remote,
     keyring,
     clock,
@@ -146,7 +142,6 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
     scanBudget: new ScanBudget(clock),
     pending: new Set(),
     orphans: new OrphanStore(cache.path, options.unlinkedLimit ?? unlinkedLimit(options), log),
-    specials: new Set(),
     request: 0,
     generation,
     executedBefore:
@@ -174,16 +169,6 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
   return { filesystem, hybrid, core, cache, journal, replayed };
 }
 
-/** Files besides the credentials, their backup and what is to become them. */
-function hasKeys(root: DirectoryNode, session: string): boolean {
-  const folder = root.children.get(session);
-  if (folder?.kind !== 'directory') return false;
-  for (const child of folder.children.values())
-    if (!(child.kind === 'file' && child.hidden) && !child.name.startsWith(CREDS)) return true;
-  return false;
-}
-
-const CREDS = 'creds.json';
 const machine: ProcessTable = {
   processOf: (thread) => processOfThread(thread),
   lives: (process) => isAlive(process),

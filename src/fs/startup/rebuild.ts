@@ -2,7 +2,7 @@
 
 import { isSpecialType, S_IFMT } from '../../lib/file-type.ts';
 import type { KnownNodes } from '../../store/checkpoint/node-table.ts';
-import { type FileNode, SpecialNode } from '../model/node.ts';
+import { FileNode, SpecialNode } from '../model/node.ts';
 import { readNodeAttributes } from '../model/node-attributes.ts';
 import type { Tree } from '../model/tree.ts';
 import { WorkingCopy, type WorkStep } from '../model/working-copy.ts';
@@ -26,18 +26,13 @@ export function rebuildWorkingCopies(core: Core, builder: TreeBuilder, { work, c
 function rebuildCreated(core: Core, builder: TreeBuilder, path: string, attributes: Buffer): void {
   if (!builder.hasRoomFor(path)) return;
   const { mode, uid, gid } = readNodeAttributes(attributes);
-  if (isSpecialType(mode & S_IFMT)) {
-    const special = new SpecialNode(mode, uid, gid);
-    touchAll(core, special);
-    builder.attach(path, special);
-    core.specials.add(special);
-    return;
-  }
-  const node = Object.assign(builder.newFile(), { mode, uid, gid });
+  const node = isSpecialType(mode & S_IFMT) ? new SpecialNode(mode, uid, gid) : new FileNode(mode, uid, gid);
   touchAll(core, node);
-  node.working = WorkingCopy.empty(true, core.clock.monotonicMs());
+  if (node.kind === 'file') {
+    node.working = WorkingCopy.empty(true, core.clock.monotonicMs());
+    core.pending.add(node);
+  }
   builder.attach(path, node);
-  core.pending.add(node);
 }
 
 /** Begun and never complete: all that is known of it lies in the pieces. */

@@ -3,7 +3,7 @@ import type { Keyring } from '../../crypto/keyring.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Cache } from '../../store/cache/cache.ts';
 import type { Invalidator } from '../contract.ts';
-import type { DirectoryNode, FileNode, Node, SpecialNode } from '../model/node.ts';
+import type { DirectoryNode, FileNode, Node } from '../model/node.ts';
 import type { FileSystemOptions, Log } from '../model/options.ts';
 import type { OrphanStore } from '../model/orphans.ts';
 import type { ScanBudget } from '../model/scan-budget.ts';
@@ -46,8 +46,6 @@ export interface Core {
   readonly pending: Set<FileNode>;
   readonly orphans: OrphanStore;
   readonly shared: SharedSessions;
-  /** FIFOs and sockets that have a name: only the journal knows them. */
-  readonly specials: Set<SpecialNode>;
 }
 
 /** The kernel asks for this again because the daemon that did it died before it could answer. */

@@ -16,14 +16,13 @@ export type Waits = 0 | typeof PARKED | typeof Errno.EBUSY;
 export class Presence {
   readonly #core: Core;
   #uses = 0;
-  /** Folders in the root that were empty when the tree was built, and are since. */
-  readonly #unused = new Set<DirectoryNode>();
 
   /** The core's tree is built. */
   constructor(core: Core) {
     this.#core = core;
+    if (core.remote === undefined) return;
     for (const node of core.tree.root.children.values())
-      if (node.kind === 'directory' && node.children.size === 0) this.#unused.add(node);
+      if (node.kind === 'directory') node.isUnused = node.children.size === 0;
   }
 
   /** For what the node is: an absent session, or something in one. */
@@ -78,11 +77,9 @@ export class Presence {
   /** Another mount may have made a session of that name since the folder was left empty. */
   #ofUnused(session: DirectoryNode): Waits {
     const { remote, clock } = this.#core;
-    if (!this.#unused.has(session)) return 0;
-    if (session.children.size > 0) {
-      this.#unused.delete(session);
-      return 0;
-    }
+    if (!session.isUnused) return 0;
+    session.isUnused = session.children.size === 0;
+    if (!session.isUnused) return 0;
     return remote?.mustAskFor(session.name, clock.monotonicMs()) ? PARKED : 0;
   }
 

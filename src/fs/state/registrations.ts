@@ -7,11 +7,12 @@ import type { Keyring } from '../../crypto/keyring.ts';
 import { openSealed, type SealedMeta, sealedSize, sealInto } from '../../crypto/sealed-file.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { type Errno, errnoOf, isDiskFull } from '../../lib/errno.ts';
-import { CREDS_BACKUP, sessionOfCreds } from '../../naming/session-path.ts';
+import { belongsToCredentials, CREDS_BACKUP, sessionOfCreds } from '../../naming/session-path.ts';
 import type { KeptVersions } from '../../store/set-aside/kept-versions.ts';
 import { type FileNode, NOT_COMMITTED } from '../model/node.ts';
 import type { FileSystemOptions, Log } from '../model/options.ts';
 import { goesOn, type Registration, readRegistration } from '../model/registration.ts';
+import type { Tree } from '../model/tree.ts';
 import { type Contents, metaOf } from './contents.ts';
 
 /** Told to the main thread, which counts them and stores the version before in the bucket too. */
@@ -52,7 +53,7 @@ export interface LostCredentials {
   readonly keptAs: string;
 }
 
-/** A logout removes the credentials, then the rest, then the folder: so long it is waited for, from the last removal. */
+/** A logout removes the credentials, then the rest, then the folder: so long it is waited for, from the removal of the credentials. */
 const LOGOUT_MS = 5_000;
 
 /** Sessions between the two renames that replace a creds.json; one that stays there was left by its application. */
@@ -69,8 +70,7 @@ interface Parts {
   readonly options: FileSystemOptions;
   readonly clock: Clock;
   readonly log: Log;
-  /** Whether the session has files besides its credentials and what belongs to them. */
-  readonly hasKeys: (session: string) => boolean;
+  readonly tree: Tree;
 }
 
 export class Registrations {
@@ -110,23 +110,18 @@ export class Registrations {
   /**
    * Before the record that makes `plain` the file `path`, in place of what `before` has. Returns what `changed` is to be
    * called with once it is committed; undefined: the path is no session's creds.json; an error: the version before could not
-   * be kept, so it must not be replaced. `backup`: what lies beside under creds.json.bak.
+   * be kept, so it must not be replaced.
    */
-  change(
-    path: string,
-    before: FileNode | undefined,
-    plain: Buffer,
-    backup?: FileNode,
-  ): CredsChange | Errno | undefined {
+  change(path: string, before: FileNode | undefined, plain: Buffer): CredsChange | Errno | undefined {
     const session = sessionOfCreds(path);
     if (session === undefined) return undefined;
     const change: CredsChange = { session, registration: undefined, keptAs: undefined };
-    const old = this.#versionOf(before, path) ?? this.#replacedBy(session, backup);
+    const old = this.#versionOf(before, path) ?? this.#replacedBy(session);
     const registration = old && this.#registrationOf(old.plain);
     if (old === undefined || registration?.kind !== 'registered') return change;
     if (goesOn(registration, plain)) return { ...change, registration };
     try {
-      return { ...change, keptAs: this.#keep(path, old) };
+      return { ...change, keptAs: this.#keep(path, old).keptAs };
     } catch (error) {
       return this.#refuse(path, error);
     }
@@ -136,13 +131,12 @@ export class Registrations {
   changed(node: FileNode, { session, registration, keptAs }: CredsChange): void {
     const content = this.#parts.contents.peek(node);
     if (content !== undefined && registration !== undefined) this.#known.set(content, registration);
-    this.#movedAside.delete(session);
-    const removal = this.#removals.get(session);
-    this.#removals.delete(session);
     if (keptAs === undefined) {
-      if (removal !== undefined) this.#forget(removal);
+      this.folderRemoved(session);
       return;
     }
+    this.#movedAside.delete(session);
+    this.#removals.delete(session);
     this.#count++;
     this.#parts.log({
       level: 'error',
@@ -158,14 +152,12 @@ export class Registrations {
    */
   removal(path: string, node: FileNode): Removal | undefined {
     const session = sessionOfCreds(path);
-    if (session === undefined || !this.#parts.hasKeys(session)) return undefined;
+    if (session === undefined || !this.#hasKeys(session)) return undefined;
     const version = this.#versionOf(node, path);
     if (version === undefined || this.#registrationOf(version.plain).kind !== 'registered') return undefined;
     try {
-      const before = this.#kept.list(path).at(-1)?.name;
-      const keptAs = this.#keep(path, version);
       const atMs = this.#parts.clock.monotonicMs();
-      return { session, version, keptAs, isNew: keptAs !== before, atMs, isTold: false };
+      return { session, version, ...this.#keep(path, version), atMs, isTold: false };
     } catch (error) {
       const message = 'Registered credentials were removed, and could not be kept';
       this.#parts.log({ level: 'error', message, fields: { file: path, error: String(error) } });
@@ -179,11 +171,11 @@ export class Registrations {
 
   /** Tells of credentials that were removed, once that is no logout. Call it every now and then while there is something pending. */
   settle(): void {
-    const { clock, hasKeys, log } = this.#parts;
+    const { clock, log } = this.#parts;
     for (const removal of this.#removals.values()) {
       if (removal.isTold || clock.monotonicMs() - removal.atMs < LOGOUT_MS) continue;
       const { session, keptAs } = removal;
-      if (!hasKeys(session)) {
+      if (!this.#hasKeys(session)) {
         this.folderRemoved(session);
         continue;
       }
@@ -207,7 +199,10 @@ export class Registrations {
     if (this.#movedAside.size > MOVED_ASIDE_MAX && oldest !== undefined) this.#movedAside.delete(oldest);
   }
 
-  /** A top-level folder was removed: what is made in its place has nothing to do with it. */
+  /**
+   * A top-level folder was removed, and what is made in its place has nothing to do with it; or the credentials are as they were:
+   * nothing is remembered of them.
+   */
   folderRemoved(session: string): void {
     this.#movedAside.delete(session);
     const removal = this.#removals.get(session);
@@ -239,11 +234,26 @@ export class Registrations {
     if (isNew && !isTold) this.#kept.drop(keptAs);
   }
 
-  /** The backup that an earlier daemon saw the credentials become counts too. */
-  #replacedBy(session: string, backup: FileNode | undefined): Version | undefined {
+  #replacedBy(session: string): Version | undefined {
     const removal = this.#removals.get(session);
-    if (removal !== undefined && this.#parts.hasKeys(session)) return removal.version;
-    return this.#movedAside.get(session) ?? this.#versionOf(backup, `${session}/${CREDS_BACKUP}`);
+    if (removal !== undefined && this.#hasKeys(session)) return removal.version;
+    return this.#movedAside.get(session) ?? this.#backupOf(session);
+  }
+
+  /** What an application may have renamed the credentials to before an earlier daemon died. */
+  #backupOf(session: string): Version | undefined {
+    const path = `${session}/${CREDS_BACKUP}`;
+    const backup = this.#parts.tree.resolve(path);
+    return backup?.kind === 'file' ? this.#versionOf(backup, path) : undefined;
+  }
+
+  /** Whether the session has files besides its credentials and what belongs to them. */
+  #hasKeys(session: string): boolean {
+    const folder = this.#parts.tree.root.children.get(session);
+    if (folder?.kind !== 'directory') return false;
+    for (const child of folder.children.values())
+      if (!(child.kind === 'file' && child.hidden) && !belongsToCredentials(child.name)) return true;
+    return false;
   }
 
   #versionOf(node: FileNode | undefined, path: string): Version | undefined {
@@ -259,14 +269,15 @@ export class Registrations {
     return registration;
   }
 
-  /** A commit that failed after this, and is tried again, finds it kept. */
-  #keep(path: string, { plain, meta }: Version): string {
+  /** A commit that failed after this, and is tried again, finds it kept: then it is not new. */
+  #keep(path: string, { plain, meta }: Version): { keptAs: string; isNew: boolean } {
     const { keyring, clock } = this.#parts;
     const newest = this.#kept.list(path).at(-1);
-    if (newest !== undefined && this.#holds(path, this.#kept.read(newest), plain)) return newest.name;
+    if (newest !== undefined && this.#holds(path, this.#kept.read(newest), plain))
+      return { keptAs: newest.name, isNew: false };
     const sealed = Buffer.allocUnsafe(sealedSize(plain.length));
     sealInto(sealed, 0, keyring, path, meta, plain);
-    return this.#kept.keep(path, sealed, clock.wallMs());
+    return { keptAs: this.#kept.keep(path, sealed, clock.wallMs()), isNew: true };
   }
 
   #holds(path: string, sealed: Buffer, plain: Buffer): boolean {

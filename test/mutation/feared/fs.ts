@@ -46,12 +46,8 @@ export const fsMutations = [
         '',
         'each logout is told as a loss of the credentials',
       ],
-      [' || !this.#parts.hasKeys(session)) return', ') return', 'a logout leaves credentials behind'],
-      [
-        '?? this.#versionOf(backup, ',
-        '?? this.#versionOf(undefined, ',
-        'a daemon that dies between two renames forgets the registration',
-      ],
+      [' || !this.#hasKeys(session)) return', ') return', 'a logout leaves credentials behind'],
+      [' ?? this.#backupOf(session)', '', 'a daemon that dies between two renames forgets the registration'],
     ],
   ),
   ...fearedIn('src/fs/operations/pending.ts', PENDING, [
@@ -543,7 +539,7 @@ export const fsMutations = [
     ['fs/special.test.ts'],
     [
       [
-        '  const failed = record(core, () => core.records.delete(core.tree.pathOf(node)));\n',
+        '  const failed = record(core, () => core.records.delete(path));\n',
         '  const failed = 0;\n',
         'a socket that was removed is there again',
       ],
