@@ -19,6 +19,7 @@ export interface BucketErrorDetails {
   retryAfterMs?: number | undefined;
   hint?: string;
   about?: 'bucket' | 'credentials';
+  status?: number;
   cause?: unknown;
 }
 
@@ -30,6 +31,8 @@ export class BucketError extends Error {
   readonly about: 'bucket' | 'credentials' | undefined;
   /** The store asks for a pause of so long before the next try. */
   readonly retryAfterMs: number | undefined;
+  /** Of an answer over HTTP that says no. */
+  readonly status: number | undefined;
 
   constructor(kind: BucketErrorKind, message: string, details: BucketErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -38,6 +41,7 @@ export class BucketError extends Error {
     this.hint = details.hint;
     this.about = details.about;
     this.retryAfterMs = details.retryAfterMs;
+    this.status = details.status;
   }
 
   /** The same call may succeed later without any intervention. */
@@ -46,8 +50,12 @@ export class BucketError extends Error {
   }
 }
 
-export function isPrecondition(error: unknown): boolean {
+export function isPrecondition(error: unknown): error is BucketError {
   return error instanceof BucketError && error.kind === 'precondition';
+}
+
+export function isMissing(error: unknown): error is BucketError {
+  return error instanceof BucketError && error.kind === 'missing';
 }
 
 /** An error as the fields of a log line. `reason`: the kind of a bucket's failure, or `local`. */
@@ -61,4 +69,16 @@ export function reasonOf(error: unknown): { reason: string; error: string; hint?
 /** `what` begins the message: "cannot read gs://…". */
 export function tooLarge(what: string, maxBytes: number): BucketError {
   return new BucketError('corrupt', `${what}: it has more than the ${maxBytes} bytes that it may have`);
+}
+
+/** `object`: its whole address. */
+export function damaged(object: string, details: BucketErrorDetails = {}): BucketError {
+  return new BucketError('corrupt', `${object} does not have the checksum it was stored with`, details);
+}
+
+/** Of a header Retry-After: in seconds, or as a date. */
+export function readRetryAfter(value: unknown): number | undefined {
+  if (typeof value !== 'string') return undefined;
+  const ms = /^\d{1,6}$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
 }

@@ -8,11 +8,13 @@ const PROBE_ROOT = '.sessionfs/probe/';
 /** No version has it. */
 const NO_VERSION = '0123456789abcdef0123456789abcdef';
 
-/** Makes an object of its own and deletes it: six requests. Rejects with BucketError. */
+/** Makes an object of its own and deletes it: five calls. Rejects with BucketError. */
 export async function probeConditions(bucket: Bucket): Promise<readonly Condition[]> {
   const name = PROBE_ROOT + randomUUID();
-  const put = (ifGeneration: string) =>
-    bucket.put(name, Buffer.from('probe'), { ifGeneration, metadata: {} });
+  let generation: string = ABSENT;
+  const put = async (ifGeneration: string) => {
+    ({ generation } = await bucket.put(name, Buffer.from('probe'), { ifGeneration, metadata: {} }));
+  };
   const ignored: Condition[] = [];
   const attempt = async (condition: Condition, change: () => Promise<unknown>) => {
     if (await isCarriedOut(change)) ignored.push(condition);
@@ -21,10 +23,7 @@ export async function probeConditions(bucket: Bucket): Promise<readonly Conditio
   await attempt('create', () => put(ABSENT));
   await attempt('replace', () => put(NO_VERSION));
   await attempt('delete', () => bucket.delete(name, { ifGeneration: NO_VERSION }));
-  if (!ignored.includes('delete')) {
-    const { generation } = await bucket.head(name);
-    await bucket.delete(name, { ifGeneration: generation });
-  }
+  if (!ignored.includes('delete')) await bucket.delete(name, { ifGeneration: generation });
   return ignored;
 }
 

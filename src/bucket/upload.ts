@@ -1,8 +1,8 @@
-/** What every driver does alike before it stores an object. */
+/** What every driver does alike before it stores an object, and where an upload was refused. */
 import { randomUUID } from 'node:crypto';
 import { crc32c } from '../lib/crc32c.ts';
-import type { ObjectVersion, PutOptions } from './bucket.ts';
-import { BucketError } from './bucket-error.ts';
+import type { Bucket, ObjectVersion, PutOptions } from './bucket.ts';
+import { BucketError, isMissing } from './bucket-error.ts';
 
 /** Stands among an object's custom metadata in the store; callers see it as `uploadId`. */
 const UPLOAD_ID_KEY = 'sessionfs-upload';
@@ -47,4 +47,18 @@ export function splitMetadata(
 /** Whether `found` is what this upload stored, although its answer said otherwise or never came. */
 export function isOwn(found: ObjectVersion, upload: Upload): boolean {
   return found.uploadId === upload.uploadId && found.crc32c === upload.crc32c;
+}
+
+/** The version that is there, where it is the one that this upload stored before its answer was lost; else throws `refusal`. */
+export async function ownVersion(
+  bucket: Pick<Bucket, 'head'>,
+  name: string,
+  upload: Upload,
+  refusal: BucketError,
+): Promise<ObjectVersion> {
+  const found = await bucket.head(name).catch((error: unknown) => {
+    throw isMissing(error) ? refusal : error;
+  });
+  if (!isOwn(found, upload)) throw refusal;
+  return found;
 }

@@ -1,6 +1,6 @@
 /** Where `sessionfs export` finds a session: in the cache with its journal, and in the bucket. */
 import type { Bucket } from '../bucket/bucket.ts';
-import { BucketError } from '../bucket/bucket-error.ts';
+import { isMissing } from '../bucket/bucket-error.ts';
 import { isDeletedMark } from '../bucket/deleted-mark.ts';
 import { listAll } from '../bucket/list-all.ts';
 import type { Config } from '../config/load.ts';
@@ -87,7 +87,7 @@ export async function readIfThere(
   try {
     return (await bucket.get(name, { maxBytes })).bytes;
   } catch (error) {
-    if (error instanceof BucketError && error.kind === 'missing') return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }

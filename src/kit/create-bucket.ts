@@ -15,10 +15,11 @@ export async function createBucket(plan: BucketPlan, emulatorUrl: string | undef
   } catch (error) {
     if (!(error instanceof BucketError)) throw error;
     throw new SessionfsError('BUCKET_NOT_CREATED', error.message, {
-      hint: /\b409\b/.test(error.message)
-        ? 'The name is taken: all buckets of Google share one list of names. If it is yours, sessionfs doctor checks its settings.'
-        : (error.hint ??
-          'The account needs storage.buckets.create in the project: --dry-run prints what an administrator can run.'),
+      hint:
+        error.status === 409
+          ? 'The name is taken: all buckets of Google share one list of names. If it is yours, sessionfs doctor checks its settings.'
+          : (error.hint ??
+            'The account needs storage.buckets.create in the project: --dry-run prints what an administrator can run.'),
       cause: error,
     });
   }

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { copyFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Bucket, ObjectVersion } from '../bucket/bucket.ts';
-import { BucketError } from '../bucket/bucket-error.ts';
+import { BucketError, isMissing, isPrecondition } from '../bucket/bucket-error.ts';
 import { isDeletedMark } from '../bucket/deleted-mark.ts';
 import { listAll } from '../bucket/list-all.ts';
 import type { Config } from '../config/load.ts';
@@ -286,7 +286,7 @@ export class Verification {
       await bucket?.put(version.name, good, { ifGeneration: version.generation, metadata: version.metadata });
       return undefined;
     } catch (error) {
-      if (!(error instanceof BucketError && error.kind === 'precondition')) throw error;
+      if (!isPrecondition(error)) throw error;
       return 'it has changed meanwhile: verify again';
     }
   }
@@ -306,7 +306,7 @@ async function isCurrent(bucket: Bucket, { name, generation }: ObjectVersion): P
   try {
     return (await bucket.head(name)).generation === generation;
   } catch (error) {
-    if (error instanceof BucketError && error.kind === 'missing') return false;
+    if (isMissing(error)) return false;
     throw error;
   }
 }

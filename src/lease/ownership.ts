@@ -2,7 +2,7 @@
 import type { Bucket } from '../bucket/bucket.ts';
 import { isPrecondition } from '../bucket/bucket-error.ts';
 import { notShareable } from '../bucket/conditions.ts';
-import { SessionLocks } from '../lib/session-locks.ts';
+import { NamedLocks } from '../lib/named-locks.ts';
 import type { Held } from './held.ts';
 import type { KeptIdentity } from './identity.ts';
 import {
@@ -37,7 +37,7 @@ export class Ownership {
   readonly #bucket: Bucket;
   readonly #identity: KeptIdentity;
   readonly #mountName: string;
-  readonly #locks = new SessionLocks();
+  readonly #locks = new NamedLocks();
   /** Claims that were sent and not answered: the bucket may have stored them. */
   readonly #attempts = new Map<string, Attempt>();
   /** Sessions whose release may still reach the bucket. */

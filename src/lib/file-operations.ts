@@ -85,9 +85,15 @@ function reportsFailedWrites(): boolean {
 const THREAD_MEMORY_BYTES = 256 * 1024 * 1024;
 const THREAD_TASKS = 50;
 
-/** Where a container's limits are tight, what there is belongs to the mount. */
-function roomForThread({ memoryBytes, tasks } = cgroupLimits()): boolean {
-  return memoryBytes >= THREAD_MEMORY_BYTES && tasks >= THREAD_TASKS;
+let isRoomForThread: boolean | undefined;
+
+/** Where a container's limits are tight, what there is belongs to the mount. They are read once. */
+function roomForThread(): boolean {
+  if (isRoomForThread === undefined) {
+    const { memoryBytes, tasks } = cgroupLimits();
+    isRoomForThread = memoryBytes >= THREAD_MEMORY_BYTES && tasks >= THREAD_TASKS;
+  }
+  return isRoomForThread;
 }
 
 /** Node has no syncfs(2), but a sync(1). */

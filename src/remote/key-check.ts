@@ -3,7 +3,7 @@
  * bucket's. docs/file-format.md describes it.
  */
 import { ABSENT, type Bucket, type StoredObject } from '../bucket/bucket.ts';
-import { BucketError } from '../bucket/bucket-error.ts';
+import { isMissing, isPrecondition } from '../bucket/bucket-error.ts';
 import { KEY_ID_SIZE, type Keyring } from '../crypto/keyring.ts';
 import { SealError } from '../crypto/seal-error.ts';
 import { checkSealed, OWNER, sealedSize, sealInto } from '../crypto/sealed-file.ts';
@@ -102,7 +102,7 @@ export class KeyCheck {
         metadata: {},
       });
     } catch (error) {
-      if (!(error instanceof BucketError && error.kind === 'precondition')) throw error;
+      if (!isPrecondition(error)) throw error;
       // Another mount was faster: its check counts.
       const verdict = await this.verdict();
       if (verdict instanceof SessionfsError) throw verdict;
@@ -157,8 +157,7 @@ export class KeyCheck {
     try {
       return await this.#parts.bucket.get(KEY_CHECK_NAME, { maxBytes: BYTES_MAX });
     } catch (error) {
-      if (error instanceof BucketError && error.kind === 'missing' && error.about !== 'bucket')
-        return undefined;
+      if (isMissing(error) && error.about !== 'bucket') return undefined;
       throw error;
     }
   }

@@ -2,26 +2,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ABSENT, type Bucket } from '../../src/bucket/bucket.ts';
+import type { Bucket } from '../../src/bucket/bucket.ts';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import type { OperationReport } from '../../src/bucket/counted.ts';
 import { retrying } from '../../src/bucket/retry.ts';
 import type { Scope } from '../support/cleanup.ts';
 import type { GcsProxy } from '../support/gcs-proxy.ts';
 import type { Fault } from '../support/store-proxy.ts';
+import { CONTENT, callsListing, fresh, noConnections, type Rig, testFaults } from './faults.ts';
 import { gcsBehindProxy, ofKind, openGcs } from './subjects.ts';
 
-const CONTENT = Buffer.from('{"some":"sealed bytes"}');
-const fresh = { ifGeneration: ABSENT, metadata: {} };
-
-interface Rig {
+interface GcsRig extends Rig {
   readonly proxy: GcsProxy;
-  readonly bucket: Bucket;
-  readonly reports: OperationReport[];
 }
 
 /** With an object `x` in it. */
-async function rig(scope: Scope, timeoutMs = 15_000): Promise<Rig> {
+async function rig(scope: Scope, timeoutMs = 15_000): Promise<GcsRig> {
   const { proxy, name } = await gcsBehindProxy(scope);
   const reports: OperationReport[] = [];
   const bucket = openGcs(scope, proxy, { name, timeoutMs, observe: (report) => reports.push(report) });
@@ -31,14 +27,7 @@ async function rig(scope: Scope, timeoutMs = 15_000): Promise<Rig> {
   return { proxy, bucket, reports };
 }
 
-const calls: Readonly<Record<string, (bucket: Bucket) => Promise<unknown>>> = {
-  list: (bucket) => bucket.list(''),
-  get: (bucket) => bucket.get('x'),
-  head: (bucket) => bucket.head('x'),
-  put: (bucket) => bucket.put('y', CONTENT, fresh),
-  delete: (bucket) => bucket.delete('never there', { ifGeneration: '1' }),
-  config: (bucket) => bucket.deleteAfterDays(),
-};
+const calls = callsListing('');
 
 const kinds: readonly (readonly [Fault, BucketError['kind']])[] = [
   [{ status: 500 }, 'unreachable'],
@@ -52,6 +41,8 @@ const kinds: readonly (readonly [Fault, BucketError['kind']])[] = [
   [{ status: 412, reason: 'orgPolicyConstraintFailed', message: 'a precondition of a policy' }, 'rejected'],
   ['reset', 'unreachable'],
 ];
+
+testFaults(rig, calls);
 
 for (const [fault, kind] of kinds) {
   test(`${JSON.stringify(fault)} is '${kind}' in every call, and asked only once`, async (t) => {
@@ -71,15 +62,6 @@ for (const [fault, kind] of kinds) {
     for (const call of Object.values(calls)) await call(bucket);
   });
 }
-
-test('a store that never answers is given up at the deadline, the connection too', async (t) => {
-  const { proxy, bucket } = await rig(t, 300);
-  proxy.inject({ fault: 'stall' });
-  await Promise.all(
-    Object.values(calls).map((call) => assert.rejects(call(bucket), ofKind('unreachable', /300 ms/))),
-  );
-  await noConnections(proxy);
-});
 
 test('an answer that stands still in its middle is given up, the connection too', async (t) => {
   const { proxy, bucket } = await rig(t, 300);
@@ -118,81 +100,6 @@ test('a download that fails harms no other one that is under way', async (t) => 
   }
   hold.release();
   assert.equal((await other).bytes.length, 1_000_000);
-});
-
-test('a bit that changes on the way is found, on the way there and back', async (t) => {
-  const { proxy, bucket } = await rig(t);
-  proxy.inject({ fault: 'corrupt', match: (request) => request.kind === 'get', count: 1 });
-  await assert.rejects(bucket.get('x'), ofKind('corrupt'));
-  assert.deepEqual((await bucket.get('x')).bytes, CONTENT);
-
-  proxy.inject({ fault: 'corrupt-upload', count: 1 });
-  await assert.rejects(bucket.put('y', CONTENT, fresh), ofKind('corrupt'));
-  await assert.rejects(bucket.head('y'), ofKind('missing'));
-});
-
-test('an upload whose answer was lost is found to be stored when it is tried again', async (t) => {
-  const { proxy, bucket, reports } = await rig(t);
-  const patient = retrying(bucket, { attempts: 3, baseMs: 1, capMs: 1 });
-  proxy.inject({ fault: 'lost-answer', match: (request) => request.kind === 'put', count: 1 });
-  const put = await patient.put('y', CONTENT, { ifGeneration: ABSENT, metadata: { epoch: '3' } });
-  assert.deepEqual(await bucket.head('y'), put);
-  assert.deepEqual(put.metadata, { epoch: '3' });
-  assert.deepEqual(
-    reports.slice(0, 3).map(({ operation, class: charged, result }) => [operation, charged, result]),
-    [
-      ['put', 'A', 'unreachable'],
-      ['put', 'A', 'precondition'],
-      ['head', 'B', 'ok'],
-    ],
-  );
-});
-
-test('an upload whose answer was lost and that another writer replaced is a conflict', async (t) => {
-  const { proxy, bucket } = await rig(t);
-  proxy.inject({ fault: 'lost-answer', match: (request) => request.kind === 'put', count: 1 });
-  const upload = { ...fresh, uploadId: 'mine' };
-  await assert.rejects(bucket.put('y', CONTENT, upload), ofKind('unreachable'));
-  const { generation } = await bucket.head('y');
-  await bucket.put('y', CONTENT, { ifGeneration: generation, metadata: {} });
-  await assert.rejects(bucket.put('y', CONTENT, upload), ofKind('precondition'));
-});
-
-test('a delete whose answer was lost is done when it is tried again', async (t) => {
-  const { proxy, bucket } = await rig(t);
-  const { generation } = await bucket.head('x');
-  proxy.inject({ fault: 'lost-answer', match: (request) => request.kind === 'delete', count: 1 });
-  await retrying(bucket, { attempts: 2, baseMs: 1, capMs: 1 }).delete('x', { ifGeneration: generation });
-  assert.equal(proxy.count('delete'), 2);
-  await assert.rejects(bucket.head('x'), ofKind('missing'));
-});
-
-test('an upload that arrives after its deadline changes nothing that was written since', async (t) => {
-  const { proxy, bucket } = await rig(t, 300);
-  const { generation } = await bucket.head('x');
-  const hold = proxy.hold((request) => request.kind === 'put');
-  const late = bucket.put('x', Buffer.from('late'), { ifGeneration: generation, metadata: {} });
-  await assert.rejects(late, ofKind('unreachable'));
-  assert.equal(hold.count, 1);
-  hold.release();
-  // The proxy forwards what it held, although its sender is gone: which of the two comes first is open.
-  await bucket
-    .put('x', Buffer.from('since'), { ifGeneration: generation, metadata: {} })
-    .catch(ofKind('precondition'));
-  const now = await bucket.head('x');
-  await bucket.put('x', Buffer.from('last'), { ifGeneration: now.generation, metadata: {} });
-  assert.equal((await bucket.get('x')).bytes.toString(), 'last');
-});
-
-test('closing ends the calls that are under way', async (t) => {
-  const { proxy, bucket } = await rig(t, 2000);
-  proxy.inject({ fault: 'stall' });
-  const pending = Object.values(calls).map((call) =>
-    assert.rejects(call(bucket), ofKind('unreachable', /closed/)),
-  );
-  while (proxy.requests.length < pending.length) await sleep(5);
-  bucket.close();
-  await Promise.all(pending);
 });
 
 test('no error carries what was in the request or the answer', async (t) => {
@@ -241,10 +148,3 @@ test('what a store does not say and the logic does not need is not asked for', a
   assert.deepEqual([bytes, size, updatedMs], [CONTENT, CONTENT.length, 0]);
   assert.equal((await bucket.get('empty')).size, 0);
 });
-
-async function noConnections(proxy: GcsProxy): Promise<void> {
-  for (let look = 0; (await proxy.connections()) > 0; look++) {
-    assert.ok(look < 500, `${await proxy.connections()} connections are still open`);
-    await sleep(20);
-  }
-}

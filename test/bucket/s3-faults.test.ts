@@ -2,26 +2,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ABSENT, type Bucket } from '../../src/bucket/bucket.ts';
+import type { Bucket } from '../../src/bucket/bucket.ts';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import type { OperationReport } from '../../src/bucket/counted.ts';
 import { retrying } from '../../src/bucket/retry.ts';
 import type { Scope } from '../support/cleanup.ts';
-import type { Fault, ProxiedRequest, StoreProxy } from '../support/store-proxy.ts';
+import type { Fault, ProxiedRequest } from '../support/store-proxy.ts';
+import { CONTENT, callsListing, fresh, noConnections, type Rig, testFaults } from './faults.ts';
 import { ofKind, openS3, s3BehindProxy } from './subjects.ts';
 
-const CONTENT = Buffer.from('{"some":"sealed bytes"}');
-const fresh = { ifGeneration: ABSENT, metadata: {} };
-
-interface Rig {
-  readonly proxy: StoreProxy;
-  readonly bucket: Bucket;
+interface S3Rig extends Rig {
   readonly open: () => Bucket;
-  readonly reports: OperationReport[];
 }
 
 /** With an object `x` in it. */
-async function rig(scope: Scope, timeoutMs = 15_000): Promise<Rig> {
+async function rig(scope: Scope, timeoutMs = 15_000): Promise<S3Rig> {
   const { proxy, name } = await s3BehindProxy(scope);
   const reports: OperationReport[] = [];
   const open = await openS3(scope, proxy, { name, timeoutMs, observe: (report) => reports.push(report) });
@@ -32,14 +27,7 @@ async function rig(scope: Scope, timeoutMs = 15_000): Promise<Rig> {
   return { proxy, bucket, open, reports };
 }
 
-const calls: Readonly<Record<string, (bucket: Bucket) => Promise<unknown>>> = {
-  list: (bucket) => bucket.list('no such prefix'),
-  get: (bucket) => bucket.get('x'),
-  head: (bucket) => bucket.head('x'),
-  put: (bucket) => bucket.put('y', CONTENT, fresh),
-  delete: (bucket) => bucket.delete('never there', { ifGeneration: '1' }),
-  config: (bucket) => bucket.deleteAfterDays(),
-};
+const calls = callsListing('no such prefix');
 
 /** The code comes in the answer's body, which the answer to a HEAD does not have. */
 const kinds: readonly (readonly [Fault, BucketError['kind'], ofHead?: BucketError['kind']])[] = [
@@ -55,6 +43,8 @@ const kinds: readonly (readonly [Fault, BucketError['kind'], ofHead?: BucketErro
   [{ status: 400, reason: 'InvalidRequest' }, 'rejected'],
   ['reset', 'unreachable'],
 ];
+
+testFaults(rig, calls);
 
 for (const [fault, kind, ofHead = kind] of kinds) {
   test(`${JSON.stringify(fault)} is '${kind}' in every call, and asked only once`, async (t) => {
@@ -76,15 +66,6 @@ for (const [fault, kind, ofHead = kind] of kinds) {
   });
 }
 
-test('a server that never answers is given up at the deadline, the connection too', async (t) => {
-  const { proxy, bucket } = await rig(t, 300);
-  proxy.inject({ fault: 'stall' });
-  await Promise.all(
-    Object.values(calls).map((call) => assert.rejects(call(bucket), ofKind('unreachable', /300 ms/))),
-  );
-  await noConnections(proxy);
-});
-
 test('an answer that stands still in its middle, or is cut off, is unreachable; no connection stays', async (t) => {
   const { proxy, bucket } = await rig(t, 300);
   for (const fault of ['stall-body', 'cut'] as const) {
@@ -98,17 +79,6 @@ test('an answer that stands still in its middle, or is cut off, is unreachable; 
   await noConnections(proxy);
 });
 
-test('a bit that changes on the way is found, on the way there and back', async (t) => {
-  const { proxy, bucket } = await rig(t);
-  proxy.inject({ fault: 'corrupt', match: (request) => request.kind === 'get', count: 1 });
-  await assert.rejects(bucket.get('x'), ofKind('corrupt'));
-  assert.deepEqual((await bucket.get('x')).bytes, CONTENT);
-
-  proxy.inject({ fault: 'corrupt-upload', count: 1 });
-  await assert.rejects(bucket.put('y', CONTENT, fresh), ofKind('corrupt'));
-  await assert.rejects(bucket.head('y'), ofKind('missing'));
-});
-
 test('a server that refuses the checksum gets uploads without it; their bytes are compared all the same', async (t) => {
   const { proxy, bucket } = await rig(t);
   const withChecksum = ({ headers }: ProxiedRequest) => headers['x-amz-checksum-crc32c'] !== undefined;
@@ -118,41 +88,6 @@ test('a server that refuses the checksum gets uploads without it; their bytes ar
   assert.deepEqual(proxy.requests.map(withChecksum), [true, false, false]);
   proxy.inject({ fault: 'corrupt-upload', count: 1 });
   await assert.rejects(bucket.put('q', CONTENT, fresh), ofKind('corrupt'));
-});
-
-test('an upload whose answer was lost is found to be stored when it is tried again', async (t) => {
-  const { proxy, bucket, reports } = await rig(t);
-  const patient = retrying(bucket, { attempts: 3, baseMs: 1, capMs: 1 });
-  proxy.inject({ fault: 'lost-answer', match: (request) => request.kind === 'put', count: 1 });
-  const put = await patient.put('y', CONTENT, { ifGeneration: ABSENT, metadata: { epoch: '3' } });
-  assert.deepEqual(await bucket.head('y'), put);
-  assert.deepEqual(
-    reports.slice(0, 3).map(({ operation, class: charged, result }) => [operation, charged, result]),
-    [
-      ['put', 'A', 'unreachable'],
-      ['put', 'A', 'precondition'],
-      ['head', 'B', 'ok'],
-    ],
-  );
-});
-
-test('an upload whose answer was lost and that another writer replaced is a conflict', async (t) => {
-  const { proxy, bucket } = await rig(t);
-  proxy.inject({ fault: 'lost-answer', match: (request) => request.kind === 'put', count: 1 });
-  const upload = { ...fresh, uploadId: 'mine' };
-  await assert.rejects(bucket.put('y', CONTENT, upload), ofKind('unreachable'));
-  const { generation } = await bucket.head('y');
-  await bucket.put('y', CONTENT, { ifGeneration: generation, metadata: {} });
-  await assert.rejects(bucket.put('y', CONTENT, upload), ofKind('precondition'));
-});
-
-test('a delete whose answer was lost is done when it is tried again', async (t) => {
-  const { proxy, bucket } = await rig(t);
-  const { generation } = await bucket.head('x');
-  proxy.inject({ fault: 'lost-answer', match: (request) => request.kind === 'delete', count: 1 });
-  await retrying(bucket, { attempts: 2, baseMs: 1, capMs: 1 }).delete('x', { ifGeneration: generation });
-  assert.equal(proxy.count('delete'), 2);
-  await assert.rejects(bucket.head('x'), ofKind('missing'));
 });
 
 test('a change that met another one is tried again at once, and no more than three times', async (t) => {
@@ -169,22 +104,6 @@ test('a change that met another one is tried again at once, and no more than thr
   proxy.requests.length = 0;
   await assert.rejects(bucket.put('z', CONTENT, fresh), ofKind('throttled'));
   assert.equal(proxy.count('put'), 3);
-});
-
-test('an upload that arrives after its deadline changes nothing that was written since', async (t) => {
-  const { proxy, bucket } = await rig(t, 300);
-  const { generation } = await bucket.head('x');
-  const hold = proxy.hold((request) => request.kind === 'put');
-  const late = bucket.put('x', Buffer.from('late'), { ifGeneration: generation, metadata: {} });
-  await assert.rejects(late, ofKind('unreachable'));
-  assert.equal(hold.count, 1);
-  hold.release();
-  await bucket
-    .put('x', Buffer.from('since'), { ifGeneration: generation, metadata: {} })
-    .catch(ofKind('precondition'));
-  const now = await bucket.head('x');
-  await bucket.put('x', Buffer.from('last'), { ifGeneration: now.generation, metadata: {} });
-  assert.equal((await bucket.get('x')).bytes.toString(), 'last');
 });
 
 test('no two changes of one object are under way at a time; those of others are', async (t) => {
@@ -235,17 +154,6 @@ test('a listing asks for the objects that neither the caller nor an earlier call
   }
 });
 
-test('closing ends the calls that are under way', async (t) => {
-  const { proxy, bucket } = await rig(t, 2000);
-  proxy.inject({ fault: 'stall' });
-  const pending = Object.values(calls).map((call) =>
-    assert.rejects(call(bucket), ofKind('unreachable', /closed/)),
-  );
-  while (proxy.requests.length < pending.length) await sleep(5);
-  bucket.close();
-  await Promise.all(pending);
-});
-
 test('a server that says when to ask again is asked then, and not before', async (t) => {
   const { proxy, bucket } = await rig(t);
   const pauses: number[] = [];
@@ -267,10 +175,3 @@ test('a bucket that is not there is said to be missing', async (t) => {
     assert.deepEqual([error.kind, error.about], ['missing', 'bucket'], name);
   }
 });
-
-async function noConnections(proxy: StoreProxy): Promise<void> {
-  for (let look = 0; (await proxy.connections()) > 0; look++) {
-    assert.ok(look < 500, `${await proxy.connections()} connections are still open`);
-    await sleep(20);
-  }
-}

@@ -137,7 +137,7 @@ const failures = [
     /access key/,
   ],
   [{ name: 'BadDigest', $metadata: { httpStatusCode: 400 } }, 'corrupt', undefined, /^$/],
-  [new TypeError('no ETag'), 'unreachable', undefined, /^$/],
+  [new TypeError('no ETag'), 'unreachable', undefined, /AWS_ENDPOINT_URL/],
 ] as const;
 
 for (const [failure, kind, about, hint] of failures) {

@@ -3,7 +3,7 @@
  * process: a server may compare and store in two steps, which Amazon does not.
  */
 import { Agent, type IncomingMessage, request } from 'node:http';
-import { SessionLocks } from '../../src/lib/session-locks.ts';
+import { NamedLocks } from '../../src/lib/named-locks.ts';
 import type { Scope } from './cleanup.ts';
 import {
   type Answer,
@@ -26,7 +26,7 @@ export function startS3Proxy(
 }
 
 /** By server, bucket and object. */
-const lines = new SessionLocks();
+const lines = new NamedLocks();
 
 class S3Store implements ProxiedStore {
   readonly #serverUrl: string;

@@ -17,7 +17,7 @@ import {
   type PutOptions,
   type StoredObject,
 } from '../bucket.ts';
-import { BucketError, tooLarge } from '../bucket-error.ts';
+import { BucketError, damaged, tooLarge } from '../bucket-error.ts';
 import { DEFAULT_TIMEOUT_MS, type Deadline, timeLeft, withDeadline } from '../deadline.ts';
 import { prepareUpload } from '../upload.ts';
 import { directoryError, unlessMissing } from './error.ts';
@@ -86,13 +86,9 @@ class DirectoryBucket implements Bucket {
       const object = (await this.#objects.readUnlocked(paths)) ?? (await work());
       if (!object) throw missing(this.address, name);
       if (isWhole(object)) return object;
-      throw new BucketError(
-        'corrupt',
-        `${this.address}/${name} does not have the checksum it was stored with`,
-        {
-          hint: 'Something else changed the file: put back the one it replaced, or remove it.',
-        },
-      );
+      throw damaged(`${this.address}/${name}`, {
+        hint: 'Something else changed the file: put back the one it replaced, or remove it.',
+      });
     });
   }
 

@@ -9,6 +9,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { link, readFile, unlink, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { NamedLocks } from '../../lib/named-locks.ts';
 import { codeOf } from '../../lib/system-error.ts';
 import { BucketError } from '../bucket-error.ts';
 import type { Deadline } from '../deadline.ts';
@@ -30,18 +31,11 @@ export class DirectoryLocks {
   /** Holders on other machines, of which no liveness can be read: since when each was seen. */
   readonly #seen = new Map<string, { text: string; sinceMs: number }>();
   /** Callers in this process wait in line for each other, and do not poll. */
-  readonly #lines = new Map<string, Promise<unknown>>();
+  readonly #lines = new NamedLocks();
 
   /** Runs `work` while no other process runs its own under the same `path`. */
-  async with<T>(path: string, deadline: Deadline, work: (lock: HeldLock) => Promise<T>): Promise<T> {
-    const turn = (this.#lines.get(path) ?? Promise.resolve()).then(() => this.#locked(path, deadline, work));
-    const settled = turn.catch(() => {});
-    this.#lines.set(path, settled);
-    try {
-      return await turn;
-    } finally {
-      if (this.#lines.get(path) === settled) this.#lines.delete(path);
-    }
+  with<T>(path: string, deadline: Deadline, work: (lock: HeldLock) => Promise<T>): Promise<T> {
+    return this.#lines.run(path, () => this.#locked(path, deadline, work));
   }
 
   async #locked<T>(path: string, deadline: Deadline, work: (lock: HeldLock) => Promise<T>): Promise<T> {

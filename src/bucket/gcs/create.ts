@@ -6,7 +6,7 @@ import { gcsError } from './error.ts';
 
 const TIMEOUT_MS = 30_000;
 
-/** Rejects with BucketError: 'precondition' stands for a name that is taken. */
+/** Rejects with BucketError, with the status 409 where the name is taken. */
 export function createGcsBucket(
   name: string,
   project: string | undefined,

@@ -1,5 +1,10 @@
 /** From what the SDK and the network say to a BucketError. Messages name no token, no header and no content. */
-import { BucketError, type BucketErrorDetails, type BucketErrorKind } from '../bucket-error.ts';
+import {
+  BucketError,
+  type BucketErrorDetails,
+  type BucketErrorKind,
+  readRetryAfter,
+} from '../bucket-error.ts';
 
 /** What a 404 of the operation means: a list or an upload can only miss the bucket. */
 export type Target = 'bucket' | 'object';
@@ -75,6 +80,7 @@ function fromStatus(what: string, status: number, failure: Failure, target: Targ
   if (kind !== 'missing')
     return new BucketError(kind, `${what}: ${text}`, {
       ...hintOf(status),
+      status,
       retryAfterMs: retryAfterMs(failure),
     });
   if (target === 'bucket' || /bucket does not exist/i.test(said)) {
@@ -103,15 +109,12 @@ function isConditionNotMet({ errors, message }: Failure): boolean {
   return /pre-?conditions? /i.test(`${first?.message ?? message} `);
 }
 
-/** In seconds, or as a date. */
 function retryAfterMs({ response }: Failure): number | undefined {
   const headers = response?.headers as
     | (Record<string, unknown> & { get?: (name: string) => unknown })
     | undefined;
   const value = typeof headers?.get === 'function' ? headers.get('retry-after') : headers?.['retry-after'];
-  if (typeof value !== 'string') return undefined;
-  const ms = /^\d{1,6}$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
+  return readRetryAfter(value);
 }
 
 function hintOf(status: number): BucketErrorDetails {

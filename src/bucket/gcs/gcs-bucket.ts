@@ -13,10 +13,11 @@ import {
   type PutOptions,
   type StoredObject,
 } from '../bucket.ts';
-import { BucketError, tooLarge } from '../bucket-error.ts';
+import { BucketError, damaged, isMissing, isPrecondition, tooLarge } from '../bucket-error.ts';
 import { type Observe, observed } from '../counted.ts';
 import { DEFAULT_TIMEOUT_MS, type Deadline, timeLeft, withDeadline } from '../deadline.ts';
-import { isOwn, prepareUpload, type Upload } from '../upload.ts';
+import { least, mayBeOurs } from '../own-prefixes.ts';
+import { ownVersion, prepareUpload, type Upload } from '../upload.ts';
 import type { BucketOperation } from '../wrap.ts';
 import { createStorage, limited } from './client.ts';
 import { downloadObject } from './download.ts';
@@ -39,8 +40,6 @@ export function openGcsBucket(options: GcsOptions): Bucket {
 }
 
 const PAGE_SIZE = 1000;
-/** What all objects of a mount begin with. */
-const OWN_PREFIXES = ['sessions/', '.sessionfs/'];
 type LifecycleCondition = LifecycleRule['condition'];
 
 const LIST_FIELDS = 'items(name,generation,size,crc32c,updated,metadata),nextPageToken';
@@ -83,10 +82,7 @@ class GcsBucket implements Bucket {
       const { headers, bytes } = await downloadObject(file, deadline, maxBytes, refusal);
       const version = versionOfHeaders(name, headers, bytes.length);
       if (bytes.length !== version.size || crc32c(bytes) !== version.crc32c) {
-        throw new BucketError(
-          'corrupt',
-          `${this.address}/${name} does not have the checksum it was stored with`,
-        );
+        throw damaged(`${this.address}/${name}`);
       }
       return { ...version, bytes };
     };
@@ -105,8 +101,8 @@ class GcsBucket implements Bucket {
     try {
       return await this.#upload(name, bytes, options, upload);
     } catch (error) {
-      if (!(error instanceof BucketError && error.kind === 'precondition')) throw error;
-      return await this.#ownVersion(name, upload, error);
+      if (!isPrecondition(error)) throw error;
+      return await ownVersion(this, name, upload, error);
     }
   }
 
@@ -119,8 +115,7 @@ class GcsBucket implements Bucket {
       await this.#request('delete', what, 'object', work, undefined, deadlineMs);
     } catch (error) {
       // Gone is what was asked for. A bucket that is gone comes with a hint, and is not.
-      if (!(error instanceof BucketError && error.kind === 'missing' && error.hint === undefined))
-        throw error;
+      if (!isMissing(error) || error.hint !== undefined) throw error;
     }
   }
 
@@ -134,7 +129,7 @@ class GcsBucket implements Bucket {
         const ages = (metadata.lifecycle?.rule ?? [])
           .filter(({ action, condition }) => action.type === 'Delete' && mayDeleteOurs(condition))
           .flatMap(({ condition: { age } }) => (typeof age === 'number' ? [age] : []));
-        return ages.length === 0 ? undefined : Math.min(...ages);
+        return least(ages);
       },
     );
   }
@@ -172,16 +167,6 @@ class GcsBucket implements Bucket {
     };
     const what = `cannot write ${this.address}/${name}`;
     return this.#request('put', what, 'bucket', work, () => bytes.length, deadlineMs);
-  }
-
-  /** The version that is there, where it is the one that this upload stored before its answer was lost; else throws `refusal`. */
-  async #ownVersion(name: string, upload: Upload, refusal: BucketError): Promise<ObjectVersion> {
-    const found = await this.head(name).catch((error: unknown) => {
-      if (error instanceof BucketError && error.kind === 'missing') throw refusal;
-      throw error;
-    });
-    if (!isOwn(found, upload)) throw refusal;
-    return found;
   }
 
   #bucket(deadline: Deadline): SdkBucket {
@@ -231,12 +216,7 @@ function mayDeleteOurs(condition: LifecycleCondition): boolean {
   if (NONCURRENT_CONDITIONS.some((key) => condition[key as keyof LifecycleCondition] !== undefined))
     return false;
   const prefixes: unknown = condition.matchesPrefix;
-  return (
-    !Array.isArray(prefixes) ||
-    prefixes.some((prefix) =>
-      OWN_PREFIXES.some((own) => String(prefix).startsWith(own) || own.startsWith(String(prefix))),
-    )
-  );
+  return !Array.isArray(prefixes) || prefixes.some((prefix) => mayBeOurs(String(prefix)));
 }
 
 /** An answer that stood still in mid-body: the SDK's HTTP client reports it, and forgets the socket. */

@@ -1,7 +1,7 @@
 /** What `sessionfs doctor` asks of a bucket of Google's beside its objects: settings and permissions. */
-import { type Deadline, withDeadline } from '../deadline.ts';
+import type { Bucket } from '@google-cloud/storage';
+import { withDeadline } from '../deadline.ts';
 import { createStorage, limited } from './client.ts';
-import { gcsError } from './error.ts';
 
 /** Each is undefined where the bucket does not say, or may not be asked. */
 export interface GcsFacts {
@@ -22,11 +22,18 @@ export async function inspectGcsBucket(
   emulatorUrl: string | undefined,
   permissions: readonly string[],
 ): Promise<GcsFacts> {
-  const bucketOf = (deadline: Deadline) => limited(createStorage(emulatorUrl).bucket(name), deadline);
-  const metadata = await ask(async (deadline) => (await bucketOf(deadline).getMetadata())[0]);
-  const granted = await ask(
-    async (deadline) => (await bucketOf(deadline).iam.testPermissions([...permissions]))[0],
-  );
+  const storage = createStorage(emulatorUrl);
+  const ask = <T>(work: (bucket: Bucket) => Promise<T>): Promise<T | undefined> =>
+    withDeadline(
+      'cannot read the settings of the bucket',
+      TIMEOUT_MS,
+      new AbortController().signal,
+      (deadline) => work(limited(storage.bucket(name), deadline)),
+    ).catch(() => undefined);
+  const [metadata, granted] = await Promise.all([
+    ask(async (bucket) => (await bucket.getMetadata())[0]),
+    ask(async (bucket) => (await bucket.iam.testPermissions([...permissions]))[0]),
+  ]);
   const retention = metadata?.softDeletePolicy?.retentionDurationSeconds;
   return {
     location: metadata?.location,
@@ -35,13 +42,4 @@ export async function inspectGcsBucket(
     permissions:
       granted && new Map(permissions.map((permission) => [permission, granted[permission] === true])),
   };
-}
-
-function ask<T>(work: (deadline: Deadline) => Promise<T>): Promise<T | undefined> {
-  const what = 'cannot read the settings of the bucket';
-  return withDeadline(what, TIMEOUT_MS, new AbortController().signal, (deadline) =>
-    work(deadline).catch((error: unknown) => {
-      throw gcsError(what, error, 'bucket');
-    }),
-  ).catch(() => undefined);
 }

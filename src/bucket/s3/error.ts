@@ -1,5 +1,10 @@
 /** From what the SDK, an S3 server and the network say to a BucketError. Messages name no key, no header and no content. */
-import { BucketError, type BucketErrorDetails, type BucketErrorKind } from '../bucket-error.ts';
+import {
+  BucketError,
+  type BucketErrorDetails,
+  type BucketErrorKind,
+  readRetryAfter,
+} from '../bucket-error.ts';
 
 const HINTS = {
   noCredentials:
@@ -10,6 +15,7 @@ const HINTS = {
     'Allow s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and s3:DeleteObject on its objects (docs/amazon-s3.md).',
   noBucket: 'Create the bucket, or correct STORAGE_BUCKET.',
   network: 'Check this machine’s network, DNS, proxy and firewall, and AWS_ENDPOINT_URL where it is set.',
+  nonsense: 'Check that AWS_ENDPOINT_URL, where it is set, is an S3 server and no other page.',
   region: 'Set AWS_REGION to the region of the bucket (Cloudflare R2: auto).',
 } as const;
 
@@ -61,14 +67,14 @@ export function s3Error(what: string, error: unknown): BucketError {
   return withoutStatus(what, failure);
 }
 
-/** Two changes of one object met: the server refused both of their conditions, or neither. */
+/** The server met two changes of one object at once, and did not carry this one out: it may be tried again. */
 export function isConflict(error: unknown): boolean {
-  return error instanceof BucketError && error.kind === 'throttled' && /HTTP 409\b/.test(error.message);
+  return error instanceof BucketError && error.kind === 'throttled' && error.status === 409;
 }
 
-/** The server knows a header of the request not at all. */
+/** The server does not implement a header of the request, such as the checksum's. */
 export function isUnknownHeader(error: unknown): boolean {
-  return error instanceof BucketError && error.kind === 'rejected' && /HTTP 501\b/.test(error.message);
+  return error instanceof BucketError && error.kind === 'rejected' && error.status === 501;
 }
 
 function fromStatus(what: string, status: number, failure: Failure): BucketError {
@@ -77,7 +83,8 @@ function fromStatus(what: string, status: number, failure: Failure): BucketError
   const name = /^[A-Za-z0-9]{1,60}$/.test(said) && said !== 'Error' ? `, ${said}` : '';
   const message = `${what}: HTTP ${status}${name}`;
   if (kind === 'missing') return missing(what, said);
-  return new BucketError(kind, message, { ...adviceOf(said, kind), retryAfterMs: retryAfterMs(failure) });
+  const retryAfterMs = readRetryAfter(failure.$response?.headers?.['retry-after']);
+  return new BucketError(kind, message, { ...adviceOf(said, kind), status, retryAfterMs });
 }
 
 function missing(what: string, said: string): BucketError {
@@ -117,7 +124,7 @@ function withoutStatus(what: string, failure: Failure): BucketError {
   const network = networkCodeOf(name, code, message);
   if (network !== undefined)
     return new BucketError('unreachable', `${what}: ${network}`, { hint: HINTS.network });
-  return new BucketError('unreachable', `${what}: the answer made no sense`);
+  return new BucketError('unreachable', `${what}: the answer made no sense`, { hint: HINTS.nonsense });
 }
 
 function isExpired({ name, message }: Failure): boolean {
@@ -135,12 +142,4 @@ function networkCodeOf(name: unknown, code: unknown, message: unknown): string |
 /** The server's code for the failure. The SDK names errors without one after their status. */
 function saidOf({ name, Code }: Failure): string {
   return typeof Code === 'string' && Code !== '' ? Code : String(name ?? '');
-}
-
-/** In seconds, or as a date. */
-function retryAfterMs({ $response }: Failure): number | undefined {
-  const value = $response?.headers?.['retry-after'];
-  if (typeof value !== 'string') return undefined;
-  const ms = /^\d{1,6}$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
 }

@@ -7,7 +7,7 @@ import type { LifecycleRule, PutObjectCommand, S3Client } from '@aws-sdk/client-
 import { LRUCache } from 'lru-cache';
 import { crc32c, encodeCrc32c } from '../../lib/crc32c.ts';
 import { mapLimit } from '../../lib/map-limit.ts';
-import { SessionLocks } from '../../lib/session-locks.ts';
+import { NamedLocks } from '../../lib/named-locks.ts';
 import { sharedAbort } from '../../lib/shared-abort.ts';
 import {
   ABSENT,
@@ -22,11 +22,11 @@ import {
   type PutOptions,
   type StoredObject,
 } from '../bucket.ts';
-import { BucketError, isPrecondition, tooLarge } from '../bucket-error.ts';
+import { BucketError, damaged, isMissing, isPrecondition, tooLarge } from '../bucket-error.ts';
 import { probeConditions } from '../conditions.ts';
 import { type Observe, observed } from '../counted.ts';
 import { DEFAULT_TIMEOUT_MS, type Deadline, timeLeft, withDeadline } from '../deadline.ts';
-import { isOwn, prepareUpload, splitMetadata, type Upload } from '../upload.ts';
+import { ownVersion, prepareUpload, splitMetadata, type Upload } from '../upload.ts';
 import type { BucketOperation } from '../wrap.ts';
 import { createClient, loadSdk, type Sdk } from './client.ts';
 import { collectBody } from './download.ts';
@@ -88,10 +88,9 @@ export class S3Bucket implements Bucket {
   /** The server takes the checksum of an upload. */
   #sendsChecksums = true;
   /** By object: no two changes of one name are under way at a time. */
-  readonly #changes = new SessionLocks();
+  readonly #changes = new NamedLocks();
   /** By object, the generation that was seen last. */
   readonly #seen = new LRUCache<string, string>({ max: SEEN_MAX });
-
   /** Once a process: no server learns conditions while it is used. */
   #ignored: Promise<readonly Condition[]> | undefined;
 
@@ -106,32 +105,32 @@ export class S3Bucket implements Bucket {
 
   async list(prefix: string, page?: string, known: Known = () => undefined): Promise<ObjectPage> {
     const what = `cannot list ${this.address}/${prefix}`;
-    const answer = await this.#request('list', what, ({ signal }) =>
-      this.#client.send(
-        new this.#sdk.ListObjectsV2Command({
-          Bucket: this.#name,
-          Prefix: prefix,
-          MaxKeys: PAGE_SIZE,
-          ContinuationToken: page,
-          // XML has no words for some characters of a name.
-          EncodingType: 'url',
-        }),
-        { abortSignal: signal },
-      ),
-    );
-    const isEncoded = answer.EncodingType === 'url';
+    const { found, nextPage } = await this.#request('list', what, async ({ signal }) => {
+      const command = new this.#sdk.ListObjectsV2Command({
+        Bucket: this.#name,
+        Prefix: prefix,
+        MaxKeys: PAGE_SIZE,
+        ContinuationToken: page,
+        // XML has no words for some characters of a name.
+        EncodingType: 'url',
+      });
+      const answer = await this.#client.send(command, { abortSignal: signal });
+      const isEncoded = answer.EncodingType === 'url';
+      return {
+        found: (answer.Contents ?? []).map(({ Key = '', ETag, LastModified }) => ({
+          name: isEncoded ? decodeURIComponent(Key.replaceAll('+', ' ')) : Key,
+          etag: readEtag(ETag),
+          lastModified: LastModified,
+        })),
+        nextPage: answer.IsTruncated ? answer.NextContinuationToken : undefined,
+      };
+    });
     const objects: ObjectVersion[] = [];
-    await mapLimit(answer.Contents ?? [], HEADS_AT_A_TIME, async ({ Key = '', ETag, LastModified }) => {
-      const name = isEncoded ? decodeURIComponent(Key.replaceAll('+', ' ')) : Key;
-      const version = await this.#listed(
-        name,
-        checked(what, () => readEtag(ETag)),
-        LastModified,
-        known,
-      );
+    await mapLimit(found, HEADS_AT_A_TIME, async ({ name, etag, lastModified }) => {
+      const version = await this.#listed(name, etag, lastModified, known);
       if (version !== undefined) objects.push(version);
     });
-    return { objects, nextPage: answer.IsTruncated ? answer.NextContinuationToken : undefined };
+    return { objects, nextPage };
   }
 
   get(name: string, { maxBytes = OBJECT_BYTES_MAX }: GetOptions = {}): Promise<StoredObject> {
@@ -150,13 +149,9 @@ export class S3Bucket implements Bucket {
       }
       const stored = await collectBody(answer.Body, deadline, limit, refusal);
       const bytes = stored.length === answer.ContentLength ? withoutTrailer(stored, trailerBytes) : undefined;
-      const sum = bytes === undefined ? undefined : crc32c(bytes);
-      if (bytes === undefined || sum === undefined || sum !== (noted ?? sum)) {
-        throw new BucketError(
-          'corrupt',
-          `${this.address}/${name} does not have the checksum it was stored with`,
-        );
-      }
+      if (bytes === undefined) throw damaged(`${this.address}/${name}`);
+      const sum = crc32c(bytes);
+      if (sum !== (noted ?? sum)) throw damaged(`${this.address}/${name}`);
       const described = { size: bytes.length, crc32c: sum, ...rest };
       return { ...this.#version(name, answer, described), bytes };
     };
@@ -165,16 +160,15 @@ export class S3Bucket implements Bucket {
 
   async head(name: string): Promise<ObjectVersion> {
     const what = `cannot look up ${this.address}/${name}`;
-    const answer = await this.#request('head', what, ({ signal }) =>
-      this.#client.send(new this.#sdk.HeadObjectCommand({ Bucket: this.#name, Key: name }), {
-        abortSignal: signal,
-      }),
-    );
-    const { trailerBytes, crc32c: sum, rest } = readMetadata(answer.Metadata);
-    if (sum !== undefined) {
+    const described = await this.#request('head', what, async ({ signal }) => {
+      const command = new this.#sdk.HeadObjectCommand({ Bucket: this.#name, Key: name });
+      const answer = await this.#client.send(command, { abortSignal: signal });
+      const { trailerBytes, crc32c: sum, rest } = readMetadata(answer.Metadata);
+      if (sum === undefined) return undefined;
       const size = (answer.ContentLength ?? 0) - trailerBytes;
-      return checked(what, () => this.#version(name, answer, { size, crc32c: sum, ...rest }));
-    }
+      return this.#version(name, answer, { size, crc32c: sum, ...rest });
+    });
+    if (described !== undefined) return described;
     // Nothing but its bytes tells the checksum of what something else has stored.
     const { bytes: _, ...version } = await this.get(name);
     return version;
@@ -187,7 +181,7 @@ export class S3Bucket implements Bucket {
         return await this.#withoutConflict(() => this.#uploadAsTaken(name, bytes, options, upload));
       } catch (error) {
         if (!isPrecondition(error)) throw error;
-        return await this.#ownVersion(name, upload, error as BucketError);
+        return await ownVersion(this, name, upload, error);
       }
     });
   }
@@ -250,7 +244,7 @@ export class S3Bucket implements Bucket {
     try {
       return await this.head(name);
     } catch (error) {
-      if (error instanceof BucketError && error.kind === 'missing') return undefined;
+      if (isMissing(error)) return undefined;
       throw error;
     }
   }
@@ -319,25 +313,12 @@ export class S3Bucket implements Bucket {
     );
   }
 
-  /** The version that is there, where it is the one that this upload stored before its answer was lost; else throws `refusal`. */
-  async #ownVersion(name: string, upload: Upload, refusal: BucketError): Promise<ObjectVersion> {
-    const found = await this.head(name).catch((error: unknown) => {
-      if (error instanceof BucketError && error.kind === 'missing') throw refusal;
-      throw error;
-    });
-    if (!isOwn(found, upload)) throw refusal;
-    return found;
-  }
-
   /** What a failed delete was to reach is so: servers differ in what they say where no object is left. */
   async #isGone(name: string, error: unknown): Promise<boolean> {
     if (!(error instanceof BucketError) || error.about === 'bucket') return false;
     if (error.kind === 'missing') return true;
     if (error.kind !== 'precondition') return false;
-    return this.head(name).then(
-      () => false,
-      (found: unknown) => found instanceof BucketError && found.kind === 'missing',
-    );
+    return this.head(name).then(() => false, isMissing);
   }
 
   /** Tries a change again that met another one of the same object. */
@@ -415,11 +396,3 @@ function noteDate(command: PutObjectCommand): { updatedMs: number } {
 type FinalizeMiddleware = (
   next: (given: unknown) => Promise<{ readonly response: unknown }>,
 ) => (given: unknown) => Promise<{ readonly response: unknown }>;
-
-function checked<T>(what: string, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    throw s3Error(what, error);
-  }
-}

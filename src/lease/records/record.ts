@@ -1,6 +1,6 @@
 /** Records in the custom metadata of empty objects: reading one costs no download. */
 import type { Bucket, ObjectVersion } from '../../bucket/bucket.ts';
-import { BucketError } from '../../bucket/bucket-error.ts';
+import { BucketError, isMissing } from '../../bucket/bucket-error.ts';
 import type { Seen, Write } from '../protocol.ts';
 
 type Metadata = Readonly<Record<string, string>>;
@@ -24,8 +24,7 @@ export async function readLeaseRecord<R>(
   try {
     return seen(await bucket.head(name), codec);
   } catch (error) {
-    if (error instanceof BucketError && error.kind === 'missing' && error.about !== 'bucket')
-      return undefined;
+    if (isMissing(error) && error.about !== 'bucket') return undefined;
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 /** One object, from the cache to the bucket. */
 import { readFile } from 'node:fs/promises';
 import { ABSENT, type Bucket, type ObjectVersion } from '../../bucket/bucket.ts';
-import { BucketError, isPrecondition } from '../../bucket/bucket-error.ts';
+import { BucketError, isMissing, isPrecondition } from '../../bucket/bucket-error.ts';
 import { DELETED_MARK, isDeletedMark } from '../../bucket/deleted-mark.ts';
 import { crc32c } from '../../lib/crc32c.ts';
 import { ifMissing } from '../../lib/system-error.ts';
@@ -191,7 +191,7 @@ async function newest(bucket: Bucket, name: string): Promise<ObjectVersion | und
   try {
     return await bucket.head(name);
   } catch (error) {
-    if (error instanceof BucketError && error.kind === 'missing') return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }

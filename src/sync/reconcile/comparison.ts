@@ -4,7 +4,7 @@ import { readFile, stat } from 'node:fs/promises';
 import type { Bucket, ObjectVersion } from '../../bucket/bucket.ts';
 import { crc32c } from '../../lib/crc32c.ts';
 import { Limiter } from '../../lib/limiter.ts';
-import { SessionLocks } from '../../lib/session-locks.ts';
+import { NamedLocks } from '../../lib/named-locks.ts';
 import { ifMissing } from '../../lib/system-error.ts';
 import { fromObjectName } from '../../naming/object-name.ts';
 import type { Logger } from '../../observe/log.ts';
@@ -47,7 +47,7 @@ const NAMES_IN_LINE = 100;
 export class Comparison {
   readonly #parts: ComparisonParts;
   /** One at a time for each session. */
-  readonly #locks = new SessionLocks();
+  readonly #locks = new NamedLocks();
   readonly #lists = new Limiter(LISTS_AT_A_TIME);
   /** Sessions that were compared, or are written, since the newest listing began. */
   readonly #newer = new Set<string>();

@@ -1,6 +1,6 @@
 /** One object, from the bucket to the cache, under a temporary name until the whole session is there. */
 import { type Bucket, OBJECT_BYTES_MAX, type ObjectVersion, type StoredObject } from '../../bucket/bucket.ts';
-import { BucketError } from '../../bucket/bucket-error.ts';
+import { BucketError, isMissing } from '../../bucket/bucket-error.ts';
 import { isDeletedMark } from '../../bucket/deleted-mark.ts';
 import { fromObjectName } from '../../naming/object-name.ts';
 import type { Cache } from '../../store/cache/cache.ts';
@@ -108,7 +108,7 @@ async function fetchObject(
   try {
     return await bucket.get(name, { maxBytes });
   } catch (error) {
-    if (!(error instanceof BucketError && error.kind === 'missing')) throw error;
+    if (!isMissing(error)) throw error;
     const { objects } = await bucket.list(name);
     if (objects.some((object) => object.name === name)) throw error;
     return undefined;
