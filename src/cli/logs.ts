@@ -2,6 +2,8 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { locateMount } from '../api/locate.ts';
+import { serversOf } from '../api/process-watch.ts';
 import { loadConfig } from '../config/load.ts';
 import { integer } from '../config/parsers.ts';
 import { SessionfsError } from '../lib/errors.ts';
@@ -9,8 +11,6 @@ import { toolEnvironment } from '../lib/system-tools.ts';
 import { findMount } from '../mount/mountinfo.ts';
 import { humanLine } from '../observe/human-line.ts';
 import { flagValue, type Invocation } from './command.ts';
-import { locateMount } from './locate.ts';
-import { serversOf } from './process-watch.ts';
 
 const LINES = 50;
 

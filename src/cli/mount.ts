@@ -1,14 +1,14 @@
 /** `sessionfs mount`: serves a mount in the foreground until SIGTERM or SIGINT, or starts a daemon that does. */
 
 import { resolve } from 'node:path';
+import { takeLauncher } from '../api/launcher.ts';
+import { receiveSecrets } from '../api/passed-secrets.ts';
 import { loadConfig } from '../config/load.ts';
 import { usage } from '../lib/errors.ts';
 import { generatedKeyPath } from '../lib/generated-key-path.ts';
 import { forbidCoreFiles, forbidTracing } from '../lib/process-protection.ts';
 import type { Arguments, Invocation } from './command.ts';
 import { daemonize } from './daemonize.ts';
-import { takeLauncher } from './launcher.ts';
-import { receiveSecrets } from './passed-secrets.ts';
 import { serve } from './serve.ts';
 import { flagsOf, settingFlags } from './setting-flags.ts';
 
@@ -29,6 +29,7 @@ export async function run(parsed: Invocation): Promise<number> {
       logIsNamed: logFile !== undefined,
       pidFile: pidFile ?? `${config.cachePath}.pid`,
       keyFile: generatedKeyPath(config.cachePath),
+      env,
       secrets,
     });
   }

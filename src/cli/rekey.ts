@@ -1,12 +1,13 @@
 /** `sessionfs rekey`: has the mount seal everything with its new key, and says when nothing uses an earlier one any more. */
+
+import { orderFlush } from '../api/flush.ts';
+import { locateMount, statusOf } from '../api/locate.ts';
 import { loadConfig } from '../config/load.ts';
 import { integer } from '../config/parsers.ts';
 import { rekey } from '../kit/rekey.ts';
 import { currentKeyId } from '../kit/sessions.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { flagValue, type Invocation, printEither } from './command.ts';
-import { orderFlush } from './flush.ts';
-import { locateMount, statusOf } from './locate.ts';
 import { startProgress } from './progress.ts';
 import { flagsOf } from './setting-flags.ts';
 

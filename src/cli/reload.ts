@@ -1,13 +1,13 @@
 /** `sessionfs reload`: a new daemon, of whatever version is installed now, goes on with a mount. No call is lost. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { locateMount, notAnswering, statusOf } from '../api/locate.ts';
+import { type MountStatus, readMountStatus } from '../api/mount-status.ts';
+import { supervises } from '../api/process-watch.ts';
 import { loadMountPoint } from '../config/load.ts';
 import { systemClock } from '../lib/clock.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { findMount, type MountRecord } from '../mount/mountinfo.ts';
 import { type Invocation, printEither } from './command.ts';
-import { locateMount, notAnswering, statusOf } from './locate.ts';
-import { type MountStatus, readMountStatus } from './mount-status.ts';
-import { supervises } from './process-watch.ts';
 
 const POLL_MS = 50;
 const TIMEOUT_MS = 60_000;

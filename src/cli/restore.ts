@@ -1,11 +1,12 @@
 /** `sessionfs restore`: brings back a removed session, or the credentials that one lost, or lists what could be brought back. */
+
+import { locateMount, statusOf } from '../api/locate.ts';
 import { type Config, loadConfig } from '../config/load.ts';
 import { listRestorable } from '../export/restorable.ts';
 import { restoreSession } from '../export/restore-session.ts';
 import { usage } from '../lib/errors.ts';
 import { quote } from '../lib/quote.ts';
 import { flagValue, type Invocation, printEither, warn } from './command.ts';
-import { locateMount, statusOf } from './locate.ts';
 import { sessionNamed } from './named-session.ts';
 import { flagsOf } from './setting-flags.ts';
 

@@ -1,4 +1,6 @@
 /** `sessionfs run`: a mount for as long as a command runs. The container's entry point, or the line before `node bot.js`. */
+
+import { receiveSecrets } from '../api/passed-secrets.ts';
 import { type Config, loadConfig } from '../config/load.ts';
 import { exitStatus, usage } from '../lib/errors.ts';
 import { forbidCoreFiles, forbidTracing } from '../lib/process-protection.ts';
@@ -8,7 +10,6 @@ import { warnOfLimits } from '../supervisor/limits.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import type { Invocation } from './command.ts';
 import { ownNamespace, wantsOwnNamespace } from './own-namespace.ts';
-import { receiveSecrets } from './passed-secrets.ts';
 import { commandWithin, ownedByCaller, runWithin, takeCaller } from './rootless-run.ts';
 import { exitStatusOf, RunningCommand } from './running-command.ts';
 import { flagsOf } from './setting-flags.ts';

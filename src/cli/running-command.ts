@@ -3,12 +3,12 @@ import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { accessSync, constants as files, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { sendSecrets } from '../api/passed-secrets.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import { inTime } from '../lib/in-time.ts';
 import { withCoreLimit } from '../lib/process-protection.ts';
 import type { Secrets } from '../lib/secrets.ts';
 import type { Logger } from '../observe/log.ts';
-import { sendSecrets } from './passed-secrets.ts';
 import { TerminalSignals, terminalSignals } from './terminal-signals.ts';
 
 export type CommandEnd = { code: number; signal: null } | { code: null; signal: NodeJS.Signals };

@@ -1,11 +1,12 @@
 /** Serves one mount in this process, from start to the last flush. */
+
+import type { Launcher } from '../api/launcher.ts';
 import type { Config } from '../config/load.ts';
 import type { Secrets } from '../lib/secrets.ts';
 import { createLogger, type Logger, reopenLog } from '../observe/log.ts';
 import { warnOfLimits } from '../supervisor/limits.ts';
 import type { StopReport } from '../supervisor/messages.ts';
 import { type FolderAfterwards, Supervisor } from '../supervisor/supervisor.ts';
-import type { Launcher } from './launcher.ts';
 import { PidFile } from './pid-file.ts';
 import { firstStopSignal, stopSignals } from './stop-signals.ts';
 

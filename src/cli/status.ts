@@ -1,13 +1,13 @@
 /** `sessionfs status`: what the daemons say about their mounts. A mount that hangs is an error, not a wait. */
 import { join } from 'node:path';
+import { locateMount, statusOf } from '../api/locate.ts';
+import { type MountStatus, readMountStatus, type StatusReading } from '../api/mount-status.ts';
 import { loadMountPoint } from '../config/load.ts';
 import { settings } from '../config/settings.ts';
 import { exitStatus, SessionfsError } from '../lib/errors.ts';
 import { agoText, columns } from '../lib/human.ts';
 import { allMounts, type SeenMount } from '../mount/mountinfo.ts';
 import { type Invocation, print, printJson } from './command.ts';
-import { locateMount, statusOf } from './locate.ts';
-import { type MountStatus, readMountStatus, type StatusReading } from './mount-status.ts';
 
 interface Trouble {
   readonly summary: string;

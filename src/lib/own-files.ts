@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 type Program =
   | 'cli/main'
-  | 'cli/status-probe'
+  | 'api/status-probe'
   | 'daemon/main'
   | 'drivers/direct/kernel-thread'
   | 'lib/bulk-thread';

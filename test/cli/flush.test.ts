@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { isRunning } from '../../src/cli/process-watch.ts';
+import { isRunning } from '../../src/api/process-watch.ts';
 import { exitStatus } from '../../src/lib/errors.ts';
 import { Account, SESSION } from '../hybrid/support.ts';
 import { mountAt } from '../support/mounts.ts';

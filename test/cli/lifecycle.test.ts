@@ -12,8 +12,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { isRunning } from '../../src/cli/process-watch.ts';
-import { waitUntilGone } from '../../src/cli/unmount.ts';
+import { isRunning } from '../../src/api/process-watch.ts';
+import { waitUntilGone } from '../../src/api/unmount.ts';
 import { exitStatus } from '../../src/lib/errors.ts';
 import { cleanUp } from '../support/cleanup.ts';
 import { mountAt } from '../support/mounts.ts';

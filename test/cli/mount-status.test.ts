@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { type MountStatus, parseStatus, readMountStatus, STATUS_FILE } from '../../src/cli/mount-status.ts';
+import { type MountStatus, parseStatus, readMountStatus, STATUS_FILE } from '../../src/api/mount-status.ts';
 import { table } from '../../src/cli/status.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { isRunning } from '../../src/cli/process-watch.ts';
+import { isRunning } from '../../src/api/process-watch.ts';
 import { runCli } from '../cli/run-cli.ts';
 import { cleanUp } from '../support/cleanup.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { isRunning, servesMount, supervises } from '../../src/cli/process-watch.ts';
+import { isRunning, servesMount, supervises } from '../../src/api/process-watch.ts';
 import { exitStatus } from '../../src/lib/errors.ts';
 import { findMount } from '../../src/mount/mountinfo.ts';
 import { runCli } from '../cli/run-cli.ts';

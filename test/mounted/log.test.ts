@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isRunning } from '../../src/cli/process-watch.ts';
+import { isRunning } from '../../src/api/process-watch.ts';
 import { runCli } from '../cli/run-cli.ts';
 import { cleanUp } from '../support/cleanup.ts';
 import { cliMain } from '../support/cli-main.ts';

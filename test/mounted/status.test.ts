@@ -3,7 +3,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { MountStatus } from '../../src/cli/mount-status.ts';
+import type { MountStatus } from '../../src/api/mount-status.ts';
 import { runCli } from '../cli/run-cli.ts';
 import { driverUnderTest } from '../support/driver.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';

@@ -17,7 +17,7 @@ const COPIED = [
 ];
 
 const OTHER_PROGRAMS = [
-  'cli/status-probe',
+  'api/status-probe',
   'daemon/main',
   'drivers/direct/kernel-thread',
   'lib/bulk-thread',

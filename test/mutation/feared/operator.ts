@@ -33,7 +33,7 @@ export const operatorMutations = [
       ],
     ],
   ),
-  ...fearedIn('src/cli/flush.ts', FLUSH, [
+  ...fearedIn('src/api/flush.ts', FLUSH, [
     ['await orderFlush(path, session);', '', 'flush says that all is in the bucket, and asks for nothing'],
   ]),
   ...fearedIn(
@@ -107,7 +107,7 @@ export const operatorMutations = [
       ],
     ],
   ),
-  ...fearedIn('src/cli/unmount.ts', FLUSH, [
+  ...fearedIn('src/api/unmount.ts', FLUSH, [
     ['if (await isMountPoint(path)) await unmountByForce(path);', '', 'a forced unmount leaves a dead mount'],
   ]),
 ];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { isMountPoint, locateMount } from '../../src/cli/locate.ts';
+import { isMountPoint, locateMount } from '../../src/api/locate.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 test('a mount is found by its own name, below a linked directory, and by a link to it', async (t) => {

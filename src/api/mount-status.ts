@@ -78,7 +78,7 @@ export type StatusReading =
 export const STATUS_FILE = join('.sessionfs', 'status.json');
 export const ANSWER_TIMEOUT_MS = 5000;
 
-const PROBE = programFile('cli/status-probe');
+const PROBE = programFile('api/status-probe');
 
 /**
  * A process of its own reads the file: a thread that is stuck in a system call cannot be left behind, not even by

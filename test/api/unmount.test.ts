@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type TestContext, test } from 'node:test';
-import { isRunning } from '../../src/cli/process-watch.ts';
-import { waitUntilGone } from '../../src/cli/unmount.ts';
+import { isRunning } from '../../src/api/process-watch.ts';
+import { waitUntilGone } from '../../src/api/unmount.ts';
 
 /** A process that says when it runs, and its id. */
 async function running(t: TestContext, script: string): Promise<{ child: ChildProcess; pid: number }> {
