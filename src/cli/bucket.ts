@@ -1,22 +1,21 @@
 /** `sessionfs bucket create`: a bucket at Google's with the settings and rights that sessionfs needs, and no more. */
-import { loadConfig } from '../config/load.ts';
 import { integer, bucket as parseBucket, Refusal } from '../config/parsers.ts';
 import { type BucketPlan, gcloudText, terraformText } from '../kit/bucket-plan.ts';
 import { usage } from '../lib/errors.ts';
-import { flagValue, type Invocation, print, printEither } from './command.ts';
-import { flagsOf } from './setting-flags.ts';
+import { flagValue, type Invocation, operandValue, print, printEither } from './command.ts';
+import { configWithoutMount } from './setting-flags.ts';
 
 const UNDO_DAYS = 7;
 
 export async function run(invocation: Invocation): Promise<number> {
-  const { given, env, operands } = invocation;
+  const { given, operands } = invocation;
   const plan = planOf(invocation, operands[1] ?? '');
   if (given.has('--dry-run')) {
     const [gcloud, terraform] = [gcloudText(plan), terraformText(plan)];
     printEither(invocation, { plan, gcloud, terraform }, `# gcloud\n${gcloud}\n\n# Terraform\n${terraform}`);
     return 0;
   }
-  const { storageEmulatorUrl } = loadConfig(env, flagsOf({ given, directory: undefined }));
+  const { storageEmulatorUrl } = configWithoutMount(invocation);
   if (plan.project === undefined && storageEmulatorUrl === undefined)
     throw usage('which project? --project PROJECT_ID is missing');
   const { createBucket } = await import('../kit/create-bucket.ts');
@@ -34,8 +33,8 @@ export async function run(invocation: Invocation): Promise<number> {
 }
 
 function planOf(invocation: Invocation, text: string): BucketPlan {
-  const address = flagValue({ given: new Map([['NAME', text]]) }, 'NAME', parseBucket, undefined);
-  if (address?.kind !== 'gcs') throw usage('only buckets of Google Cloud Storage can be made: name one');
+  const address = operandValue('NAME', text, parseBucket);
+  if (address.kind !== 'gcs') throw usage('only buckets of Google Cloud Storage can be made: name one');
   return {
     name: address.name,
     project: flagValue(

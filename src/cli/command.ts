@@ -1,5 +1,7 @@
 /** What a command is, and what it is given. `commands.ts` lists them all. */
 import { usage } from '../lib/errors.ts';
+import { printableText } from '../lib/human.ts';
+import { quote } from '../lib/quote.ts';
 import type { Secrets } from '../lib/secrets.ts';
 
 export interface FlagSpec {
@@ -66,26 +68,40 @@ export interface Invocation extends Arguments {
   readonly secrets: Secrets;
 }
 
+/** As it is: what a program reads. */
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);
+}
+
+/** For people: nothing in it is an order to a terminal. */
+export function printText(text: string): void {
+  print(printableText(text));
 }
 
 export function printJson(value: unknown): void {
   print(JSON.stringify(value, undefined, 2));
 }
 
-/** Names in a bucket, and in a mount, are of others: to a terminal they may be orders. */
-const CONTROL = /[^\P{Cc}\n]/gu;
-
 /** Prints `value` where --json was given, and `text` elsewhere. */
 export function printEither({ given }: Pick<Arguments, 'given'>, value: unknown, text: string): void {
   if (given.has('--json')) printJson(value);
-  else print(text.replace(CONTROL, '?'));
+  else printText(text);
 }
 
 /** A line for people, beside what a program may read on stdout. */
 export function warn(text: string): void {
-  process.stderr.write(`sessionfs: ${text}\n`);
+  process.stderr.write(`sessionfs: ${printableText(text)}\n`);
+}
+
+/** The checked value of an operand; see `flagValue`. */
+export function operandValue<T>(name: string, text: string, parse: (text: string) => T): T {
+  try {
+    return parse(text);
+  } catch (error) {
+    throw usage(
+      `${name} is ${quote(text)}, but it ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
 }
 
 /** The checked value of a flag. `parse` throws an error whose message completes "--flag …". Throws USAGE. */

@@ -1,27 +1,19 @@
 /** `sessionfs copy`: all sessions of one bucket to another one, sealed as they are. Needs no key. */
-import { loadConfig } from '../config/load.ts';
-import { bucket, Refusal } from '../config/parsers.ts';
+import { bucket } from '../config/parsers.ts';
 import { copyBucket, type Progress } from '../kit/copy.ts';
-import { usage } from '../lib/errors.ts';
-import { quote } from '../lib/quote.ts';
-import { type Invocation, printEither, warn } from './command.ts';
-import { flagsOf } from './setting-flags.ts';
+import { type Invocation, operandValue, printEither, warn } from './command.ts';
+import { configWithoutMount } from './setting-flags.ts';
 
 /** Between two lines of progress. */
 const PROGRESS_MS = 2_000;
 
 export async function run(invocation: Invocation): Promise<number> {
-  const { given, operands, env } = invocation;
+  const { given, operands } = invocation;
   const [from = '', to = ''] = operands;
-  // Neither bucket is that of a mount here.
-  const { STORAGE_BUCKET: _, SESSION_STORAGE_TYPE: __, ...others } = env;
-  const { storageEmulatorUrl, s3EndpointUrl, backupConcurrency } = loadConfig(
-    others,
-    flagsOf({ given, directory: undefined }),
-  );
+  const { storageEmulatorUrl, s3EndpointUrl, backupConcurrency } = configWithoutMount(invocation);
   const request = {
-    from: address('SOURCE', from),
-    to: address('DESTINATION', to),
+    from: operandValue('SOURCE', from, bucket),
+    to: operandValue('DESTINATION', to, bucket),
     emulatorUrl: storageEmulatorUrl,
     s3EndpointUrl,
     overwrite: given.has('--overwrite'),
@@ -34,15 +26,6 @@ export async function run(invocation: Invocation): Promise<number> {
   const text = `${to} has all ${objects} objects of ${from}, compared byte by byte: ${sent} copied now (${bytes} bytes), ${objects - sent} were there`;
   printEither(invocation, copied, text);
   return 0;
-}
-
-function address(operand: string, text: string) {
-  try {
-    return bucket(text);
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    throw usage(`${operand} is ${quote(text)}, but it ${error.message}`);
-  }
 }
 
 function progressPrinter(): (progress: Progress) => void {

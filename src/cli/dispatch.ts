@@ -1,5 +1,6 @@
 /** From a command line to an exit status; every error ends here, in one form. */
 import { exitStatus, SessionfsError } from '../lib/errors.ts';
+import { printableText } from '../lib/human.ts';
 import type { Secrets } from '../lib/secrets.ts';
 import { parseCommandLine } from './arguments.ts';
 import { commands } from './commands.ts';
@@ -16,7 +17,7 @@ export async function dispatch(
     const run = await parsed.spec.load();
     return await run({ ...parsed, commands, env, secrets });
   } catch (error) {
-    process.stderr.write(`${describe(error, env)}\n`);
+    process.stderr.write(`${printableText(describe(error, env))}\n`);
     return error instanceof SessionfsError ? error.exitStatus : exitStatus.INTERNAL;
   }
 }

@@ -3,7 +3,8 @@
 import { examine, verdictOf } from '../kit/doctor/doctor.ts';
 import type { Finding } from '../kit/doctor/finding.ts';
 import { exitStatus } from '../lib/errors.ts';
-import { type Invocation, print, printJson } from './command.ts';
+import { countText } from '../lib/human.ts';
+import { type Invocation, print, printJson, printText } from './command.ts';
 import { ownNamespace } from './own-namespace.ts';
 import { flagsOf } from './setting-flags.ts';
 
@@ -31,14 +32,14 @@ export async function run(invocation: Invocation): Promise<number> {
   });
   for await (const line of examination) {
     findings.push(line);
-    if (!isJson) print(asText(line));
+    if (!isJson) printText(asText(line));
   }
   const verdict = verdictOf(findings);
   const counted = (result: Finding['result']) => findings.filter((line) => line.result === result).length;
   if (isJson) printJson({ verdict, findings });
   else
     print(
-      `\n${counted('ok')} ok, ${counted('warning')} warnings, ${counted('failed')} failed, ${counted('unknown')} unknown`,
+      `\n${counted('ok')} ok, ${countText(counted('warning'), 'warning')}, ${counted('failed')} failed, ${counted('unknown')} unknown`,
     );
   return STATUS[verdict];
 }

@@ -18,7 +18,7 @@ export function manualPage(commands: readonly CommandSpec[]): string {
     '.SH SYNOPSIS',
     ...commands.flatMap(({ name, synopsis }) => ['.br', `.B ${roff(`sessionfs ${name}`)}`, roff(synopsis)]),
     '.SH DESCRIPTION',
-    'Mounts a folder whose files are kept encrypted on the local disk, and backed up to Google Cloud Storage.',
+    'Mounts a folder whose files are kept encrypted on the local disk, and backed up to a bucket: Google Cloud Storage, S3 or another directory.',
     'DIR defaults to SESSION_STORAGE_PATH, or ./sessions. A flag wins over its variable.',
     '.SH COMMANDS',
     ...commands.flatMap(section),

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
+import { cachePathBeside } from '../config/load.ts';
 import { usage } from '../lib/errors.ts';
 import { quote } from '../lib/quote.ts';
 
@@ -26,7 +27,7 @@ export interface NamedPath {
 }
 
 /**
- * Of `[DIR/]SESSION[/FILE]` or `DIR`. DIR is the longest beginning that has a cache beside it, or that is given as an absolute or
+ * Of `[DIR/]SESSION[/FILE]` or `DIR`. DIR is the longest beginning that has a cache, or that is given as an absolute or
  * dotted path. Throws USAGE.
  */
 export function pathNamed(named: string | undefined, hasCache = hasCacheBeside): NamedPath {
@@ -37,7 +38,7 @@ export function pathNamed(named: string | undefined, hasCache = hasCacheBeside):
     if (hasCache(directory)) return { mountPoint: directory, ...splitSession(path.slice(end + 1)) };
   }
   if (!/^\.{0,2}\//.test(path)) return { mountPoint: undefined, ...splitSession(path) };
-  throw usage(`${quote(named)} names no session: there is no cache beside any folder of it`, {
+  throw usage(`${quote(named)} names no session: no folder of it has a cache`, {
     hint: 'Name the session alone, and its cache with --cache-path, or its bucket with --bucket.',
   });
 }
@@ -50,5 +51,5 @@ function splitSession(path: string): Pick<NamedPath, 'session' | 'file'> {
 }
 
 function hasCacheBeside(directory: string): boolean {
-  return existsSync(`${directory}.sealed`);
+  return existsSync(cachePathBeside(resolve(directory)));
 }

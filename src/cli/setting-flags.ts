@@ -1,7 +1,7 @@
 /** The settings as flags of commands. */
-import type { Flags } from '../config/load.ts';
+import { type Config, type Flags, loadConfig } from '../config/load.ts';
 import { type SettingName, settings } from '../config/settings.ts';
-import type { Arguments, FlagSpec } from './command.ts';
+import type { Arguments, FlagSpec, Invocation } from './command.ts';
 
 export const settingFlags: readonly FlagSpec[] = Object.values(settings)
   .filter(({ flag }) => flag?.startsWith('--'))
@@ -14,6 +14,14 @@ export const settingFlags: readonly FlagSpec[] = Object.values(settings)
       ...(value === undefined ? {} : { default: value }),
     }),
   );
+
+/** For a command that has no mount: of the environment it takes only the variables of its own flags. Throws as loadConfig does. */
+export function configWithoutMount({ given, env, spec }: Invocation): Config {
+  const own = spec.flags.flatMap(({ variable }) =>
+    variable === undefined ? [] : [[variable, env[variable]]],
+  );
+  return loadConfig(Object.fromEntries(own), flagsOf({ given, directory: undefined }));
+}
 
 /** `directory`: the mount point, where the command line named one. */
 export function flagsOf({ given, directory }: Pick<Arguments, 'given' | 'directory'>): Flags {

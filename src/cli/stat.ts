@@ -1,6 +1,6 @@
 /** `sessionfs stat`: what cache or bucket says of one file, without the key. */
-import { listFiles } from '../kit/sessions.ts';
-import { SessionfsError, usage } from '../lib/errors.ts';
+import { statFile } from '../kit/sessions.ts';
+import { usage } from '../lib/errors.ts';
 import { agoText, sizeText } from '../lib/human.ts';
 import { type Invocation, printEither } from './command.ts';
 import { lookAt } from './look-at.ts';
@@ -8,11 +8,7 @@ import { lookAt } from './look-at.ts';
 export async function run(invocation: Invocation): Promise<number> {
   const { config, session, file, from } = lookAt(invocation);
   if (session === undefined || file === '') throw usage('which file? sessionfs stat [DIR/]SESSION/FILE');
-  const found = (await listFiles(config, session, from)).find(({ name }) => name === file);
-  if (found === undefined)
-    throw new SessionfsError('FILE_NOT_FOUND', `there is no file ${file} in session ${session}`, {
-      hint: `sessionfs ls ${session} lists its files.`,
-    });
+  const found = await statFile(config, { session, name: file, from });
   const { bytes, mode, modifiedAt, keyId, sealedBytes, refused } = found;
   const rows: [string, string | undefined][] = [
     ['file', `${session}/${file}`],

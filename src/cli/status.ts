@@ -5,9 +5,9 @@ import { type MountStatus, readMountStatus, type StatusReading } from '../api/mo
 import { loadMountPoint } from '../config/load.ts';
 import { settings } from '../config/settings.ts';
 import { exitStatus, SessionfsError } from '../lib/errors.ts';
-import { agoText, columns } from '../lib/human.ts';
+import { agoText, columns, countText, printableLine } from '../lib/human.ts';
 import { allMounts, type SeenMount } from '../mount/mountinfo.ts';
-import { type Invocation, print, printJson } from './command.ts';
+import { type Invocation, print, printJson, printText } from './command.ts';
 
 interface Trouble {
   readonly summary: string;
@@ -20,7 +20,8 @@ export async function run(invocation: Invocation): Promise<number> {
   if (directory === undefined && !env[settings.mountPoint.variable]) return everyMount(invocation);
   const path = await locateMount(loadMountPoint(env, directory));
   const { status: shown, raw } = await statusOf(path, 'for its status');
-  print(given.has('--json') ? raw.trimEnd() : table(shown));
+  if (given.has('--json')) print(raw.trimEnd());
+  else printText(table(shown));
   return 0;
 }
 
@@ -35,7 +36,7 @@ async function everyMount({ given }: Invocation): Promise<number> {
     mounts.map(async (mount) => ({ mount, reading: await readMountStatus(placeOf(mount)) })),
   );
   if (given.has('--json')) printJson(readings.map(({ mount, reading }) => asJson(mount, reading)));
-  else print(readings.map(({ mount, reading }) => asText(mount, reading)).join('\n\n'));
+  else printText(readings.map(({ mount, reading }) => asText(mount, reading)).join('\n\n'));
   return readings.some(({ reading }) => reading.kind === 'hung') ? exitStatus.MOUNT_NOT_ANSWERING : 0;
 }
 
@@ -71,7 +72,7 @@ function asText({ mountPoint, pid }: SeenMount, reading: StatusReading): string 
 }
 
 function row(label: string, value: string | number): string {
-  return `${label.padEnd(16)}${value}`;
+  return `${label.padEnd(16)}${printableLine(String(value))}`;
 }
 
 export function table(shown: MountStatus): string {
@@ -100,7 +101,6 @@ export function table(shown: MountStatus): string {
 }
 
 const HEADINGS = ['session', 'state', 'files', 'dirty', 'last backup', 'lease', 'last error'];
-const CONTROL = /\p{Cc}/gu;
 
 /** Sessions in trouble first, then those with most to back up. */
 function sessionTable(backups: Backups): string[] {
@@ -114,7 +114,7 @@ function sessionTable(backups: Backups): string[] {
   const rows = worst
     .slice(0, SESSIONS_SHOWN)
     .map((backup) => [
-      backup.session === '' ? '(root)' : backup.session.replace(CONTROL, '?'),
+      backup.session === '' ? '(root)' : backup.session,
       backup.state ?? '',
       String(backup.files ?? ''),
       String(backup.dirty),
@@ -164,9 +164,9 @@ function heldBackRows(heldBack: MountStatus['heldBack']): [label: string, value:
   ]);
   const more = files - longest.length;
   return [
-    ['held back', `${count(files)} of incomplete JSON: readers see the version before`],
+    ['held back', `${countText(files, 'file')} of incomplete JSON: readers see the version before`],
     ...shown,
-    ...(more > 0 ? [['', `and ${count(more)} more`] as [string, string]] : []),
+    ...(more > 0 ? [['', `and ${countText(more, 'file')} more`] as [string, string]] : []),
   ];
 }
 
@@ -178,10 +178,6 @@ function incompleteRow({ outcome, file, from, bytes, at }: Incomplete): [label: 
     : ['EIO', `rename of ${from} to ${file}, at ${at}: its ${bytes} bytes are incomplete JSON`];
 }
 
-function count(files: number): string {
-  return files === 1 ? '1 file' : `${files} files`;
-}
-
 const SESSIONS_SHOWN = 10;
 
 type Backups = NonNullable<MountStatus['backups']>;
@@ -190,9 +186,10 @@ function sessionRows(backups: Backups): [label: string, value: string][] {
   const troubled = backups.filter(({ trouble }) => trouble !== undefined);
   const rows = troubled.slice(0, SESSIONS_SHOWN).flatMap(({ session, dirty, trouble }) => {
     if (trouble === undefined) return [];
-    const waiting = trouble.waits === 'calls' ? 'its callers wait' : `${dirty} files are not backed up`;
+    const waiting =
+      trouble.waits === 'calls' ? 'its callers wait' : `${countText(dirty, 'file')} not backed up`;
     return troubleRows({ ...trouble, summary: `${session}: ${waiting} since ${trouble.since}` });
   });
   const more = troubled.length - SESSIONS_SHOWN;
-  return more > 0 ? [...rows, ['', `and ${more} more sessions: see --json`]] : rows;
+  return more > 0 ? [...rows, ['', `and ${countText(more, 'more session')}: see --json`]] : rows;
 }

@@ -1,22 +1,24 @@
 /** `sessionfs verify`: whether every file opens, cache and bucket agree, and each session could log in. */
 import { withBucketOf } from '../kit/bucket-of.ts';
-import { keysOf, listSessions, sourcesOf } from '../kit/sessions.ts';
+import { keysOf, listSessionsIn, placesOf } from '../kit/sessions.ts';
 import { isFault, type SessionReport, Verification } from '../kit/verify.ts';
 import { exitStatus, SessionfsError } from '../lib/errors.ts';
-import { columns } from '../lib/human.ts';
+import { columns, countText } from '../lib/human.ts';
 import { type Invocation, printEither } from './command.ts';
 import { lookAt } from './look-at.ts';
 import { startProgress } from './progress.ts';
 
 export async function run(invocation: Invocation): Promise<number> {
   const { config, env, session, from } = lookAt(invocation);
-  const { hasCache, address } = sourcesOf(config, from);
+  const { hasCache, address } = placesOf(config, from);
   const keyring = keysOf(config, env);
-  const sessions =
-    session === undefined ? (await listSessions(config, from)).map((listed) => listed.session) : [session];
   const repair = invocation.given.has('--repair');
   const reports: SessionReport[] = [];
   await withBucketOf(config, address, async (bucket) => {
+    const sessions =
+      session === undefined
+        ? (await listSessionsIn({ config, hasCache, bucket })).map((listed) => listed.session)
+        : [session];
     const bar = await startProgress('sessions');
     const verification = await Verification.begin({ config, keyring, bucket, hasCache, repair });
     try {
@@ -59,7 +61,9 @@ function textOf(reports: readonly SessionReport[]): string {
     ['session', 'state', 'files open', 'only in cache', 'only in bucket', 'different'],
     ...rows,
   ]);
-  return [...table, '', ...details, `${reports.length} sessions, ${faults} with faults`].join('\n');
+  return [...table, '', ...details, `${countText(reports.length, 'session')}, ${faults} with faults`].join(
+    '\n',
+  );
 }
 
 const SHOWN = 10;

@@ -72,6 +72,11 @@ function fileNameOf(path: string): string {
   return createHash('sha256').update(path).digest('hex');
 }
 
+/** Where the cache of a mount point lies by default, on a disk. */
+export function cachePathBeside(mountPoint: string): string {
+  return defaultCachePath(withoutLinks(mountPoint), 'local');
+}
+
 const LINKS_MAX = 40;
 
 /**

@@ -26,13 +26,16 @@ export async function withBucket<T>(
     return await use(retrying(opened, { attempts: ATTEMPTS, baseMs: RETRY_BASE_MS, capMs: RETRY_CAP_MS }));
   } catch (error) {
     if (!(error instanceof BucketError)) throw error;
-    throw new SessionfsError('BUCKET_UNAVAILABLE', `the bucket cannot be read: ${error.message}`, {
-      cause: error,
-      ...(error.hint === undefined ? {} : { hint: error.hint }),
-    });
+    throw unavailable('the bucket cannot be read', error);
   } finally {
     opened?.close();
   }
+}
+
+/** `what` happened because of it. */
+export function unavailable(what: string, cause: BucketError): SessionfsError {
+  const { message, hint } = cause;
+  return new SessionfsError('BUCKET_UNAVAILABLE', `${what}: ${message}`, { cause, hint });
 }
 
 /** A directory that is no bucket would be made one. Throws BUCKET_UNAVAILABLE. */

@@ -62,12 +62,12 @@ export function sourcesOf(
   const hasCache = from !== 'bucket' && Cache.readKeyId(config.cachePath) !== undefined;
   const hasBucket = from !== 'cache' && config.bucket !== undefined;
   if (from === 'bucket' && !hasBucket)
-    throw new SessionfsError('CONFIG_INVALID', 'there is no bucket to export from', {
+    throw new SessionfsError('CONFIG_INVALID', 'no bucket is named', {
       hint: 'Set STORAGE_BUCKET, or --bucket.',
     });
   if (!hasCache && !hasBucket)
     throw new SessionfsError('SESSION_NOT_FOUND', `there is no cache in ${config.cachePath}`, {
-      hint: 'Name the mount (DIR/SESSION) or its cache (--cache-path), or a bucket (--bucket).',
+      hint: 'Name the mount (DIR or DIR/SESSION) or its cache (--cache-path), or a bucket (--bucket).',
     });
   return { fromCache: hasCache, fromBucket: hasBucket };
 }

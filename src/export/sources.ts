@@ -78,6 +78,18 @@ async function readKeptVersions(
   return keptVersions;
 }
 
+/** The object of one file, no larger than the bucket says; undefined: there is none. */
+export async function readObject(bucket: Bucket, path: string): Promise<Buffer | undefined> {
+  const name = toObjectName(path, 'file');
+  try {
+    const version = await bucket.head(name);
+    return isDeletedMark(version) ? undefined : await readIfThere(bucket, name, version.size);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
 /** Undefined: it was deleted since it was listed. */
 export async function readIfThere(
   bucket: Bucket,

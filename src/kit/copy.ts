@@ -8,7 +8,7 @@ import { listAll } from '../bucket/list-all.ts';
 import { openBucket } from '../bucket/open.ts';
 import { retrying } from '../bucket/retry.ts';
 import type { BucketAddress } from '../config/parsers.ts';
-import { requireDirectory } from '../export/bucket-reader.ts';
+import { requireDirectory, unavailable } from '../export/bucket-reader.ts';
 import { listOwners } from '../lease/records/owner.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { mapLimit } from '../lib/map-limit.ts';
@@ -71,13 +71,7 @@ export async function copyBucket(
     return await copyObjects(await open(request.from), await open(request.to), request, report);
   } catch (error) {
     if (!(error instanceof BucketError)) throw error;
-    const { message, hint } = error;
-    const details = { cause: error, ...(hint === undefined ? {} : { hint }) };
-    throw new SessionfsError(
-      'BUCKET_UNAVAILABLE',
-      `the copy stopped, and goes on when it is started again: ${message}`,
-      details,
-    );
+    throw unavailable('the copy stopped, and goes on when it is started again', error);
   } finally {
     for (const bucket of opened) bucket.close();
   }

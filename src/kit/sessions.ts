@@ -1,19 +1,20 @@
 /** What cache and bucket have of the sessions, without a mount and without a lease. Nothing is changed. */
-import type { ObjectVersion } from '../bucket/bucket.ts';
+import type { Bucket, ObjectVersion } from '../bucket/bucket.ts';
 import { isDeletedMark } from '../bucket/deleted-mark.ts';
 import { listAll } from '../bucket/list-all.ts';
 import type { Config } from '../config/load.ts';
-import { loadKeys } from '../crypto/key-source.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { SealError } from '../crypto/seal-error.ts';
 import { openSealed, readHeader } from '../crypto/sealed-file.ts';
 import { withBucket } from '../export/bucket-reader.ts';
+import { keyringOf, sourcesOf } from '../export/export-session.ts';
 import { readSealedSession, type SealedFiles, sessionsOfCache } from '../export/sealed-session.ts';
-import { readObjects } from '../export/sources.ts';
+import { readObject, readObjects } from '../export/sources.ts';
 import { SessionfsError } from '../lib/errors.ts';
-import { OBJECT_ROOT } from '../naming/object-name.ts';
+import { OBJECT_ROOT, toObjectName } from '../naming/object-name.ts';
 import { sessionOf } from '../naming/session-path.ts';
 import { Cache } from '../store/cache/cache.ts';
+import { withBucketOf } from './bucket-of.ts';
 
 /** Undefined: the cache, and the bucket for what the cache lacks. */
 export type Source = 'cache' | 'bucket' | undefined;
@@ -42,14 +43,14 @@ export interface ListedFile {
 
 /** Throws SESSION_NOT_FOUND where there is neither cache nor bucket, and BUCKET_UNAVAILABLE. */
 export async function listSessions(config: Config, from: Source): Promise<ListedSession[]> {
-  const { hasCache, address } = sourcesOf(config, from);
+  const { hasCache, address } = placesOf(config, from);
+  return withBucketOf(config, address, (bucket) => listSessionsIn({ config, hasCache, bucket }));
+}
+
+/** Of a bucket that is open; see `listSessions`. Throws BucketError. */
+export async function listSessionsIn({ config, hasCache, bucket }: Places): Promise<ListedSession[]> {
   const cached = hasCache ? await sessionsOfCache(config.cachePath) : new Map<string, number>();
-  const stored =
-    address === undefined
-      ? new Map<string, ObjectVersion[]>()
-      : await withBucket(config, address, async (bucket) =>
-          bySession(await listAll(bucket, `${OBJECT_ROOT}/`)),
-        );
+  const stored = bySession(bucket === undefined ? [] : await listAll(bucket, `${OBJECT_ROOT}/`));
   const names = [...new Set([...cached.keys(), ...stored.keys()])].filter((name) => name !== '').sort();
   return names.map((session) => {
     const [files, objects] = [cached.get(session), stored.get(session)];
@@ -85,12 +86,17 @@ export async function listFiles(config: Config, session: string, from: Source): 
   const { files, place } = await sealedFiles(config, session, from);
   return [...files]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([path, sealed]) => ({
-      name: path.slice(session.length + 1),
-      ...headerOf(sealed),
-      sealedBytes: sealed.length,
-      from: place,
-    }));
+    .map(([path, sealed]) => listed(path.slice(session.length + 1), sealed, place));
+}
+
+/** One file, as `listFiles` has it. Throws as that does, and FILE_NOT_FOUND. */
+export async function statFile(config: Config, { session, name, from }: NamedFile): Promise<ListedFile> {
+  const { sealed, place } = await sealedFile(config, { session, name, from });
+  return listed(name, sealed, place);
+}
+
+function listed(name: string, sealed: Buffer, from: ListedFile['from']): ListedFile {
+  return { name, ...headerOf(sealed), sealedBytes: sealed.length, from };
 }
 
 function headerOf(sealed: Buffer): Pick<ListedFile, 'bytes' | 'mode' | 'modifiedAt' | 'keyId' | 'refused'> {
@@ -108,17 +114,12 @@ function headerOf(sealed: Buffer): Pick<ListedFile, 'bytes' | 'mode' | 'modified
 export async function readPlainFile(
   config: Config,
   env: NodeJS.ProcessEnv,
-  { session, name, from }: { session: string; name: string; from: Source },
+  file: NamedFile,
 ): Promise<Buffer> {
-  const path = `${session}/${name}`;
+  const path = `${file.session}/${file.name}`;
   const keyring = keysOf(config, env);
-  const { files } = await sealedFiles(config, session, from);
-  const sealed = files.get(path);
-  if (sealed === undefined)
-    throw new SessionfsError('FILE_NOT_FOUND', `there is no file ${name} in session ${session}`, {
-      hint: `sessionfs ls ${session} lists its files.`,
-    });
   try {
+    const { sealed } = await sealedFile(config, file);
     return openSealed(keyring, path, sealed).plain;
   } catch (error) {
     if (!(error instanceof SealError)) throw error;
@@ -142,17 +143,9 @@ export function currentKeyId(config: Config, env: NodeJS.ProcessEnv): string {
   return currentId;
 }
 
-/** No key is made: what is read was sealed with one that is there. */
+/** Of the cache, where there is one. Throws as loadKeys does. */
 export function keysOf(config: Config, env: NodeJS.ProcessEnv): Keyring {
-  const expectedKeyId = Cache.readKeyId(config.cachePath);
-  return loadKeys({
-    env,
-    keyFile: config.encryptionKeyFile,
-    keyCommand: config.encryptionKeyCommand,
-    cachePath: config.cachePath,
-    mayGenerate: expectedKeyId !== undefined,
-    expectedKeyId,
-  }).keyring;
+  return keyringOf({ config, fromCache: Cache.readKeyId(config.cachePath) !== undefined }, env);
 }
 
 async function sealedFiles(
@@ -160,31 +153,73 @@ async function sealedFiles(
   session: string,
   from: Source,
 ): Promise<{ files: SealedFiles; place: 'cache' | 'bucket' }> {
-  const { hasCache, address } = sourcesOf(config, from);
+  const { hasCache, address } = placesOf(config, from);
   const cached = hasCache ? await readSealedSession(config.cachePath, session) : undefined;
   if (cached !== undefined && cached.size > 0) return { files: cached, place: 'cache' };
-  const stored =
-    address === undefined
-      ? undefined
-      : await withBucket(config, address, (bucket) => readObjects(bucket, session, config.backupConcurrency));
+  const stored = await withBucketOf(config, address, async (bucket) =>
+    bucket === undefined ? undefined : readObjects(bucket, session, config.backupConcurrency),
+  );
   if (stored !== undefined && stored.size > 0) return { files: stored, place: 'bucket' };
-  const places = [hasCache && config.cachePath, address && 'the bucket'].filter(Boolean).join(' or ');
-  throw new SessionfsError('SESSION_NOT_FOUND', `there is no session ${session} in ${places}`, {
+  throw noSession(config, session, { hasCache, address });
+}
+
+interface NamedFile {
+  readonly session: string;
+  /** Below it. */
+  readonly name: string;
+  readonly from: Source;
+}
+
+/** Of the bucket only this one object is read. */
+async function sealedFile(
+  config: Config,
+  { session, name, from }: NamedFile,
+): Promise<{ sealed: Buffer; place: 'cache' | 'bucket' }> {
+  const { hasCache, address } = placesOf(config, from);
+  const path = `${session}/${name}`;
+  const cached = hasCache ? await readSealedSession(config.cachePath, session) : undefined;
+  const inCache = cached?.get(path);
+  if (inCache !== undefined) return { sealed: inCache, place: 'cache' };
+  if (cached !== undefined && cached.size > 0) throw noFile(session, name);
+  if (address === undefined) throw noSession(config, session, { hasCache, address });
+  return withBucket(config, address, async (bucket) => {
+    const sealed = await readObject(bucket, path);
+    if (sealed !== undefined) return { sealed, place: 'bucket' };
+    const { objects } = await bucket.list(`${toObjectName(session, 'directory')}/`);
+    throw objects.some((object) => !isDeletedMark(object))
+      ? noFile(session, name)
+      : noSession(config, session, { hasCache, address });
+  });
+}
+
+function noFile(session: string, name: string): SessionfsError {
+  return new SessionfsError('FILE_NOT_FOUND', `there is no file ${name} in session ${session}`, {
+    hint: `sessionfs ls ${session} lists its files.`,
+  });
+}
+
+type NamedPlaces = { readonly hasCache: boolean; readonly address: Config['bucket'] };
+
+function noSession(
+  { cachePath }: Config,
+  session: string,
+  { hasCache, address }: NamedPlaces,
+): SessionfsError {
+  const places = [hasCache && cachePath, address && 'the bucket'].filter(Boolean).join(' or ');
+  return new SessionfsError('SESSION_NOT_FOUND', `there is no session ${session} in ${places}`, {
     hint: 'sessionfs ls lists the sessions.',
   });
 }
 
 /** Throws CONFIG_INVALID, SESSION_NOT_FOUND. */
-export function sourcesOf(config: Config, from: Source): { hasCache: boolean; address: Config['bucket'] } {
-  const hasCache = from !== 'bucket' && Cache.readKeyId(config.cachePath) !== undefined;
-  const address = from === 'cache' ? undefined : config.bucket;
-  if (from === 'bucket' && address === undefined)
-    throw new SessionfsError('CONFIG_INVALID', 'no bucket is named', {
-      hint: 'Set STORAGE_BUCKET, or --bucket.',
-    });
-  if (!hasCache && address === undefined)
-    throw new SessionfsError('SESSION_NOT_FOUND', `there is no cache in ${config.cachePath}`, {
-      hint: 'Name the mount (DIR or DIR/SESSION) or its cache (--cache-path), or a bucket (--bucket).',
-    });
-  return { hasCache, address };
+export function placesOf(config: Config, from: Source): NamedPlaces {
+  const { fromCache, fromBucket } = sourcesOf(config, from);
+  return { hasCache: fromCache, address: fromBucket ? config.bucket : undefined };
+}
+
+export interface Places {
+  readonly config: Config;
+  readonly hasCache: boolean;
+  /** Undefined: it is not asked. */
+  readonly bucket: Bucket | undefined;
 }

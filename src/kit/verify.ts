@@ -9,6 +9,7 @@ import type { Bucket, ObjectVersion } from '../bucket/bucket.ts';
 import { BucketError, isMissing, isPrecondition } from '../bucket/bucket-error.ts';
 import { isDeletedMark } from '../bucket/deleted-mark.ts';
 import { listAll } from '../bucket/list-all.ts';
+import { isOfAnother } from '../bucket/object-metadata.ts';
 import type { Config } from '../config/load.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { SealError, type SealRefusal } from '../crypto/seal-error.ts';
@@ -18,17 +19,16 @@ import { identityFile } from '../lease/identity.ts';
 import { listOwners } from '../lease/records/owner.ts';
 import { crc32c } from '../lib/crc32c.ts';
 import { renameDurably, writeDurably } from '../lib/durable-files.ts';
+import { SessionfsError } from '../lib/errors.ts';
 import { mapLimit } from '../lib/map-limit.ts';
 import { requirePrivatePath } from '../lib/private-path.ts';
+import { codeOf, messageOf } from '../lib/system-error.ts';
 import { imageName } from '../naming/image-name.ts';
 import { fromObjectName, toObjectName } from '../naming/object-name.ts';
 import { asCompanion } from '../sqlite/companions.ts';
 import { isDatabase } from '../sqlite/format.ts';
 import { lockCache } from '../store/cache/lock.ts';
 import { type Completeness, stateOfSession } from './baileys.ts';
-
-/** The metadata in which each upload names the cache that it comes from: docs/file-format.md. */
-const WRITER = 'sessionfs-writer';
 
 export interface Problem {
   /** Below the session. */
@@ -265,12 +265,6 @@ export class Verification {
     }
   }
 
-  /** What no mount has stored is not. */
-  #isOfAnother({ metadata }: ObjectVersion): boolean {
-    const writer = metadata[WRITER];
-    return writer !== undefined && writer !== this.#id;
-  }
-
   async #mendBucket(
     session: string,
     { version, isDamaged }: Stored,
@@ -279,7 +273,7 @@ export class Verification {
     const { bucket } = this.#parts;
     // Where the bytes changed in the store, it still tells which they were.
     const isSame = isDamaged && version.size === good.length && version.crc32c === crc32c(good);
-    if (!isSame && this.#isOfAnother(version))
+    if (!isSame && isOfAnother(this.#id, version.metadata))
       return 'another mount stored it, and the cache may have an older version: run it there';
     if (!this.#isOwn(session)) return 'another mount holds this session: run it there';
     try {
@@ -314,11 +308,16 @@ async function isCurrent(bucket: Bucket, { name, generation }: ObjectVersion): P
 const DATABASE_NOTE =
   'a database must not lie beside the log of another version: remove it and what lies beside it from the cache, and mount';
 
+/** Throws CACHE_FORMAT for what cannot be read: it may be whole. */
 function readIfThere(path: string): Buffer | undefined {
   try {
     return readFileSync(path);
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined;
+    throw new SessionfsError('CACHE_FORMAT', `a file of the cache cannot be read: ${messageOf(error)}`, {
+      hint: 'Run it as the owner of the cache. If that is so, look at the disk (dmesg).',
+      cause: error,
+    });
   }
 }
 

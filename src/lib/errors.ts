@@ -65,7 +65,7 @@ export type ErrorCode = keyof typeof exitStatus;
 
 export interface ErrorDetails {
   /** What the user can do about it, as a whole sentence. */
-  hint?: string;
+  hint?: string | undefined;
   cause?: unknown;
 }
 

@@ -32,8 +32,27 @@ export function agoText(time: string, nowMs: number): string {
   return Number.isNaN(ms) ? 'unknown' : `${durationText(Math.max(0, nowMs - ms))} ago`;
 }
 
-/** Lines of columns; the last one is not padded. */
-export function columns(rows: readonly (readonly string[])[]): string[] {
+/** `1 file`, `2 files`. */
+export function countText(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+const CONTROL = /\p{Cc}/gu;
+const CONTROL_IN_TEXT = /[^\P{Cc}\n]/gu;
+
+/** On one line, and no order to a terminal: names in a bucket and in a mount are of others. */
+export function printableLine(text: string): string {
+  return text.replace(CONTROL, '?');
+}
+
+/** As `printableLine`, of several lines. */
+export function printableText(text: string): string {
+  return text.replace(CONTROL_IN_TEXT, '?');
+}
+
+/** Lines of columns; the last one is not padded. No cell breaks its line. */
+export function columns(cells: readonly (readonly string[])[]): string[] {
+  const rows = cells.map((row) => row.map(printableLine));
   const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => (row[at] ?? '').length)));
   return rows.map((row) =>
     row

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ABSENT } from '../../src/bucket/bucket.ts';
 import { openBucket } from '../../src/bucket/open.ts';
 import { pathNamed } from '../../src/cli/named-session.ts';
+import { cachePathBeside } from '../../src/config/load.ts';
 import type { ListedFile, ListedSession } from '../../src/kit/sessions.ts';
 import { exitStatus } from '../../src/lib/errors.ts';
 import { toObjectName } from '../../src/naming/object-name.ts';
 import { KEY } from '../fs/harness.ts';
 import { harness, mkdir, unlink, write } from '../fs/support.ts';
 import { readTree } from '../mounted/session-files.ts';
+import { cleanUp } from '../support/cleanup.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { runCli } from './run-cli.ts';
 
@@ -85,6 +87,14 @@ test('ls, cat and stat read cache, journal and bucket without a mount, and chang
     /^size +12 bytes \(12 B\)$[\s\S]*^key +[0-9a-f]{16}$/m,
   );
   assert.deepEqual(readTree(h.cachePath), before);
+  // Of the bucket one file is asked for, not all of the session: here the other one cannot be read.
+  writeFileSync(
+    join(bucket.slice('file://'.length), toObjectName(`${SESSION}/gone.json`, 'file')),
+    'damaged',
+  );
+  const one = [`${SESSION}/creds.json`, '--from', 'bucket'];
+  assert.equal(ask(['cat', ...one], { SESSION_ENCRYPTION_KEY: KEY }), '{"old":"creds.json"}');
+  assert.match(ask(['stat', ...one]), /^from +bucket$/m);
 });
 
 test('cat prints nothing that is not verified: another key, a file that was moved, one that is not there', async (t) => {
@@ -98,6 +108,7 @@ test('cat prints nothing that is not verified: another key, a file that was move
     [cat('user-+3/creds.json'), 'FILE_REFUSED'],
     [cat(`${SESSION}/none.json`), 'FILE_NOT_FOUND'],
     [cat('none-+0/creds.json'), 'SESSION_NOT_FOUND'],
+    [cat('user-+3/none.json'), 'FILE_NOT_FOUND'],
     [cat(SESSION), 'USAGE'],
   ] as const)
     assert.deepEqual([result.status, result.stdout], [exitStatus[code], ''], result.stderr);
@@ -115,6 +126,20 @@ test('a path names a mount by the cache beside it', (t) => {
   assert.deepEqual(pathNamed('a-+1/b'), { mountPoint: undefined, session: 'a-+1', file: 'b' });
   assert.throws(() => pathNamed(`${directory}/other/a-+1`), { code: 'USAGE' });
   assert.throws(() => pathNamed('..'), { code: 'USAGE' });
+});
+
+test('a path names a mount of root by its cache elsewhere, where others may change the folder', {
+  skip: process.geteuid?.() !== 0,
+}, (t) => {
+  const directory = temporaryDirectory(t);
+  chmodSync(directory, 0o777);
+  const mountPoint = join(directory, 'sessions');
+  assert.throws(() => pathNamed(`${mountPoint}/a-+1`), { code: 'USAGE' });
+  const cache = cachePathBeside(mountPoint);
+  assert.match(cache, /^\/var\/lib\/sessionfs\//);
+  mkdirSync(cache, { recursive: true });
+  cleanUp(t, () => rmSync(cache, { recursive: true }));
+  assert.deepEqual(pathNamed(`${mountPoint}/a-+1`), { mountPoint, session: 'a-+1', file: '' });
 });
 
 test('a name in the bucket gives a terminal no orders', async (t) => {

@@ -75,6 +75,15 @@ test('people are shown what is mounted and what is not stored yet', () => {
   assert.match(text, /^not stored yet +7$/m);
 });
 
+test('a name of another mount gives a terminal no orders, and stays on its line', () => {
+  const mountPoint = '/srv/\u001b]0;b\u0007\nmode';
+  assert.match(table({ ...status, mountPoint }), /^mount point +\/srv\/\?\]0;b\?\?mode\nmode +local$/m);
+  const [last] = table({ ...status, backups: [{ session: 'a\u009b2J', dirty: 1 }] })
+    .split('\n')
+    .slice(-1);
+  assert.match(last ?? '', /^a\?2J /);
+});
+
 test('a bucket that cannot be used comes first, with what to do', () => {
   const trouble = { summary: 'the bucket refuses permission', error: 'HTTP 403', hint: 'Grant a role.' };
   const lines = table({ ...status, bucket: { trouble } }).split('\n');
@@ -101,7 +110,7 @@ test('a session in trouble: what waits since when, why, and what to do', () => {
     [
       `a-+1: its callers wait since ${since}: no key`,
       'Give it.',
-      `b-+2: 3 files are not backed up since ${since}: HTTP 403`,
+      `b-+2: 3 files not backed up since ${since}: HTTP 403`,
     ],
   );
   assert.equal(lines[3], table(status).split('\n')[0]);

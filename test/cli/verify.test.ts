@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ABSENT } from '../../src/bucket/bucket.ts';
@@ -245,6 +245,14 @@ test('a database is compared, and repaired in the bucket, by its image; its file
   await verified.store('auth.db', image);
   const [well] = verified.run().reports;
   assert.deepEqual([well?.state, well?.onlyInCache, well?.different], ['database', 0, 0]);
+
+  // What cannot be read may be whole: it is not taken for one that is not there.
+  rmSync(place);
+  mkdirSync(place);
+  const unread = verified.run('--repair');
+  assert.equal(unread.status, exitStatus.CACHE_FORMAT, unread.stderr);
+  rmSync(place, { recursive: true });
+  writeFileSync(place, image);
 
   await verified.store('auth.db', Buffer.from('damaged there'));
   assert.equal(verified.run('--repair').status, 0);

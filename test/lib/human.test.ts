@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { agoText, columns, durationText, sizeText } from '../../src/lib/human.ts';
+import { agoText, columns, countText, durationText, sizeText } from '../../src/lib/human.ts';
 
 test('sizes have at most three digits and one unit', () => {
   const shown = [0, 1023, 1024, 1536, 150 * 1024, 5 * 1024 ** 2, 1024 ** 4].map(sizeText);
@@ -13,6 +13,13 @@ test('durations are rounded down to one unit', () => {
   assert.equal(agoText('2026-01-01T00:00:00Z', Date.parse('2026-01-01T00:05:01Z')), '5 min ago');
   assert.equal(agoText('2026-01-01T00:05:00Z', Date.parse('2026-01-01T00:00:00Z')), '0 ms ago');
   assert.equal(agoText('soon', 0), 'unknown');
+});
+
+test('what is one is not said of many', () => {
+  assert.deepEqual(
+    [0, 1, 2].map((count) => countText(count, 'file')),
+    ['0 files', '1 file', '2 files'],
+  );
 });
 
 test('columns are as wide as their widest cell', () => {

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { signature } from '../../src/bucket/object-metadata.ts';
 import { inboxCodec, inboxName } from '../../src/lease/records/inbox.ts';
 import { ownerCodec, ownerName } from '../../src/lease/records/owner.ts';
 import type { SessionOpener } from '../../src/remote/session-opener.ts';
-import { signature } from '../../src/sync/object-metadata.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
 import { until } from '../support/until.ts';
 import { Machine } from '../sync/support.ts';

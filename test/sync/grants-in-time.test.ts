@@ -1,9 +1,9 @@
 /** Nothing outlasts the right to write: deadlines of deletions, and the floor below which objects do not count. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { signature } from '../../src/bucket/object-metadata.ts';
 import { toObjectName } from '../../src/naming/object-name.ts';
 import { ForeignWrite } from '../../src/sync/backup/upload.ts';
-import { signature } from '../../src/sync/object-metadata.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
 import { FakeGrants, Lost } from './lease-support.ts';
 import { contentsOf, Machine } from './support.ts';

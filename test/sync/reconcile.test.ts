@@ -1,9 +1,9 @@
 /** What a listing of the bucket means for what is known here, case by case. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { signature } from '../../src/bucket/object-metadata.ts';
 import { toObjectName } from '../../src/naming/object-name.ts';
 import { Ledger } from '../../src/sync/ledger/ledger.ts';
-import { signature } from '../../src/sync/object-metadata.ts';
 import { quarantineStale } from '../../src/sync/reconcile/quarantine-stale.ts';
 import { type ReconcileOptions, Reconciliation } from '../../src/sync/reconcile/reconcile.ts';
 import { reconcileSession } from '../../src/sync/reconcile/reconcile-session.ts';

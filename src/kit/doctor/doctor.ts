@@ -89,16 +89,12 @@ function keyFindings(config: Config, env: NodeJS.ProcessEnv): KeyResult {
 function generatedKey(config: Config): KeyResult {
   const path = generatedKeyPath(config.cachePath);
   const hasCache = Cache.readKeyId(config.cachePath) !== undefined;
-  try {
-    if (!hasCache)
-      return {
-        keyring: Keyring.fromHex(newKey()),
-        findings: [finding('key', 'ok', `the first mount makes one in ${path}`)],
-      };
+  if (hasCache)
     return keyFindings({ ...config, encryptionKeyFile: path, encryptionKeyCommand: undefined }, {});
-  } catch (error) {
-    return { keyring: undefined, findings: [failure('key', error)] };
-  }
+  return {
+    keyring: Keyring.fromHex(newKey()),
+    findings: [finding('key', 'ok', `the first mount makes one in ${path}`)],
+  };
 }
 
 async function* storeFindings(config: Config, keyring: Keyring | undefined): AsyncGenerator<Finding> {

@@ -6,7 +6,7 @@ import type { Config } from '../../config/load.ts';
 import type { Keyring } from '../../crypto/keyring.ts';
 import { OWNER, openSealed, sealedSize, sealInto } from '../../crypto/sealed-file.ts';
 import { listOwners } from '../../lease/records/owner.ts';
-import { durationText } from '../../lib/human.ts';
+import { countText, durationText } from '../../lib/human.ts';
 import { OBJECT_ROOT } from '../../naming/object-name.ts';
 import { createLogger } from '../../observe/log.ts';
 import { KeyCheck } from '../../remote/key-check.ts';
@@ -175,7 +175,7 @@ export async function leaseFinding(bucket: Bucket): Promise<Finding> {
   try {
     const { owners, malformed } = await listOwners(bucket);
     const holders = new Set([...owners.values()].map(({ record }) => record.name));
-    const text = `${owners.size} sessions have had a holder, on ${holders.size} mounts`;
+    const text = `${countText(owners.size, 'session')} had a holder, on ${countText(holders.size, 'mount')}`;
     return malformed.size === 0
       ? finding('leases', 'ok', text)
       : finding(

@@ -3,11 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { ABSENT, type Bucket, type ObjectVersion } from '../../bucket/bucket.ts';
 import { BucketError, isMissing, isPrecondition } from '../../bucket/bucket-error.ts';
 import { DELETED_MARK, isDeletedMark } from '../../bucket/deleted-mark.ts';
+import { epochOf, isSignedBy, signature } from '../../bucket/object-metadata.ts';
 import { crc32c } from '../../lib/crc32c.ts';
 import { ifMissing } from '../../lib/system-error.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { ObjectEntry, RemoteVersion } from '../ledger/object-entry.ts';
-import { epochOf, isSignedBy, signature } from '../object-metadata.ts';
 import type { WriteGrant, WriteGrants } from '../write-grant.ts';
 
 export interface UploadParts {

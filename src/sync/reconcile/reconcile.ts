@@ -6,11 +6,11 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ObjectVersion } from '../../bucket/bucket.ts';
+import { isBelow, isSignedBy } from '../../bucket/object-metadata.ts';
 import { sessionOf } from '../../naming/session-path.ts';
 import { ancestors, type ForeignObjects } from '../foreign-objects.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { isDirty, type ObjectEntry } from '../ledger/object-entry.ts';
-import { isBelow, isSignedBy } from '../object-metadata.ts';
 
 export interface Reconciled {
   /** Sessions that changed here and there. */

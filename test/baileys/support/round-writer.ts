@@ -29,7 +29,9 @@ export class RoundWriter {
   }
 
   async reached(round: number): Promise<void> {
-    while (this.round < round && this.#child.exitCode === null) await sleep(5);
+    while (this.round < round && this.#child.exitCode === null && this.#child.signalCode === null)
+      await sleep(5);
+    assert.ok(this.round >= round, `it ended in round ${this.round}: ${this.#errors}`);
   }
 
   async ended(): Promise<void> {

@@ -9,6 +9,12 @@ export function signature(id: string, epoch: number): Record<string, string> {
   return epoch === 0 ? { [WRITER]: id } : { [WRITER]: id, [EPOCH]: String(epoch) };
 }
 
+/** Whether a mount has stored it, from another cache than the one with this id. */
+export function isOfAnother(id: string | undefined, metadata: Metadata): boolean {
+  const writer = metadata[WRITER];
+  return writer !== undefined && writer !== id;
+}
+
 /** Whether the object was stored from the cache with this id. */
 export function isSignedBy(id: string, metadata: Metadata): boolean {
   return metadata[WRITER] === id;
