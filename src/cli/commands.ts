@@ -227,6 +227,33 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('./restore.ts')).run,
   },
   {
+    name: 'trash',
+    group: SESSIONS,
+    summary: 'list what is kept of removed sessions, without a mount, or delete it for good',
+    synopsis: '[list | empty] [DIR | [DIR/]SESSION] [--older-than TIME] [--yes] [FLAGS]',
+    operands: [
+      { name: 'ACTION', meaning: 'what to do; default: list', choices: ['list', 'empty'] },
+      { name: 'PATH', meaning: 'a mount point, or a removed session; default: all of DIR' },
+    ],
+    flags: [
+      {
+        flag: '--older-than',
+        placeholder: 'TIME',
+        meaning: 'only what was removed before: 12h, 3d; default: all',
+      },
+      { flag: '--yes', meaning: 'delete; without it `trash empty` only says how much it would delete' },
+      json,
+      ...settingsNamed(
+        '--cache-path',
+        '--bucket',
+        '--trash-days',
+        '--storage-emulator-host',
+        '--aws-endpoint-url',
+      ),
+    ],
+    load: async () => (await import('./trash.ts')).run,
+  },
+  {
     name: 'rekey',
     group: KEYS,
     summary: 'seal everything in the mount on DIR with its new key; can be stopped and run again',

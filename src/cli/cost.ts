@@ -1,10 +1,9 @@
 /** `sessionfs cost`: what hybrid mode costs a month, beside copying everything in every interval. */
 import { integer, Refusal } from '../config/parsers.ts';
 import { type Cost, costOf, measured, type Provider } from '../kit/cost.ts';
-import { columns } from '../lib/human.ts';
+import { columns, durationMs } from '../lib/human.ts';
 import { flagValue, type Invocation, printEither } from './command.ts';
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000 };
 const INTERVAL_MAX_MS = 31 * 24 * 3_600_000;
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -45,8 +44,7 @@ export async function run(invocation: Invocation): Promise<number> {
 
 /** A number with a unit, in ms; without one it is ms, as in SESSION_BACKUP_INTERVAL. */
 function interval(text: string): number {
-  const [, number, unit = 'ms'] = /^(\d{1,12})(ms|s|m|min|h)?$/.exec(text) ?? [];
-  const ms = Number(number) * (UNITS[unit] ?? Number.NaN);
+  const ms = durationMs(text) ?? Number.NaN;
   if (!(ms >= 1000 && ms <= INTERVAL_MAX_MS))
     throw new Refusal('must be a time from 1 s to 31 days, like 300000, 90s, 5m or 1h');
   return ms;

@@ -26,6 +26,18 @@ export function durationText(ms: number): string {
   return `${Math.floor(ms / unitMs)} ${name}`;
 }
 
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, m: 60_000, ...unitsOf(TIME_UNITS) };
+
+function unitsOf(units: typeof TIME_UNITS): Record<string, number> {
+  return Object.fromEntries(units.map(([ms, name]) => [name, ms]));
+}
+
+/** Of a number with its unit: `90s`, `5m`, `12h`, `3d`. Without one it is ms, as in the settings. Undefined: it is no time. */
+export function durationMs(text: string): number | undefined {
+  const [, number, unit = 'ms'] = /^(\d{1,12})(ms|s|m|min|h|d)?$/.exec(text) ?? [];
+  return number === undefined ? undefined : Number(number) * (UNIT_MS[unit] ?? Number.NaN);
+}
+
 /** Of an ISO 8601 time; `nowMs`: since the epoch. */
 export function agoText(time: string, nowMs: number): string {
   const ms = Date.parse(time);

@@ -5,6 +5,8 @@ import { toObjectName } from './object-name.ts';
 import { sessionOf } from './session-path.ts';
 
 export const TRASH_ROOT = '.sessionfs/trash/';
+/** The metadata of an archive in the bucket that says how many files it holds. */
+export const TRASH_FILES = 'sessionfs-files';
 
 export function trashDirectory(cachePath: string): string {
   return join(cachePath, 'trash');

@@ -10,9 +10,16 @@ import { listAll } from '../bucket/list-all.ts';
 import { backOff } from '../lib/backoff.ts';
 import { DAY_MS } from '../lib/clock.ts';
 import { ifMissing } from '../lib/system-error.ts';
-import { parseTrashObject, TRASH_ROOT, trashDirectory, trashObject } from '../naming/trash-name.ts';
+import {
+  parseTrashObject,
+  TRASH_FILES,
+  TRASH_ROOT,
+  trashDirectory,
+  trashObject,
+} from '../naming/trash-name.ts';
 import type { Logger } from '../observe/log.ts';
 import { listTrash } from '../store/checkpoint/trash.ts';
+import { archivedFiles } from '../store/set-aside/archive.ts';
 
 export interface TrashUploadsParts {
   bucket: Bucket;
@@ -106,7 +113,9 @@ export class TrashUploads {
     const archive = await readFile(path).catch(ifMissing);
     if (archive !== undefined) {
       const object = trashObject(name);
-      await bucket.put(object, archive, { ifGeneration: ABSENT, metadata: {} }).catch((error: unknown) => {
+      const files = archivedFiles(archive);
+      const metadata: Record<string, string> = files === undefined ? {} : { [TRASH_FILES]: String(files) };
+      await bucket.put(object, archive, { ifGeneration: ABSENT, metadata }).catch((error: unknown) => {
         // Of this very name: an earlier try.
         if (!isPrecondition(error)) throw error;
       });

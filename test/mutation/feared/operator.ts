@@ -87,6 +87,28 @@ export const operatorMutations = [
     ],
   ),
   ...fearedIn(
+    'src/kit/trash.ts',
+    ['kit/trash.test.ts'],
+    [
+      [
+        '(filter.session === undefined || session === filter.session) && ms',
+        'ms',
+        'emptying the trash of one session deletes those of all',
+      ],
+      ['&& ms < filter.beforeMs', '', 'what was removed a moment ago goes with what is old'],
+      [
+        '[...found.inCache, ...found.inBucket]',
+        '[...found.inBucket, ...found.inCache]',
+        'a mount stores again what was deleted',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/cli/trash.ts',
+    ['kit/trash.test.ts'],
+    [["if (!given.has('--yes'))", 'if (false)', 'the trash is emptied without a confirmation']],
+  ),
+  ...fearedIn(
     'src/kit/baileys.ts',
     ['kit/baileys.test.ts'],
     [['id < nextPreKeyId', 'id < nextPreKeyId - 1', 'a session without its newest pre-key looks complete']],
