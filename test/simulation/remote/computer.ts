@@ -35,6 +35,8 @@ export class Computer {
   #restarts = 0;
   /** Of the present mount. */
   #unconfirmed = new Set<string>();
+  /** About to be served without a word from the bucket. */
+  readonly #blind = new Set<string>();
 
   constructor(name: string, parts: ComputerParts) {
     this.name = name;
@@ -76,6 +78,7 @@ export class Computer {
       this.#generation = 0;
       this.#restarts = 0;
       this.#unconfirmed.clear();
+      this.#blind.clear();
       this.view.openedAll();
     }
     const process = new Process(`${this.name} d${++this.#daemons}`);
@@ -200,8 +203,14 @@ export class Computer {
         return this.#unique;
       },
       hearLog: (level, message, fields) => this.#hearLog(process, level, message, fields),
-      news: (session) => this.view.opened(session, this.#unconfirmed.has(session) ? undefined : this.store),
+      news: (session, what) => this.#hearNews(session, what),
     });
+  }
+
+  #hearNews(session: string, what: 'absent' | 'restored'): void {
+    const isBlind = this.#blind.delete(session);
+    if (what === 'restored' && !isBlind) this.view.compared(session);
+    this.view.opened(session, this.#unconfirmed.has(session) ? undefined : this.store);
   }
 
   #hearLog(
@@ -213,7 +222,10 @@ export class Computer {
     if (level === 'debug' || level === 'info') this.#trace(`${process.name} ${level}: ${message}`);
     else this.#trace(`${process.name} ${level}: ${message} ${JSON.stringify(fields)}`);
     const session = String(fields.session ?? '');
-    if (message.includes('is served from the cache, without knowing')) this.#unconfirmed.add(session);
+    if (message.includes('is served from the cache, without knowing')) {
+      this.#unconfirmed.add(session);
+      this.#blind.add(session);
+    }
     if (YIELDS.test(message)) {
       if (session !== '') this.view.yields(session);
       for (const name of (fields.objects as string[] | undefined) ?? []) this.view.yieldsObject(name);

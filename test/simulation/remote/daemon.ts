@@ -57,7 +57,7 @@ export interface DaemonParts {
   /** The kernel's number of the next request: daemons that take over go on with them. */
   nextUnique: () => number;
   /** News of a session that changes what applications find. */
-  news: (session: string) => void;
+  news: (session: string, what: 'absent' | 'restored') => void;
 }
 
 /** Keeps the order. */
@@ -295,11 +295,11 @@ export class Daemon {
 
   #tellNews(message: ToCore): void {
     const { machine, news } = this.#parts;
-    const sessions =
-      message.type === 'absent' ? message.sessions : message.type === 'restored' ? [message.session] : [];
+    if (message.type !== 'absent' && message.type !== 'restored') return;
+    const sessions = message.type === 'absent' ? message.sessions : [message.session];
     if (sessions.length === 0) return;
     machine.trace.add(`${machine.nowMs.toFixed(1)} ${this.process.name} hears: ${message.type} ${sessions}`);
-    for (const session of sessions) news(session);
+    for (const session of sessions) news(session, message.type);
   }
 
   #retryParked(): void {

@@ -52,7 +52,7 @@ export class Operator {
         break;
       case 'lostLedgers':
         if (readdirSync(computer.cache).includes(LEDGER)) unlinkSync(join(computer.cache, LEDGER));
-        computer.view.forgetAll();
+        computer.view.lostLedger();
         break;
       case 'otherBuckets':
         this.#giveOtherBucket(computer);

@@ -17,12 +17,16 @@ interface SessionView {
   atLeast: ReadonlyMap<string, number>;
   /** Another mount's version may have won since. */
   mayYield: boolean;
+  /** What was deleted may be back from the bucket: without a ledger this computer cannot tell that it was this version. */
+  mayReturn: boolean;
 }
 
 export class View {
   readonly #computer: string;
   readonly #truth: Truth;
   readonly #sessions = new Map<string, SessionView>();
+  /** Sessions opened under their lease since an operator lost the ledger; undefined: none was lost. */
+  #compared: Set<string> | undefined;
 
   constructor(computer: string, truth: Truth) {
     this.#computer = computer;
@@ -43,6 +47,19 @@ export class View {
 
   forgetAll(): void {
     this.#sessions.clear();
+  }
+
+  /** Nothing here tells any more which version of a session the bucket had when this computer last compared them. */
+  lostLedger(): void {
+    this.forgetAll();
+    this.#compared = new Set();
+  }
+
+  /** The session was opened under its lease: compared with the bucket. */
+  compared(session: string): void {
+    if (this.#compared === undefined || this.#compared.has(session)) return;
+    this.#compared.add(session);
+    this.#of(session).mayReturn = true;
   }
 
   cutOff(session: string): void {
@@ -83,10 +100,11 @@ export class View {
     view.next = 'exact';
     view.atLeast = new Map();
     view.mayYield = false;
+    view.mayReturn = false;
   }
 
   #compare(store: SimulatedStore, session: string, name: string, found: number | undefined): void {
-    const { states, next, mayYield } = this.#of(session);
+    const { states, next, mayYield, mayReturn } = this.#of(session);
     const path = `${session}/${name}`;
     const before = states.get(name);
     if (before === undefined) {
@@ -97,7 +115,8 @@ export class View {
     const isDeletion = this.#truth.lineage.isDeletion(before);
     if (before === found || (isDeletion && found === undefined)) return;
     if (next !== 'exact' && this.#truth.follows(path, before, found)) return;
-    if (next === 'opened' && (isDeletion ? mayYield : this.#truth.isKept(store, path, before))) return;
+    if (next === 'opened' && (isDeletion ? mayYield || mayReturn : this.#truth.isKept(store, path, before)))
+      return;
     if (next === 'opened' && this.#truth.replaces(path, before, found)) return;
     this.#fail(
       isDeletion ? 'what is deleted stays deleted' : 'nothing that was written is lost',
@@ -125,7 +144,13 @@ export class View {
   #of(session: string): SessionView {
     const known = this.#sessions.get(session);
     if (known !== undefined) return known;
-    const view: SessionView = { states: new Map(), next: 'opened', atLeast: new Map(), mayYield: false };
+    const view: SessionView = {
+      states: new Map(),
+      next: 'opened',
+      atLeast: new Map(),
+      mayYield: false,
+      mayReturn: false,
+    };
     this.#sessions.set(session, view);
     return view;
   }
