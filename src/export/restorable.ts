@@ -1,13 +1,13 @@
 /** What `sessionfs restore` can bring back, in the cache and in the bucket. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Bucket } from '../bucket/bucket.ts';
+import type { Bucket, ObjectVersion } from '../bucket/bucket.ts';
 import { listAll } from '../bucket/list-all.ts';
 import type { Config } from '../config/load.ts';
 import { keptVersionObjectName } from '../naming/kept-version-name.ts';
 import { KEPT_VERSION_ROOT, parseKeptVersionObject } from '../naming/kept-version-object.ts';
 import { isCredentials, sessionOf } from '../naming/session-path.ts';
-import { parseTrashObject, TRASH_ROOT, trashDirectory } from '../naming/trash-name.ts';
+import { parseTrashObject, TRASH_ROOT, trashDirectory, trashObjectPrefix } from '../naming/trash-name.ts';
 import { ARCHIVE_BYTES_MAX, listTrash } from '../store/checkpoint/trash.ts';
 import { damaged, unpackArchive } from '../store/set-aside/archive.ts';
 import { listKeptVersions } from '../store/set-aside/kept-versions.ts';
@@ -59,15 +59,9 @@ export async function readTrash(
   session: string,
   atMs: number,
 ): Promise<{ files: SealedVersions['files']; ms: number } | undefined> {
-  const isOne = (each: { session: string; ms: number } | undefined) =>
-    each?.session === session && each.ms <= atMs;
-  const here = listTrash(config.cachePath).findLast(isOne);
+  const here = listTrash(config.cachePath).findLast((each) => isUntil(each, session, atMs));
   const inBucket = async (bucket: Bucket) => {
-    // No mount makes a larger one.
-    const objects = (await listAll(bucket, TRASH_ROOT)).filter(
-      ({ name, size }) => isOne(parseTrashObject(name)) && size <= ARCHIVE_BYTES_MAX,
-    );
-    const newest = objects.sort((a, b) => msOf(a.name) - msOf(b.name)).at(-1);
+    const newest = await newestInTrash(bucket, session, atMs);
     if (newest === undefined || msOf(newest.name) <= (here?.ms ?? 0)) return undefined;
     return { archive: await readIfThere(bucket, newest.name, newest.size), ms: msOf(newest.name) };
   };
@@ -76,6 +70,26 @@ export async function readTrash(
   if (here === undefined) return undefined;
   const archive = readFileSync(join(trashDirectory(config.cachePath), here.name));
   return { files: filesOf(session, archive), ms: here.ms };
+}
+
+/** The newest archive of the session until then. */
+export async function newestInTrash(
+  bucket: Bucket,
+  session: string,
+  atMs: number,
+): Promise<ObjectVersion | undefined> {
+  const objects = await listAll(bucket, trashObjectPrefix(session));
+  return objects
+    .filter(
+      // No mount makes a larger one.
+      ({ name, size }) => isUntil(parseTrashObject(name), session, atMs) && size <= ARCHIVE_BYTES_MAX,
+    )
+    .sort((a, b) => msOf(a.name) - msOf(b.name))
+    .at(-1);
+}
+
+function isUntil(each: { session: string; ms: number } | undefined, session: string, atMs: number): boolean {
+  return each?.session === session && each.ms <= atMs;
 }
 
 /** A file's seal names its session, the archive's name does not: a writer of the bucket may put one under another's. */

@@ -136,7 +136,7 @@ export class Verification {
         there?.isDamaged ? { refused: 'wrong-tag' as const } : this.#open(path, there?.bytes),
       ] as const;
       const file = path.slice(session.length + 1);
-      const image = this.#imageOf(path);
+      const image = this.#imageOf(path, copies[0]);
       problems.push(...(await this.#problems({ session, path, file, copies, here, there, image })));
       const good = plainOf(copies[0]) ?? plainOf(copies[1]);
       if (good !== undefined) opened.set(file, good);
@@ -189,8 +189,9 @@ export class Verification {
     }
   }
 
-  /** What is the object of a database, in place of its file. */
-  #imageOf(path: string): Buffer | undefined {
+  /** What is the object of a database, in place of its file. One stays in the cache when the file is a database no more. */
+  #imageOf(path: string, file: Copy): Buffer | undefined {
+    if (plainOf(file) !== undefined && !isDatabaseCopy(file)) return undefined;
     return readIfThere(join(this.#parts.config.cachePath, imageName(toObjectName(path, 'file'))));
   }
 

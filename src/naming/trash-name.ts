@@ -27,6 +27,11 @@ export function trashObject(name: string): string {
   return TRASH_ROOT + keptVersionObjectName(name);
 }
 
+/** What the archives of that session are called in the bucket, up to the time. Those of other sessions may begin so, too. */
+export function trashObjectPrefix(session: string): string {
+  return `${TRASH_ROOT}${toObjectName(session, 'directory')}.`;
+}
+
 export function parseTrashObject(objectName: string): ReturnType<typeof parseTrashName> {
   if (!objectName.startsWith(TRASH_ROOT)) return undefined;
   return parseTrashName(objectName.slice(TRASH_ROOT.length).replaceAll('/', '%2F'));

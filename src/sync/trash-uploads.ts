@@ -39,7 +39,10 @@ export class TrashUploads {
   readonly #waiting = new Set<string>();
   readonly #ended = new AbortController();
   #running: Promise<void> | undefined;
+  /** Since what waits was last tried. */
+  #isAsked = false;
   #failures = 0;
+  #hasPruneFailed = false;
 
   constructor(parts: TrashUploadsParts) {
     this.#parts = parts;
@@ -76,23 +79,30 @@ export class TrashUploads {
   }
 
   #run(): void {
-    if (this.#waiting.size === 0 || this.#ended.signal.aborted) return;
+    if (this.#waiting.size === 0) return;
+    this.#isAsked = true;
     this.#running ??= this.#work().finally(() => {
       this.#running = undefined;
+      // What came after its last look.
+      if (this.#isAsked && !this.#ended.signal.aborted) this.#run();
     });
   }
 
+  /** What the bucket refuses waits until something else is to go there. */
   async #work(): Promise<void> {
-    while (this.#waiting.size > 0 && !this.#ended.signal.aborted) {
+    while (this.#isAsked && !this.#ended.signal.aborted) {
+      this.#isAsked = false;
       try {
         await this.#storeAll();
-        await this.#prune();
         this.#failures = 0;
       } catch (error) {
         if (this.#failures++ === 0) this.#parts.log.warn(reasonOf(error), UNSTORED);
-        if (!isTransient(error)) return;
+        if (!isTransient(error)) continue;
+        this.#isAsked = true;
         await backOff(this.#failures, RETRY, this.#ended.signal);
+        continue;
       }
+      await this.#prune();
     }
   }
 
@@ -125,7 +135,18 @@ export class TrashUploads {
     this.#waiting.delete(name);
   }
 
+  /** Never rejects: what cannot be deleted only takes room, and goes after another removal. */
   async #prune(): Promise<void> {
+    try {
+      await this.#deleteOld();
+      this.#hasPruneFailed = false;
+    } catch (error) {
+      if (!this.#hasPruneFailed) this.#parts.log.warn(reasonOf(error), UNPRUNED);
+      this.#hasPruneFailed = true;
+    }
+  }
+
+  async #deleteOld(): Promise<void> {
     const { bucket, days, nowMs } = this.#parts;
     for (const { name, generation } of await listAll(bucket, TRASH_ROOT)) {
       const ms = parseTrashObject(name)?.ms;
@@ -139,4 +160,6 @@ function isTransient(error: unknown): boolean {
   return error instanceof BucketError && error.isTransient;
 }
 
+const UNPRUNED =
+  'Old removed sessions cannot be deleted from the trash of the bucket; they take room there until a later removal';
 const UNSTORED = 'A removed session is not in the trash of the bucket yet, only on the local disk';

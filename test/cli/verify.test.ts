@@ -264,3 +264,29 @@ test('a database is compared, and repaired in the bucket, by its image; its file
   assert.match(reports[0]?.problems[0]?.note ?? '', /^a database must not lie beside the log/);
   assert.equal(readFileSync(verified.place('auth.db'), 'utf8'), 'damaged here');
 });
+
+test('an image that stayed when its file became something else is no copy of the file', async (t) => {
+  const h = harness(t);
+  mkdir(h, SESSION);
+  write(h, `${SESSION}/auth.db`, 'SQLite format 3\0image');
+  h.fs.commitPlainFiles();
+  await h.checkpoint();
+  const bucket = join(temporaryDirectory(t), 'bucket');
+  mkdirSync(bucket);
+  const verified = new Verified(h.cachePath, bucket);
+  const image = readFileSync(verified.place('auth.db'));
+  write(h, `${SESSION}/auth.db`, 'a longer text, no database');
+  h.fs.commitPlainFiles();
+  await h.checkpoint();
+  h.crash();
+  const file = readFileSync(verified.place('auth.db'));
+  const place = join(h.cachePath, 'images', toObjectName(`${SESSION}/auth.db`, 'file'));
+  mkdirSync(dirname(place), { recursive: true });
+  writeFileSync(place, image);
+  await verified.store('auth.db', file);
+  assert.equal(verified.run().reports[0]?.different, 0);
+
+  await verified.store('auth.db', Buffer.from('damaged there'));
+  assert.equal(verified.run('--repair').status, 0);
+  assert.ok((await verified.stored('auth.db')).bytes.equals(file));
+});

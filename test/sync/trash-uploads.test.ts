@@ -22,10 +22,12 @@ function rig(t: TestContext, isVolatile = false) {
   const path = join(trashDirectory(cachePath), NAME);
   writeFileSync(path, 'archive');
   const bucket = new MemoryBucket();
-  const log = createLogger({ level: 'silent', destination: { write: () => {} } });
+  const messages: string[] = [];
+  const write = (line: string) => void messages.push(JSON.parse(line).msg);
+  const log = createLogger({ level: 'info', destination: { write } });
   const uploads = new TrashUploads({ bucket, cachePath, days: 7, isVolatile, nowMs: () => NOW, log });
   cleanUp(t, () => uploads.end());
-  return { bucket, uploads, path };
+  return { bucket, uploads, path, messages };
 }
 
 test('one put for a removal, again after a failure that passes, and old ones are deleted', async (t) => {
@@ -71,3 +73,52 @@ test('an archive that cannot be read holds no other one up', async (t) => {
   uploads.add(NAME, undefined);
   await until(() => bucket.objects.has(OBJECT));
 });
+
+test('an old one that cannot be deleted is told as such, once, and what was removed is stored all the same', async (t) => {
+  const { bucket, uploads, path, messages } = rig(t);
+  bucket.store(trashObject(trashName('user-+50', NOW - 8 * 24 * 3_600_000)), Buffer.from('old'));
+  bucket.before = ({ operation }) => {
+    if (operation === 'delete') throw new BucketError('permission', 'no');
+  };
+  uploads.add(NAME, undefined);
+  const deletions = () => bucket.calls.filter(({ operation }) => operation === 'delete').length;
+  await until(() => deletions() === 1);
+  const next = trashName('user-+51', NOW);
+  writeFileSync(join(dirname(path), next), 'archive');
+  uploads.add(next, undefined);
+  await until(() => deletions() === 2);
+  await uploads.end();
+  const stored = 'A removed session is in the trash of the bucket, too';
+  assert.deepEqual(messages, [
+    stored,
+    'Old removed sessions cannot be deleted from the trash of the bucket; they take room there until a later removal',
+    stored,
+  ]);
+});
+
+/** Far more turns than the uploads take from their last request to their end. */
+const TURNS = 30;
+
+for (const isRefused of [false, true])
+  test(`one that is removed while the uploads end, ${isRefused ? 'another one being refused' : 'all being stored'}, goes out`, async (t) => {
+    for (let turns = 0; turns < TURNS; turns++) {
+      const { bucket, uploads, path } = rig(t);
+      const next = trashName('user-+51', NOW);
+      writeFileSync(join(dirname(path), next), 'archive');
+      const last = isRefused ? 'put' : 'list';
+      bucket.before = async ({ operation, name }) => {
+        if (operation === last && !name.includes('+51')) {
+          bucket.before = async () => {};
+          void later(turns).then(() => uploads.add(next, undefined));
+          if (isRefused) throw new BucketError('permission', 'no');
+        }
+      };
+      uploads.add(NAME, undefined);
+      await until(() => bucket.objects.has(trashObject(next)));
+      await uploads.end();
+    }
+  });
+
+async function later(turns: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await undefined;
+}

@@ -79,6 +79,11 @@ export const operatorMutations = [
       ],
       ['copyFileSync(place, kept);', '', 'a repair destroys what was there'],
       [
+        'if (plainOf(file) !== undefined && !isDatabaseCopy(file)) return undefined;',
+        '',
+        'a repair stores what a file was when it was a database',
+      ],
+      [
         'const lock = hasCache ? lockCache(config.cachePath, config.mountPoint) : undefined;',
         'const lock = { release: () => {} };',
         'a repair changes a cache under its mount',

@@ -191,6 +191,12 @@ export const syncMutations = [
     [
       ['if (isVolatile) await unlink', 'if (false) await unlink', 'removed sessions fill the memory'],
       ['nowMs() - ms > days * DAY_MS', 'false', 'removed sessions stay in the bucket for good'],
+      [
+        'if (this.#isAsked && !this.#ended.signal.aborted) this.#run();',
+        '',
+        'a session that is removed while the uploads end is not stored',
+      ],
+      ['        this.#isAsked = true;\n', '', 'what failed for a moment is never stored'],
     ],
   ),
   ...fearedIn('src/sync/ledger/object-entry.ts', BACKUPS, [
