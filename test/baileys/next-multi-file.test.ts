@@ -3,28 +3,26 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { count, randomMs } from '../crash/support/counts.ts';
+import { count } from '../crash/support/counts.ts';
 import { DaemonKiller } from '../crash/support/daemon-killer.ts';
 import { Cloud, flushAll } from '../hybrid/support/cloud.ts';
 import { cleanEnvironment } from '../support/environment.ts';
-import type { Mounted } from '../support/mount-sessionfs.ts';
 import { repository } from '../support/repository.ts';
 import { workloadSucceeds } from '../support/run-workload.ts';
+import { killedRounds } from './support/killed-rounds.ts';
 import { RoundWriter } from './support/round-writer.ts';
 
 const FILES = 4;
 const RUNS = count(2, 60);
-const KILL_WITHIN_MS = 1_000;
 const SESSION = 'user1-+15550001';
 const program = join(repository, 'test/baileys/next-multi-file.mjs');
 const often = { SESSION_BACKUP_INTERVAL: '1000' };
 const never = { SESSION_BACKUP_INTERVAL: '0' };
 
 /** The rounds that an application reads; rejects where it throws. */
-async function roundsIn({ mountPoint }: Mounted): Promise<number[]> {
-  const args = [program, 'read', join(mountPoint, SESSION)];
+async function roundsIn(folder: string): Promise<number[]> {
+  const args = [program, 'read', folder];
   const { stdout } = await promisify(execFile)(process.execPath, args, { env: cleanEnvironment() });
   const read = Object.values(JSON.parse(stdout) as Record<string, { round: number } | null>);
   assert.equal(read.length, FILES);
@@ -60,36 +58,21 @@ test('.tmp, .bak and rename: a changed file is one upload, whatever was renamed 
 
 test('.tmp, .bak and rename: application, daemon and machine are killed, and nothing that was there is missing', async (t) => {
   const cloud = await Cloud.start(t);
-  let mounted = await cloud.mount(often);
-  let round = 0;
-  for (let run = 0; run < RUNS; run++) {
-    const folder = join(mounted.mountPoint, SESSION);
-    const writer = new RoundWriter(t, program, folder);
-    await writer.reached(round + 2);
-    const killer = new DaemonKiller(mounted);
-    await killer.during(() => sleep(randomMs(200, KILL_WITHIN_MS)));
-    await writer.kill();
-    const here = await roundsIn(mounted);
-    assert.ok(
-      here.every((each) => each >= writer.round),
-      `${here} after round ${writer.round}`,
-    );
-    await flushAll(mounted);
-    const after = new RoundWriter(t, program, folder);
-    await after.reached(writer.round + 1);
-    await sleep(randomMs(0, KILL_WITHIN_MS));
-    await mounted.kill();
-    await after.kill();
-    await cloud.settled();
-    mounted = await cloud.mount(often);
-    const restored = await roundsIn(mounted);
-    assert.ok(
-      restored.every((each, index) => each >= (here[index] ?? 0)),
-      `${restored} is restored of ${here}`,
-    );
-    round = Math.max(...restored);
-  }
-  await mounted.unmount();
+  await killedRounds(t, {
+    ...{ runs: RUNS, program, roundsIn },
+    mount: () => cloud.mount(often),
+    settled: () => cloud.settled(),
+    checkHere: (here, round) =>
+      assert.ok(
+        here.every((each) => each >= round),
+        `${here} after round ${round}`,
+      ),
+    checkRestored: (restored, here) =>
+      assert.ok(
+        restored.every((each, index) => each >= (here[index] ?? 0)),
+        `${restored} is restored of ${here}`,
+      ),
+  });
 });
 
 test('.tmp, .bak and rename: Baileys pairs and talks while daemons die, and goes on on an empty machine', async (t) => {

@@ -3,27 +3,23 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { count, randomMs } from '../crash/support/counts.ts';
+import { count } from '../crash/support/counts.ts';
 import { DaemonKiller } from '../crash/support/daemon-killer.ts';
 import { flushAll } from '../hybrid/support/cloud.ts';
 import { Account } from '../hybrid/support.ts';
 import { cleanEnvironment } from '../support/environment.ts';
-import type { Mounted } from '../support/mount-sessionfs.ts';
 import { repository } from '../support/repository.ts';
 import { workloadSucceeds } from '../support/run-workload.ts';
-import { RoundWriter } from './support/round-writer.ts';
+import { killedRounds } from './support/killed-rounds.ts';
 
 const RUNS = count(1, 60);
-const KILL_WITHIN_MS = 1_000;
-const SESSION = 'user1-+15550001';
 const program = join(repository, 'test/baileys/next-sqlite.mjs');
 const often = { SESSION_BACKUP_INTERVAL: '1000' };
 
 /** The rounds that an application reads of credentials and keys; rejects where the database is damaged. */
-async function roundsIn({ mountPoint }: Mounted): Promise<number[]> {
-  const args = [program, 'read', join(mountPoint, SESSION)];
+async function roundsIn(folder: string): Promise<number[]> {
+  const args = [program, 'read', folder];
   const { stdout } = await promisify(execFile)(process.execPath, args, { env: cleanEnvironment() });
   const { creds, ...keys } = JSON.parse(stdout) as Record<string, { round: number } | null>;
   const rounds = Object.values(keys).map((each) => each?.round ?? Number.NaN);
@@ -41,29 +37,13 @@ function assertReached(rounds: readonly number[], expected: number, message: str
 
 test('SQLite: application, daemon and machine are killed, and every transaction before the last flush is there', async (t) => {
   const account = new Account(t);
-  let mounted = await account.machine().mount(often);
-  let round = 0;
-  for (let run = 0; run < RUNS; run++) {
-    const folder = join(mounted.mountPoint, SESSION);
-    const writer = new RoundWriter(t, program, folder);
-    await writer.reached(round + 2);
-    const killer = new DaemonKiller(mounted);
-    await killer.during(() => sleep(randomMs(200, KILL_WITHIN_MS)));
-    await writer.kill();
-    const here = await roundsIn(mounted);
-    assertReached(here, writer.round, 'the mount lost transactions');
-    await flushAll(mounted);
-    const after = new RoundWriter(t, program, folder);
-    await after.reached(writer.round + 1);
-    await sleep(randomMs(0, KILL_WITHIN_MS));
-    await mounted.kill();
-    await after.kill();
-    mounted = await account.machine().mount(often);
-    const restored = await roundsIn(mounted);
-    assertReached(restored, Math.min(...here), 'the bucket lost transactions');
-    round = Math.max(...restored);
-  }
-  await mounted.unmount();
+  await killedRounds(t, {
+    ...{ runs: RUNS, program, roundsIn },
+    mount: () => account.machine().mount(often),
+    checkHere: (here, round) => assertReached(here, round, 'the mount lost transactions'),
+    checkRestored: (restored, here) =>
+      assertReached(restored, Math.min(...here), 'the bucket lost transactions'),
+  });
 });
 
 test('SQLite: Baileys pairs and talks while daemons die, and goes on on an empty machine', async (t) => {

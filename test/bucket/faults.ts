@@ -7,6 +7,7 @@ import type { OperationReport } from '../../src/bucket/counted.ts';
 import { retrying } from '../../src/bucket/retry.ts';
 import type { Scope } from '../support/cleanup.ts';
 import type { StoreProxy } from '../support/store-proxy.ts';
+import { until } from '../support/until.ts';
 import { ofKind } from './subjects.ts';
 
 export const CONTENT = Buffer.from('{"some":"sealed bytes"}');
@@ -113,7 +114,7 @@ export function testFaults(rig: (scope: Scope, timeoutMs?: number) => Promise<Ri
     const pending = Object.values(calls).map((call) =>
       assert.rejects(call(bucket), ofKind('unreachable', /closed/)),
     );
-    while (proxy.requests.length < pending.length) await sleep(5);
+    await until(() => proxy.requests.length >= pending.length);
     bucket.close();
     await Promise.all(pending);
   });

@@ -1,7 +1,6 @@
 /** What a network and a store can do to the driver, and what it makes of it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bucket } from '../../src/bucket/bucket.ts';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import type { OperationReport } from '../../src/bucket/counted.ts';
@@ -9,6 +8,7 @@ import { retrying } from '../../src/bucket/retry.ts';
 import type { Scope } from '../support/cleanup.ts';
 import type { GcsProxy } from '../support/gcs-proxy.ts';
 import type { Fault } from '../support/store-proxy.ts';
+import { until } from '../support/until.ts';
 import { CONTENT, callsListing, fresh, noConnections, type Rig, testFaults } from './faults.ts';
 import { gcsBehindProxy, ofKind, openGcs } from './subjects.ts';
 
@@ -93,7 +93,7 @@ test('a download that fails harms no other one that is under way', async (t) => 
   await bucket.put('big', Buffer.alloc(1_000_000, 7), fresh);
   const hold = proxy.hold((request) => request.object === 'big');
   const other = bucket.get('big');
-  while (hold.count === 0) await sleep(5);
+  await until(() => hold.count > 0);
   for (const fault of ['cut', 'corrupt', 'reset', { status: 503 }] as const) {
     proxy.inject({ fault, match: (request) => request.object === 'x', count: 1 });
     await assert.rejects(bucket.get('x'), BucketError);

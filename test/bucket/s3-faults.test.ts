@@ -1,13 +1,13 @@
 /** What a network and an S3 server can do to the driver, and what it makes of it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bucket } from '../../src/bucket/bucket.ts';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import type { OperationReport } from '../../src/bucket/counted.ts';
 import { retrying } from '../../src/bucket/retry.ts';
 import type { Scope } from '../support/cleanup.ts';
 import type { Fault, ProxiedRequest } from '../support/store-proxy.ts';
+import { until } from '../support/until.ts';
 import { CONTENT, callsListing, fresh, noConnections, type Rig, testFaults } from './faults.ts';
 import { ofKind, openS3, s3BehindProxy } from './subjects.ts';
 
@@ -115,7 +115,7 @@ test('no two changes of one object are under way at a time; those of others are'
     assert.rejects(bucket.delete('x', { ifGeneration: generation }), ofKind('precondition')),
     bucket.put('y', CONTENT, fresh),
   ];
-  while (hold.count < 2) await sleep(5);
+  await until(() => hold.count >= 2);
   assert.deepEqual(
     proxy.requests
       .filter(({ kind }) => kind !== 'head')

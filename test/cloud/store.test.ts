@@ -10,6 +10,7 @@ import { logged, SESSION } from '../hybrid/support.ts';
 import { directTest } from '../support/driver.ts';
 import type { Mounted } from '../support/mount-sessionfs.ts';
 import { workloadSucceeds } from '../support/run-workload.ts';
+import { until } from '../support/until.ts';
 import { mountCloud, script, uploads } from './support.ts';
 
 interface Rig {
@@ -63,7 +64,7 @@ test('a write does not return before its object is stored', async (t) => {
   const written = writeFile(join(directory, 'creds.json'), CREDS).then(() => {
     returned = true;
   });
-  while (hold.count === 0) await sleep(5);
+  await until(() => hold.count > 0);
   await sleep(300);
   assert.ok(!returned, 'the write returned while its upload was held back');
   hold.release();
@@ -89,7 +90,7 @@ directTest(
       ),
       script(`fs.mkdirSync(${JSON.stringify(join(mounted.mountPoint, 'other-+1'))})`),
     ];
-    while (hold.count === 0) await sleep(5);
+    await until(() => hold.count > 0);
     await sleep(200);
     process.kill(await mounted.daemonPid(), 'SIGKILL');
     hold.release();
@@ -109,7 +110,7 @@ directTest('an outage makes calls wait; they can be killed, and go on when it en
   cloud.proxy.outage(true);
   const killed = script(`fs.writeFileSync(${JSON.stringify(join(directory, 'killed.json'))}, '{}')`);
   const waiting = writeFile(join(directory, 'creds.json'), '{"new":1}');
-  while (!(await readdir(directory)).includes('killed.json')) await sleep(5);
+  await until(async () => (await readdir(directory)).includes('killed.json'));
   assert.deepEqual((await readdir(directory)).sort(), ['creds.json', 'killed.json', 'known.json']);
   assert.equal((await stat(join(directory, 'creds.json'))).size, CREDS.length);
   assert.equal(await readFile(join(directory, 'known.json'), 'utf8'), '{"k":1}');
@@ -155,7 +156,7 @@ test('what is longest unused leaves the memory, and is fetched again unchanged',
       .filter(({ state }) => state === 'remote')
       .map(({ session }) => session);
   };
-  while ((await states()).length < 3) await sleep(50);
+  await until(async () => (await states()).length >= 3);
   const gone = await states();
   assert.ok(gone.includes('u-+0') && !gone.includes('u-+7'), `gone: ${gone}`);
   for (let n = 0; n < 8; n++) {

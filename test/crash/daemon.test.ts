@@ -3,16 +3,15 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { logLines } from '../mounted/log-lines.ts';
 import { type Mounted, mountSessionfs } from '../support/mount-sessionfs.ts';
 import { type WorkloadResult, workloadSucceeds } from '../support/run-workload.ts';
+import { untilSlow } from '../support/until.ts';
 import { count } from './support/counts.ts';
 import { DaemonKiller } from './support/daemon-killer.ts';
 import { StepWriter } from './support/step-writer.ts';
 
 const KILLS = count(8, 100);
-const POLL_MS = 20;
 
 function newDirectory(parent: string, name: string): string {
   const directory = join(parent, name);
@@ -62,9 +61,7 @@ test('every change that returned is there, and done once, while daemons are kill
   const directory = newDirectory(mounted.mountPoint, 'writer');
   const writer = new StepWriter(t, directory);
   const killer = new DaemonKiller(mounted);
-  await killer.during(async () => {
-    while (killer.kills < KILLS && writer.error === undefined) await sleep(POLL_MS);
-  });
+  await killer.during(() => untilSlow(() => killer.kills >= KILLS || writer.error !== undefined));
   const seen = writer.steps;
   // The last daemon killed may not be replaced yet, and the writer waits for it.
   await mounted.daemonPid();

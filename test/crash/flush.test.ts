@@ -11,6 +11,7 @@ import { logLines } from '../hybrid/support.ts';
 import { difference, type Tree } from '../mounted/session-files.ts';
 import type { Mounted } from '../support/mount-sessionfs.ts';
 import { workloadSucceeds } from '../support/run-workload.ts';
+import { untilSlow } from '../support/until.ts';
 import { count, randomMs } from './support/counts.ts';
 import { FlushKiller } from './support/flush-killer.ts';
 import { StepWriter } from './support/step-writer.ts';
@@ -145,7 +146,7 @@ async function liveAndDie(cloud: Cloud, mounted: Mounted, accounts: readonly Acc
     () => (isDone = true),
   );
   const uploads = randomMs(0, UPLOADS * 1.25);
-  while (!isDone && cloud.proxy.count('put') - before < uploads) await sleep(1);
+  await untilSlow(() => isDone || cloud.proxy.count('put') - before >= uploads, 1);
   await sleep(randomMs(0, LATENCY_MS));
   await mounted.kill();
   await asked;

@@ -13,7 +13,6 @@ import {
 } from 'node:fs';
 import { join, relative } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { cleanUp } from '../support/cleanup.ts';
 import { cliMain } from '../support/cli-main.ts';
 import { DaemonProcess } from '../support/daemon-process.ts';
@@ -22,13 +21,13 @@ import { folderBelow } from '../support/folder-below.ts';
 import { mountAt, unmountBelow } from '../support/mounts.ts';
 import { repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { until } from '../support/until.ts';
 
 /** The user with uid 65534, which every distribution names: fusermount3 wants one that has a name. */
 const USER = 65534;
 const AS_USER = [`--reuid=${USER}`, `--regid=${USER}`, '--clear-groups'];
 const SESSION = 'user1-+15550001';
 const HANG_MS = 30_000;
-const POLL_MS = 50;
 
 class Desktop {
   readonly mountPoint: string;
@@ -83,11 +82,8 @@ class Desktop {
   }
 
   async answers(isRunning = () => true): Promise<void> {
-    while (
-      isRunning() &&
-      this.run('stat', '-f', join(this.mountPoint, '.sessionfs/status.json')).status !== 0
-    )
-      await sleep(POLL_MS);
+    const status = join(this.mountPoint, '.sessionfs/status.json');
+    await until(() => !isRunning() || this.run('stat', '-f', status).status === 0);
   }
 }
 
@@ -111,7 +107,7 @@ test('an ordinary user mounts, works, survives the daemon’s death, reloads and
   const before = JSON.parse(desktop.cli('status', mountPoint, '--json').stdout);
   assert.deepEqual([before.driver, before.sessions], ['fuse-native', 1]);
   process.kill(before.pids.daemon, 'SIGKILL');
-  while (desktop.run('cat', file).stdout !== '{"version":2}\n') await sleep(POLL_MS);
+  await until(() => desktop.run('cat', file).stdout === '{"version":2}\n');
   assert.equal(JSON.parse(desktop.cli('status', mountPoint, '--json').stdout).restarts, 1);
   assert.deepEqual(folderBelow(mountPoint), { mode: '0', names: [] });
 

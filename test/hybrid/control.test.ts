@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { freePort } from '../support/free-port.ts';
 import { createTestBucket, gcsEmulator } from '../support/gcs-emulator.ts';
 import { startGcsProxy } from '../support/gcs-proxy.ts';
+import { until } from '../support/until.ts';
 import { Account, logged, logLines, readFiles, SESSION, statusOf, writeFiles } from './support.ts';
 
 const BACKED_UP = 'Session backed up to Cloud Storage';
@@ -174,7 +175,7 @@ test(
       const before = await mounted.daemonPid();
       if (how === 'reload') mounted.signal('SIGUSR2');
       else process.kill(before, how);
-      while ((await mounted.daemonPid()) === before) await new Promise((resolve) => setTimeout(resolve, 20));
+      await until(async () => (await mounted.daemonPid()) !== before);
     }
     const { backups, bucket } = await statusOf(mounted);
     assert.deepEqual(

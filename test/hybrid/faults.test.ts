@@ -1,12 +1,12 @@
 /** The everyday faults of a network and a store: no application on the mount notices, and nothing is missing on the next machine. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isFull } from '../crash/support/counts.ts';
 import { difference } from '../mounted/session-files.ts';
 import type { GcsProxy } from '../support/gcs-proxy.ts';
 import { workloadSucceeds } from '../support/run-workload.ts';
 import type { Fault } from '../support/store-proxy.ts';
+import { untilSlow } from '../support/until.ts';
 import { Cloud, filesBelow, flushAll } from './support/cloud.ts';
 import { logLines, statusOf } from './support.ts';
 
@@ -16,7 +16,6 @@ const PROBABILITY = 0.01;
 const LATENCY_MS = 3;
 /** Uploads go on while they strike. */
 const STRUCK_MIN = 15;
-const POLL_MS = 5;
 /** A quarter of the keys that an account makes for itself: each is a request to an emulator that shares our two cores. */
 const INIT = ['--mode', 'init', '--k', '2', '--m', '60', '--prekeys', '200'];
 const options = { timeout: 180_000 };
@@ -55,7 +54,7 @@ test(
     injectAll(cloud.proxy);
     const { init } = await workloadSucceeds(first.mountPoint, ...INIT);
     assert.deepEqual(init, { direct: 60, group: 6, errors: [] });
-    while (lots.struck < STRUCK_MIN) await sleep(POLL_MS);
+    await untilSlow(() => lots.struck >= STRUCK_MIN);
     const dirty = (await statusOf(first)).dirty;
     cloud.proxy.clear();
     // A backup under way may still meet a fault: the flush that joins it would fail with it.

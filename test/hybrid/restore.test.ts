@@ -10,6 +10,7 @@ import { sessionTree, type Tree } from '../mounted/session-files.ts';
 import { directTest, isNative } from '../support/driver.ts';
 import type { Mounted } from '../support/mount-sessionfs.ts';
 import { mountAt } from '../support/mounts.ts';
+import { until } from '../support/until.ts';
 import { Cloud, filesBelow, flushAll } from './support/cloud.ts';
 import { Reader } from './support/reader.ts';
 import { logged, logLines, type Machine, statusOf, writeFiles } from './support.ts';
@@ -18,7 +19,6 @@ const REMOTE = 'user1-+15550001';
 const LOCAL = 'user2-+15550002';
 const remoteTree = filesOf(REMOTE);
 const WAITS = 'Cannot restore the session yet; its callers wait';
-const POLL_MS = 20;
 const BEHIND_MS = 200;
 const options = { timeout: 90_000 };
 
@@ -76,7 +76,7 @@ test(
     const patient = reader(t, mounted, 'creds.json');
     const killed = reader(t, mounted, 'pre-key-1.json');
     await Promise.all([patient.waits(), killed.waits()]);
-    while ((await stateOf(mounted, REMOTE)) !== 'restoring') await sleep(POLL_MS);
+    await until(async () => (await stateOf(mounted, REMOTE)) === 'restoring');
     const killing = killed.kill();
     // libfuse 2 does not tell that a caller is to die: there it does when it is answered.
     if (!isNative) await killing;
@@ -151,7 +151,7 @@ for (const [kernel, env] of [
       for (let kill = 0; kill < 3; kill++) {
         // What the dead one had sent may still arrive: the next one has to serve, and to have asked.
         if (kill > 0) await logged(mounted, 'Took the mount over', kill);
-        while (kill > 0 && cloud.proxy.count('get') === asked) await sleep(POLL_MS);
+        await until(() => kill === 0 || cloud.proxy.count('get') > asked);
         asked = cloud.proxy.count('get');
         process.kill(daemon, 'SIGKILL');
         daemon = await nextDaemonOf(mounted.pid, daemon);

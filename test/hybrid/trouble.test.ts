@@ -5,11 +5,11 @@ import { existsSync, readdirSync, readFileSync, renameSync, utimesSync, writeFil
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../support/free-port.ts';
 import { createTestBucket, gcsEmulator } from '../support/gcs-emulator.ts';
 import { type GcsProxy, startGcsProxy } from '../support/gcs-proxy.ts';
 import type { Fault } from '../support/store-proxy.ts';
+import { until } from '../support/until.ts';
 import { Account, logged, type Machine, readFiles, SESSION, statusOf, writeFiles } from './support.ts';
 
 const UNUSABLE = /^The bucket cannot be used/;
@@ -147,7 +147,7 @@ test(
     assert.ok(answer.ok);
     await logged(mounted, 'The bucket answers');
     await logged(mounted, BACKED_UP);
-    while ((await statusOf(mounted)).bucket.trouble !== undefined) await sleep(50);
+    await until(async () => (await statusOf(mounted)).bucket.trouble === undefined);
     await mounted.unmount();
   },
 );
@@ -244,14 +244,6 @@ test('a daemon whose supervisor dies before the mount is made ends', options, as
   assert.match((await mounted).message, /exited with null/);
   await until(() => !existsSync(`/proc/${daemon}`));
 });
-
-async function until<T>(look: () => T | undefined | false): Promise<T> {
-  for (;;) {
-    const seen = look();
-    if (seen !== undefined && seen !== false) return seen;
-    await sleep(10);
-  }
-}
 
 function pidIn(path: string): number | undefined {
   const text = existsSync(path) ? readFileSync(path, 'utf8') : '';

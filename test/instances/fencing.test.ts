@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { filesBelow, flushAll } from '../hybrid/support/cloud.ts';
 import { logged, logLines, SESSION, statusOf } from '../hybrid/support.ts';
 import type { ProxiedRequest } from '../support/store-proxy.ts';
+import { until } from '../support/until.ts';
 import {
   type Instance,
   Instances,
@@ -16,7 +17,6 @@ import {
   signalAll,
   stateOf,
   TAKE_OVER_MS,
-  until,
 } from './support/instances.ts';
 
 const options = { timeout: 180_000 };

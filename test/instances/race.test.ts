@@ -5,7 +5,8 @@ import { type TestContext, test } from 'node:test';
 import { count } from '../crash/support/counts.ts';
 import { filesBelow } from '../hybrid/support/cloud.ts';
 import { logLines } from '../hybrid/support.ts';
-import { type Instance, Instances, until } from './support/instances.ts';
+import { until } from '../support/until.ts';
+import { type Instance, Instances } from './support/instances.ts';
 import { Racer } from './support/race.ts';
 import { writing } from './support/writers.ts';
 

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { filesBelow, flushAll } from '../hybrid/support/cloud.ts';
 import { Reader } from '../hybrid/support/reader.ts';
 import { logged, logLines, SESSION } from '../hybrid/support.ts';
+import { until } from '../support/until.ts';
 import {
   type Instance,
   Instances,
@@ -16,7 +17,6 @@ import {
   signalAll,
   stateOf,
   TAKE_OVER_MS,
-  until,
 } from './support/instances.ts';
 import { writing } from './support/writers.ts';
 

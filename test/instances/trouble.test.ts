@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { filesBelow, flushAll } from '../hybrid/support/cloud.ts';
 import { Reader } from '../hybrid/support/reader.ts';
 import { logged, logLines, SESSION } from '../hybrid/support.ts';
-import { type Instance, Instances, stateOf, TAKE_OVER_MS, until } from './support/instances.ts';
+import { until } from '../support/until.ts';
+import { type Instance, Instances, stateOf, TAKE_OVER_MS } from './support/instances.ts';
 import { writing } from './support/writers.ts';
 
 const options = { timeout: 120_000 };

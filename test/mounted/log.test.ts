@@ -5,7 +5,6 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isRunning } from '../../src/api/process-watch.ts';
 import { runCli } from '../cli/run-cli.ts';
 import { cleanUp } from '../support/cleanup.ts';
@@ -13,14 +12,11 @@ import { cliMain } from '../support/cli-main.ts';
 import { cleanEnvironment } from '../support/environment.ts';
 import { mountAt, unmountBelow } from '../support/mounts.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { until } from '../support/until.ts';
 import { logLines } from './log-lines.ts';
 
 const options = { timeout: 120_000 };
 const REOPENED = 'The log file was opened anew';
-
-async function until(look: () => boolean): Promise<void> {
-  while (!look()) await sleep(20);
-}
 
 function linesOf(path: string) {
   return existsSync(path) ? logLines(readFileSync(path, 'utf8')) : [];

@@ -5,11 +5,11 @@ import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { runCli } from '../cli/run-cli.ts';
 import { cleanUp } from '../support/cleanup.ts';
 import { freePort } from '../support/free-port.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
+import { until } from '../support/until.ts';
 import { logLines, untilLogged } from './log-lines.ts';
 
 const SHARED = /Two processes write one session in turns/;
@@ -82,7 +82,7 @@ test('two bots on one session are warned of once, with both processes; a restart
   assert.deepEqual([lines.length, lines[0]?.level, lines[0]?.session], [1, 'warn', 'user-+1555']);
   assert.deepEqual(processes.map(({ pid }) => pid).sort(), [a.pid, b.pid].sort());
   assert.ok(processes.every(({ command }) => command === process.execPath));
-  while ((await metric()) !== '1') await sleep(20);
+  await until(async () => (await metric()) === '1');
   const shown = status();
   assert.match(shown, /^TROUBLE +user-\+1555: two processes write it in turns, noticed at /m);
   assert.ok(shown.includes(`${a.pid} (${process.execPath})`), shown);

@@ -17,6 +17,7 @@ import { freePort } from '../support/free-port.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { workloadSucceeds } from '../support/run-workload.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { until } from '../support/until.ts';
 import { logLines, untilLogged } from './log-lines.ts';
 import { readTree, type Tree } from './session-files.ts';
 
@@ -61,7 +62,7 @@ test(
     const sealed = readFileSync(String(line?.keptAs));
     assert.equal(sealed.toString('latin1', 0, 4), 'SFS1');
     assert.equal(sealed.includes('noiseKey'), false);
-    while ((await metric()) !== '1');
+    await until(async () => (await metric()) === '1');
     assert.equal(
       JSON.parse(readFileSync(join(mountPoint, '.sessionfs/status.json'), 'utf8')).freshRegistrations,
       1,
@@ -137,7 +138,7 @@ test(
     unlinkSync(creds);
     await untilLogged(mounted, /The credentials of a registered account were removed/);
     const metrics = async () => (await fetch(`http://${address}/metrics`)).text();
-    while (!/^sessionfs_credentials_removed_total 1$/m.test(await metrics()));
+    await until(async () => /^sessionfs_credentials_removed_total 1$/m.test(await metrics()));
     assert.match(runCli(['status', mountPoint]).stdout, /^TROUBLE +user-\+49: its registered credentials/m);
     const listed = runCli(['restore', '--list', mountPoint]);
     // A checkpoint may have put the session into the trash as well.

@@ -15,6 +15,7 @@ import type { FilesystemSource } from '../../src/observe/measurements.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { CacheUsage } from '../../src/store/cache/usage.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { until } from '../support/until.ts';
 import { parseExposition } from './support/prometheus-text.ts';
 
 const place = (name: OperationName) => operationNames.indexOf(name);
@@ -157,7 +158,10 @@ test('the room of a cache is measured without its journal, and not at every scra
   writeFileSync(join(journalDirectory, '1'), 'x'.repeat(50));
   const usage = new CacheUsage({ cachePath, journalDirectory });
   let read = await usage.read();
-  while (read.cacheBytes === undefined) read = await usage.read();
+  await until(async () => {
+    read = await usage.read();
+    return read.cacheBytes !== undefined;
+  });
   assert.deepEqual([read.cacheBytes, read.journalBytes], [701, 50]);
   assert.ok((read.freeBytes ?? 0) > 0);
   writeFileSync(join(cachePath, 'more'), 'x');

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Scope } from '../support/cleanup.ts';
+import { until } from '../support/until.ts';
 import { RawClient } from './support/raw-client.ts';
 import { served } from './support/served.ts';
 
@@ -127,7 +128,7 @@ test('a request that is being answered is never dropped for a newer connection',
   const { port } = await served(t, { metrics });
   const busy = await connectAll(t, port, 64);
   for (const client of busy) await client.send('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n');
-  while (answers.length < busy.length) await setImmediate();
+  await until(() => answers.length >= busy.length);
   const late = await RawClient.connect(t, port);
   assert.equal(await late.untilClosed(), '');
   for (const answer of answers) answer('# done\n');

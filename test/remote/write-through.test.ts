@@ -32,8 +32,8 @@ class Rig {
     t.after(() => this.requests.leave());
   }
 
-  until(count: number): Promise<void> {
-    return until(() => this.answers.length >= count);
+  async until(count: number): Promise<void> {
+    await until(() => this.answers.length >= count);
   }
 }
 

@@ -2,17 +2,16 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DaemonKiller } from '../crash/support/daemon-killer.ts';
 import { untilLogged } from '../mounted/log-lines.ts';
 import type { Scope } from '../support/cleanup.ts';
 import { checkout, type OrdinaryUser } from '../support/ordinary-user.ts';
 import type { WorkloadResult } from '../support/run-workload.ts';
+import { untilSlow } from '../support/until.ts';
 import { type RootlessRun, startRootless, userWithFuse } from './support/rootless-run.ts';
 
 /** The daemon must get ready now and then, however busy the machine is. */
 const KILLS = 6;
-const POLL_MS = 20;
 
 async function succeeds(scope: Scope, user: OrdinaryUser, ...args: string[]): Promise<WorkloadResult> {
   return resultOf(await startWorkload(scope, user, args));
@@ -47,9 +46,7 @@ test('Baileys pairs and talks while daemons are killed', async (t) => {
   const run = await startWorkload(t, user, ['--mode', 'init', '--k', '2', '--m', '40']);
   await untilLogged(run.process, /"msg":"Mounted"/);
   const killer = new DaemonKiller({ pid: run.supervisor(), log: () => run.process.log() });
-  await killer.during(async () => {
-    while (killer.kills < KILLS && run.process.exit === undefined) await sleep(POLL_MS);
-  });
+  await killer.during(() => untilSlow(() => killer.kills >= KILLS || run.process.exit !== undefined));
   const { init } = await resultOf(run);
   t.diagnostic(`${killer.kills} kills: ${JSON.stringify(init)}`);
   assert.deepEqual(init, { direct: 40, group: 4, errors: [] });

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DaemonKiller } from '../crash/support/daemon-killer.ts';
 import { logLines, untilLogged } from '../mounted/log-lines.ts';
+import { untilSlow } from '../support/until.ts';
 import { type RootlessRun, startRootless, startRootlessShell, userWithFuse } from './support/rootless-run.ts';
 
 const KILLS = 5;
@@ -30,9 +31,7 @@ test('SIGKILL of the daemon while the command writes is not noticed', async (t) 
   const run = await startRootless(t, ['node', '-e', WRITER]);
   await untilLogged(run.process, /^writing$/m);
   const killer = new DaemonKiller({ pid: run.supervisor(), log: () => run.process.log() });
-  await killer.during(async () => {
-    while (killer.kills < KILLS && run.process.exit === undefined) await sleep(POLL_MS);
-  });
+  await killer.during(() => untilSlow(() => killer.kills >= KILLS || run.process.exit !== undefined));
   writeFileSync(join(run.user.home, 'stop'), '');
   assert.equal((await run.ended()).code, 0, run.process.log());
   const steps = Number(/^steps: (\d+)$/m.exec(run.process.log())?.[1]);

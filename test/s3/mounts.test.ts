@@ -8,6 +8,7 @@ import { backedUp, filesBelow, flushAll } from '../hybrid/support/cloud.ts';
 import { logged, logLines, SESSION, writeFiles } from '../hybrid/support.ts';
 import { workloadSucceeds } from '../support/run-workload.ts';
 import { motoServer, s3Gateway } from '../support/s3-server.ts';
+import { until } from '../support/until.ts';
 import { S3Cloud } from './support.ts';
 
 const options = { timeout: 240_000 };
@@ -66,7 +67,7 @@ test('a killed mount is taken over; its late upload changes nothing', options, a
   const hold = cloud.proxy.hold(({ kind, object }) => kind === 'put' && object.endsWith('creds.json'));
   writeFileSync(join(first.mountPoint, SESSION, 'creds.json'), '{"v":"late"}');
   const flushed = flushAll(first).catch(() => {});
-  while (hold.count === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => hold.count > 0);
   first.crash();
   await flushed;
 

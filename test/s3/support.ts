@@ -1,11 +1,11 @@
 /** Machines that mount a bucket of an S3 server, through the fault proxy. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Account, type Machine } from '../hybrid/support.ts';
 import type { Scope } from '../support/cleanup.ts';
 import type { Mounted } from '../support/mount-sessionfs.ts';
 import { type Condition, startS3Proxy } from '../support/s3-proxy.ts';
 import { createS3Bucket, S3_CREDENTIALS } from '../support/s3-server.ts';
 import type { StoreProxy } from '../support/store-proxy.ts';
+import { until } from '../support/until.ts';
 
 export class S3Cloud {
   readonly proxy: StoreProxy;
@@ -45,6 +45,6 @@ export class S3Cloud {
 
   /** A dead machine's last uploads may be on their way: resolves when they have arrived. */
   async settled(): Promise<void> {
-    while (this.proxy.underWay > 0) await sleep(5);
+    await until(() => this.proxy.underWay === 0);
   }
 }

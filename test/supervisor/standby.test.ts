@@ -8,6 +8,7 @@ import { deferred } from '../../src/lib/deferred.ts';
 import type { DaemonChild } from '../../src/supervisor/daemon-child.ts';
 import { roomForStandby, Standby } from '../../src/supervisor/standby.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { until } from '../support/until.ts';
 
 const GIB = 2 ** 30;
 
@@ -33,7 +34,7 @@ function standby(): { standby: Standby; spawned: FakeChild[] } {
 }
 
 async function untilSpawned(spawned: FakeChild[], count: number): Promise<void> {
-  while (spawned.length < count) await sleep(1);
+  await until(() => spawned.length >= count);
 }
 
 test('one process waits, is taken once, and the next comes when asked for', async () => {

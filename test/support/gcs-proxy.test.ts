@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createTestBucket, gcsEmulator } from './gcs-emulator.ts';
 import { type GcsProxy, startGcsProxy } from './gcs-proxy.ts';
+import { until } from './until.ts';
 
 interface Stored {
   readonly generation: string;
@@ -91,7 +92,7 @@ test('an outage cuts every connection, and ends', async (t) => {
   await put(proxy.url, bucket, 'one');
   const hold = proxy.hold(({ kind }) => kind === 'head');
   const underWay = assert.rejects(status(proxy.url, bucket, ''));
-  while (hold.count === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => hold.count > 0);
   proxy.outage(true);
   await underWay;
   await assert.rejects(status(proxy.url, bucket, ''));

@@ -1,30 +1,39 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A guard against a hang, not a measurement: what a test waits for is there in milliseconds. */
-const HANG_MS = 30_000;
+const HANG_MS = 60_000;
 
 /**
- * Resolves when `condition` holds, looked at once and after each `turn`. Rejects, with its text, if that takes far too long: a test
- * that only hangs does not say for what.
+ * Resolves to what `condition` returns once that is neither undefined nor false; looked at once, and after each `turn`. Rejects,
+ * with its text, if that takes far too long: a test that only hangs does not say for what.
  */
-export async function until(
-  condition: () => boolean | Promise<boolean>,
+export async function until<T>(
+  condition: () => T | Promise<T>,
   turn: () => Promise<unknown> = () => sleep(5),
-): Promise<void> {
-  const message = `waited ${HANG_MS} ms until ${condition}`;
+  hangMs = HANG_MS,
+): Promise<Exclude<T, undefined | false>> {
   let guard: NodeJS.Timeout | undefined;
   const hung = new Promise<never>((_, reject) => {
-    guard = setTimeout(() => reject(new Error(message)), HANG_MS).unref();
+    guard = setTimeout(() => reject(new Error(`waited ${hangMs} ms until ${condition}`)), hangMs).unref();
   });
   hung.catch(() => {});
   try {
     for (;;) {
       // Before the look: what happens during it counts, too.
       const next = turn();
-      if (await condition()) return;
+      const seen = await Promise.race([condition(), hung]);
+      if (seen !== undefined && seen !== false) return seen as Exclude<T, undefined | false>;
       await Promise.race([next, hung]);
     }
   } finally {
     clearTimeout(guard);
   }
+}
+
+/** For a condition that takes many daemons, or seconds by itself. */
+export function untilSlow<T>(
+  condition: () => T | Promise<T>,
+  pollMs = 20,
+): Promise<Exclude<T, undefined | false>> {
+  return until(condition, () => sleep(pollMs), 10 * HANG_MS);
 }

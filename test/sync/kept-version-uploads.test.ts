@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { keptVersionName, keptVersionPrefix } from '../../src/naming/kept-version-name.ts';
 import { createLogger } from '../../src/observe/log.ts';
@@ -10,6 +9,7 @@ import { KeptVersionUploads } from '../../src/sync/kept-version-uploads.ts';
 import { cleanUp, type Scope } from '../support/cleanup.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { until } from '../support/until.ts';
 
 const HANG_MS = 60_000;
 const CREDS = 'user-+1/creds.json';
@@ -136,7 +136,7 @@ test('the end does not wait for the next try of something that has failed before
   };
   const uploads = rig.uploads(1_000_000);
   uploads.add(rig.keep(1000));
-  while (rig.lines.length === 0) await sleep(1);
+  await until(() => rig.lines.length > 0);
   isRepaired = true;
   assert.equal(await settled(uploads), 0);
   assert.deepEqual(Object.keys(rig.stored()), [`${OBJECT}.1000`]);

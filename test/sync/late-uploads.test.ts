@@ -9,6 +9,7 @@ import { toObjectName } from '../../src/naming/object-name.ts';
 import { listSession } from '../../src/sync/reconcile/listing.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { until } from '../support/until.ts';
 import { FakeGrants, grantOf } from './lease-support.ts';
 import { contentsOf, foreignObjects, Machine } from './support.ts';
 
@@ -200,7 +201,7 @@ test('a mark is no file and no session, is replaced by a new file, and is remove
   bucket.store(KEY_OBJECT, Buffer.alloc(0), mark.metadata);
   const third = new Machine(t, bucket);
   await third.sync.prepare();
-  while (bucket.objects.has(KEY_OBJECT)) await new Promise(setImmediate);
+  await until(() => !bucket.objects.has(KEY_OBJECT));
 });
 
 test('a root file that was deleted since it was listed is gone, not damaged', async (t) => {

@@ -135,8 +135,8 @@ export class Machine {
   }
 
   /** Resolves when `condition` holds, looked at whenever something happened. */
-  until(condition: () => boolean): Promise<void> {
-    return until(condition, () => new Promise<void>((resolve) => this.#listeners.add(resolve)));
+  async until(condition: () => boolean): Promise<void> {
+    await until(condition, () => new Promise<void>((resolve) => this.#listeners.add(resolve)));
   }
 
   messages(): string[] {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { cleanUp, type Scope } from '../../support/cleanup.ts';
 import { cleanEnvironment } from '../../support/environment.ts';
+import { untilSlow } from '../../support/until.ts';
 
 /** An application that changes all that it keeps again and again, and prints the number of each round that ended. */
 export class RoundWriter {
@@ -28,9 +28,12 @@ export class RoundWriter {
     cleanUp(scope, () => void this.#child.kill('SIGKILL'));
   }
 
+  get #hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   async reached(round: number): Promise<void> {
-    while (this.round < round && this.#child.exitCode === null && this.#child.signalCode === null)
-      await sleep(5);
+    await untilSlow(() => this.round >= round || this.#hasEnded, 5);
     assert.ok(this.round >= round, `it ended in round ${this.round}: ${this.#errors}`);
   }
 

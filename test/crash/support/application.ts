@@ -3,15 +3,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { cleanUp, type Scope } from '../../support/cleanup.ts';
 import { cleanEnvironment } from '../../support/environment.ts';
 import { repository } from '../../support/repository.ts';
+import { until } from '../../support/until.ts';
 
 const workload = join(repository, 'test/baileys/workload.mjs');
 /** Made first of all. */
 const FIRST_FOLDER = 'user1-+1555000001';
-const POLL_MS = 2;
 
 export class Application {
   readonly #child: ChildProcess;
@@ -35,7 +34,7 @@ export class Application {
   /** Resolves when it has begun to pair, or has ended. */
   async pairing(): Promise<void> {
     const folder = join(this.#directory, FIRST_FOLDER);
-    while (this.isRunning && !(await exists(folder))) await sleep(POLL_MS);
+    await until(async () => !this.isRunning || (await exists(folder)));
   }
 
   /** Resolves to its exit status, null when it was killed. */

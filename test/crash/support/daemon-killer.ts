@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Mounted } from '../../support/mount-sessionfs.ts';
+import { untilSlow } from '../../support/until.ts';
 import { randomMs } from './counts.ts';
 import { nextDaemonOf } from './processes.ts';
 
@@ -8,7 +9,6 @@ const PAUSE_MS = [20, 700] as const;
 
 /** What each daemon logs once it serves the mount. */
 const SERVING = /"msg":"(Mounted|Took the mount over)"/g;
-const POLL_MS = 20;
 
 /**
  * Kills the daemon of a mount at random moments, again and again. Every second daemon is spared until it serves, and then for as
@@ -68,7 +68,7 @@ export class DaemonKiller {
   }
 
   async #untilServed(before: number): Promise<void> {
-    while (this.#running && this.#timesServed() <= before) await sleep(POLL_MS);
+    await untilSlow(() => !this.#running || this.#timesServed() > before);
   }
 
   #timesServed(): number {

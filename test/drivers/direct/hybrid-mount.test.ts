@@ -19,6 +19,7 @@ import { JournalProgress } from '../../../src/store/journal/progress.ts';
 import { KEY } from '../../fs/harness.ts';
 import { cleanUp } from '../../support/cleanup.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { until } from '../../support/until.ts';
 
 interface Mounted {
   folder: string;
@@ -72,7 +73,7 @@ async function mounted(t: TestContext): Promise<Mounted> {
   await mountOnOwn(fuseFd, folder, { source: 'sessionfs', allowOther: true });
   cleanUp(t, async () => {
     // The process that wakes the thread may be in it for a moment.
-    while ((await unmount(folder)).kind !== 'unmounted') await sleep(20);
+    await until(async () => (await unmount(folder)).kind === 'unmounted');
     await thread.ended;
     closeSync(fuseFd);
     closeSync(inFlightFd);

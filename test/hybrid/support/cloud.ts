@@ -1,12 +1,12 @@
 /** Hybrid mode on Google's own code path: a bucket of the emulator, the proxy in front of it, and machines that mount it. */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Tree } from '../../mounted/session-files.ts';
 import type { Scope } from '../../support/cleanup.ts';
 import { createTestBucket, gcsEmulator } from '../../support/gcs-emulator.ts';
 import { type GcsProxy, startGcsProxy } from '../../support/gcs-proxy.ts';
 import type { Mounted } from '../../support/mount-sessionfs.ts';
+import { until, untilSlow } from '../../support/until.ts';
 import { Account, type Machine, statusOf } from '../support.ts';
 
 export class Cloud {
@@ -43,11 +43,9 @@ export class Cloud {
 
   /** A dead machine's last uploads may be on their way: resolves when they have arrived. */
   async settled(): Promise<void> {
-    while (this.proxy.underWay > 0) await sleep(POLL_MS);
+    await until(() => this.proxy.underWay === 0);
   }
 }
-
-const POLL_MS = 5;
 
 /** `echo all > .sessionfs/flush`; rejects with EIO when not everything went. */
 export function flushAll({ mountPoint }: Mounted): Promise<void> {
@@ -56,7 +54,7 @@ export function flushAll({ mountPoint }: Mounted): Promise<void> {
 
 /** Resolves when everything is in the bucket; it requests no flush. */
 export async function backedUp(mounted: Mounted): Promise<void> {
-  while ((await statusOf(mounted)).dirty > 0) await sleep(POLL_MS * 10);
+  await untilSlow(async () => (await statusOf(mounted)).dirty === 0);
 }
 
 /**

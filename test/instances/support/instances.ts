@@ -1,7 +1,6 @@
 /** Several mounts of one bucket of the emulator, each behind a proxy of its own, so that one of them can be cut off. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { childrenOf, daemonOf } from '../../crash/support/processes.ts';
 import { Account, type Machine, quickLeases, statusOf } from '../../hybrid/support.ts';
 import type { Scope } from '../../support/cleanup.ts';
@@ -14,7 +13,6 @@ type Environment = Readonly<Record<string, string>>;
 export const TAKE_OVER_MS = Number(quickLeases.SESSION_LEASE_TAKEOVER);
 /** More than any permission, challenge or deadline of a mount lasts. */
 export const LONGER_THAN_ALL_MS = 3 * TAKE_OVER_MS;
-const POLL_MS = 20;
 
 /** A mount and the way by which it reaches the bucket. */
 export interface Instance {
@@ -88,8 +86,4 @@ export async function metric({ mountPoint }: Mounted, sample: string): Promise<n
   const line = text.split('\n').find((candidate) => candidate.startsWith(`${sample} `));
   if (line === undefined) throw new Error(`no ${sample} in\n${text}`);
   return Number(line.slice(sample.length));
-}
-
-export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await sleep(POLL_MS);
 }
