@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
-import { configurationTable } from '../src/config/settings.ts';
+import { settingOptions } from '../src/api/options.ts';
+import { configurationTable, settings } from '../src/config/settings.ts';
 import { sealRefusals } from '../src/crypto/seal-error.ts';
 import { exitStatus } from '../src/lib/errors.ts';
 import { markdownTable } from './support/markdown-table.ts';
@@ -20,6 +21,11 @@ for (const file of ['README.md', 'docs/operations.md']) {
     assert.deepEqual(markdownTable(file, ['variable', 'flag', 'default', 'meaning']), expected);
   });
 }
+
+test('docs/api.md names the option of every setting', () => {
+  const variables = [...settingOptions].map(([option, name]) => [option, settings[name].variable]);
+  assert.deepEqual(markdownTable('docs/api.md', ['option', 'setting']), variables);
+});
 
 test('docs/operations.md lists every exit status, and no other', () => {
   const rows = markdownTable('docs/operations.md', ['status', 'code', 'meaning and what to do']);

@@ -1,5 +1,6 @@
 /** Starts `sessionfs mount` in a process of its own, in a session of its own, and waits for its answer. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SessionfsError } from '../lib/errors.ts';
@@ -43,6 +44,7 @@ const MAIN = programFile('cli/main');
 export async function launchMount(options: LaunchOptions): Promise<Launched> {
   const { keyFile, logFile, logIsNamed, signal } = options;
   const [hadKey, hadLog] = [existsSync(keyFile), logIsNamed || existsSync(logFile)];
+  signal?.throwIfAborted();
   const child = spawnMount(options);
   sendSecrets(child, options.secrets);
   const end = () => child.kill(signal?.reason === 'SIGTERM' ? 'SIGTERM' : 'SIGINT');
@@ -56,6 +58,7 @@ export async function launchMount(options: LaunchOptions): Promise<Launched> {
       if (!hadLog) rmSync(logFile, { force: true });
       throw error;
     }
+    await endedOf(child, signal);
     const notices = report.type === 'ready' ? report.notices : [];
     const madeKey = !hadKey && existsSync(keyFile);
     return { pid: child.pid ?? 0, notices: madeKey ? [keyNotice(keyFile), ...notices] : notices };
@@ -63,6 +66,13 @@ export async function launchMount(options: LaunchOptions): Promise<Launched> {
     signal?.removeEventListener('abort', end);
     child.unref();
   }
+}
+
+/** The mount answered, and was given up meanwhile. */
+async function endedOf(child: ChildProcess, signal: AbortSignal | undefined): Promise<void> {
+  if (signal?.aborted !== true) return;
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  signal.throwIfAborted();
 }
 
 function keyNotice(keyFile: string): string {

@@ -3,68 +3,9 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { programFile } from '../lib/own-files.ts';
 import { nodeArguments } from '../lib/process-protection.ts';
+import type { MountStatus } from './contract.ts';
 
-/** At least this; a daemon may say more, and `raw` has it. */
-export interface MountStatus {
-  readonly version: string;
-  readonly mountPoint: string;
-  readonly mode: string;
-  readonly driver: string;
-  /** `supervisor`: whom to signal. */
-  readonly pids: { readonly supervisor: number; readonly daemon: number };
-  /** How often a daemon of this mount died and was replaced. */
-  readonly restarts: number;
-  readonly sessions: number;
-  readonly files: number;
-  readonly dirty: number;
-  /** Incomplete JSON that readers do not see; absent in versions before. */
-  readonly heldBack?: {
-    readonly files: number;
-    /** Not all of them. */
-    readonly longest: readonly { readonly file: string; readonly bytes: number; readonly since: string }[];
-  };
-  /** Incomplete JSON that did not become a version, the last ones; absent in versions before. */
-  readonly incomplete?: readonly {
-    readonly outcome: 'given-up' | 'rename-refused';
-    readonly file: string;
-    readonly from?: string;
-    readonly bytes: number;
-    readonly at: string;
-  }[];
-  /** Sessions whose registered credentials were removed and that have other files; absent in versions before. */
-  readonly lostCredentials?: readonly { readonly session: string; readonly keptAs: string }[];
-  /** Sessions that two living processes write in turns; absent in versions before. */
-  readonly sharedSessions?: readonly {
-    readonly session: string;
-    readonly processes: readonly { readonly pid: number; readonly command: string }[];
-    readonly since: string;
-  }[];
-  /** Absent in local mode. */
-  readonly backups?: readonly {
-    readonly session: string;
-    readonly dirty: number;
-    readonly state?: string;
-    readonly files?: number;
-    readonly lastBackupAt?: string;
-    readonly lastError?: string;
-    /** Of the lease, where this mount holds it. */
-    readonly epoch?: number;
-    /** The mount that holds it, where a call waits for that. */
-    readonly holder?: string;
-    readonly trouble?: {
-      readonly error: string;
-      readonly hint?: string;
-      readonly since: string;
-      readonly waits: 'calls' | 'backup';
-    };
-  }[];
-  /** Absent in local mode. */
-  readonly bucket?: {
-    readonly trouble?: { readonly summary: string; readonly error: string; readonly hint?: string };
-  };
-  /** Where the sealed files lie; `memory` in cloud mode. */
-  readonly cachePath?: string;
-}
+export type { MountStatus };
 
 export type StatusReading =
   | { readonly kind: 'answered'; readonly status: MountStatus; readonly raw: string }

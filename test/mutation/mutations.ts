@@ -5,6 +5,7 @@ import { durableMutations } from './feared/durable.ts';
 import { fsMutations } from './feared/fs.ts';
 import { journalMutations } from './feared/journal.ts';
 import { leaseMutations } from './feared/lease.ts';
+import { libraryMutations } from './feared/library.ts';
 import { operatorMutations } from './feared/operator.ts';
 import { outsideMutations } from './feared/outside.ts';
 import { privateMutations } from './feared/private.ts';
@@ -23,6 +24,7 @@ export const mutations: readonly Mutation[] = [
   ...fsMutations,
   ...journalMutations,
   ...leaseMutations,
+  ...libraryMutations,
   ...operatorMutations,
   ...outsideMutations,
   ...privateMutations,

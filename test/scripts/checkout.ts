@@ -11,12 +11,14 @@ const COPIED = [
   'bin/sessionfs',
   'scripts',
   'tsconfig.json',
+  'tsconfig.types.json',
   'package-lock.json',
   'test/support/repository.ts',
   'test/support/run-files.ts',
 ];
 
 const OTHER_PROGRAMS = [
+  'api/index',
   'api/status-probe',
   'daemon/main',
   'drivers/direct/kernel-thread',

@@ -74,12 +74,21 @@ test('there is no release of a package whose signature is wrong, and none of wha
 test('what runs is installed by a lockfile with a checksum for each package, and none runs an install script', () => {
   for (const folder of ['', 'examples/bot']) {
     const read = (name: string) => readFileSync(join(repository, folder, name), 'utf8');
-    assert.match(read('.npmrc'), /^ignore-scripts=true$/m);
     const { packages } = JSON.parse(read('package-lock.json')) as {
-      packages: Record<string, { integrity?: string; link?: boolean }>;
+      packages: Record<string, { integrity?: string; link?: boolean; hasInstallScript?: boolean }>;
     };
     for (const [path, { integrity, link }] of Object.entries(packages))
       if (path !== '' && link !== true) assert.match(integrity ?? '', /^sha512-/, path);
+    // The root's ignore-scripts would keep `npm pack` from building.
+    if (folder !== '') assert.match(read('.npmrc'), /^ignore-scripts=true$/m);
+    else {
+      const { allowScripts } = JSON.parse(read('package.json')) as { allowScripts: Record<string, boolean> };
+      const scripted = Object.entries(packages).filter(
+        ([, { hasInstallScript }]) => hasInstallScript === true,
+      );
+      const denied = scripted.map(([path]) => [path.replace(/^.*node_modules\//, ''), false]);
+      assert.deepEqual(allowScripts, Object.fromEntries(denied));
+    }
   }
   for (const file of ['Dockerfile', 'examples/bot/Dockerfile', 'scripts/prepare.sh', 'scripts/release']) {
     const text = readFileSync(join(repository, file), 'utf8');

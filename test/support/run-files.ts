@@ -31,6 +31,7 @@ const LONG_RUNNING = [
   'containers/killed',
   'crash/daemon',
   'crash/application',
+  'package/',
   'hybrid/trouble',
   'fs/model',
   'fuse-native/hybrid',
