@@ -6,10 +6,10 @@ import { Keyring } from '../../src/crypto/keyring.ts';
 import { OWNER, sealedSize, sealInto } from '../../src/crypto/sealed-file.ts';
 import { keptVersionName, keptVersionPrefix } from '../../src/naming/kept-version-name.ts';
 import { toObjectName } from '../../src/naming/object-name.ts';
+import { KEY } from './daemon-parts.ts';
 import { SimulatedDisk } from './platform/disk.ts';
 import { mkdirSync, writeFileSync } from './platform/fs.ts';
 import { Machine, Process, runOn } from './platform/machine.ts';
-import { KEY } from './remote/daemon.ts';
 import { SimulatedStore } from './remote/store.ts';
 import { Truth } from './remote/truth.ts';
 

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { cleanUp, type Scope } from './cleanup.ts';
 import { cliMain } from './cli-main.ts';
 import { DaemonProcess, type Exit } from './daemon-process.ts';
@@ -11,6 +10,7 @@ import { mountAnswers } from './mount-answers.ts';
 import { mountAt, unmountBelow } from './mounts.ts';
 import { repository } from './repository.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
+import { until } from './until.ts';
 
 export interface MountOptions {
   /** A real, absolute path, made when missing; default: `sessions` in a new temporary directory. */
@@ -84,10 +84,10 @@ export async function mountSessionfs(scope: Scope, options: MountOptions = {}): 
  * one that cannot start does.
  */
 async function supervisorKnows(daemon: DaemonProcess, pidFile: string): Promise<void> {
-  while (!existsSync(pidFile)) {
+  await until(() => {
     assert.equal(daemon.exit, undefined, `the mount did not start; the log:\n${daemon.log()}`);
-    await sleep(5);
-  }
+    return existsSync(pidFile);
+  });
 }
 
 /** A read that straddles a take-over can be cut: the two daemons' texts differ in length. */

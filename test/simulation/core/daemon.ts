@@ -9,9 +9,9 @@ import type { FromCore, ToCore } from '../../../src/drivers/host/messages.ts';
 import { PARKED } from '../../../src/fs/contract.ts';
 import { Errno } from '../../../src/lib/errno.ts';
 import { FilesystemCounters } from '../../../src/observe/filesystem-counters.ts';
-import type { Logger } from '../../../src/observe/log.ts';
 import { Cache } from '../../../src/store/cache/cache.ts';
 import { JournalProgress } from '../../../src/store/journal/progress.ts';
+import { Channel, type HearLog, KERNEL, KEY, loggerTo, SETTLE_DELAY_MS } from '../daemon-parts.ts';
 import type { Machine, Process } from '../platform/machine.ts';
 import { Violation } from '../violation.ts';
 import { CALLER, carryOut } from './calls.ts';
@@ -20,19 +20,8 @@ import type { Kernel, Request } from './kernel.ts';
 export const DISK = '/disk';
 export const CACHE = `${DISK}/cache`;
 const MOUNT_POINT = `${DISK}/mnt`;
-const KEY = '00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff';
-const SETTLE_DELAY_MS = 250;
 const MEMORY_BYTES = 16_000;
 const FILE_BYTES_MAX = 1 << 20;
-const SESSION = {
-  major: 7,
-  minor: 41,
-  flags: 0,
-  flags2: 0,
-  maxReadaheadBytes: 0,
-  maxWriteBytes: 0,
-  maxPages: 0,
-};
 
 export interface DaemonParts {
   machine: Machine;
@@ -42,27 +31,7 @@ export interface DaemonParts {
   segmentBytes: number;
   /** How many daemons served the connection before. */
   generation: number;
-  hearLog: (level: string, message: string, fields: Readonly<Record<string, unknown>>) => void;
-}
-
-/** Both directions keep their order. */
-class Channel<T> {
-  readonly #machine: Machine;
-  readonly #owner: Process;
-  readonly #receive: (message: T) => void;
-  readonly #queue: T[] = [];
-
-  constructor(machine: Machine, owner: Process, receive: (message: T) => void) {
-    this.#machine = machine;
-    this.#owner = owner;
-    this.#receive = receive;
-  }
-
-  post(message: T): void {
-    this.#queue.push(message);
-    const delayMs = this.#machine.between(1, 200) / 1000;
-    this.#machine.schedule(delayMs, () => this.#receive(this.#queue.shift() as T), this.#owner);
-  }
+  hearLog: HearLog;
 }
 
 export class Daemon {
@@ -106,7 +75,7 @@ export class Daemon {
       generation: parts.generation,
       mountPoint: MOUNT_POINT,
       plainSessions: [],
-      takeover: parts.takeover ? SESSION : undefined,
+      takeover: parts.takeover ? KERNEL : undefined,
       status: {},
       bucket: undefined,
     };
@@ -123,7 +92,7 @@ export class Daemon {
     const { replayed } = loaded;
     const requestRoll = () => this.#toCore.post({ type: 'roll' });
     const roomMade = () => this.#toCore.post({ type: 'room-made' });
-    const log = this.#logger();
+    const log = loggerTo(parts.hearLog);
     const { progress } = this;
     this.#service = new JournalService({
       cache,
@@ -283,14 +252,5 @@ export class Daemon {
       () => kernel.reply(request, 0),
       () => kernel.reply(request, Errno.EIO),
     );
-  }
-
-  #logger(): Logger {
-    const say = (level: string) => (fields: Record<string, unknown> | string, message?: string) =>
-      typeof fields === 'string'
-        ? this.#parts.hearLog(level, fields, {})
-        : this.#parts.hearLog(level, message ?? '', fields);
-    const log = { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') };
-    return log as unknown as Logger;
   }
 }

@@ -1,4 +1,5 @@
 /** What goes wrong, how often: each world has a climate of its own, some of them fair. */
+import { climateFrom, repeat } from '../climate.ts';
 import type { SimulatedDisk } from '../platform/disk.ts';
 import type { Machine } from '../platform/machine.ts';
 
@@ -21,19 +22,16 @@ const HOUR_MS = 3_600_000;
 
 /** `spared`: what this world does not know. */
 export function climateOf(machine: Machine, spared: readonly string[]): Climate {
-  const some = (meanMs: number) => (machine.once(2) ? meanMs : 0);
-  const climate: Climate = {
-    deaths: some(4_000),
-    powerCuts: some(15_000),
-    remounts: some(15_000),
-    reloads: some(8_000),
-    fullDisks: some(12_000),
-    badDisks: some(15_000),
-    clockSteps: some(20_000),
+  const means: Climate = {
+    deaths: 4_000,
+    powerCuts: 15_000,
+    remounts: 15_000,
+    reloads: 8_000,
+    fullDisks: 12_000,
+    badDisks: 15_000,
+    clockSteps: 20_000,
   };
-  for (const trouble of Object.keys(climate) as (keyof Climate)[])
-    if (spared.includes(trouble)) climate[trouble] = 0;
-  return climate;
+  return climateFrom<keyof Climate>(machine, { ...means }, spared);
 }
 
 export interface TroublesHost {
@@ -71,16 +69,7 @@ export class Troubles {
   }
 
   #repeat(meanMs: number, happen: () => void): void {
-    if (meanMs === 0) return;
-    this.#machine.schedule(
-      this.#machine.chance.below(2 * meanMs),
-      () => {
-        if (this.#isOver) return;
-        happen();
-        this.#repeat(meanMs, happen);
-      },
-      null,
-    );
+    repeat(this.#machine, meanMs, () => this.#isOver, happen);
   }
 
   #fill(): void {

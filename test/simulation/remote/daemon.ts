@@ -16,21 +16,11 @@ import { Cache } from '../../../src/store/cache/cache.ts';
 import { JournalProgress } from '../../../src/store/journal/progress.ts';
 import type { DaemonStart } from '../../../src/supervisor/messages.ts';
 import type { Settled } from '../../../src/sync/backup/flusher.ts';
+import { Channel, type HearLog, KERNEL, KEY, loggerTo, SETTLE_DELAY_MS } from '../daemon-parts.ts';
 import type { Machine, Process } from '../platform/machine.ts';
 import { Violation } from '../violation.ts';
 
-export const KEY = '00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff';
-const SETTLE_DELAY_MS = 250;
 const OWNER = { uid: 1000, gid: 1000 };
-const KERNEL = {
-  major: 7,
-  minor: 41,
-  flags: 0,
-  flags2: 0,
-  maxReadaheadBytes: 0,
-  maxWriteBytes: 0,
-  maxPages: 0,
-};
 
 export type Filesystem = CoreHost['filesystem'];
 
@@ -53,31 +43,11 @@ export interface DaemonParts {
   takeover: boolean;
   generation: number;
   restarts: number;
-  hearLog: (level: string, message: string, fields: Readonly<Record<string, unknown>>) => void;
+  hearLog: HearLog;
   /** The kernel's number of the next request: daemons that take over go on with them. */
   nextUnique: () => number;
   /** News of a session that changes what applications find. */
   news: (session: string, what: 'absent' | 'restored') => void;
-}
-
-/** Keeps the order. */
-class Channel<T> {
-  readonly #machine: Machine;
-  readonly #owner: Process;
-  readonly #receive: (message: T) => void;
-  readonly #queue: T[] = [];
-
-  constructor(machine: Machine, owner: Process, receive: (message: T) => void) {
-    this.#machine = machine;
-    this.#owner = owner;
-    this.#receive = receive;
-  }
-
-  post(message: T): void {
-    this.#queue.push(message);
-    const delayMs = this.#machine.between(1, 200) / 1000;
-    this.#machine.schedule(delayMs, () => this.#receive(this.#queue.shift() as T), this.#owner);
-  }
 }
 
 export class Daemon {
@@ -326,11 +296,4 @@ export class Daemon {
         break;
     }
   }
-}
-
-function loggerTo(hear: DaemonParts['hearLog']): Logger {
-  const say = (level: string) => (fields: Record<string, unknown> | string, message?: string) =>
-    typeof fields === 'string' ? hear(level, fields, {}) : hear(level, message ?? '', fields);
-  const log = { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') };
-  return log as unknown as Logger;
 }

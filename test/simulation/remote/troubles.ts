@@ -1,5 +1,6 @@
 /** What goes wrong in a world with a bucket, how often: each world has a climate of its own, some of them fair. */
 import type { BucketErrorKind } from '../../../src/bucket/bucket-error.ts';
+import { climateFrom, repeat } from '../climate.ts';
 import type { Machine } from '../platform/machine.ts';
 import type { Computer } from './computer.ts';
 import { FAIR, type Network } from './network.ts';
@@ -32,30 +33,27 @@ export interface Climate {
 }
 
 export function climateOf(machine: Machine, spared: readonly string[]): Climate {
-  const some = (meanMs: number) => (machine.once(2) ? meanMs : 0);
-  const climate: Climate = {
-    deaths: some(60_000),
-    cuts: some(60_000),
-    reloads: some(120_000),
-    crashes: some(120_000),
-    remounts: some(100_000),
-    pauses: some(120_000),
-    powerCuts: some(300_000),
-    clockSteps: some(200_000),
-    badWeather: some(60_000),
-    lateRequests: some(1),
-    outages: some(200_000),
-    partitions: some(150_000),
-    refusals: some(300_000),
-    copies: some(1),
-    lostFiles: some(1),
-    lostLedgers: some(1),
-    otherBuckets: some(1),
-    oldObjects: some(1),
+  const means: Climate = {
+    deaths: 60_000,
+    cuts: 60_000,
+    reloads: 120_000,
+    crashes: 120_000,
+    remounts: 100_000,
+    pauses: 120_000,
+    powerCuts: 300_000,
+    clockSteps: 200_000,
+    badWeather: 60_000,
+    lateRequests: 1,
+    outages: 200_000,
+    partitions: 150_000,
+    refusals: 300_000,
+    copies: 1,
+    lostFiles: 1,
+    lostLedgers: 1,
+    otherBuckets: 1,
+    oldObjects: 1,
   };
-  for (const trouble of Object.keys(climate) as (keyof Climate)[])
-    if (spared.includes(trouble)) climate[trouble] = 0;
-  return climate;
+  return climateFrom<keyof Climate>(machine, { ...means }, spared);
 }
 
 const HOUR_MS = 3_600_000;
@@ -118,16 +116,7 @@ export class Troubles {
   }
 
   #repeat(meanMs: number, happen: () => void): void {
-    if (meanMs === 0) return;
-    this.#machine.schedule(
-      this.#machine.chance.below(2 * meanMs),
-      () => {
-        if (this.#isOver) return;
-        happen();
-        this.#repeat(meanMs, happen);
-      },
-      null,
-    );
+    repeat(this.#machine, meanMs, () => this.#isOver, happen);
   }
 
   #offMs(): number {

@@ -6,10 +6,10 @@ import { Keyring } from '../../../src/crypto/keyring.ts';
 import { openSealed } from '../../../src/crypto/sealed-file.ts';
 import { keptVersionObjectName, parseKeptVersionName } from '../../../src/naming/kept-version-name.ts';
 import { fromObjectName, toObjectName } from '../../../src/naming/object-name.ts';
+import { KEY } from '../daemon-parts.ts';
 import { existsSync, readdirSync, readFileSync } from '../platform/fs.ts';
 import { machine } from '../platform/machine.ts';
 import { Violation } from '../violation.ts';
-import { KEY } from './daemon.ts';
 import { type Accepts, type Knows, Lineage } from './lineage.ts';
 import type { Change, SimulatedStore } from './store.ts';
 
