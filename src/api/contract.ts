@@ -82,6 +82,8 @@ export interface MountStatus {
   readonly driver: string;
   /** `supervisor`: whom to signal. */
   readonly pids: { readonly supervisor: number; readonly daemon: number };
+  /** The mount changes nothing, and shows a copy of this bucket or cache, made then; absent elsewhere. */
+  readonly readOnly?: { readonly source: string; readonly copiedAt: string };
   /** How often a daemon of this mount died and was replaced. */
   readonly restarts: number;
   readonly sessions: number;

@@ -32,6 +32,16 @@ export async function statusOf(path: string, purpose: string): Promise<Answered>
   return requireAnswer(await readMountStatus(path), path, purpose);
 }
 
+/** Throws MOUNT_READ_ONLY. */
+export function requireWritable({ readOnly, mountPoint }: Answered['status']): void {
+  if (readOnly === undefined) return;
+  throw new SessionfsError(
+    'MOUNT_READ_ONLY',
+    `the mount on ${mountPoint} is read-only: it shows a copy of ${readOnly.source}`,
+    { hint: 'Use the mount that the copy was made of.' },
+  );
+}
+
 /** As `statusOf`, for a status that was read. */
 export async function requireAnswer(
   reading: StatusReading,

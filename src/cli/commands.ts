@@ -3,7 +3,7 @@
  * imported when it runs, and not before: `load` names the module, and nothing here imports one.
  */
 import type { CommandSpec, FlagSpec, OperandSpec } from './command.ts';
-import { settingFlags } from './setting-flags.ts';
+import { readOnlyFlag, settingFlags } from './setting-flags.ts';
 
 const MOUNTS = 'Mounts';
 const SESSIONS = 'Sessions';
@@ -46,6 +46,7 @@ export const commands: readonly CommandSpec[] = [
     operands: [directory],
     flags: [
       ...settingFlags,
+      readOnlyFlag,
       { flag: '--daemonize', meaning: 'return when the mount answers and keep serving it in the background' },
       {
         flag: '--log-file',
@@ -89,7 +90,7 @@ export const commands: readonly CommandSpec[] = [
     summary: 'mount DIR, run COMMAND, flush and unmount, exit with its status',
     synopsis: '[DIR] [FLAGS] -- COMMAND [ARGUMENT…]',
     operands: [directory],
-    flags: settingFlags,
+    flags: [...settingFlags, readOnlyFlag],
     takesCommand: true,
     load: async () => (await import('./run.ts')).run,
   },

@@ -9,8 +9,9 @@ import { generatedKeyPath } from '../lib/generated-key-path.ts';
 import { forbidCoreFiles, forbidTracing } from '../lib/process-protection.ts';
 import type { Arguments, Invocation } from './command.ts';
 import { daemonize } from './daemonize.ts';
+import { withReadOnlyCopy } from './read-only.ts';
 import { serve } from './serve.ts';
-import { flagsOf, settingFlags } from './setting-flags.ts';
+import { flagsOf, readOnlyFlag, settingFlags } from './setting-flags.ts';
 
 export async function run(parsed: Invocation): Promise<number> {
   const { env } = parsed;
@@ -21,21 +22,30 @@ export async function run(parsed: Invocation): Promise<number> {
   const config = loadConfig({ ...env, ...secrets }, flagsOf(parsed));
   const pidFile = absolute(parsed.given.get('--pid-file'));
   const logFile = absolute(parsed.given.get('--log-file'));
+  const isReadOnly = parsed.given.has(readOnlyFlag.flag);
+  // Beside the cache lie those of the mount that the copy is made of.
+  const beside = isReadOnly ? `${config.mountPoint}.read-only` : config.cachePath;
   if (parsed.given.has('--daemonize')) {
     return daemonize({
       mountPoint: config.mountPoint,
-      flags: settingFlags.flatMap(({ flag }) => inlined(flag, parsed)),
-      logFile: logFile ?? `${config.cachePath}.log`,
+      flags: [
+        ...settingFlags.flatMap(({ flag }) => inlined(flag, parsed)),
+        ...(isReadOnly ? [readOnlyFlag.flag] : []),
+      ],
+      logFile: logFile ?? `${beside}.log`,
       logIsNamed: logFile !== undefined,
-      pidFile: pidFile ?? `${config.cachePath}.pid`,
-      keyFile: generatedKeyPath(config.cachePath),
+      pidFile: pidFile ?? `${beside}.pid`,
+      keyFile: generatedKeyPath(beside),
       env,
       secrets,
     });
   }
   if (logFile !== undefined)
     throw usage('--log-file needs --daemonize: in the foreground the log goes to stderr');
-  return serve({ config, secrets, pidFile, launcher });
+  if (!isReadOnly) return serve({ config, secrets, pidFile, launcher });
+  return withReadOnlyCopy(config, { ...env, ...secrets }, launcher, (copy) =>
+    serve({ config: copy, secrets, pidFile, launcher }),
+  );
 }
 
 function inlined(flag: string, { given }: Pick<Arguments, 'given'>): string[] {

@@ -1,7 +1,7 @@
 /** `sessionfs rekey`: has the mount seal everything with its new key, and says when nothing uses an earlier one any more. */
 
 import { orderFlush } from '../api/flush.ts';
-import { locateMount, statusOf } from '../api/locate.ts';
+import { locateMount, requireWritable, statusOf } from '../api/locate.ts';
 import { loadConfig } from '../config/load.ts';
 import { integer } from '../config/parsers.ts';
 import { rekey } from '../kit/rekey.ts';
@@ -20,6 +20,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const config = loadConfig(env, flagsOf(invocation));
   const path = await locateMount(config.mountPoint);
   const { status } = await statusOf(path, 'for its status');
+  requireWritable(status);
   const { cachePath } = status;
   if (cachePath === undefined || cachePath === 'memory')
     throw new SessionfsError('CONFIG_INVALID', `the mount on ${path} has no cache on a disk`, {

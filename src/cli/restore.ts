@@ -1,6 +1,6 @@
 /** `sessionfs restore`: brings back a removed session, or the credentials that one lost, or lists what could be brought back. */
 
-import { locateMount, statusOf } from '../api/locate.ts';
+import { locateMount, requireWritable, statusOf } from '../api/locate.ts';
 import { type Config, loadConfig } from '../config/load.ts';
 import { listRestorable } from '../export/restorable.ts';
 import { restoreSession } from '../export/restore-session.ts';
@@ -36,7 +36,7 @@ async function restore(invocation: Invocation): Promise<number> {
   const atMs = flagValue<number | undefined>(invocation, '--at', parseTime, undefined);
   const config = configOf(invocation, directory);
   const mountPoint = await locateMount(config.mountPoint);
-  await statusOf(mountPoint, 'to write to it');
+  requireWritable((await statusOf(mountPoint, 'to write to it')).status);
   const env = { ...invocation.env, ...invocation.secrets };
   const { folder, files, what, keptMs } = await restoreSession(
     { session, mountPoint, config, atMs },

@@ -10,9 +10,10 @@ import { warnOfLimits } from '../supervisor/limits.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import type { Invocation } from './command.ts';
 import { ownNamespace, wantsOwnNamespace } from './own-namespace.ts';
+import { withReadOnlyCopy } from './read-only.ts';
 import { commandWithin, ownedByCaller, runWithin, takeCaller } from './rootless-run.ts';
 import { exitStatusOf, RunningCommand } from './running-command.ts';
-import { flagsOf } from './setting-flags.ts';
+import { flagsOf, readOnlyFlag } from './setting-flags.ts';
 
 export async function run(invocation: Invocation): Promise<number> {
   const { args, command, env } = invocation;
@@ -36,12 +37,15 @@ export async function run(invocation: Invocation): Promise<number> {
   for (const warning of config.warnings) log.warn(warning);
   warnOfLimits(log);
   const [file = '', ...rest] = commandWithin(caller, command);
-  return mountAndRun(
-    caller === undefined ? config : ownedByCaller(config),
-    new RunningCommand(file, rest, log, { coreLimit }),
-    log,
-    { secrets, endsWithLastUser: caller !== undefined },
-  );
+  const runOn = (mounted: Config) =>
+    mountAndRun(
+      caller === undefined ? mounted : ownedByCaller(mounted),
+      new RunningCommand(file, rest, log, { coreLimit }),
+      log,
+      { secrets, endsWithLastUser: caller !== undefined },
+    );
+  if (!invocation.given.has(readOnlyFlag.flag)) return runOn(config);
+  return withReadOnlyCopy(config, { ...env, ...secrets }, undefined, runOn);
 }
 
 async function mountAndRun(

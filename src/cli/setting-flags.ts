@@ -15,6 +15,13 @@ export const settingFlags: readonly FlagSpec[] = Object.values(settings)
     }),
   );
 
+/** No setting: an environment that is left over must not make a mount that keeps nothing. */
+export const readOnlyFlag: FlagSpec = {
+  flag: '--read-only',
+  meaning:
+    'show a copy of the last flush of the bucket, or of the cache without a bucket: no lease is taken, and nothing written',
+};
+
 /** For a command that has no mount: of the environment it takes only the variables of its own flags. Throws as loadConfig does. */
 export function configWithoutMount({ given, env, spec }: Invocation): Config {
   const own = spec.flags.flatMap(({ variable }) =>

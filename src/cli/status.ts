@@ -84,6 +84,7 @@ export function table(shown: MountStatus): string {
     ...(shown.sharedSessions ?? []).flatMap(sharedRows),
     ['mount point', shown.mountPoint],
     ['mode', shown.mode],
+    ...readOnlyRows(shown.readOnly),
     ['driver', shown.driver],
     ['version', shown.version],
     ['supervisor', shown.pids.supervisor],
@@ -142,6 +143,12 @@ function lostRows({ session }: { readonly session: string }): [label: string, va
     error: 'its registered credentials were removed, and other files of it were not',
     hint: `If this was no logout: stop the application, then sessionfs restore DIR/${session}`,
   });
+}
+
+function readOnlyRows(readOnly: MountStatus['readOnly']): [label: string, value: string][] {
+  return !readOnly
+    ? []
+    : [['read-only', `a copy of ${readOnly.source}, made ${agoText(readOnly.copiedAt, Date.now())}`]];
 }
 
 type Shared = NonNullable<MountStatus['sharedSessions']>[number];

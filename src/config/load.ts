@@ -20,6 +20,8 @@ export interface Config extends SettingValues {
   readonly cacheInMemory: boolean;
   /** SESSION_CACHE_PATH was given. */
   readonly cacheIsNamed: boolean;
+  /** The mount changes nothing, and shows a copy of this bucket or cache, made then. */
+  readonly readOnly?: { readonly source: string; readonly copiedAt: string };
   /** Whole sentences for the log: variables that look like settings and are none. */
   readonly warnings: readonly string[];
 }

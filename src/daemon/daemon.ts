@@ -68,6 +68,7 @@ async function startLocked(
       umask: config.umask,
       maxFileSizeBytes: config.maxFileSizeBytes,
       memoryLimitBytes: config.memoryLimitBytes,
+      readOnly: config.readOnly !== undefined,
       mountPoint,
       plainSessions,
       plainFolder: plainFolderOf(mountPoint, folderFd),

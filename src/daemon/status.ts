@@ -24,6 +24,7 @@ export function staticStatusOf({
     versions: { supervisor: supervisor.version, daemon: version },
     restarts,
     cachePath: cacheName(config),
+    ...(config.readOnly === undefined ? {} : { readOnly: config.readOnly }),
     startedAt: new Date().toISOString(),
   };
 }

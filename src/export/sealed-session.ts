@@ -98,6 +98,11 @@ function readOnce(cachePath: string, session: string): SealedFiles | undefined {
   }
 }
 
+/** The numbers of the segments of its journal. */
+export function journalSegments(cachePath: string): number[] {
+  return lookAt(join(cachePath, 'journal')).numbers;
+}
+
 /** A copy of a cache may lack an empty journal. */
 function lookAt(directory: string): { numbers: number[]; changed: bigint | undefined } {
   const changed = statSync(directory, { bigint: true, throwIfNoEntry: false })?.mtimeNs;

@@ -19,6 +19,8 @@ export interface MountOptions {
   source: string;
   /** Let users other than the mounting one in; permissions are checked by the kernel either way. */
   allowOther: boolean;
+  /** The kernel refuses every change; default: false. */
+  readOnly?: boolean;
 }
 
 /** What is mounted on. */
@@ -105,10 +107,11 @@ async function runAtPlace(tool: string, args: string[], descriptors: Descriptors
  * The mounting process is root in its namespace, hence the ids; the kernel checks modes and owners itself
  * (default_permissions). max_read keeps a READ within one reply, whatever the size of a page.
  */
-function mountOptions({ allowOther }: MountOptions): string {
+function mountOptions({ allowOther, readOnly }: MountOptions): string {
   const options = ['fd=3', 'rootmode=40000', 'user_id=0', 'group_id=0', `max_read=${MAX_IO_BYTES}`];
   options.push('default_permissions', 'nosuid', 'nodev', 'noatime');
   if (allowOther) options.push('allow_other');
+  if (readOnly) options.push('ro');
   return options.join(',');
 }
 

@@ -7,6 +7,7 @@ import type { Config } from '../config/load.ts';
 import type { Driver } from '../drivers/choose.ts';
 import { openFuseDevice, openUnusedDevice } from '../drivers/direct/device.ts';
 import { findPlainSessions, requirePlainSessions } from '../fs/startup/plain-sessions.ts';
+import { SessionfsError } from '../lib/errors.ts';
 import { isInMemory, openMemoryDirectory, pathOfDescriptor } from '../mount/memory-directory.ts';
 import { type MountPlace, removeDeadMounts } from '../mount/mount.ts';
 import { isPlaceAt, MountFolder, openPlace } from '../mount/mount-folder.ts';
@@ -73,6 +74,18 @@ async function coverDeadMount(mountPoint: string, log: Logger): Promise<Prepared
     folder.release();
     throw error;
   }
+}
+
+/** Throws MOUNT_POINT_NOT_EMPTY, and holds nothing open then: an import moves what it takes. */
+export function requireNothingToImport(place: PreparedPlace): void {
+  const { mountPoint, plainSessions } = place;
+  if (plainSessions.length === 0) return;
+  releasePlace(place);
+  throw new SessionfsError(
+    'MOUNT_POINT_NOT_EMPTY',
+    `${mountPoint} holds plain sessions, which a read-only mount does not import`,
+    { hint: 'Name an empty folder.' },
+  );
 }
 
 export function releasePlace({ place, folder }: PreparedPlace): void {

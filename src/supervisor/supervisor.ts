@@ -29,6 +29,7 @@ import {
   type PreparedPlace,
   preparePlace,
   releasePlace,
+  requireNothingToImport,
   withTmpfs,
 } from './resources.ts';
 import { RestartNotice } from './restart-notice.ts';
@@ -94,6 +95,7 @@ export class Supervisor {
     leaseTimes(config);
     const { driver, reason } = chooseDriver(config.fuseDriver);
     const place = await preparePlace(config.mountPoint, driver, log);
+    if (config.readOnly !== undefined) requireNothingToImport(place);
     log.info({ driver, reason }, 'Driver chosen');
     const supervisor = await Supervisor.#prepared({ config, driver, place, log, hooks });
     try {
@@ -226,6 +228,7 @@ export class Supervisor {
     this.#mounting ??= mountDirect(this.#descriptors.fuseFd, this.#place, {
       source: 'sessionfs',
       allowOther: true,
+      readOnly: this.#config.readOnly !== undefined,
     });
     return this.#mounting;
   }

@@ -44,6 +44,7 @@ export interface HarnessOptions {
   cacheFiles?: FileOperations;
   /** See CheckpointerOptions. */
   syncTogetherMin?: number;
+  readOnly?: boolean;
   /** Hybrid mode. */
   bucket?: BucketView;
   /** What an earlier server had carried out and not answered. */
@@ -135,6 +136,7 @@ export class Harness {
         : { unsyncedSegmentBytes: options.unsyncedSegmentBytes }),
       ...(options.journalFiles === undefined ? {} : { journalFiles: options.journalFiles }),
       ...defaultTimings,
+      readOnly: options.readOnly ?? false,
       clock: { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs },
       invalidator: {
         inode: (node, offset) => this.invalidated.push(`inode ${node} ${offset}`),

@@ -73,6 +73,7 @@ export class CoreHost {
       unanswered: this.#unanswered?.numbers ?? [],
       maxFileSize,
       memoryLimit,
+      readOnly: data.readOnly ?? false,
       ...defaultTimings,
       ...(data.segmentBytes === undefined ? {} : { segmentBytes: data.segmentBytes }),
       bucket: data.bucket && { view: data.bucket, host: this.#remoteHost() },

@@ -40,6 +40,8 @@ export interface CoreData {
   umask: number;
   maxFileSizeBytes: number;
   memoryLimitBytes: number;
+  /** Every change is refused; default: false. */
+  readOnly?: boolean;
   /** When a journal segment is full, where that is not to be the usual size. */
   segmentBytes?: number;
   mountPoint: string;

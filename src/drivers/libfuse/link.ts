@@ -53,8 +53,8 @@ export class LibfuseLink implements CoreLink {
 
   /** As root it mounts on the descriptor's folder; fusermount takes a name, and what this user may write. */
   #mount(): void {
-    const { mountPoint } = this.#data;
-    const options = libfuseMountOptions(mayAllowOther(isRoot()));
+    const { mountPoint, readOnly = false } = this.#data;
+    const options = libfuseMountOptions({ allowOther: mayAllowOther(isRoot()), readOnly });
     const folder = new MountFolder(this.#folderFd, mountPoint);
     if (isRoot() || process.platform !== 'linux') this.#driver?.mount(folder.path, options);
     else folder.writable(() => withFusermount(process.env, () => this.#driver?.mount(mountPoint, options)));

@@ -19,7 +19,10 @@ const CACHED_SECONDS = 1;
  * One argument for libfuse. Reads go to the core each time (direct_io): the kernel's pages would show the pieces of a version
  * that is held back, and libfuse 2 has no way to drop them.
  */
-export function libfuseMountOptions(allowOther: boolean, platform: string = process.platform): string {
+export function libfuseMountOptions(
+  { allowOther, readOnly }: { allowOther: boolean; readOnly: boolean },
+  platform: string = process.platform,
+): string {
   const options = [
     'fsname=sessionfs',
     'default_permissions',
@@ -29,6 +32,7 @@ export function libfuseMountOptions(allowOther: boolean, platform: string = proc
     `attr_timeout=${CACHED_SECONDS}`,
     `entry_timeout=${CACHED_SECONDS}`,
     ...(allowOther ? ['allow_other'] : []),
+    ...(readOnly ? ['ro'] : []),
   ];
   return `-o${options.join(',')}`;
 }

@@ -15,6 +15,8 @@ export interface FileSystemOptions {
   umask: number;
   /** Bytes; a longer file is refused with EFBIG. */
   maxFileSize: number;
+  /** Every change is refused; default: false. */
+  readOnly?: boolean;
   /** How long a plain file must rest before its working copy is committed. */
   plainIdleMs: number;
   /** How long incomplete JSON may rest before it is given up. */

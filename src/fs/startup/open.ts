@@ -26,6 +26,7 @@ import { Tree } from '../model/tree.ts';
 import { CONTROL_NODE, makeControlDirectory } from '../operations/control-files.ts';
 import { ControlQuestions } from '../operations/control-questions.ts';
 import { FileSystem } from '../operations/filesystem.ts';
+import { ReadOnlyFileSystem } from '../operations/read-only.ts';
 import { Contents } from '../state/contents.ts';
 import type { Core } from '../state/core.ts';
 import { IncompleteJson } from '../state/incomplete.ts';
@@ -161,7 +162,7 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
   }
   const questions = remote && new ControlQuestions(core, remote);
   const hybrid = remote && questions && new HybridSessions(core, remote, questions);
-  const filesystem = new FileSystem(core, {
+  const filesystem = new (options.readOnly ? ReadOnlyFileSystem : FileSystem)(core, {
     closed: nextSegment - 1,
     diskStatistics: (out) => diskStatistics(cache.path, tree, out),
     questions,

@@ -92,6 +92,29 @@ export const operatorMutations = [
     ],
   ),
   ...fearedIn(
+    'src/fs/operations/read-only.ts',
+    ['fs/read-only.test.ts'],
+    [
+      [
+        '  override write(): number {\n    return Errno.EROFS;\n  }\n',
+        '',
+        'a read-only mount that root remounts takes writes, and loses them at its end',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/kit/read-only-copy.ts',
+    ['kit/read-only-copy.test.ts'],
+    [
+      [
+        'this.#drop(session, wanted);',
+        '',
+        'a file that was deleted meanwhile is in the drill beside the credentials of after that',
+      ],
+      ['own.size === versions.size && ', '', 'a session is called whole that has files of another moment'],
+    ],
+  ),
+  ...fearedIn(
     'src/kit/trash.ts',
     ['kit/trash.test.ts'],
     [
