@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Keyring } from '../../src/crypto/keyring.ts';
 import { type Caller, type Entry, emptyAttributes } from '../../src/fs/contract.ts';
 import type { HybridSessions } from '../../src/fs/hybrid/hybrid-sessions.ts';
+import type { Restored } from '../../src/fs/hybrid/restore.ts';
 import { defaultTimings } from '../../src/fs/model/options.ts';
 import type { ProcessTable } from '../../src/fs/model/session-writers.ts';
 import { type OpenedFileSystem, openFileSystem } from '../../src/fs/startup/open.ts';
@@ -191,13 +192,13 @@ export class Harness {
   }
 
   /** As the side that downloaded it would: with everything that the cache has of the session. */
-  restore(session: string): void {
+  restore(session: string, how?: Restored): void {
     const files: string[] = [];
     const directories: string[] = [];
     this.opened.cache.walkSync((path, kind) => {
       if (path.startsWith(`${session}/`)) (kind === 'file' ? files : directories).push(path);
     });
-    this.hybrid.restore(session, files, directories);
+    this.hybrid.restore(session, files, directories, how);
   }
 
   settle(): void {

@@ -199,6 +199,33 @@ describe('a restored session', () => {
     assert.equal(contentOf(h, notes), 'theirs');
   });
 
+  it('keeps what was being written when the mount was killed, where nothing came from the bucket', async (t) => {
+    const h = await withOld(t);
+    write(h, `${SESSION}/auth.db`, 'rows');
+    h.settle();
+    await h.checkpoint();
+    assert.equal(h.fs.write(find(h, `${SESSION}/auth.db`), 4, Buffer.from(' and more'), false), 9);
+    write(h, `${SESSION}/auth.db-wal`, 'begun');
+    const bucket = { ...BUCKET, absent: [SESSION] };
+    h.restart({ bucket });
+    h.restore(SESSION, { confirmed: true });
+    const check = () => {
+      assert.equal(read(h, `${SESSION}/auth.db`), 'rows and more');
+      assert.equal(read(h, `${SESSION}/auth.db-wal`), 'begun');
+      assert.equal(read(h, `${SESSION}/creds.json`), '{"old":1}');
+    };
+    check();
+    h.takeOver({ bucket });
+    h.restore(SESSION, { confirmed: true });
+    check();
+    h.settle();
+    await h.checkpoint();
+    h.restart({ bucket });
+    h.restore(SESSION, { confirmed: true });
+    check();
+    assert.deepEqual(h.logs, []);
+  });
+
   it('lets a writer complete what it began from nothing', async (t) => {
     const h = await withOld(t);
     const creds = find(h, `${SESSION}/creds.json`);

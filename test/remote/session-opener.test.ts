@@ -109,7 +109,8 @@ for (const failure of [
     const { sync, ledger } = machine;
     openOpener(t, { leases: openLeases(t, bucket), sync, ledger }).want(S);
     await machine.until(() => machine.restored.length > 0);
-    assert.deepEqual(machine.restored, [{ session: S, files: [`${S}/creds.json`], directories: [] }]);
+    const files = [`${S}/creds.json`];
+    assert.deepEqual(machine.restored, [{ session: S, files, directories: [], confirmed: true }]);
   });
 
 test(

@@ -234,7 +234,7 @@ export class CoreHost {
         hybrid.learnNames();
         break;
       case 'restored':
-        hybrid.restore(message.session, message.files, message.directories, message.unchanged);
+        hybrid.restore(message.session, message.files, message.directories, message);
         break;
       case 'refuse':
         hybrid.refuse(message.session, () => this.#driver.retryParked());

@@ -195,9 +195,16 @@ export type SessionNews =
   | { type: 'names-known' }
   /**
    * The cache now holds exactly these mount paths below the session, all durable, and the journal holds nothing of it. Session
-   * '': top-level files, which are added.
+   * '': top-level files, which are added. See `Restored` of fs.
    */
-  | { type: 'restored'; session: string; files: string[]; directories: string[]; unchanged?: boolean }
+  | {
+      type: 'restored';
+      session: string;
+      files: string[];
+      directories: string[];
+      unchanged?: boolean;
+      confirmed?: true;
+    }
   /** Cloud mode: make a session absent that is not among these, and say 'evicted'. */
   | { type: 'evict'; except: string[] }
   /** Calls that wait for this session now get EBUSY. */

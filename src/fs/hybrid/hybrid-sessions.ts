@@ -9,7 +9,7 @@ import type { ControlQuestions } from '../operations/control-questions.ts';
 import type { Core } from '../state/core.ts';
 import type { Remote } from '../state/remote.ts';
 import { forgetInKernel, learnNames, markAbsent } from './absent.ts';
-import { restore } from './restore.ts';
+import { type Restored, restore } from './restore.ts';
 
 export class HybridSessions {
   readonly #core: Core;
@@ -39,13 +39,8 @@ export class HybridSessions {
   }
 
   /** See restore.ts. */
-  restore(
-    session: string,
-    files: readonly string[],
-    directories: readonly string[],
-    unchanged = false,
-  ): void {
-    restore(this.#core, session, files, directories, unchanged);
+  restore(session: string, files: readonly string[], directories: readonly string[], how?: Restored): void {
+    restore(this.#core, session, files, directories, how);
   }
 
   /** The calls that wait for this session get EBUSY. `retry` carries all parked requests out again. */

@@ -18,22 +18,29 @@ import { applyDirectoryMeta } from '../state/directory-meta.ts';
 import { touch, touchAll } from '../state/times.ts';
 import { forgetName } from './absent.ts';
 
+/** What is known of a restored session. */
+export interface Restored {
+  /** It is what it was before it became absent: what the kernel keeps of it holds. */
+  readonly unchanged?: boolean;
+  /** Its files are those that the cache had when this mount started: what the journal has of writes to them goes on. */
+  readonly confirmed?: boolean;
+}
+
 /**
  * The cache now holds exactly these files and directories (mount paths) below `session`, all durable. Session '': top-level
- * files, which are added to what is there. `unchanged`: they are what they were before the session became absent. The
- * caller carries the parked requests out again.
+ * files, which are added to what is there. The caller carries the parked requests out again.
  */
 export function restore(
   core: Core,
   session: string,
   files: readonly string[],
   directories: readonly string[],
-  unchanged = false,
+  { unchanged = false, confirmed = false }: Restored = {},
 ): void {
   const kernelKnows = core.remote?.restored(session) ?? false;
   const view = unchanged ? new UnchangedView(core, kernelKnows) : new KernelView(core, kernelKnows);
   if (session === '') new Restoration(core, new KernelView(core, true)).addTopLevel(files);
-  else new Restoration(core, view).replace(session, files, directories);
+  else new Restoration(core, view, confirmed).replace(session, files, directories);
 }
 
 /** What the kernel keeps of a session is told to it where the restore made it wrong. */
@@ -73,10 +80,13 @@ class UnchangedView extends KernelView {
 class Restoration {
   readonly #core: Core;
   readonly #kernel: KernelView;
+  /** What was written, and is no version yet, was written to these very files. */
+  readonly #keepsWork: boolean;
 
-  constructor(core: Core, kernel: KernelView) {
+  constructor(core: Core, kernel: KernelView, keepsWork = false) {
     this.#core = core;
     this.#kernel = kernel;
+    this.#keepsWork = keepsWork;
   }
 
   /** No call waits for them: what is being written stays. */
@@ -118,7 +128,12 @@ class Restoration {
       if (child.kind === 'directory') {
         this.#removeOthers(child, files, directories);
         if (!directories.has(path) && isEmpty(child)) this.#removeDirectory(child);
-      } else if (child.kind === 'file' && !files.has(path) && !child.hidden && !this.#isNewer(child)) {
+      } else if (
+        child.kind === 'file' &&
+        !files.has(path) &&
+        !child.hidden &&
+        !this.#staysWithoutCache(child)
+      ) {
         this.#removeFile(child);
       }
     }
@@ -185,7 +200,7 @@ class Restoration {
 
   #resetFile(node: FileNode): void {
     const { contents } = this.#core;
-    if (this.#isNewer(node)) return;
+    if (this.#isNewer(node) || this.#goesOn(node)) return;
     const wasHidden = node.hidden;
     // A version that was begun from nothing and is to replace the whole file can still be completed.
     if (!node.working?.isHeldBack || !node.working.isFromScratch) this.#dropWorkingCopy(node);
@@ -219,6 +234,16 @@ class Restoration {
     this.#core.tree.attach(parent, name, node);
     this.#kernel.nameAppeared(parent, name);
     return true;
+  }
+
+  /** The cache has no version of it: the journal has one, or what one is being made of. */
+  #staysWithoutCache(node: FileNode): boolean {
+    return this.#isNewer(node) || (this.#goesOn(node) && node.segment === NOT_COMMITTED);
+  }
+
+  /** What was written to it is no version yet, and becomes one. */
+  #goesOn(node: FileNode): boolean {
+    return this.#keepsWork && node.hasUncommitted && !node.hidden;
   }
 
   #isNewer(node: FileNode): boolean {

@@ -105,7 +105,8 @@ function decide(core: Core, node: FileNode, working: WorkingCopy, verdict: GateV
 
 /**
  * Before the mount goes: no application can complete anything any more. Returns the paths that could not be committed. What was
- * begun in a session that has become absent stays in the journal: the next daemon has it restored, and drops it then.
+ * begun in a session that has become absent stays in the journal: the next daemon goes on with it, unless the bucket has another
+ * version of the session.
  */
 export function settleAll(core: Core): string[] {
   const failed: string[] = [];

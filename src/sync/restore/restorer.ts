@@ -21,6 +21,8 @@ export interface SessionContent {
   /** Mount paths. */
   files: string[];
   directories: string[];
+  /** Nothing of it came from the bucket: these are the very files that the cache had when this mount started. */
+  confirmed?: true;
 }
 
 export interface RestorerParts extends Omit<RestoreParts, 'inTurn'> {
@@ -74,7 +76,7 @@ export class Restorer {
 
   /** Of a session that is whole already: says again what it holds. */
   announce(session: string): void {
-    this.#parts.restored({ session, ...contentOf(this.#parts.cache, session) });
+    this.#parts.restored({ session, ...contentOf(this.#parts.cache, session), confirmed: true });
   }
 
   /** Stops all retries; resolves when no restore is under way. */

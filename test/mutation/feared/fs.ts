@@ -453,7 +453,16 @@ export const fsMutations = [
     ],
   ]),
   ...fearedIn('src/fs/hybrid/restore.ts', HYBRID, [
-    ['if (this.#isNewer(node)) return;', '', 'a restore hides what the journal has'],
+    [
+      'if (this.#isNewer(node) || this.#goesOn(node)) return;',
+      'if (this.#goesOn(node)) return;',
+      'a restore hides what the journal has',
+    ],
+    [
+      'return this.#keepsWork && node.hasUncommitted && !node.hidden;',
+      'return false;',
+      'writes that a killed mount had acknowledged are lost at the next start',
+    ],
     [
       'record(this.#core, () => this.#core.records.workDrop(path));',
       ';',
