@@ -52,6 +52,7 @@ function filesBelow(folder: string): string[] {
 const pages = [
   'README.md',
   'CONTRIBUTING.md',
+  'CODE_OF_CONDUCT.md',
   'SECURITY.md',
   ...['docs', 'native-notes', '.github'].flatMap(filesBelow).filter((file) => file.endsWith('.md')),
 ];
