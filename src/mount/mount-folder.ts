@@ -55,7 +55,7 @@ export class MountFolder {
   static async openBelow(path: string, mounts: number): Promise<MountFolder | undefined> {
     const fd = await openInNamespace({
       namespace: ['--mount', '--propagation', 'private'],
-      script: 'for mount in $(seq "$2"); do umount -l "$1" || exit 1; done',
+      script: 'for mount in $(seq "$2"); do umount -i -l "$1" 2>/dev/null || umount -l "$1" || exit 1; done',
       args: [path, String(mounts)],
       path,
       flags: PLACE | O_PATH,

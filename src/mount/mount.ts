@@ -46,7 +46,7 @@ const NOT_PERMITTED = /not permitted|permission denied|superuser|only root/i;
  */
 export async function mountDirect(fd: number, at: MountPlace, options: MountOptions): Promise<MountRecord> {
   const { mountPoint } = at;
-  const args = ['-i', '-t', FILESYSTEM_TYPE, '-o', mountOptions(options), options.source, PLACE_PATH];
+  const args = ['-t', FILESYSTEM_TYPE, '-o', mountOptions(options), options.source, PLACE_PATH];
   const { status, stderr } = await runAtPlace('mount', args, [fd, at.place]);
   if (status !== 0) throw mountError(mountPoint, stderr);
   const stacked = (await mountsOfOurs(mountPoint)).filter(({ device }) => device !== at.covers);
@@ -97,7 +97,17 @@ const UNKNOWN_OPTION = /(invalid|unrecognized|unknown) option/i;
 
 /** util-linux would look up what the descriptor is called, and use that name. busybox takes the path as it is. */
 async function runAtPlace(tool: string, args: string[], descriptors: Descriptors): Promise<Finished> {
-  const finished = await run(tool, ['-c', ...args], descriptors);
+  return runWith(['-c', '-i'], tool, args, descriptors);
+}
+
+/** With options that only the tools of util-linux have. */
+async function runWith(
+  options: string[],
+  tool: string,
+  args: string[],
+  descriptors: Descriptors = [],
+): Promise<Finished> {
+  const finished = await run(tool, [...options, ...args], descriptors);
   return finished.status !== 0 && UNKNOWN_OPTION.test(finished.stderr)
     ? run(tool, args, descriptors)
     : finished;
@@ -166,9 +176,12 @@ export async function removeDeadMounts(mountPoint: string, keep = 0): Promise<nu
   }
 }
 
-/** What it said when it failed; undefined when it did not. */
+/**
+ * What it said when it failed; undefined when it did not. Not by way of the helper umount.fuse.sessionfs (bin/mount.sessionfs), which
+ * would ask this daemon to unmount.
+ */
 async function umount(args: string[]): Promise<string | undefined> {
-  const { status, stderr } = await run('umount', args);
+  const { status, stderr } = await runWith(['-i'], 'umount', args);
   if (status === 0) return undefined;
   return NOT_PERMITTED.test(stderr) ? fusermount(args, stderr) : stderr;
 }
