@@ -47,6 +47,12 @@ export const commands: readonly CommandSpec[] = [
     flags: [
       ...settingFlags,
       readOnlyFlag,
+      {
+        flag: '--options',
+        short: '-o',
+        placeholder: 'OPTIONS',
+        meaning: 'settings as mount(8) and /etc/fstab give them: umask=022,key_file=FILE',
+      },
       { flag: '--daemonize', meaning: 'return when the mount answers and keep serving it in the background' },
       {
         flag: '--log-file',

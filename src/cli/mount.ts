@@ -9,12 +9,14 @@ import { generatedKeyPath } from '../lib/generated-key-path.ts';
 import { forbidCoreFiles, forbidTracing } from '../lib/process-protection.ts';
 import type { Arguments, Invocation } from './command.ts';
 import { daemonize } from './daemonize.ts';
+import { withMountOptions } from './mount-options.ts';
 import { withReadOnlyCopy } from './read-only.ts';
 import { serve } from './serve.ts';
 import { flagsOf, readOnlyFlag, settingFlags } from './setting-flags.ts';
 
-export async function run(parsed: Invocation): Promise<number> {
-  const { env } = parsed;
+export async function run(invocation: Invocation): Promise<number> {
+  const { env } = invocation;
+  const parsed = { ...invocation, given: withMountOptions(invocation.given) };
   forbidTracing();
   forbidCoreFiles(env);
   const launcher = takeLauncher(env);

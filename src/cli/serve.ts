@@ -1,6 +1,7 @@
 /** Serves one mount in this process, from start to the last flush. */
 
 import type { Launcher } from '../api/launcher.ts';
+import { readMountStatus } from '../api/mount-status.ts';
 import type { Config } from '../config/load.ts';
 import type { Secrets } from '../lib/secrets.ts';
 import { createLogger, type Logger, reopenLog } from '../observe/log.ts';
@@ -8,6 +9,7 @@ import { warnOfLimits } from '../supervisor/limits.ts';
 import type { StopReport } from '../supervisor/messages.ts';
 import { type FolderAfterwards, Supervisor } from '../supervisor/supervisor.ts';
 import { PidFile } from './pid-file.ts';
+import { ServiceManager } from './service-manager.ts';
 import { firstStopSignal, stopSignals } from './stop-signals.ts';
 
 export interface ServeOptions {
@@ -42,6 +44,8 @@ async function serveUntilStopped(
   // Before the start: a signal in the middle of it must not leave a dead mount behind.
   const signals = stopSignals();
   const stopSignal = firstStopSignal(log, signals);
+  const serviceManager = ServiceManager.take(process.env, log);
+  serviceManager?.starting();
   let daemon: Supervisor | undefined;
   if (!signals.includes('SIGHUP'))
     process.on('SIGHUP', () => {
@@ -50,17 +54,25 @@ async function serveUntilStopped(
     });
   // A daemon that sits in some directory keeps that from being unmounted.
   if (launcher !== undefined) process.chdir('/');
-  const started = await Supervisor.start(config, log, { secrets });
+  const started = await Supervisor.start(config, log, {
+    secrets,
+    phaseChanged: (phase) => serviceManager?.changed(phase),
+  });
   daemon = started;
   process.on('SIGUSR2', () => started.reload());
   const pidFile = await writePidFile(started, pidPath);
   try {
     await launcher?.ready(started.notices);
+    serviceManager?.serving(() => readMountStatus(started.mountPoint));
     return await Promise.race([
       started.stopped,
-      stopSignal.then((signal) => started.stop(signal, folderAfter(signal))),
+      stopSignal.then((signal) => {
+        serviceManager?.stopping();
+        return started.stop(signal, folderAfter(signal));
+      }),
     ]);
   } finally {
+    await serviceManager?.finish();
     pidFile?.remove();
   }
 }

@@ -48,7 +48,12 @@ export interface SupervisorHooks {
   beforeGivingUp?: () => Promise<void>;
   /** The mount is in a namespace that only its users and this process are in: no other process can end it when this one is gone. */
   endsWithLastUser?: boolean;
+  /** Called after the start, with each change. */
+  phaseChanged?: (phase: MountPhase) => void;
 }
+
+/** Who serves the mount: its daemon; none, as the next one was asked for by `reload`; none, as the last one died. */
+export type MountPhase = 'serving' | 'handing-over' | 'replacing';
 
 /** What becomes of the folder below when the mount has ended in order. */
 export type FolderAfterwards = 'given-back' | 'shut';
@@ -170,6 +175,7 @@ export class Supervisor {
     if (this.#handingOver || this.#stopReason !== undefined) return;
     this.#handingOver = true;
     this.#log.info({ daemon: this.#child.pid }, 'Handing the mount over to a new daemon');
+    this.#hooks.phaseChanged?.('handing-over');
     // It has loaded the code that was on the disk before.
     void this.#standby.discard();
     this.#child.ready.then(
@@ -308,6 +314,7 @@ export class Supervisor {
     this.#handingOver = false;
     if (!handedOver) {
       this.#logDeath(exit);
+      this.#hooks.phaseChanged?.('replacing');
       this.#restarts++;
       const repeated = takeRepeated(this.#descriptors.inFlightFd);
       if (isCrash(exit)) this.#fatalRequests.daemonDied(repeated);
@@ -320,6 +327,7 @@ export class Supervisor {
     this.#child.ready.then(
       () => {
         this.#policy.ready();
+        this.#hooks.phaseChanged?.('serving');
         this.#prepareStandby();
         this.#notice.clear();
         if (this.#driver === 'fuse-native') this.#reportBelow();

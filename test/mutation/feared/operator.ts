@@ -6,6 +6,49 @@ const KEYGEN = ['cli/keygen.test.ts'];
 const FLUSH = ['cli/flush.test.ts'];
 
 export const operatorMutations = [
+  ...fearedIn(
+    'src/cli/service-manager.ts',
+    ['cli/service-manager.test.ts'],
+    [
+      [
+        "const answered = reading?.kind === 'answered';",
+        'const answered = reading !== undefined;',
+        'the watchdog stays quiet while the daemon hangs',
+      ],
+      [
+        'ask().catch(() => undefined)',
+        'ask()',
+        'one probe that could not be started ends the watch, and then the service',
+      ],
+      [
+        'delete env[name];\n    return socket',
+        'void name;\n    return socket',
+        'a daemon, or a tool, speaks for the service',
+      ],
+      [
+        'if (meant !== undefined && meant !== String(pid)) return undefined;',
+        '',
+        'a process answers a watchdog that is another one’s',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/cli/mount-options.ts',
+    ['cli/mount-options.test.ts'],
+    [
+      [
+        'if (flags.has(flag)) throw',
+        'if (false) throw',
+        'of a flag and an option that differ, chance takes one',
+      ],
+      [
+        'if (refusal !== undefined) throw',
+        'if (false) throw',
+        'a key that stands in /etc/fstab is reported as a typing mistake',
+      ],
+      ['if (target.has(key)) throw', 'if (false) throw', 'which of two values of an option counts is chance'],
+    ],
+  ),
   ...fearedIn('src/cli/arguments.ts', ARGUMENTS, [
     [
       "(value.startsWith('-') && !isInline)",
