@@ -102,6 +102,18 @@ FILE
     die 'no image of the emulator, see above'
 }
 
+# Debian with systemd as its process 1, for the package and the units. In a user's hands that is a machine.
+make_systemd_image() {
+  local image=localhost/sessionfs-test-debian:latest
+  if image_is_made "$image"; then return; fi
+  quietly 'making an image of Debian with systemd' sh -c 'podman build --quiet --pull=never --network host --isolation oci \
+    --label "sessionfs-test=$1" --tag "$2" --file - . <<FILE
+FROM node:24-bookworm-slim
+RUN apt-get update && apt-get install -y --no-install-recommends systemd systemd-sysv logrotate && rm -rf /var/lib/apt/lists/* && echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/tests
+CMD ["/sbin/init"]
+FILE' sh "$images_version" "$image" || die 'no image with systemd, see above'
+}
+
 install_python_tools() {
   local venv=$containers/venv stamp
   stamp=$venv/podman-compose-$podman_compose_release-kubernetes-validate-$kubernetes_validate_release
@@ -121,6 +133,7 @@ prepare_containers() {
   make_base_image
   unlock_checkout
   make_emulator_image
+  make_systemd_image
   # Steps of builds of other days; today's make the next build fast.
   podman image prune --force --filter until=24h >/dev/null
 }

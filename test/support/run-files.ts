@@ -28,6 +28,7 @@ const LONG_RUNNING = [
   'crash/flush',
   'hybrid/restore',
   'lease/model-deaths',
+  'containers/debian',
   'containers/killed',
   'crash/daemon',
   'crash/application',
