@@ -26,7 +26,7 @@ export async function run(invocation: Invocation): Promise<number> {
     throw new SessionfsError('CONFIG_INVALID', `the mount on ${path} has no cache on a disk`, {
       hint: 'Mount the bucket in hybrid mode for this, with the new key and the old one as a previous key.',
     });
-  const keyId = currentKeyId({ ...config, cachePath }, env);
+  const keyId = await currentKeyId({ ...config, cachePath }, env);
   const bar = await startProgress('sessions');
   const report = await rekey({ mountPoint: path, cachePath, keyId, rate, progress: bar.update }).finally(
     bar.stop,

@@ -11,7 +11,7 @@ import { startProgress } from './progress.ts';
 export async function run(invocation: Invocation): Promise<number> {
   const { config, env, session, from } = lookAt(invocation);
   const { hasCache, address } = placesOf(config, from);
-  const keyring = keysOf(config, env);
+  const keyring = await keysOf(config, env);
   const repair = invocation.given.has('--repair');
   const reports: SessionReport[] = [];
   await withBucketOf(config, address, async (bucket) => {

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { mayBeKey } from '../lib/quote.ts';
+import { isSecretName, parseSecretName } from '../lib/secret-name.ts';
 
 /** Completes the sentence "X is "…", but …". */
 export class Refusal extends Error {}
@@ -64,7 +65,10 @@ export function keyFilePath(text: string): string {
   if (mayBeKey(text.trim())) {
     throw new Refusal('must be the path of a file that holds the key, not the key itself');
   }
-  return path(text);
+  if (!isSecretName(text)) return path(text);
+  if (parseSecretName(text) === undefined)
+    throw new Refusal('must be the path of a file, or sm://projects/PROJECT/secrets/SECRET/versions/VERSION');
+  return text;
 }
 
 /** Error messages name the command, and every user of the machine may read command lines. */

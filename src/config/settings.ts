@@ -27,7 +27,7 @@ export interface SettingValues {
   /** 0: removed sessions are gone at once. */
   readonly trashDays: number;
   readonly bucket: parse.BucketAddress | undefined;
-  /** Absolute. */
+  /** Absolute; or the name of a secret, sm://…. */
   readonly encryptionKeyFile: string | undefined;
   /** For /bin/sh. */
   readonly encryptionKeyCommand: string | undefined;
@@ -168,7 +168,7 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     parse: parse.keyFilePath,
     default: undefined,
     meaning:
-      'file that holds the encryption key, 64 hex digits; local mode creates one on first use if no key is set',
+      'file that holds the encryption key, 64 hex digits, or sm://projects/PROJECT/secrets/SECRET/versions/VERSION of Google Secret Manager; local mode creates one on first use if no key is set',
   },
   encryptionKeyCommand: {
     variable: 'SESSION_ENCRYPTION_KEY_COMMAND',

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { SessionfsError } from '../lib/errors.ts';
 import { generatedKeyPath } from '../lib/generated-key-path.ts';
 import { requirePrivatePath } from '../lib/private-path.ts';
+import { isSecretName } from '../lib/secret-name.ts';
 import { readKeyFromCommand } from './key-command.ts';
 import { createKeyFile, readKeyFile } from './key-file.ts';
 import { Keyring, parseKeyHex } from './keyring.ts';
@@ -18,7 +19,7 @@ const MAKE_A_KEY =
 export interface KeyRequest {
   /** Its SESSION_ENCRYPTION_KEY* variables are deleted, so that children do not inherit them. */
   env: NodeJS.ProcessEnv;
-  /** From --encryption-key-file or SESSION_ENCRYPTION_KEY_FILE; comes before SESSION_ENCRYPTION_KEY. */
+  /** From --encryption-key-file or SESSION_ENCRYPTION_KEY_FILE, or a secret's name; comes before SESSION_ENCRYPTION_KEY. */
   keyFile: string | undefined;
   /** Prints the key; comes before SESSION_ENCRYPTION_KEY too. */
   keyCommand?: string | undefined;
@@ -32,8 +33,8 @@ export interface KeyRequest {
 
 export interface KeySource {
   keyring: Keyring;
-  origin: 'environment' | 'file' | 'command' | 'generated';
-  /** The key file, unless the key came from the environment. */
+  origin: 'environment' | 'file' | 'command' | 'generated' | 'secret';
+  /** The key file, or the name of the secret, unless the key came from the environment. */
   path?: string;
   /** Whole sentences for the log. */
   warnings: string[];
@@ -46,15 +47,44 @@ interface FoundKey {
   path?: string;
 }
 
+/** Raw keys by the names of their secrets. */
+type FetchedKeys = ReadonlyMap<string, Buffer>;
+
+/** As `loadKeys`, with what is named sm://…, which Secret Manager is asked for. Throws KEY_MISSING where it does not tell. */
+export async function findKeys(request: KeyRequest): Promise<KeySource> {
+  const fetched = await fetchKeys(request);
+  try {
+    return loadKeys(request, fetched);
+  } finally {
+    for (const raw of fetched.values()) raw.fill(0);
+  }
+}
+
+async function fetchKeys({ env, ...named }: KeyRequest): Promise<FetchedKeys> {
+  const names = secretsIn({ env, ...named });
+  if (names.length === 0) return new Map();
+  try {
+    return await (await import('./secret-manager.ts')).readSecretKeys(names);
+  } catch (error) {
+    forgetVariables(env);
+    throw error;
+  }
+}
+
+function secretsIn({ env, keyFile, keyCommand }: KeyRequest): string[] {
+  const current = keyFile ?? (keyCommand === undefined ? env[KEY_VARIABLE]?.trim() : undefined) ?? '';
+  return [current, ...previousTexts(env)].filter(isSecretName);
+}
+
 /**
  * Reads or makes the key. A key that it made is on stable storage when it returns. Call it with the cache's lock held.
  * Throws KEY_MISSING, KEY_MALFORMED, KEY_WRONG (not the key of the cache), CACHE_NOT_WRITABLE (no place for a new key), UNSAFE_PATH.
  */
-export function loadKeys(request: KeyRequest): KeySource {
+export function loadKeys(request: KeyRequest, fetched: FetchedKeys = new Map()): KeySource {
   const warnings: string[] = [];
   try {
-    const previous = previousKeys(request.env);
-    const found = givenKey(request, warnings) ?? keyOfTheCache(request, warnings);
+    const previous = previousKeys(request.env, fetched);
+    const found = givenKey(request, fetched, warnings) ?? keyOfTheCache(request, warnings);
     const keyring = Keyring.fromBytes(found.raw, previous);
     requireExpected(keyring, found, request);
     return {
@@ -68,12 +98,29 @@ export function loadKeys(request: KeyRequest): KeySource {
   }
 }
 
-function givenKey({ env, keyFile, keyCommand }: KeyRequest, warnings: string[]): FoundKey | undefined {
-  if (keyFile !== undefined) return fromFile(keyFile, warnings);
+function givenKey(
+  { env, keyFile, keyCommand }: KeyRequest,
+  fetched: FetchedKeys,
+  warnings: string[],
+): FoundKey | undefined {
+  if (keyFile !== undefined)
+    return isSecretName(keyFile) ? fromSecret(keyFile, fetched) : fromFile(keyFile, warnings);
   if (keyCommand !== undefined) return { raw: readKeyFromCommand(keyCommand), origin: 'command' };
   const text = env[KEY_VARIABLE]?.trim();
   if (text === undefined || text === '') return undefined;
+  if (isSecretName(text)) return fromSecret(text, fetched);
   return { raw: parseKeyHex(text, KEY_VARIABLE), origin: 'environment' };
+}
+
+function fromSecret(name: string, fetched: FetchedKeys): FoundKey {
+  return { raw: secretKey(name, fetched), origin: 'secret', path: name };
+}
+
+/** A copy: the keyring zeroes what it takes. */
+function secretKey(name: string, fetched: FetchedKeys): Buffer {
+  const raw = fetched.get(name);
+  if (raw === undefined) throw new Error('the secret was not read');
+  return Buffer.from(raw);
 }
 
 function keyOfTheCache(request: KeyRequest, warnings: string[]): FoundKey {
@@ -91,9 +138,16 @@ function fromFile(path: string, warnings: string[]): FoundKey {
   return { raw, origin: 'file', path };
 }
 
-function previousKeys(env: NodeJS.ProcessEnv): Buffer[] {
-  const texts = (env[PREVIOUS_VARIABLE] ?? '').split(/[\s,]+/).filter((text) => text !== '');
-  return texts.map((text, index) => parseKeyHex(text, `key ${index + 1} of ${PREVIOUS_VARIABLE}`));
+function previousKeys(env: NodeJS.ProcessEnv, fetched: FetchedKeys): Buffer[] {
+  return previousTexts(env).map((text, index) =>
+    isSecretName(text)
+      ? secretKey(text, fetched)
+      : parseKeyHex(text, `key ${index + 1} of ${PREVIOUS_VARIABLE}`),
+  );
+}
+
+function previousTexts(env: NodeJS.ProcessEnv): string[] {
+  return (env[PREVIOUS_VARIABLE] ?? '').split(/[\s,]+/).filter((text) => text !== '');
 }
 
 function forgetVariables(env: NodeJS.ProcessEnv): void {

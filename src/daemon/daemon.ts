@@ -50,7 +50,7 @@ async function startLocked(
   log: Logger,
 ): Promise<Daemon> {
   const { config, mountPoint, root, plainSessions, takeover } = start;
-  const keyring = loadKeyring(config, start.secrets, log);
+  const keyring = await loadKeyring(config, start.secrets, log);
   const { currentId: keyId, ids: acceptedKeyIds } = keyring;
   const cache = Cache.open(config.cachePath, { mountPoint, keyId, acceptedKeyIds });
   cache.removeLeftoversSync();

@@ -1,6 +1,6 @@
 /** Writes one session out of the sealed cache, or the bucket, as plain files. Takes no lock and no lease. */
 import type { Config } from '../config/load.ts';
-import { loadKeys } from '../crypto/key-source.ts';
+import { findKeys } from '../crypto/key-source.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { Cache } from '../store/cache/cache.ts';
@@ -42,7 +42,7 @@ export async function exportSession(
   const request = { ...asked, ...sourcesOf(asked.config, asked.from) };
   const { session, folder, config } = request;
   checkFolder(folder, config.cachePath);
-  const keyring = keyringOf(request, env);
+  const keyring = await keyringOf(request, env);
   const opened = openVersions(keyring, session, await findVersions(request, warn));
   keyring.destroy();
   requireSome(request, opened);
@@ -73,18 +73,19 @@ export function sourcesOf(
 }
 
 /** A cache is never without the key that sealed it, so none is made here. */
-export function keyringOf(
+export async function keyringOf(
   { config, fromCache }: Pick<Request, 'config' | 'fromCache'>,
   env: NodeJS.ProcessEnv,
-): Keyring {
-  return loadKeys({
+): Promise<Keyring> {
+  const { keyring } = await findKeys({
     env,
     keyFile: config.encryptionKeyFile,
     keyCommand: config.encryptionKeyCommand,
     cachePath: config.cachePath,
     mayGenerate: fromCache,
     expectedKeyId: fromCache ? Cache.readKeyId(config.cachePath) : undefined,
-  }).keyring;
+  });
+  return keyring;
 }
 
 export async function findVersions(

@@ -52,7 +52,7 @@ export async function restoreSession(
   const folder = join(mountPoint, session);
   refuseIfPaired(mountPoint, session);
   const sources = sourcesOf(config, undefined);
-  const keyring = keyringOf({ config, ...sources }, env);
+  const keyring = await keyringOf({ config, ...sources }, env);
   try {
     const credentials = () => findCredentials(request, sources, warn);
     const removed = () => findRemoved(request);

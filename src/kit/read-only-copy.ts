@@ -92,7 +92,7 @@ function addressText(address: NonNullable<Config['bucket']>): string {
 
 /** Returns the id of the key that is given. Throws KEY_WRONG, KEY_MISSING. */
 async function requireKey(config: Config, env: NodeJS.ProcessEnv, bucket: Bucket): Promise<string> {
-  const keyring = keyringOf({ config, fromCache: false }, { ...env });
+  const keyring = await keyringOf({ config, fromCache: false }, { ...env });
   try {
     const verdict = await new KeyCheck({ bucket, keyring, log: createLogger({ level: 'silent' }) }).verdict();
     if (verdict instanceof SessionfsError) throw verdict;

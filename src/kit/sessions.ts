@@ -117,7 +117,7 @@ export async function readPlainFile(
   file: NamedFile,
 ): Promise<Buffer> {
   const path = `${file.session}/${file.name}`;
-  const keyring = keysOf(config, env);
+  const keyring = await keysOf(config, env);
   try {
     const { sealed } = await sealedFile(config, file);
     return openSealed(keyring, path, sealed).plain;
@@ -136,15 +136,15 @@ export async function readPlainFile(
 }
 
 /** The id of the key that seals. Throws as loadKeys does. */
-export function currentKeyId(config: Config, env: NodeJS.ProcessEnv): string {
-  const keyring = keysOf(config, env);
+export async function currentKeyId(config: Config, env: NodeJS.ProcessEnv): Promise<string> {
+  const keyring = await keysOf(config, env);
   const { currentId } = keyring;
   keyring.destroy();
   return currentId;
 }
 
 /** Of the cache, where there is one. Throws as loadKeys does. */
-export function keysOf(config: Config, env: NodeJS.ProcessEnv): Keyring {
+export function keysOf(config: Config, env: NodeJS.ProcessEnv): Promise<Keyring> {
   return keyringOf({ config, fromCache: Cache.readKeyId(config.cachePath) !== undefined }, env);
 }
 

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { DirectoryLayout } from '../../bucket/directory/layout.ts';
 import { openBucket } from '../../bucket/open.ts';
 import { type Config, type Flags, loadConfig } from '../../config/load.ts';
-import { loadKeys } from '../../crypto/key-source.ts';
+import { findKeys } from '../../crypto/key-source.ts';
 import { Keyring } from '../../crypto/keyring.ts';
 import { generatedKeyPath } from '../../lib/generated-key-path.ts';
 import { Cache } from '../../store/cache/cache.ts';
@@ -40,7 +40,7 @@ export async function* examine({ env, flags, rootless }: Examination): AsyncGene
   yield finding('configuration', 'ok', `${config.storageType} mode on ${config.mountPoint}`);
   for (const warning of config.warnings) yield finding('configuration', 'warning', warning);
   yield* machineFindings(config, () => rootless(config));
-  const key = keyFindings(config, env);
+  const key = await keyFindings(config, env);
   yield* key.findings;
   yield* diskFindings(config);
   yield* storeFindings(config, key.keyring);
@@ -53,9 +53,9 @@ interface KeyResult {
   readonly keyring: Keyring | undefined;
 }
 
-function keyFindings(config: Config, env: NodeJS.ProcessEnv): KeyResult {
+async function keyFindings(config: Config, env: NodeJS.ProcessEnv): Promise<KeyResult> {
   try {
-    const { keyring, origin, path, warnings } = loadKeys({
+    const { keyring, origin, path, warnings } = await findKeys({
       // It deletes what it has read.
       env: { ...env },
       keyFile: config.encryptionKeyFile,
@@ -86,7 +86,7 @@ function keyFindings(config: Config, env: NodeJS.ProcessEnv): KeyResult {
 }
 
 /** Local mode makes one with the first mount, and goes on with it. */
-function generatedKey(config: Config): KeyResult {
+async function generatedKey(config: Config): Promise<KeyResult> {
   const path = generatedKeyPath(config.cachePath);
   const hasCache = Cache.readKeyId(config.cachePath) !== undefined;
   if (hasCache)
