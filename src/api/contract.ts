@@ -28,6 +28,7 @@ export interface MountOptions {
   readonly fuseDriver?: 'auto' | 'direct' | 'fuse-native' | undefined;
   /** HOST:PORT, for health and metrics. */
   readonly httpAddress?: string | undefined;
+  readonly httpTokenFile?: string | undefined;
   readonly logLevel?: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent' | undefined;
   readonly maxFileSize?: number | undefined;
   readonly memoryLimit?: number | undefined;

@@ -62,13 +62,22 @@ export function path(text: string): string {
 
 /** Error messages name key files, so a key in the path's place has to be caught here. */
 export function keyFilePath(text: string): string {
-  if (mayBeKey(text.trim())) {
-    throw new Refusal('must be the path of a file that holds the key, not the key itself');
-  }
+  refuseSecret(text, 'key');
   if (!isSecretName(text)) return path(text);
   if (parseSecretName(text) === undefined)
     throw new Refusal('must be the path of a file, or sm://projects/PROJECT/secrets/SECRET/versions/VERSION');
   return text;
+}
+
+/** The same of a token. */
+export function tokenFilePath(text: string): string {
+  refuseSecret(text, 'token');
+  return path(text);
+}
+
+function refuseSecret(text: string, what: string): void {
+  if (mayBeKey(text.trim()))
+    throw new Refusal(`must be the path of a file that holds the ${what}, not the ${what} itself`);
 }
 
 /** Error messages name the command, and every user of the machine may read command lines. */

@@ -37,6 +37,8 @@ export interface SettingValues {
   readonly s3EndpointUrl: string | undefined;
   readonly fuseDriver: FuseDriver;
   readonly httpAddress: parse.HttpAddress | undefined;
+  /** Absolute. */
+  readonly httpTokenFile: string | undefined;
   readonly logLevel: LogLevel;
   readonly maxFileSizeBytes: number;
   readonly memoryLimitBytes: number;
@@ -209,7 +211,16 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     placeholder: 'HOST:PORT',
     parse: parse.httpAddress,
     default: undefined,
-    meaning: 'address that serves health and metrics; default: none',
+    meaning: 'address that serves the status page, health and metrics; default: none',
+  },
+  httpTokenFile: {
+    variable: 'SESSION_HTTP_TOKEN_FILE',
+    flag: '--http-token-file',
+    placeholder: 'FILE',
+    parse: parse.tokenFilePath,
+    default: undefined,
+    meaning:
+      'file that holds the token of the status page; without one the page is there on a loopback address only',
   },
   logLevel: {
     variable: 'LOG_LEVEL',
@@ -305,8 +316,8 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
   },
 };
 
-/** Keys are no settings: they go from the environment into the keyring, and no Config that could be printed holds one. */
-const keyVariables: readonly Described[] = [
+/** Keys and tokens are no settings: no Config that could be printed holds one. */
+const secretVariables: readonly Described[] = [
   {
     variable: 'SESSION_ENCRYPTION_KEY',
     flag: undefined,
@@ -319,7 +330,13 @@ const keyVariables: readonly Described[] = [
     default: undefined,
     meaning: 'earlier keys, separated by commas; they still open the files that they sealed',
   },
+  {
+    variable: 'SESSION_HTTP_TOKEN',
+    flag: undefined,
+    default: undefined,
+    meaning: 'token of the status page, of at least 16 characters, in place of its file',
+  },
 ];
 
 /** Every line of the table, in the order of the documentation. */
-export const configurationTable: readonly Described[] = [...Object.values(settings), ...keyVariables];
+export const configurationTable: readonly Described[] = [...Object.values(settings), ...secretVariables];

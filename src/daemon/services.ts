@@ -11,12 +11,16 @@ import { type HttpServer, serveHttp } from '../observe/http.ts';
 import type { HttpPages, Readiness } from '../observe/http-pages.ts';
 import type { Logger } from '../observe/log.ts';
 import { Metrics } from '../observe/metrics.ts';
+import type { StatusReport } from '../observe/status-page/report.ts';
+import { StatusPage } from '../observe/status-page/status-page.ts';
 import type { ThreadSide } from '../remote/kernel-side.ts';
 import { type OpenedRemote, openRemote } from '../remote/open.ts';
 import type { Cache } from '../store/cache/cache.ts';
 import { CacheUsage } from '../store/cache/usage.ts';
 import { Trash } from '../store/checkpoint/trash.ts';
 import type { DaemonStart } from '../supervisor/messages.ts';
+import { httpToken } from './http-token.ts';
+import { mountReportOf } from './status.ts';
 
 type StartedOver = Extract<DaemonMessage, { type: 'started-over' }>;
 
@@ -46,6 +50,7 @@ export class DaemonServices {
   readonly #remote: OpenedRemote;
   readonly #metrics: Metrics;
   readonly #usage: CacheUsage;
+  readonly #startedAt = new Date(systemClock.wallMs()).toISOString();
   #http: HttpServer | undefined;
   #thread: CoreClient | undefined;
   #phase: Phase = 'starting';
@@ -60,9 +65,30 @@ export class DaemonServices {
     const remote = await openRemote({ config, mountPoint, cache, keyring, metrics, log, takeover });
     const usage = new CacheUsage({ cachePath: cache.path, journalDirectory: cache.journalDirectory });
     const services = new DaemonServices(start, { remote, metrics, usage, log });
-    const ready = () => services.#readiness();
-    services.#http = await servePages(start, { metrics, health: () => true, ready }, log);
+    services.#http = await servePages(start, log, () => services.#pages(start));
     return services;
+  }
+
+  /** Throws CONFIG_INVALID for want of a token. */
+  #pages(start: DaemonStart): HttpPages {
+    const statusPage = new StatusPage({
+      report: () => this.#report(start),
+      token: httpToken(start.config, start.secrets),
+      wallMs: systemClock.wallMs,
+      log: this.#log,
+    });
+    return { metrics: this.#metrics, health: () => true, ready: () => this.#readiness(), statusPage };
+  }
+
+  async #report(start: DaemonStart): Promise<StatusReport> {
+    const remote = this.#remote.sessions?.report();
+    const overview = await this.#metrics.overview();
+    return {
+      mount: { ...mountReportOf(start, this.#startedAt), bucket: remote?.bucket.address },
+      readiness: this.#known(),
+      ...overview,
+      sessions: remote?.backups,
+    };
   }
 
   private constructor(
@@ -164,10 +190,16 @@ export class DaemonServices {
 
   /** Whether an application may be started, or sent to, now: the mount answers, and the sessions are known. */
   async #readiness(): Promise<Readiness> {
+    const known = this.#known();
+    if (known.ready) await this.#thread?.send('ping');
+    return known;
+  }
+
+  /** Without a question to the thread that serves the mount. */
+  #known(): Readiness {
     if (this.#phase !== 'serving') return { ready: false, reason: `the mount is ${this.#phase}` };
     const reason = this.#remote.sessions?.notReady;
     if (reason !== undefined) return { ready: false, reason };
-    await this.#thread?.send('ping');
     const warning = this.#remote.sessions?.warning;
     return { ready: true, ...(warning === undefined ? {} : { warning }) };
   }
@@ -179,17 +211,17 @@ export class DaemonServices {
 }
 
 /**
- * Undefined where no address is configured. Rejects with HTTP_ADDRESS_UNAVAILABLE, but not when a mount is taken over: a
- * mount does not end for want of an address.
+ * Undefined where no address is configured. Rejects with HTTP_ADDRESS_UNAVAILABLE and CONFIG_INVALID, but not when a mount is taken
+ * over: a mount does not end for want of an address.
  */
 async function servePages(
   { config, takeover }: DaemonStart,
-  pages: HttpPages,
   log: Logger,
+  pages: () => HttpPages,
 ): Promise<HttpServer | undefined> {
   if (config.httpAddress === undefined) return undefined;
   try {
-    return await serveHttp(config.httpAddress, pages, log);
+    return await serveHttp(config.httpAddress, pages(), log);
   } catch (error) {
     if (takeover === undefined) throw error;
     log.error({ error: messageOf(error) }, 'Health and metrics are not served any more');

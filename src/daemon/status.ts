@@ -1,6 +1,7 @@
 /** What a daemon says about itself in `.sessionfs/status.json`, beside the counts. */
 import type { Config } from '../config/load.ts';
 import { version } from '../lib/version.ts';
+import type { MountReport } from '../observe/status-page/report.ts';
 import type { DaemonStart } from '../supervisor/messages.ts';
 
 /** Where the sealed files lie, for people. */
@@ -27,4 +28,12 @@ export function staticStatusOf({
     ...(config.readOnly === undefined ? {} : { readOnly: config.readOnly }),
     startedAt: new Date().toISOString(),
   };
+}
+
+/** For the status page. */
+export function mountReportOf(
+  { config, driver, mountPoint, restarts }: DaemonStart,
+  startedAt: string,
+): Omit<MountReport, 'bucket'> {
+  return { version, mode: config.storageType, driver, mountPoint, startedAt, restarts };
 }

@@ -16,4 +16,9 @@ export function programFile(program: Program): string {
   return fileURLToPath(new URL(`../${program}.js`, import.meta.url));
 }
 
+/** A file of the status page, which scripts/bundle puts beside the programs. */
+export function statusPageFile(name: string): string {
+  return fileURLToPath(new URL(`../../bundle/status-page/${name}`, import.meta.url));
+}
+
 export const packageManifest = fileURLToPath(new URL('../../../package.json', import.meta.url));

@@ -53,7 +53,7 @@ export class FilesystemMetrics {
     registry.computedCounter(
       'sessionfs_shared_sessions_total',
       'Times that two living processes of this machine wrote one session in turns.',
-      () => this.#sum((counters) => counters.sharedSessions),
+      () => this.sharedSessions,
     );
     registry.computedCounters(
       'sessionfs_refused_files_total',
@@ -93,6 +93,22 @@ export class FilesystemMetrics {
   async refresh(): Promise<FileNumbers | undefined> {
     [this.#files, this.#disk] = await Promise.all([this.#source?.files(), this.#source?.disk()]);
     return this.#files;
+  }
+
+  /** Of applications that were answered. */
+  get calls(): number {
+    return this.#sum((counters) =>
+      total(operationNames.map((name) => total(counters.operationCounts(name).counts))),
+    );
+  }
+
+  get sharedSessions(): number {
+    return this.#sum((counters) => counters.sharedSessions);
+  }
+
+  /** As of the last refresh. */
+  get disk(): DiskNumbers | undefined {
+    return this.#disk;
   }
 
   #sum(read: (counters: FilesystemCounters) => number): number {

@@ -1,4 +1,5 @@
 /** Which page says what. Knows requests and answers, not connections. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { inTime } from '../lib/in-time.ts';
 import type { Logger } from './log.ts';
 
@@ -11,6 +12,16 @@ export interface HttpPages {
   health(): boolean;
   /** Whether applications are served. What it says is public. */
   ready(): Readiness | Promise<Readiness>;
+  readonly statusPage?: StatusPages;
+}
+
+/** What StatusPage is for the server. */
+interface StatusPages {
+  serves(path: string): boolean;
+  /** Never rejects. `address`: the one that is served. */
+  respond(request: IncomingMessage, response: ServerResponse, address: string): Promise<void>;
+  /** Ends answers that have no end. */
+  close(): void;
 }
 
 interface Answer {
@@ -40,9 +51,9 @@ export async function answerTo(
   pages: HttpPages,
   log: Logger,
 ): Promise<Answer> {
-  const path = (url ?? '').split('?', 1)[0] ?? '';
+  const path = pathOf(url);
   const page = PAGES.get(path);
-  if (page === undefined) return text(404, 'not found: there are /healthz, /readyz and /metrics\n');
+  if (page === undefined) return text(404, 'not found: there are /, /healthz, /readyz and /metrics\n');
   if (method !== 'GET' && method !== 'HEAD') {
     return { ...text(405, 'only GET and HEAD are allowed\n'), headers: { Allow: 'GET, HEAD' } };
   }
@@ -52,6 +63,10 @@ export async function answerTo(
     log.error({ err: error, path }, 'A page could not be made');
     return text(500, 'this page could not be made; the log says why\n');
   }
+}
+
+export function pathOf(url: string | undefined): string {
+  return (url ?? '').split('?', 1)[0] ?? '';
 }
 
 function healthPage(pages: HttpPages): Answer {

@@ -1,10 +1,10 @@
-/** Health, readiness and metrics over HTTP, for probes and scrapers: small answers, no request body, one request a connection. */
+/** Health, readiness, metrics and the status page over HTTP: small answers, one request a connection. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { HttpAddress } from '../config/parsers.ts';
 import { deferred } from '../lib/deferred.ts';
 import { type ErrorDetails, SessionfsError } from '../lib/errors.ts';
-import { answerTo, type HttpPages } from './http-pages.ts';
+import { answerTo, type HttpPages, pathOf } from './http-pages.ts';
 import type { Logger } from './log.ts';
 
 export interface HttpServer {
@@ -24,6 +24,12 @@ const CLOSE_GRACE_MS = 500;
 
 /** Resolves when the address answers. Rejects with HTTP_ADDRESS_UNAVAILABLE. */
 export async function serveHttp(address: HttpAddress, pages: HttpPages, log: Logger): Promise<HttpServer> {
+  let served = address.host;
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
+    const { statusPage } = pages;
+    if (statusPage?.serves(pathOf(request.url))) void statusPage.respond(request, response, served);
+    else void respond(request, response, pages, log);
+  };
   const server = createServer(
     {
       maxHeaderSize: HEADER_BYTES_MAX,
@@ -31,23 +37,25 @@ export async function serveHttp(address: HttpAddress, pages: HttpPages, log: Log
       requestTimeout: CLIENT_TIMEOUT_MS,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
     },
-    (request, response) => void respond(request, response, pages, log),
+    handle,
   );
   evictIdle(server);
   server.timeout = CLIENT_TIMEOUT_MS;
   // No body is wanted, so no client is told to go on and send one.
-  server.on('checkContinue', (request, response) => void respond(request, response, pages, log));
+  server.on('checkContinue', handle);
   await listen(server, address);
   // From now on these are connections that could not be accepted, for want of descriptors; the next one may be.
   server.on('error', (error) =>
     log.warn({ error: String(error) }, 'An HTTP connection could not be accepted'),
   );
-  const { port } = server.address() as AddressInfo;
+  const { port, address: bound } = server.address() as AddressInfo;
+  served = bound;
   log.info({ host: address.host, port }, 'Health and metrics are served');
   let closed: Promise<void> | undefined;
   return {
     port,
     close: () => {
+      pages.statusPage?.close();
       closed ??= close(server);
       return closed;
     },

@@ -37,6 +37,15 @@ export interface FileNumbers {
   /** Not in the cache yet. */
   readonly dirty: number;
   readonly heldBack: number;
+  /** The first of them. */
+  readonly longestHeldBack?: readonly HeldBackFile[];
+}
+
+interface HeldBackFile {
+  readonly file: string;
+  readonly bytes: number;
+  /** When it was last changed, ISO 8601. */
+  readonly since: string;
 }
 
 /** Where the numbers of the filesystem come from. */

@@ -1,10 +1,11 @@
 /** The daemon's counters, by methods whose arguments are the only values that a label can have. docs/operations.md lists the metrics. */
-import { Gauge, Histogram } from 'prom-client';
+import { type Counter, Gauge, Histogram } from 'prom-client';
 import { FilesystemMetrics } from './filesystem-metrics.ts';
 import type {
   BackupCounts,
   BucketRequest,
   DaemonFacts,
+  DiskNumbers,
   FileNumbers,
   FilesystemSource,
   LeaseHow,
@@ -17,6 +18,34 @@ import { MetricRegistry } from './registry.ts';
 const RESTORE_BUCKETS_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 const REQUEST_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15];
 const MS = 1e-3;
+/** Results of requests that say something of one object, and nothing of the bucket. */
+const NORMAL_RESULTS = ['ok', 'missing', 'precondition'];
+
+/** Since the daemon's start. */
+export interface MetricTotals {
+  readonly backups: number;
+  readonly backupFailures: number;
+  readonly backupFiles: number;
+  readonly backupBytes: number;
+  readonly restores: number;
+  readonly restoreFailures: number;
+  readonly requests: number;
+  /** By result, those that are no normal ones. */
+  readonly requestErrors: Readonly<Record<string, number>>;
+  readonly conflicts: number;
+  readonly freshRegistrations: number;
+  readonly credentialsRemoved: number;
+  readonly leasesLost: number;
+  readonly calls: number;
+  readonly sharedSessions: number;
+}
+
+/** What the status page shows. */
+export interface Overview {
+  readonly totals: MetricTotals;
+  readonly files: FileNumbers | undefined;
+  readonly disk: DiskNumbers | undefined;
+}
 
 export class Metrics {
   readonly #registry = new MetricRegistry();
@@ -221,6 +250,39 @@ export class Metrics {
 
   lifecycleRefreshed(objects: number): void {
     this.#refreshed.inc(objects);
+  }
+
+  /** Costs as much as a scrape. */
+  async overview(): Promise<Overview> {
+    const files = await this.#filesystem.refresh();
+    const { calls, sharedSessions, disk } = this.#filesystem;
+    return { totals: { ...(await this.#totals()), calls, sharedSessions }, files, disk };
+  }
+
+  async #totals(): Promise<Omit<MetricTotals, 'calls' | 'sharedSessions'>> {
+    const by = async (counter: Counter<'result'>, result: string) =>
+      (await counter.get()).values.find(({ labels }) => labels.result === result)?.value ?? 0;
+    const sum = async (counter: Counter<string>) =>
+      (await counter.get()).values.reduce((total, { value }) => total + value, 0);
+    const requestErrors: Record<string, number> = {};
+    for (const { labels, value } of (await this.#requests.get()).values) {
+      const result = String(labels.result);
+      if (!NORMAL_RESULTS.includes(result)) requestErrors[result] = (requestErrors[result] ?? 0) + value;
+    }
+    return {
+      backups: await by(this.#backups, 'success'),
+      backupFailures: await by(this.#backups, 'failure'),
+      backupFiles: await sum(this.#backupFiles),
+      backupBytes: await sum(this.#backupBytes),
+      restores: await by(this.#restores, 'success'),
+      restoreFailures: (await by(this.#restores, 'failure')) + (await by(this.#restores, 'corrupt')),
+      requests: await sum(this.#requests),
+      requestErrors,
+      conflicts: await sum(this.#conflicts),
+      freshRegistrations: await sum(this.#freshRegistrations),
+      credentialsRemoved: await sum(this.#credentialsRemoved),
+      leasesLost: await sum(this.#leasesLost),
+    };
   }
 
   /** In the text format of Prometheus. */

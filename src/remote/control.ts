@@ -8,7 +8,7 @@ import type { Ledger } from '../sync/ledger/ledger.ts';
 import type { BucketHealth } from './bucket-health.ts';
 import type { MountLeases } from './mount-leases.ts';
 import type { SessionOpener } from './session-opener.ts';
-import { type BucketStatusParts, bucketStatus } from './status.ts';
+import { type BucketStatus, type BucketStatusParts, bucketStatus } from './status.ts';
 
 export interface ControlParts {
   /** Bucket.address. */
@@ -50,6 +50,11 @@ export class ControlAnswers {
 
   /** `known`: the kernel thread's part of the status, in JSON. */
   #status(known: string, dirtyPaths: readonly string[]): string {
+    return statusText({ ...(JSON.parse(known) as object), ...this.report(dirtyPaths) });
+  }
+
+  /** `dirtyPaths`: as BucketStatusParts has them. */
+  report(dirtyPaths: readonly string[]): BucketStatus {
     const { address, health, ledger, leases, opener } = this.#parts;
     const { flusher, restorer, listingError } = this.#parts.sync;
     const waiting = new Map(
@@ -58,7 +63,7 @@ export class ControlAnswers {
         { holder, waitedMs: Math.round(waitedMs) },
       ]),
     );
-    const status = bucketStatus({
+    return bucketStatus({
       address,
       ledger,
       waiting: [...restorer.waiting, ...opener.waiting],
@@ -70,7 +75,6 @@ export class ControlAnswers {
       failureOf: (session) => this.#failureOf(session),
       dirtyPaths,
     });
-    return statusText({ ...(JSON.parse(known) as object), ...status });
   }
 
   #failureOf(session: string): ReturnType<BucketStatusParts['failureOf']> {

@@ -15,6 +15,7 @@ import type { FinalFlush } from './final-flush.ts';
 import type { KernelSide, ThreadSide } from './kernel-side.ts';
 import type { MountLeases } from './mount-leases.ts';
 import type { SessionOpener } from './session-opener.ts';
+import type { BucketStatus } from './status.ts';
 import type { WriteThrough } from './write-through.ts';
 
 /** What openRemoteSessions makes. */
@@ -103,6 +104,11 @@ export class RemoteSessions {
   get warning(): string | undefined {
     const { trouble } = this.#parts.health;
     return trouble && inWords(trouble);
+  }
+
+  /** What is known without the kernel thread: of the last seconds before a checkpoint nothing. */
+  report(): BucketStatus {
+    return this.#parts.control.report([]);
   }
 
   hear(message: RemoteMessage): void {

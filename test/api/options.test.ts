@@ -29,6 +29,7 @@ const every: Required<
   awsEndpointUrl: 'http://127.0.0.1:2',
   fuseDriver: 'direct',
   httpAddress: '127.0.0.1:0',
+  httpTokenFile: '/t',
   logLevel: 'warn',
   maxFileSize: 65536,
   memoryLimit: 65536,

@@ -10,6 +10,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 const COPIED = [
   'bin/sessionfs',
   'scripts',
+  'src/observe/status-page/web',
   'tsconfig.json',
   'tsconfig.types.json',
   'package-lock.json',

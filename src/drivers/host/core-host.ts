@@ -290,7 +290,11 @@ export class CoreHost {
   #measure(): FileNumbers {
     const { filesystem } = this.#opened;
     const { sessions, files, heldBack } = filesystem;
-    return { sessions, files, dirty: filesystem.dirtyFiles(), heldBack: heldBack.length };
+    const longestHeldBack = heldBack.slice(0, HELD_BACK_SHOWN);
+    return {
+      ...{ sessions, files, dirty: filesystem.dirtyFiles() },
+      ...{ heldBack: heldBack.length, longestHeldBack },
+    };
   }
 
   #status(): string {

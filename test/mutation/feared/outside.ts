@@ -3,6 +3,7 @@ import { fearedIn } from '../mutation.ts';
 
 const CONFIG = ['config/parsers.test.ts', 'config/load.test.ts'];
 const HTTP = ['observe/http.test.ts', 'observe/http-hostile.test.ts'];
+const STATUS_PAGE = ['observe/status-page/access.test.ts', 'observe/status-page/events.test.ts'];
 const NAMES = ['naming/object-name.test.ts', 'naming/hostile-names.test.ts'];
 
 export const outsideMutations = [
@@ -42,6 +43,41 @@ export const outsideMutations = [
     ['  evictIdle(server);\n', '', 'connections take all descriptors'],
     ['const [oldest = socket] = idle;', 'const oldest = socket;', 'silent connections keep the probes out'],
     ['=> idle.delete(socket));', '=> socket.resume());', 'a scrape is cut off by newer connections'],
+  ]),
+  ...fearedIn('src/observe/status-page/access.ts', STATUS_PAGE, [
+    ["if (!isLoopback) return 'closed';", '', 'other machines see the sessions without a token'],
+    [
+      "isOwnName(request.headers.host) ? 'allowed' : 'foreign'",
+      "'allowed'",
+      'a web site reads the page through a name that it points at 127.0.0.1',
+    ],
+    ["address === '::1' : ipv4.startsWith('127.')", 'true : true', 'every address is taken for this machine'],
+    ['isSame(given, this.#token)', 'isSame(given, given)', 'any token opens the page'],
+    [
+      'HttpOnly; SameSite=Strict; Path=/`;\n  }\n\n  signedOut',
+      'Path=/`;\n  }\n\n  signedOut',
+      'scripts and other sites use the cookie',
+    ],
+  ]),
+  ...fearedIn('src/observe/status-page/status-page.ts', STATUS_PAGE, [
+    ["if (access === 'sign-in') return send(", 'if (false) return send(', 'data and events need no token'],
+    ['if (this.#feed.size >= LISTENERS_MAX) {', 'if (false) {', 'browsers take all connections'],
+    ["default-src 'none'; ", '', 'a page may load what it likes'],
+  ]),
+  ...fearedIn('src/observe/status-page/view.ts', STATUS_PAGE, [
+    [
+      "return this.#names === 'full' ? cut : shortenNames(cut);",
+      'return cut;',
+      'phone numbers are on every screen',
+    ],
+    ['before.get(row.id)?.text !== text', 'true', 'every session is sent every 2 s'],
+  ]),
+  ...fearedIn('src/observe/status-page/feed.ts', STATUS_PAGE, [
+    [
+      'if (this.#listeners.size === 0) this.#rest();\n    else',
+      'if (false) this.#rest();\n    else',
+      'reports are made for no browser',
+    ],
   ]),
   ...fearedIn(
     'src/observe/human-line.ts',
