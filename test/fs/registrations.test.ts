@@ -123,6 +123,20 @@ test('credentials that are removed while keys stay are kept, and told once that 
   assert.deepEqual([kept(h), alarms(h).length, h.fs.lostCredentials], [[paired], 1, []]);
 });
 
+test('what was told to be kept is kept, whatever becomes of the session', (t) => {
+  const h = harness(t);
+  paired1(h);
+  const key = `${SESSION}/pre-key-1.json`;
+  write(h, key, '{}');
+  unlink(h, CREDS);
+  h.nowMs += 5_000;
+  h.fs.settleIdle();
+  assert.equal(removals(h).length, 1);
+  unlink(h, key);
+  assert.equal(h.fs.rmdir(ROOT_NODE, SESSION), 0);
+  assert.deepEqual([kept(h), h.fs.lostCredentials], [[paired], []]);
+});
+
 test('what is remembered of credentials stays as it was, whatever is written to a file that has no name any more', (t) => {
   for (const name of ['creds.json', 'creds.json.bak']) {
     const h = harness(t);
@@ -147,6 +161,8 @@ test('a logout keeps nothing aside: all files go, in whatever order, with the fo
     paired1(h);
     write(h, `${SESSION}/pre-key-1.json`, '{}');
     for (const path of order) unlink(h, path);
+    // Nothing is left of which they could be the credentials.
+    if (order.at(-1) === CREDS) assert.deepEqual([names(h), h.fs.hasPending], [[], false]);
     if (!folderStays) assert.equal(h.fs.rmdir(1, SESSION), 0);
     h.nowMs += 5_000;
     h.fs.settleIdle();
