@@ -60,7 +60,8 @@ async function underLock(path: string, work: () => Promise<void>): Promise<void>
 /** The network of this machine, and its trust. None of it gets into an image. */
 async function buildFlags(scope: Scope): Promise<string[]> {
   const flags = ['--network', 'host', '--isolation', 'oci', '--build-arg', `NODE_IMAGE=${NODE_IMAGE}`];
-  if (process.env.NODE_EXTRA_CA_CERTS === undefined || !existsSync(CERTIFICATES)) return flags;
+  const { NODE_EXTRA_CA_CERTS, npm_config_cafile } = process.env;
+  if ((NODE_EXTRA_CA_CERTS ?? npm_config_cafile) === undefined || !existsSync(CERTIFICATES)) return flags;
   const npmrc = join(temporaryDirectory(scope), 'npmrc');
   writeFileSync(npmrc, `cafile=${CERTIFICATES}\n`);
   return [...flags, '-v', '/etc/ssl/certs:/etc/ssl/certs:ro', '-v', `${npmrc}:/root/.npmrc:ro`];
