@@ -8,6 +8,16 @@ import { pythonTools, run } from './podman.ts';
 const folder = join(repository, 'deploy/kubernetes');
 export const manifestFiles = readdirSync(folder).map((name) => join(folder, name));
 
+/** Native sidecars are there since 1.29, the field for AppArmor since 1.30. */
+export const SCHEMAS = ['1.30', '1.33', '1.37'];
+
+/** Rejects with what is not as the schemas of that Kubernetes say. */
+export async function validate(version: string, files: readonly string[]): Promise<void> {
+  const tool = join(pythonTools, 'kubernetes-validate');
+  const { status, stdout, stderr } = await run(tool, ['--strict', '-k', version, ...files]);
+  assert.equal(status, 0, `${stdout}\n${stderr}`);
+}
+
 export const sidecarFiles = ['statefulset.yaml', 'deployment.yaml'];
 
 export interface Variable {
@@ -47,9 +57,10 @@ export interface PodSpec {
   volumes: { name: string; emptyDir?: object; secret?: { secretName: string } }[];
 }
 
-interface Manifest {
+export interface Manifest {
+  apiVersion: string;
   kind: string;
-  metadata: { name: string; annotations?: Record<string, string> };
+  metadata: { name: string; annotations?: Record<string, string>; labels?: Record<string, string> };
   spec: {
     strategy?: { type: string };
     maxUnavailable?: number;
