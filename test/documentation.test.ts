@@ -22,6 +22,16 @@ for (const file of ['README.md', 'docs/operations.md']) {
   });
 }
 
+test('each cell of the comparison in README.md links to its evidence', () => {
+  const text = readFileSync(join(repository, 'README.md'), 'utf8');
+  const [, section = ''] = /^## Comparison\n([\s\S]*?)^## /m.exec(text) ?? [];
+  const [, , ...rows] = section.split('\n').filter((line) => line.startsWith('|'));
+  assert.ok(rows.length > 5);
+  for (const row of rows)
+    for (const cell of row.split('|').slice(2, -1))
+      assert.match(cell.trim(), /^(-|\[[^\]]+\]\([^)]+\))$/, row);
+});
+
 test('docs/api.md names the option of every setting', () => {
   const variables = [...settingOptions].map(([option, name]) => [option, settings[name].variable]);
   assert.deepEqual(markdownTable('docs/api.md', ['option', 'setting']), variables);
