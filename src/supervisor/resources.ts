@@ -1,6 +1,6 @@
 /** What a mount needs before its first daemon, and what the supervisor then owns for as long as it lasts. */
 import { randomUUID } from 'node:crypto';
-import { closeSync, constants, existsSync, openSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/load.ts';
@@ -8,6 +8,7 @@ import type { Driver } from '../drivers/choose.ts';
 import { openFuseDevice, openUnusedDevice } from '../drivers/direct/device.ts';
 import { findPlainSessions, requirePlainSessions } from '../fs/startup/plain-sessions.ts';
 import { SessionfsError } from '../lib/errors.ts';
+import { messageOf } from '../lib/system-error.ts';
 import { isInMemory, openMemoryDirectory, pathOfDescriptor } from '../mount/memory-directory.ts';
 import { type MountPlace, removeDeadMounts } from '../mount/mount.ts';
 import { isPlaceAt, MountFolder, openPlace } from '../mount/mount-folder.ts';
@@ -132,10 +133,31 @@ export function closeDescriptors({ fuseFd, inFlightFd, memoryFd }: OwnedDescript
   for (const fd of [fuseFd, inFlightFd, memoryFd]) if (fd !== undefined) closeSync(fd);
 }
 
-/** A file in memory that has no name and lives as long as a process has it open. */
-function openInFlight(memoryFd: number | undefined): number {
-  const shared = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
-  const directory = memoryFd === undefined ? shared : pathOfDescriptor(memoryFd);
+/**
+ * A file that has no name and lives as long as a process has it open: in memory where this machine has a place for that. Throws
+ * MEMORY_UNAVAILABLE where none of `places` takes it.
+ */
+export function openInFlight(
+  memoryFd: number | undefined,
+  places: readonly string[] = ['/dev/shm', tmpdir()],
+): number {
+  const tried = memoryFd === undefined ? places : [pathOfDescriptor(memoryFd)];
+  let cause: unknown;
+  for (const directory of tried) {
+    try {
+      return openUnnamed(directory);
+    } catch (error) {
+      cause = error;
+    }
+  }
+  throw new SessionfsError(
+    'MEMORY_UNAVAILABLE',
+    `no file for the calls under way can be made in ${tried.join(' or ')}: ${messageOf(cause)}`,
+    { hint: 'Let this user write to /dev/shm, or to the folder that TMPDIR names.', cause },
+  );
+}
+
+function openUnnamed(directory: string): number {
   const path = join(directory, `sessionfs-${process.pid}-${randomUUID()}`);
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
   unlinkSync(path);
