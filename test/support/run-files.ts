@@ -34,6 +34,7 @@ const LONG_RUNNING = [
   'crash/application',
   'package/',
   'hybrid/trouble',
+  'soak/',
   'fs/model',
   'fuse-native/hybrid',
   'instances/fencing',
