@@ -263,13 +263,13 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'rekey',
     group: KEYS,
-    summary: 'seal everything in the mount on DIR with its new key; can be stopped and run again',
+    summary: 'seal everything of DIR with its new key, mounted or not; can be stopped and run again',
     synopsis: '[DIR] [--rate FILES] [--json] [FLAGS]',
     operands: [directory],
     flags: [
       { flag: '--rate', placeholder: 'FILES', meaning: 'how many files a second', default: '200' },
       json,
-      ...settingsNamed('--encryption-key-file', '--key-command'),
+      ...settingFlags,
     ],
     load: async () => (await import('./rekey.ts')).run,
   },

@@ -11,6 +11,8 @@ import { messageOf } from '../lib/system-error.ts';
 import { parseKeyHex } from './keyring.ts';
 
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
+/** A name says its project; without one the library would run gcloud and ask the machine, for seconds. */
+const NO_PROJECT = 'none';
 /** Set by tests: the origin of a server that plays Secret Manager. */
 const ENDPOINT = 'SESSIONFS_TEST_SECRET_MANAGER';
 const ATTEMPTS = 4;
@@ -44,7 +46,7 @@ async function authorized(): Promise<Client> {
   const { GoogleAuth } = await import('google-auth-library');
   let client: Awaited<ReturnType<InstanceType<typeof GoogleAuth>['getClient']>>;
   try {
-    client = await new GoogleAuth({ scopes: SCOPE }).getClient();
+    client = await new GoogleAuth({ scopes: SCOPE, projectId: NO_PROJECT }).getClient();
   } catch (error) {
     throw new SessionfsError('KEY_MISSING', `Secret Manager cannot be asked: ${messageOf(error)}`, {
       hint: 'Give credentials of Google, as for a bucket: GOOGLE_APPLICATION_CREDENTIALS, or the account of the machine.',

@@ -78,9 +78,8 @@ async function readKeptVersions(
   return keptVersions;
 }
 
-/** The object of one file, no larger than the bucket says; undefined: there is none. */
-export async function readObject(bucket: Bucket, path: string): Promise<Buffer | undefined> {
-  const name = toObjectName(path, 'file');
+/** One object, no larger than the bucket says; undefined: there is none. */
+export async function readObject(bucket: Bucket, name: string): Promise<Buffer | undefined> {
   try {
     const version = await bucket.head(name);
     return isDeletedMark(version) ? undefined : await readIfThere(bucket, name, version.size);

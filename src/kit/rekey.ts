@@ -6,16 +6,29 @@ import { constants } from 'node:fs';
 import { chmod, lstat, open, readdir, readFile, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bucket } from '../bucket/bucket.ts';
 import { SealError } from '../crypto/seal-error.ts';
 import { readHeader } from '../crypto/sealed-file.ts';
 import { readSealedSession } from '../export/sealed-session.ts';
+import { readObject, readObjects } from '../export/sources.ts';
 import { SessionfsError } from '../lib/errors.ts';
-import { codeOf } from '../lib/system-error.ts';
+import { mapLimit } from '../lib/map-limit.ts';
+import { codeOf, ifMissing } from '../lib/system-error.ts';
 import { directoryMetaName, toObjectName } from '../naming/object-name.ts';
+
+/** Where the sealed files of a mount lie. */
+export interface SealedPlace {
+  /** Files by path. */
+  session(session: string): Promise<ReadonlyMap<string, Buffer>>;
+  /** By the name that cache and bucket have in common; undefined: there is none. */
+  object(name: string): Promise<Buffer | undefined>;
+}
 
 export interface RekeyParts {
   readonly mountPoint: string;
-  readonly cachePath: string;
+  readonly sealed: SealedPlace;
+  /** How many are sealed again at a time: in cloud mode each waits for the bucket. */
+  readonly atATime: number;
   /** Of the new key. */
   readonly keyId: string;
   /** Files a second. */
@@ -38,7 +51,9 @@ export async function rekey(parts: RekeyParts): Promise<RekeyReport> {
   const entries = await readdir(parts.mountPoint, { withFileTypes: true });
   const left: string[] = [];
   for (const [index, entry] of entries.entries()) {
-    left.push(...(entry.isDirectory() ? await work.session(entry.name) : await work.rootFile(entry.name)));
+    left.push(
+      ...(entry.isDirectory() ? await work.sessionIfFree(entry.name) : await work.rootFile(entry.name)),
+    );
     parts.progress(index + 1, entries.length);
   }
   return { sealed: work.sealed, sessions: entries.filter((entry) => entry.isDirectory()).length, left };
@@ -58,22 +73,34 @@ class Rekey {
     this.#device = device;
   }
 
+  /** The whole session is left where another mount holds it. */
+  async sessionIfFree(session: string): Promise<string[]> {
+    try {
+      return await this.session(session);
+    } catch (error) {
+      if (codeOf(error) !== 'EBUSY') throw error;
+      return [`${session} (another mount holds it)`];
+    }
+  }
+
   /** Returns what another key seals still. Listing its folders restores a session that is only in the bucket. */
   async session(session: string): Promise<string[]> {
     const directories = await this.#directories(session);
-    for (const path of await this.#stale(session)) {
-      await this.#sealAgain(path);
-      if (!this.#hasNewKey) await this.#requireNewKey(session, path);
+    const [first, ...others] = await this.#stale(session);
+    if (first !== undefined) {
+      await this.#sealAgain(first);
+      if (!this.#hasNewKey) await this.#requireNewKey(session, first);
     }
+    await mapLimit(others, this.#parts.atATime, (path) => this.#sealAgain(path));
     for (const directory of directories) {
-      const keyId = await this.#cachedKey(directoryMetaName(directory));
+      const keyId = await this.#keyOf(directoryMetaName(directory));
       if (keyId !== undefined && keyId !== this.#parts.keyId) await this.#sealAgain(directory);
     }
-    return this.#stale(session);
+    return first === undefined ? [] : this.#stale(session);
   }
 
   async rootFile(name: string): Promise<string[]> {
-    const keyId = await this.#cachedKey(toObjectName(name, 'file'));
+    const keyId = await this.#keyOf(toObjectName(name, 'file'));
     if (keyId !== undefined && keyId !== this.#parts.keyId) await this.#sealAgain(name);
     return [];
   }
@@ -86,7 +113,7 @@ class Rekey {
   }
 
   async #stale(session: string): Promise<string[]> {
-    const files = await readSealedSession(this.#parts.cachePath, session);
+    const files = await this.#parts.sealed.session(session);
     return [...files].filter(([, sealed]) => isOfAnother(sealed, this.#parts.keyId)).map(([path]) => path);
   }
 
@@ -104,9 +131,9 @@ class Rekey {
 
   /** After the first file of a session: a mount with another key would go through all of them for nothing. */
   async #requireNewKey(session: string, path: string): Promise<void> {
-    const { mountPoint, keyId, cachePath } = this.#parts;
-    const sealed = (await readSealedSession(cachePath, session)).get(path);
-    this.#hasNewKey = sealed === undefined || !isOfAnother(sealed, keyId);
+    const { mountPoint, keyId, sealed } = this.#parts;
+    const file = (await sealed.session(session)).get(path);
+    this.#hasNewKey = file === undefined || !isOfAnother(file, keyId);
     if (this.#hasNewKey) return;
     throw new SessionfsError(
       'REKEY_UNFINISHED',
@@ -117,15 +144,27 @@ class Rekey {
     );
   }
 
-  /** Of a file of the cache; undefined: there is none, or it is no sealed file. */
-  async #cachedKey(objectName: string): Promise<string | undefined> {
-    try {
-      return keyOf(await readFile(join(this.#parts.cachePath, objectName)));
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined;
-      throw error;
-    }
+  /** Undefined: there is none, or it is no sealed file. */
+  async #keyOf(objectName: string): Promise<string | undefined> {
+    const sealed = await this.#parts.sealed.object(objectName);
+    return sealed === undefined ? undefined : keyOf(sealed);
   }
+}
+
+/** Of a mount with a cache on a disk. */
+export function sealedInCache(cachePath: string): SealedPlace {
+  return {
+    session: (session) => readSealedSession(cachePath, session),
+    object: (name) => readFile(join(cachePath, name)).catch(ifMissing),
+  };
+}
+
+/** Of a mount in cloud mode, which stores each change before the call returns. */
+export function sealedInBucket(bucket: Bucket, concurrency: number): SealedPlace {
+  return {
+    session: (session) => readObjects(bucket, session, concurrency),
+    object: (name) => readObject(bucket, name),
+  };
 }
 
 /** O_PATH of Linux, which Node does not name: the entry itself, whatever its mode, and no link is followed. */

@@ -183,7 +183,7 @@ async function sealedFile(
   if (cached !== undefined && cached.size > 0) throw noFile(session, name);
   if (address === undefined) throw noSession(config, session, { hasCache, address });
   return withBucket(config, address, async (bucket) => {
-    const sealed = await readObject(bucket, path);
+    const sealed = await readObject(bucket, toObjectName(path, 'file'));
     if (sealed !== undefined) return { sealed, place: 'bucket' };
     const { objects } = await bucket.list(`${toObjectName(session, 'directory')}/`);
     throw objects.some((object) => !isDeletedMark(object))

@@ -199,7 +199,7 @@ export const operatorMutations = [
         'rekey says that nothing uses the old key, and seals nothing again',
       ],
       [
-        'if (!this.#hasNewKey) await this.#requireNewKey(session, path);',
+        'if (!this.#hasNewKey) await this.#requireNewKey(session, first);',
         '',
         'a mount without the new key seals all again for nothing',
       ],
