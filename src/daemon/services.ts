@@ -17,7 +17,7 @@ import type { ThreadSide } from '../remote/kernel-side.ts';
 import { type OpenedRemote, openRemote } from '../remote/open.ts';
 import type { Cache } from '../store/cache/cache.ts';
 import { CacheUsage } from '../store/cache/usage.ts';
-import { Trash } from '../store/checkpoint/trash.ts';
+import { Trash, trashUsage } from '../store/checkpoint/trash.ts';
 import type { DaemonStart } from '../supervisor/messages.ts';
 import { httpToken } from './http-token.ts';
 import { mountReportOf } from './status.ts';
@@ -63,7 +63,10 @@ export class DaemonServices {
     metrics.daemon({ version, mode: config.storageType, driver: start.driver, restarts });
     const takeover = start.takeover !== undefined;
     const remote = await openRemote({ config, mountPoint, cache, keyring, metrics, log, takeover });
-    const usage = new CacheUsage({ cachePath: cache.path, journalDirectory: cache.journalDirectory });
+    const usage = new CacheUsage({
+      ...{ cachePath: cache.path, journalDirectory: cache.journalDirectory },
+      trash: () => trashUsage(cache.path),
+    });
     const services = new DaemonServices(start, { remote, metrics, usage, log });
     services.#http = await servePages(start, log, () => services.#pages(start));
     return services;

@@ -83,6 +83,21 @@ export class FilesystemMetrics {
       'Room that is left on the disk of the cache.',
       () => this.#disk?.freeBytes,
     );
+    registry.computedGauge(
+      'sessionfs_trash_sessions',
+      'Removed sessions that can be brought back from the cache.',
+      () => this.#disk?.trash?.sessions,
+    );
+    registry.computedGauge(
+      'sessionfs_trash_archives',
+      'Archives of removed sessions in the cache; a session that was removed twice has two.',
+      () => this.#disk?.trash?.archives,
+    );
+    registry.computedGauge(
+      'sessionfs_trash_bytes',
+      'Bytes of these archives, which are a part of sessionfs_cache_bytes; measured now and then.',
+      () => this.#disk?.trash?.bytes,
+    );
   }
 
   source(source: FilesystemSource): void {

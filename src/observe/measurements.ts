@@ -62,6 +62,10 @@ export interface DiskNumbers {
   readonly journalBytes: number | undefined;
   readonly cacheBytes: number | undefined;
   readonly freeBytes: number | undefined;
+  /** Of removed sessions, in the cache. */
+  readonly trash?:
+    | { readonly archives: number; readonly sessions: number; readonly bytes: number }
+    | undefined;
 }
 
 /** Asked at each scrape; cheap, and never throwing. */

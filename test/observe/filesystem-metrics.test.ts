@@ -176,5 +176,17 @@ test('a cache that is gone has no numbers', async () => {
     journalBytes: undefined,
     cacheBytes: undefined,
     freeBytes: undefined,
+    trash: undefined,
   });
+});
+
+test('what the trash keeps is told, and nothing where none is', async () => {
+  const disk = { journalBytes: 0, cacheBytes: 0, freeBytes: 0 };
+  const trash = { archives: 3, sessions: 2, bytes: 700 };
+  const kept = await scrape({ disk: async () => ({ ...disk, trash }) });
+  assert.deepEqual(
+    ['archives', 'sessions', 'bytes'].map((name) => kept.get(`sessionfs_trash_${name}`)),
+    [3, 2, 700],
+  );
+  assert.equal((await scrape({ disk: async () => disk })).has('sessionfs_trash_bytes'), false);
 });

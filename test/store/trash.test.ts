@@ -7,7 +7,7 @@ import { toObjectName } from '../../src/naming/object-name.ts';
 import { trashDirectory } from '../../src/naming/trash-name.ts';
 import { Cache } from '../../src/store/cache/cache.ts';
 import { CheckpointPlan, type StoredBytes } from '../../src/store/checkpoint/plan.ts';
-import { emptyTrash, listTrash, Trash } from '../../src/store/checkpoint/trash.ts';
+import { emptyTrash, listTrash, Trash, trashUsage } from '../../src/store/checkpoint/trash.ts';
 import { OpType } from '../../src/store/journal/format.ts';
 import { unpackArchive } from '../../src/store/set-aside/archive.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -213,6 +213,8 @@ test('archives go after their days, all of them on a full disk, and a failure ho
   rig.nowMs += 7 * DAY_MS;
   await rig.collect();
   assert.equal(listTrash(rig.cache.path).length, 1);
+  const { archives, sessions, bytes } = await trashUsage(rig.cache.path);
+  assert.deepEqual([archives, sessions, bytes > 0], [1, 1, true]);
   rig.nowMs += 3_600_000;
   await rig.collect();
   assert.equal(listTrash(rig.cache.path).length, 0);

@@ -6,6 +6,15 @@ import { inTime } from '../../lib/in-time.ts';
 export interface CacheUsageParts {
   cachePath: string;
   journalDirectory: string;
+  /** What is kept of removed sessions; rejects with system errors. Undefined: nothing is. */
+  trash?: (() => Promise<TrashUsage>) | undefined;
+}
+
+export interface TrashUsage {
+  readonly archives: number;
+  /** One that was removed twice counts once. */
+  readonly sessions: number;
+  readonly bytes: number;
 }
 
 export interface DiskUsage {
@@ -15,6 +24,8 @@ export interface DiskUsage {
   readonly cacheBytes: number | undefined;
   /** For users other than root. */
   readonly freeBytes: number | undefined;
+  /** As of the last measurement; a part of the cache. */
+  readonly trash: TrashUsage | undefined;
 }
 
 const INTERVAL_MS = 15_000;
@@ -26,6 +37,7 @@ const FIRST_MS = 500;
 export class CacheUsage {
   readonly #parts: CacheUsageParts;
   #bytes: number | undefined;
+  #trash: TrashUsage | undefined;
   #measuring: Promise<void> | undefined;
   #nextMs = Number.NEGATIVE_INFINITY;
 
@@ -42,12 +54,14 @@ export class CacheUsage {
       journalSize(journalDirectory).catch(() => undefined),
       statfs(cachePath).catch(() => undefined),
     ]);
-    return { journalBytes, cacheBytes: this.#bytes, freeBytes: disk && disk.bavail * disk.bsize };
+    const freeBytes = disk && disk.bavail * disk.bsize;
+    return { journalBytes, cacheBytes: this.#bytes, freeBytes, trash: this.#trash };
   }
 
   async #measure(): Promise<void> {
     const startedMs = performance.now();
-    const { cachePath, journalDirectory } = this.#parts;
+    const { cachePath, journalDirectory, trash } = this.#parts;
+    this.#trash = await trash?.().catch(() => this.#trash);
     this.#bytes = await sizeBelow(cachePath, journalDirectory).catch(() => this.#bytes);
     const endedMs = performance.now();
     this.#nextMs = endedMs + Math.max(INTERVAL_MS, (endedMs - startedMs) * PAUSE_FACTOR);

@@ -12,6 +12,7 @@ import { fromObjectName, isSessionFolder, toObjectName } from '../../naming/obje
 import { isCredentials, sessionOfCreds, sessionOfPath } from '../../naming/session-path.ts';
 import { parseTrashName, trashDirectory, trashName } from '../../naming/trash-name.ts';
 import type { Cache } from '../cache/cache.ts';
+import type { TrashUsage } from '../cache/usage.ts';
 import { packArchive, unpackArchive } from '../set-aside/archive.ts';
 import { listByTime } from '../set-aside/kept-versions.ts';
 import type { StoreLog } from './log.ts';
@@ -217,6 +218,17 @@ export function emptyTrash(cachePath: string): void {
 /** The oldest first. Throws system errors. */
 export function listTrash(cachePath: string): NonNullable<ReturnType<typeof parseTrashName>>[] {
   return listByTime(trashDirectory(cachePath), parseTrashName);
+}
+
+/** Rejects with system errors. */
+export async function trashUsage(cachePath: string): Promise<TrashUsage> {
+  const archives = listTrash(cachePath);
+  let bytes = 0;
+  // One that is gone meanwhile takes no room.
+  for (const { name } of archives)
+    bytes += (await stat(join(trashDirectory(cachePath), name)).catch(() => undefined))?.size ?? 0;
+  const sessions = new Set(archives.map(({ session }) => session)).size;
+  return { archives: archives.length, sessions, bytes };
 }
 
 /**

@@ -275,7 +275,9 @@ function showNumbers() {
     [
       'Disk left',
       bytes(disk?.freeBytes),
-      disk?.cacheBytes === undefined ? '' : `cache ${bytes(disk.cacheBytes)}`,
+      disk?.cacheBytes === undefined
+        ? ''
+        : `cache ${bytes(disk.cacheBytes)}${disk.trash?.bytes > 0 ? `, trash ${bytes(disk.trash.bytes)}` : ''}`,
     ],
   );
   list(
