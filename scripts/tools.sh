@@ -1,5 +1,6 @@
 # Sourced by scripts/test, after prepare.sh: what single test files run beside Node.js, from Debian's packages.
 # shellcheck shell=bash
+grafana_schema_release=1769699379!11.6.0
 
 # Headless, for the status page.
 install_browser() {
@@ -34,8 +35,24 @@ install_promtool() {
   unlock_checkout
 }
 
+# What Grafana makes of its schema: it reads a dashboard, and leaves out what a dashboard has not. A whole Grafana is no package of Debian.
+install_grafana_schema() {
+  local venv=$root/.cache/grafana-schema-$grafana_schema_release
+  lock_checkout
+  if [ ! -e "$venv/complete" ]; then
+    command -v python3 >/dev/null || die 'CANNOT TEST HERE: python3 is missing: https://www.python.org/downloads'
+    quietly 'installing the schema of Grafana (pip)' sh -c "python3 -m venv '$venv' &&
+      '$venv/bin/pip' install --quiet 'grafana-foundation-sdk==$grafana_schema_release' && touch '$venv/complete'" ||
+      die 'it was not installed, see above (Debian, Ubuntu: apt-get install python3-venv)'
+  fi
+  unlock_checkout
+}
+
 # install_tools FILE...: what these test files need.
 install_tools() {
   case $* in *dist/test/observe/status-page/*) install_browser ;; esac
-  case $* in *dist/test/deploy/*) install_promtool ;; esac
+  case $* in *dist/test/deploy/*)
+    install_promtool
+    install_grafana_schema
+    ;; esac
 }
