@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import type { Bucket, ObjectVersion } from '../bucket/bucket.ts';
 import { listAll } from '../bucket/list-all.ts';
 import type { Config } from '../config/load.ts';
+import { isKeptCredentials } from '../naming/kept-database.ts';
 import { keptVersionObjectName } from '../naming/kept-version-name.ts';
 import { KEPT_VERSION_ROOT, parseKeptVersionObject } from '../naming/kept-version-object.ts';
-import { isCredentials, sessionOf } from '../naming/session-path.ts';
+import { sessionOf } from '../naming/session-path.ts';
 import { parseTrashObject, TRASH_ROOT, trashDirectory, trashObjectPrefix } from '../naming/trash-name.ts';
 import { ARCHIVE_BYTES_MAX, listTrash } from '../store/checkpoint/trash.ts';
 import { damaged, unpackArchive } from '../store/set-aside/archive.ts';
@@ -45,7 +46,7 @@ export async function listRestorable(config: Config): Promise<Restorable[]> {
 }
 
 function credentialsOf(kept: { objectName: string; ms: number } | undefined): Restorable[] {
-  const session = kept && isCredentials(kept.objectName) ? sessionOf(kept.objectName) : undefined;
+  const session = kept && isKeptCredentials(kept.objectName) ? sessionOf(kept.objectName) : undefined;
   return session === undefined ? [] : [{ session, what: 'credentials', ms: kept?.ms ?? 0 }];
 }
 

@@ -8,7 +8,12 @@ import type { Keyring } from '../crypto/keyring.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { OpenDirectory, within } from '../lib/open-directory.ts';
 import { codeOf, ifMissing } from '../lib/system-error.ts';
+import { keptDatabaseOf } from '../naming/kept-database.ts';
 import { belongsToCredentials } from '../naming/session-path.ts';
+import { companionsOf } from '../sqlite/companions.ts';
+import { savedCredentials } from '../sqlite/credentials.ts';
+import { fold } from '../sqlite/fold.ts';
+import { SqliteError } from '../sqlite/format.ts';
 import { type ExportRequest, findVersions, keyringOf, requireComplete, sourcesOf } from './export-session.ts';
 import { readTrash } from './restorable.ts';
 import { type OpenedFile, openVersions, type SealedVersions } from './versions.ts';
@@ -36,10 +41,14 @@ interface Found {
 }
 
 const CREDS = 'creds.json';
+const NO_BYTES = Buffer.alloc(0);
+/** No mount has a larger file. */
+const DATABASE_BYTES_MAX = 2 ** 30;
 
 /**
  * A session that has other files than its credentials gets the newest credentials that were kept; one that has none, the newest
- * archive of all its files. Credentials that log in are not replaced, and no other file is. Throws SESSION_NOT_FOUND,
+ * archive of all its files. Credentials that log in are not replaced, and no other file is, but the database of which the
+ * credentials were kept.  Throws SESSION_NOT_FOUND,
  * RESTORE_REFUSED, EXPORT_INCOMPLETE (before anything is written), KEY_WRONG, KEY_MISSING, BUCKET_UNAVAILABLE, CONFIG_INVALID and
  * system errors.
  */
@@ -60,7 +69,13 @@ export async function restoreSession(
     const found = (await first()) ?? (await second());
     if (found === undefined) throw nothingKept(request);
     const { what, ms: keptMs } = found;
-    const files = write(mountPoint, session, open(keyring, session, found));
+    const opened = open(keyring, session, found);
+    const [{ name, plain } = { name: '', plain: NO_BYTES }] = opened;
+    const database = what === 'credentials' ? keptDatabaseOf(name) : undefined;
+    const files =
+      database === undefined
+        ? write(mountPoint, session, opened)
+        : writeDatabase(mountPoint, session, { name: database, plain });
     return { session, folder, what, files, keptMs };
   } finally {
     keyring.destroy();
@@ -74,7 +89,12 @@ async function findCredentials(
 ): Promise<Found | undefined> {
   const asked = { session, folder: '', onlyKeptVersions: true, config, from: undefined, ...sources };
   const { keptVersions } = await findVersions(asked, warn);
-  const newest = keptVersions.filter(({ path, ms }) => path === `${session}/${CREDS}` && ms <= atMs).at(-1);
+  const isCredentials = (path: string) =>
+    path === `${session}/${CREDS}` || keptDatabaseOf(path) !== undefined;
+  const newest = keptVersions
+    .filter(({ path, ms }) => isCredentials(path) && ms <= atMs)
+    .sort((a, b) => a.ms - b.ms)
+    .at(-1);
   if (newest === undefined) return undefined;
   return { what: 'credentials', files: new Map([[newest.path, newest.sealed]]), ms: newest.ms };
 }
@@ -147,9 +167,12 @@ function refuseIfPaired(mountPoint: string, session: string): void {
       return ifMissing(error);
     }
   });
-  if (text === undefined || !isPaired(text)) return;
-  throw new SessionfsError('RESTORE_REFUSED', `${session} has credentials that log in`, {
-    hint: `Stop the application. If they are the wrong ones, move ${join(mountPoint, session, CREDS)} away, and try again.`,
+  if (text !== undefined && isPaired(text)) throw alreadyPaired(session, join(mountPoint, session, CREDS));
+}
+
+function alreadyPaired(session: string, file: string): SessionfsError {
+  return new SessionfsError('RESTORE_REFUSED', `${session} has credentials that log in`, {
+    hint: `Stop the application. If they are the wrong ones, move ${file} away, and try again.`,
   });
 }
 
@@ -169,6 +192,73 @@ function write(mountPoint: string, session: string, files: readonly OpenedFile[]
       within(folderIn(mount, session, mount.stat()), (folder) => writeAll(folder, files)),
     ),
   );
+}
+
+/** A database that was kept takes the place of the present one, whatever else that has. */
+function writeDatabase(
+  mountPoint: string,
+  session: string,
+  { name, plain }: Pick<OpenedFile, 'name' | 'plain'>,
+): number {
+  return refusingLinks(session, () =>
+    within(OpenDirectory.open(mountPoint), (mount) =>
+      within(folderIn(mount, session, mount.stat()), (folder) =>
+        inFolderOf(folder, name.split('/'), folder.stat(), (below, last) => {
+          const creds = credentialsIn(below, last);
+          if (creds !== undefined && isPaired(creds))
+            throw alreadyPaired(session, join(mountPoint, session, name));
+          replaceDatabase(below, last, plain, folder.stat());
+          return 1;
+        }),
+      ),
+    ),
+  );
+}
+
+/** Folders are made where they are missing. */
+function inFolderOf<T>(
+  folder: OpenDirectory,
+  [part = '', ...rest]: readonly string[],
+  owner: Owner,
+  use: (folder: OpenDirectory, name: string) => T,
+): T {
+  if (part === '' || part === '.' || part === '..') throw new Error('a file would lie elsewhere');
+  if (rest.length === 0) return use(folder, part);
+  return within(folderIn(folder, part, owner), (below) => inFolderOf(below, rest, owner, use));
+}
+
+/** As SQLite would find them; undefined: there are none that can be found. */
+function credentialsIn(folder: OpenDirectory, name: string): string | undefined {
+  const read = (file: string) => {
+    try {
+      return folder.withFile(file, (fd) => fs.readFileSync(fd));
+    } catch (error) {
+      return ifMissing(error);
+    }
+  };
+  const database = read(name);
+  if (database === undefined) return undefined;
+  try {
+    const files = { database, log: read(`${name}-wal`), journal: read(`${name}-journal`) };
+    return savedCredentials(fold(files, DATABASE_BYTES_MAX))?.toString();
+  } catch (error) {
+    if (error instanceof SqliteError) return undefined;
+    throw error;
+  }
+}
+
+/** A log that belongs to another database must not lie beside this one at any moment. */
+function replaceDatabase(folder: OpenDirectory, name: string, plain: Buffer, owner: Owner): void {
+  const temporary = `${name}.tmp`;
+  try {
+    remove(folder, temporary);
+    writeFile(folder, temporary, plain, owner);
+    for (const { path } of companionsOf(name)) remove(folder, path);
+    fs.renameSync(folder.at(temporary), folder.at(name));
+  } catch (error) {
+    remove(folder, temporary);
+    throw error;
+  }
 }
 
 function writeAll(folder: OpenDirectory, files: readonly OpenedFile[]): number {
@@ -207,22 +297,16 @@ function folderIn(parent: OpenDirectory, name: string, { uid, gid }: Owner): Ope
 }
 
 /** False: there is a file of that name already. */
-function writeBelow(
-  folder: OpenDirectory,
-  [part = '', ...rest]: readonly string[],
-  plain: Buffer,
-  owner: Owner,
-): boolean {
-  if (part === '' || part === '.' || part === '..') throw new Error('a file would lie elsewhere');
-  if (rest.length > 0)
-    return within(folderIn(folder, part, owner), (below) => writeBelow(below, rest, plain, owner));
-  try {
-    writeFile(folder, part, plain, owner);
-    return true;
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false;
-    throw error;
-  }
+function writeBelow(folder: OpenDirectory, parts: readonly string[], plain: Buffer, owner: Owner): boolean {
+  return inFolderOf(folder, parts, owner, (below, name) => {
+    try {
+      writeFile(below, name, plain, owner);
+      return true;
+    } catch (error) {
+      if (codeOf(error) === 'EEXIST') return false;
+      throw error;
+    }
+  });
 }
 
 const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;

@@ -6,6 +6,7 @@ import { listAll } from '../bucket/list-all.ts';
 import type { Config } from '../config/load.ts';
 import { syncFileOperations } from '../lib/file-operations.ts';
 import { mapLimit } from '../lib/map-limit.ts';
+import { keptDatabasePath } from '../naming/kept-database.ts';
 import { keptVersionObjectName, keptVersionPrefix } from '../naming/kept-version-name.ts';
 import { keptVersionObject, parseKeptVersionObject } from '../naming/kept-version-object.ts';
 import { fromObjectName, toObjectName } from '../naming/object-name.ts';
@@ -18,8 +19,9 @@ import type { KeptVersion, SealedVersions } from './versions.ts';
 export async function readFromCache(cachePath: string, session: string): Promise<SealedVersions> {
   const files = await readSealedSession(cachePath, session);
   // A name that was too long to be kept whole is known by the path that it was made of.
+  const known = [`${session}/creds.json`, ...files.keys()];
   const paths = new Map(
-    [`${session}/creds.json`, ...files.keys()].map((path) => [keptVersionPrefix(path), path]),
+    [...known, ...known.map(keptDatabasePath)].map((path) => [keptVersionPrefix(path), path]),
   );
   const kept = new KeptVersions(cachePath, syncFileOperations);
   const keptVersions = listKeptVersions(cachePath).flatMap((version): KeptVersion[] => {

@@ -1,6 +1,8 @@
 /** The files that SQLite keeps beside a database, by their names. */
 
 const KINDS = { '-wal': 'wal', '-journal': 'journal', '-shm': 'index' } as const;
+const SUFFIXES = Object.entries(KINDS);
+const SUFFIX_OF = { wal: '-wal', journal: '-journal', index: '-shm' } as const;
 
 /** wal: write-ahead log. journal: rollback journal. index: of the log, for the processes of one machine. */
 export type CompanionKind = (typeof KINDS)[keyof typeof KINDS];
@@ -13,14 +15,20 @@ export interface Companion {
 
 /** What the name of a file says; whether it belongs to a database, that file's content tells (see format.ts). */
 export function asCompanion(path: string): Companion | undefined {
-  for (const [suffix, kind] of Object.entries(KINDS)) {
+  for (const [suffix, kind] of SUFFIXES) {
+    if (!path.endsWith(suffix)) continue;
     const database = path.slice(0, -suffix.length);
-    if (path.endsWith(suffix) && database !== '' && !database.endsWith('/')) return { database, kind };
+    if (database !== '' && !database.endsWith('/')) return { database, kind };
   }
   return undefined;
 }
 
+/** Of a database, by its path or its name. */
+export function companionName(database: string, kind: CompanionKind): string {
+  return database + SUFFIX_OF[kind];
+}
+
 /** All that may lie beside a database. */
 export function companionsOf(path: string): { path: string; kind: CompanionKind }[] {
-  return Object.entries(KINDS).map(([suffix, kind]) => ({ path: path + suffix, kind }));
+  return SUFFIXES.map(([suffix, kind]) => ({ path: path + suffix, kind }));
 }

@@ -1,5 +1,6 @@
 /** The rollback journal: pages as they were before the transaction that is under way. */
 import { isPageSize, isPowerOfTwo, pageSizeOf, resized, viewOf } from './format.ts';
+import type { PagePositions } from './pages.ts';
 
 const MAGIC = Buffer.from('d9d505f920a163d7', 'hex');
 const HEADER_FIELDS_BYTES = 28;
@@ -30,32 +31,51 @@ interface Header {
  * `database`. Throws SqliteError where that takes more than `maxBytes`.
  */
 export function rollBack(database: Uint8Array, journal: Uint8Array, maxBytes: number): Uint8Array {
+  const before = pagesBefore(database, journal);
+  if (before === undefined) return database;
+  const { pageBytes, databasePages, positions } = before;
+  const rolledBack = resized(database, databasePages * pageBytes, maxBytes);
+  for (const [number, position] of positions)
+    rolledBack.set(journal.subarray(position, position + pageBytes), (number - 1) * pageBytes);
+  return rolledBack;
+}
+
+/** What the transaction changes: the pages before it, where they lie in the journal. */
+export interface PagesBefore {
+  readonly pageBytes: number;
+  readonly databasePages: number;
+  readonly positions: PagePositions;
+}
+
+/** Undefined: no transaction is under way, or it has changed nothing yet. */
+export function pagesBefore(database: Uint8Array, journal: Uint8Array): PagesBefore | undefined {
   const first = readHeader(journal, 0);
-  if (first === undefined) return database;
+  if (first === undefined) return undefined;
   const sizes = sizesIn(journal, database);
-  if (sizes === undefined) return database;
+  if (sizes === undefined) return undefined;
   const { sectorBytes, pageBytes } = sizes;
-  const rolledBack = resized(database, first.databasePages * pageBytes, maxBytes);
+  const { databasePages } = first;
+  const positions = new Map<number, number>();
+  const found = { pageBytes, databasePages, positions };
   for (let at = 0; ; ) {
     const header = readHeader(journal, at);
-    if (header === undefined || at + sectorBytes > journal.length) return rolledBack;
-    const end = playBack(rolledBack, journal, at + sectorBytes, { ...header, ...sizes });
-    if (end === undefined) return rolledBack;
+    if (header === undefined || at + sectorBytes > journal.length) return found;
+    const end = readRecords(positions, journal, at + sectorBytes, { ...header, ...sizes, databasePages });
+    if (end === undefined) return found;
     at = Math.ceil(end / sectorBytes) * sectorBytes;
   }
 }
 
 /** The records behind one header. Returns where they end; undefined: none of the rest counts. */
-function playBack(
-  database: Uint8Array,
+function readRecords(
+  positions: Map<number, number>,
   journal: Uint8Array,
   start: number,
-  { records, nonce, pageBytes }: Header,
+  { records, nonce, pageBytes, databasePages }: Header,
 ): number | undefined {
   const view = viewOf(journal);
   const recordBytes = NUMBER_BYTES + pageBytes + CHECKSUM_BYTES;
   const room = Math.floor((journal.length - start) / recordBytes);
-  const databasePages = database.length / pageBytes;
   const lockedPage = LOCKED_BYTE / pageBytes + 1;
   let at = start;
   for (let left = records === UNCOUNTED ? room : records; left > 0; left--, at += recordBytes) {
@@ -65,7 +85,7 @@ function playBack(
     if (number > databasePages) continue;
     const page = journal.subarray(at + NUMBER_BYTES, at + NUMBER_BYTES + pageBytes);
     if (view.getUint32(at + NUMBER_BYTES + pageBytes) !== checksumOf(page, nonce)) return undefined;
-    database.set(page, (number - 1) * pageBytes);
+    positions.set(number, at + NUMBER_BYTES);
   }
   return at;
 }

@@ -1,7 +1,10 @@
 /** The write-ahead log: pages that transactions wrote and that are not, or not known to be, in the database yet. */
 import { isPageSize, resized, SqliteError, viewOf } from './format.ts';
+import { isSamePage, type PagePositions, type Pages } from './pages.ts';
 
-const HEADER_BYTES = 32;
+/** Where the first transaction begins. */
+export const LOG_START = 32;
+const HEADER_BYTES = LOG_START;
 const FRAME_HEADER_BYTES = 24;
 /** The lowest bit says in which order the checksums take the bytes. */
 const MAGIC = 0x377f0682;
@@ -57,9 +60,61 @@ function committedFrames(log: Uint8Array): CommittedFrames | undefined {
   return databasePages === 0 ? undefined : { pageBytes, pages, databasePages };
 }
 
-function readHeader(
+export interface LogHeader {
+  readonly pageBytes: number;
+  /** Another one is another use of the file. */
+  readonly salt: readonly [number, number];
+}
+
+/** Undefined: there is no log yet, or none of SQLite. Throws SqliteError for an unknown version. */
+export function readLogHeader(log: Uint8Array): LogHeader | undefined {
+  return readHeader(log);
+}
+
+/** What one transaction wrote. */
+export interface Transaction {
+  /** Where it ends in the log, and the next one begins. */
+  readonly end: number;
+  readonly pages: PagePositions;
+}
+
+/**
+ * The committed transactions from there on, as their writers left them: no checksum is computed, which is what takes time. So only
+ * that is certain which `foldLog` finds too.
+ */
+export function* transactionsOf(
   log: Uint8Array,
-): { pageBytes: number; salt: readonly [number, number]; checksum: Checksum } | undefined {
+  { pageBytes, salt }: LogHeader,
+  from = HEADER_BYTES,
+): Generator<Transaction> {
+  const view = viewOf(log);
+  const frameBytes = FRAME_HEADER_BYTES + pageBytes;
+  let pages = new Map<number, number>();
+  for (let at = from; at + frameBytes <= log.length; at += frameBytes) {
+    const number = view.getUint32(at);
+    if (number === 0 || view.getUint32(at + 8) !== salt[0] || view.getUint32(at + 12) !== salt[1]) return;
+    pages.set(number, at + FRAME_HEADER_BYTES);
+    if (view.getUint32(at + 4) === 0) continue;
+    yield { end: at + frameBytes, pages };
+    pages = new Map();
+  }
+}
+
+/**
+ * The end of the last transaction that a checkpoint has, or may have, written pages of into the database: what the log says of
+ * earlier ones does not fit to it any more.
+ */
+export function checkpointedEnd(database: Pages, log: Uint8Array, header: LogHeader): number {
+  let end = LOG_START;
+  for (const transaction of transactionsOf(log, header)) {
+    const isIn = ([number, position]: [number, number]) =>
+      isSamePage(database.page(number), log.subarray(position, position + header.pageBytes));
+    if ([...transaction.pages].some(isIn)) end = transaction.end;
+  }
+  return end;
+}
+
+function readHeader(log: Uint8Array): (LogHeader & { checksum: Checksum }) | undefined {
   if (log.length < HEADER_BYTES) return undefined;
   const view = viewOf(log);
   const magic = view.getUint32(0);

@@ -12,9 +12,9 @@ import { backOff } from '../lib/backoff.ts';
 import { crc32c } from '../lib/crc32c.ts';
 import { inTime } from '../lib/in-time.ts';
 import { ifMissing } from '../lib/system-error.ts';
+import { isKeptCredentials } from '../naming/kept-database.ts';
 import { keptVersionDirectory, keptVersionName, parseKeptVersionName } from '../naming/kept-version-name.ts';
 import { KEPT_VERSION_ROOT, keptVersionObject } from '../naming/kept-version-object.ts';
-import { isCredentials } from '../naming/session-path.ts';
 import type { Logger } from '../observe/log.ts';
 import { KEPT_VERSIONS_MAX, listKeptVersions } from '../store/set-aside/kept-versions.ts';
 
@@ -107,7 +107,7 @@ export class KeptVersionUploads {
   /** Asks the bucket only where there is something. */
   async #compare(): Promise<void> {
     const here = listKeptVersions(this.#parts.cachePath).filter(({ prefix }) =>
-      isCredentials(keptVersionObject(prefix)),
+      isKeptCredentials(keptVersionObject(prefix)),
     );
     if (here.length > 0) {
       const there = new Set((await listAll(this.#parts.bucket, KEPT_VERSION_ROOT)).map(({ name }) => name));

@@ -1,12 +1,18 @@
 /** What `sessionfs restore` writes, and where: the folder of the session is its user's, who may be no friend of root's. */
 import assert from 'node:assert/strict';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import Database from 'libsql';
 import { loadConfig } from '../../src/config/load.ts';
 import { loadKeys } from '../../src/crypto/key-source.ts';
 import { sealedSize, sealInto } from '../../src/crypto/sealed-file.ts';
 import { type RestoredSession, restoreSession } from '../../src/export/restore-session.ts';
+import {
+  keptVersionDirectory,
+  keptVersionName,
+  keptVersionPrefix,
+} from '../../src/naming/kept-version-name.ts';
 import { trashDirectory, trashName } from '../../src/naming/trash-name.ts';
 import { Cache } from '../../src/store/cache/cache.ts';
 import { packArchive } from '../../src/store/set-aside/archive.ts';
@@ -55,6 +61,21 @@ class Rig {
     );
   }
 
+  /** A database with these credentials, as it was kept. */
+  keep(path: string, creds: string): void {
+    const { keyring } = loadKeys({
+      ...{ env: { ...this.#env }, keyFile: undefined, keyCommand: undefined },
+      ...{ cachePath: this.#config.cachePath, mayGenerate: false, expectedKeyId: undefined },
+    });
+    const plain = databaseWith(join(this.top, 'kept.db'), creds);
+    const out = Buffer.alloc(sealedSize(plain.length));
+    sealInto(out, 0, keyring, `${path}.registered`, META, plain);
+    const directory = keptVersionDirectory(this.#config.cachePath);
+    mkdirSync(directory, { recursive: true });
+    const name = keptVersionName(keptVersionPrefix(`${path}.registered`), 1_700_000_000_001);
+    writeFileSync(join(directory, name), out);
+  }
+
   restore(): Promise<RestoredSession> {
     const { mountPoint } = this;
     return restoreSession(
@@ -63,6 +84,15 @@ class Rig {
       assert.fail,
     );
   }
+}
+
+function databaseWith(path: string, creds: string): Buffer {
+  rmSync(path, { force: true });
+  const database = new Database(path);
+  database.exec('CREATE TABLE creds (key TEXT PRIMARY KEY, value TEXT)');
+  database.prepare('INSERT INTO creds VALUES (?, ?)').run('__creds__', creds);
+  database.close();
+  return readFileSync(path);
 }
 
 const FILES = { [`${S}/creds.json`]: '{"me":{"id":"49"}}', [`${S}/deep/key.json`]: '{"key":1}' };
@@ -104,4 +134,21 @@ test('an archive with files of another session is refused', async (t) => {
   const rig = new Rig(t, { 'user-+50/creds.json': '{"me":{"id":"50"}}' });
   await assert.rejects(rig.restore(), { code: 'CACHE_FORMAT' });
   assert.deepEqual(readdirSync(rig.mountPoint), []);
+});
+
+test('a database that was kept takes the place of one that does not log in, and of what lies beside that', async (t) => {
+  const rig = new Rig(t, FILES);
+  const path = join(rig.folder, 'deep/auth.db');
+  const paired = '{"me":{"id":"49"}}';
+  rig.keep(`${S}/deep/auth.db`, paired);
+  mkdirSync(join(rig.folder, 'deep'), { recursive: true });
+  for (const suffix of ['-wal', '-shm', '-journal']) writeFileSync(path + suffix, 'of the other');
+  for (const present of [Buffer.from('no database'), databaseWith(path, '{"me":null}'), undefined]) {
+    if (present === undefined) rmSync(path);
+    else writeFileSync(path, present);
+    const { what, files } = await rig.restore();
+    assert.deepEqual([what, files, readdirSync(join(rig.folder, 'deep'))], ['credentials', 1, ['auth.db']]);
+    assert.deepEqual(readFileSync(path), readFileSync(join(rig.top, 'kept.db')));
+    await assert.rejects(rig.restore(), { code: 'RESTORE_REFUSED' });
+  }
 });

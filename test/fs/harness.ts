@@ -9,7 +9,7 @@ import type { Restored } from '../../src/fs/hybrid/restore.ts';
 import { defaultTimings } from '../../src/fs/model/options.ts';
 import type { ProcessTable } from '../../src/fs/model/session-writers.ts';
 import { type OpenedFileSystem, openFileSystem } from '../../src/fs/startup/open.ts';
-import type { StartedOver } from '../../src/fs/state/registrations.ts';
+import type { StartedOver } from '../../src/fs/state/kept-registrations.ts';
 import type { BucketView, Question, RemoteHost, Urgency } from '../../src/fs/state/remote.ts';
 import type { FileOperations, SyncFileOperations } from '../../src/lib/file-operations.ts';
 import type { LogRecord } from '../../src/observe/log.ts';

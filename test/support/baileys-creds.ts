@@ -21,6 +21,15 @@ export function freshCreds(): string {
   return JSON.stringify(initAuthCreds(), BufferJSON.replacer);
 }
 
+/** Of an account of its own, registered as a pairing leaves them, as far as they say so. */
+export function registeredCreds(): string {
+  const account = { details: 'signed by the phone' };
+  return changed(
+    freshCreds(),
+    (creds) => void Object.assign(creds, { me: { id: '49@s.whatsapp.net' }, account }),
+  );
+}
+
 /** Of the workload's first account, paired by QR code on a plain disk. */
 export async function pairedCreds(scope: Scope): Promise<string> {
   const directory = temporaryDirectory(scope);

@@ -93,6 +93,16 @@ test('a start stores what an earlier one did not, and asks nothing where nothing
   assert.deepEqual(rig.operations(), ['list', 'put', 'list']);
 });
 
+test('a start stores images of databases that were kept for their registration, and no other version of one', async (t) => {
+  const rig = new Rig(t);
+  rig.keep(1, 'lost a conflict', 'user-+1/auth.db');
+  rig.keep(2, 'image', 'user-+1/auth.db.registered');
+  const uploads = rig.uploads();
+  uploads.start();
+  assert.equal(await settled(uploads), 0);
+  assert.deepEqual(rig.stored(), { '.sessionfs/set-aside/sessions/user/+1/auth.db.registered.2': 'image' });
+});
+
 test('an outage is waited for, and told once', async (t) => {
   const rig = new Rig(t);
   let failures = 5;

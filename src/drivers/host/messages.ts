@@ -4,7 +4,7 @@ import type { Unstored } from '../../fs/contract.ts';
 import type { Owner } from '../../fs/model/options.ts';
 import type { DatabasesCut } from '../../fs/operations/database-cuts.ts';
 import type { ImportReport } from '../../fs/startup/import-plain.ts';
-import type { StartedOver } from '../../fs/state/registrations.ts';
+import type { StartedOver } from '../../fs/state/kept-registrations.ts';
 import type { BucketView, Question, Urgency } from '../../fs/state/remote.ts';
 import type { ErrorCode } from '../../lib/errors.ts';
 import type { LogRecord } from '../../observe/log.ts';

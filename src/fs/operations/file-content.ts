@@ -42,8 +42,12 @@ export function writeFile(core: Core, node: FileNode, offset: number, data: Buff
   if (data.length === 0) return 0;
   if (node.parent === undefined) return writeOrphan(node, at, data);
   if (data.length >= PAGE_BYTES) node.mayHavePages = true;
+  const taken = core.databases.beforeWrite(node, at, data);
+  if (typeof taken === 'number') return taken;
   const failed = isReplacedWhole(node, at, data) ? commit(core, node, data) : patch(core, node, at, data);
-  return failed === 0 ? data.length : failed;
+  if (failed !== 0) return failed;
+  taken();
+  return data.length;
 }
 
 /** The usual case: one write that brings a whole *.json. It needs no working copy. */
@@ -88,6 +92,14 @@ export function truncateFile(core: Core, node: FileNode, size: number): 0 | Errn
   if (size > core.options.maxFileSize) return Errno.EFBIG;
   if (node.parent === undefined) return truncateOrphan(core, node, size);
   if (size === lengthForWriters(node)) return 0;
+  const taken = core.databases.beforeTruncate(node, size);
+  if (typeof taken === 'number') return taken;
+  const failed = truncateNamed(core, node, size);
+  if (failed === 0) taken();
+  return failed;
+}
+
+function truncateNamed(core: Core, node: FileNode, size: number): 0 | Errno {
   const path = core.tree.pathOf(node);
   const failed = isGatedName(node.name) ? commitPlain(core, node) : 0;
   if (failed !== 0) return failed;

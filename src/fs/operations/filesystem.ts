@@ -15,8 +15,8 @@ import type {
 import type { ControlFileNode, DirectoryNode, Node } from '../model/node.ts';
 import { type Core, findChild, isRepeated } from '../state/core.ts';
 import type { IncompleteJson } from '../state/incomplete.ts';
+import type { LostCredentials } from '../state/kept-registrations.ts';
 import { Presence } from '../state/presence.ts';
-import type { LostCredentials } from '../state/registrations.ts';
 import type { SharedSession } from '../state/shared-sessions.ts';
 import { fillAttributes, fillEntry } from './attributes.ts';
 import { commitAtSync, record } from './commit.ts';
@@ -75,12 +75,12 @@ export class FileSystem implements FileSystemOperations {
 
   /** How often an application started over (see registrations.ts) since this process began. */
   get freshRegistrations(): number {
-    return this.#core.registrations.count;
+    return this.#core.kept.count;
   }
 
   /** See Registrations. */
   get lostCredentials(): LostCredentials[] {
-    return this.#core.registrations.lost;
+    return [...this.#core.registrations.lost, ...this.#core.databases.lost];
   }
 
   /** Files that changed and are not in the cache yet, working copies included. */
@@ -104,8 +104,8 @@ export class FileSystem implements FileSystemOperations {
 
   /** There is something that time will settle, working copies or what memory has no room for: `settleIdle` wants to be called. */
   get hasPending(): boolean {
-    const { pending, orphans, registrations } = this.#core;
-    return pending.size > 0 || orphans.hasPending || registrations.hasPending;
+    const { pending, orphans, registrations, databases } = this.#core;
+    return pending.size > 0 || orphans.hasPending || registrations.hasPending || databases.hasPending;
   }
 
   addControlFile(name: string, render: () => string): void {
@@ -118,6 +118,7 @@ export class FileSystem implements FileSystemOperations {
     settleIdle(this.#core);
     this.#core.orphans.settle();
     this.#core.registrations.settle();
+    this.#core.databases.settle();
   }
 
   /** See OrphanStore: no room that a checkpoint makes helps then. */

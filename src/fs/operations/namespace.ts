@@ -156,9 +156,12 @@ export function unlink(core: Core, parent: DirectoryNode, name: string): 0 | Err
   if (node.kind === 'special') return removeName(core, parent, node, path);
   const orphan = contentForOrphan(core, node, path);
   if (typeof orphan === 'number') return orphan;
+  const taken = core.databases.beforeUnlink(node);
+  if (typeof taken === 'number') return taken;
   const removal = core.registrations.removal(path, node);
   const failed = removeName(core, parent, node, path);
   if (failed !== 0) return failed;
+  taken();
   if (removal !== undefined) core.registrations.removed(removal);
   makeOrphan(core, node, orphan);
   return 0;

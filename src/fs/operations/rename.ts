@@ -46,6 +46,8 @@ interface Move {
   removed: { path: string; isDirectory: boolean }[];
   /** Set where the move makes a session's creds.json another version. */
   creds: CredsChange | undefined;
+  /** What is to be done once a database is moved, or replaced. */
+  taken: (() => void) | undefined;
 }
 
 /** The node that the move replaces. */
@@ -138,7 +140,10 @@ function execute(core: Core, moves: readonly Move[], replaced: Replaced | undefi
   for (const move of moves) arrive(core, move);
   for (const { to } of moves) touch(core, to.parent);
   for (const { from } of moves) touch(core, from.parent);
-  for (const move of moves) noteCreds(core, move);
+  for (const move of moves) {
+    noteCreds(core, move);
+    move.taken?.();
+  }
   const folders = moves.flatMap(({ oldPath, directories: [moved] }) =>
     moved === undefined ? [] : [{ from: oldPath, to: moved.path }],
   );
@@ -168,7 +173,9 @@ function planCreds(core: Core, move: Move, target: Node | undefined): 0 | Errno 
   const old = target?.kind === 'file' ? target : undefined;
   const change = core.registrations.change(moved.path, old, moved.content);
   if (typeof change === 'number') return change;
-  move.creds = change;
+  const taken = core.databases.beforeRename(move.node, move.to, old, moved.content);
+  if (typeof taken === 'number') return taken;
+  Object.assign(move, { creds: change, taken });
   return 0;
 }
 
@@ -193,6 +200,7 @@ function planMove(core: Core, node: Node, from: Place, to: Place): Move | Errno 
     journalOnly: [],
     removed: [],
     creds: undefined,
+    taken: undefined,
   };
   const nodes = node.kind === 'directory' ? [node, ...core.tree.below(node)] : [node];
   let bytes = 0;

@@ -29,10 +29,12 @@ import { FileSystem } from '../operations/filesystem.ts';
 import { ReadOnlyFileSystem } from '../operations/read-only.ts';
 import { Contents } from '../state/contents.ts';
 import type { Core } from '../state/core.ts';
+import { DatabaseRegistrations } from '../state/database-registrations.ts';
 import { IncompleteJson } from '../state/incomplete.ts';
 import { JournaledFiles } from '../state/journaled-files.ts';
+import { KeptRegistrations, type StartedOver } from '../state/kept-registrations.ts';
 import { Records } from '../state/records.ts';
-import { Registrations, type StartedOver } from '../state/registrations.ts';
+import { Registrations } from '../state/registrations.ts';
 import { type BucketView, Remote, type RemoteHost } from '../state/remote.ts';
 import { SharedSessions } from '../state/shared-sessions.ts';
 import { touchAll } from '../state/times.ts';
@@ -120,8 +122,11 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
   });
   const isInJournal = (node: FileNode) => contents.isInJournal(node);
   const journaled = new JournaledFiles({ tree, isInJournal });
-  const kept = new KeptVersions(cache.path, options.journalFiles ?? syncFileOperations);
   const { startedOver = () => {} } = options;
+  const kept = new KeptRegistrations({
+    ...{ keyring, clock, log, tell: startedOver },
+    kept: new KeptVersions(cache.path, options.journalFiles ?? syncFileOperations),
+  });
   const remote = options.bucket && new Remote(options.bucket.view, options.bucket.host);
   const core: Core = {
     tree,
@@ -130,7 +135,9 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
     journaled,
     incomplete: new IncompleteJson(counters, clock, log),
     cache,
-    registrations: new Registrations({ contents, keyring, options, clock, log, tree }, kept, startedOver),
+    registrations: new Registrations({ contents, options, clock, tree, kept }),
+    databases: new DatabaseRegistrations({ contents, options, clock, tree, kept }),
+    kept,
     remote,
     keyring,
     clock,

@@ -9,8 +9,10 @@ import type { OrphanStore } from '../model/orphans.ts';
 import type { ScanBudget } from '../model/scan-budget.ts';
 import type { Tree } from '../model/tree.ts';
 import type { Contents } from './contents.ts';
+import type { DatabaseRegistrations } from './database-registrations.ts';
 import type { IncompleteJson } from './incomplete.ts';
 import type { JournaledFiles } from './journaled-files.ts';
+import type { KeptRegistrations } from './kept-registrations.ts';
 import type { Records } from './records.ts';
 import type { Registrations } from './registrations.ts';
 import type { Remote } from './remote.ts';
@@ -22,6 +24,8 @@ export interface Core {
   readonly records: Records;
   readonly cache: Cache;
   readonly registrations: Registrations;
+  readonly databases: DatabaseRegistrations;
+  readonly kept: KeptRegistrations;
   /** undefined: local mode, no bucket. */
   readonly remote: Remote | undefined;
   readonly keyring: Keyring;

@@ -3,25 +3,21 @@
  * Baileys does that whenever it cannot read the file. The version before is kept, on stable storage, before the new one counts.
  * So is a registered version that is removed while other files of the session stay; if they go too, it was a logout.
  */
-import type { Keyring } from '../../crypto/keyring.ts';
-import { openSealed, type SealedMeta, sealedSize, sealInto } from '../../crypto/sealed-file.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { type Errno, errnoOf, isDiskFull } from '../../lib/errno.ts';
+import type { Errno } from '../../lib/errno.ts';
 import { belongsToCredentials, CREDS_BACKUP, sessionOfCreds } from '../../naming/session-path.ts';
-import type { KeptVersions } from '../../store/set-aside/kept-versions.ts';
 import { type FileNode, NOT_COMMITTED } from '../model/node.ts';
-import type { FileSystemOptions, Log } from '../model/options.ts';
+import type { FileSystemOptions } from '../model/options.ts';
 import { goesOn, type Registration, readRegistration } from '../model/registration.ts';
 import type { Tree } from '../model/tree.ts';
 import { type Contents, metaOf } from './contents.ts';
-
-/** Told to the main thread, which counts them and stores the version before in the bucket too. */
-export interface StartedOver {
-  session: string;
-  how: 'replaced' | 'removed';
-  /** The version before, in `<cachePath>/set-aside/`. */
-  keptAs: string;
-}
+import {
+  type Kept,
+  type KeptRegistrations,
+  LOGOUT_MS,
+  type LostCredentials,
+  type Version as PlainVersion,
+} from './kept-registrations.ts';
 
 /** A creds.json is about to become another version. */
 export interface CredsChange {
@@ -31,68 +27,42 @@ export interface CredsChange {
   keptAs: string | undefined;
 }
 
-interface Version {
+interface Version extends PlainVersion {
   plain: Buffer;
-  meta: SealedMeta;
 }
 
 /** Registered credentials that were removed. */
-interface Removal {
+interface Removal extends Kept {
   readonly session: string;
   readonly version: Version;
-  readonly keptAs: string;
-  /** It was not kept already. */
-  readonly isNew: boolean;
   /** On the monotonic clock. */
   readonly atMs: number;
   isTold: boolean;
 }
 
-export interface LostCredentials {
-  readonly session: string;
-  readonly keptAs: string;
-}
-
-/** A logout removes the credentials, then the rest, then the folder: so long it is waited for, from the removal of the credentials. */
-const LOGOUT_MS = 5_000;
-
 /** Sessions between the two renames that replace a creds.json; one that stays there was left by its application. */
 const MOVED_ASIDE_MAX = 256;
 
-const REMOVED_HINT =
-  'If this was no logout: stop the application, and bring them back with sessionfs restore DIR/SESSION.';
-const HINT =
-  'The version before is kept: sessionfs export writes it out, docs/operations.md says how to go on with it.';
-
 interface Parts {
   readonly contents: Contents;
-  readonly keyring: Keyring;
   readonly options: FileSystemOptions;
   readonly clock: Clock;
-  readonly log: Log;
   readonly tree: Tree;
+  readonly kept: KeptRegistrations;
 }
 
 export class Registrations {
   readonly #parts: Parts;
-  readonly #kept: KeptVersions;
-  readonly #tell: (event: StartedOver) => void;
+  readonly #kept: KeptRegistrations;
   /** By the content that `Contents` has in memory: another version is another buffer. */
   readonly #known = new WeakMap<Buffer, Registration>();
   /** Registered versions that were renamed to a name beside: the next creds.json is what replaces them. */
   readonly #movedAside = new Map<string, Version>();
   readonly #removals = new Map<string, Removal>();
-  #count = 0;
 
-  constructor(parts: Parts, kept: KeptVersions, tell: (event: StartedOver) => void) {
+  constructor(parts: Parts) {
     this.#parts = parts;
-    this.#kept = kept;
-    this.#tell = tell;
-  }
-
-  /** Since this process began. */
-  get count(): number {
-    return this.#count;
+    this.#kept = parts.kept;
   }
 
   /** Sessions with other files but without the credentials, which were removed, since this process began. */
@@ -121,9 +91,9 @@ export class Registrations {
     if (old === undefined || registration?.kind !== 'registered') return change;
     if (goesOn(registration, plain)) return { ...change, registration };
     try {
-      return { ...change, keptAs: this.#keep(path, old).keptAs };
+      return { ...change, keptAs: this.#kept.keep(path, old).keptAs };
     } catch (error) {
-      return this.#refuse(path, error);
+      return this.#kept.refuse(path, error);
     }
   }
 
@@ -137,13 +107,7 @@ export class Registrations {
     }
     this.#movedAside.delete(session);
     this.#removals.delete(session);
-    this.#count++;
-    this.#parts.log({
-      level: 'error',
-      message: 'An application started over: the credentials of a registered account were replaced by others',
-      fields: { session, keptAs: this.#kept.locate(keptAs), hint: HINT },
-    });
-    this.#tell({ session, how: 'replaced', keptAs });
+    this.#kept.replaced(session, keptAs);
   }
 
   /**
@@ -157,10 +121,9 @@ export class Registrations {
     if (version === undefined || this.#registrationOf(version.plain).kind !== 'registered') return undefined;
     try {
       const atMs = this.#parts.clock.monotonicMs();
-      return { session, version, ...this.#keep(path, version), atMs, isTold: false };
+      return { session, version, ...this.#kept.keep(path, version), atMs, isTold: false };
     } catch (error) {
-      const message = 'Registered credentials were removed, and could not be kept';
-      this.#parts.log({ level: 'error', message, fields: { file: path, error: String(error) } });
+      this.#kept.cannotKeep(path, error);
       return undefined;
     }
   }
@@ -171,7 +134,7 @@ export class Registrations {
 
   /** Tells of credentials that were removed, once that is no logout. Call it every now and then while there is something pending. */
   settle(): void {
-    const { clock, log } = this.#parts;
+    const { clock } = this.#parts;
     for (const removal of this.#removals.values()) {
       if (removal.isTold || clock.monotonicMs() - removal.atMs < LOGOUT_MS) continue;
       const { session, keptAs } = removal;
@@ -180,13 +143,7 @@ export class Registrations {
         continue;
       }
       removal.isTold = true;
-      log({
-        level: 'warn',
-        message:
-          'The credentials of a registered account were removed, and other files of its session were not',
-        fields: { session, keptAs: this.#kept.locate(keptAs), hint: REMOVED_HINT },
-      });
-      this.#tell({ session, how: 'removed', keptAs });
+      this.#kept.removed(session, keptAs);
     }
   }
 
@@ -230,8 +187,8 @@ export class Registrations {
   }
 
   /** It was a logout, or the credentials are back: what was kept for it goes, unless it was told of. */
-  #forget({ isNew, isTold, keptAs }: Removal): void {
-    if (isNew && !isTold) this.#kept.drop(keptAs);
+  #forget(removal: Removal): void {
+    if (!removal.isTold) this.#kept.drop(removal);
   }
 
   #replacedBy(session: string): Version | undefined {
@@ -267,34 +224,5 @@ export class Registrations {
     const registration = this.#known.get(plain) ?? readRegistration(plain);
     this.#known.set(plain, registration);
     return registration;
-  }
-
-  /** A commit that failed after this, and is tried again, finds it kept: then it is not new. */
-  #keep(path: string, { plain, meta }: Version): { keptAs: string; isNew: boolean } {
-    const { keyring, clock } = this.#parts;
-    const newest = this.#kept.list(path).at(-1);
-    if (newest !== undefined && this.#holds(path, this.#kept.read(newest), plain))
-      return { keptAs: newest.name, isNew: false };
-    const sealed = Buffer.allocUnsafe(sealedSize(plain.length));
-    sealInto(sealed, 0, keyring, path, meta, plain);
-    return { keptAs: this.#kept.keep(path, sealed, clock.wallMs()), isNew: true };
-  }
-
-  #holds(path: string, sealed: Buffer, plain: Buffer): boolean {
-    try {
-      return openSealed(this.#parts.keyring, path, sealed).plain.equals(plain);
-    } catch {
-      return false;
-    }
-  }
-
-  #refuse(path: string, error: unknown): Errno {
-    const errno = errnoOf(error);
-    const message =
-      'An application starts over, and the registered credentials could not be kept: they are not replaced';
-    // A full disk is logged where no room could be made.
-    if (!isDiskFull(errno))
-      this.#parts.log({ level: 'error', message, fields: { file: path, error: String(error) } });
-    return errno;
   }
 }

@@ -40,7 +40,7 @@ export const fsMutations = [
     'src/fs/state/registrations.ts',
     ['fs/registrations.test.ts'],
     [
-      ['if (isNew && !isTold)', 'if (isNew)', 'credentials that were told to be kept are not'],
+      ['if (!removal.isTold)', 'if (true)', 'credentials that were told to be kept are not'],
       [
         ' || clock.monotonicMs() - removal.atMs < LOGOUT_MS',
         '',

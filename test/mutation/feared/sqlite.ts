@@ -1,6 +1,8 @@
 import { fearedIn } from '../mutation.ts';
 
 const FOLD = ['sqlite/fold.test.ts'];
+const ROW = ['sqlite/row.test.ts'];
+const REGISTRATIONS = ['fs/database-registrations.test.ts'];
 const SYNC = ['sync/databases.test.ts'];
 const CUT = ['fs/database-cuts.test.ts'];
 
@@ -17,7 +19,7 @@ export const sqliteMutations = [
       'a torn record is played back',
     ],
     [
-      'resized(database, first.databasePages * pageBytes, maxBytes)',
+      'resized(database, databasePages * pageBytes, maxBytes)',
       'database',
       'pages that the transaction added stay',
     ],
@@ -27,6 +29,84 @@ export const sqliteMutations = [
       'only the first part of a journal is played back',
     ],
   ]),
+  ...fearedIn('src/sqlite/row.ts', ROW, [
+    [
+      'const isUtf8 = !value.isText || this.#encoding < UTF16LE;',
+      'const isUtf8 = true;',
+      'credentials in UTF-16 are no credentials',
+    ],
+    [
+      'cell.take(wanted <= most ? wanted : least)',
+      'cell.take(least)',
+      'a row that reaches over its page is read wrongly',
+    ],
+    [
+      'this.#pages.pageBytes - view.getUint8(20)',
+      'this.#pages.pageBytes',
+      'what is reserved of each page is taken for content',
+    ],
+    ['if (end > payload.bytes)', 'if (false)', 'a length from outside is believed'],
+  ]),
+  ...fearedIn('src/sqlite/write-ahead-log.ts', ROW, [
+    [
+      'if ([...transaction.pages].some(isIn)) end = transaction.end;',
+      '',
+      'a log that does not fit to its database any more is taken for what was before',
+    ],
+    [
+      'view.getUint32(at + 8) !== salt[0] || view.getUint32(at + 12) !== salt[1]',
+      'false',
+      'what is left of an earlier use of a log is taken for transactions',
+    ],
+  ]),
+  ...fearedIn('src/fs/state/database-registrations.ts', REGISTRATIONS, [
+    [
+      'return this.#due.has(log) || !this.#watches.has(log) ? this.#lookAt(database, log) : 0;',
+      'return 0;',
+      'a checkpoint takes the registration with it',
+    ],
+    [
+      'this.#due.has(log) || !this.#watches.has(log) ?',
+      'this.#due.has(log) ?',
+      'a daemon that takes over lets a checkpoint take the registration with it',
+    ],
+    [
+      'return at === 0 && !isJournal(data) ? this.#journalEnds(beside.database, node) : NOTHING;',
+      'return NOTHING;',
+      'a transaction with a journal that persists takes the registration with it',
+    ],
+    [
+      'const until = bytes.subarray(0, watch.position);',
+      'const until = bytes;',
+      'the database is kept without the registration',
+    ],
+    [
+      'if (goesOn(removal.registration, value)) {',
+      'if (false) {',
+      'credentials that come back in time are told of',
+    ],
+    [
+      'this.#asideGoes(removal.aside);',
+      ';',
+      'a database that was moved aside is not kept when another one comes',
+    ],
+  ]),
+  ...fearedIn(
+    'src/export/restore-session.ts',
+    ['export/restore-session.test.ts'],
+    [
+      [
+        'for (const { path } of companionsOf(name)) remove(folder, path);',
+        '',
+        'a restored database finds the log of the one before',
+      ],
+      [
+        'if (creds !== undefined && isPaired(creds))',
+        'if (false)',
+        'a restore replaces newer credentials in a database',
+      ],
+    ],
+  ),
   ...fearedIn('src/sqlite/fold.ts', FOLD, [
     [
       'journal === undefined ? database : rollBack(database, journal, maxBytes)',

@@ -1,0 +1,593 @@
+/**
+ * The alarm for an application that starts over (see registrations.ts), for registrations that lie in an SQLite database: the row
+ * `__creds__` of the table `creds`. What SQLite leaves of the state before is looked at while it is there: transactions in the
+ * write-ahead log before a checkpoint writes them into the database, or the log goes; the rollback journal when a transaction
+ * ends; a database before it is removed or replaced. And logs every now and then, so that the alarm does not wait for that.
+ */
+
+import type { Clock } from '../../lib/clock.ts';
+import type { Errno } from '../../lib/errno.ts';
+import { keptDatabasePath } from '../../naming/kept-database.ts';
+import { asCompanion, type CompanionKind, companionName, companionsOf } from '../../sqlite/companions.ts';
+import { findCredentials, savedCredentials } from '../../sqlite/credentials.ts';
+import { fold } from '../../sqlite/fold.ts';
+import { isDatabase, pageSizeOf, SqliteError } from '../../sqlite/format.ts';
+import { isSamePage, type PagePositions, type Pages, pagesOf, pagesOver } from '../../sqlite/pages.ts';
+import { isJournal, type PagesBefore, pagesBefore } from '../../sqlite/rollback-journal.ts';
+import {
+  checkpointedEnd,
+  LOG_START,
+  type LogHeader,
+  readLogHeader,
+  type Transaction,
+  transactionsOf,
+} from '../../sqlite/write-ahead-log.ts';
+import { isGatedName } from '../model/json-gate.ts';
+import type { DirectoryNode, FileNode, Node } from '../model/node.ts';
+import type { FileSystemOptions } from '../model/options.ts';
+import { goesOn, type Registered, type Registration, readRegistration } from '../model/registration.ts';
+import { absentSessionOf, isInside, sessionOfNode, type Tree } from '../model/tree.ts';
+import { type Contents, metaOf } from './contents.ts';
+import { type Kept, type KeptRegistrations, LOGOUT_MS, type LostCredentials } from './kept-registrations.ts';
+
+/** A log that is written all the time is looked at so often, and less often where its database is large. */
+const LOOK_MS = 2_000;
+const LOOK_MS_PER_MIB = 100;
+/** Of databases that were renamed to a name beside, and did not come back. */
+const MOVED_ASIDE_MAX = 256;
+
+/** The row in one state of a database. */
+interface Row {
+  /** Undefined: there is no such row, or nothing is known of it. */
+  readonly value: Buffer | undefined;
+  readonly isKnown: boolean;
+  /** While these are as they are, so is the row. */
+  readonly pages: ReadonlySet<number>;
+  /** The last one that is known. */
+  readonly registration: Registration;
+}
+
+/** What was seen of one use of a write-ahead log. */
+interface Watch {
+  /** Undefined: this use begins with the next write. */
+  header: LogHeader | undefined;
+  /** Where the first transaction begins that was not looked at. */
+  position: number;
+  /** Of what was looked at. */
+  readonly pages: Map<number, number>;
+  /** In the state of `position`; undefined: it was not looked at yet. */
+  row: Row | undefined;
+  /** When it was looked at, on the monotonic clock. */
+  atMs: number;
+}
+
+/** A registration whose row, or database, is gone. */
+interface Removal {
+  readonly folder: DirectoryNode;
+  /** Of the database. */
+  readonly name: string;
+  readonly registration: Registered;
+  /** Undefined: it has another name now. */
+  kept: Kept | undefined;
+  /** The database under its other name. */
+  aside: FileNode | undefined;
+  /** On the monotonic clock. */
+  atMs: number;
+  isTold: boolean;
+}
+
+/** Of a database that may be there no more. */
+type Place = Pick<FileNode, 'parent' | 'name'> | Pick<Removal, 'folder' | 'name'>;
+
+/** Call it once the change is carried out. */
+type Effect = () => void;
+
+const NOTHING: Effect = () => {};
+const NO_REGISTRATION: Registration = { kind: 'none' };
+const NO_BYTES = new Uint8Array(0);
+const NOT_YET = Number.NEGATIVE_INFINITY;
+
+interface Parts {
+  readonly contents: Contents;
+  readonly options: FileSystemOptions;
+  readonly clock: Clock;
+  readonly tree: Tree;
+  readonly kept: KeptRegistrations;
+}
+
+export class DatabaseRegistrations {
+  readonly #parts: Parts;
+  readonly #watches = new WeakMap<FileNode, Watch>();
+  /** Logs that were written since they were looked at. */
+  readonly #due = new Set<FileNode>();
+  #removals: Removal[] = [];
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** `settle` wants to be called. */
+  get hasPending(): boolean {
+    return this.#due.size > 0 || this.#removals.some(isPending);
+  }
+
+  /** See Registrations. */
+  get lost(): LostCredentials[] {
+    return this.#removals.flatMap(({ isTold, folder, kept }) =>
+      isTold && kept !== undefined && this.#isThere(folder)
+        ? [{ session: this.#sessionOf(folder), keptAs: this.#parts.kept.locate(kept.keptAs) }]
+        : [],
+    );
+  }
+
+  /** Before `data` is written to `node`. An error: the registration that it would take could not be kept. */
+  beforeWrite(node: FileNode, at: number, data: Uint8Array): Effect | Errno {
+    if (isGatedName(node.name)) return NOTHING;
+    const beside = this.#besideDatabase(node);
+    if (beside?.kind === 'wal') {
+      const failed = at === 0 ? this.#logEnds(beside.database, node) : NOTHING;
+      this.#due.add(node);
+      return failed;
+    }
+    if (beside?.kind === 'journal')
+      return at === 0 && !isJournal(data) ? this.#journalEnds(beside.database, node) : NOTHING;
+    return this.#look(node) || NOTHING;
+  }
+
+  beforeTruncate(node: FileNode, size: number): Effect | Errno {
+    if (isGatedName(node.name)) return NOTHING;
+    return size === 0 ? this.#contentGoes(node) : this.#look(node) || NOTHING;
+  }
+
+  /** The removal of a database is never refused: it makes room. */
+  beforeUnlink(node: FileNode): Effect | Errno {
+    if (isGatedName(node.name)) return NOTHING;
+    return this.#besideDatabase(node) === undefined ? this.#databaseGoes(node) : this.#contentGoes(node);
+  }
+
+  /** `node` gets the place of `target`, which is undefined or a file, with this content. */
+  beforeRename(
+    node: FileNode,
+    to: { parent: DirectoryNode; name: string },
+    target: FileNode | undefined,
+    content: Uint8Array,
+  ): Effect | Errno {
+    const away = node.parent === to.parent ? this.#movesAside(node) : NOTHING;
+    const here = this.#isReplaced(to, target, content);
+    if (typeof here === 'number') return here;
+    return () => {
+      away();
+      here();
+    };
+  }
+
+  /** Looks at logs, and tells of registrations that are gone. Call it every now and then while there is something pending. */
+  settle(): void {
+    const now = this.#parts.clock.monotonicMs();
+    for (const log of this.#due) this.#settleLog(log, now);
+    for (const removal of this.#removals)
+      if (isPending(removal) && now - removal.atMs >= LOGOUT_MS) this.#settleRemoval(removal);
+  }
+
+  #settleLog(log: FileNode, now: number): void {
+    const database = this.#besideDatabase(log)?.database;
+    if (database === undefined || absentSessionOf(this.#parts.tree, log) !== undefined) {
+      this.#due.delete(log);
+      return;
+    }
+    const watch = this.#watches.get(log);
+    const pauseMs = LOOK_MS + (database.size / 1048576) * LOOK_MS_PER_MIB;
+    if (watch !== undefined && now - watch.atMs < pauseMs) return;
+    this.#lookAt(database, log);
+  }
+
+  #settleRemoval(removal: Removal): void {
+    const { folder, name, kept } = removal;
+    const database = this.#isThere(folder) ? folder.children.get(name) : undefined;
+    if (database?.kind === 'file') {
+      const row = this.#presentRow(database);
+      if (row?.isKnown === true && row.value !== undefined) {
+        this.#seen(folder, name, row.value);
+        return;
+      }
+    }
+    if (database === undefined && !this.#hasOthers(folder, name)) {
+      this.#forget(removal);
+      return;
+    }
+    removal.isTold = true;
+    if (kept !== undefined) this.#parts.kept.removed(this.#sessionOf(folder), kept.keptAs);
+  }
+
+  /** Before the content of `database` changes: what its log says of earlier states is about to be lost. */
+  #look(database: FileNode): 0 | Errno {
+    const log = this.#beside(database, 'wal');
+    if (log === undefined || !this.#isGuarded(database)) return 0;
+    return this.#due.has(log) || !this.#watches.has(log) ? this.#lookAt(database, log) : 0;
+  }
+
+  #contentGoes(node: FileNode): Effect | Errno {
+    const beside = this.#besideDatabase(node);
+    if (beside?.kind === 'wal') return this.#logEnds(beside.database, node);
+    if (beside?.kind === 'journal') return this.#journalEnds(beside.database, node);
+    if (beside !== undefined || !this.#isGuarded(node)) return NOTHING;
+    const row = this.#presentRow(node);
+    return row === undefined ? NOTHING : this.#follow(node, row, NO_ROW, () => this.#imageOf(node));
+  }
+
+  /** The log begins anew, or goes: only what is in the database counts from then on. */
+  #logEnds(database: FileNode, log: FileNode): Effect | Errno {
+    const beginsAnew = () => void this.#watches.set(log, newWatch(NOT_YET));
+    const bytes = this.#bytesOf(log);
+    if (bytes === undefined || bytes.length === 0) return beginsAnew;
+    const failed = this.#lookAt(database, log);
+    if (failed !== 0) return failed;
+    const watch = this.#watches.get(log);
+    if (watch?.row === undefined || watch.header === undefined) return beginsAnew;
+    const { row, pages } = watch;
+    const below = this.#pagesOf(database, watch.header.pageBytes);
+    const above = pagesOver(below, bytes, pages);
+    const isIn = (page: number) => !pages.has(page) || isSamePage(above.page(page), below.page(page));
+    if (ifReadable(() => [...row.pages].every(isIn)) !== false) return beginsAnew;
+    const after = rowIn(below, row.registration);
+    const effect = this.#follow(database, row, after, () => this.#imageOf(database));
+    if (typeof effect === 'number') return effect;
+    return () => {
+      effect();
+      beginsAnew();
+    };
+  }
+
+  /** A transaction ends: by a commit, or it was taken back, and the database is as before. */
+  #journalEnds(database: FileNode, journal: FileNode): Effect | Errno {
+    const [content, bytes] = [this.#bytesOf(database), this.#bytesOf(journal)];
+    if (content === undefined || bytes === undefined) return NOTHING;
+    const before = pagesBefore(content, bytes);
+    if (before === undefined) return NOTHING;
+    const now = rowIn(pagesOf(content, pageSizeOf(content) ?? before.pageBytes), NO_REGISTRATION);
+    if (!touches(now, before.positions)) return NOTHING;
+    const row = rowIn(pagesUnder(content, bytes, before), NO_REGISTRATION);
+    return this.#follow(database, row, now, () => this.#imageOf(database));
+  }
+
+  /** Others of the session stay: if they go too, it was a logout. */
+  #databaseGoes(database: FileNode): Effect {
+    const { parent, name } = database;
+    if (parent === undefined || !this.#isGuarded(database)) return NOTHING;
+    this.#asideGoes(database);
+    if (!this.#hasOthers(parent, name)) return NOTHING;
+    const row = this.#presentRow(database);
+    if (row?.registration.kind !== 'registered') return NOTHING;
+    const { registration } = row;
+    const kept = this.#keepIfPossible(database, database, registration);
+    return kept === undefined ? NOTHING : this.#removal(database, registration, { kept, aside: undefined });
+  }
+
+  /** Nothing is lost by that; the next database of this name is what replaces it. */
+  #movesAside(database: FileNode): Effect {
+    if (!this.#isGuarded(database) || this.#besideDatabase(database) !== undefined) return NOTHING;
+    const row = this.#presentRow(database);
+    if (row?.registration.kind !== 'registered') return NOTHING;
+    return this.#removal(database, row.registration, { kept: undefined, aside: database });
+  }
+
+  /** Before a database goes that was moved aside, and no other one has taken its place: then it was removed. */
+  #asideGoes(database: FileNode): void {
+    for (const removal of this.#removals) {
+      if (removal.aside !== database) continue;
+      removal.kept = this.#keepIfPossible(removal, database, removal.registration);
+      removal.aside = undefined;
+      removal.atMs = this.#parts.clock.monotonicMs();
+    }
+  }
+
+  #keepIfPossible(place: Place, database: FileNode, registration: Registered): Kept | undefined {
+    try {
+      return this.#keep(place, database, registration, this.#imageOf(database));
+    } catch (error) {
+      this.#parts.kept.cannotKeep(this.#parts.tree.pathOf(database), error);
+      return undefined;
+    }
+  }
+
+  #isReplaced(
+    { parent, name }: { parent: DirectoryNode; name: string },
+    target: FileNode | undefined,
+    content: Uint8Array,
+  ): Effect | Errno {
+    if (isGatedName(name)) return NOTHING;
+    const size = isDatabase(content) ? pageSizeOf(content) : undefined;
+    const after = size === undefined ? NO_ROW : rowIn(pagesOf(content, size), NO_REGISTRATION);
+    if (target === undefined) {
+      const { value } = after;
+      return value === undefined ? NOTHING : () => this.#seen(parent, name, value);
+    }
+    if (this.#besideDatabase(target) !== undefined) return this.#contentGoes(target);
+    if (!this.#isGuarded(target)) return NOTHING;
+    this.#asideGoes(target);
+    const before = this.#presentRow(target);
+    return before === undefined ? NOTHING : this.#follow(target, before, after, () => this.#imageOf(target));
+  }
+
+  /** Everything that the log has committed since the last look. An error: a registration could not be kept. */
+  #lookAt(database: FileNode, log: FileNode): 0 | Errno {
+    const bytes = this.#bytesOf(log);
+    const header = bytes && ifReadable(() => readLogHeader(bytes));
+    this.#due.delete(log);
+    if (bytes === undefined || header === undefined) return 0;
+    const watch = this.#watchOf(database, log, bytes, header);
+    watch.atMs = this.#parts.clock.monotonicMs();
+    const before = pagesOver(this.#pagesOf(database, header.pageBytes), bytes, watch.pages);
+    watch.row ??= rowIn(before, NO_REGISTRATION);
+    const transactions = [...transactionsOf(bytes, header, watch.position)];
+    const row = rowAfter(watch.row, before, bytes, transactions);
+    if (row !== undefined) {
+      if (row.value !== undefined && database.parent !== undefined)
+        this.#seen(database.parent, database.name, row.value);
+      for (const each of transactions) advance(watch, each, row);
+      return 0;
+    }
+    for (const transaction of transactions) {
+      const after = touches(watch.row, transaction.pages)
+        ? rowIn(pagesOver(before, bytes, transaction.pages), watch.row.registration)
+        : watch.row;
+      const until = bytes.subarray(0, watch.position);
+      const effect = this.#follow(database, watch.row, after, () => this.#imageOf(database, until));
+      if (typeof effect === 'number') {
+        this.#due.add(log);
+        return effect;
+      }
+      effect();
+      advance(watch, transaction, after);
+    }
+    return 0;
+  }
+
+  #watchOf(database: FileNode, log: FileNode, bytes: Uint8Array, header: LogHeader): Watch {
+    const known = this.#watches.get(log);
+    const isOfThisUse =
+      known?.header === undefined || known.header.salt.every((each, at) => each === header.salt[at]);
+    const end = () => checkpointedEnd(this.#pagesOf(database, header.pageBytes), bytes, header);
+    const watch =
+      known !== undefined && isOfThisUse ? known : watchFrom(ifReadable(end) ?? LOG_START, bytes, header);
+    watch.header = header;
+    this.#watches.set(log, watch);
+    return watch;
+  }
+
+  /** The row of `database` was `before` and is `after`. Returns what is to be done once that is so, or why it must not be. */
+  #follow(database: FileNode, before: Row, after: Row, image: () => Uint8Array): Effect | Errno {
+    const { registration } = before;
+    const { value } = after;
+    const { parent, name } = database;
+    if (!after.isKnown || parent === undefined) return NOTHING;
+    if (registration.kind !== 'registered' || (value !== undefined && goesOn(registration, value)))
+      return value === undefined ? NOTHING : () => this.#seen(parent, name, value);
+    try {
+      const kept = this.#keep(database, database, registration, image());
+      if (kept === undefined) return NOTHING;
+      if (value === undefined) return this.#removal(database, registration, { kept, aside: undefined });
+      const session = this.#sessionOf(database);
+      return () => this.#parts.kept.replaced(session, kept.keptAs);
+    } catch (error) {
+      return this.#parts.kept.refuse(this.#parts.tree.pathOf(database), error);
+    }
+  }
+
+  /** Undefined: the image has no such registration, so the files were not what they seemed to be. Throws system errors. */
+  #keep(place: Place, database: FileNode, registration: Registered, image: Uint8Array): Kept | undefined {
+    const value = savedCredentials(image);
+    if (value === undefined || !goesOn(registration, value)) return undefined;
+    const { kept, options, tree } = this.#parts;
+    const folder = 'folder' in place ? place.folder : place.parent;
+    if (folder === undefined) return undefined;
+    const path = keptDatabasePath(tree.pathIn(folder, place.name));
+    return kept.keep(path, { plain: image, meta: metaOf(database, options.owner) });
+  }
+
+  #removal(
+    { parent, name }: FileNode,
+    registration: Registered,
+    where: Pick<Removal, 'kept' | 'aside'>,
+  ): Effect {
+    if (parent === undefined) return NOTHING;
+    const atMs = this.#parts.clock.monotonicMs();
+    return () => {
+      this.#removals = this.#removals.filter((each) => each.folder !== parent || each.name !== name);
+      this.#removals.push({ folder: parent, name, registration, ...where, atMs, isTold: false });
+      if (this.#removals.length > MOVED_ASIDE_MAX) this.#removals.shift();
+    };
+  }
+
+  /** The database of that name has the row now. */
+  #seen(folder: DirectoryNode, name: string, value: Buffer): void {
+    const removal = this.#removals.find((each) => each.folder === folder && each.name === name);
+    if (removal === undefined) return;
+    if (goesOn(removal.registration, value)) {
+      this.#forget(removal);
+      return;
+    }
+    if (removal.aside !== undefined) this.#asideGoes(removal.aside);
+    this.#removals = this.#removals.filter((each) => each !== removal);
+    if (removal.kept !== undefined) this.#parts.kept.replaced(this.#sessionOf(folder), removal.kept.keptAs);
+  }
+
+  #forget(removal: Removal): void {
+    this.#removals = this.#removals.filter((each) => each !== removal);
+    if (!removal.isTold && removal.kept !== undefined) this.#parts.kept.drop(removal.kept);
+  }
+
+  /** As SQLite would find it now; undefined: it cannot be read. */
+  #presentRow(database: FileNode): Row | undefined {
+    const log = this.#beside(database, 'wal');
+    if (log !== undefined) {
+      this.#lookAt(database, log);
+      const watch = this.#watches.get(log);
+      if (watch?.header !== undefined && watch.row !== undefined) return watch.row;
+    }
+    const content = this.#bytesOf(database);
+    if (content === undefined || !isDatabase(content)) return undefined;
+    const journal = this.#beside(database, 'journal');
+    const bytes = journal && this.#bytesOf(journal);
+    const before = bytes && pagesBefore(content, bytes);
+    if (bytes === undefined || before === undefined)
+      return rowIn(pagesOf(content, pageSizeOf(content) ?? 0), NO_REGISTRATION);
+    return rowIn(pagesUnder(content, bytes, before), NO_REGISTRATION);
+  }
+
+  /** Of all that is committed, or of that part of the log. */
+  #imageOf(database: FileNode, until?: Uint8Array): Uint8Array {
+    const [log, journal] = [this.#beside(database, 'wal'), this.#beside(database, 'journal')];
+    const content = this.#bytesOf(database);
+    if (content === undefined) return NO_BYTES;
+    const files = {
+      database: new Uint8Array(content),
+      log: until ?? (log && this.#bytesOf(log)),
+      journal: until === undefined ? journal && this.#bytesOf(journal) : undefined,
+    };
+    try {
+      return fold(files, this.#parts.options.maxFileSize);
+    } catch (error) {
+      if (error instanceof SqliteError) return NO_BYTES;
+      throw error;
+    }
+  }
+
+  /** Read where one of them is asked for; SqliteError if it cannot be. */
+  #pagesOf(database: FileNode, pageBytes: number): Pages {
+    let content: Uint8Array | undefined;
+    const page = (number: number) => {
+      content ??= this.#bytesOf(database);
+      if (content === undefined) throw new SqliteError('the database cannot be read now');
+      return pagesOf(content, pageBytes).page(number);
+    };
+    return { pageBytes, page };
+  }
+
+  /** As its writers see it; undefined: it cannot be read now. */
+  #bytesOf(node: FileNode): Uint8Array | undefined {
+    const { contents, tree } = this.#parts;
+    const path = tree.pathOf(node);
+    if (!contents.load(node, path)) return undefined;
+    const content = node.working?.view() ?? contents.read(node, path);
+    return typeof content === 'number' ? undefined : content;
+  }
+
+  #beside({ parent, name }: FileNode, kind: CompanionKind): FileNode | undefined {
+    if (parent === undefined) return undefined;
+    return fileIn(parent, companionName(name, kind));
+  }
+
+  /** What `node` is to the database beside it, if there is one. */
+  #besideDatabase(node: FileNode): { database: FileNode; kind: CompanionKind } | undefined {
+    const companion = asCompanion(node.name);
+    if (companion === undefined || node.parent === undefined || !this.#isGuarded(node)) return undefined;
+    const database = fileIn(node.parent, companion.database);
+    return database && { database, kind: companion.kind };
+  }
+
+  /** A file in the root belongs to no session. */
+  #isGuarded({ parent, isSymlink }: FileNode): boolean {
+    return parent !== undefined && parent !== this.#parts.tree.root && !isSymlink;
+  }
+
+  #isThere(folder: DirectoryNode): boolean {
+    return isInside(folder, this.#parts.tree.root);
+  }
+
+  #sessionOf(node: Node): string {
+    return sessionOfNode(this.#parts.tree, node)?.name ?? '';
+  }
+
+  /** Whether the session has files besides this database and what lies beside it. */
+  #hasOthers(folder: DirectoryNode, name: string): boolean {
+    const session = this.#isThere(folder) ? sessionOfNode(this.#parts.tree, folder) : undefined;
+    if (session === undefined) return false;
+    const own = new Set([name, ...companionsOf(name).map(({ path }) => path)]);
+    for (const node of this.#parts.tree.below(session)) {
+      const isOwn = node.parent === folder && own.has(node.name);
+      if (node.kind !== 'directory' && !isOwn && !(node.kind === 'file' && node.hidden)) return true;
+    }
+    return false;
+  }
+}
+
+/** As they were before the transaction that the journal belongs to. */
+function pagesUnder(database: Uint8Array, journal: Uint8Array, before: PagesBefore): Pages {
+  const { pageBytes, databasePages, positions } = before;
+  return pagesOver(pagesOf(database, pageBytes, databasePages), journal, positions);
+}
+
+/** Time will tell whether it was a logout. */
+function isPending({ isTold, kept }: Removal): boolean {
+  return !isTold && kept !== undefined;
+}
+
+const NO_ROW: Row = { value: undefined, isKnown: true, pages: new Set(), registration: NO_REGISTRATION };
+
+/** `last`: what was known before, which counts where nothing is known of this state. */
+function rowIn(pages: Pages, last: Registration): Row {
+  const { value, error, pages: seen } = findCredentials(pages);
+  if (error !== undefined) return { value: undefined, isKnown: false, pages: seen, registration: last };
+  const isSame = last.kind === 'registered' && value !== undefined && goesOn(last, value);
+  const registration = isSame ? last : value === undefined ? NO_REGISTRATION : readRegistration(value);
+  return { value, isKnown: true, pages: seen, registration };
+}
+
+/**
+ * The row after all of these transactions, where none of them can have lost a registration: they left the row alone, or it goes on.
+ * Undefined: look at each of them.
+ */
+function rowAfter(
+  row: Row,
+  before: Pages,
+  log: Uint8Array,
+  transactions: readonly Transaction[],
+): Row | undefined {
+  if (!transactions.some(({ pages }) => touches(row, pages))) return row;
+  if (row.registration.kind !== 'registered') return undefined;
+  const written = new Map(transactions.flatMap(({ pages }) => [...pages]));
+  const after = rowIn(pagesOver(before, log, written), row.registration);
+  return after.registration === row.registration && after.isKnown ? after : undefined;
+}
+
+function advance(watch: Watch, { pages, end }: Transaction, row: Row): void {
+  for (const [page, position] of pages) watch.pages.set(page, position);
+  watch.position = end;
+  watch.row = row;
+}
+
+function touches({ pages: read }: Row, written: PagePositions): boolean {
+  for (const page of read) if (written.has(page)) return true;
+  return false;
+}
+
+function newWatch(atMs: number): Watch {
+  return { header: undefined, position: LOG_START, pages: new Map(), row: undefined, atMs };
+}
+
+/** From the end of the first transaction on that ends there or later. */
+function watchFrom(end: number, log: Uint8Array, header: LogHeader): Watch {
+  const watch = newWatch(NOT_YET);
+  if (end === LOG_START) return watch;
+  for (const transaction of transactionsOf(log, header)) {
+    for (const [page, position] of transaction.pages) watch.pages.set(page, position);
+    watch.position = transaction.end;
+    if (transaction.end >= end) break;
+  }
+  return watch;
+}
+
+function ifReadable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof SqliteError) return undefined;
+    throw error;
+  }
+}
+
+function fileIn(folder: DirectoryNode, name: string): FileNode | undefined {
+  const node = folder.children.get(name);
+  return node?.kind === 'file' && !node.isSymlink && !node.hidden ? node : undefined;
+}
