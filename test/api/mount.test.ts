@@ -66,7 +66,9 @@ test('a program mounts, asks, flushes, is given the mount that is there, and unm
   await mounted[Symbol.asyncDispose]();
 });
 
-test('a start that fails rejects with the code and the hint of the command, and one that is given up ends', async (t) => {
+test('a start that fails rejects with the code and the hint of the command, and one that is given up ends', {
+  timeout: 60_000,
+}, async (t) => {
   const { within, folder } = place(t);
   await assert.rejects(
     mount({ folder: join(within, 'none') }),
