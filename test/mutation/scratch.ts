@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { MEMORY_FILES, memoryFiles } from '../support/memory-files.ts';
 import { unmountBelow } from '../support/mounts.ts';
 import { repository } from '../support/repository.ts';
@@ -12,6 +12,19 @@ import { runTestFile, type Verdict } from './test-run.ts';
 const COPIED = ['src', 'test', 'dist', 'package.json', 'tsconfig.json', 'bin', 'docs', 'scripts'];
 /** The lock file is what two scripts that build the same thing wait for each other with; .cache has the emulator. */
 const LINKED = ['node_modules', 'package-lock.json', '.cache'];
+
+const BUNDLE_USER = join('test/support', 'cli-main.ts');
+const IMPORTED = /(?:from|import) '(\.[^']+\.ts)'/g;
+
+/** Whether the test, or what it imports, runs the bundle. */
+function usesBundle(test: string): boolean {
+  const seen = new Set([join('test', test)]);
+  for (const path of seen) {
+    const source = readFileSync(join(repository, path), 'utf8');
+    for (const [, imported = ''] of source.matchAll(IMPORTED)) seen.add(join(dirname(path), imported));
+  }
+  return seen.has(BUNDLE_USER);
+}
 
 export class Scratch {
   readonly #directory = mkdtempSync(join(tmpdir(), 'sessionfs-mutate-'));
@@ -38,7 +51,8 @@ export class Scratch {
     try {
       writeFileSync(source, mutate(readFileSync(source, 'utf8'), mutation));
       this.#compile(mutation);
-      this.#bundle();
+      // What refuses a stale one would fail for that, and so kill anything.
+      if (mutation.tests.some((test) => usesBundle(test))) this.#bundle();
       return await work();
     } finally {
       for (const [path, bytes] of before) writeFileSync(path, bytes);

@@ -2,6 +2,7 @@
 import {
   ABSENT,
   type Bucket,
+  type ChangeOptions,
   type Condition,
   type GetOptions,
   OBJECT_BYTES_MAX,
@@ -42,6 +43,7 @@ export class MemoryBucket implements Bucket {
   pageSize = 1000;
   #generation = 1000;
   nowMs = () => Date.now();
+  monotonicMs = () => performance.now();
 
   async list(prefix: string, page = '0'): Promise<ObjectPage> {
     await this.#begin({ operation: 'list', name: prefix });
@@ -66,11 +68,11 @@ export class MemoryBucket implements Bucket {
   async put(
     name: string,
     bytes: Uint8Array,
-    { ifGeneration, metadata, uploadId }: PutOptions,
+    { ifGeneration, metadata, uploadId, deadlineMs }: PutOptions,
   ): Promise<ObjectVersion> {
     const call: Call = { operation: 'put', name };
     const copy = Buffer.from(bytes);
-    await this.#begin(call);
+    await this.#begin(call, deadlineMs);
     const there = this.objects.get(name);
     if (uploadId !== undefined && there?.uploadId === uploadId && there.crc32c === crc32c(copy)) return there;
     this.#require(name, ifGeneration);
@@ -79,9 +81,9 @@ export class MemoryBucket implements Bucket {
     return version;
   }
 
-  async delete(name: string, { ifGeneration }: { ifGeneration: string }): Promise<void> {
+  async delete(name: string, { ifGeneration, deadlineMs }: ChangeOptions): Promise<void> {
     const call: Call = { operation: 'delete', name };
-    await this.#begin(call);
+    await this.#begin(call, deadlineMs);
     if (!this.objects.has(name)) return;
     this.#require(name, ifGeneration);
     this.objects.delete(name);
@@ -121,13 +123,16 @@ export class MemoryBucket implements Bucket {
     return object;
   }
 
-  async #begin(call: Call): Promise<void> {
+  /** A change has no effect after `deadlineMs`, by `monotonicMs`, as with every driver. */
+  async #begin(call: Call, deadlineMs = Number.POSITIVE_INFINITY): Promise<void> {
     if (this.calls.length >= CALLS_MAX) return endTest(call);
     try {
       await this.before(call);
     } finally {
       this.calls.push(call);
     }
+    if (this.monotonicMs() >= deadlineMs)
+      throw new BucketError('unreachable', `cannot ${call.operation} ${call.name}: the time for it is over`);
   }
 
   #required(name: string): StoredObject {
