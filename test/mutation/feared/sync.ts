@@ -53,7 +53,6 @@ export const syncMutations = [
       'mayArrive: false',
       'the same upload of a later flush settles a lost one',
     ],
-    ['content.size === 0 || ', '', 'an empty stand-in is stored over a good object'],
     ['if (!tries.mayArrive) ledger', 'ledger', 'a lost try of an upload brings a deleted file back'],
     ['if (ledger.mayArrive(name)) await', 'if (false) await', 'a late upload brings a deleted file back'],
     [
@@ -476,6 +475,9 @@ export const syncMutations = [
   ),
   ...fearedIn('src/sync/reconcile/conflict.ts', RECONCILE, [
     ['  await quarantineAll(cache.files, paths, nowMs);\n', '', 'the losing side of a conflict is not kept'],
+  ]),
+  ...fearedIn('src/sync/backup/upload.ts', RESTORE, [
+    ['content.size === 0 || ', '', 'an empty stand-in is stored over a good object'],
   ]),
   ...fearedIn('src/sync/restore/restore-session.ts', RESTORE, [
     [
