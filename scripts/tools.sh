@@ -1,6 +1,8 @@
 # Sourced by scripts/test, after prepare.sh: what single test files run beside Node.js, from Debian's packages.
 # shellcheck shell=bash
 grafana_schema_release=1769699379!11.6.0
+# Its parser refuses what is no OpenMetrics.
+prometheus_client_release=0.26.0
 
 # Headless, for the status page.
 install_browser() {
@@ -36,13 +38,13 @@ install_promtool() {
 }
 
 # What Grafana makes of its schema: it reads a dashboard, and leaves out what a dashboard has not. A whole Grafana is no package of Debian.
-install_grafana_schema() {
-  local venv=$root/.cache/grafana-schema-$grafana_schema_release
+install_monitoring_checks() {
+  local venv=$root/.cache/monitoring-$grafana_schema_release-$prometheus_client_release
   lock_checkout
   if [ ! -e "$venv/complete" ]; then
     command -v python3 >/dev/null || die 'CANNOT TEST HERE: python3 is missing: https://www.python.org/downloads'
-    quietly 'installing the schema of Grafana (pip)' sh -c "python3 -m venv '$venv' &&
-      '$venv/bin/pip' install --quiet 'grafana-foundation-sdk==$grafana_schema_release' && touch '$venv/complete'" ||
+    quietly 'installing the schema of Grafana and a parser of OpenMetrics (pip)' sh -c "python3 -m venv '$venv' &&
+      '$venv/bin/pip' install --quiet 'grafana-foundation-sdk==$grafana_schema_release' 'prometheus-client==$prometheus_client_release' && touch '$venv/complete'" ||
       die 'it was not installed, see above (Debian, Ubuntu: apt-get install python3-venv)'
   fi
   unlock_checkout
@@ -53,6 +55,6 @@ install_tools() {
   case $* in *dist/test/observe/status-page/*) install_browser ;; esac
   case $* in *dist/test/deploy/*)
     install_promtool
-    install_grafana_schema
+    install_monitoring_checks
     ;; esac
 }

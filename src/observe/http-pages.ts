@@ -1,7 +1,8 @@
 /** Which page says what. Knows requests and answers, not connections. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { inTime } from '../lib/in-time.ts';
 import type { Logger } from './log.ts';
+import { OPEN_METRICS_TYPE, toOpenMetrics, wantsOpenMetrics } from './open-metrics.ts';
 
 /** `reason`: why not. `warning`: what is wrong although applications are served. */
 export type Readiness = { readonly ready: boolean; readonly reason?: string; readonly warning?: string };
@@ -36,7 +37,7 @@ const TEXT_TYPE = 'text/plain; charset=utf-8';
 /** Kubernetes gives a probe one second unless told otherwise, and then says nothing of the reason. */
 const READY_TIMEOUT_MS = 900;
 
-type Page = (pages: HttpPages) => Answer | Promise<Answer>;
+type Page = (pages: HttpPages, headers: IncomingHttpHeaders) => Answer | Promise<Answer>;
 
 const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
   ['/healthz', healthPage],
@@ -46,8 +47,7 @@ const PAGES: ReadonlyMap<string, Page> = new Map<string, Page>([
 
 /** Never rejects: what fails is logged, and answered with 500. */
 export async function answerTo(
-  method: string | undefined,
-  url: string | undefined,
+  { method, url, headers }: IncomingMessage,
   pages: HttpPages,
   log: Logger,
 ): Promise<Answer> {
@@ -58,7 +58,7 @@ export async function answerTo(
     return { ...text(405, 'only GET and HEAD are allowed\n'), headers: { Allow: 'GET, HEAD' } };
   }
   try {
-    return await page(pages);
+    return await page(pages, headers);
   } catch (error) {
     log.error({ err: error, path }, 'A page could not be made');
     return text(500, 'this page could not be made; the log says why\n');
@@ -86,8 +86,10 @@ async function readinessPage(pages: HttpPages): Promise<Answer> {
   return json(503, { status: 'not ready', reason: reason ?? 'no reason is known' });
 }
 
-async function metricsPage({ metrics }: HttpPages): Promise<Answer> {
-  return { status: 200, type: metrics.contentType, body: await metrics.render() };
+async function metricsPage({ metrics }: HttpPages, { accept }: IncomingHttpHeaders): Promise<Answer> {
+  const body = await metrics.render();
+  if (wantsOpenMetrics(accept)) return { status: 200, type: OPEN_METRICS_TYPE, body: toOpenMetrics(body) };
+  return { status: 200, type: metrics.contentType, body };
 }
 
 function json(status: number, value: Readonly<Record<string, string>>): Answer {

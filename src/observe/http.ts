@@ -93,7 +93,7 @@ async function respond(
   pages: HttpPages,
   log: Logger,
 ): Promise<void> {
-  const { status, type, body, headers } = await answerTo(request.method, request.url, pages, log);
+  const { status, type, body, headers } = await answerTo(request, pages, log);
   if (response.destroyed) return;
   const bytes = Buffer.from(body);
   response.writeHead(status, {

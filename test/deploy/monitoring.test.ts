@@ -3,11 +3,12 @@ import assert from 'node:assert/strict';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { toOpenMetrics } from '../../src/observe/open-metrics.ts';
 import { parseExposition } from '../observe/support/prometheus-text.ts';
 import { markdownTable } from '../support/markdown-table.ts';
 import { repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { exposition, grafanaSchema, promtool } from './support.ts';
+import { exposition, grafanaSchema, openMetricsParser, promtool } from './support.ts';
 
 const PROMETHEUS = join(repository, 'deploy/prometheus');
 const DASHBOARD = join(repository, 'deploy/grafana/sessionfs.json');
@@ -53,6 +54,12 @@ function problemOf(expression: string): string | undefined {
 test('Prometheus finds no fault in the metrics', () => {
   const { stdout, stderr, status } = promtool(['check', 'metrics'], text);
   assert.deepEqual([status, stdout, stderr], [0, '', '']);
+});
+
+test('as OpenMetrics they are read by a strict parser, and each is there', () => {
+  const read = openMetricsParser(toOpenMetrics(text));
+  assert.deepEqual([read.status, read.stdout.trim(), read.stderr], [0, String(types.size), '']);
+  assert.equal(openMetricsParser(text).status, 1);
 });
 
 test('Prometheus takes the alerts, each fires for its reason alone, and none on a quiet day', () => {

@@ -37,9 +37,20 @@ export function promtool(args: readonly string[], input = ''): SpawnSyncReturns<
 
 /** Prints what the schema of Grafana does not know of the dashboard. */
 export function grafanaSchema(file: string): SpawnSyncReturns<string> {
-  const venv = readdirSync(cache).find((name) => name.startsWith('grafana-schema-')) ?? 'grafana-schema';
-  const script = join(repository, 'test/deploy/grafana-schema.py');
-  return run(join(cache, venv, 'bin/python3'), [script, file], '', "Grafana's schema");
+  return python([join(repository, 'test/deploy/grafana-schema.py'), file], '');
+}
+
+const READ_ALL =
+  'import sys; from prometheus_client.openmetrics.parser import text_string_to_metric_families as read; print(len(list(read(sys.stdin.read()))))';
+
+/** Prints how many families there are; fails where it is no OpenMetrics. */
+export function openMetricsParser(text: string): SpawnSyncReturns<string> {
+  return python(['-c', READ_ALL], text);
+}
+
+function python(args: readonly string[], input: string): SpawnSyncReturns<string> {
+  const venv = readdirSync(cache).find((name) => name.startsWith('monitoring-')) ?? 'monitoring';
+  return run(join(cache, venv, 'bin/python3'), args, input, 'the environment of Python with the checks');
 }
 
 function run(

@@ -62,6 +62,34 @@ test('metrics are served as Prometheus wants them', async (t) => {
   assert.equal(samples.get('sessionfs_backups_total{result="success"}'), 1);
 });
 
+test('a scraper that asks for OpenMetrics gets it, another one does not', async (t) => {
+  const metrics = new Metrics();
+  metrics.restore('success', 1_500);
+  const { url } = await served(t, { metrics });
+  const get = async (accept: string) => {
+    const answer = await fetch(`${url}/metrics`, { headers: { accept } });
+    return { type: answer.headers.get('content-type') ?? '', text: await answer.text() };
+  };
+  // As Prometheus asks.
+  const prometheus =
+    'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1';
+  const { type, text } = await get(prometheus);
+  assert.equal(type, 'application/openmetrics-text; version=1.0.0; charset=utf-8');
+  assert.match(text, /^# TYPE sessionfs_restores counter$/m);
+  assert.match(text, /^sessionfs_restores_total\{result="success"\} 1$/m);
+  assert.match(text, /^sessionfs_restore_duration_seconds_bucket\{le="1\.0"\} 0$/m);
+  assert.match(text, /^sessionfs_restore_duration_seconds_bucket\{le="2\.5"\} 1$/m);
+  assert.ok(text.endsWith('\n# EOF\n') && !text.includes('\n\n'));
+  const plain = await get('*/*');
+  for (const accept of [
+    'text/plain',
+    'application/openmetrics-text;q=0, text/plain',
+    'application/openmetrics-text; version=2.0.0, */*;q=0.1',
+  ])
+    assert.equal((await get(accept)).type, plain.type, accept);
+  assert.match(plain.text, /^# TYPE sessionfs_restores_total counter$/m);
+});
+
 test('a page that cannot be made is 500 and logged, says nothing of the reason, and the next one works', async (t) => {
   const secret = 'a detail of the inside';
   const { url, logged } = await served(t, {

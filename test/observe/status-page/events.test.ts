@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { get, type IncomingMessage } from 'node:http';
 import { test } from 'node:test';
+import { StatusFeed } from '../../../src/observe/status-page/feed.ts';
+import type { StatusReport } from '../../../src/observe/status-page/report.ts';
 import { View } from '../../../src/observe/status-page/view.ts';
 import { cleanUp, type Scope } from '../../support/cleanup.ts';
+import { until } from '../../support/until.ts';
 import { reportOf, sessionOf } from './support/reports.ts';
 import { served } from './support/served.ts';
 
@@ -102,12 +105,25 @@ test('nothing is asked for while no browser listens', async (t) => {
   assert.equal(short?.sessions.rows[0]?.name, 'user1-+…0000');
   assert.equal(full?.sessions.rows[0]?.name, 'user1-+4915100000');
   for (const { response } of streams) response.destroy();
-  while (statusPage.listeners > 0) await new Promise(setImmediate);
+  await until(() => statusPage.listeners === 0);
   // One that had begun may end.
   await new Promise(setImmediate);
   const before = reports;
   await new Promise((resolve) => setTimeout(resolve, 10 * QUICK_MS));
   assert.equal(reports, before);
+});
+
+test('a browser that leaves while a report is made leaves nothing running', async () => {
+  const made: (() => void)[] = [];
+  const read = () => new Promise<StatusReport>((resolve) => made.push(() => resolve(reportOf())));
+  const failed = (error: unknown) => assert.fail(String(error));
+  const feed = new StatusFeed({ read, failed, wallMs: Date.now, intervalMs: 1 });
+  const leave = feed.add({ names: 'short', send: () => assert.fail('it has left'), beat: () => {} });
+  await until(() => made.length === 1);
+  leave();
+  made[0]?.();
+  await new Promise((resolve) => setTimeout(resolve, 2 * QUICK_MS));
+  assert.equal(made.length, 1);
 });
 
 test('a browser too many is refused until another one leaves, and probes get through', async (t) => {
@@ -117,7 +133,7 @@ test('a browser too many is refused until another one leaves, and probes get thr
   assert.equal((await fetch(`${url}/events`)).status, 503);
   assert.equal((await fetch(`${url}/healthz`)).status, 200);
   streams[0]?.response.destroy();
-  while (statusPage.listeners === LISTENERS_MAX) await new Promise(setImmediate);
+  await until(() => statusPage.listeners < LISTENERS_MAX);
   const late = await Stream.open(t, port);
   assert.equal((await late.next()).sessions.whole, true);
 });
@@ -130,7 +146,7 @@ test('a report that fails does not end the stream', async (t) => {
   };
   const { port, logged } = await served(t, { report, intervalMs: QUICK_MS });
   const stream = await Stream.open(t, port);
-  while (!logged.some((line) => line.includes('not now'))) await new Promise(setImmediate);
+  await until(() => logged.some((line) => line.includes('not now')));
   fails = false;
   assert.equal((await stream.next()).sessions.whole, true);
 });
