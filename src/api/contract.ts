@@ -44,6 +44,8 @@ export interface MountOptions {
   readonly encryptionKey?: string | undefined;
   /** They still open the files that they sealed. */
   readonly encryptionKeysPrevious?: readonly string[] | undefined;
+  /** Shows a copy of the bucket or the cache, beside the mount that holds the sessions: no lease is taken, nothing can be changed. */
+  readonly readOnly?: boolean | undefined;
   /** By default the cache's name with `.log` appended. */
   readonly logFile?: string | undefined;
   /** Gives up a start that has not ended yet. */

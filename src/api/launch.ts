@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SessionfsError } from '../lib/errors.ts';
+import { generatedKeyPath } from '../lib/generated-key-path.ts';
 import { programFile } from '../lib/own-files.ts';
 import { requirePrivatePath } from '../lib/private-path.ts';
 import { nodeArguments } from '../lib/process-protection.ts';
@@ -30,6 +31,15 @@ export interface LaunchOptions {
   readonly secrets: Secrets;
   /** Ends the start; its reason may be the name of a signal. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** Where a mount keeps what is beside its cache. That of a copy is not beside the cache of the mount that the copy is made of. */
+export function filesBeside(
+  { mountPoint, cachePath }: { readonly mountPoint: string; readonly cachePath: string },
+  isReadOnly: boolean,
+): Pick<LaunchOptions, 'logFile' | 'pidFile' | 'keyFile'> {
+  const beside = isReadOnly ? `${mountPoint}.read-only` : cachePath;
+  return { logFile: `${beside}.log`, pidFile: `${beside}.pid`, keyFile: generatedKeyPath(beside) };
 }
 
 export interface Launched {

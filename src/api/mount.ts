@@ -2,10 +2,9 @@
 import { resolve } from 'node:path';
 import { loadMountPoint } from '../config/load.ts';
 import { SessionfsError } from '../lib/errors.ts';
-import { generatedKeyPath } from '../lib/generated-key-path.ts';
 import type { Mount, MountOptions, MountStatus, UnmountOptions } from './contract.ts';
 import { flushMount } from './flush.ts';
-import { launchMount } from './launch.ts';
+import { filesBeside, launchMount } from './launch.ts';
 import { locateMount, requireAnswer, statusOf } from './locate.ts';
 import { readMountStatus } from './mount-status.ts';
 import { type MountOrder, mountOrder } from './options.ts';
@@ -18,7 +17,7 @@ import { UNMOUNT_TIMEOUT_S, unmountFlushed, unmountForced } from './unmount.ts';
 export async function mount(options: MountOptions = {}): Promise<Mount> {
   const order = mountOrder(options, process.env);
   options.signal?.throwIfAborted();
-  const present = await mountedAlready(order);
+  const present = await mountedAlready(order, options);
   if (present !== undefined) return present;
   const { mountPoint } = order.config;
   try {
@@ -27,7 +26,7 @@ export async function mount(options: MountOptions = {}): Promise<Mount> {
   } catch (error) {
     // Another process was faster.
     if (error instanceof SessionfsError && error.code === 'MOUNT_POINT_BUSY')
-      return (await mountedAlready(order)) ?? rethrow(error);
+      return (await mountedAlready(order, options)) ?? rethrow(error);
     options.signal?.throwIfAborted();
     throw error;
   }
@@ -45,14 +44,19 @@ function rethrow(error: unknown): never {
 }
 
 /** Undefined where nothing is mounted, or a mount whose daemon has died: it is mounted over. */
-async function mountedAlready({ config }: MountOrder): Promise<Mount | undefined> {
+async function mountedAlready(
+  { config }: MountOrder,
+  { readOnly = false }: MountOptions,
+): Promise<Mount | undefined> {
   const path = await locateMount(config.mountPoint).catch(() => undefined);
   if (path === undefined) return undefined;
   const reading = await readMountStatus(path);
   if (reading.kind === 'stale' || reading.kind === 'absent') return undefined;
   const { status } = await requireAnswer(reading, path, 'for its status');
-  if (status.mode !== config.storageType) throw otherMount(path, `in mode ${status.mode}`);
-  if (config.cacheIsNamed && !config.cacheInMemory && status.cachePath !== config.cachePath)
+  if ((status.readOnly !== undefined) !== readOnly)
+    throw otherMount(path, readOnly ? 'and not read-only' : 'read-only');
+  if (!readOnly && status.mode !== config.storageType) throw otherMount(path, `in mode ${status.mode}`);
+  if (!readOnly && config.cacheIsNamed && !config.cacheInMemory && status.cachePath !== config.cachePath)
     throw otherMount(path, `with the cache ${status.cachePath}`);
   return new MountHandle(path, { pid: status.pids.supervisor, notices: [], attached: true });
 }
@@ -63,18 +67,17 @@ function otherMount(path: string, how: string): SessionfsError {
   });
 }
 
-function launch({ config, flags, env, secrets }: MountOrder, { logFile, signal }: MountOptions) {
-  const { cachePath, mountPoint } = config;
+function launch({ config, flags, env, secrets }: MountOrder, { logFile, readOnly, signal }: MountOptions) {
+  const files = filesBeside(config, readOnly === true);
   return launchMount({
-    mountPoint,
+    ...files,
+    ...(logFile === undefined ? {} : { logFile: resolve(logFile) }),
+    logIsNamed: logFile !== undefined,
+    mountPoint: config.mountPoint,
     flags,
     env,
     secrets,
     signal,
-    logFile: logFile === undefined ? `${cachePath}.log` : resolve(logFile),
-    logIsNamed: logFile !== undefined,
-    pidFile: `${cachePath}.pid`,
-    keyFile: generatedKeyPath(cachePath),
   });
 }
 

@@ -8,8 +8,9 @@ import { quote } from '../lib/quote.ts';
 import { type Secrets, takeSecrets } from '../lib/secrets.ts';
 import type { MountOptions } from './contract.ts';
 
+export const READ_ONLY = '--read-only';
 /** Those that are no settings with a flag. */
-const OTHERS = ['encryptionKey', 'encryptionKeysPrevious', 'logFile', 'signal'] as const;
+const OTHERS = ['encryptionKey', 'encryptionKeysPrevious', 'readOnly', 'logFile', 'signal'] as const;
 const WAYS_TO_A_KEY = [settings.encryptionKeyFile.variable, settings.encryptionKeyCommand.variable];
 
 /** The option of each setting: its flag in camel case. */
@@ -44,7 +45,8 @@ export function mountOrder(options: MountOptions, environment: NodeJS.ProcessEnv
     .map(([name, text]) => [settings[name].flag ?? '', text])
     .filter(([flag]) => flag !== 'DIR')
     .map(([flag, text]) => `${flag}=${text}`);
-  return { config, flags: texts, env, secrets };
+  const switches = options.readOnly === true ? [READ_ONLY] : [];
+  return { config, flags: [...texts, ...switches], env, secrets };
 }
 
 function requireKnown(options: MountOptions): void {

@@ -1,11 +1,11 @@
 /** `sessionfs mount`: serves a mount in the foreground until SIGTERM or SIGINT, or starts a daemon that does. */
 
 import { resolve } from 'node:path';
+import { filesBeside } from '../api/launch.ts';
 import { takeLauncher } from '../api/launcher.ts';
 import { receiveSecrets } from '../api/passed-secrets.ts';
 import { loadConfig } from '../config/load.ts';
 import { usage } from '../lib/errors.ts';
-import { generatedKeyPath } from '../lib/generated-key-path.ts';
 import { forbidCoreFiles, forbidTracing } from '../lib/process-protection.ts';
 import type { Arguments, Invocation } from './command.ts';
 import { daemonize } from './daemonize.ts';
@@ -25,19 +25,18 @@ export async function run(invocation: Invocation): Promise<number> {
   const pidFile = absolute(parsed.given.get('--pid-file'));
   const logFile = absolute(parsed.given.get('--log-file'));
   const isReadOnly = parsed.given.has(readOnlyFlag.flag);
-  // Beside the cache lie those of the mount that the copy is made of.
-  const beside = isReadOnly ? `${config.mountPoint}.read-only` : config.cachePath;
   if (parsed.given.has('--daemonize')) {
+    const files = filesBeside(config, isReadOnly);
     return daemonize({
       mountPoint: config.mountPoint,
       flags: [
         ...settingFlags.flatMap(({ flag }) => inlined(flag, parsed)),
         ...(isReadOnly ? [readOnlyFlag.flag] : []),
       ],
-      logFile: logFile ?? `${beside}.log`,
+      ...files,
+      logFile: logFile ?? files.logFile,
       logIsNamed: logFile !== undefined,
-      pidFile: pidFile ?? `${beside}.pid`,
-      keyFile: generatedKeyPath(beside),
+      pidFile: pidFile ?? files.pidFile,
       env,
       secrets,
     });

@@ -58,12 +58,25 @@ test('a program mounts, asks, flushes, is given the mount that is there, and unm
     message: `sessionfs is mounted on ${folder} already, with the cache ${folder}.sealed`,
   });
 
+  await assert.rejects(mount({ ...options, readOnly: true }), { code: 'MOUNT_POINT_BUSY' });
+
   await mounted.unmount();
   assert.ok(!isRunning(mounted.pid));
   assert.ok(!existsSync(join(folder, SESSION)));
   await assert.rejects(mounted.status(), { code: 'NOT_MOUNTED' });
   await assert.rejects(attach(folder), (error) => error instanceof SessionfsError && error.exitStatus === 17);
   await mounted[Symbol.asyncDispose]();
+
+  const copy = await mount({ ...options, readOnly: true });
+  assert.equal((await copy.status()).readOnly?.source, options.bucket);
+  assert.equal(readFileSync(join(folder, SESSION, 'creds.json'), 'utf8'), '{"me":1}');
+  assert.throws(() => writeFileSync(join(folder, SESSION, 'creds.json'), '{}'), { code: 'EROFS' });
+  await assert.rejects(mount(options), {
+    code: 'MOUNT_POINT_BUSY',
+    message: `sessionfs is mounted on ${folder} already, read-only`,
+  });
+  assert.deepEqual([(await mount({ ...options, readOnly: true })).pid, copy.attached], [copy.pid, false]);
+  await copy.unmount();
 });
 
 test('a start that fails rejects with the code and the hint of the command, and one that is given up ends', {

@@ -12,7 +12,10 @@ const OTHER = 'fedcba9876543210'.repeat(4);
 
 /** One value of each option that is a setting; the compiler says which is missing. */
 const every: Required<
-  Omit<MountOptions, 'encryptionKey' | 'encryptionKeysPrevious' | 'logFile' | 'signal' | 'keyCommand'>
+  Omit<
+    MountOptions,
+    'encryptionKey' | 'encryptionKeysPrevious' | 'readOnly' | 'logFile' | 'signal' | 'keyCommand'
+  >
 > = {
   folder: '/srv/s',
   storageType: 'hybrid',
@@ -59,6 +62,8 @@ test('each setting is an option, and each option reaches the configuration and t
     },
   );
   assert.equal(flags.length, Object.keys(every).length - 1);
+  assert.deepEqual(mountOrder({ readOnly: true }, {}).flags, ['--read-only']);
+  assert.deepEqual(mountOrder({ readOnly: false }, {}).flags, []);
   assert.ok(flags.includes('--umask=22') && flags.includes('--lease-takeover=200'), flags.join(' '));
 });
 

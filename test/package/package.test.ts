@@ -16,7 +16,7 @@ import { cleanEnvironment } from '../support/environment.ts';
 import { repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
-const UNPACKED_MAX_BYTES = 2_000_000;
+const UNPACKED_MAX_BYTES = 2_500_000;
 /** A guard against a hang. */
 const HANG_MS = 300_000;
 

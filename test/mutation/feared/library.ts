@@ -25,12 +25,12 @@ export const libraryMutations = [
   ]),
   ...fearedIn('src/api/mount.ts', MOUNT, [
     [
-      'if (status.mode !== config.storageType) throw',
+      'if (!readOnly && status.mode !== config.storageType) throw',
       'if (false) throw',
       'a program that asked for backups is given a mount without a bucket',
     ],
     [
-      'if (config.cacheIsNamed && !config.cacheInMemory &&',
+      'if (!readOnly && config.cacheIsNamed && !config.cacheInMemory &&',
       'if (false &&',
       'a program is given the sessions of another cache',
     ],
