@@ -43,7 +43,7 @@ export async function run(invocation: Invocation): Promise<number> {
 function textOf(reports: readonly SessionReport[]): string {
   const rows = reports.map(({ session, state, files, onlyInCache, onlyInBucket, different }) => [
     session,
-    state === 'database' ? 'database, not checked' : state,
+    state === 'database' ? 'database, not of Baileys' : state,
     String(files),
     String(onlyInCache),
     String(onlyInBucket),

@@ -1,4 +1,5 @@
-/** What a session of Baileys must have to log in: the files that its creds.json names. */
+/** What a session of Baileys must have to log in: the keys that its credentials name. */
+import { DatabaseImage, type Value } from '../sqlite/image.ts';
 
 export type Completeness =
   | 'complete'
@@ -8,7 +9,7 @@ export type Completeness =
   | 'not registered'
   /** No creds.json, or one that is no JSON object. */
   | 'no credentials'
-  /** Its state is in a database, which is not looked into. */
+  /** It is in a database that has no tables of Baileys. */
   | 'database';
 
 export interface SessionState {
@@ -26,6 +27,8 @@ interface Creds {
   readonly myAppStateKeyId?: unknown;
 }
 
+type Key = readonly [type: string, id: string];
+
 /** A pairing makes 812; a damaged number must not ask for billions. */
 const PRE_KEYS_MAX = 100_000;
 
@@ -34,8 +37,33 @@ export function stateOfSession(creds: Buffer | undefined, names: ReadonlySet<str
   const parsed = creds === undefined ? undefined : parse(creds);
   if (parsed === undefined) return { state: 'no credentials', missing: [] };
   if (!isRegistered(parsed)) return { state: 'not registered', missing: [] };
-  const missing = filesNamedBy(parsed).filter((name) => !names.has(name) && !names.has(`${name}.bak`));
+  const missing = keysNamedBy(parsed)
+    .map(([type, id]) => `${type}-${fileName(id)}.json`)
+    .filter((name) => !names.has(name) && !names.has(`${name}.bak`));
   return { state: missing.length === 0 ? 'complete' : 'incomplete', missing };
+}
+
+const CREDS_ROW = '__creds__';
+
+/** Of useSqliteAuthState's tables creds(key, value) and signal_keys(type, id, value). Throws SqliteError where it is damaged. */
+export function stateOfDatabase(database: Uint8Array): SessionState {
+  const image = new DatabaseImage(database);
+  image.check();
+  const [creds, keys] = [image.rows('creds'), image.rows('signal_keys')];
+  if (creds === undefined || keys === undefined) return { state: 'database', missing: [] };
+  const value = creds.find(([key]) => key === CREDS_ROW)?.[1];
+  const parsed = value === undefined ? undefined : parse(Buffer.from(textOf(value)));
+  if (parsed === undefined) return { state: 'no credentials', missing: [] };
+  if (!isRegistered(parsed)) return { state: 'not registered', missing: [] };
+  const there = new Set(keys.map(([type, id]) => `${type} ${id}`));
+  const missing = keysNamedBy(parsed)
+    .map(([type, id]) => `${type} ${id}`)
+    .filter((key) => !there.has(key));
+  return { state: missing.length === 0 ? 'complete' : 'incomplete', missing };
+}
+
+function textOf(value: Value): string {
+  return value instanceof Uint8Array ? Buffer.from(value).toString('utf8') : String(value);
 }
 
 function parse(content: Buffer): Creds | undefined {
@@ -56,17 +84,17 @@ function isRegistered({ me, account, registered }: Creds): boolean {
  * The newest pre-key; those that are not uploaded yet, which nothing can have used up; and the key that the account's changes are
  * encrypted with.
  */
-function filesNamedBy({ nextPreKeyId, firstUnuploadedPreKeyId, myAppStateKeyId }: Creds): string[] {
-  const names = new Set<string>();
+function keysNamedBy({ nextPreKeyId, firstUnuploadedPreKeyId, myAppStateKeyId }: Creds): Key[] {
+  const keys: Key[] = [];
   if (isCount(nextPreKeyId)) {
     const first = isCount(firstUnuploadedPreKeyId)
       ? Math.min(firstUnuploadedPreKeyId, nextPreKeyId - 1)
       : nextPreKeyId - 1;
-    for (let id = Math.max(1, first); id < nextPreKeyId; id++) names.add(`pre-key-${id}.json`);
+    for (let id = Math.max(1, first); id < nextPreKeyId; id++) keys.push(['pre-key', String(id)]);
   }
   if (typeof myAppStateKeyId === 'string' && myAppStateKeyId !== '')
-    names.add(`app-state-sync-key-${fileName(myAppStateKeyId)}.json`);
-  return [...names];
+    keys.push(['app-state-sync-key', myAppStateKeyId]);
+  return keys;
 }
 
 function isCount(value: unknown): value is number {

@@ -11,6 +11,7 @@ import { isDeletedMark } from '../bucket/deleted-mark.ts';
 import { listAll } from '../bucket/list-all.ts';
 import { isOfAnother } from '../bucket/object-metadata.ts';
 import type { Config } from '../config/load.ts';
+import { FILE_SIZE_LIMIT_BYTES } from '../config/settings.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { SealError, type SealRefusal } from '../crypto/seal-error.ts';
 import { openSealed } from '../crypto/sealed-file.ts';
@@ -26,15 +27,16 @@ import { codeOf, messageOf } from '../lib/system-error.ts';
 import { imageName } from '../naming/image-name.ts';
 import { fromObjectName, toObjectName } from '../naming/object-name.ts';
 import { asCompanion } from '../sqlite/companions.ts';
-import { isDatabase } from '../sqlite/format.ts';
+import { fold } from '../sqlite/fold.ts';
+import { isDatabase, SqliteError } from '../sqlite/format.ts';
 import { lockCache } from '../store/cache/lock.ts';
-import { type Completeness, stateOfSession } from './baileys.ts';
+import { type Completeness, type SessionState, stateOfDatabase, stateOfSession } from './baileys.ts';
 
 export interface Problem {
   /** Below the session. */
   readonly file: string;
   readonly place: 'cache' | 'bucket';
-  readonly reason: SealRefusal;
+  readonly reason: SealRefusal | 'damaged-database';
   readonly repaired: boolean;
   /** Why it was not repaired, or what a repair would do. */
   readonly note: string;
@@ -151,11 +153,47 @@ export class Verification {
       )
         different++;
     }
-    const hasDatabase = !opened.has('creds.json') && [...opened.values()].some(isDatabase);
-    const { state, missing } = hasDatabase
-      ? { state: 'database' as const, missing: [] }
-      : stateOfSession(opened.get('creds.json') ?? opened.get('creds.json.bak'), new Set(opened.keys()));
+    const ofDatabases = this.#databases(session, cached, stored, opened, problems);
+    const ofFiles = stateOfSession(
+      opened.get('creds.json') ?? opened.get('creds.json.bak'),
+      new Set(opened.keys()),
+    );
+    const { state, missing } = ofFiles.state === 'no credentials' ? (ofDatabases ?? ofFiles) : ofFiles;
     return { session, state, missing, files: opened.size, onlyInCache, onlyInBucket, different, problems };
+  }
+
+  /**
+   * What the databases of the session say; undefined: it has none. Looked into is the image in the bucket; without one that of the cache, or
+   * the file with what lies beside it. `problems` gets those that are damaged.
+   */
+  #databases(
+    session: string,
+    cached: ReadonlyMap<string, Buffer>,
+    stored: ReadonlyMap<string, Stored>,
+    opened: ReadonlyMap<string, Buffer>,
+    problems: Problem[],
+  ): SessionState | undefined {
+    const states: SessionState[] = [];
+    for (const [file, plain] of opened) {
+      const path = `${session}/${file}`;
+      if (!isDatabase(plain)) continue;
+      const image = (sealed: Buffer | undefined) => plainOf(this.#open(path, sealed));
+      const inBucket = image(stored.get(path)?.bytes);
+      const alone = inBucket ?? image(this.#imageOf(path, this.#open(path, cached.get(path))));
+      try {
+        states.push(stateOfDatabase(alone ?? folded(file, opened)));
+      } catch (error) {
+        if (!(error instanceof SqliteError)) throw error;
+        const place = inBucket === undefined ? 'cache' : 'bucket';
+        const note =
+          alone === undefined
+            ? `${error.message}: where an application writes it now, unmount and verify again`
+            : `${error.message}: earlier versions may be whole (docs/operations.md, "restore")`;
+        problems.push({ file, place, reason: 'damaged-database', repaired: false, note });
+        states.push({ state: 'database', missing: [] });
+      }
+    }
+    return states.find(({ state }) => state !== 'database') ?? states[0];
   }
 
   async #objects(bucket: Bucket, session: string): Promise<Map<string, Stored>> {
@@ -320,6 +358,19 @@ function readIfThere(path: string): Buffer | undefined {
       cause: error,
     });
   }
+}
+
+/** The database as SQLite would find it. */
+function folded(file: string, opened: ReadonlyMap<string, Buffer>): Uint8Array {
+  const copy = (name: string) => {
+    const plain = opened.get(name);
+    return plain && new Uint8Array(plain);
+  };
+  const database = copy(file) ?? new Uint8Array(0);
+  return fold(
+    { database, log: copy(`${file}-wal`), journal: copy(`${file}-journal`) },
+    FILE_SIZE_LIMIT_BYTES,
+  );
 }
 
 function isDatabaseCopy(copy: Copy): boolean {

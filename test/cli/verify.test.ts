@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import Database from 'libsql';
 import { ABSENT } from '../../src/bucket/bucket.ts';
 import { openDirectoryBucket } from '../../src/bucket/directory/directory-bucket.ts';
 import { openBucket } from '../../src/bucket/open.ts';
@@ -29,6 +30,19 @@ const FILES = {
   'session-a.json': '{"s":1}',
   'both.json': '{"b":1}',
 };
+
+/** As Baileys' useSqliteAuthState keeps a session, with these pre-keys. */
+function databaseOf(t: TestContext, preKeys: readonly string[]): Buffer {
+  const path = join(temporaryDirectory(t), 'auth.db');
+  const database = new Database(path);
+  database.exec(`CREATE TABLE creds (key TEXT PRIMARY KEY, value TEXT);
+    CREATE TABLE signal_keys (type TEXT, id TEXT, value TEXT, PRIMARY KEY (type, id))`);
+  database.prepare('INSERT INTO creds VALUES (?, ?)').run('__creds__', creds);
+  for (const id of preKeys)
+    database.prepare('INSERT INTO signal_keys VALUES (?, ?, ?)').run('pre-key', id, '{}');
+  database.close();
+  return readFileSync(path);
+}
 
 class Verified {
   readonly cachePath: string;
@@ -224,17 +238,25 @@ test('a repair does not go where another user may lead root', {
 });
 
 test('a database is compared, and repaired in the bucket, by its image; its file in the cache is left alone', async (t) => {
-  const magic = 'SQLite format 3\0';
   const h = harness(t);
   mkdir(h, SESSION);
-  write(h, `${SESSION}/auth.db`, `${magic}image`);
-  h.fs.commitPlainFiles();
-  await h.checkpoint();
+  const sealed = async (content: Buffer) => {
+    const node = write(h, `${SESSION}/auth.db`);
+    assert.equal(h.fs.write(node, 0, content, false), content.length);
+    h.fs.commitPlainFiles();
+    await h.checkpoint();
+    return readFileSync(join(h.cachePath, toObjectName(`${SESSION}/auth.db`, 'file')));
+  };
+  const whole = databaseOf(t, ['1', '2']);
+  const cut = Buffer.from(whole);
+  cut.fill(0, 4096, 8192);
+  const lacking = await sealed(databaseOf(t, ['1']));
+  const damaged = await sealed(cut);
+  const image = await sealed(whole);
   const bucket = join(temporaryDirectory(t), 'bucket');
   mkdirSync(bucket);
   const verified = new Verified(h.cachePath, bucket);
-  const image = readFileSync(verified.place('auth.db'));
-  write(h, `${SESSION}/auth.db`, `${magic}file`);
+  await sealed(databaseOf(t, ['1', '2', '3']));
   write(h, `${SESSION}/auth.db-wal`, 'log');
   h.fs.commitPlainFiles();
   await h.checkpoint();
@@ -244,7 +266,23 @@ test('a database is compared, and repaired in the bucket, by its image; its file
   writeFileSync(place, image);
   await verified.store('auth.db', image);
   const [well] = verified.run().reports;
-  assert.deepEqual([well?.state, well?.onlyInCache, well?.different], ['database', 0, 0]);
+  assert.deepEqual([well?.state, well?.onlyInCache, well?.different], ['complete', 0, 0]);
+  await verified.store('auth.db', lacking);
+  const [incomplete] = verified.run().reports;
+  assert.deepEqual([incomplete?.state, incomplete?.missing], ['incomplete', ['pre-key 2']]);
+  await verified.store('auth.db', damaged);
+  const broken = verified.run();
+  assert.equal(broken.status, exitStatus.VERIFY_FAILED);
+  assert.deepEqual(
+    broken.reports[0]?.problems.map(({ file, place, reason, note }) => [
+      file,
+      place,
+      reason,
+      note.split(':')[0],
+    ]),
+    [['auth.db', 'bucket', 'damaged-database', 'page 2 is no page of a tree']],
+  );
+  await verified.store('auth.db', image);
 
   // What cannot be read may be whole: it is not taken for one that is not there.
   rmSync(place);

@@ -163,6 +163,14 @@ export const operatorMutations = [
     ],
   ),
   ...fearedIn(
+    'src/sqlite/image.ts',
+    ['sqlite/image.test.ts'],
+    [
+      ['if (this.#used.has(page)) throw', 'if (false) throw', 'a page that two rows share is called well'],
+      ['if (unused > 0) throw', 'if (false) throw', 'rows that no tree leads to any more are not missed'],
+    ],
+  ),
+  ...fearedIn(
     'src/kit/trash.ts',
     ['kit/trash.test.ts'],
     [
