@@ -10,6 +10,8 @@ const UNDO_DAYS = 7;
 export async function run(invocation: Invocation): Promise<number> {
   const { given, operands } = invocation;
   const plan = planOf(invocation, operands[1] ?? '');
+  if (plan.customRole && plan.project === undefined)
+    throw usage('which project? --custom-role makes a role in it: --project PROJECT_ID is missing');
   if (given.has('--dry-run')) {
     const [gcloud, terraform] = [gcloudText(plan), terraformText(plan)];
     printEither(invocation, { plan, gcloud, terraform }, `# gcloud\n${gcloud}\n\n# Terraform\n${terraform}`);
@@ -49,6 +51,7 @@ function planOf(invocation: Invocation, text: string): BucketPlan {
       pattern(/^[a-zA-Z0-9-]{2,40}$/, 'a location, like us-central1 or EU'),
       'us-central1',
     ),
+    customRole: invocation.given.has('--custom-role'),
     undo: invocation.given.get('--undo') === 'versioning' ? 'versioning' : 'soft-delete',
     undoDays: flagValue(invocation, '--undo-days', integer(7, 90, 'days'), UNDO_DAYS),
     member: flagValue(

@@ -294,6 +294,11 @@ export const commands: readonly CommandSpec[] = [
       },
       { flag: '--undo-days', placeholder: 'DAYS', meaning: 'for how long', default: '7' },
       { flag: '--member', placeholder: 'MEMBER', meaning: 'the account of sessionfs, which gets the rights' },
+      {
+        flag: '--custom-role',
+        meaning:
+          'a role of the project with only what sessionfs calls, in place of Google’s; it must be there, see --dry-run',
+      },
       { flag: '--dry-run', meaning: 'print the commands of gcloud and the Terraform text, and do nothing' },
       json,
       ...settingsNamed('--storage-emulator-host'),

@@ -9,10 +9,26 @@ export interface BucketPlan {
   readonly undoDays: number;
   /** As IAM has it: serviceAccount:NAME@PROJECT.iam.gserviceaccount.com. */
   readonly member: string | undefined;
+  /** A role of the project with nothing but what sessionfs calls, in place of Google's. Takes a project. */
+  readonly customRole: boolean;
 }
 
 /** Object permissions, and to read the bucket's rules: never storage.admin. */
-export const ROLES = ['roles/storage.objectUser', 'roles/storage.legacyBucketReader'] as const;
+const ROLES = ['roles/storage.objectUser', 'roles/storage.legacyBucketReader'];
+const CUSTOM_ROLE = 'sessionfs';
+/** What sessionfs calls; the last one reads rules that would delete live sessions. */
+const PERMISSIONS = [
+  'storage.objects.create',
+  'storage.objects.delete',
+  'storage.objects.get',
+  'storage.objects.list',
+  'storage.buckets.get',
+];
+
+/** What the member is granted on the bucket. */
+export function rolesOf({ customRole, project }: BucketPlan): readonly string[] {
+  return customRole ? [`projects/${project}/roles/${CUSTOM_ROLE}`] : ROLES;
+}
 
 const DAY_S = 86_400;
 
@@ -58,14 +74,18 @@ export function gcloudText(plan: BucketPlan): string {
 }
 
 /** Empty where no member is named. */
-export function grantCommands({ name, member }: BucketPlan): string[] {
+export function grantCommands(plan: BucketPlan): string[] {
+  const { name, member, project, customRole } = plan;
   if (member === undefined) return [];
-  return ROLES.map(
+  const make = `gcloud iam roles create ${CUSTOM_ROLE} --project=${project} --title=sessionfs --stage=GA --permissions=${PERMISSIONS.join(',')}`;
+  const grants = rolesOf(plan).map(
     (role) => `gcloud storage buckets add-iam-policy-binding gs://${name} --member=${member} --role=${role}`,
   );
+  return [...(customRole ? [make] : []), ...grants];
 }
 
-export function terraformText({ name, project, location, undo, undoDays, member }: BucketPlan): string {
+export function terraformText(plan: BucketPlan): string {
+  const { name, project, location, undo, undoDays } = plan;
   const isVersioned = undo === 'versioning';
   const rule = `
   lifecycle_rule {
@@ -81,16 +101,24 @@ export function terraformText({ name, project, location, undo, undoDays, member 
   soft_delete_policy { retention_duration_seconds = ${isVersioned ? 0 : undoDays * DAY_S} }
   versioning { enabled = ${isVersioned} }${isVersioned ? rule : ''}
 }`;
-  const grant =
-    member === undefined
-      ? ''
-      : `
+  return [bucket, ...grantResources(plan)].join('\n\n');
+}
 
-resource "google_storage_bucket_iam_member" "sessionfs" {
-  for_each = toset([${ROLES.map((role) => `"${role}"`).join(', ')}])
-  bucket   = google_storage_bucket.sessions.name
-  role     = each.value
-  member   = "${member}"
+function grantResources({ member, project, customRole }: BucketPlan): string[] {
+  if (member === undefined) return [];
+  const custom = `resource "google_project_iam_custom_role" "sessionfs" {
+  project     = "${project}"
+  role_id     = "${CUSTOM_ROLE}"
+  title       = "sessionfs"
+  permissions = [${PERMISSIONS.map((permission) => `"${permission}"`).join(', ')}]
 }`;
-  return `${bucket}${grant}`;
+  const each = customRole
+    ? '  role   = google_project_iam_custom_role.sessionfs.name'
+    : `  for_each = toset([${ROLES.map((role) => `"${role}"`).join(', ')}])\n  role     = each.value`;
+  const grant = `resource "google_storage_bucket_iam_member" "sessionfs" {
+  bucket = google_storage_bucket.sessions.name
+${each}
+  member = "${member}"
+}`;
+  return [...(customRole ? [custom] : []), grant];
 }

@@ -2,7 +2,7 @@
 import { BucketError } from '../bucket/bucket-error.ts';
 import { createGcsBucket, grantOnGcsBucket } from '../bucket/gcs/create.ts';
 import { SessionfsError } from '../lib/errors.ts';
-import { type BucketPlan, bucketSettings, grantCommands, ROLES } from './bucket-plan.ts';
+import { type BucketPlan, bucketSettings, grantCommands, rolesOf } from './bucket-plan.ts';
 
 /**
  * Makes the bucket and grants the roles. Throws BUCKET_NOT_CREATED, and BUCKET_UNFINISHED where the bucket is there and the rights
@@ -25,7 +25,7 @@ export async function createBucket(plan: BucketPlan, emulatorUrl: string | undef
   }
   if (member === undefined) return;
   try {
-    await grantOnGcsBucket(name, emulatorUrl, member, ROLES);
+    await grantOnGcsBucket(name, emulatorUrl, member, rolesOf(plan));
   } catch (error) {
     if (!(error instanceof BucketError)) throw error;
     throw new SessionfsError(

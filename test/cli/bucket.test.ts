@@ -27,13 +27,28 @@ test('--dry-run prints gcloud and Terraform with the least rights, and asks no b
   ])
     assert.ok(stdout.includes(part), part);
   assert.ok(!stdout.includes('storage.admin') && !/"age"|age =/.test(stdout), stdout);
+  const custom = runCli([...line.split(' '), '--member', MEMBER, '--custom-role']).stdout;
+  for (const part of [
+    '--permissions=storage.objects.create,storage.objects.delete,storage.objects.get,storage.objects.list,storage.buckets.get',
+    `--member=${MEMBER} --role=projects/project-id/roles/sessionfs`,
+    'role   = google_project_iam_custom_role.sessionfs.name',
+  ])
+    assert.ok(custom.includes(part), part);
+  assert.ok(!/objectUser|legacyBucketReader|storage\.admin|setIamPolicy/.test(custom), custom);
   const versioned = runCli([...line.split(' '), '--undo', 'versioning', '--undo-days', '30']).stdout;
   assert.match(versioned, /"daysSinceNoncurrentTime":30/);
   assert.match(versioned, /days_since_noncurrent_time = 30/);
 });
 
 test('no rule of the plan deletes an object that is in use', () => {
-  const plan = { name: 'n', project: 'p', location: 'EU', undoDays: 7, member: undefined } as const;
+  const plan = {
+    name: 'n',
+    project: 'p',
+    location: 'EU',
+    undoDays: 7,
+    member: undefined,
+    customRole: false,
+  } as const;
   for (const undo of ['soft-delete', 'versioning'] as const)
     for (const { condition } of bucketSettings({ ...plan, undo }).lifecycle.rule)
       assert.deepEqual(Object.keys(condition), ['daysSinceNoncurrentTime']);
@@ -49,6 +64,7 @@ test('what a shell or Terraform would take for more than a name is refused', () 
     ['create'],
     ['destroy', 'your-bucket'],
     ['create', 'your-bucket'],
+    ['create', 'your-bucket', '--member', MEMBER, '--custom-role', '--dry-run'],
   ])
     assert.equal(runCli(['bucket', ...args]).status, exitStatus.USAGE, args.join(' '));
 });
