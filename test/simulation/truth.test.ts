@@ -12,6 +12,7 @@ import { mkdirSync, writeFileSync } from './platform/fs.ts';
 import { Machine, Process, runOn } from './platform/machine.ts';
 import { SimulatedStore } from './remote/store.ts';
 import { Truth } from './remote/truth.ts';
+import { View } from './remote/view.ts';
 
 test('a file that was set aside counts when the daemon that set it aside has ended', () => {
   const machine = new Machine(1);
@@ -90,6 +91,41 @@ test('a cache that is given another bucket may bring back what other computers d
   assert.equal(truth.follows(path, deleted, version), false);
   truth.bringAlong(path, sealed(path, JSON.stringify({ v: version })));
   assert.equal(truth.follows(path, deleted, version), true);
+  runOn(undefined);
+});
+
+test('without its ledger a computer may find again what it deleted, until it has compared the session with the bucket', () => {
+  const machine = new Machine(1);
+  runOn(machine);
+  const truth = new Truth(() => []);
+  const store = new SimulatedStore(machine, 'bucket-a', () => {});
+  const [session, name] = ['u-+1', 'key-0.json'];
+  const path = `${session}/${name}`;
+  const view = new View('m0', truth);
+  const old = truth.lineage.write(path, undefined);
+  const find = (version?: number) =>
+    view.found(store, session, new Map(version === undefined ? [] : [[name, version]]));
+  const deletes = () => {
+    find(old);
+    view.statesOf(session).set(name, truth.lineage.delete('m0', path, old));
+  };
+  const opens = (isBlind: boolean) => {
+    if (!isBlind) view.compared(session);
+    view.opened(session, undefined);
+  };
+  const cameBack = /what is deleted stays deleted/;
+  deletes();
+  opens(false);
+  assert.throws(() => find(old), cameBack);
+  view.lostLedger();
+  deletes();
+  opens(true);
+  assert.throws(() => find(old), cameBack, 'the bucket was not asked');
+  opens(false);
+  find(old);
+  deletes();
+  opens(false);
+  assert.throws(() => find(old), cameBack, 'compared before');
   runOn(undefined);
 });
 
