@@ -9,7 +9,7 @@ import type { Scope } from '../support/cleanup.ts';
 import type { GcsProxy } from '../support/gcs-proxy.ts';
 import type { Fault } from '../support/store-proxy.ts';
 import { until } from '../support/until.ts';
-import { CONTENT, callsListing, fresh, noConnections, type Rig, testFaults } from './faults.ts';
+import { CONTENT, callsListing, fresh, noConnections, patiently, type Rig, testFaults } from './faults.ts';
 import { gcsBehindProxy, ofKind, openGcs } from './subjects.ts';
 
 interface GcsRig extends Rig {
@@ -21,7 +21,7 @@ async function rig(scope: Scope, timeoutMs = 15_000): Promise<GcsRig> {
   const { proxy, name } = await gcsBehindProxy(scope);
   const reports: OperationReport[] = [];
   const bucket = openGcs(scope, proxy, { name, timeoutMs, observe: (report) => reports.push(report) });
-  await bucket.put('x', CONTENT, fresh);
+  await patiently(bucket).put('x', CONTENT, fresh);
   reports.length = 0;
   proxy.requests.length = 0;
   return { proxy, bucket, reports };

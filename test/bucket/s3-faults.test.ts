@@ -8,7 +8,7 @@ import { retrying } from '../../src/bucket/retry.ts';
 import type { Scope } from '../support/cleanup.ts';
 import type { Fault, ProxiedRequest } from '../support/store-proxy.ts';
 import { until } from '../support/until.ts';
-import { CONTENT, callsListing, fresh, noConnections, type Rig, testFaults } from './faults.ts';
+import { CONTENT, callsListing, fresh, noConnections, patiently, type Rig, testFaults } from './faults.ts';
 import { ofKind, openS3, s3BehindProxy } from './subjects.ts';
 
 interface S3Rig extends Rig {
@@ -21,7 +21,7 @@ async function rig(scope: Scope, timeoutMs = 15_000): Promise<S3Rig> {
   const reports: OperationReport[] = [];
   const open = await openS3(scope, proxy, { name, timeoutMs, observe: (report) => reports.push(report) });
   const bucket = open();
-  await bucket.put('x', CONTENT, fresh);
+  await patiently(bucket).put('x', CONTENT, fresh);
   reports.length = 0;
   proxy.requests.length = 0;
   return { proxy, bucket, open, reports };
