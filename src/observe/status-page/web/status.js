@@ -128,7 +128,8 @@ function troubleCount() {
 function showNotices(before) {
   const { readiness, totals, counts } = head;
   const notices = [];
-  const add = (kind, title, text) => notices.push({ kind, title, text });
+  const add = (kind, title, text) =>
+    notices.push({ kind, title, text: text.charAt(0).toUpperCase() + text.slice(1) });
   if (!readiness.ready) add('error', 'Applications are not served', readiness.reason ?? '');
   if (readiness.warning) add('warning', 'The bucket has a problem', readiness.warning);
   if (counts?.states.conflict > 0)

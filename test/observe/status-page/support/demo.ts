@@ -10,7 +10,7 @@ export function demo(nowMs = Date.now()): { report(): StatusReport; history(): n
   const ago = (seconds: number) => new Date(nowMs - seconds * 1_000).toISOString();
   return {
     report: () => demoReport(ago, (Date.now() - nowMs) / 1_000),
-    history: () => historyUntil(nowMs),
+    history: () => historyUntil(Date.now()),
   };
 }
 
