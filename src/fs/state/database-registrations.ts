@@ -9,25 +9,36 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Errno } from '../../lib/errno.ts';
 import { keptDatabasePath } from '../../naming/kept-database.ts';
 import { asCompanion, type CompanionKind, companionName, companionsOf } from '../../sqlite/companions.ts';
-import { findCredentials, savedCredentials } from '../../sqlite/credentials.ts';
+import { savedCredentials } from '../../sqlite/credentials.ts';
 import { fold } from '../../sqlite/fold.ts';
-import { isDatabase, pageSizeOf, SqliteError } from '../../sqlite/format.ts';
-import { isSamePage, type PagePositions, type Pages, pagesOf, pagesOver } from '../../sqlite/pages.ts';
-import { isJournal, type PagesBefore, pagesBefore } from '../../sqlite/rollback-journal.ts';
+import { isDatabase, PAGE_BYTES_MIN, pageSizeOf, SqliteError } from '../../sqlite/format.ts';
+import { isSamePage, type Pages, pagesOf, pagesOver } from '../../sqlite/pages.ts';
+import { isJournal, pagesBefore } from '../../sqlite/rollback-journal.ts';
 import {
   checkpointedEnd,
   LOG_START,
   type LogHeader,
   readLogHeader,
-  type Transaction,
   transactionsOf,
 } from '../../sqlite/write-ahead-log.ts';
 import { isGatedName } from '../model/json-gate.ts';
 import type { DirectoryNode, FileNode, Node } from '../model/node.ts';
 import type { FileSystemOptions } from '../model/options.ts';
-import { goesOn, type Registered, type Registration, readRegistration } from '../model/registration.ts';
+import { goesOn, type Registered } from '../model/registration.ts';
 import { absentSessionOf, isInside, sessionOfNode, type Tree } from '../model/tree.ts';
 import { type Contents, metaOf } from './contents.ts';
+import {
+  advance,
+  NO_ROW,
+  newWatch,
+  pagesUnder,
+  type Row,
+  rowAfter,
+  rowIn,
+  touches,
+  type Watch,
+  watchFrom,
+} from './database-rows.ts';
 import { type Kept, type KeptRegistrations, LOGOUT_MS, type LostCredentials } from './kept-registrations.ts';
 
 /** A log that is written all the time is looked at so often, and less often where its database is large. */
@@ -35,31 +46,6 @@ const LOOK_MS = 2_000;
 const LOOK_MS_PER_MIB = 100;
 /** Of databases that were renamed to a name beside, and did not come back. */
 const MOVED_ASIDE_MAX = 256;
-
-/** The row in one state of a database. */
-interface Row {
-  /** Undefined: there is no such row, or nothing is known of it. */
-  readonly value: Buffer | undefined;
-  readonly isKnown: boolean;
-  /** While these are as they are, so is the row. */
-  readonly pages: ReadonlySet<number>;
-  /** The last one that is known. */
-  readonly registration: Registration;
-}
-
-/** What was seen of one use of a write-ahead log. */
-interface Watch {
-  /** Undefined: this use begins with the next write. */
-  header: LogHeader | undefined;
-  /** Where the first transaction begins that was not looked at. */
-  position: number;
-  /** Of what was looked at. */
-  readonly pages: Map<number, number>;
-  /** In the state of `position`; undefined: it was not looked at yet. */
-  row: Row | undefined;
-  /** When it was looked at, on the monotonic clock. */
-  atMs: number;
-}
 
 /** A registration whose row, or database, is gone. */
 interface Removal {
@@ -83,9 +69,7 @@ type Place = Pick<FileNode, 'parent' | 'name'> | Pick<Removal, 'folder' | 'name'
 type Effect = () => void;
 
 const NOTHING: Effect = () => {};
-const NO_REGISTRATION: Registration = { kind: 'none' };
 const NO_BYTES = new Uint8Array(0);
-const NOT_YET = Number.NEGATIVE_INFINITY;
 
 interface Parts {
   readonly contents: Contents;
@@ -217,7 +201,7 @@ export class DatabaseRegistrations {
 
   /** The log begins anew, or goes: only what is in the database counts from then on. */
   #logEnds(database: FileNode, log: FileNode): Effect | Errno {
-    const beginsAnew = () => void this.#watches.set(log, newWatch(NOT_YET));
+    const beginsAnew = () => void this.#watches.set(log, newWatch());
     const bytes = this.#bytesOf(log);
     if (bytes === undefined || bytes.length === 0) return beginsAnew;
     const failed = this.#lookAt(database, log);
@@ -244,9 +228,9 @@ export class DatabaseRegistrations {
     if (content === undefined || bytes === undefined) return NOTHING;
     const before = pagesBefore(content, bytes);
     if (before === undefined) return NOTHING;
-    const now = rowIn(pagesOf(content, pageSizeOf(content) ?? before.pageBytes), NO_REGISTRATION);
+    const now = rowIn(pagesOf(content, pageSizeOf(content) ?? before.pageBytes));
     if (!touches(now, before.positions)) return NOTHING;
-    const row = rowIn(pagesUnder(content, bytes, before), NO_REGISTRATION);
+    const row = rowIn(pagesUnder(content, bytes, before));
     return this.#follow(database, row, now, () => this.#imageOf(database));
   }
 
@@ -297,7 +281,7 @@ export class DatabaseRegistrations {
   ): Effect | Errno {
     if (isGatedName(name)) return NOTHING;
     const size = isDatabase(content) ? pageSizeOf(content) : undefined;
-    const after = size === undefined ? NO_ROW : rowIn(pagesOf(content, size), NO_REGISTRATION);
+    const after = size === undefined ? NO_ROW : rowIn(pagesOf(content, size));
     if (target === undefined) {
       const { value } = after;
       return value === undefined ? NOTHING : () => this.#seen(parent, name, value);
@@ -318,7 +302,7 @@ export class DatabaseRegistrations {
     const watch = this.#watchOf(database, log, bytes, header);
     watch.atMs = this.#parts.clock.monotonicMs();
     const before = pagesOver(this.#pagesOf(database, header.pageBytes), bytes, watch.pages);
-    watch.row ??= rowIn(before, NO_REGISTRATION);
+    watch.row ??= rowIn(before);
     const transactions = [...transactionsOf(bytes, header, watch.position)];
     const row = rowAfter(watch.row, before, bytes, transactions);
     if (row !== undefined) {
@@ -425,14 +409,21 @@ export class DatabaseRegistrations {
       const watch = this.#watches.get(log);
       if (watch?.header !== undefined && watch.row !== undefined) return watch.row;
     }
+    if (log === undefined && !this.#mayBeDatabase(database)) return undefined;
     const content = this.#bytesOf(database);
     if (content === undefined || !isDatabase(content)) return undefined;
     const journal = this.#beside(database, 'journal');
     const bytes = journal && this.#bytesOf(journal);
     const before = bytes && pagesBefore(content, bytes);
-    if (bytes === undefined || before === undefined)
-      return rowIn(pagesOf(content, pageSizeOf(content) ?? 0), NO_REGISTRATION);
-    return rowIn(pagesUnder(content, bytes, before), NO_REGISTRATION);
+    if (bytes === undefined || before === undefined) return rowIn(pagesOf(content, pageSizeOf(content) ?? 0));
+    return rowIn(pagesUnder(content, bytes, before));
+  }
+
+  /** Most files are none, by their size: they need not be read. */
+  #mayBeDatabase(node: FileNode): boolean {
+    if (!this.#parts.contents.load(node, this.#parts.tree.pathOf(node))) return false;
+    const { length } = node.working ?? { length: node.size };
+    return length > 0 && length % PAGE_BYTES_MIN === 0;
   }
 
   /** Of all that is committed, or of that part of the log. */
@@ -512,70 +503,9 @@ export class DatabaseRegistrations {
   }
 }
 
-/** As they were before the transaction that the journal belongs to. */
-function pagesUnder(database: Uint8Array, journal: Uint8Array, before: PagesBefore): Pages {
-  const { pageBytes, databasePages, positions } = before;
-  return pagesOver(pagesOf(database, pageBytes, databasePages), journal, positions);
-}
-
 /** Time will tell whether it was a logout. */
 function isPending({ isTold, kept }: Removal): boolean {
   return !isTold && kept !== undefined;
-}
-
-const NO_ROW: Row = { value: undefined, isKnown: true, pages: new Set(), registration: NO_REGISTRATION };
-
-/** `last`: what was known before, which counts where nothing is known of this state. */
-function rowIn(pages: Pages, last: Registration): Row {
-  const { value, error, pages: seen } = findCredentials(pages);
-  if (error !== undefined) return { value: undefined, isKnown: false, pages: seen, registration: last };
-  const isSame = last.kind === 'registered' && value !== undefined && goesOn(last, value);
-  const registration = isSame ? last : value === undefined ? NO_REGISTRATION : readRegistration(value);
-  return { value, isKnown: true, pages: seen, registration };
-}
-
-/**
- * The row after all of these transactions, where none of them can have lost a registration: they left the row alone, or it goes on.
- * Undefined: look at each of them.
- */
-function rowAfter(
-  row: Row,
-  before: Pages,
-  log: Uint8Array,
-  transactions: readonly Transaction[],
-): Row | undefined {
-  if (!transactions.some(({ pages }) => touches(row, pages))) return row;
-  if (row.registration.kind !== 'registered') return undefined;
-  const written = new Map(transactions.flatMap(({ pages }) => [...pages]));
-  const after = rowIn(pagesOver(before, log, written), row.registration);
-  return after.registration === row.registration && after.isKnown ? after : undefined;
-}
-
-function advance(watch: Watch, { pages, end }: Transaction, row: Row): void {
-  for (const [page, position] of pages) watch.pages.set(page, position);
-  watch.position = end;
-  watch.row = row;
-}
-
-function touches({ pages: read }: Row, written: PagePositions): boolean {
-  for (const page of read) if (written.has(page)) return true;
-  return false;
-}
-
-function newWatch(atMs: number): Watch {
-  return { header: undefined, position: LOG_START, pages: new Map(), row: undefined, atMs };
-}
-
-/** From the end of the first transaction on that ends there or later. */
-function watchFrom(end: number, log: Uint8Array, header: LogHeader): Watch {
-  const watch = newWatch(NOT_YET);
-  if (end === LOG_START) return watch;
-  for (const transaction of transactionsOf(log, header)) {
-    for (const [page, position] of transaction.pages) watch.pages.set(page, position);
-    watch.position = transaction.end;
-    if (transaction.end >= end) break;
-  }
-  return watch;
 }
 
 function ifReadable<T>(read: () => T): T | undefined {

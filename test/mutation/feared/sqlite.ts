@@ -45,7 +45,7 @@ export const sqliteMutations = [
       'this.#pages.pageBytes',
       'what is reserved of each page is taken for content',
     ],
-    ['if (end > payload.bytes)', 'if (false)', 'a length from outside is believed'],
+    ['if (at + 4 > this.#usableBytes)', 'if (false)', 'a place in a page is believed'],
   ]),
   ...fearedIn('src/sqlite/write-ahead-log.ts', ROW, [
     [
