@@ -146,7 +146,13 @@ test('in the write-ahead log each transaction is a state, until a checkpoint beg
     after.checkpointed,
     ends.findLast((end) => end <= (length ?? 0)),
   );
+  reader.exec('COMMIT');
   reader.close();
+  // The log begins anew, over what it had.
+  database.pragma('wal_checkpoint(RESTART)');
+  save1('sixth');
+  const anew = states();
+  assert.deepEqual([anew.seen, anew.log.length, anew.checkpointed], [['sixth'], after.log.length, LOG_START]);
 });
 
 test('the rollback journal has the state before', (t) => {
