@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { version } from '../../src/lib/version.ts';
 import { createTestBucket, gcsEmulator } from '../support/gcs-emulator.ts';
 import { repository } from '../support/repository.ts';
 import { BOT_ALONE, buildImages, SESSIONFS } from './images.ts';
@@ -29,6 +30,20 @@ test('the image is small, and has nothing in it that installs or builds', async 
   assert.ok(Number(size) < SIZE_MAX_BYTES, `${size} bytes`);
   const tools = 'npm npx yarn corepack tsc gcc cc make python3 git curl wget';
   assert.equal(await shell(`for tool in ${tools}; do command -v $tool; done; true`), '');
+});
+
+test('the image says what it is, where it comes from, and how it ends', async () => {
+  const format = '{{json .Config}}';
+  const { Labels, StopSignal, Entrypoint } = JSON.parse(
+    await podman('image', 'inspect', '--format', format, SESSIONFS),
+  ) as { Labels: Record<string, string>; StopSignal: string; Entrypoint: string[] };
+  const label = (name: string) => Labels[`org.opencontainers.image.${name}`];
+  assert.deepEqual(
+    [label('title'), label('version'), label('revision'), label('licenses')],
+    ['sessionfs', version, 'a-test', 'MIT'],
+  );
+  assert.match(label('source') ?? '', /^https:/);
+  assert.deepEqual([StopSignal, Entrypoint], ['SIGTERM', ['sessionfs']]);
 });
 
 test('the image holds what runs and the dependencies of production, and neither sources nor settings', async () => {
@@ -80,7 +95,8 @@ test('with no capability but the one to mount, and sessions of another user, the
 
 test('the base image is named by its digest, the same in both files, and its Node.js is one that is maintained', async () => {
   const pinned = ['Dockerfile', 'examples/bot/Dockerfile'].map(
-    (file) => /^ARG NODE_IMAGE=(.*)$/m.exec(readFileSync(join(repository, file), 'utf8'))?.[1] ?? '',
+    (file) =>
+      /^ARG (?:BUILD|NODE)_IMAGE=(node:.*)$/m.exec(readFileSync(join(repository, file), 'utf8'))?.[1] ?? '',
   );
   assert.match(pinned[0] ?? '', /^node:24-bookworm-slim@sha256:[0-9a-f]{64}$/);
   assert.equal(pinned[0], pinned[1]);

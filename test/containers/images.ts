@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { version } from '../../src/lib/version.ts';
 import type { Scope } from '../support/cleanup.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { containersFolder, podman } from './podman.ts';
@@ -13,6 +14,8 @@ export const BOT_ALONE = 'localhost/sessionfs-example-bot-alone:latest';
 
 /** What scripts/containers.sh makes in place of the one that the Dockerfiles pin by digest. */
 const NODE_IMAGE = 'docker.io/library/node:24-bookworm-slim';
+
+const IMAGES = ['--build-arg', `BUILD_IMAGE=${NODE_IMAGE}`, '--build-arg', `NODE_IMAGE=${NODE_IMAGE}`];
 
 /** Certificates that this machine trusts beside the usual ones; npm in a build needs them too. */
 const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
@@ -32,7 +35,8 @@ export async function buildImages(scope: Scope): Promise<void> {
 
 async function buildAll(scope: Scope): Promise<void> {
   const common = [...(await buildFlags(scope)), '--format', 'docker', '--pull=never', '--quiet'];
-  await podman('build', ...common, '--tag', SESSIONFS, '.');
+  const labels = ['--build-arg', `VERSION=${version}`, '--build-arg', 'REVISION=a-test'];
+  await podman('build', ...common, ...labels, '--tag', SESSIONFS, '.');
   for (const [target, tag] of [
     ['bot', BOT],
     ['bot-on-sessionfs', BOT_ALONE],
@@ -59,7 +63,7 @@ async function underLock(path: string, work: () => Promise<void>): Promise<void>
 
 /** The network of this machine, and its trust. None of it gets into an image. */
 async function buildFlags(scope: Scope): Promise<string[]> {
-  const flags = ['--network', 'host', '--isolation', 'oci', '--build-arg', `NODE_IMAGE=${NODE_IMAGE}`];
+  const flags = ['--network', 'host', '--isolation', 'oci', ...IMAGES];
   const { NODE_EXTRA_CA_CERTS, npm_config_cafile } = process.env;
   if ((NODE_EXTRA_CA_CERTS ?? npm_config_cafile) === undefined || !existsSync(CERTIFICATES)) return flags;
   const npmrc = join(temporaryDirectory(scope), 'npmrc');
