@@ -76,6 +76,18 @@ test('a session that is flushed meanwhile is read again, whichever of its files 
   }
 });
 
+test('a file that is deleted after it was copied, and nothing else, is in the copy no more', async (t) => {
+  const bucket = await filled();
+  const { run, files } = copyOf(t, bucket);
+  once(
+    bucket,
+    ({ operation, name }) => operation === 'get' && name === 'sessions/v/+2/creds.json',
+    () => bucket.delete(KEYS, { ifGeneration: bucket.objects.get(KEYS)?.generation ?? '' }),
+  );
+  assert.deepEqual(await run(), []);
+  assert.deepEqual(files(), { [CREDS]: 'creds 1', ...OTHERS });
+});
+
 test('a session that changes each time is named, and the others are whole', async (t) => {
   const bucket = await filled();
   const { run, files } = copyOf(t, bucket);
