@@ -40,6 +40,7 @@ const LONG_RUNNING = [
   'instances/fencing',
   'instances/trouble',
   'lease/model',
+  'observe/status-page/browser',
   'simulation/',
   'crash/',
   'containers/',

@@ -321,7 +321,7 @@ function showSessions() {
   if (!hasBucket)
     set(
       empty,
-      'In local mode the sessions are on this disk and nothing is backed up. With a bucket they are listed here one by one.',
+      'This mount backs nothing up, so it knows nothing of single sessions: sessionfs ls lists them.',
     );
   else set(empty, sessions.size === 0 ? 'There are no sessions yet.' : 'No session fits the filter.');
   showRows(rows);
