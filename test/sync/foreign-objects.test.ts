@@ -83,6 +83,19 @@ async function outage(t: TestContext, path: string) {
   return { machine, bucket };
 }
 
+test('what comes to lie below a file of a session in use is skipped, and no conflict', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket, { grants: new FakeGrants() });
+  await machine.write(`${S}/a.json`, 'ok');
+  await machine.sync.flusher.flush(S);
+  machine.ledger.serve(S);
+  bucket.store('sessions/u/+1/a.json/x', Buffer.from('ok foreign'));
+  await machine.sync.reconcileSession(S, grantOf({ epoch: 3, previousEpoch: 2 }), true);
+  assert.deepEqual([...machine.ledger.conflicts], []);
+  assert.equal(machine.ledger.get('sessions/u/+1/a.json/x'), undefined);
+  assert.equal(told(machine).length, 1);
+});
+
 test('a file that another mount has replaced by a folder is no reason to skip what is in it', async (t) => {
   const bucket = new MemoryBucket();
   const machine = new Machine(t, bucket, { grants: new FakeGrants() });
