@@ -137,6 +137,7 @@ describe('what was given up', () => {
     const node = write(h, 's/sub/a.json', HALF);
     assert.equal(h.fs.rmdir(find(h, 's'), 'sub'), 0);
     assert.equal(h.fs.write(node, HALF.length, Buffer.from('2}'), false), Errno.EIO);
+    assert.equal(h.fs.setattr(node, { size: 0 }, newAttributes()), Errno.EIO);
   });
 
   it('stays so after the daemons that follow', (t) => {
