@@ -48,7 +48,7 @@ const DATABASE_BYTES_MAX = 2 ** 30;
 /**
  * A session that has other files than its credentials gets the newest credentials that were kept; one that has none, the newest
  * archive of all its files. Credentials that log in are not replaced, and no other file is, but the database of which the
- * credentials were kept.  Throws SESSION_NOT_FOUND,
+ * credentials were kept. Throws SESSION_NOT_FOUND,
  * RESTORE_REFUSED, EXPORT_INCOMPLETE (before anything is written), KEY_WRONG, KEY_MISSING, BUCKET_UNAVAILABLE, CONFIG_INVALID and
  * system errors.
  */

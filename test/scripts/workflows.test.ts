@@ -92,3 +92,12 @@ test('the notes of a release are its section of the changelog; a tag of another 
   checkout.write('CHANGELOG.md', '## Unreleased\n\n- a\n');
   assert.match(checkout.run('scripts/release-notes').stderr, /has no section "## 1\.2\.3 - YYYY-MM-DD"/);
 });
+
+test('the images of a release name their version and commit, and there is one of Alpine', () => {
+  const release = readFileSync(join(folder, 'release.yml'), 'utf8');
+  const dockerfile = readFileSync(join(repository, 'Dockerfile'), 'utf8');
+  const passed = [...release.matchAll(/\b(VERSION|REVISION|NODE_IMAGE)=/g)].map(([, name]) => name);
+  assert.deepEqual(passed.toSorted(), ['NODE_IMAGE', 'REVISION', 'VERSION']);
+  for (const name of passed) assert.match(dockerfile, new RegExp(`^ARG ${name}=`, 'm'));
+  assert.match(release, /NODE_IMAGE=node:\d+-alpine/);
+});
