@@ -1,8 +1,10 @@
 /**
- * `npm run bench -- [--json] [--quick] [--only operations,workload,plain,scale,checkpoint,gap,neighbour,bucket] [--subjects ext4,sessionfs,fuse-native,gocryptfs]`
+ * `npm run bench -- [--json] [--quick] [--only operations,workload,plain,scale,checkpoint,gap,neighbour,baileys,bucket,fleet] [--subjects ext4,sessionfs,fuse-native,gocryptfs]`
+ * `npm run bench -- --peers [--quick] [--write]`, `npm run bench -- --only fleet [--write]`
  *
  * Measures sessionfs, with both drivers, against a plain directory on the same disk, and a peer where it is installed. Asserts nothing.
  * `bucket`, only when asked for, measures hybrid mode on an emulated bucket instead: that takes a quarter of an hour.
+ * `--peers` measures all peers at everything, in turns, and prints a part of docs/benchmarks.md; `--write` puts it there, with its chart.
  * The directories are made in $TMPDIR, which should lie on the disk that a cache would lie on.
  */
 import { statfsSync } from 'node:fs';
@@ -10,22 +12,28 @@ import { cpus, release, tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { measureBucket } from './bucket/measure.ts';
 import { measureCheckpoint } from './checkpoint.ts';
+import { reportFleet } from './fleet/report.ts';
 import { measureGap } from './gap.ts';
 import { BASELINE, type Measurement, type MeasurementGroup, type SubjectName } from './measurement.ts';
 import { measureNeighbour } from './neighbour.ts';
 import { measureOperations } from './operations.ts';
+import { writePart } from './page.ts';
+import { measureGoals } from './peers/measure.ts';
+import { reportPeers, writePeers } from './peers/report.ts';
 import { measurePlain } from './plain.ts';
 import { summarize, table } from './report.ts';
 import { measureScale } from './scale.ts';
-import { subjects, unusablePeers, withScope } from './subjects.ts';
+import { subjects, USUAL_SUBJECTS, unusablePeers, withScope } from './subjects.ts';
 import { measureWorkload } from './workload.ts';
 
 const { values: options } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
+    peers: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
     only: { type: 'string', default: 'operations,workload,plain,scale,checkpoint,gap,neighbour' },
-    subjects: { type: 'string', default: Object.keys(subjects).join(',') },
+    subjects: { type: 'string', default: USUAL_SUBJECTS.join(',') },
   },
 });
 
@@ -49,6 +57,7 @@ async function measureAll(names: readonly SubjectName[]): Promise<Measurement[]>
     workload: () => measureWorkload(names, options.quick ? 1 : 3, (failure) => failures.push(failure)),
     plain: () =>
       withScope((scope) => measurePlain(scope, names, options.quick, (failure) => failures.push(failure))),
+    baileys: () => measureGoals(names, options.quick, (failure) => failures.push(failure)),
     gap: () => withScope((scope) => measureGap(scope, options.quick ? 5 : 15)),
     neighbour: () => withScope((scope) => measureNeighbour(scope, options.quick ? 4 : 16)),
     checkpoint: () =>
@@ -80,6 +89,20 @@ function machine(): string {
 async function measureHybrid(): Promise<MeasurementGroup[]> {
   process.stderr.write('measuring: bucket\n');
   return measureBucket(options.quick, (failure) => failures.push(failure));
+}
+
+if (options.peers) {
+  const report = await reportPeers(options.quick);
+  if (options.write) writePeers(report);
+  process.stdout.write(`${report.text}\n`);
+  process.exit(0);
+}
+
+if (options.only === 'fleet') {
+  const text = await withScope(async (scope) => reportFleet(scope));
+  if (options.write) writePart('fleet', text);
+  process.stdout.write(`${text}\n`);
+  process.exit(0);
 }
 
 const chosen = chosenSubjects();

@@ -1,5 +1,8 @@
 /** sessionfs is the direct driver, fuse-native the same with the other one. */
-export type SubjectName = 'ext4' | 'sessionfs' | 'fuse-native' | 'gocryptfs';
+export type SubjectName = 'ext4' | 'sessionfs' | 'fuse-native' | Peer;
+
+/** Other filesystems that encrypt. */
+export type Peer = 'gocryptfs' | 'cryfs' | 'rclone';
 
 /** The plain directory that everything else is compared with, whatever filesystem it lies on. */
 export const BASELINE: SubjectName = 'ext4';

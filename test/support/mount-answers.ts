@@ -3,15 +3,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DaemonProcess } from './daemon-process.ts';
 import { mountAt } from './mounts.ts';
 
-/** Guards against a hang; no mount takes nearly as long. */
+/** Guards against a hang; no mount of sessionfs takes nearly as long. */
 const HANG_MS = 20_000;
 const POLL_MS = 5;
 /** What statfs(2) calls every FUSE filesystem (FUSE_SUPER_MAGIC). */
 const FUSE_SUPER_MAGIC = 0x65735546;
 
 /** Resolves when a FUSE mount of `type` at `mountPoint` answers a statfs, which no cache does. Rejects, with the daemon's log, if it does not come to that. */
-export async function mountAnswers(daemon: DaemonProcess, mountPoint: string, type: string): Promise<void> {
-  const deadline = performance.now() + HANG_MS;
+export async function mountAnswers(
+  daemon: DaemonProcess,
+  mountPoint: string,
+  type: string,
+  hangMs = HANG_MS,
+): Promise<void> {
+  const deadline = performance.now() + hangMs;
   while (!(await answers(mountPoint, type))) {
     if (daemon.exit) throw new Error(`the daemon exited with ${daemon.exit.code}; its log:\n${daemon.log()}`);
     if (performance.now() > deadline)

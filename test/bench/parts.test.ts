@@ -1,0 +1,68 @@
+/** The parts of the benchmark that measure nothing. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { repository } from '../support/repository.ts';
+import { loseZone } from './fleet/lost-zone.ts';
+import { replacePart } from './page.ts';
+import { chartOfRatios } from './peers/chart.ts';
+import { versionOf, withChildren } from './peers/filesystems.ts';
+
+test('a chart has a dot for each measured ratio, and lines that enclose them all', () => {
+  const svg = chartOfRatios(
+    [
+      { name: 'read & stat', ratios: [1.2, 40] },
+      { name: 'write', ratios: [0.7, undefined] },
+    ],
+    ['sessionfs', 'rclone'],
+  );
+  assert.equal(svg.match(/<circle /g)?.length, 2 + 3);
+  assert.deepEqual(
+    [...svg.matchAll(/>([\d.]+)x</g)].map(([, tick]) => Number(tick)),
+    [0.5, 1, 2, 5, 10, 20, 50],
+  );
+  assert.ok(svg.includes('read &amp; stat') && !/NaN|Infinity|undefined/.test(svg));
+});
+
+test('a report goes between its marks, again and again, and the page has marks for each', () => {
+  const [begin, end] = ['<!-- peers, written by npm run bench -->', '<!-- end of peers -->'];
+  const page = `before\n${begin}\nold\n${end}\nafter\n`;
+  const once = replacePart(page, 'peers', 'new');
+  assert.equal(once, `before\n${begin}\n\nnew\n\n${end}\nafter\n`);
+  assert.equal(replacePart(once, 'peers', 'new'), once);
+  assert.throws(() => replacePart('no marks', 'peers', 'new'), /has no/);
+  const real = readFileSync(join(repository, 'docs/benchmarks.md'), 'utf8');
+  for (const name of ['peers', 'fleet'] as const)
+    assert.ok(replacePart(real, name, 'x').includes('\n\nx\n\n'));
+});
+
+test('a program that is not installed has no version, and a process counts with its children', () => {
+  assert.equal(versionOf('sessionfs-test-no-such-program', []), undefined);
+  assert.equal(versionOf(process.execPath, ['--version']), process.version.slice(1));
+  assert.ok(withChildren(process.pid).includes(process.pid));
+});
+
+const zone = {
+  sessions: 1000,
+  mounts: 4,
+  filesPerSession: 97,
+  botsBackMs: 1,
+  takeoverMs: 90_000,
+  requestsPerSecond: 100,
+  readsPerSecond: 5000,
+  doublingMs: 1_200_000,
+};
+
+test('a lost zone is restored at the rate of the mounts that are left, after their wait for its leases', () => {
+  const all = loseZone(zone);
+  assert.deepEqual([all.lost, all.requests, all.boundByBucket], [500, 50_000, 0]);
+  // 250 sessions of 100 requests on each of two mounts, at 100 a second: within the imbalance of a lot.
+  assert.ok(Math.abs(all.allMs - 340_000) < 50_000, String(all.allMs));
+  assert.deepEqual(loseZone(zone), all);
+  const few = loseZone({ ...zone, atATime: 8 });
+  assert.ok(few.halfMs < all.halfMs - 60_000 && Math.abs(few.allMs - all.allMs) <= 2000);
+  const slow = loseZone({ ...zone, readsPerSecond: 50 });
+  assert.ok(slow.boundByBucket > 0.9 && slow.allMs > all.allMs * 2);
+  assert.ok(loseZone({ ...zone, takeoverMs: 9_000 }).allMs <= all.allMs - 80_000);
+});
