@@ -53,10 +53,12 @@ test('SQLite: Baileys pairs and talks while daemons die, and goes on on an empty
   const killer = new DaemonKiller(first);
   await killer.during(() => workloadSucceeds(first.mountPoint, ...state, '--mode', 'init'));
   await flushAll(first);
+  assert.doesNotMatch(first.log(), /started over|credentials of a registered account/);
   await first.kill();
   const second = await account.machine().mount(often);
   const { resume } = await workloadSucceeds(second.mountPoint, ...state, '--mode', 'resume');
   assert.deepEqual({ accounts: resume?.accounts, errors: resume?.errors }, { accounts: 2, errors: [] });
   await workloadSucceeds(second.mountPoint, ...state, '--mode', 'check');
   await second.unmount();
+  assert.doesNotMatch(second.log(), /started over|credentials of a registered account/);
 });
