@@ -1,8 +1,8 @@
 /** `sessionfs export`: writes a session out of the sealed cache, or the bucket, as plain files. Needs no mount, and disturbs none. */
 import { resolve } from 'node:path';
 import { loadConfig } from '../config/load.ts';
-import { type ExportRequest, exportSession, requireComplete } from '../export/export-session.ts';
-import { listRefused } from '../export/versions.ts';
+import { type ExportRequest, exportSession, requireComplete } from '../kit/export/export-session.ts';
+import { listRefused } from '../kit/export/versions.ts';
 import { usage } from '../lib/errors.ts';
 import { type Invocation, printEither, warn } from './command.ts';
 import { sessionNamed } from './named-session.ts';

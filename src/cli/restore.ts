@@ -2,8 +2,8 @@
 
 import { locateMount, requireWritable, statusOf } from '../api/locate.ts';
 import { type Config, loadConfig } from '../config/load.ts';
-import { listRestorable } from '../export/restorable.ts';
-import { restoreSession } from '../export/restore-session.ts';
+import { listRestorable } from '../kit/export/restorable.ts';
+import { restoreSession } from '../kit/export/restore-session.ts';
 import { usage } from '../lib/errors.ts';
 import { quote } from '../lib/quote.ts';
 import { flagValue, type Invocation, printEither, warn } from './command.ts';

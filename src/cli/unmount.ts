@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { UNMOUNT_TIMEOUT_S, type Unmounted, unmountFlushed, unmountForced } from '../api/unmount.ts';
 import { loadMountPoint } from '../config/load.ts';
 import { integer } from '../config/parsers.ts';
-import { journalBytes } from '../export/sealed-session.ts';
+import { journalBytes } from '../kit/export/sealed-session.ts';
 import { flagValue, type Invocation, printEither } from './command.ts';
 
 export async function run(invocation: Invocation): Promise<number> {

@@ -8,10 +8,10 @@ import { listAll } from '../bucket/list-all.ts';
 import { openBucket } from '../bucket/open.ts';
 import { retrying } from '../bucket/retry.ts';
 import type { BucketAddress } from '../config/parsers.ts';
-import { requireDirectory, unavailable } from '../export/bucket-reader.ts';
 import { listOwners } from '../lease/records/owner.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { mapLimit } from '../lib/map-limit.ts';
+import { requireDirectory, unavailable } from './export/bucket-reader.ts';
 
 export interface CopyRequest {
   readonly from: BucketAddress;

@@ -9,9 +9,6 @@ import { BucketError, isMissing } from '../bucket/bucket-error.ts';
 import { isDeletedMark } from '../bucket/deleted-mark.ts';
 import { listAll } from '../bucket/list-all.ts';
 import type { Config } from '../config/load.ts';
-import { withBucket } from '../export/bucket-reader.ts';
-import { keyringOf } from '../export/export-session.ts';
-import { journalSegments } from '../export/sealed-session.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { generatedKeyPath } from '../lib/generated-key-path.ts';
 import { sizeText } from '../lib/human.ts';
@@ -22,6 +19,9 @@ import { sessionOf } from '../naming/session-path.ts';
 import { createLogger } from '../observe/log.ts';
 import { KeyCheck } from '../remote/key-check.ts';
 import { Cache } from '../store/cache/cache.ts';
+import { withBucket } from './export/bucket-reader.ts';
+import { keyringOf } from './export/export-session.ts';
+import { journalSegments } from './export/sealed-session.ts';
 
 export interface ReadOnlyCopy {
   /** For a mount of the copy. */

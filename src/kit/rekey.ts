@@ -9,12 +9,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bucket } from '../bucket/bucket.ts';
 import { SealError } from '../crypto/seal-error.ts';
 import { readHeader } from '../crypto/sealed-file.ts';
-import { readSealedSession } from '../export/sealed-session.ts';
-import { readObject, readObjects } from '../export/sources.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { mapLimit } from '../lib/map-limit.ts';
 import { codeOf, ifMissing } from '../lib/system-error.ts';
 import { directoryMetaName, toObjectName } from '../naming/object-name.ts';
+import { readSealedSession } from './export/sealed-session.ts';
+import { readObject, readObjects } from './export/sources.ts';
 
 /** Where the sealed files of a mount lie. */
 export interface SealedPlace {

@@ -6,15 +6,15 @@ import type { Config } from '../config/load.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { SealError } from '../crypto/seal-error.ts';
 import { openSealed, readHeader } from '../crypto/sealed-file.ts';
-import { withBucket } from '../export/bucket-reader.ts';
-import { keyringOf, sourcesOf } from '../export/export-session.ts';
-import { readSealedSession, type SealedFiles, sessionsOfCache } from '../export/sealed-session.ts';
-import { readObject, readObjects } from '../export/sources.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { OBJECT_ROOT, toObjectName } from '../naming/object-name.ts';
 import { sessionOf } from '../naming/session-path.ts';
 import { Cache } from '../store/cache/cache.ts';
 import { withBucketOf } from './bucket-of.ts';
+import { withBucket } from './export/bucket-reader.ts';
+import { keyringOf, sourcesOf } from './export/export-session.ts';
+import { readSealedSession, type SealedFiles, sessionsOfCache } from './export/sealed-session.ts';
+import { readObject, readObjects } from './export/sources.ts';
 
 /** Undefined: the cache, and the bucket for what the cache lacks. */
 export type Source = 'cache' | 'bucket' | undefined;

@@ -5,7 +5,6 @@ import type { Bucket } from '../bucket/bucket.ts';
 import { BucketError } from '../bucket/bucket-error.ts';
 import { listAll } from '../bucket/list-all.ts';
 import type { Config } from '../config/load.ts';
-import { unavailable } from '../export/bucket-reader.ts';
 import { DAY_MS } from '../lib/clock.ts';
 import { requirePrivatePath } from '../lib/private-path.ts';
 import { ifMissing } from '../lib/system-error.ts';
@@ -13,6 +12,7 @@ import { parseTrashObject, TRASH_FILES, TRASH_ROOT, trashDirectory } from '../na
 import { listTrash } from '../store/checkpoint/trash.ts';
 import { archiveFile } from '../store/set-aside/archive.ts';
 import { withBucketOf } from './bucket-of.ts';
+import { unavailable } from './export/bucket-reader.ts';
 
 /** One removal of a session. */
 export interface Trashed {

@@ -15,7 +15,6 @@ import { FILE_SIZE_LIMIT_BYTES } from '../config/settings.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { SealError, type SealRefusal } from '../crypto/seal-error.ts';
 import { openSealed } from '../crypto/sealed-file.ts';
-import { readSealedSession } from '../export/sealed-session.ts';
 import { identityFile } from '../lease/identity.ts';
 import { listOwners } from '../lease/records/owner.ts';
 import { crc32c } from '../lib/crc32c.ts';
@@ -31,6 +30,7 @@ import { fold } from '../sqlite/fold.ts';
 import { isDatabase, SqliteError } from '../sqlite/format.ts';
 import { lockCache } from '../store/cache/lock.ts';
 import { type Completeness, type SessionState, stateOfDatabase, stateOfSession } from './baileys.ts';
+import { readSealedSession } from './export/sealed-session.ts';
 
 export interface Problem {
   /** Below the session. */

@@ -92,8 +92,8 @@ export const sqliteMutations = [
     ],
   ]),
   ...fearedIn(
-    'src/export/restore-session.ts',
-    ['export/restore-session.test.ts'],
+    'src/kit/export/restore-session.ts',
+    ['kit/export/restore-session.test.ts'],
     [
       [
         'for (const { path } of companionsOf(name)) remove(folder, path);',

@@ -4,16 +4,16 @@
  */
 import fs, { constants } from 'node:fs';
 import { join } from 'node:path';
-import type { Keyring } from '../crypto/keyring.ts';
-import { SessionfsError } from '../lib/errors.ts';
-import { OpenDirectory, within } from '../lib/open-directory.ts';
-import { codeOf, ifMissing } from '../lib/system-error.ts';
-import { keptDatabaseOf } from '../naming/kept-database.ts';
-import { belongsToCredentials } from '../naming/session-path.ts';
-import { companionsOf } from '../sqlite/companions.ts';
-import { savedCredentials } from '../sqlite/credentials.ts';
-import { fold } from '../sqlite/fold.ts';
-import { SqliteError } from '../sqlite/format.ts';
+import type { Keyring } from '../../crypto/keyring.ts';
+import { SessionfsError } from '../../lib/errors.ts';
+import { OpenDirectory, within } from '../../lib/open-directory.ts';
+import { codeOf, ifMissing } from '../../lib/system-error.ts';
+import { keptDatabaseOf } from '../../naming/kept-database.ts';
+import { belongsToCredentials } from '../../naming/session-path.ts';
+import { companionsOf } from '../../sqlite/companions.ts';
+import { savedCredentials } from '../../sqlite/credentials.ts';
+import { fold } from '../../sqlite/fold.ts';
+import { SqliteError } from '../../sqlite/format.ts';
 import { type ExportRequest, findVersions, keyringOf, requireComplete, sourcesOf } from './export-session.ts';
 import { readTrash } from './restorable.ts';
 import { type OpenedFile, openVersions, type SealedVersions } from './versions.ts';

@@ -2,11 +2,11 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
-import { Cache } from '../../../src/store/cache/cache.ts';
-import { Checkpointer } from '../../../src/store/checkpoint/checkpointer.ts';
-import { JournalProgress } from '../../../src/store/journal/progress.ts';
-import { JournalWriter } from '../../../src/store/journal/writer.ts';
-import { append, mkdir, put, remove } from '../../store/support.ts';
+import { Cache } from '../../../../src/store/cache/cache.ts';
+import { Checkpointer } from '../../../../src/store/checkpoint/checkpointer.ts';
+import { JournalProgress } from '../../../../src/store/journal/progress.ts';
+import { JournalWriter } from '../../../../src/store/journal/writer.ts';
+import { append, mkdir, put, remove } from '../../../store/support.ts';
 
 const cache = new Cache(workerData as string);
 const progress = new JournalProgress();

@@ -1,17 +1,17 @@
 /** What `sessionfs restore` can bring back, in the cache and in the bucket. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Bucket, ObjectVersion } from '../bucket/bucket.ts';
-import { listAll } from '../bucket/list-all.ts';
-import type { Config } from '../config/load.ts';
-import { isKeptCredentials } from '../naming/kept-database.ts';
-import { keptVersionObjectName } from '../naming/kept-version-name.ts';
-import { KEPT_VERSION_ROOT, parseKeptVersionObject } from '../naming/kept-version-object.ts';
-import { sessionOf } from '../naming/session-path.ts';
-import { parseTrashObject, TRASH_ROOT, trashDirectory, trashObjectPrefix } from '../naming/trash-name.ts';
-import { ARCHIVE_BYTES_MAX, listTrash } from '../store/checkpoint/trash.ts';
-import { damaged, unpackArchive } from '../store/set-aside/archive.ts';
-import { listKeptVersions } from '../store/set-aside/kept-versions.ts';
+import type { Bucket, ObjectVersion } from '../../bucket/bucket.ts';
+import { listAll } from '../../bucket/list-all.ts';
+import type { Config } from '../../config/load.ts';
+import { isKeptCredentials } from '../../naming/kept-database.ts';
+import { keptVersionObjectName } from '../../naming/kept-version-name.ts';
+import { KEPT_VERSION_ROOT, parseKeptVersionObject } from '../../naming/kept-version-object.ts';
+import { sessionOf } from '../../naming/session-path.ts';
+import { parseTrashObject, TRASH_ROOT, trashDirectory, trashObjectPrefix } from '../../naming/trash-name.ts';
+import { ARCHIVE_BYTES_MAX, listTrash } from '../../store/checkpoint/trash.ts';
+import { damaged, unpackArchive } from '../../store/set-aside/archive.ts';
+import { listKeptVersions } from '../../store/set-aside/kept-versions.ts';
 import { withBucket } from './bucket-reader.ts';
 import { readIfThere } from './sources.ts';
 import type { SealedVersions } from './versions.ts';

@@ -1,16 +1,16 @@
 /** Where `sessionfs export` finds a session: in the cache with its journal, and in the bucket. */
-import type { Bucket } from '../bucket/bucket.ts';
-import { isMissing } from '../bucket/bucket-error.ts';
-import { isDeletedMark } from '../bucket/deleted-mark.ts';
-import { listAll } from '../bucket/list-all.ts';
-import type { Config } from '../config/load.ts';
-import { syncFileOperations } from '../lib/file-operations.ts';
-import { mapLimit } from '../lib/map-limit.ts';
-import { keptDatabasePath } from '../naming/kept-database.ts';
-import { keptVersionObjectName, keptVersionPrefix } from '../naming/kept-version-name.ts';
-import { keptVersionObject, parseKeptVersionObject } from '../naming/kept-version-object.ts';
-import { fromObjectName, toObjectName } from '../naming/object-name.ts';
-import { KeptVersions, listKeptVersions } from '../store/set-aside/kept-versions.ts';
+import type { Bucket } from '../../bucket/bucket.ts';
+import { isMissing } from '../../bucket/bucket-error.ts';
+import { isDeletedMark } from '../../bucket/deleted-mark.ts';
+import { listAll } from '../../bucket/list-all.ts';
+import type { Config } from '../../config/load.ts';
+import { syncFileOperations } from '../../lib/file-operations.ts';
+import { mapLimit } from '../../lib/map-limit.ts';
+import { keptDatabasePath } from '../../naming/kept-database.ts';
+import { keptVersionObjectName, keptVersionPrefix } from '../../naming/kept-version-name.ts';
+import { keptVersionObject, parseKeptVersionObject } from '../../naming/kept-version-object.ts';
+import { fromObjectName, toObjectName } from '../../naming/object-name.ts';
+import { KeptVersions, listKeptVersions } from '../../store/set-aside/kept-versions.ts';
 import { withBucket } from './bucket-reader.ts';
 import { isIn, readSealedSession } from './sealed-session.ts';
 import type { KeptVersion, SealedVersions } from './versions.ts';

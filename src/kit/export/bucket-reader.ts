@@ -1,13 +1,13 @@
 /** A bucket that is read without a mount: retries, a check that a directory is one, and errors for the user. */
 import { existsSync } from 'node:fs';
-import type { Bucket } from '../bucket/bucket.ts';
-import { BucketError } from '../bucket/bucket-error.ts';
-import { DirectoryLayout } from '../bucket/directory/layout.ts';
-import { openBucket } from '../bucket/open.ts';
-import { retrying } from '../bucket/retry.ts';
-import type { Config } from '../config/load.ts';
-import type { BucketAddress } from '../config/parsers.ts';
-import { SessionfsError } from '../lib/errors.ts';
+import type { Bucket } from '../../bucket/bucket.ts';
+import { BucketError } from '../../bucket/bucket-error.ts';
+import { DirectoryLayout } from '../../bucket/directory/layout.ts';
+import { openBucket } from '../../bucket/open.ts';
+import { retrying } from '../../bucket/retry.ts';
+import type { Config } from '../../config/load.ts';
+import type { BucketAddress } from '../../config/parsers.ts';
+import { SessionfsError } from '../../lib/errors.ts';
 
 const ATTEMPTS = 4;
 const RETRY_BASE_MS = 500;

@@ -1,9 +1,9 @@
 /** What `sessionfs export` finds, sealed, and how it is opened. */
 
-import type { Keyring } from '../crypto/keyring.ts';
-import { SealError } from '../crypto/seal-error.ts';
-import { openSealed } from '../crypto/sealed-file.ts';
-import { S_IFLNK, S_IFMT } from '../lib/file-type.ts';
+import type { Keyring } from '../../crypto/keyring.ts';
+import { SealError } from '../../crypto/seal-error.ts';
+import { openSealed } from '../../crypto/sealed-file.ts';
+import { S_IFLNK, S_IFMT } from '../../lib/file-type.ts';
 import type { SealedFiles } from './sealed-session.ts';
 
 /** A version that is not the file's present one. */

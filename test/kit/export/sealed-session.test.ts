@@ -4,9 +4,9 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { readSealedSession } from '../../src/export/sealed-session.ts';
-import { Cache } from '../../src/store/cache/cache.ts';
-import { append, KEY_ID, mkdir, put, Rig, remove, temporaryDirectory } from '../store/support.ts';
+import { readSealedSession } from '../../../src/kit/export/sealed-session.ts';
+import { Cache } from '../../../src/store/cache/cache.ts';
+import { append, KEY_ID, mkdir, put, Rig, remove, temporaryDirectory } from '../../store/support.ts';
 
 async function read(cachePath: string, session = 's-+1'): Promise<Record<string, string>> {
   const files = await readSealedSession(cachePath, session);

@@ -8,13 +8,13 @@
 import { closeSync, constants, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SessionfsError } from '../lib/errors.ts';
-import { codeOf } from '../lib/system-error.ts';
-import { fromObjectName, toObjectName } from '../naming/object-name.ts';
-import { sessionOfPath } from '../naming/session-path.ts';
-import { walkCache } from '../store/cache/walk.ts';
-import { OpType, segmentNumbers, segmentPath } from '../store/journal/format.ts';
-import { JournalChain, type OpVisitor } from '../store/journal/reader.ts';
+import { SessionfsError } from '../../lib/errors.ts';
+import { codeOf } from '../../lib/system-error.ts';
+import { fromObjectName, toObjectName } from '../../naming/object-name.ts';
+import { sessionOfPath } from '../../naming/session-path.ts';
+import { walkCache } from '../../store/cache/walk.ts';
+import { OpType, segmentNumbers, segmentPath } from '../../store/journal/format.ts';
+import { JournalChain, type OpVisitor } from '../../store/journal/reader.ts';
 
 /** Sealed files by path in the mount. */
 export type SealedFiles = Map<string, Buffer>;

@@ -4,19 +4,19 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, w
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import Database from 'libsql';
-import { loadConfig } from '../../src/config/load.ts';
-import { loadKeys } from '../../src/crypto/key-source.ts';
-import { sealedSize, sealInto } from '../../src/crypto/sealed-file.ts';
-import { type RestoredSession, restoreSession } from '../../src/export/restore-session.ts';
+import { loadConfig } from '../../../src/config/load.ts';
+import { loadKeys } from '../../../src/crypto/key-source.ts';
+import { sealedSize, sealInto } from '../../../src/crypto/sealed-file.ts';
+import { type RestoredSession, restoreSession } from '../../../src/kit/export/restore-session.ts';
 import {
   keptVersionDirectory,
   keptVersionName,
   keptVersionPrefix,
-} from '../../src/naming/kept-version-name.ts';
-import { trashDirectory, trashName } from '../../src/naming/trash-name.ts';
-import { Cache } from '../../src/store/cache/cache.ts';
-import { packArchive } from '../../src/store/set-aside/archive.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
+} from '../../../src/naming/kept-version-name.ts';
+import { trashDirectory, trashName } from '../../../src/naming/trash-name.ts';
+import { Cache } from '../../../src/store/cache/cache.ts';
+import { packArchive } from '../../../src/store/set-aside/archive.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const S = 'user-+49';
 const META = {

@@ -1,9 +1,9 @@
 /** What `sessionfs restore` asks a bucket for. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { newestInTrash } from '../../src/export/restorable.ts';
-import { trashName, trashObject } from '../../src/naming/trash-name.ts';
-import { MemoryBucket } from '../support/memory-bucket.ts';
+import { newestInTrash } from '../../../src/kit/export/restorable.ts';
+import { trashName, trashObject } from '../../../src/naming/trash-name.ts';
+import { MemoryBucket } from '../../support/memory-bucket.ts';
 
 test('the newest archive of a session until a moment is found without a listing of the whole trash', async () => {
   const bucket = new MemoryBucket();

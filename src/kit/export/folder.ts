@@ -11,9 +11,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { relative, sep } from 'node:path';
-import { SessionfsError } from '../lib/errors.ts';
-import { OpenDirectory, within } from '../lib/open-directory.ts';
-import { codeOf } from '../lib/system-error.ts';
+import { SessionfsError } from '../../lib/errors.ts';
+import { OpenDirectory, within } from '../../lib/open-directory.ts';
+import { codeOf } from '../../lib/system-error.ts';
 import type { OpenedFile } from './versions.ts';
 
 const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;

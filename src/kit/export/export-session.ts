@@ -1,9 +1,9 @@
 /** Writes one session out of the sealed cache, or the bucket, as plain files. Takes no lock and no lease. */
-import type { Config } from '../config/load.ts';
-import { findKeys } from '../crypto/key-source.ts';
-import type { Keyring } from '../crypto/keyring.ts';
-import { SessionfsError } from '../lib/errors.ts';
-import { Cache } from '../store/cache/cache.ts';
+import type { Config } from '../../config/load.ts';
+import { findKeys } from '../../crypto/key-source.ts';
+import type { Keyring } from '../../crypto/keyring.ts';
+import { SessionfsError } from '../../lib/errors.ts';
+import { Cache } from '../../store/cache/cache.ts';
 import { checkFolder, writeFolder } from './folder.ts';
 import { readFromBucket, readFromCache, withoutRepeats } from './sources.ts';
 import {
