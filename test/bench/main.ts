@@ -1,8 +1,9 @@
 /**
- * `npm run bench -- [--json] [--quick] [--only operations,workload,plain,scale,checkpoint,gap,neighbour,baileys,bucket,fleet] [--subjects ext4,sessionfs,fuse-native,gocryptfs]`
+ * `npm run bench -- [--json] [--quick] [--only operations,workload,plain,scale,sessions,checkpoint,gap,neighbour,baileys,bucket,fleet] [--subjects ext4,sessionfs,fuse-native,gocryptfs]`
  * `npm run bench -- --peers [--quick] [--write]`, `npm run bench -- --only fleet [--write]`
  *
  * Measures sessionfs, with both drivers, against a plain directory on the same disk, and a peer where it is installed. Asserts nothing.
+ * `sessions`, only when asked for, writes 900,000 files (`--quick`: 90,000).
  * `bucket`, only when asked for, measures hybrid mode on an emulated bucket instead: that takes a quarter of an hour.
  * `--peers` measures all peers at everything, in turns, and prints a part of docs/benchmarks.md; `--write` puts it there, with its chart.
  * The directories are made in $TMPDIR, which should lie on the disk that a cache would lie on.
@@ -23,6 +24,7 @@ import { reportPeers, writePeers } from './peers/report.ts';
 import { measurePlain } from './plain.ts';
 import { summarize, table } from './report.ts';
 import { measureScale } from './scale.ts';
+import { measureSessions } from './sessions.ts';
 import { subjects, USUAL_SUBJECTS, unusablePeers, withScope } from './subjects.ts';
 import { measureWorkload } from './workload.ts';
 
@@ -63,6 +65,7 @@ async function measureAll(names: readonly SubjectName[]): Promise<Measurement[]>
     checkpoint: () =>
       withScope((scope) => measureCheckpoint(scope, options.quick ? 10_000 : 60_000, options.quick ? 3 : 5)),
     scale: () => withScope((scope) => measureScale(scope, options.quick ? 10_000 : 100_000)),
+    sessions: () => withScope((scope) => measureSessions(scope, options.quick ? 100 : 1_000)),
   };
   const measurements: Measurement[] = [];
   for (const name of parts.filter((part) => part !== BUCKET)) {
@@ -77,7 +80,7 @@ async function measureAll(names: readonly SubjectName[]): Promise<Measurement[]>
 
 /** Whether it says anything of the other subjects. */
 function hasBaseline(section: string): boolean {
-  return !['scale', 'checkpoint', 'gap', 'neighbour', BUCKET].includes(section);
+  return !['scale', 'sessions', 'checkpoint', 'gap', 'neighbour', BUCKET].includes(section);
 }
 
 function machine(): string {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Scope } from '../support/cleanup.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { type Measurement, record, valueTarget } from './measurement.ts';
+import { residentBytes } from './sessions.ts';
 
 const FILES_PER_SESSION = 1000;
 const CONTENT = JSON.stringify({ data: 'x'.repeat(1013) });
@@ -65,9 +66,4 @@ function readAll(mountPoint: string): number {
     }
   }
   return count;
-}
-
-function residentBytes(pid: number): number {
-  const [, kiB] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-  return Number(kiB) * 1024;
 }
