@@ -32,6 +32,7 @@ export interface HarnessOptions {
   maxFileSize?: number;
   memoryLimit?: number;
   unlinkedLimit?: number;
+  filesInMemory?: number;
   /** Default: those of the machine. */
   processes?: ProcessTable;
   segmentBytes?: number;
@@ -131,6 +132,7 @@ export class Harness {
       memoryLimit: options.memoryLimit ?? 64 * 1024 * 1024,
       ...(options.processes === undefined ? {} : { processes: options.processes }),
       ...(options.unlinkedLimit === undefined ? {} : { unlinkedLimit: options.unlinkedLimit }),
+      ...(options.filesInMemory === undefined ? {} : { filesInMemory: options.filesInMemory }),
       ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
       ...(options.unsyncedSegmentBytes === undefined
         ? {}

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import type { Cache } from '../../src/store/cache/cache.ts';
 import { Rig } from './support.ts';
 
 function walk(t: TestContext, files: string[], directories: string[] = []) {
@@ -14,7 +15,22 @@ function walk(t: TestContext, files: string[], directories: string[] = []) {
   }
   const seen: string[] = [];
   const report = cache.walkSync((path, kind) => seen.push(kind === 'directory' ? `${path}/` : path));
+  assert.deepEqual(inSteps(cache).sort(), [...seen].sort(), 'first the root, then each directory in it');
   return { seen, sorted: [...seen].sort(), report };
+}
+
+function inSteps(cache: Cache): string[] {
+  const seen: string[] = [];
+  const directories: string[] = [];
+  cache.walkRootSync((path, kind) => {
+    if (kind === 'directory') directories.push(path);
+    else seen.push(path);
+  });
+  for (const directory of directories) {
+    seen.push(`${directory}/`);
+    cache.walkBelowSync(directory, (path, kind) => seen.push(kind === 'directory' ? `${path}/` : path));
+  }
+  return seen;
 }
 
 test('sessions, directories, nested and top-level files come as mount paths, parents first', (t) => {

@@ -299,10 +299,19 @@ export class CoreHost {
 
   #status(): string {
     const { filesystem } = this.#opened;
-    const { sessions, files, freshRegistrations, lostCredentials, heldBack, incomplete, sharedSessions } =
-      filesystem;
+    const {
+      sessions,
+      files,
+      uncounted,
+      freshRegistrations,
+      lostCredentials,
+      heldBack,
+      incomplete,
+      sharedSessions,
+    } = filesystem;
     return statusText({
       ...this.#data.status,
+      ...(uncounted > 0 && { uncounted }),
       ...{ sessions, files, dirty: filesystem.dirtyFiles(), freshRegistrations },
       lostCredentials,
       heldBack: { files: heldBack.length, longest: heldBack.slice(0, HELD_BACK_SHOWN) },

@@ -53,7 +53,7 @@ export function forgetInKernel(core: Core, sessions: readonly string[]): void {
     if (node.lookups === 0) continue;
     remote?.knownBefore(session);
     invalidator.inode(node.id, -1, 0);
-    for (const below of tree.below(node)) forgetName(core, below);
+    for (const below of tree.inMemory(node)) forgetName(core, below);
   }
 }
 

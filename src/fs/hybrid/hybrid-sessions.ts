@@ -63,7 +63,7 @@ export class HybridSessions {
     const { contents, tree } = this.#core;
     const least = this.#leastUsed(new Set(except));
     if (least === undefined) return undefined;
-    for (const node of tree.below(least)) if (node.kind === 'file') contents.forget(node);
+    for (const node of tree.inMemory(least)) if (node.kind === 'file') contents.forget(node);
     least.absent = true;
     return least.name;
   }

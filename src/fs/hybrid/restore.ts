@@ -106,6 +106,8 @@ class Restoration {
     const directory = this.#placeDirectory(session);
     if (directory === undefined) return;
     const { mtimeSec, mtimeNsec } = directory;
+    // What is there is among `files`, and the kernel may hold names of it as free.
+    directory.assumeEmpty();
     this.#removeOthers(directory, new Set(files), new Set(directories));
     this.#loadMeta(directory, session);
     for (const path of directories) this.#restoreDirectory(path);

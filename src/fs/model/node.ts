@@ -42,7 +42,12 @@ abstract class BaseNode {
 
 export class DirectoryNode extends BaseNode {
   readonly kind = 'directory';
-  readonly children = new Map<string, Node>();
+  #children: Map<string, Node> | undefined = undefined;
+  /** Attaches the children, or throws and attaches none; undefined: they are known. */
+  #read: ((directory: DirectoryNode) => void) | undefined = undefined;
+  /** While the children are not known: how many files there are below; undefined: not counted. */
+  unreadFiles: number | undefined = undefined;
+  /** Of the children that are known. */
   subdirectories = 0;
   /** Grows with every name that comes or goes. */
   changes = 0;
@@ -50,14 +55,52 @@ export class DirectoryNode extends BaseNode {
   hiddenChildren = 0;
   /** A session whose content is (partly or wholly) still in the bucket: nothing in it is answered before it is restored. */
   absent = false;
-  /** In the root, where there is a bucket: it was empty when this daemon began, and is since. */
+  /** In the root, where there is a bucket: it was empty when this daemon began, and is since. As long as it is unread: perhaps. */
   isUnused = false;
   /** A session: grows with its uses, so that the least recently used can be told. */
   usedAt = 0;
+  /** In the root: when a call last needed what is in it, on the monotonic clock. */
+  usedMs = 0;
   /** A session: who wrote its files. */
   writers: SessionWriters | undefined = undefined;
   /** The children as the last READDIR found them, in the order of listings, and where it stopped. */
   listing: { children: Node[]; changes: number; offset: number; next: number } | undefined = undefined;
+
+  /** Reads them first, where they are not known. Throws system errors then. */
+  get children(): Map<string, Node> {
+    this.read();
+    this.#children ??= new Map();
+    return this.#children;
+  }
+
+  /** The children are in memory. */
+  get isRead(): boolean {
+    return this.#read === undefined;
+  }
+
+  /** The children are what `read` finds, when they are needed. */
+  leaveUnread(read: (directory: DirectoryNode) => void): void {
+    this.#children = undefined;
+    this.#read = read;
+  }
+
+  /** There are no children, whatever `leaveUnread` was told. */
+  assumeEmpty(): void {
+    this.#read = undefined;
+  }
+
+  /** Throws system errors. */
+  read(): void {
+    const read = this.#read;
+    if (read === undefined) return;
+    this.#read = undefined;
+    try {
+      read(this);
+    } catch (error) {
+      this.#read = read;
+      throw error;
+    }
+  }
 }
 
 /** In cloud mode: what the kernel was told last of what its pages depend on. */

@@ -23,6 +23,7 @@ export class Tree {
   readonly unrecorded: Node[] = [];
   /** FIFOs and sockets that have a name: only the journal knows them. */
   readonly specials = new Set<SpecialNode>();
+  /** Those in memory. */
   #files = 0;
 
   constructor(root: DirectoryNode) {
@@ -86,7 +87,7 @@ export class Tree {
     const node = this.#byId.get(id);
     if (node === undefined || node === this.root) return undefined;
     // The kernel gives up all lookups of a node at once, and cannot look up again what has no name.
-    const isLast = node.lookups >= INHERITED_LOOKUPS / 2 && node.parent === undefined;
+    const isLast = isInherited(node) && node.parent === undefined;
     node.lookups = isLast ? 0 : Math.max(0, node.lookups - count);
     if (node.lookups > 0) return undefined;
     this.#byId.delete(id);
@@ -142,6 +143,15 @@ export class Tree {
     return node;
   }
 
+  /** What is in memory below `directory`, parents before their children. */
+  *inMemory(directory: DirectoryNode): Generator<Node> {
+    if (!directory.isRead) return;
+    for (const child of directory.children.values()) {
+      yield child;
+      if (child.kind === 'directory') yield* this.inMemory(child);
+    }
+  }
+
   /** Everything below `directory`, parents before their children. */
   *below(directory: DirectoryNode): Generator<Node> {
     for (const child of directory.children.values()) {
@@ -167,6 +177,11 @@ export function sessionOfNode(tree: Tree, node: Node): DirectoryNode | undefined
 export function absentSessionOf(tree: Tree, node: Node): DirectoryNode | undefined {
   const session = sessionOfNode(tree, node);
   return session?.absent ? session : undefined;
+}
+
+/** The kernel knows it from an earlier daemon: how often it looked it up is unknown. */
+export function isInherited({ lookups }: Node): boolean {
+  return lookups >= INHERITED_LOOKUPS / 2;
 }
 
 export function isInside(node: Node, directory: DirectoryNode): boolean {

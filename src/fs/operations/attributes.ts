@@ -1,7 +1,7 @@
 /** stat(2), as the kernel caches it. */
 
 import type { Attributes, Entry } from '../contract.ts';
-import type { FileNode, Node } from '../model/node.ts';
+import type { DirectoryNode, FileNode, Node } from '../model/node.ts';
 import type { Core } from '../state/core.ts';
 import { renderControlFile } from './control-files.ts';
 
@@ -12,7 +12,7 @@ export function fillAttributes(core: Core, node: Node, out: Attributes): void {
   out.attributesValidMs = KERNEL_CACHE_MS;
   out.nlink = 1;
   if (node.kind === 'directory') {
-    out.nlink = 2 + node.subdirectories;
+    out.nlink = linksOf(core, node);
     out.size = 4096;
     // A listing that the kernel keeps lacks them: it must ask for the time again, which their publication changes.
     if (node.hiddenChildren > 0 || node.absent) out.attributesValidMs = 0;
@@ -42,6 +42,15 @@ export function fillAttributes(core: Core, node: Node, out: Attributes): void {
   out.ctimeNsec = node.ctimeNsec;
   if (node.kind === 'file' && node.state === 'held') markHeldWrites(core, node, out);
   if (node.kind === 'file' && core.remote?.writeThrough) remember(node, out);
+}
+
+/** A listing of the root with attributes reads none of the directories that have no other ones in them. */
+function linksOf({ cache, tree }: Core, node: DirectoryNode): number {
+  const links = node.isRead ? undefined : (cache.linksSync(tree.pathOf(node)) ?? 2);
+  // 1: that disk does not count them, and neither does this one.
+  if (links === 1 || links === 2) return links;
+  node.read();
+  return 2 + node.subdirectories;
 }
 
 /** See FileSystemOperations.holdAttributes. */

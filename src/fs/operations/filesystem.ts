@@ -1,6 +1,7 @@
 /** The filesystem core behind the drivers' interface: finds the nodes, and hands on to what knows the operation. */
 import { Errno } from '../../lib/errno.ts';
 import { isSpecialType, S_IFMT, S_IFREG } from '../../lib/file-type.ts';
+import { codeOf } from '../../lib/system-error.ts';
 import type {
   AttributeChange,
   Attributes,
@@ -25,6 +26,7 @@ import type { ControlQuestions } from './control-questions.ts';
 import { copyDatabases, type DatabasesCut } from './database-cuts.ts';
 import { makeDirectory, removeDirectory } from './directories.ts';
 import { copyOut, readFile, truncateFile, writeFile } from './file-content.ts';
+import type { IdleSessions } from './idle-sessions.ts';
 import { list } from './listing.ts';
 import { lookup, makeFile, makeSpecial, makeSymlink, refuseName, unlink } from './namespace.ts';
 import {
@@ -47,7 +49,19 @@ interface FileSystemParts {
   closed: number;
   diskStatistics: (out: FilesystemStatistics) => void;
   questions: ControlQuestions | undefined;
+  unread: UnreadDirectories;
+  idle: IdleSessions;
 }
+
+/** See SessionReader. */
+interface UnreadDirectories {
+  readonly files: number;
+  readonly uncounted: number;
+  count(limit: number): void;
+}
+
+/** Counting so many takes a few milliseconds. */
+const COUNTED_AT_ONCE = 5_000;
 
 export class FileSystem implements FileSystemOperations {
   readonly #core: Core;
@@ -56,17 +70,33 @@ export class FileSystem implements FileSystemOperations {
   readonly #presence: Presence;
   /** undefined: local mode, where this thread knows all that control files say. */
   readonly #questions: ControlQuestions | undefined;
+  readonly #unread: UnreadDirectories;
+  readonly #idle: IdleSessions;
+  /** Why they could not be read, as it was logged. */
+  readonly #unreadable = new WeakMap<DirectoryNode, string>();
 
-  constructor(core: Core, { closed, diskStatistics, questions }: FileSystemParts) {
+  constructor(core: Core, { closed, diskStatistics, questions, unread, idle }: FileSystemParts) {
     this.#core = core;
     this.#segments = new ReleasedSegments(core, closed);
     this.#presence = new Presence(core);
     this.#questions = questions;
+    this.#unread = unread;
+    this.#idle = idle;
     this.#diskStatistics = diskStatistics;
   }
 
+  /** Those of `uncounted` left aside. */
   get files(): number {
-    return this.#core.tree.files;
+    return this.#core.tree.files + this.#unread.files;
+  }
+
+  /** Sessions that no call has needed yet, and of which the files are not counted yet. */
+  get uncounted(): number {
+    return this.#unread.uncounted;
+  }
+
+  countFiles(limit: number): void {
+    this.#unread.count(limit);
   }
 
   get sessions(): number {
@@ -102,10 +132,11 @@ export class FileSystem implements FileSystemOperations {
     return this.#core.shared.present;
   }
 
-  /** There is something that time will settle, working copies or what memory has no room for: `settleIdle` wants to be called. */
+  /** There is something that time will settle: working copies, what memory has no room for, files to be counted. `settleIdle` wants to be called. */
   get hasPending(): boolean {
     const { pending, orphans, registrations, databases } = this.#core;
-    return pending.size > 0 || orphans.hasPending || registrations.hasPending || databases.hasPending;
+    if (pending.size > 0 || orphans.hasPending || registrations.hasPending || databases.hasPending) return true;
+    return this.uncounted > 0 || this.#idle.isDue;
   }
 
   addControlFile(name: string, render: () => string): void {
@@ -119,6 +150,8 @@ export class FileSystem implements FileSystemOperations {
     this.#core.orphans.settle();
     this.#core.registrations.settle();
     this.#core.databases.settle();
+    this.countFiles(COUNTED_AT_ONCE);
+    this.#idle.settle();
   }
 
   /** See OrphanStore: no room that a checkpoint makes helps then. */
@@ -145,6 +178,7 @@ export class FileSystem implements FileSystemOperations {
   rollJournal(): void {
     this.#segments.roll();
     this.#core.journaled.prune();
+    this.#core.records.forgetChanges(this.#core.contents.retired);
     this.#core.remote?.rolled();
   }
 
@@ -230,6 +264,7 @@ export class FileSystem implements FileSystemOperations {
     }
     const waits = this.#presence.toChange(node);
     if (waits !== 0) return waits;
+    this.#used(node);
     if (node.kind === 'control' || node === this.#core.control) return Errno.EPERM;
     if (!this.#load(node)) return Errno.EIO;
     return setAttributes(this.#core, node, change, out);
@@ -284,6 +319,7 @@ export class FileSystem implements FileSystemOperations {
     const node = findChild(this.#core, directory, name);
     if (node === undefined || (node.kind === 'file' && node.hidden)) return Errno.ENOENT;
     if (node.kind !== 'directory') return Errno.ENOTDIR;
+    node.usedMs = this.#core.clock.monotonicMs();
     return node === this.#core.control ? Errno.EPERM : removeDirectory(this.#core, node);
   }
 
@@ -313,6 +349,7 @@ export class FileSystem implements FileSystemOperations {
     if (takesOrders(node)) return this.#questions?.order(data) ?? Errno.EPERM;
     const waits = this.#presence.toWrite(node);
     if (waits !== 0) return waits;
+    this.#used(node);
     if (node.kind !== 'file') return Errno.EPERM;
     // Done again, an append would be there twice, and any write could fail although it has its effect.
     if (isRepeated(this.#core)) return data.length;
@@ -366,6 +403,7 @@ export class FileSystem implements FileSystemOperations {
     if (node === undefined) return Errno.ESTALE;
     const waits = this.#presence.inside(node);
     if (waits !== 0) return waits;
+    this.#used(node);
     return this.#load(node) ? node : Errno.EIO;
   }
 
@@ -381,7 +419,29 @@ export class FileSystem implements FileSystemOperations {
   #directory(id: number): DirectoryNode | Errno {
     const node = this.#core.tree.byId(id);
     if (node === undefined) return Errno.ESTALE;
-    return node.kind === 'directory' ? node : Errno.ENOTDIR;
+    if (node.kind !== 'directory') return Errno.ENOTDIR;
+    return node.isRead || node.absent || this.#read(node) ? node : Errno.EIO;
+  }
+
+  /** What is in use stays in memory. */
+  #used({ parent }: Node): void {
+    if (parent !== undefined) parent.usedMs = this.#core.clock.monotonicMs();
+  }
+
+  /** False: the disk does not tell now what is in it. The next call asks again. */
+  #read(directory: DirectoryNode): boolean {
+    try {
+      directory.read();
+      return true;
+    } catch (error) {
+      const reason = codeOf(error) ?? String(error);
+      if (this.#unreadable.get(directory) === reason) return false;
+      this.#unreadable.set(directory, reason);
+      const message =
+        'a folder cannot be read from the cache; its callers get EIO, and the next one tries again; everything else goes on';
+      this.#core.log({ level: 'error', message, fields: { folder: directory.name, reason } });
+      return false;
+    }
   }
 
   #refresh(node: Node | undefined): Status {

@@ -4,6 +4,7 @@ import { PieceOpener } from '../../crypto/sealed-piece.ts';
 import { chunkName } from '../../naming/sealed-name.ts';
 import { type KnownNodes, learn } from '../../store/checkpoint/node-table.ts';
 import { type JournalOp, OpFlag, type OpPlace, OpType } from '../../store/journal/format.ts';
+import type { FileNode } from '../model/node.ts';
 import { NodeAttributes } from '../model/node-attributes.ts';
 import type { WorkStep } from '../model/working-copy.ts';
 import { applyMeta } from '../state/contents.ts';
@@ -23,6 +24,8 @@ export class JournalReplay {
   readonly #known: KnownNodes | undefined;
   readonly #work = new Map<string, WorkStep[]>();
   readonly #created = new Map<string, Buffer>();
+  /** Files of which it had a version; some are gone, or have another one by now. */
+  readonly placed = new Set<FileNode>();
   /** The last request that the journal has the effect of; it may not have been answered. */
   lastRequest = 0;
 
@@ -72,6 +75,7 @@ export class JournalReplay {
   #put(op: JournalOp, place: OpPlace): void {
     this.#finished(op.path);
     const node = this.#builder.placeFile(op.path);
+    this.placed.add(node);
     node.segment = place.segment;
     node.position = place.dataPosition;
     node.sealedLength = op.data.length;

@@ -26,6 +26,7 @@ import { Tree } from '../model/tree.ts';
 import { CONTROL_NODE, makeControlDirectory } from '../operations/control-files.ts';
 import { ControlQuestions } from '../operations/control-questions.ts';
 import { FileSystem } from '../operations/filesystem.ts';
+import { IdleSessions } from '../operations/idle-sessions.ts';
 import { ReadOnlyFileSystem } from '../operations/read-only.ts';
 import { Contents } from '../state/contents.ts';
 import type { Core } from '../state/core.ts';
@@ -40,6 +41,7 @@ import { SharedSessions } from '../state/shared-sessions.ts';
 import { touchAll } from '../state/times.ts';
 import { JournalReplay } from './journal-replay.ts';
 import { inheritNumbers, rebuildWorkingCopies } from './rebuild.ts';
+import { SessionReader } from './session-reader.ts';
 import { addCacheToTree, TreeBuilder } from './tree-builder.ts';
 
 export interface OpenFileSystemOptions extends FileSystemOptions {
@@ -61,6 +63,8 @@ export interface OpenFileSystemOptions extends FileSystemOptions {
   unanswered?: Iterable<number>;
   /** Bytes of decrypted contents to keep in memory. */
   memoryLimit: number;
+  /** So many files may be in memory; a test has its own limit. */
+  filesInMemory?: number;
   /** Bytes of files that were unlinked while open. */
   unlinkedLimit?: number;
   /** Those of this machine; a test brings its own. */
@@ -92,7 +96,8 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
   const root = new DirectoryNode(S_IFDIR | (options.rootMode & 0o7777), owner.uid, owner.gid);
   const tree = new Tree(root);
   const builder = new TreeBuilder({ tree, keyring, owner, clock, log });
-  addCacheToTree(builder, cache);
+  const reader = new SessionReader(builder, cache);
+  addCacheToTree(builder, cache, reader);
   const replay = new JournalReplay(builder, options.inherited);
   const visit = (op: JournalOp, place: OpPlace) => replay.visit(op, place);
   const replayed = replayJournal(cache.journalDirectory, visit, options.journalFiles);
@@ -159,7 +164,7 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
   tree.inherit(core.control, CONTROL_NODE);
   touchAll(core, root);
   touchAll(core, core.control);
-  for (const node of tree.below(root)) if (node.kind === 'file' && isInJournal(node)) journaled.add(node);
+  for (const node of replay.placed) journaled.add(node);
   rebuildWorkingCopies(core, builder, replay.unfinished);
   const absent = remote?.absentAtStart ?? [];
   markAbsent(core, absent);
@@ -173,9 +178,21 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
     closed: nextSegment - 1,
     diskStatistics: (out) => diskStatistics(cache.path, tree, out),
     questions,
+    unread: reader,
+    idle: new IdleSessions(core, {
+      leave: (session) => reader.leave(session, (node) => contents.forget(node)),
+      replayed: replayed.segments.at(-1) ?? 0,
+      filesMax: options.filesInMemory ?? FILES_IN_MEMORY,
+    }),
   });
+  filesystem.countFiles(COUNTED_AT_START);
   return { filesystem, hybrid, core, cache, journal, replayed };
 }
+
+/** Beyond it, sessions at rest leave memory. */
+const FILES_IN_MEMORY = 30_000;
+/** So many files are counted before the mount answers; the rest follows beside everything else. */
+const COUNTED_AT_START = 20_000;
 
 const machine: ProcessTable = {
   processOf: (thread) => processOfThread(thread),

@@ -9,6 +9,7 @@ import type { Tree } from '../model/tree.ts';
 import { DEFAULT_DIRECTORY_MODE } from '../operations/directories.ts';
 import { applyDirectoryMeta } from '../state/directory-meta.ts';
 import { touchAll } from '../state/times.ts';
+import type { SessionReader } from './session-reader.ts';
 
 export interface BuilderParts {
   tree: Tree;
@@ -82,11 +83,18 @@ export class TreeBuilder {
   }
 }
 
-/** Of a file only the name is read: its header follows at the first stat, its content at the first read. */
-export function addCacheToTree(builder: TreeBuilder, cache: Cache): void {
+/**
+ * Of a directory in the root only the name and its attributes are read: its children follow when a call needs one of them (see
+ * SessionReader). Of a file only the name is read: its header follows at the first stat, its content at the first read.
+ */
+export function addCacheToTree(builder: TreeBuilder, cache: Cache, reader: SessionReader): void {
   builder.placeDirectoryWith('', cache.readDirectoryMetaSync(''));
-  cache.walkSync((path, kind) => {
-    if (kind === 'file') builder.placeFile(path).loaded = false;
-    else builder.placeDirectoryWith(path, cache.readDirectoryMetaSync(path));
+  cache.walkRootSync((path, kind) => {
+    if (kind === 'file') {
+      builder.placeFile(path).loaded = false;
+      return;
+    }
+    builder.placeDirectoryWith(path, cache.readDirectoryMetaSync(path));
+    reader.leaveUnread(builder.placeDirectory(path));
   });
 }

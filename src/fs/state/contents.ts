@@ -83,7 +83,12 @@ export class Contents {
 
   /** The committed version has not reached the cache yet. */
   isInJournal(node: FileNode): boolean {
-    return node.segment > Math.max(IN_CACHE, this.#parts.progress.retired);
+    return node.segment > Math.max(IN_CACHE, this.retired);
+  }
+
+  /** The newest segment of the journal that is in the cache. */
+  get retired(): number {
+    return this.#parts.progress.retired;
   }
 
   forget(node: FileNode): void {

@@ -22,7 +22,7 @@ export class Presence {
     this.#core = core;
     if (core.remote === undefined) return;
     for (const node of core.tree.root.children.values())
-      if (node.kind === 'directory') node.isUnused = node.children.size === 0;
+      if (node.kind === 'directory') node.isUnused = !node.isRead || node.children.size === 0;
   }
 
   /** For what the node is: an absent session, or something in one. */

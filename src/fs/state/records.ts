@@ -45,6 +45,10 @@ export class Records {
   /** The record in the making is on behalf of a request. */
   #hasCaller = false;
   readonly #remote: Remote | undefined;
+  /** What lies in the root, by its name: the newest segment that changes it or what is in it. */
+  readonly #changedIn = new Map<string, number>();
+  /** Names in the root that the record in the making changes, or what is in them. */
+  readonly #changing = new Set<string>();
   /** Events of the record in the making, told once it is committed. */
   readonly #news: (() => void)[] = [];
 
@@ -67,6 +71,7 @@ export class Records {
     if (this.suspended) throw systemError('ENOSPC', 'append', 'room is being made');
     this.#placements.length = 0;
     this.#news.length = 0;
+    this.#changing.clear();
     this.#hasCaller = unique !== 0;
     this.#journal.begin(unique);
   }
@@ -85,6 +90,7 @@ export class Records {
       this.#journaled.add(node);
     }
     this.#placements.length = 0;
+    for (const name of this.#changing) this.#changedIn.set(name, this.#journal.segment);
     if (this.#journal.segment !== this.#segment) {
       this.#segment = this.#journal.segment;
       this.onSegment(this.#segment - 1);
@@ -183,7 +189,18 @@ export class Records {
     return this.#journal.roll();
   }
 
+  /** The newest segment with a change of `name`, in the root, or of what is in it; 0: none since the process began, or all is in the cache. */
+  changedIn(name: string): number {
+    return this.#changedIn.get(name) ?? 0;
+  }
+
+  /** The cache has all of the segments up to this one. */
+  forgetChanges(retired: number): void {
+    for (const [name, segment] of this.#changedIn) if (segment <= retired) this.#changedIn.delete(name);
+  }
+
   #noteFile(path: string): void {
+    this.#changing.add(topOf(path));
     const remote = this.#remote;
     if (remote === undefined) return;
     const session = sessionOfCreds(path);
@@ -193,6 +210,7 @@ export class Records {
   }
 
   #noteDirectory(path: string): void {
+    this.#changing.add(topOf(path));
     if (this.#remote !== undefined) this.#noteChange(this.#remote, path, 'directory');
   }
 
@@ -206,6 +224,11 @@ export class Records {
     const at = this.#journal.add(type, 0, path, 0, sealedSize(0));
     sealInto(this.#journal.buffer, at, this.#keyring, directoryName(path), metaOf(node, this.#owner), EMPTY);
   }
+}
+
+function topOf(path: string): string {
+  const slash = path.indexOf('/');
+  return slash < 0 ? path : path.slice(0, slash);
 }
 
 function heldFlag(held: boolean): number {

@@ -9,7 +9,7 @@ import { codeOf, systemError } from '../../lib/system-error.ts';
 import { directoryMetaName, toObjectName } from '../../naming/object-name.ts';
 import { CacheFiles } from './files.ts';
 import { checkOutsideMount, prepareCacheDirectory, readKeyId } from './format.ts';
-import { type WalkReport, type WalkVisitor, walkCache } from './walk.ts';
+import { type WalkReport, type WalkVisitor, walkBelow, walkCache, walkRoot } from './walk.ts';
 
 export interface CacheOptions {
   mountPoint: string;
@@ -63,12 +63,21 @@ export class Cache {
 
   /** The sealed attributes of a directory; undefined: it has none of its own. */
   readDirectoryMetaSync(path: string): Buffer | undefined {
+    const name = directoryMetaName(path);
+    // Most have none, and an error costs more than a look.
+    if (fs.lstatSync(this.files.locate(name), { throwIfNoEntry: false }) === undefined) return undefined;
     try {
-      return this.#readSync(directoryMetaName(path));
+      return this.#readSync(name);
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return undefined;
       throw error;
     }
+  }
+
+  /** How many links the directory has; undefined: the cache has no such directory. On some disks it is always 1. */
+  linksSync(path: string): number | undefined {
+    const directory = this.files.locate(toObjectName(path, 'directory'));
+    return fs.lstatSync(directory, { throwIfNoEntry: false })?.nlink;
   }
 
   /** Fills `out` with the first bytes of the sealed file, as many as there are, and returns the file's size. */
@@ -88,6 +97,16 @@ export class Cache {
   /** Visits every file and directory of the mount that the cache holds, parents first; the root is not visited. */
   walkSync(visit: WalkVisitor): WalkReport {
     return walkCache(this.path, visit);
+  }
+
+  /** Visits what is in the root: of its directories only the names. */
+  walkRootSync(visit: WalkVisitor): void {
+    walkRoot(this.path, visit);
+  }
+
+  /** Visits what lies below a directory in the root, parents first. Throws system errors. */
+  walkBelowSync(path: string, visit: WalkVisitor): void {
+    walkBelow(this.path, path, visit);
   }
 
   async put(path: string, sealed: Uint8Array): Promise<void> {

@@ -6,7 +6,9 @@ import {
   DIRECTORY_META_COMPONENT,
   type EntryKind,
   fromObjectName,
+  isSessionFolder,
   OBJECT_ROOT,
+  toObjectName,
 } from '../../naming/object-name.ts';
 
 /** Called for a directory before its children; the order is otherwise the disk's. The root itself is not visited. */
@@ -27,14 +29,32 @@ export function walkCache(cachePath: string, visit: WalkVisitor): WalkReport {
   return walk.report;
 }
 
+/**
+ * Visits what is in the root of the mount: of its directories only the names. The folders of sessions are not listed; those of other
+ * names are, because sessions of a user of that name may lie in them.
+ */
+export function walkRoot(cachePath: string, visit: WalkVisitor): void {
+  new Walk(cachePath, visit, 'names').topLevel();
+}
+
+/** Visits what lies below `path`, a directory in the root of the mount. Throws ENOENT where there is none. */
+export function walkBelow(cachePath: string, path: string, visit: WalkVisitor): void {
+  new Walk(cachePath, visit).below(path);
+}
+
+/** What begins the +REST of a session. */
+const REST = '+';
+
 class Walk {
   readonly report: WalkReport = { files: 0, directories: 0, foreign: 0, foreignExample: undefined };
   readonly #cachePath: string;
   readonly #visit: WalkVisitor;
+  readonly #directories: 'whole' | 'names';
 
-  constructor(cachePath: string, visit: WalkVisitor) {
+  constructor(cachePath: string, visit: WalkVisitor, directories: 'whole' | 'names' = 'whole') {
     this.#cachePath = cachePath;
     this.#visit = visit;
+    this.#directories = directories;
   }
 
   topLevel(): void {
@@ -52,10 +72,26 @@ class Walk {
   #topLevelDirectory(name: string): void {
     const children = this.#list(name);
     const directory = fromObjectName(name, 'directory');
-    if (directory && children.some((child) => !child.name.startsWith('+'))) this.#directory(directory.path);
+    if (directory && children.some((child) => !child.name.startsWith(REST))) this.#directory(directory.path);
     for (const child of children) {
       if (child.name === DIRECTORY_META_COMPONENT && directory && child.isFile()) continue;
+      if (this.#directories === 'names' && !child.name.startsWith(REST)) continue;
       this.#whole(`${name}/${child.name}`, child);
+    }
+  }
+
+  below(path: string): void {
+    const name = toObjectName(path, 'directory');
+    // One that is gone is no empty one: what was in it would be taken for deleted.
+    const children = readdirSync(`${this.#cachePath}/${name}`, { withFileTypes: true });
+    if (isSessionFolder(path)) {
+      this.#children(name, path, children);
+      return;
+    }
+    for (const child of children) {
+      if (child.name === DIRECTORY_META_COMPONENT && child.isFile()) continue;
+      // A session of the user of that name.
+      if (!child.name.startsWith(REST)) this.#whole(`${name}/${child.name}`, child);
     }
   }
 
@@ -71,7 +107,11 @@ class Walk {
   /** Below the second level a name is its components, one by one. */
   #subtree(name: string, path: string): void {
     this.#directory(path);
-    for (const entry of this.#list(name)) {
+    if (this.#directories === 'whole') this.#children(name, path, this.#list(name));
+  }
+
+  #children(name: string, path: string, entries: readonly Dirent[]): void {
+    for (const entry of entries) {
       if (entry.name === DIRECTORY_META_COMPONENT && entry.isFile()) continue;
       const child = decodeComponent(entry.name);
       if (child === undefined || encodeComponent(child) !== entry.name)

@@ -14,6 +14,8 @@ const CONTENT = [
   'fs/contents.test.ts',
   'fs/json-gate.test.ts',
 ];
+const UNREAD = ['fs/unread.test.ts'];
+const IDLE = ['fs/idle-sessions.test.ts'];
 const CLOUD = ['fs/write-through.test.ts'];
 const HYBRID = ['fs/failures.test.ts', 'fs/absent.test.ts', 'fs/restore.test.ts', 'fs/names.test.ts'];
 const GATE = ['fs/json-gate.test.ts', 'fs/failures.test.ts', 'fs/gate-work.test.ts'];
@@ -391,7 +393,7 @@ export const fsMutations = [
     [...CONTENT, ...HYBRID],
     [
       [
-        'return node.segment > Math.max(IN_CACHE, this.#parts.progress.retired);',
+        'return node.segment > Math.max(IN_CACHE, this.retired);',
         'return node.segment > IN_CACHE;',
         'a file is read from a segment that is gone',
       ],
@@ -439,6 +441,44 @@ export const fsMutations = [
       ],
     ],
   ),
+  ...fearedIn('src/fs/startup/journal-replay.ts', UNREAD, [
+    ['    this.placed.add(node);\n', '', 'what the journal has of a session is not known to be dirty'],
+  ]),
+  ...fearedIn('src/fs/startup/session-reader.ts', UNREAD, [
+    [
+      'return !isRead && parent !== undefined;',
+      'return parent !== undefined;',
+      'the files of a session that was read count twice',
+    ],
+  ]),
+  ...fearedIn('src/fs/startup/session-reader.ts', IDLE, [
+    [
+      'if (found !== undefined) found.id = numbers[index] as number;',
+      '',
+      'a file has another inode number after its session has rested',
+    ],
+    ['return node.loaded && !isOne;', 'return false;', 'the times of a file change while its session rests'],
+  ]),
+  ...fearedIn('src/fs/operations/idle-sessions.ts', IDLE, [
+    ['nowMs - node.usedMs >= idleMs && ', '', 'a session that is used leaves memory again and again'],
+    ['    if (isOver) session.usedMs = nowMs;\n    else if', '    if', 'the kernel is asked without end'],
+    [
+      'Math.max(this.#parts.replayed, records.changedIn(session.name)) > contents.retired',
+      'false',
+      'a file that was removed comes back with its session',
+    ],
+    ['else if (!isHeld(session)) this', 'else this', 'a number that the kernel knows means nothing any more'],
+  ]),
+  ...fearedIn('src/fs/model/node.ts', UNREAD, [
+    ['      this.#read = read;\n', '', 'a session that the disk did not give once is empty from then on'],
+  ]),
+  ...fearedIn('src/fs/operations/filesystem.ts', UNREAD, [
+    [
+      'return node.isRead || node.absent || this.#read(node) ? node : Errno.EIO;',
+      'return node;',
+      'a session that cannot be read is an unexpected failure, said with each call',
+    ],
+  ]),
   ...fearedIn('src/fs/hybrid/absent.ts', HYBRID, [
     [
       '  core.invalidator.inode(tree.root.id, -1, 0);\n}',
@@ -447,7 +487,7 @@ export const fsMutations = [
     ],
     ["else if (existing.kind === 'directory') existing.absent = true;", '', 'an outdated session is served'],
     [
-      '    for (const below of tree.below(node)) forgetName(core, below);\n',
+      '    for (const below of tree.inMemory(node)) forgetName(core, below);\n',
       '',
       'the kernel serves old files of a session that is absent',
     ],

@@ -1,0 +1,157 @@
+/** Folders in the root of which only the name is known, until a call needs what is in them. */
+import assert from 'node:assert/strict';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { ROOT_NODE } from '../../src/fs/contract.ts';
+import { Errno } from '../../src/lib/errno.ts';
+import { type Harness, newAttributes, newEntry } from './harness.ts';
+import { find, harness, mkdir, read, unlink, write } from './support.ts';
+
+const BUCKET = { absent: [], namesKnown: true, rootListable: false };
+/** A session, a user's folder beside it, a folder of another name, and one with a folder in it. */
+const FOLDERS = ['ann-+1', 'ann', 'other', 'deep-+2'];
+
+/** A start on a cache that has all of it, and a journal that has nothing. */
+async function started(t: TestContext, hybrid = false): Promise<Harness> {
+  const h = harness(t, hybrid ? { bucket: BUCKET } : {});
+  for (const folder of FOLDERS) {
+    mkdir(h, folder);
+    write(h, `${folder}/creds.json`, `{"of":"${folder}"}`);
+    write(h, `${folder}/+key.json`, '{"key":1}');
+  }
+  mkdir(h, 'deep-+2/sub');
+  write(h, 'deep-+2/sub/a.txt', 'a');
+  mkdir(h, 'empty-+3');
+  write(h, 'top.json', '{"top":1}');
+  h.settle();
+  await h.checkpoint();
+  h.restart();
+  return h;
+}
+
+/** The folders whose content is in memory. */
+function readFolders(h: Harness): string[] {
+  const folders = [...h.opened.core.tree.root.children.values()];
+  return folders.flatMap((node) => (node.kind === 'directory' && node.isRead ? [node.name] : [])).sort();
+}
+
+function names(h: Harness, path: string): string[] {
+  const found: string[] = [];
+  assert.equal(
+    h.fs.readdir(find(h, path), 0, ({ name }) => found.push(name) > 0),
+    0,
+  );
+  return found.sort();
+}
+
+function linksOf(h: Harness, path: string): number {
+  const out = newAttributes();
+  assert.equal(h.fs.getattr(find(h, path), out), 0);
+  return out.nlink;
+}
+
+describe('a folder in the root', () => {
+  for (const hybrid of [false, true]) {
+    it(`is read when a call needs what is in it, and not by a listing of the root${hybrid ? ', with a bucket' : ''}`, async (t) => {
+      const h = await started(t, hybrid);
+      assert.deepEqual(names(h, ''), [...FOLDERS, 'empty-+3', 'top.json'].sort());
+      assert.equal(linksOf(h, 'ann-+1'), 2);
+      assert.equal(read(h, 'top.json'), '{"top":1}');
+      assert.deepEqual(readFolders(h), []);
+      assert.equal(read(h, 'ann-+1/creds.json'), '{"of":"ann-+1"}');
+      assert.deepEqual(readFolders(h), ['ann-+1']);
+      for (const folder of FOLDERS)
+        assert.deepEqual(names(h, folder).slice(0, 2), ['+key.json', 'creds.json'], folder);
+      assert.equal(read(h, 'deep-+2/sub/a.txt'), 'a');
+    });
+  }
+
+  it('tells how many folders are in it', async (t) => {
+    const h = await started(t);
+    assert.equal(linksOf(h, 'deep-+2'), 3);
+    assert.equal(linksOf(h, 'ann'), 2);
+  });
+
+  it('counts with all its files, and each file once', async (t) => {
+    const h = await started(t);
+    const all = 2 * FOLDERS.length + 2;
+    assert.deepEqual([h.fs.files, h.fs.uncounted, h.fs.hasPending], [all, 0, false]);
+    read(h, 'ann-+1/creds.json');
+    assert.equal(h.fs.files, all);
+    unlink(h, 'ann-+1/creds.json');
+    write(h, 'other/new.json', '{}');
+    write(h, 'other/newer.json', '{}');
+    assert.equal(h.fs.files, all + 1);
+    h.restart();
+    assert.equal(h.fs.files, all + 1);
+  });
+
+  it('is read at the start where the journal has something of it: what is gone stays gone', async (t) => {
+    const h = await started(t);
+    unlink(h, 'ann-+1/creds.json');
+    write(h, 'deep-+2/creds.json', '{"new":1}');
+    h.restart();
+    assert.deepEqual(readFolders(h), ['ann-+1', 'deep-+2']);
+    assert.deepEqual(names(h, 'ann-+1'), ['+key.json']);
+    assert.equal(read(h, 'deep-+2/creds.json'), '{"new":1}');
+    assert.equal(h.fs.dirtyFiles(), 1);
+  });
+
+  it('is renamed, replaced and removed with what is in it', async (t) => {
+    const h = await started(t);
+    const entry = newEntry();
+    assert.equal(h.fs.rmdir(ROOT_NODE, 'other'), Errno.ENOTEMPTY);
+    assert.equal(h.fs.rename(ROOT_NODE, 'ann-+1', ROOT_NODE, 'deep-+2', 0), Errno.ENOTEMPTY);
+    assert.equal(h.fs.rename(ROOT_NODE, 'ann-+1', ROOT_NODE, 'empty-+3', 0), 0);
+    assert.equal(read(h, 'empty-+3/creds.json'), '{"of":"ann-+1"}');
+    assert.equal(h.fs.lookup(ROOT_NODE, 'ann-+1', entry), 0);
+    assert.equal(entry.nodeId, 0);
+    await h.checkpoint();
+    h.restart();
+    assert.deepEqual(names(h, 'empty-+3'), ['+key.json', 'creds.json']);
+    assert.equal(read(h, 'empty-+3/creds.json'), '{"of":"ann-+1"}');
+  });
+
+  it('keeps the numbers that the kernel knows over a take-over', async (t) => {
+    const h = await started(t);
+    const file = find(h, 'deep-+2/sub/a.txt');
+    await h.checkpoint();
+    h.takeOver();
+    const out = Buffer.alloc(10);
+    assert.equal(h.fs.read(file, 0, 10, out, 0), 1);
+    assert.equal(find(h, 'deep-+2/sub/a.txt'), file);
+    const other = find(h, 'ann/creds.json');
+    assert.ok(other > file);
+  });
+
+  it('that the disk does not give now is an error for its callers, said once, and asked for again', async (t) => {
+    const h = await started(t);
+    const at = join(h.cachePath, 'sessions/other');
+    const aside = join(h.cachePath, 'aside');
+    renameSync(at, aside);
+    writeFileSync(at, '');
+    const entry = newEntry();
+    const folder = find(h, 'other');
+    for (let call = 0; call < 2; call++) {
+      assert.equal(h.fs.lookup(folder, 'creds.json', entry), Errno.EIO);
+      assert.equal(h.fs.mknod(folder, 'creds.json', 0o100600, { uid: 0, gid: 0, pid: 1 }, entry), Errno.EIO);
+    }
+    const said = () => h.logs.filter(({ message }) => message.startsWith('a folder cannot be read')).length;
+    assert.equal(said(), 1);
+    assert.equal(read(h, 'ann/creds.json'), '{"of":"ann"}');
+    rmSync(at);
+    assert.equal(h.fs.lookup(folder, 'creds.json', entry), Errno.EIO, 'it is gone, not empty');
+    renameSync(aside, at);
+    assert.equal(read(h, 'other/creds.json'), '{"of":"other"}');
+  });
+
+  it('becomes what came from the bucket', async (t) => {
+    const h = await started(t, true);
+    h.hybrid.markAbsent(['ann-+1']);
+    assert.deepEqual(readFolders(h), []);
+    await h.opened.cache.remove('ann-+1/+key.json');
+    h.restore('ann-+1');
+    assert.deepEqual(names(h, 'ann-+1'), ['creds.json']);
+  });
+});
