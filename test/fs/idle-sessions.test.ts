@@ -143,6 +143,17 @@ describe('a session at rest', () => {
     assert.equal(h.fs.read(held[0] as number, 0, 100, out, 0), 13);
   });
 
+  it('stays where a database lies in it whose log is watched', async (t) => {
+    const h = await started(t);
+    write(h, 'a-+1/auth.db-wal', 'log');
+    h.settle();
+    await h.checkpoint();
+    const numbers = SESSIONS.flatMap((session) => use(h, session));
+    forget(h, [...numbers, find(h, 'a-+1/auth.db-wal')]);
+    rest(h);
+    assert.deepEqual(inMemory(h), ['a-+1']);
+  });
+
   it('stays while it is used', async (t) => {
     const h = await started(t);
     const numbers = SESSIONS.map((session) => use(h, session));

@@ -135,7 +135,8 @@ export class FileSystem implements FileSystemOperations {
   /** There is something that time will settle: working copies, what memory has no room for, files to be counted. `settleIdle` wants to be called. */
   get hasPending(): boolean {
     const { pending, orphans, registrations, databases } = this.#core;
-    if (pending.size > 0 || orphans.hasPending || registrations.hasPending || databases.hasPending) return true;
+    if (pending.size > 0 || orphans.hasPending || registrations.hasPending || databases.hasPending)
+      return true;
     return this.uncounted > 0 || this.#idle.isDue;
   }
 

@@ -2,6 +2,7 @@
  * Sessions that leave memory: where more files are in it than a limit, those of the sessions that rest longest go, and are read
  * again when a call needs them. No number of theirs may be known to the kernel then, so it is asked to forget them first.
  */
+import { asCompanion } from '../../sqlite/companions.ts';
 import type { DirectoryNode, Node } from '../model/node.ts';
 import { isInherited } from '../model/tree.ts';
 import type { Core } from '../state/core.ts';
@@ -20,9 +21,9 @@ const IDLE_MS = 60_000;
 const HURRIED_IDLE_MS = 2_000;
 const SCAN_MS = 1_000;
 /** What the kernel has not forgotten by then is in use. */
-const FORGET_MS = 3_000;
+const FORGET_MS = 30_000;
 /** The kernel is told of one file after another. */
-const LEAVING_MAX = 8;
+const LEAVING_MAX = 16;
 
 export class IdleSessions {
   readonly #core: Core;
@@ -95,9 +96,10 @@ export class IdleSessions {
 
   /** The cache has all of it, and what memory has of it beside that can be kept aside. */
   #isAtRest(session: DirectoryNode): boolean {
-    const { contents, control, records, tree, remote } = this.#core;
+    const { contents, control, databases, records, tree, remote } = this.#core;
     if (session === control || session.parent !== tree.root || session.absent) return false;
     if (remote?.writeThrough || session.subdirectories > 0 || tree.unrecorded.length > 0) return false;
+    if (databases.hasRemovalIn(session)) return false;
     if (Math.max(this.#parts.replayed, records.changedIn(session.name)) > contents.retired) return false;
     for (const child of session.children.values()) if (!this.#isFileAtRest(child)) return false;
     return session.children.size > 0;
@@ -105,6 +107,8 @@ export class IdleSessions {
 
   #isFileAtRest(node: Node): boolean {
     if (node.kind !== 'file' || isInherited(node)) return false;
+    // What is known of a database's log (see DatabaseRegistrations) is known of its node.
+    if (asCompanion(node.name) !== undefined) return false;
     return !node.hidden && !node.hasUncommitted && !this.#core.contents.isInJournal(node);
   }
 }

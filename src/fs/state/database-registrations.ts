@@ -95,6 +95,11 @@ export class DatabaseRegistrations {
     return this.#due.size > 0 || this.#removals.some(isPending);
   }
 
+  /** A registration of a database in this folder is gone, and its node may be needed yet. */
+  hasRemovalIn(folder: DirectoryNode): boolean {
+    return this.#removals.some((removal) => removal.folder === folder);
+  }
+
   /** See Registrations. */
   get lost(): LostCredentials[] {
     return this.#removals.flatMap(({ isTold, folder, kept }) =>
