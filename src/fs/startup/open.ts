@@ -42,7 +42,7 @@ import { touchAll } from '../state/times.ts';
 import { JournalReplay } from './journal-replay.ts';
 import { inheritNumbers, rebuildWorkingCopies } from './rebuild.ts';
 import { SessionReader } from './session-reader.ts';
-import { addCacheToTree, TreeBuilder } from './tree-builder.ts';
+import { TreeBuilder } from './tree-builder.ts';
 
 export interface OpenFileSystemOptions extends FileSystemOptions {
   cache: Cache;
@@ -97,7 +97,7 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
   const tree = new Tree(root);
   const builder = new TreeBuilder({ tree, keyring, owner, clock, log });
   const reader = new SessionReader(builder, cache);
-  addCacheToTree(builder, cache, reader);
+  reader.readRoot();
   const replay = new JournalReplay(builder, options.inherited);
   const visit = (op: JournalOp, place: OpPlace) => replay.visit(op, place);
   const replayed = replayJournal(cache.journalDirectory, visit, options.journalFiles);

@@ -31,8 +31,20 @@ export class SessionReader {
     this.#cache = cache;
   }
 
-  leaveUnread(directory: DirectoryNode): void {
-    this.#leaveUnread(directory, NOTHING);
+  /**
+   * Of a directory in the root only the name and its attributes are read. Of a file only the name is read, here and later: its
+   * header follows at the first stat, its content at the first read.
+   */
+  readRoot(): void {
+    this.#builder.placeDirectoryWith('', this.#cache.readDirectoryMetaSync(''));
+    this.#cache.walkRootSync((path, kind) => {
+      if (kind === 'file') {
+        this.#builder.placeFile(path).loaded = false;
+        return;
+      }
+      this.#builder.placeDirectoryWith(path, this.#cache.readDirectoryMetaSync(path));
+      this.#leaveUnread(this.#builder.placeDirectory(path), NOTHING);
+    });
   }
 
   /**

@@ -2,14 +2,12 @@
 import type { Keyring } from '../../crypto/keyring.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { S_IFREG } from '../../lib/file-type.ts';
-import type { Cache } from '../../store/cache/cache.ts';
 import { DirectoryNode, FileNode, IN_CACHE, type Node } from '../model/node.ts';
 import type { Log, Owner } from '../model/options.ts';
 import type { Tree } from '../model/tree.ts';
 import { DEFAULT_DIRECTORY_MODE } from '../operations/directories.ts';
 import { applyDirectoryMeta } from '../state/directory-meta.ts';
 import { touchAll } from '../state/times.ts';
-import type { SessionReader } from './session-reader.ts';
 
 export interface BuilderParts {
   tree: Tree;
@@ -81,20 +79,4 @@ export class TreeBuilder {
     const parent = tree.resolve(path.slice(0, Math.max(0, path.lastIndexOf('/'))));
     return parent?.kind === 'directory' && tree.resolve(path) === undefined;
   }
-}
-
-/**
- * Of a directory in the root only the name and its attributes are read: its children follow when a call needs one of them (see
- * SessionReader). Of a file only the name is read: its header follows at the first stat, its content at the first read.
- */
-export function addCacheToTree(builder: TreeBuilder, cache: Cache, reader: SessionReader): void {
-  builder.placeDirectoryWith('', cache.readDirectoryMetaSync(''));
-  cache.walkRootSync((path, kind) => {
-    if (kind === 'file') {
-      builder.placeFile(path).loaded = false;
-      return;
-    }
-    builder.placeDirectoryWith(path, cache.readDirectoryMetaSync(path));
-    reader.leaveUnread(builder.placeDirectory(path));
-  });
 }
