@@ -135,7 +135,7 @@ describe('a session at rest', () => {
     for (const session of SESSIONS.slice(1, 3)) use(h, session);
     rest(h);
     forget(h, held.slice(1));
-    for (let second = 0; second < 10; second++) rest(h, 1000);
+    for (let second = 0; second < 45; second++) rest(h, 1000);
     assert.deepEqual(inMemory(h), ['a-+1', 'b-+2', 'c-+3']);
     const folder = find(h, 'a-+1');
     assert.equal(h.invalidated.filter((each) => each === `entry ${folder} creds.json`).length, 1);
