@@ -36,6 +36,7 @@ const STORM = [
   { fault: 'lost-answer', probability: 0.05 },
 ] as const;
 const SLOW_MS = 300;
+const SQUEEZE_MS = 50;
 const FLUSHES = 8;
 const BEGIN_HANG_MS = 120_000;
 const CHECK_HANG_MS = 1_200_000;
@@ -246,10 +247,7 @@ export class Soak {
         this.#proxy.outage(false);
         return '';
       case 'full':
-        this.#disk.fill();
-        await sleep(lastsMs);
-        this.#disk.free();
-        return '';
+        return this.#fillDisk(lastsMs);
       case 'clock':
         return `${this.#clock.jump(lot)} s from the right time`;
       case 'daemon':
@@ -259,6 +257,18 @@ export class Soak {
       case 'machine':
         return this.#killMachine();
     }
+  }
+
+  /** What a checkpoint gives back is taken again. */
+  async #fillDisk(lastsMs: number): Promise<string> {
+    const refused = this.#noSpace;
+    const untilMs = this.#nowMs + lastsMs;
+    do {
+      this.#disk.fill();
+      await sleep(SQUEEZE_MS);
+    } while (this.#nowMs < untilMs);
+    this.#disk.free();
+    return `${this.#noSpace - refused} calls refused so far`;
   }
 
   #rule(name: TroubleName, isOn: boolean): void {
