@@ -74,6 +74,23 @@ describe('the JSON gate', () => {
     assert.equal(whole('{"a":1}{"b":2}'), 'incomplete');
   });
 
+  it('takes a value over several lines only alone', () => {
+    assert.equal(judgePieces(Buffer.from('{\n}\n')), 'complete');
+    for (const text of ['{}\n{\n}\n', '{\n}\n{}\n'])
+      assert.equal(judgePieces(Buffer.from(text)), 'incomplete');
+  });
+
+  it('knows after a change that failed which brackets were open before it', () => {
+    const scanner = new JsonScanner();
+    scanner.feed(Buffer.from('[{'));
+    const change = Buffer.from('},[');
+    const saved = scanner.save(change.length);
+    scanner.feed(change);
+    scanner.restore(saved);
+    scanner.feed(Buffer.from('}]'));
+    assert.equal(scanner.verdict, 'complete');
+  });
+
   it('knows what is not JSON from its first byte', () => {
     for (const text of ['plain', '<xml/>', '\ufeff{}', 'null', '12', '-1'])
       assert.equal(whole(text), 'plain');
