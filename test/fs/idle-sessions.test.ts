@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { ROOT_NODE } from '../../src/fs/contract.ts';
-import { Harness, newAttributes, newEntry } from './harness.ts';
+import { Harness, type HarnessOptions, newAttributes, newEntry } from './harness.ts';
 import { find, mkdir, read, unlink, write } from './support.ts';
 
 const SESSIONS = ['a-+1', 'b-+2', 'c-+3', 'd-+4'];
@@ -10,10 +10,11 @@ const FILES = ['creds.json', 'k1.json', 'k2.json', 'k3.json', 'k4.json'];
 /** What two sessions have: beyond it the others are to go. */
 const LIMIT = 10;
 const REST_MS = 61_000;
+const BUCKET = { absent: [], namesKnown: true, rootListable: false };
 
 /** Four sessions, all in the cache. */
-async function started(t: TestContext): Promise<Harness> {
-  const h = new Harness({ filesInMemory: LIMIT });
+async function started(t: TestContext, options: HarnessOptions = {}): Promise<Harness> {
+  const h = new Harness({ filesInMemory: LIMIT, ...options });
   t.after(() => h.remove());
   for (const session of SESSIONS) {
     mkdir(h, session);
@@ -184,6 +185,17 @@ describe('a session at rest', () => {
     assert.equal(h.fs.lookup(find(h, 'a-+1'), 'k1.json', entry), 0);
     assert.equal(entry.nodeId, 0, 'it does not come back');
     assert.equal(h.fs.lookup(ROOT_NODE, 'a-+1', entry), 0);
+  });
+
+  it('leaves with a bucket, too, whatever others the kernel holds', async (t) => {
+    const h = await started(t, { bucket: BUCKET });
+    const numbers = SESSIONS.map((session) => {
+      h.nowMs += 1000;
+      return use(h, session);
+    });
+    forget(h, numbers.slice(2).flat());
+    rest(h);
+    assert.deepEqual([inMemory(h), h.invalidated], [['a-+1', 'b-+2'], []]);
   });
 
   it('can be changed, and taken over, when it is back', async (t) => {

@@ -51,7 +51,8 @@ export class IdleSessions {
     let excess = this.#excess;
     for (const session of this.#idleSince(nowMs)) {
       if (excess <= 0) return;
-      if (!this.#isAtRest(session)) continue;
+      // To look whether the kernel holds it is less work, and most that cannot go are held.
+      if (!this.#mayGo(session) || !this.#isAtRest(session)) continue;
       excess -= session.children.size;
       this.#begin(session, nowMs);
     }
@@ -72,14 +73,19 @@ export class IdleSessions {
     return idle.sort((a, b) => a.usedMs - b.usedMs);
   }
 
+  /** The kernel holds nothing of it, or can be asked to forget it. */
+  #mayGo(session: DirectoryNode): boolean {
+    // Each question waits for the lock of the folder, which with a bucket a call that waits may hold.
+    const canAsk = this.#core.remote === undefined && this.#leaving.size < LEAVING_MAX;
+    return canAsk || !isHeld(session);
+  }
+
   #begin(session: DirectoryNode, nowMs: number): void {
-    const { invalidator, remote } = this.#core;
+    const { invalidator } = this.#core;
     if (!isHeld(session)) {
       this.#parts.leave(session);
       return;
     }
-    // Each waits for the lock of the folder, which with a bucket a call that waits may hold.
-    if (remote !== undefined || this.#leaving.size >= LEAVING_MAX) return;
     this.#leaving.set(session, nowMs);
     // The folder's own name stays: an application may have it as its working directory, and could not tell where it is.
     for (const child of session.children.values())
