@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { ROOT_NODE } from '../../src/fs/contract.ts';
+import { type DirectoryEntry, PARKED, ROOT_NODE } from '../../src/fs/contract.ts';
 import { Errno } from '../../src/lib/errno.ts';
+import { systemError } from '../../src/lib/system-error.ts';
+import { Cache } from '../../src/store/cache/cache.ts';
 import { type Harness, newAttributes, newEntry } from './harness.ts';
 import { find, harness, mkdir, read, unlink, write } from './support.ts';
 
@@ -49,6 +51,16 @@ function linksOf(h: Harness, path: string): number {
   const out = newAttributes();
   assert.equal(h.fs.getattr(find(h, path), out), 0);
   return out.nlink;
+}
+
+/** Until the result is called, the disk does not give what is in the folder, or in any. */
+function failReads(t: TestContext, code: string, folder?: string): () => void {
+  const { walkBelowSync } = Cache.prototype;
+  const failing = t.mock.method(Cache.prototype, 'walkBelowSync', function (this: Cache, path, visit) {
+    if (folder === undefined || path === folder) throw systemError(code, 'scandir', path);
+    walkBelowSync.call(this, path, visit);
+  } satisfies Cache['walkBelowSync']);
+  return () => failing.mock.restore();
 }
 
 describe('a folder in the root', () => {
@@ -144,6 +156,52 @@ describe('a folder in the root', () => {
     assert.equal(h.fs.lookup(folder, 'creds.json', entry), Errno.EIO, 'it is gone, not empty');
     renameSync(aside, at);
     assert.equal(read(h, 'other/creds.json'), '{"of":"other"}');
+  });
+
+  it('that cannot be read is there all the same, and so is the rest of the root', async (t) => {
+    const h = await started(t);
+    const entry = newEntry();
+    failReads(t, 'ENOENT');
+    assert.equal(h.fs.lookup(ROOT_NODE, 'deep-+2', entry), 0);
+    assert.notEqual(entry.nodeId, 0);
+    const listed: string[] = [];
+    const add = ({ name, handle }: DirectoryEntry) => {
+      h.fs.enter(handle, entry);
+      return listed.push(name) > 0;
+    };
+    assert.equal(h.fs.readdir(ROOT_NODE, 0, add), 0);
+    assert.deepEqual(listed.sort(), [...FOLDERS, 'empty-+3', 'top.json'].sort());
+    assert.equal(h.fs.lookup(find(h, 'deep-+2'), 'creds.json', entry), Errno.EIO);
+    assert.throws(() => h.fs.rmdir(ROOT_NODE, 'deep-+2'), { code: 'EIO' }, 'and not missing');
+  });
+
+  it('that cannot be read costs a take-over nothing but the numbers of its files', async (t) => {
+    const h = await started(t);
+    const lost = find(h, 'deep-+2/creds.json');
+    const kept = find(h, 'ann/creds.json');
+    const folder = find(h, 'deep-+2');
+    await h.checkpoint();
+    const repair = failReads(t, 'EIO', 'deep-+2');
+    h.takeOver();
+    const out = newAttributes();
+    assert.equal(h.fs.getattr(kept, out), 0);
+    assert.equal(h.fs.getattr(lost, out), Errno.ESTALE);
+    const entry = newEntry();
+    assert.equal(h.fs.lookup(folder, 'creds.json', entry), Errno.EIO);
+    repair();
+    assert.equal(h.fs.lookup(folder, 'creds.json', entry), 0);
+    assert.ok(entry.nodeId > kept, 'no number means another file');
+    assert.equal(read(h, 'deep-+2/creds.json'), '{"of":"deep-+2"}');
+  });
+
+  it('that is absent is waited for, whatever the disk says of what is here of it', async (t) => {
+    const h = await started(t, true);
+    const folder = find(h, 'ann-+1');
+    h.hybrid.markAbsent(['ann-+1']);
+    failReads(t, 'EIO');
+    assert.equal(h.fs.rename(folder, 'creds.json', folder, 'creds.json.bak', 0), PARKED);
+    assert.equal(h.fs.unlink(folder, 'creds.json'), PARKED);
+    assert.deepEqual(readFolders(h), []);
   });
 
   it('becomes what came from the bucket', async (t) => {

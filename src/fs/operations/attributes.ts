@@ -44,12 +44,22 @@ export function fillAttributes(core: Core, node: Node, out: Attributes): void {
   if (node.kind === 'file' && core.remote?.writeThrough) remember(node, out);
 }
 
+/** What a directory has that does not count its links. */
+const UNCOUNTED = 1;
+
 /** A listing of the root with attributes reads none of the directories that have no other ones in them. */
 function linksOf({ cache, tree }: Core, node: DirectoryNode): number {
-  const links = node.isRead ? undefined : (cache.linksSync(tree.pathOf(node)) ?? 2);
-  // 1: that disk does not count them, and neither does this one.
-  if (links === 1 || links === 2) return links;
-  node.read();
+  if (!node.isRead) {
+    try {
+      const links = cache.linksSync(tree.pathOf(node)) ?? 2;
+      // 1: that disk does not count them, and neither does this one.
+      if (links === 1 || links === 2) return links;
+      node.read();
+    } catch {
+      // The folder is there all the same; a call that needs what is in it gets the error.
+      return UNCOUNTED;
+    }
+  }
   return 2 + node.subdirectories;
 }
 

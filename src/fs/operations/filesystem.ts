@@ -435,7 +435,8 @@ export class FileSystem implements FileSystemOperations {
       directory.read();
       return true;
     } catch (error) {
-      const reason = codeOf(error) ?? String(error);
+      const { cause = error } = error as Error;
+      const reason = codeOf(cause) ?? String(cause);
       if (this.#unreadable.get(directory) === reason) return false;
       this.#unreadable.set(directory, reason);
       const message =

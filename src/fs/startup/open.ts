@@ -169,7 +169,7 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
   const absent = remote?.absentAtStart ?? [];
   markAbsent(core, absent);
   if (options.inherited !== undefined) {
-    inheritNumbers(tree, options.inherited);
+    inheritNumbers(core, options.inherited);
     if (remote !== undefined) forgetInKernel(core, absent);
   }
   const questions = remote && new ControlQuestions(core, remote);

@@ -4,7 +4,6 @@ import { isSpecialType, S_IFMT } from '../../lib/file-type.ts';
 import type { KnownNodes } from '../../store/checkpoint/node-table.ts';
 import { FileNode, SpecialNode } from '../model/node.ts';
 import { readNodeAttributes } from '../model/node-attributes.ts';
-import type { Tree } from '../model/tree.ts';
 import { WorkingCopy, type WorkStep } from '../model/working-copy.ts';
 import { applyMeta } from '../state/contents.ts';
 import type { Core } from '../state/core.ts';
@@ -60,9 +59,19 @@ function rebuild(core: Core, steps: readonly WorkStep[]): WorkingCopy {
   return WorkingCopy.rebuilt(Buffer.alloc(0), steps, core.clock.monotonicMs());
 }
 
-export function inheritNumbers(tree: Tree, known: KnownNodes): void {
+/** A folder that the disk does not give now costs the numbers of its files, and not the mount: what is open of them is stale. */
+export function inheritNumbers({ tree, log }: Pick<Core, 'tree' | 'log'>, known: KnownNodes): void {
+  const unreadable = new Set<string>();
   for (const [path, id] of known.byPath) {
-    const node = tree.resolve(path);
-    if (node !== undefined) tree.inherit(node, id);
+    const [top = ''] = path.split('/', 1);
+    try {
+      const node = unreadable.has(top) && path !== top ? undefined : tree.resolve(path);
+      if (node !== undefined) tree.inherit(node, id);
+    } catch (error) {
+      unreadable.add(top);
+      const message =
+        'a folder cannot be read from the cache; files of it that were open before are not known any more; everything else goes on';
+      log({ level: 'error', message, fields: { folder: top, error: String(error) } });
+    }
   }
 }

@@ -3,6 +3,7 @@
  * directory is unread the journal has nothing of it: every change of it reads it first. So the cache has all of it, and no
  * checkpoint changes it meanwhile.
  */
+import { systemError } from '../../lib/system-error.ts';
 import type { Cache } from '../../store/cache/cache.ts';
 import type { DirectoryNode, FileNode } from '../model/node.ts';
 import type { TreeBuilder } from './tree-builder.ts';
@@ -75,7 +76,14 @@ export class SessionReader {
   }
 
   #leaveUnread(directory: DirectoryNode, known: Remembered): void {
-    directory.leaveUnread((unread) => this.#read(unread, known));
+    directory.leaveUnread((unread) => {
+      try {
+        this.#read(unread, known);
+      } catch (error) {
+        // Also where the disk says that there is none: to an application its files are not missing.
+        throw Object.assign(systemError('EIO', 'read', unread.name), { cause: error });
+      }
+    });
     this.#unread.add(directory);
     if (directory.unreadFiles === undefined) this.#toCount.push(directory);
   }

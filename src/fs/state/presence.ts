@@ -70,8 +70,10 @@ export class Presence {
   /** To move or remove a name together with all that it stands for. */
   toMove(directory: DirectoryNode, name: string): Waits {
     if (isRepeated(this.#core)) return 0;
+    const waits = this.toLookUp(directory, name);
+    if (waits !== 0) return waits;
     const child = directory.children.get(name);
-    return this.toLookUp(directory, name) || (child === undefined ? 0 : this.of(child));
+    return child === undefined ? 0 : this.of(child);
   }
 
   /** Another mount may have made a session of that name since the folder was left empty. */

@@ -451,6 +451,20 @@ export const fsMutations = [
       'the files of a session that was read count twice',
     ],
   ]),
+  ...fearedIn('src/fs/operations/attributes.ts', UNREAD, [
+    [
+      '      return UNCOUNTED;\n    }',
+      '      throw new Error(node.name);\n    }',
+      'one folder that cannot be read fails the listing of all sessions',
+    ],
+  ]),
+  ...fearedIn('src/fs/startup/rebuild.ts', UNREAD, [
+    [
+      '      unreadable.add(top);\n',
+      '      throw error;\n',
+      'one folder that cannot be read stops each take-over',
+    ],
+  ]),
   ...fearedIn('src/fs/startup/session-reader.ts', IDLE, [
     [
       'if (found !== undefined) found.id = numbers[index] as number;',
@@ -460,6 +474,11 @@ export const fsMutations = [
     ['return node.loaded && !isOne;', 'return false;', 'the times of a file change while its session rests'],
   ]),
   ...fearedIn('src/fs/operations/idle-sessions.ts', IDLE, [
+    [
+      '!this.#mayGo(session) || ',
+      '',
+      'sessions that the kernel holds keep all others in memory, with a bucket',
+    ],
     ['nowMs - node.usedMs >= idleMs && ', '', 'a session that is used leaves memory again and again'],
     ['    if (isOver) session.usedMs = nowMs;\n    else if', '    if', 'the kernel is asked without end'],
     [
