@@ -242,8 +242,13 @@ test('a journal that does not go into the cache fails the flush, and is told onc
   assert.equal(machine.lines.length, 1);
 });
 
-/** As a checkpoint notes a rename of a whole session. */
-async function move(machine: Machine, from: string, to: string, files: readonly string[]): Promise<void> {
+/** As a checkpoint renames a whole session, before it tells the ledger. Returns what it tells. */
+async function moveInCache(
+  machine: Machine,
+  from: string,
+  to: string,
+  files: readonly string[],
+): Promise<CheckpointPlan> {
   const plan = new CheckpointPlan();
   const bytes = { segment: 1, seq: 1, unique: 0, dataPosition: 0 };
   const op = { flags: 0, arg: 0, data: Buffer.from('ok') };
@@ -253,7 +258,11 @@ async function move(machine: Machine, from: string, to: string, files: readonly 
     plan.add({ ...op, type: OpType.PUT, path: `${to}/${file}` }, bytes);
     plan.add({ ...op, type: OpType.DELETE, path: `${from}/${file}` }, bytes);
   }
-  await noteCheckpoint(machine.ledger, plan);
+  return plan;
+}
+
+async function move(machine: Machine, from: string, to: string, files: readonly string[]): Promise<void> {
+  await noteCheckpoint(machine.ledger, await moveInCache(machine, from, to, files));
 }
 
 test('a renamed session is not deleted under its old name before all of it is stored under the new one', async (t) => {
@@ -274,6 +283,32 @@ test('a renamed session is not deleted under its old name before all of it is st
     assert.deepEqual(Object.keys(contentsOf(bucket)).sort(), files.map((file) => `v-+2/${file}`).sort(), ask);
     assert.deepEqual(machine.ledger.dirtySessions, []);
   }
+});
+
+test('what a checkpoint under way moves to another session is deleted once that session has stored it', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  await machine.write(`${S}/creds.json`, 'ok 1');
+  await machine.sync.flusher.flush(S);
+  for (const file of ['creds.json', 'key-1.json']) await machine.write(`${S}/${file}`, 'ok 2');
+  bucket.before = async ({ operation, name }) => {
+    if (operation !== 'put' || !name.endsWith('key-1.json')) return;
+    bucket.before = () => {};
+    const plan = await moveInCache(machine, S, 'v-+2', ['creds.json']);
+    machine.settle = async () => {
+      machine.settle = async () => {};
+      await noteCheckpoint(machine.ledger, plan);
+    };
+  };
+  const withoutCredentials: string[] = [];
+  bucket.after = ({ operation, name }) => {
+    const isThere = Object.keys(contentsOf(bucket)).some((path) => path.endsWith('creds.json'));
+    if (!isThere) withoutCredentials.push(`${operation} ${name}`);
+  };
+  await machine.sync.flusher.flush(S);
+  assert.deepEqual(withoutCredentials, []);
+  assert.deepEqual(Object.keys(contentsOf(bucket)).sort(), [`${S}/key-1.json`, 'v-+2/creds.json'].sort());
+  assert.deepEqual(machine.ledger.dirtySessions, []);
 });
 
 test('a flush deletes what was moved to a session that another flush stores meanwhile', async (t) => {

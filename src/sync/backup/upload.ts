@@ -38,16 +38,19 @@ export interface CachedVersion {
   readonly sealed: Buffer;
 }
 
-/** Undefined: the file is gone, and that is noted. Rejects with a system error of the cache. */
+/** Undefined: the file is gone, and that is noted. Rejects with a system error of the cache, and as `settleCommitted` does. */
 export async function readCached(
-  { ledger, locate }: UploadParts,
+  { ledger, locate, settleCommitted }: UploadParts & { settleCommitted: () => Promise<void> },
   entry: ObjectEntry,
 ): Promise<CachedVersion | undefined> {
+  const read = () => readFile(locate(entry.name)).catch(ifMissing);
   const { change } = entry;
-  const sealed = await readFile(locate(entry.name)).catch(ifMissing);
+  const sealed = await read();
   if (sealed !== undefined) return { entry, change, sealed };
-  // Deleted meanwhile; the process that deleted it may have been killed before the ledger heard of it.
-  if (entry.change === change) await ledger.changed([], [entry.name]);
+  // A checkpoint that is under way has deleted it. What the ledger hears from it may be a move to another session.
+  await settleCommitted();
+  // The process that deleted it may have been killed before the ledger heard of it.
+  if ((await read()) === undefined && entry.change === change) await ledger.changed([], [entry.name]);
   return undefined;
 }
 

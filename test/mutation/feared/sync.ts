@@ -231,6 +231,13 @@ export const syncMutations = [
       'a backup of credentials overtakes their keys',
     ],
   ]),
+  ...fearedIn('src/sync/backup/upload.ts', UPLOAD, [
+    [
+      '  await settleCommitted();\n',
+      '',
+      'a file that a checkpoint moves is deleted before it is stored elsewhere',
+    ],
+  ]),
   ...fearedIn('src/sync/backup/flush-session.ts', UPLOAD, [
     [
       '  await uploadKeys(parts, session, done, failed);\n  await uploadCredentials(parts, session, done, failed);\n',
