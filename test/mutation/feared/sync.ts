@@ -61,7 +61,7 @@ export const syncMutations = [
       'what changed during its upload counts as stored',
     ],
     [
-      'if (entry.change === change) await ledger.changed([], [entry.name]);',
+      'if ((await read()) === undefined && entry.change === change) await ledger.changed([], [entry.name]);',
       '',
       'a file that is gone from the cache stays in the bucket',
     ],
