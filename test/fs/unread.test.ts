@@ -4,6 +4,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { type DirectoryEntry, PARKED, ROOT_NODE } from '../../src/fs/contract.ts';
+import type { BucketView } from '../../src/fs/state/remote.ts';
 import { Errno } from '../../src/lib/errno.ts';
 import { systemError } from '../../src/lib/system-error.ts';
 import { Cache } from '../../src/store/cache/cache.ts';
@@ -15,8 +16,8 @@ const BUCKET = { absent: [], namesKnown: true, rootListable: false };
 const FOLDERS = ['ann-+1', 'ann', 'other', 'deep-+2'];
 
 /** A start on a cache that has all of it, and a journal that has nothing. */
-async function started(t: TestContext, hybrid = false): Promise<Harness> {
-  const h = harness(t, hybrid ? { bucket: BUCKET } : {});
+async function started(t: TestContext, bucket?: BucketView): Promise<Harness> {
+  const h = harness(t, bucket && { bucket });
   for (const folder of FOLDERS) {
     mkdir(h, folder);
     write(h, `${folder}/creds.json`, `{"of":"${folder}"}`);
@@ -66,7 +67,7 @@ function failReads(t: TestContext, code: string, folder?: string): () => void {
 describe('a folder in the root', () => {
   for (const hybrid of [false, true]) {
     it(`is read when a call needs what is in it, and not by a listing of the root${hybrid ? ', with a bucket' : ''}`, async (t) => {
-      const h = await started(t, hybrid);
+      const h = await started(t, hybrid ? BUCKET : undefined);
       assert.deepEqual(names(h, ''), [...FOLDERS, 'empty-+3', 'top.json'].sort());
       assert.equal(linksOf(h, 'ann-+1'), 2);
       assert.equal(read(h, 'top.json'), '{"top":1}');
@@ -195,7 +196,7 @@ describe('a folder in the root', () => {
   });
 
   it('that is absent is waited for, whatever the disk says of what is here of it', async (t) => {
-    const h = await started(t, true);
+    const h = await started(t, BUCKET);
     const folder = find(h, 'ann-+1');
     h.hybrid.markAbsent(['ann-+1']);
     failReads(t, 'EIO');
@@ -204,8 +205,18 @@ describe('a folder in the root', () => {
     assert.deepEqual(readFolders(h), []);
   });
 
+  it('that cannot be read stays where memory is short, and another one goes', async (t) => {
+    const h = await started(t, { ...BUCKET, writeThrough: true });
+    failReads(t, 'EIO', 'ann-+1');
+    const gone = [...FOLDERS, 'empty-+3'].map(() => h.hybrid.evictLeastUsed([]));
+    assert.deepEqual(
+      gone.sort(),
+      [...FOLDERS, 'empty-+3', undefined].filter((name) => name !== 'ann-+1').sort(),
+    );
+  });
+
   it('becomes what came from the bucket', async (t) => {
-    const h = await started(t, true);
+    const h = await started(t, BUCKET);
     h.hybrid.markAbsent(['ann-+1']);
     assert.deepEqual(readFolders(h), []);
     await h.opened.cache.remove('ann-+1/+key.json');

@@ -83,9 +83,14 @@ export class HybridSessions {
     return least;
   }
 
-  /** No file in it is being written, and the cache has all of them. */
+  /** No file in it is being written, and the cache has all of them. What cannot be read now stays. */
   #isAtRest(session: DirectoryNode): boolean {
     const { contents, tree } = this.#core;
+    try {
+      session.read();
+    } catch {
+      return false;
+    }
     for (const node of tree.below(session)) {
       if (node.kind !== 'file') continue;
       if (node.hidden || node.hasUncommitted || contents.isInJournal(node)) return false;

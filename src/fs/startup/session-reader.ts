@@ -3,7 +3,7 @@
  * directory is unread the journal has nothing of it: every change of it reads it first. So the cache has all of it, and no
  * checkpoint changes it meanwhile.
  */
-import { systemError } from '../../lib/system-error.ts';
+import { messageOf, systemError } from '../../lib/system-error.ts';
 import type { Cache } from '../../store/cache/cache.ts';
 import type { DirectoryNode, FileNode } from '../model/node.ts';
 import type { TreeBuilder } from './tree-builder.ts';
@@ -81,7 +81,8 @@ export class SessionReader {
         this.#read(unread, known);
       } catch (error) {
         // Also where the disk says that there is none: to an application its files are not missing.
-        throw Object.assign(systemError('EIO', 'read', unread.name), { cause: error });
+        const message = `the folder ${unread.name} cannot be read from the cache (${messageOf(error)})`;
+        throw Object.assign(systemError('EIO', 'read', message), { cause: error });
       }
     });
     this.#unread.add(directory);
