@@ -144,6 +144,19 @@ describe('a session at rest', () => {
     assert.equal(h.fs.read(held[0] as number, 0, 100, out, 0), 13);
   });
 
+  it('stays where those that the kernel was asked to forget are enough', async (t) => {
+    const h = await started(t);
+    for (const session of SESSIONS) {
+      h.nowMs += 1000;
+      use(h, session);
+    }
+    rest(h);
+    const asked = [...h.invalidated];
+    assert.equal(asked.length, LIMIT);
+    rest(h, 2000);
+    assert.deepEqual(h.invalidated, asked);
+  });
+
   it('stays where a database lies in it whose log is watched', async (t) => {
     const h = await started(t);
     write(h, 'a-+1/auth.db-wal', 'log');

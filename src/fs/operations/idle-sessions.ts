@@ -49,6 +49,7 @@ export class IdleSessions {
     if (this.#excess <= 0 || nowMs < this.#nextMs) return;
     this.#nextMs = nowMs + SCAN_MS;
     let excess = this.#excess;
+    for (const session of this.#leaving.keys()) excess -= session.children.size;
     for (const session of this.#idleSince(nowMs)) {
       if (excess <= 0) return;
       // To look whether the kernel holds it is less work, and most that cannot go are held.

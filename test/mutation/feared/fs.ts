@@ -475,6 +475,11 @@ export const fsMutations = [
   ]),
   ...fearedIn('src/fs/operations/idle-sessions.ts', IDLE, [
     [
+      '    for (const session of this.#leaving.keys()) excess -= session.children.size;\n',
+      '',
+      'sessions leave memory that has room for them, as long as the kernel takes its time with others',
+    ],
+    [
       '!this.#mayGo(session) || ',
       '',
       'sessions that the kernel holds keep all others in memory, with a bucket',
