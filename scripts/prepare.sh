@@ -28,12 +28,18 @@ require_commands() {
       "Alpine: apk add util-linux mount umount flock; Fedora: dnf install util-linux)"
 }
 
-# One of two scripts started together waits for the other. The lock ends with descriptor 9.
+# lock_checkout [NAME]: one of two scripts started together waits for the other, or for the one that makes NAME in .cache/.
+# The lock ends with descriptor 9.
 lock_checkout() {
-  exec 9<"$root/package-lock.json"
+  if [ $# -gt 0 ]; then
+    mkdir -p "$root/.cache"
+    exec 9>"$root/.cache/$1.lock"
+  else
+    exec 9<"$root/package-lock.json"
+  fi
   if command -v flock >/dev/null 2>&1; then flock 9; fi
 }
-unlock_checkout() { exec 9<&-; }
+unlock_checkout() { exec 9>&-; }
 
 # quietly MESSAGE COMMAND...: shows the command's output only when it fails.
 quietly() {

@@ -26,9 +26,12 @@ find_go() {
 # build_with_go NAME RELEASE MODULE: leaves .cache/NAME-RELEASE/NAME.
 build_with_go() {
   local target=$cache/$1-$2/$1
-  lock_checkout
+  [ ! -x "$target" ] || return 0
+  lock_checkout go
+  find_go
+  unlock_checkout
+  lock_checkout "$1"
   if [ ! -x "$target" ]; then
-    find_go
     quietly "building $1 $2, this takes a minute or two" env GOBIN="$target.new" GOFLAGS= "$go" install "$3@v$2" ||
       die "$1 was not built, see above. It needs the Go module proxy: check the network, then try again"
     mkdir -p "$(dirname "$target")"

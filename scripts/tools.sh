@@ -22,7 +22,7 @@ debian_install() {
 install_promtool() {
   promtool_folder=$root/.cache/promtool
   ! command -v promtool >/dev/null || return 0
-  lock_checkout
+  lock_checkout promtool
   if [ ! -x "$promtool_folder/promtool" ]; then
     command -v apt-get >/dev/null && command -v dpkg >/dev/null ||
       die 'CANNOT TEST HERE: promtool is missing (https://prometheus.io/download). On Debian it would be fetched now'
@@ -40,7 +40,7 @@ install_promtool() {
 # What Grafana makes of its schema: it reads a dashboard, and leaves out what a dashboard has not. A whole Grafana is no package of Debian.
 install_monitoring_checks() {
   local venv=$root/.cache/monitoring-$grafana_schema_release-$prometheus_client_release
-  lock_checkout
+  lock_checkout monitoring
   if [ ! -e "$venv/complete" ]; then
     command -v python3 >/dev/null || die 'CANNOT TEST HERE: python3 is missing: https://www.python.org/downloads'
     quietly 'installing the schema of Grafana and a parser of OpenMetrics (pip)' sh -c "python3 -m venv '$venv' &&
