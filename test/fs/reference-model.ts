@@ -55,6 +55,10 @@ function parses(text: string): boolean {
   }
 }
 
+function pathOf({ parent, name }: ModelNode): string {
+  return parent === undefined || parent.name === '' ? name : `${pathOf(parent)}/${name}`;
+}
+
 export class ReferenceModel {
   root: ModelDirectory = { kind: 'directory', parent: undefined, name: '', mode: 0o755, children: new Map() };
 
@@ -242,10 +246,15 @@ export class ReferenceModel {
     if (file.committed === undefined) this.#drop(file);
   }
 
-  /** The daemon dies and another takes over: of a new *.json into which nothing was written yet nothing is known. */
-  crash(): void {
-    for (const file of this.#files()) {
-      if (ReferenceModel.isHidden(file) && !file.written) file.parent?.children.delete(file.name);
+  /**
+   * The daemon dies and another takes over: of a new *.json into which nothing was written yet nothing is known, or, where its
+   * length was set, what `isKnown` says: a segment that begins has all that is in the working copy, zeros too.
+   */
+  crash(isKnown: (path: string) => boolean): void {
+    for (const file of [...this.#files()]) {
+      if (!ReferenceModel.isHidden(file) || file.written) continue;
+      const hasLength = (file.working?.length ?? 0) > 0;
+      if (!hasLength || !isKnown(pathOf(file))) file.parent?.children.delete(file.name);
     }
   }
 
