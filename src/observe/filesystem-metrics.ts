@@ -62,7 +62,11 @@ export class FilesystemMetrics {
       refusalNames,
       (name) => this.#sum((counters) => counters.refusalCount(name)),
     );
-    registry.computedGauge('sessionfs_files', 'Files in the mount.', () => this.#files?.files);
+    registry.computedGauge(
+      'sessionfs_files',
+      'Files in the mount; for a while after a start with many files, those counted so far.',
+      () => this.#files?.files,
+    );
     registry.computedGauge(
       'sessionfs_held_back_files',
       'Files whose newest content is incomplete JSON: readers see the version before.',

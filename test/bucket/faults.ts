@@ -43,9 +43,9 @@ export function testFaults(rig: (scope: Scope, timeoutMs?: number) => Promise<Ri
   test('a store that never answers is given up at the deadline, the connection too', async (t) => {
     const { proxy, bucket } = await rig(t, 300);
     proxy.inject({ fault: 'stall' });
-    await Promise.all(
-      Object.values(calls).map((call) => assert.rejects(call(bucket), ofKind('unreachable', /300 ms/))),
-    );
+    // On a busy machine the library's own limit may end before ours, which began sooner.
+    const silent = ofKind('unreachable', /no answer (within 300 ms|in time)/);
+    await Promise.all(Object.values(calls).map((call) => assert.rejects(call(bucket), silent)));
     await noConnections(proxy);
   });
 
