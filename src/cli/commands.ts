@@ -217,7 +217,7 @@ export const commands: readonly CommandSpec[] = [
     name: 'restore',
     group: SESSIONS,
     summary: 'bring back SESSION, or the credentials that it lost, through its mount',
-    synopsis: '[DIR/]SESSION [--at TIME] [FLAGS], or --list [DIR]',
+    synopsis: '[DIR/]SESSION [--at TIME] [--to FOLDER] [FLAGS], or --list [DIR]',
     operands: [
       { name: 'SESSION', meaning: 'the session, or its path in the mount; with --list the mount point' },
     ],
@@ -227,6 +227,12 @@ export const commands: readonly CommandSpec[] = [
         flag: '--at',
         placeholder: 'TIME',
         meaning: 'what was kept until then, as 2026-05-22T10:00:00Z; default: the newest',
+      },
+      {
+        flag: '--to',
+        placeholder: 'FOLDER',
+        meaning:
+          'write plain files there, without a mount, and change nothing else; it must not exist yet, or be empty',
       },
       json,
       ...storage,

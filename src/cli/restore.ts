@@ -1,9 +1,10 @@
 /** `sessionfs restore`: brings back a removed session, or the credentials that one lost, or lists what could be brought back. */
 
+import { resolve } from 'node:path';
 import { locateMount, requireWritable, statusOf } from '../api/locate.ts';
 import { type Config, loadConfig } from '../config/load.ts';
 import { listRestorable } from '../kit/export/restorable.ts';
-import { restoreSession } from '../kit/export/restore-session.ts';
+import { type RestoredSession, restoreSession, restoreTo } from '../kit/export/restore-session.ts';
 import { usage } from '../lib/errors.ts';
 import { quote } from '../lib/quote.ts';
 import { flagValue, type Invocation, printEither, warn } from './command.ts';
@@ -34,22 +35,33 @@ async function restore(invocation: Invocation): Promise<number> {
   if (invocation.directory === undefined) throw usage('which session?');
   const { session, mountPoint: directory } = sessionNamed(invocation.directory);
   const atMs = flagValue<number | undefined>(invocation, '--at', parseTime, undefined);
+  const to = invocation.given.get('--to')?.at(-1);
   const config = configOf(invocation, directory);
+  const env = { ...invocation.env, ...invocation.secrets };
+  if (to !== undefined) {
+    const restored = await restoreTo({ session, config, atMs, folder: resolve(to) }, env, warn);
+    print(
+      invocation,
+      restored,
+      'No mount was changed. The files are not encrypted: delete them when they are not needed.',
+    );
+    return 0;
+  }
   const mountPoint = await locateMount(config.mountPoint);
   requireWritable((await statusOf(mountPoint, 'to write to it')).status);
-  const env = { ...invocation.env, ...invocation.secrets };
-  const { folder, files, what, keptMs } = await restoreSession(
-    { session, mountPoint, config, atMs },
-    env,
-    warn,
-  );
-  const at = timeOf(keptMs);
-  printEither(
-    invocation,
-    { session, what, folder, files, at },
-    `Restored ${what === 'session' ? `${files} files of ${folder}` : `the credentials in ${folder}`} as of ${at}\nStart the application now: it goes on with this account.`,
-  );
+  const restored = await restoreSession({ session, mountPoint, config, atMs }, env, warn);
+  print(invocation, restored, 'Start the application now: it goes on with this account.');
   return 0;
+}
+
+function print(
+  invocation: Invocation,
+  { session, folder, files, what, keptMs }: RestoredSession,
+  next: string,
+): void {
+  const at = timeOf(keptMs);
+  const restored = what === 'session' ? `${files} files of ${folder}` : `the credentials in ${folder}`;
+  printEither(invocation, { session, what, folder, files, at }, `Restored ${restored} as of ${at}\n${next}`);
 }
 
 function configOf(invocation: Invocation, directory: string | undefined): Config {

@@ -15,14 +15,23 @@ import { savedCredentials } from '../../sqlite/credentials.ts';
 import { fold } from '../../sqlite/fold.ts';
 import { SqliteError } from '../../sqlite/format.ts';
 import { type ExportRequest, findVersions, keyringOf, requireComplete, sourcesOf } from './export-session.ts';
+import { checkFolder, writeFolder } from './folder.ts';
 import { readTrash } from './restorable.ts';
 import { type OpenedFile, openVersions, type SealedVersions } from './versions.ts';
 
-export interface RestoreRequest extends Pick<ExportRequest, 'session' | 'config'> {
-  /** Of a mount that answers. */
-  mountPoint: string;
+interface Wanted extends Pick<ExportRequest, 'session' | 'config'> {
   /** Nothing newer, in ms since the epoch; undefined: the newest there is. */
   atMs: number | undefined;
+}
+
+export interface RestoreRequest extends Wanted {
+  /** Of a mount that answers. */
+  mountPoint: string;
+}
+
+export interface RestoreToRequest extends Wanted {
+  /** Absolute. Must not exist yet, or be empty. */
+  folder: string;
 }
 
 export interface RestoredSession {
@@ -48,9 +57,8 @@ const DATABASE_BYTES_MAX = 2 ** 30;
 /**
  * A session that has other files than its credentials gets the newest credentials that were kept; one that has none, the newest
  * archive of all its files. Credentials that log in are not replaced, and no other file is, but the database of which the
- * credentials were kept. Throws SESSION_NOT_FOUND,
- * RESTORE_REFUSED, EXPORT_INCOMPLETE (before anything is written), KEY_WRONG, KEY_MISSING, BUCKET_UNAVAILABLE, CONFIG_INVALID and
- * system errors.
+ * credentials were kept. Throws SESSION_NOT_FOUND, RESTORE_REFUSED, EXPORT_INCOMPLETE (before anything is written), KEY_WRONG,
+ * KEY_MISSING, BUCKET_UNAVAILABLE, CONFIG_INVALID and system errors.
  */
 export async function restoreSession(
   request: RestoreRequest,
@@ -82,8 +90,37 @@ export async function restoreSession(
   }
 }
 
+/**
+ * Writes what was kept last, a removed session or credentials, as plain files into a folder of its own: no mount is needed, and
+ * nothing else is changed. Not synced to the disk on return. Throws EXPORT_TARGET, and what restoreSession throws.
+ */
+export async function restoreTo(
+  request: RestoreToRequest,
+  env: NodeJS.ProcessEnv,
+  warn: (text: string) => void,
+): Promise<RestoredSession> {
+  const { session, config, folder } = request;
+  checkFolder(folder, config.cachePath);
+  const sources = sourcesOf(config, undefined);
+  const keyring = await keyringOf({ config, ...sources }, env);
+  try {
+    const [found] = [await findRemoved(request), await findCredentials(request, sources, warn)]
+      .filter((each) => each !== undefined)
+      .sort((a, b) => b.ms - a.ms);
+    if (found === undefined) throw nothingKept(request);
+    const files = open(keyring, session, found);
+    writeFolder(
+      folder,
+      files.map((file) => ({ ...file, name: keptDatabaseOf(file.name) ?? file.name })),
+    );
+    return { session, folder, what: found.what, files: files.length, keptMs: found.ms };
+  } finally {
+    keyring.destroy();
+  }
+}
+
 async function findCredentials(
-  { session, config, atMs = Number.POSITIVE_INFINITY }: RestoreRequest,
+  { session, config, atMs = Number.POSITIVE_INFINITY }: Wanted,
   sources: ReturnType<typeof sourcesOf>,
   warn: (text: string) => void,
 ): Promise<Found | undefined> {
@@ -103,7 +140,7 @@ async function findRemoved({
   session,
   config,
   atMs = Number.POSITIVE_INFINITY,
-}: RestoreRequest): Promise<Found | undefined> {
+}: Wanted): Promise<Found | undefined> {
   const found = await readTrash(config, session, atMs);
   return found && { what: 'session', ...found };
 }
@@ -151,7 +188,7 @@ function refusingLinks<T>(session: string, work: () => T): T {
   }
 }
 
-function nothingKept({ session, atMs }: RestoreRequest): SessionfsError {
+function nothingKept({ session, atMs }: Wanted): SessionfsError {
   const until = atMs === undefined ? '' : ` until ${new Date(atMs).toISOString()}`;
   return new SessionfsError('SESSION_NOT_FOUND', `nothing of ${session} was kept${until}`, {
     hint: 'sessionfs restore --list DIR lists what can be brought back.',

@@ -7,7 +7,7 @@ import Database from 'libsql';
 import { loadConfig } from '../../../src/config/load.ts';
 import { loadKeys } from '../../../src/crypto/key-source.ts';
 import { sealedSize, sealInto } from '../../../src/crypto/sealed-file.ts';
-import { type RestoredSession, restoreSession } from '../../../src/kit/export/restore-session.ts';
+import { type RestoredSession, restoreSession, restoreTo } from '../../../src/kit/export/restore-session.ts';
 import {
   keptVersionDirectory,
   keptVersionName,
@@ -84,6 +84,10 @@ class Rig {
       assert.fail,
     );
   }
+
+  restoreTo(folder: string, atMs?: number): Promise<RestoredSession> {
+    return restoreTo({ session: S, folder, config: this.#config, atMs }, { ...this.#env }, assert.fail);
+  }
 }
 
 function databaseWith(path: string, creds: string): Buffer {
@@ -151,4 +155,25 @@ test('a database that was kept takes the place of one that does not log in, and 
     assert.deepEqual(readFileSync(path), readFileSync(join(rig.top, 'kept.db')));
     await assert.rejects(rig.restore(), { code: 'RESTORE_REFUSED' });
   }
+});
+
+test('a session, or what was kept of it later, is written to a folder of its own, without a mount', async (t) => {
+  const rig = new Rig(t, FILES);
+  rmSync(rig.mountPoint, { recursive: true });
+  const [first, second, third] = ['one', 'two', 'three'].map((name) => join(rig.top, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const restored = await rig.restoreTo(first);
+  assert.deepEqual([restored.what, restored.files, restored.folder], ['session', 2, first]);
+  assert.equal(readFileSync(join(first, 'deep/key.json'), 'utf8'), FILES[`${S}/deep/key.json`]);
+  assert.equal(lstatSync(join(first, 'creds.json')).mode & 0o777, 0o600);
+  await assert.rejects(rig.restoreTo(first), { code: 'EXPORT_TARGET' });
+
+  rig.keep(`${S}/auth.db`, '{"me":{"id":"49"}}');
+  assert.deepEqual([(await rig.restoreTo(second)).what, readdirSync(second)], ['credentials', ['auth.db']]);
+  // Until then there was the archive alone.
+  assert.equal((await rig.restoreTo(third, 1_700_000_000_000)).what, 'session');
+  await assert.rejects(rig.restoreTo(join(rig.top, 'four'), 1), { code: 'SESSION_NOT_FOUND' });
 });
