@@ -204,7 +204,13 @@ export class Truth {
       this.lineage.wasDeleted(moved) ||
       this.#isSuccessor(store, movedTo, moved, asked) ||
       this.isKept(store, movedTo, moved);
-    return this.lineage.follows(path, version, this.#inBucket(store, path), accepts);
+    const found = this.#inBucket(store, path);
+    if (this.lineage.follows(path, version, found, accepts)) return true;
+    // It moved through here and was never stored: what is there is what the bucket had before, until the next flush.
+    const isBetween = asked.size > 1;
+    return (
+      isBetween && found !== undefined && this.lineage.deletionAfter(version, path, accepts) !== undefined
+    );
   }
 
   #inBucket(store: SimulatedStore, path: string): number | undefined {
