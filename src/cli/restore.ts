@@ -35,7 +35,7 @@ async function restore(invocation: Invocation): Promise<number> {
   if (invocation.directory === undefined) throw usage('which session?');
   const { session, mountPoint: directory } = sessionNamed(invocation.directory);
   const atMs = flagValue<number | undefined>(invocation, '--at', parseTime, undefined);
-  const to = invocation.given.get('--to')?.at(-1);
+  const to = invocation.given.get('--to');
   const config = configOf(invocation, directory);
   const env = { ...invocation.env, ...invocation.secrets };
   if (to !== undefined) {

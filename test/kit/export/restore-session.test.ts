@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import Database from 'libsql';
 import { loadConfig } from '../../../src/config/load.ts';
 import { loadKeys } from '../../../src/crypto/key-source.ts';
+import type { Keyring } from '../../../src/crypto/keyring.ts';
 import { sealedSize, sealInto } from '../../../src/crypto/sealed-file.ts';
 import { type RestoredSession, restoreSession, restoreTo } from '../../../src/kit/export/restore-session.ts';
 import {
@@ -16,6 +17,7 @@ import {
 import { trashDirectory, trashName } from '../../../src/naming/trash-name.ts';
 import { Cache } from '../../../src/store/cache/cache.ts';
 import { packArchive } from '../../../src/store/set-aside/archive.ts';
+import { type CliResult, runCli } from '../../cli/run-cli.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const S = 'user-+49';
@@ -39,10 +41,7 @@ class Rig {
     this.mountPoint = join(this.top, 'sessions');
     this.folder = join(this.mountPoint, S);
     mkdirSync(this.mountPoint);
-    const { keyring } = loadKeys({
-      ...{ env: { ...this.#env }, keyFile: undefined, keyCommand: undefined },
-      ...{ cachePath: this.#config.cachePath, mayGenerate: false, expectedKeyId: undefined },
-    });
+    const keyring = this.#keyring();
     Cache.open(this.#config.cachePath, { mountPoint: this.mountPoint, keyId: keyring.currentId });
     const sealed = Object.entries(files).map(([path, text]): [string, Buffer] => {
       const out = Buffer.alloc(sealedSize(Buffer.byteLength(text)));
@@ -61,12 +60,16 @@ class Rig {
     );
   }
 
-  /** A database with these credentials, as it was kept. */
-  keep(path: string, creds: string): void {
-    const { keyring } = loadKeys({
+  #keyring(): Keyring {
+    return loadKeys({
       ...{ env: { ...this.#env }, keyFile: undefined, keyCommand: undefined },
       ...{ cachePath: this.#config.cachePath, mayGenerate: false, expectedKeyId: undefined },
-    });
+    }).keyring;
+  }
+
+  /** A database with these credentials, as it was kept. */
+  keep(path: string, creds: string): void {
+    const keyring = this.#keyring();
     const plain = databaseWith(join(this.top, 'kept.db'), creds);
     const out = Buffer.alloc(sealedSize(plain.length));
     sealInto(out, 0, keyring, `${path}.registered`, META, plain);
@@ -83,6 +86,12 @@ class Rig {
       { ...this.#env },
       assert.fail,
     );
+  }
+
+  /** `sessionfs restore` of the session, with no mount. */
+  command(...args: string[]): CliResult {
+    const settings = { SESSION_STORAGE_PATH: this.mountPoint, SESSION_CACHE_PATH: this.#config.cachePath };
+    return runCli(['restore', this.folder, ...args], { ...settings, ...this.#env });
   }
 
   restoreTo(folder: string, atMs?: number): Promise<RestoredSession> {
@@ -176,4 +185,15 @@ test('a session, or what was kept of it later, is written to a folder of its own
   // Until then there was the archive alone.
   assert.equal((await rig.restoreTo(third, 1_700_000_000_000)).what, 'session');
   await assert.rejects(rig.restoreTo(join(rig.top, 'four'), 1), { code: 'SESSION_NOT_FOUND' });
+});
+
+test('the command writes to the folder that --to names, and nowhere else', (t) => {
+  const rig = new Rig(t, FILES);
+  const folder = join(rig.top, 'restored');
+  const before = readdirSync(rig.top).sort();
+  const { status, stdout, stderr } = rig.command('--to', folder, '--json');
+  assert.equal(status, 0, stderr);
+  assert.deepEqual((JSON.parse(stdout) as RestoredSession).folder, folder);
+  assert.deepEqual(readdirSync(folder).sort(), ['creds.json', 'deep']);
+  assert.deepEqual(readdirSync(rig.top).sort(), [...before, 'restored'].sort());
 });
