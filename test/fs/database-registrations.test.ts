@@ -354,6 +354,14 @@ test('a database that is removed while others of its session stay is told of; wi
   }
 });
 
+function contentOf({ h }: Rig): Buffer {
+  const size = newAttributes();
+  h.fs.getattr(find(h, DATABASE), size);
+  const content = Buffer.alloc(size.size);
+  h.fs.read(find(h, DATABASE), 0, content.length, content, 0);
+  return content;
+}
+
 test('a database that another one takes the place of: over it, in place, or after it was moved aside', (t) => {
   for (const how of ['over', 'in place', 'aside']) {
     for (const isSame of [false, true]) {
@@ -361,10 +369,7 @@ test('a database that another one takes the place of: over it, in place, or afte
       const folder = find(rig.h, SESSION);
       const other = new Rig(t, 'DELETE');
       if (!isSame) other.save(freshCreds());
-      const size = newAttributes();
-      other.h.fs.getattr(find(other.h, DATABASE), size);
-      const content = Buffer.alloc(size.size);
-      other.h.fs.read(find(other.h, DATABASE), 0, content.length, content, 0);
+      const content = contentOf(other);
       const into = (node: number) => assert.equal(rig.h.fs.write(node, 0, content, false), content.length);
       if (how === 'in place') {
         into(write(rig.h, DATABASE));
@@ -422,4 +427,39 @@ test('other databases, files beside none and databases in the root have no crede
   h.nowMs += 10_000;
   h.fs.settleIdle();
   assert.deepEqual([h.logs, h.startedOver, h.fs.hasPending], [[], [], false]);
+});
+
+test('a database that is saved under another name each time, and renamed over the one before, loses nothing', (t) => {
+  for (const nameOf of [(save: number) => `auth.db.${save}`, () => 'auth.db.tmp']) {
+    const rig = new Rig(t, 'DELETE');
+    const content = contentOf(rig);
+    for (let save = 0; save < 4; save++) {
+      const node = write(rig.h, `${SESSION}/${nameOf(save)}`);
+      assert.equal(rig.h.fs.write(node, 0, content, false), content.length);
+      assert.equal(rig.renameOver(nameOf(save)), 0);
+      rig.wait();
+    }
+    assert.deepEqual([rig.told, rig.kept, rig.h.fs.lostCredentials], [[], [], []]);
+  }
+});
+
+test('a database that is lost is told of, however many others are moved aside meanwhile', (t) => {
+  const rig = new Rig(t, 'DELETE');
+  const content = contentOf(rig);
+  write(rig.h, `${SESSION}/media`, 'x');
+  unlink(rig.h, DATABASE);
+  for (let other = 0; other < 260; other++) {
+    const session = `user-+1${other}`;
+    mkdir(rig.h, session);
+    const node = write(rig.h, `${session}/auth.db`);
+    assert.equal(rig.h.fs.write(node, 0, content, false), content.length);
+    const folder = find(rig.h, session);
+    assert.equal(rig.h.fs.rename(folder, 'auth.db', folder, 'auth.db.old', 0), 0);
+  }
+  rig.wait();
+  assert.deepEqual(rig.told, ['removed']);
+  assert.deepEqual(
+    rig.h.fs.lostCredentials.map(({ session }) => session),
+    [SESSION],
+  );
 });

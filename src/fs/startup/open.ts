@@ -176,7 +176,7 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
   const hybrid = remote && questions && new HybridSessions(core, remote, questions);
   const filesystem = new (options.readOnly ? ReadOnlyFileSystem : FileSystem)(core, {
     closed: nextSegment - 1,
-    diskStatistics: (out) => diskStatistics(cache.path, tree, out),
+    diskStatistics: (out) => diskStatistics(cache.path, () => tree.files + reader.files, out),
     questions,
     unread: reader,
     idle: new IdleSessions(core, {
@@ -213,7 +213,8 @@ function executed(last: number, unanswered: Iterable<number> = []): ReadonlySet<
   return new Set(last === 0 ? unanswered : [last, ...unanswered]);
 }
 
-function diskStatistics(path: string, tree: Tree, out: FilesystemStatistics): void {
+/** `files`: of a disk that does not count them itself. */
+function diskStatistics(path: string, files: () => number, out: FilesystemStatistics): void {
   const disk = statfsSync(path);
   out.blockSize = disk.bsize;
   out.blocks = disk.blocks;
@@ -222,5 +223,5 @@ function diskStatistics(path: string, tree: Tree, out: FilesystemStatistics): vo
   out.files = disk.files;
   out.filesFree = disk.ffree;
   out.nameLengthMax = 255;
-  if (out.files === 0) out.files = tree.files;
+  if (out.files === 0) out.files = files();
 }

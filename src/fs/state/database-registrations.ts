@@ -63,7 +63,7 @@ interface Removal {
 }
 
 /** Of a database that may be there no more. */
-type Place = Pick<FileNode, 'parent' | 'name'> | Pick<Removal, 'folder' | 'name'>;
+type Place = Pick<FileNode, 'parent' | 'name'>;
 
 /** Call it once the change is carried out. */
 type Effect = () => void;
@@ -260,11 +260,19 @@ export class DatabaseRegistrations {
     return this.#removal(database, row.registration, { kept: undefined, aside: database });
   }
 
-  /** Before a database goes that was moved aside, and no other one has taken its place: then it was removed. */
-  #asideGoes(database: FileNode): void {
+  /**
+   * Before a database goes that was moved aside, and no other one has taken its place: then it was removed. `successor`: the row of
+   * what takes the place that it has now; where that goes on with it, nothing is lost.
+   */
+  #asideGoes(database: FileNode, successor?: Buffer): void {
     for (const removal of this.#removals) {
       if (removal.aside !== database) continue;
-      removal.kept = this.#keepIfPossible(removal, database, removal.registration);
+      if (successor !== undefined && goesOn(removal.registration, successor)) {
+        this.#forget(removal);
+        continue;
+      }
+      const { folder, name, registration } = removal;
+      removal.kept = this.#keepIfPossible({ parent: folder, name }, database, registration);
       removal.aside = undefined;
       removal.atMs = this.#parts.clock.monotonicMs();
     }
@@ -293,7 +301,7 @@ export class DatabaseRegistrations {
     }
     if (this.#besideDatabase(target) !== undefined) return this.#contentGoes(target);
     if (!this.#isGuarded(target)) return NOTHING;
-    this.#asideGoes(target);
+    this.#asideGoes(target, after.value);
     const before = this.#presentRow(target);
     return before === undefined ? NOTHING : this.#follow(target, before, after, () => this.#imageOf(target));
   }
@@ -368,9 +376,8 @@ export class DatabaseRegistrations {
     const value = savedCredentials(image);
     if (value === undefined || !goesOn(registration, value)) return undefined;
     const { kept, options, tree } = this.#parts;
-    const folder = 'folder' in place ? place.folder : place.parent;
-    if (folder === undefined) return undefined;
-    const path = keptDatabasePath(tree.pathIn(folder, place.name));
+    if (place.parent === undefined) return undefined;
+    const path = keptDatabasePath(tree.pathIn(place.parent, place.name));
     return kept.keep(path, { plain: image, meta: metaOf(database, options.owner) });
   }
 
@@ -382,9 +389,14 @@ export class DatabaseRegistrations {
     if (parent === undefined) return NOTHING;
     const atMs = this.#parts.clock.monotonicMs();
     return () => {
-      this.#removals = this.#removals.filter((each) => each.folder !== parent || each.name !== name);
+      this.#removals = this.#removals.filter(
+        (each) =>
+          (each.folder !== parent || each.name !== name) && (isPending(each) || this.#isThere(each.folder)),
+      );
       this.#removals.push({ folder: parent, name, registration, ...where, atMs, isTold: false });
-      if (this.#removals.length > MOVED_ASIDE_MAX) this.#removals.shift();
+      // What is lost is told of, however many lie aside.
+      const [oldest, ...others] = this.#removals.filter(({ aside }) => aside !== undefined);
+      if (others.length >= MOVED_ASIDE_MAX) this.#removals = this.#removals.filter((each) => each !== oldest);
     };
   }
 
