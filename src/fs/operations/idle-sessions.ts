@@ -60,6 +60,8 @@ export class IdleSessions {
   }
 
   get #excess(): number {
+    // In cloud mode none leaves: Remote evicts sessions there.
+    if (this.#core.remote?.writeThrough) return 0;
     return this.#core.tree.files - this.#parts.filesMax;
   }
 
@@ -103,9 +105,9 @@ export class IdleSessions {
 
   /** The cache has all of it, and what memory has of it beside that can be kept aside. */
   #isAtRest(session: DirectoryNode): boolean {
-    const { contents, control, databases, records, tree, remote } = this.#core;
+    const { contents, control, databases, records, tree } = this.#core;
     if (session === control || session.parent !== tree.root || session.absent) return false;
-    if (remote?.writeThrough || session.subdirectories > 0 || tree.unrecorded.length > 0) return false;
+    if (session.subdirectories > 0 || tree.unrecorded.length > 0) return false;
     if (databases.hasRemovalIn(session)) return false;
     if (Math.max(this.#parts.replayed, records.changedIn(session.name)) > contents.retired) return false;
     for (const child of session.children.values()) if (!this.#isFileAtRest(child)) return false;
