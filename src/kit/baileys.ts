@@ -1,4 +1,5 @@
 /** What a session of Baileys must have to log in: the keys that its credentials name. */
+import { CREDS_KEY, CREDS_TABLE } from '../sqlite/credentials.ts';
 import { DatabaseImage, type Value } from '../sqlite/image.ts';
 
 export type Completeness =
@@ -34,31 +35,40 @@ const PRE_KEYS_MAX = 100_000;
 
 /** `names`: the files of the session that can be opened, below it. */
 export function stateOfSession(creds: Buffer | undefined, names: ReadonlySet<string>): SessionState {
-  const parsed = creds === undefined ? undefined : parse(creds);
-  if (parsed === undefined) return { state: 'no credentials', missing: [] };
-  if (!isRegistered(parsed)) return { state: 'not registered', missing: [] };
-  const missing = keysNamedBy(parsed)
-    .map(([type, id]) => `${type}-${fileName(id)}.json`)
-    .filter((name) => !names.has(name) && !names.has(`${name}.bak`));
-  return { state: missing.length === 0 ? 'complete' : 'incomplete', missing };
+  return stateOf(
+    creds,
+    ([type, id]) => `${type}-${fileName(id)}.json`,
+    (name) => names.has(name) || names.has(`${name}.bak`),
+  );
 }
-
-const CREDS_ROW = '__creds__';
 
 /** Of useSqliteAuthState's tables creds(key, value) and signal_keys(type, id, value). Throws SqliteError where it is damaged. */
 export function stateOfDatabase(database: Uint8Array): SessionState {
   const image = new DatabaseImage(database);
   image.check();
-  const [creds, keys] = [image.rows('creds'), image.rows('signal_keys')];
+  const [creds, keys] = [image.rows(CREDS_TABLE), image.rows('signal_keys')];
   if (creds === undefined || keys === undefined) return { state: 'database', missing: [] };
-  const value = creds.find(([key]) => key === CREDS_ROW)?.[1];
-  const parsed = value === undefined ? undefined : parse(Buffer.from(textOf(value)));
-  if (parsed === undefined) return { state: 'no credentials', missing: [] };
-  if (!isRegistered(parsed)) return { state: 'not registered', missing: [] };
+  const value = creds.find(([key]) => key === CREDS_KEY)?.[1];
   const there = new Set(keys.map(([type, id]) => `${type} ${id}`));
-  const missing = keysNamedBy(parsed)
-    .map(([type, id]) => `${type} ${id}`)
-    .filter((key) => !there.has(key));
+  return stateOf(
+    value === undefined ? undefined : Buffer.from(textOf(value)),
+    ([type, id]) => `${type} ${id}`,
+    (key) => there.has(key),
+  );
+}
+
+/** `nameOf`: what a key is called where `isThere` looks for it. */
+function stateOf(
+  content: Buffer | undefined,
+  nameOf: (key: Key) => string,
+  isThere: (name: string) => boolean,
+): SessionState {
+  const creds = content && parse(content);
+  if (creds === undefined) return { state: 'no credentials', missing: [] };
+  if (!isRegistered(creds)) return { state: 'not registered', missing: [] };
+  const missing = keysNamedBy(creds)
+    .map(nameOf)
+    .filter((name) => !isThere(name));
   return { state: missing.length === 0 ? 'complete' : 'incomplete', missing };
 }
 
@@ -77,7 +87,8 @@ function parse(content: Buffer): Creds | undefined {
 
 /** Paired by QR code (`account`), or by a code that the phone took (`registered`). */
 function isRegistered({ me, account, registered }: Creds): boolean {
-  return typeof me?.id === 'string' && me.id !== '' && (typeof account === 'object' || registered === true);
+  const isPaired = (typeof account === 'object' && account !== null) || registered === true;
+  return typeof me?.id === 'string' && me.id !== '' && isPaired;
 }
 
 /**

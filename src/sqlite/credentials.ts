@@ -3,11 +3,11 @@ import { pageSizeOf } from './format.ts';
 import { type Pages, pagesOf } from './pages.ts';
 import { type FoundRow, findRow } from './row.ts';
 
-const TABLE = 'creds';
-const KEY = '__creds__';
+export const CREDS_TABLE = 'creds';
+export const CREDS_KEY = '__creds__';
 
 export function findCredentials(pages: Pages): FoundRow {
-  return findRow(pages, TABLE, KEY);
+  return findRow(pages, CREDS_TABLE, CREDS_KEY);
 }
 
 /** Of a database that nothing lies beside; undefined: none that can be found. */

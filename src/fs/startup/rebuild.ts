@@ -1,6 +1,7 @@
 /** What the next daemon goes on with: working copies, and the numbers that the kernel knows nodes by. */
 
 import { isSpecialType, S_IFMT } from '../../lib/file-type.ts';
+import { sessionOfPath } from '../../naming/session-path.ts';
 import type { KnownNodes } from '../../store/checkpoint/node-table.ts';
 import { FileNode, SpecialNode } from '../model/node.ts';
 import { readNodeAttributes } from '../model/node-attributes.ts';
@@ -63,7 +64,7 @@ function rebuild(core: Core, steps: readonly WorkStep[]): WorkingCopy {
 export function inheritNumbers({ tree, log }: Pick<Core, 'tree' | 'log'>, known: KnownNodes): void {
   const unreadable = new Set<string>();
   for (const [path, id] of known.byPath) {
-    const [top = ''] = path.split('/', 1);
+    const top = sessionOfPath(path, 'directory');
     try {
       const node = unreadable.has(top) && path !== top ? undefined : tree.resolve(path);
       if (node !== undefined) tree.inherit(node, id);

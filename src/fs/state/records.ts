@@ -9,7 +9,7 @@ import { sealedSize, sealInto } from '../../crypto/sealed-file.ts';
 import { PieceSealer, sealedPieceSize } from '../../crypto/sealed-piece.ts';
 import { systemError } from '../../lib/system-error.ts';
 import { chunkName, directoryName } from '../../naming/sealed-name.ts';
-import { sessionOfCreds } from '../../naming/session-path.ts';
+import { sessionOfCreds, sessionOfPath } from '../../naming/session-path.ts';
 import { OpFlag, OpType } from '../../store/journal/format.ts';
 import type { JournalWriter } from '../../store/journal/writer.ts';
 import type { DirectoryNode, FileNode, Node } from '../model/node.ts';
@@ -200,7 +200,7 @@ export class Records {
   }
 
   #noteFile(path: string): void {
-    this.#changing.add(topOf(path));
+    this.#changing.add(sessionOfPath(path, 'directory'));
     const remote = this.#remote;
     if (remote === undefined) return;
     const session = sessionOfCreds(path);
@@ -210,7 +210,7 @@ export class Records {
   }
 
   #noteDirectory(path: string): void {
-    this.#changing.add(topOf(path));
+    this.#changing.add(sessionOfPath(path, 'directory'));
     if (this.#remote !== undefined) this.#noteChange(this.#remote, path, 'directory');
   }
 
@@ -224,11 +224,6 @@ export class Records {
     const at = this.#journal.add(type, 0, path, 0, sealedSize(0));
     sealInto(this.#journal.buffer, at, this.#keyring, directoryName(path), metaOf(node, this.#owner), EMPTY);
   }
-}
-
-function topOf(path: string): string {
-  const slash = path.indexOf('/');
-  return slash < 0 ? path : path.slice(0, slash);
 }
 
 function heldFlag(held: boolean): number {

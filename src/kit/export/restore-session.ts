@@ -10,7 +10,7 @@ import { OpenDirectory, within } from '../../lib/open-directory.ts';
 import { codeOf, ifMissing } from '../../lib/system-error.ts';
 import { keptDatabaseOf } from '../../naming/kept-database.ts';
 import { belongsToCredentials } from '../../naming/session-path.ts';
-import { companionsOf } from '../../sqlite/companions.ts';
+import { companionName, companionsOf } from '../../sqlite/companions.ts';
 import { savedCredentials } from '../../sqlite/credentials.ts';
 import { fold } from '../../sqlite/fold.ts';
 import { SqliteError } from '../../sqlite/format.ts';
@@ -276,7 +276,11 @@ function credentialsIn(folder: OpenDirectory, name: string): string | undefined 
   const database = read(name);
   if (database === undefined) return undefined;
   try {
-    const files = { database, log: read(`${name}-wal`), journal: read(`${name}-journal`) };
+    const files = {
+      database,
+      log: read(companionName(name, 'wal')),
+      journal: read(companionName(name, 'journal')),
+    };
     return savedCredentials(fold(files, DATABASE_BYTES_MAX))?.toString();
   } catch (error) {
     if (error instanceof SqliteError) return undefined;
