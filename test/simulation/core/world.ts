@@ -4,7 +4,7 @@
  */
 import type { ModelFile, ModelNode } from '../../fs/reference-model.ts';
 import { SimulatedDisk } from '../platform/disk.ts';
-import { type Machine, Process } from '../platform/machine.ts';
+import { type Machine, Process, ProcessDied } from '../platform/machine.ts';
 import { Violation } from '../violation.ts';
 import type { World } from '../world.ts';
 import { Applications } from './applications.ts';
@@ -120,6 +120,8 @@ export class CoreWorld implements World {
       this.#machine.as(process, () => {
         this.#prepareDisk();
         const daemon = new Daemon(this.#daemonParts(takeover), process);
+        // What counts files at the start takes its death for an error of the disk, and passes it over.
+        if (process.dead) throw new ProcessDied(name);
         this.#started(daemon, takeover);
         started(daemon);
       });
