@@ -22,10 +22,10 @@ export async function startProgress(what: string): Promise<Progress> {
     },
     progress.Presets.shades_classic,
   );
-  // Shows the cursor again, then ends the process.
+  // Shows the cursor again, then ends the process, unless the command has something to do first.
   const end = (signal: NodeJS.Signals) => {
     stop();
-    process.kill(process.pid, signal);
+    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
   };
   const stop = () => {
     for (const signal of SIGNALS) process.removeListener(signal, end);

@@ -9,6 +9,7 @@ import { integer } from '../config/parsers.ts';
 import { withBucketOf } from '../kit/bucket-of.ts';
 import { type RekeyReport, rekey, sealedInBucket, sealedInCache } from '../kit/rekey.ts';
 import { currentKeyId } from '../kit/sessions.ts';
+import { deferred } from '../lib/deferred.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { countText } from '../lib/human.ts';
 import { requirePrivatePath } from '../lib/private-path.ts';
@@ -166,16 +167,17 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Calls `end` after the work, or at a signal. */
 async function untilSignal<T>(work: () => Promise<T>, end: () => Promise<unknown>): Promise<T> {
-  const stopped = new Promise<NodeJS.Signals>((resolve) => {
-    for (const signal of SIGNALS) process.once(signal, resolve);
-  });
+  const stopped = deferred<NodeJS.Signals>();
+  for (const signal of SIGNALS) process.on(signal, stopped.resolve);
   try {
-    const done = await Promise.race([work().then((result) => ({ result })), stopped]);
+    const done = await Promise.race([work().then((result) => ({ result })), stopped.promise]);
     if (typeof done === 'object') return done.result;
     throw new SessionfsError('REKEY_UNFINISHED', `${done} has ended it`, {
       hint: 'Run it again: it goes on with what is left.',
     });
   } finally {
+    // A second signal ends the process at once.
+    for (const signal of SIGNALS) process.off(signal, stopped.resolve);
     await end();
   }
 }
