@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { SessionfsError } from '../lib/errors.ts';
 import { quote } from '../lib/quote.ts';
 import { toolEnvironment } from '../lib/system-tools.ts';
-import { notPermitted, statusOf } from './locate.ts';
+import { notPermitted, requireWritable, statusOf } from './locate.ts';
 import type { MountStatus } from './mount-status.ts';
 
 /** A shell writes the order: a process that waits in a system call on the mount can be ended, a thread cannot. */
@@ -13,10 +13,11 @@ const ALL = 'all';
 
 /**
  * Resolves to the status of the mount at `path` when everything, or one session, is in the bucket. Rejects with CONFIG_INVALID
- * (there is no bucket), SESSION_NOT_FOUND, FLUSH_FAILED, and as `statusOf` does.
+ * (there is no bucket), MOUNT_READ_ONLY, SESSION_NOT_FOUND, FLUSH_FAILED, and as `statusOf` does.
  */
 export async function flushMount(path: string, session?: string): Promise<MountStatus> {
   const { status } = await statusOf(path, 'for its status');
+  requireWritable(status);
   if (status.mode === 'local')
     throw new SessionfsError('CONFIG_INVALID', `the mount on ${path} has no bucket: it is in local mode`, {
       hint: 'What was written is in the cache. For backups mount with --storage-type hybrid and --bucket.',

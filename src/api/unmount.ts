@@ -67,13 +67,12 @@ export async function unmountForced(directory: string): Promise<Unmounted> {
   const mount = await findMount(path);
   if (mount === undefined) throw new SessionfsError('NOT_MOUNTED', `nothing is mounted on ${path}`);
   const reading = await readMountStatus(path, FORCE_ANSWER_MS);
-  const named = reading.kind === 'answered' ? Object.values(reading.status.pids) : [];
-  const seen = process.platform === 'linux' ? serversOf(mount.device).map(({ pid }) => pid) : [];
+  const pids = reading.kind === 'answered' ? reading.status.pids : undefined;
   // The supervisor first: it would start another daemon.
-  const { supervisor, daemon } =
-    reading.kind === 'answered' ? reading.status.pids : { supervisor: 0, daemon: 0 };
+  const named = pids === undefined ? [] : [pids.supervisor, pids.daemon];
+  const seen = process.platform === 'linux' ? serversOf(mount.device).map(({ pid }) => pid) : [];
   const own = [...new Set([...named, ...seen])].filter((pid) =>
-    pid === supervisor ? supervises(supervisor, daemon, mount) : servesMount(pid, mount),
+    pid === pids?.supervisor ? supervises(pid, pids.daemon, mount) : servesMount(pid, mount),
   );
   for (const pid of own) requestStop(path, pid, 'SIGKILL');
   await waitUntilGone(path, { timeoutMs: FORCE_WAIT_MS, isGone: async () => !own.some(isRunning) });

@@ -21,7 +21,7 @@ import { KeyCheck } from '../remote/key-check.ts';
 import { Cache } from '../store/cache/cache.ts';
 import { withBucket } from './export/bucket-reader.ts';
 import { keyringOf } from './export/export-session.ts';
-import { journalSegments } from './export/sealed-session.ts';
+import { isWhole, lookAtJournal } from './export/sealed-session.ts';
 
 export interface ReadOnlyCopy {
   /** For a mount of the copy. */
@@ -54,11 +54,13 @@ export async function copyForReading(
   const copy = async (bucket: Bucket) => {
     const keyId = await requireKey(config, env, bucket);
     Cache.open(cachePath, { mountPoint: config.mountPoint, keyId });
-    return new BucketCopy(bucket, cachePath, config.backupConcurrency, report).run();
+    const unsettled = await new BucketCopy(bucket, cachePath, config.backupConcurrency, report).run();
+    return { unsettled, source: bucket.address };
   };
-  const unsettled =
-    address === undefined ? copyCache(config.cachePath, cachePath) : await withBucket(config, address, copy);
-  const source = address === undefined ? config.cachePath : addressText(address);
+  const { unsettled, source } =
+    address === undefined
+      ? { unsettled: copyCache(config.cachePath, cachePath), source: config.cachePath }
+      : await withBucket(config, address, copy);
   return { config: configOf(config, env, { cachePath, source, copiedAt }), unsettled };
 }
 
@@ -83,11 +85,6 @@ function configOf(
     encryptionKeyFile: isGiven ? config.encryptionKeyFile : generatedKeyPath(config.cachePath),
     readOnly: { source, copiedAt },
   };
-}
-
-function addressText(address: NonNullable<Config['bucket']>): string {
-  if (address.kind === 'directory') return `file://${address.path}`;
-  return `${address.kind === 's3' ? 's3' : 'gs'}://${address.name}`;
 }
 
 /** Returns the id of the key that is given. Throws KEY_WRONG, KEY_MISSING. */
@@ -117,14 +114,14 @@ function copyCache(from: string, to: string): string[] {
 /** False: a part of the journal went into the cache meanwhile. */
 function copyCacheOnce(from: string, to: string): boolean {
   try {
-    const before = journalSegments(from);
-    // The journal wins over the cache, so it comes after it.
-    for (const name of ['format.json', OBJECT_ROOT, 'journal']) {
-      rmSync(join(to, name), { recursive: true, force: true });
+    const before = lookAtJournal(from);
+    const parts = ['format.json', OBJECT_ROOT, 'journal'];
+    // What an attempt before has copied.
+    for (const name of parts) rmSync(join(to, name), { recursive: true, force: true });
+    // The journal wins over the cache, so it comes after it; a cache that was copied may lack an empty one.
+    for (const name of before.changed === undefined ? parts.slice(0, -1) : parts)
       cpSync(join(from, name), join(to, name), { recursive: true });
-    }
-    const after = journalSegments(from);
-    return before.every((segment) => after.includes(segment));
+    return isWhole(before, lookAtJournal(from));
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return false;
     throw error;

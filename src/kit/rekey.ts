@@ -92,16 +92,12 @@ class Rekey {
       if (!this.#hasNewKey) await this.#requireNewKey(session, first);
     }
     await mapLimit(others, this.#parts.atATime, (path) => this.#sealAgain(path));
-    for (const directory of directories) {
-      const keyId = await this.#keyOf(directoryMetaName(directory));
-      if (keyId !== undefined && keyId !== this.#parts.keyId) await this.#sealAgain(directory);
-    }
+    for (const directory of directories) await this.#sealIfOfAnother(directoryMetaName(directory), directory);
     return first === undefined ? [] : this.#stale(session);
   }
 
   async rootFile(name: string): Promise<string[]> {
-    const keyId = await this.#keyOf(toObjectName(name, 'file'));
-    if (keyId !== undefined && keyId !== this.#parts.keyId) await this.#sealAgain(name);
+    await this.#sealIfOfAnother(toObjectName(name, 'file'), name);
     return [];
   }
 
@@ -144,10 +140,9 @@ class Rekey {
     );
   }
 
-  /** Undefined: there is none, or it is no sealed file. */
-  async #keyOf(objectName: string): Promise<string | undefined> {
+  async #sealIfOfAnother(objectName: string, path: string): Promise<void> {
     const sealed = await this.#parts.sealed.object(objectName);
-    return sealed === undefined ? undefined : keyOf(sealed);
+    if (sealed !== undefined && isOfAnother(sealed, this.#parts.keyId)) await this.#sealAgain(path);
   }
 }
 

@@ -67,7 +67,9 @@ function bySession(objects: readonly ObjectVersion[]): Map<string, ObjectVersion
   for (const object of objects) {
     const session = isDeletedMark(object) ? undefined : sessionOf(object.name);
     if (session === undefined) continue;
-    found.set(session, [...(found.get(session) ?? []), object]);
+    const own = found.get(session);
+    if (own === undefined) found.set(session, [object]);
+    else own.push(object);
   }
   return found;
 }

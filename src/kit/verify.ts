@@ -25,7 +25,7 @@ import { requirePrivatePath } from '../lib/private-path.ts';
 import { codeOf, messageOf } from '../lib/system-error.ts';
 import { imageName } from '../naming/image-name.ts';
 import { fromObjectName, toObjectName } from '../naming/object-name.ts';
-import { asCompanion } from '../sqlite/companions.ts';
+import { asCompanion, companionName } from '../sqlite/companions.ts';
 import { fold } from '../sqlite/fold.ts';
 import { isDatabase, SqliteError } from '../sqlite/format.ts';
 import { lockCache } from '../store/cache/lock.ts';
@@ -229,6 +229,7 @@ export class Verification {
 
   /** What is the object of a database, in place of its file. One stays in the cache when the file is a database no more. */
   #imageOf(path: string, file: Copy): Buffer | undefined {
+    if (!this.#parts.hasCache) return undefined;
     if (plainOf(file) !== undefined && !isDatabaseCopy(file)) return undefined;
     return readIfThere(join(this.#parts.config.cachePath, imageName(toObjectName(path, 'file'))));
   }
@@ -368,7 +369,7 @@ function folded(file: string, opened: ReadonlyMap<string, Buffer>): Uint8Array {
   };
   const database = copy(file) ?? new Uint8Array(0);
   return fold(
-    { database, log: copy(`${file}-wal`), journal: copy(`${file}-journal`) },
+    { database, log: copy(companionName(file, 'wal')), journal: copy(companionName(file, 'journal')) },
     FILE_SIZE_LIMIT_BYTES,
   );
 }

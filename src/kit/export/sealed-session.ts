@@ -81,30 +81,42 @@ function readOnce(cachePath: string, session: string): SealedFiles | undefined {
   const before = lookAt(directory);
   const files = readCached(cachePath, session);
   try {
-    const { numbers, changed } = lookAt(directory);
-    for (const [path, sealed] of readJournal(directory, numbers, session)) {
+    const after = lookAt(directory);
+    for (const [path, sealed] of readJournal(directory, after.numbers, session)) {
       if (sealed === undefined) files.delete(path);
       else files.set(path, sealed);
     }
-    // They go in their order: the first one that was there is there still. Of none, that none came and went.
-    const isWhole =
-      before.numbers.length > 0
-        ? before.numbers.every((n) => numbers.includes(n))
-        : before.changed === changed;
-    return isWhole ? files : undefined;
+    return isWhole(before, after) ? files : undefined;
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
   }
 }
 
-/** The numbers of the segments of its journal. */
-export function journalSegments(cachePath: string): number[] {
-  return lookAt(join(cachePath, 'journal')).numbers;
+/** A journal at one moment. */
+interface Look {
+  readonly numbers: readonly number[];
+  /** Undefined: there is none. */
+  readonly changed: bigint | undefined;
+}
+
+/** The journal of a cache. */
+export function lookAtJournal(cachePath: string): Look {
+  return lookAt(join(cachePath, 'journal'));
+}
+
+/**
+ * Whether what was read of a cache between the two has all that its journal had before. Segments go in their order: the first one that
+ * was there is there still. Of none, that none came and went.
+ */
+export function isWhole(before: Look, after: Look): boolean {
+  return before.numbers.length > 0
+    ? before.numbers.every((number) => after.numbers.includes(number))
+    : before.changed === after.changed;
 }
 
 /** A copy of a cache may lack an empty journal. */
-function lookAt(directory: string): { numbers: number[]; changed: bigint | undefined } {
+function lookAt(directory: string): Look {
   const changed = statSync(directory, { bigint: true, throwIfNoEntry: false })?.mtimeNs;
   return { numbers: segmentNumbers(entriesOf(directory).map(({ name }) => name)), changed };
 }
