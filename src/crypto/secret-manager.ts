@@ -48,10 +48,7 @@ async function authorized(): Promise<Client> {
   try {
     client = await new GoogleAuth({ scopes: SCOPE, projectId: NO_PROJECT }).getClient();
   } catch (error) {
-    throw new SessionfsError('KEY_MISSING', `Secret Manager cannot be asked: ${messageOf(error)}`, {
-      hint: 'Give credentials of Google, as for a bucket: GOOGLE_APPLICATION_CREDENTIALS, or the account of the machine.',
-      cause: error,
-    });
+    throw noCredentials(error);
   }
   return {
     get: async (url) => {
@@ -66,6 +63,13 @@ async function authorized(): Promise<Client> {
       return { status, body: Buffer.from(data) };
     },
   };
+}
+
+function noCredentials(error: unknown): SessionfsError {
+  return new SessionfsError('KEY_MISSING', `Secret Manager cannot be asked: ${messageOf(error)}`, {
+    hint: 'Give credentials of Google, as for a bucket: GOOGLE_APPLICATION_CREDENTIALS, or the account of the machine.',
+    cause: error,
+  });
 }
 
 async function readSecretKey(client: Client, name: string): Promise<Buffer> {
@@ -94,9 +98,12 @@ async function patiently(name: string, ask: () => ReturnType<Client['get']>): Pr
       const { status, body } = await ask();
       if (status === 200) return body;
       failure = refusal(name, status, body);
-      if (status < 500 && status !== 429) throw failure;
+      if (!mayPass(status)) throw failure;
     } catch (error) {
       if (error instanceof SessionfsError) throw error;
+      // Secret Manager's own answers are not thrown: this one came when a token was fetched.
+      const { status } = (error as { response?: { status?: number } }).response ?? {};
+      if (status !== undefined && !mayPass(status)) throw noCredentials(error);
       failure = new SessionfsError('KEY_MISSING', `Secret Manager does not answer: ${messageOf(error)}`, {
         hint: 'The key is read at each start: see that the network and Google’s services can be reached.',
         cause: error,
@@ -105,6 +112,10 @@ async function patiently(name: string, ask: () => ReturnType<Client['get']>): Pr
     if (attempt + 1 === ATTEMPTS) throw failure;
     await sleep(backoffMs(attempt, RETRY));
   }
+}
+
+function mayPass(status: number): boolean {
+  return status >= 500 || status === 429;
 }
 
 /** What an answer means that has no key. */

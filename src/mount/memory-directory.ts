@@ -29,7 +29,7 @@ export async function openMemoryDirectory(over: string, limitBytes: number): Pro
     'MEMORY_UNAVAILABLE',
     `no directory in memory could be made: ${reasons.join('; ')}`,
     {
-      hint: 'Cloud mode keeps sessions in memory. Allow the container to mount (CAP_SYS_ADMIN), or set SESSION_CACHE_PATH to a directory of a tmpfs.',
+      hint: 'Cloud mode keeps sessions in memory. Allow the container to mount (CAP_SYS_ADMIN; in a unit of systemd RestrictNamespaces=mnt), or set SESSION_CACHE_PATH to a directory of a tmpfs.',
     },
   );
 }

@@ -73,11 +73,12 @@ export function bucketStatus(parts: BucketStatusParts): BucketStatus {
   }
   // A session that another mount has just made is known by its name only.
   const names = new Set([...ledger.sessionNames, ...unsettled.keys(), ...parts.waiting]);
+  const waiting = new Set(parts.waiting);
   const backups = [...names].sort().map((session) => ({
     session,
-    state: stateOf(parts, session),
-    files: ledger.entriesOf(session).length,
-    dirty: ledger.dirtyOf(session).length + (unsettled.get(session) ?? 0),
+    state: stateOf(parts, session, waiting.has(session)),
+    files: ledger.countsOf(session).files,
+    dirty: ledger.countsOf(session).dirty + (unsettled.get(session) ?? 0),
     ...outcomeOf(session),
     ...epochIn(parts.epochOf(session)),
     ...parts.holderOf(session),
@@ -100,11 +101,15 @@ function troubleOf(failure: ({ waits: Waits } & Failure) | undefined): { trouble
   return { trouble: { ...error, since: new Date(failure.sinceMs).toISOString(), waits: failure.waits } };
 }
 
-function stateOf({ ledger, waiting, holderOf }: BucketStatusParts, session: string): SessionState {
+function stateOf(
+  { ledger, holderOf }: BucketStatusParts,
+  session: string,
+  isWaitedFor: boolean,
+): SessionState {
   if (ledger.conflicts.has(session)) return 'conflict';
   if (holderOf(session) !== undefined) return 'waiting';
-  const isWaitedFor = waiting.includes(session);
-  const isUnknown = isWaitedFor && ledger.entriesOf(session).length === 0;
-  if (ledger.absentOf(session).length === 0 && !isUnknown) return 'local';
+  const { files, absent } = ledger.countsOf(session);
+  const isUnknown = isWaitedFor && files === 0;
+  if (absent === 0 && !isUnknown) return 'local';
   return isWaitedFor ? 'restoring' : 'remote';
 }

@@ -123,6 +123,15 @@ test('a stopped service has flushed and unmounted, and its folder stays shut', a
   );
 });
 
+test('cloud mode gets its memory in a service', async () => {
+  const settings = `SESSION_STORAGE_TYPE=cloud\\nSTORAGE_BUCKET=file:///srv/bucket\\nSESSION_ENCRYPTION_KEY=${'ab'.repeat(32)}\\n`;
+  await shell(`printf '${settings}' >/etc/sessionfs/srv-cloud.env && mkdir -p /srv/cloud /srv/bucket`);
+  await shell('systemctl start sessionfs@srv-cloud.service');
+  await shell(`mkdir /srv/cloud/user1-+15550001 && echo '{"n":1}' >/srv/cloud/user1-+15550001/creds.json`);
+  await shell('systemctl stop sessionfs@srv-cloud.service && [ ! -e /srv/cloud.sealed/sessions ]');
+  assert.equal(await mounts(), '');
+});
+
 test('/etc/fstab mounts with options, once, and umount returns when all is flushed', async () => {
   const folder = '/srv/other/sessions';
   await shell(`mkdir -p ${folder} && echo LOG_LEVEL=debug >/etc/sessionfs/srv-other-sessions.env`);

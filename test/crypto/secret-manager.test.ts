@@ -24,6 +24,9 @@ interface Answer {
 
 let server: Server;
 let asked: string[] = [];
+/** What the metadata server says when a token is asked for. */
+let token: Answer;
+let tokensAsked = 0;
 let answers: Record<string, Answer[]> = {};
 
 function held(text: string, crc = crc32c(Buffer.from(text))): Answer {
@@ -36,8 +39,10 @@ function refused(status: number, code: string, message: string): Answer {
 }
 
 function answerTo({ url = '', headers }: IncomingMessage): Answer {
-  if (url.startsWith('/computeMetadata/'))
-    return { status: 200, body: { access_token: 'token', expires_in: 3600, token_type: 'Bearer' } };
+  if (url.startsWith('/computeMetadata/')) {
+    if (url.includes('/token')) tokensAsked++;
+    return token;
+  }
   asked.push(url);
   if (headers.authorization !== 'Bearer token') return refused(401, 'UNAUTHENTICATED', 'no token');
   const left = answers[url.replace(/^\/v1\//, 'sm://').replace(/:access$/, '')];
@@ -69,6 +74,8 @@ function googleEnvironment(): Record<string, string> {
 
 beforeEach(() => {
   asked = [];
+  tokensAsked = 0;
+  token = { status: 200, body: { access_token: 'token', expires_in: 3600, token_type: 'Bearer' } };
   answers = { [NAME]: [held(`${NEW}\n`)], [PREVIOUS]: [held(OLD)] };
 });
 
@@ -126,6 +133,20 @@ test('what keeps a secret from being read is said, with what to do, and nothing 
   await assert.rejects(findKeys(request({ env: { SESSION_ENCRYPTION_KEY: 'sm://no/../secret' } })), {
     code: 'KEY_MALFORMED',
   });
+});
+
+test('credentials that give no token are named, not the network, and not asked for again', async () => {
+  token = refused(403, 'PERMISSION_DENIED', 'no service account');
+  await assert.rejects(
+    findKeys(request({ keyFile: NAME })),
+    (error: Error & { code?: string; hint?: string }) => {
+      assert.equal(error.code, 'KEY_MISSING');
+      assert.match(error.message, /^Secret Manager cannot be asked/);
+      assert.match(error.hint ?? '', /GOOGLE_APPLICATION_CREDENTIALS/);
+      return true;
+    },
+  );
+  assert.deepEqual([asked.length, tokensAsked], [0, 1]);
 });
 
 test('what may pass is tried again', async () => {

@@ -65,10 +65,13 @@ export class StatusFeed {
     this.#isReading = true;
     let costMs = 0;
     try {
-      const report = await this.#parts.read();
-      const startedMs = performance.now();
-      this.#publish(report);
+      let startedMs = performance.now();
+      const reading = this.#parts.read();
       costMs = performance.now() - startedMs;
+      const report = await reading;
+      startedMs = performance.now();
+      this.#publish(report);
+      costMs += performance.now() - startedMs;
     } catch (error) {
       this.#parts.failed(error);
       for (const listener of this.#listeners.keys()) listener.beat();

@@ -63,7 +63,8 @@ export class StatusPage {
   readonly #access: PageAccess;
   readonly #feed: StatusFeed;
   readonly #files = new Map<string, Buffer>();
-  readonly #streams = new Set<ServerResponse>();
+  /** With what takes each out of the feed. */
+  readonly #streams = new Map<ServerResponse, () => void>();
 
   /** Throws system errors: its files are a part of the package. */
   constructor(parts: StatusPageParts) {
@@ -100,7 +101,11 @@ export class StatusPage {
 
   /** Ends every stream: a browser connects again, to the next daemon. */
   close(): void {
-    for (const stream of this.#streams) stream.end();
+    for (const [stream, leave] of this.#streams) {
+      // Nothing is written to it any more: that would be an error.
+      leave();
+      stream.end();
+    }
   }
 
   async #respond(request: IncomingMessage, response: ServerResponse, access: Access): Promise<void> {
@@ -144,7 +149,7 @@ export class StatusPage {
     const isSignedIn = this.#access.needsToken;
     response.write(`retry: 2000\nevent: hello\ndata: ${JSON.stringify({ canSignOut: isSignedIn })}\n\n`);
     const end = this.#feed.add(listenerOf(response, names));
-    this.#streams.add(response);
+    this.#streams.set(response, end);
     response.once('close', () => {
       end();
       this.#streams.delete(response);

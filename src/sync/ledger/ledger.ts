@@ -230,6 +230,15 @@ export class Ledger {
     return [...this.#state.sessions.keys()];
   }
 
+  countsOf(session: string): { readonly files: number; readonly dirty: number; readonly absent: number } {
+    const entries = this.#state.sessions.get(session);
+    return {
+      files: entries?.all.size ?? 0,
+      dirty: entries?.dirty.size ?? 0,
+      absent: entries?.absent.size ?? 0,
+    };
+  }
+
   entriesOf(session: string): ObjectEntry[] {
     return [...(this.#state.sessions.get(session)?.all.values() ?? [])];
   }

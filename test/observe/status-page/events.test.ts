@@ -159,6 +159,16 @@ test('the end of the daemon ends every stream at once', async (t) => {
   await assert.rejects(stream.next(), /has ended|aborted/);
 });
 
+test('nothing is written to a stream that has ended, though its browser has not left yet', async (t) => {
+  const { port, statusPage } = await served(t, { intervalMs: 5 });
+  const stream = await Stream.open(t, port);
+  await stream.next();
+  assert.equal(statusPage.listeners, 1);
+  statusPage.close();
+  // A report that comes now would be an error of the stream, which nothing hears.
+  assert.equal(statusPage.listeners, 0);
+});
+
 test('of very many sessions those in trouble are shown', () => {
   const others = Array.from({ length: 6_000 }, (_, index) => sessionOf(`s${index}`));
   const view = new View('full');

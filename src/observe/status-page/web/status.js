@@ -33,6 +33,8 @@ const sessions = new Map();
 const rowElements = new Map();
 const view = { sort: undefined, descending: false, page: 0 };
 let head;
+/** The report that the last point of the charts was made of. */
+let counted;
 let omitted = 0;
 let charts;
 let history = loadHistory();
@@ -104,7 +106,7 @@ function take(report) {
   live('live', `Live · ${new Date(report.now).toLocaleTimeString()}`);
   showHead();
   showNotices(before);
-  remember(before);
+  remember();
   showCharts();
   showNumbers();
   showSessions();
@@ -173,11 +175,18 @@ function showNotices(before) {
 
 // Charts
 
+const RATE_MIN_MS = 1_000;
+
 /** A point: time, then dirty files, calls, uploads a minute, requests and failed requests a second; null: not known. */
-function remember(before) {
+function remember() {
   const { now, totals, mount } = head;
+  const isSame = counted?.mount.startedAt === mount.startedAt;
+  // A page that opens gets a report at once, and so does every other one: over so short a time a rate says nothing.
+  if (isSame && now >= counted.now && now - counted.now < RATE_MIN_MS) return;
+  const before = counted;
+  counted = head;
   const dirty = head.counts?.dirty ?? head.files?.dirty ?? 0;
-  const seconds = before?.mount.startedAt === mount.startedAt ? (now - before.now) / 1_000 : 0;
+  const seconds = isSame ? (now - before.now) / 1_000 : 0;
   const rate = (read) => (seconds <= 0 ? null : Math.max(0, read(totals) - read(before.totals)) / seconds);
   const errors = (of) => Object.values(of.requestErrors).reduce((sum, count) => sum + count, 0);
   const uploads = rate(({ backupFiles }) => backupFiles);
