@@ -2,20 +2,18 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { ROOT_NODE } from '../../src/fs/contract.ts';
-import { Harness, type HarnessOptions, newAttributes, newEntry } from './harness.ts';
-import { find, mkdir, read, unlink, write } from './support.ts';
+import { type Harness, type HarnessOptions, newAttributes, newEntry } from './harness.ts';
+import { BUCKET, find, foldersInMemory, harness, mkdir, read, unlink, write } from './support.ts';
 
 const SESSIONS = ['a-+1', 'b-+2', 'c-+3', 'd-+4'];
 const FILES = ['creds.json', 'k1.json', 'k2.json', 'k3.json', 'k4.json'];
 /** What two sessions have: beyond it the others are to go. */
 const LIMIT = 10;
 const REST_MS = 61_000;
-const BUCKET = { absent: [], namesKnown: true, rootListable: false };
 
 /** Four sessions, all in the cache. */
 async function started(t: TestContext, options: HarnessOptions = {}): Promise<Harness> {
-  const h = new Harness({ filesInMemory: LIMIT, ...options });
-  t.after(() => h.remove());
+  const h = harness(t, { filesInMemory: LIMIT, ...options });
   for (const session of SESSIONS) {
     mkdir(h, session);
     for (const file of FILES) write(h, `${session}/${file}`, `{"of":"${session}"}`);
@@ -24,11 +22,6 @@ async function started(t: TestContext, options: HarnessOptions = {}): Promise<Ha
   await h.checkpoint();
   h.restart();
   return h;
-}
-
-function inMemory(h: Harness): string[] {
-  const folders = [...h.opened.core.tree.root.children.values()];
-  return folders.flatMap((node) => (node.kind === 'directory' && node.isRead ? [node.name] : [])).sort();
 }
 
 /** Every file of the session is looked up and read; the kernel knows them from then on. Returns their numbers. */
@@ -71,7 +64,7 @@ async function rested(t: TestContext): Promise<Harness> {
     h.invalidated,
     folders.flatMap((folder) => FILES.map((file) => `entry ${folder} ${file}`)),
   );
-  assert.deepEqual(inMemory(h), SESSIONS, 'the kernel knows them still');
+  assert.deepEqual(foldersInMemory(h), SESSIONS, 'the kernel knows them still');
   forget(h, numbers.flat());
   rest(h, 0);
   return h;
@@ -80,7 +73,7 @@ async function rested(t: TestContext): Promise<Harness> {
 describe('a session at rest', () => {
   it('leaves memory where there are more files than may be, the longest at rest first, once the kernel has forgotten it', async (t) => {
     const h = await rested(t);
-    assert.deepEqual(inMemory(h), ['c-+3', 'd-+4']);
+    assert.deepEqual(foldersInMemory(h), ['c-+3', 'd-+4']);
     assert.equal(h.opened.core.tree.files, LIMIT);
     assert.equal(h.fs.files, SESSIONS.length * FILES.length, 'it still counts');
     assert.equal(h.fs.hasPending, false);
@@ -96,7 +89,7 @@ describe('a session at rest', () => {
     rest(h);
     forget(h, [...numbers.values()]);
     rest(h, 0);
-    assert.ok(!inMemory(h).includes('a-+1'));
+    assert.ok(!foldersInMemory(h).includes('a-+1'));
     const last = listed.at(-1)?.[1] as number;
     h.fs.readdir(folder, last, ({ name, ino }) => listed.push([name, ino]) > 0);
     assert.deepEqual(
@@ -123,7 +116,7 @@ describe('a session at rest', () => {
       before.map(({ ino }) => ino),
     );
     rest(h, 0);
-    assert.ok(!inMemory(h).includes('a-+1'));
+    assert.ok(!foldersInMemory(h).includes('a-+1'));
     assert.deepEqual(
       paths.map((path) => statOf(h, path)),
       before,
@@ -137,7 +130,7 @@ describe('a session at rest', () => {
     rest(h);
     forget(h, held.slice(1));
     for (let second = 0; second < 45; second++) rest(h, 1000);
-    assert.deepEqual(inMemory(h), ['a-+1', 'b-+2', 'c-+3']);
+    assert.deepEqual(foldersInMemory(h), ['a-+1', 'b-+2', 'c-+3']);
     const folder = find(h, 'a-+1');
     assert.equal(h.invalidated.filter((each) => each === `entry ${folder} creds.json`).length, 1);
     const out = Buffer.alloc(100);
@@ -165,7 +158,7 @@ describe('a session at rest', () => {
     const numbers = SESSIONS.flatMap((session) => use(h, session));
     forget(h, [...numbers, find(h, 'a-+1/auth.db-wal')]);
     rest(h);
-    assert.deepEqual(inMemory(h), ['a-+1']);
+    assert.deepEqual(foldersInMemory(h), ['a-+1']);
   });
 
   it('stays while it is used', async (t) => {
@@ -175,7 +168,7 @@ describe('a session at rest', () => {
       for (const number of numbers.flat()) h.fs.read(number, 0, 1, Buffer.alloc(1), 0);
       rest(h, 1000);
     }
-    assert.deepEqual([inMemory(h), h.invalidated], [SESSIONS, []]);
+    assert.deepEqual([foldersInMemory(h), h.invalidated], [SESSIONS, []]);
   });
 
   it('stays while the journal has something of it, also what is gone', async (t) => {
@@ -184,7 +177,7 @@ describe('a session at rest', () => {
     unlink(h, 'a-+1/k1.json');
     forget(h, numbers);
     rest(h);
-    assert.deepEqual(inMemory(h), ['a-+1', 'd-+4']);
+    assert.deepEqual(foldersInMemory(h), ['a-+1', 'd-+4']);
     use(h, 'b-+2');
     await h.checkpoint();
     forget(
@@ -193,7 +186,7 @@ describe('a session at rest', () => {
     );
     rest(h);
     rest(h, 2000);
-    assert.ok(!inMemory(h).includes('a-+1'));
+    assert.ok(!foldersInMemory(h).includes('a-+1'));
     const entry = newEntry();
     assert.equal(h.fs.lookup(find(h, 'a-+1'), 'k1.json', entry), 0);
     assert.equal(entry.nodeId, 0, 'it does not come back');
@@ -208,7 +201,7 @@ describe('a session at rest', () => {
     });
     forget(h, numbers.slice(2).flat());
     rest(h);
-    assert.deepEqual([inMemory(h), h.invalidated], [['a-+1', 'b-+2'], []]);
+    assert.deepEqual([foldersInMemory(h), h.invalidated], [['a-+1', 'b-+2'], []]);
   });
 
   it('can be changed, and taken over, when it is back', async (t) => {

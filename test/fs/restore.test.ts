@@ -6,10 +6,9 @@ import { Errno } from '../../src/lib/errno.ts';
 import { systemError } from '../../src/lib/system-error.ts';
 import { Cache } from '../../src/store/cache/cache.ts';
 import { type Harness, newAttributes, newEntry } from './harness.ts';
-import { find, harness, mkdir, read, unlink, write } from './support.ts';
+import { BUCKET, find, harness, mkdir, names, read, unlink, write } from './support.ts';
 
 const SESSION = 'u-+1';
-const BUCKET = { absent: [], namesKnown: true, rootListable: false };
 
 /** Sealed files as another mount of the same key would have uploaded them, and the cache to copy them into. */
 async function sealed(t: TestContext, fill: (other: Harness) => void): Promise<Harness> {
@@ -38,15 +37,6 @@ async function download(h: Harness, other: Harness, session = SESSION): Promise<
   }
   for (const path of files) await cache.put(path, other.opened.cache.readSync(path));
   h.hybrid.restore(session, files, directories);
-}
-
-function names(h: Harness, path: string): string[] {
-  const found: string[] = [];
-  assert.equal(
-    h.fs.readdir(find(h, path), 0, ({ name }) => found.push(name) > 0),
-    0,
-  );
-  return found.sort();
 }
 
 function contentOf(h: Harness, node: number): string | number {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { ROOT_NODE } from '../../src/fs/contract.ts';
+import type { BucketView } from '../../src/fs/state/remote.ts';
 import { S_IFREG } from '../../src/lib/file-type.ts';
 import { CALLER, Harness, type HarnessOptions, newAttributes, newEntry } from './harness.ts';
 
@@ -10,6 +11,25 @@ export function harness(t: TestContext, options: HarnessOptions = {}): Harness {
   const made = new Harness(options);
   t.after(() => made.remove());
   return made;
+}
+
+/** A bucket that has nothing. */
+export const BUCKET: BucketView = { absent: [], namesKnown: true, rootListable: false };
+
+/** What is in a folder, in the order of names. */
+export function names(h: Harness, path: string): string[] {
+  const found: string[] = [];
+  assert.equal(
+    h.fs.readdir(find(h, path), 0, ({ name }) => found.push(name) > 0),
+    0,
+  );
+  return found.sort();
+}
+
+/** The folders in the root whose content is in memory. */
+export function foldersInMemory(h: Harness): string[] {
+  const folders = [...h.opened.core.tree.root.children.values()];
+  return folders.flatMap((node) => (node.kind === 'directory' && node.isRead ? [node.name] : [])).sort();
 }
 
 /** 0: there is none. */

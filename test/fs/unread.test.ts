@@ -9,9 +9,8 @@ import { Errno } from '../../src/lib/errno.ts';
 import { systemError } from '../../src/lib/system-error.ts';
 import { Cache } from '../../src/store/cache/cache.ts';
 import { type Harness, newAttributes, newEntry } from './harness.ts';
-import { find, harness, mkdir, read, unlink, write } from './support.ts';
+import { BUCKET, find, foldersInMemory, harness, mkdir, names, read, unlink, write } from './support.ts';
 
-const BUCKET = { absent: [], namesKnown: true, rootListable: false };
 /** A session, a user's folder beside it, a folder of another name, and one with a folder in it. */
 const FOLDERS = ['ann-+1', 'ann', 'other', 'deep-+2'];
 
@@ -31,21 +30,6 @@ async function started(t: TestContext, bucket?: BucketView): Promise<Harness> {
   await h.checkpoint();
   h.restart();
   return h;
-}
-
-/** The folders whose content is in memory. */
-function readFolders(h: Harness): string[] {
-  const folders = [...h.opened.core.tree.root.children.values()];
-  return folders.flatMap((node) => (node.kind === 'directory' && node.isRead ? [node.name] : [])).sort();
-}
-
-function names(h: Harness, path: string): string[] {
-  const found: string[] = [];
-  assert.equal(
-    h.fs.readdir(find(h, path), 0, ({ name }) => found.push(name) > 0),
-    0,
-  );
-  return found.sort();
 }
 
 function linksOf(h: Harness, path: string): number {
@@ -71,9 +55,9 @@ describe('a folder in the root', () => {
       assert.deepEqual(names(h, ''), [...FOLDERS, 'empty-+3', 'top.json'].sort());
       assert.equal(linksOf(h, 'ann-+1'), 2);
       assert.equal(read(h, 'top.json'), '{"top":1}');
-      assert.deepEqual(readFolders(h), []);
+      assert.deepEqual(foldersInMemory(h), []);
       assert.equal(read(h, 'ann-+1/creds.json'), '{"of":"ann-+1"}');
-      assert.deepEqual(readFolders(h), ['ann-+1']);
+      assert.deepEqual(foldersInMemory(h), ['ann-+1']);
       for (const folder of FOLDERS)
         assert.deepEqual(names(h, folder).slice(0, 2), ['+key.json', 'creds.json'], folder);
       assert.equal(read(h, 'deep-+2/sub/a.txt'), 'a');
@@ -105,7 +89,7 @@ describe('a folder in the root', () => {
     unlink(h, 'ann-+1/creds.json');
     write(h, 'deep-+2/creds.json', '{"new":1}');
     h.restart();
-    assert.deepEqual(readFolders(h), ['ann-+1', 'deep-+2']);
+    assert.deepEqual(foldersInMemory(h), ['ann-+1', 'deep-+2']);
     assert.deepEqual(names(h, 'ann-+1'), ['+key.json']);
     assert.equal(read(h, 'deep-+2/creds.json'), '{"new":1}');
     assert.equal(h.fs.dirtyFiles(), 1);
@@ -202,7 +186,7 @@ describe('a folder in the root', () => {
     failReads(t, 'EIO');
     assert.equal(h.fs.rename(folder, 'creds.json', folder, 'creds.json.bak', 0), PARKED);
     assert.equal(h.fs.unlink(folder, 'creds.json'), PARKED);
-    assert.deepEqual(readFolders(h), []);
+    assert.deepEqual(foldersInMemory(h), []);
   });
 
   it('that cannot be read stays where memory is short, and another one goes', async (t) => {
@@ -218,7 +202,7 @@ describe('a folder in the root', () => {
   it('becomes what came from the bucket', async (t) => {
     const h = await started(t, BUCKET);
     h.hybrid.markAbsent(['ann-+1']);
-    assert.deepEqual(readFolders(h), []);
+    assert.deepEqual(foldersInMemory(h), []);
     await h.opened.cache.remove('ann-+1/+key.json');
     h.restore('ann-+1');
     assert.deepEqual(names(h, 'ann-+1'), ['creds.json']);

@@ -8,6 +8,7 @@ import { runCli } from '../cli/run-cli.ts';
 import { changed, freshCreds, registeredCreds } from '../support/baileys-creds.ts';
 import { freePort } from '../support/free-port.ts';
 import { type Mounted, mountSessionfs } from '../support/mount-sessionfs.ts';
+import { until } from '../support/until.ts';
 import { logLines, untilLogged } from './log-lines.ts';
 
 const options = { timeout: 180_000 };
@@ -114,7 +115,7 @@ test(
     rmSync(fourth.folder, { recursive: true });
 
     const metrics = async () => (await fetch(`http://${address}/metrics`)).text();
-    while (!/^sessionfs_fresh_registrations_total 1$/m.test(await metrics()));
+    await until(async () => /^sessionfs_fresh_registrations_total 1$/m.test(await metrics()));
     const status = JSON.parse(readFileSync(join(mounted.mountPoint, '.sessionfs/status.json'), 'utf8'));
     assert.equal(status.freshRegistrations, 1, 'since the daemon that took over');
 

@@ -56,6 +56,7 @@ test('what fio writes it reads back, with daemons killed meanwhile, and after a 
     for (const job of JOBS) await fio(directory, ...job);
   });
   t.diagnostic(`${killer.kills} daemons killed`);
+  assert.ok(killer.kills > 0);
   await mounted.unmount();
   const again = await mountSessionfs(t, { mountPoint: mounted.mountPoint });
   for (const job of JOBS) await fio(directory, ...job, '--verify_only');

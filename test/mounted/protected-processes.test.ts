@@ -113,8 +113,9 @@ test('the key is in no environment but that of the process which was given it', 
   });
   const look = () => {
     for (const pid of started.process.processes()) {
-      if (pid !== started.process.pid && readOf(pid, 'environ').includes(KEY))
-        seen.add(readOf(pid, 'cmdline').replaceAll('\0', ' '));
+      // The name first: a fork that runs its program between the two reads has a new environment under its old name.
+      const line = readOf(pid, 'cmdline').replaceAll('\0', ' ');
+      if (pid !== started.process.pid && readOf(pid, 'environ').includes(KEY)) seen.add(line);
     }
   };
   while (!isAnswering && started.process.exit === undefined) {

@@ -224,7 +224,9 @@ class Bot {
       this.#news.violations.push(...differences(directory, model, { underWay, restored }));
     } catch (error) {
       const { message } = error as Error;
-      if (!FULL.test(message)) this.#news.violations.push(`${model.folder}: ${message}`);
+      // At the end there is room again: then an error of the disk is one of the mount.
+      if (this.#order.only !== undefined || !FULL.test(message))
+        this.#news.violations.push(`${model.folder}: ${message}`);
     }
   }
 }

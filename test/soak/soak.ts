@@ -13,6 +13,7 @@ import { createTestBucket, startGcsEmulator } from '../support/gcs-emulator-proc
 import { type GcsProxy, startGcsProxy } from '../support/gcs-proxy.ts';
 import { type Mounted, mountSessionfs } from '../support/mount-sessionfs.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { until } from '../support/until.ts';
 import type { BotNews, BotOrder } from './bot.ts';
 import { BotProcess } from './bots.ts';
 import { JumpingClock } from './clock.ts';
@@ -135,10 +136,11 @@ export class Soak {
   async #begun(): Promise<void> {
     const hasBegun = (sessions: readonly number[]) =>
       sessions.some((session) => this.#progress.read(session).done > 0);
-    while (!this.#shares().every(hasBegun)) {
-      if (this.#nowMs > BEGIN_HANG_MS) throw new Error('the bots make no step');
-      await sleep(50);
-    }
+    await until(
+      () => this.#shares().every(hasBegun),
+      () => sleep(50),
+      BEGIN_HANG_MS,
+    );
   }
 
   get #nowMs(): number {

@@ -12,8 +12,8 @@ import { repository } from './repository.ts';
 
 /** Three for each of two cores: the tests wait more than they compute, for a mount, a bucket or a killed daemon. */
 const CONCURRENCY = Number(process.env.SESSIONFS_TEST_CONCURRENCY ?? 6);
-/** For one file; a guard against a hang. */
-const HANG_MS = 600_000;
+/** For one file; a guard against a hang. A simulation takes as long as it is told to. */
+const HANG_MS = 600_000 + Number(process.env.SESSIONFS_SIMULATION_SECONDS ?? 0) * 1000;
 const SLOWEST_COUNT = 10;
 
 /**
