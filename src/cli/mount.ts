@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path';
 import { filesBeside } from '../api/launch.ts';
-import { takeLauncher } from '../api/launcher.ts';
+import { type Launcher, takeLauncher } from '../api/launcher.ts';
 import { receiveSecrets } from '../api/passed-secrets.ts';
 import { loadConfig } from '../config/load.ts';
 import { usage } from '../lib/errors.ts';
@@ -16,10 +16,20 @@ import { flagsOf, readOnlyFlag, settingFlags } from './setting-flags.ts';
 
 export async function run(invocation: Invocation): Promise<number> {
   const { env } = invocation;
-  const parsed = { ...invocation, given: withMountOptions(invocation.given) };
   forbidTracing();
   forbidCoreFiles(env);
   const launcher = takeLauncher(env);
+  try {
+    return await mount(invocation, launcher);
+  } catch (error) {
+    await launcher?.failed(error);
+    throw error;
+  }
+}
+
+async function mount(invocation: Invocation, launcher: Launcher | undefined): Promise<number> {
+  const { env } = invocation;
+  const parsed = { ...invocation, given: withMountOptions(invocation.given) };
   const secrets = launcher === undefined ? parsed.secrets : await receiveSecrets();
   const config = loadConfig({ ...env, ...secrets }, flagsOf(parsed));
   const pidFile = absolute(parsed.given.get('--pid-file'));
@@ -44,7 +54,7 @@ export async function run(invocation: Invocation): Promise<number> {
   if (logFile !== undefined)
     throw usage('--log-file needs --daemonize: in the foreground the log goes to stderr');
   if (!isReadOnly) return serve({ config, secrets, pidFile, launcher });
-  return withReadOnlyCopy(config, { ...env, ...secrets }, launcher, (copy) =>
+  return withReadOnlyCopy(config, { ...env, ...secrets }, (copy) =>
     serve({ config: copy, secrets, pidFile, launcher }),
   );
 }

@@ -1,33 +1,23 @@
 /** `--read-only`: a mount of a copy, which goes with it. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { Launcher } from '../api/launcher.ts';
+import { rmSync } from 'node:fs';
 import type { Config } from '../config/load.ts';
-import { copyForReading } from '../kit/read-only-copy.ts';
+import { copyForReading, makeCopyFolder } from '../kit/read-only-copy.ts';
 import { warn } from './command.ts';
 import { startProgress } from './progress.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const SHOWN = 5;
 
-/** Makes the copy for `use`, and removes it, also when a signal ends this process meanwhile. Throws as copyForReading does. */
+/** Makes the copy for `use`, and removes it, also when a signal ends this process meanwhile. Throws as makeCopyFolder and copyForReading do. */
 export async function withReadOnlyCopy<T>(
   config: Config,
   env: NodeJS.ProcessEnv,
-  launcher: Launcher | undefined,
   use: (config: Config) => Promise<T>,
 ): Promise<T> {
-  const folder = mkdtempSync(join(tmpdir(), 'sessionfs-read-only-'));
+  const folder = makeCopyFolder();
   const remove = () => rmSync(folder, { recursive: true, force: true });
   try {
-    const copied = await untilSignal(remove, () => copy(config, env, folder)).catch(
-      async (error: unknown) => {
-        await launcher?.failed(error);
-        throw error;
-      },
-    );
-    return await use(copied);
+    return await use(await untilSignal(remove, () => copy(config, env, folder)));
   } finally {
     remove();
   }

@@ -45,7 +45,7 @@ export async function run(invocation: Invocation): Promise<number> {
       { secrets, endsWithLastUser: caller !== undefined },
     );
   if (!invocation.given.has(readOnlyFlag.flag)) return runOn(config);
-  return withReadOnlyCopy(config, { ...env, ...secrets }, undefined, runOn);
+  return withReadOnlyCopy(config, { ...env, ...secrets }, runOn);
 }
 
 async function mountAndRun(

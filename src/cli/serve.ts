@@ -22,19 +22,14 @@ export interface ServeOptions {
 
 /** Returns the exit status once the mount is gone. Throws where it could not be made. */
 export async function serve(options: ServeOptions): Promise<number> {
-  const { config, launcher } = options;
+  const { config } = options;
   const log = createLogger({ level: config.logLevel });
   for (const warning of config.warnings) log.warn(warning);
   warnOfLimits(log);
-  try {
-    const report = await serveUntilStopped(options, log);
-    const complete = report.dirty === 0 && !report.lazy;
-    log[complete ? 'info' : 'warn']({ ...report }, 'Mount stopped');
-    return report.exitStatus;
-  } catch (error) {
-    await launcher?.failed(error);
-    throw error;
-  }
+  const report = await serveUntilStopped(options, log);
+  const complete = report.dirty === 0 && !report.lazy;
+  log[complete ? 'info' : 'warn']({ ...report }, 'Mount stopped');
+  return report.exitStatus;
 }
 
 async function serveUntilStopped(

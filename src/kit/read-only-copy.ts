@@ -2,18 +2,20 @@
  * What a read-only mount serves: a sealed copy of the bucket's last flush, or of a cache and its journal, in a folder of its own that
  * goes with the mount. Nothing of the original is changed, and no lease is taken.
  */
-import { cpSync, mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Bucket, ObjectVersion, StoredObject } from '../bucket/bucket.ts';
 import { BucketError, isMissing } from '../bucket/bucket-error.ts';
 import { isDeletedMark } from '../bucket/deleted-mark.ts';
 import { listAll } from '../bucket/list-all.ts';
 import type { Config } from '../config/load.ts';
+import { errnoOf, isDiskFull } from '../lib/errno.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { generatedKeyPath } from '../lib/generated-key-path.ts';
 import { sizeText } from '../lib/human.ts';
 import { mapLimit } from '../lib/map-limit.ts';
-import { codeOf } from '../lib/system-error.ts';
+import { codeOf, messageOf } from '../lib/system-error.ts';
 import { OBJECT_ROOT, toObjectName } from '../naming/object-name.ts';
 import { sessionOf } from '../naming/session-path.ts';
 import { createLogger } from '../observe/log.ts';
@@ -37,11 +39,42 @@ const ATTEMPTS = 10;
 /** For what the mount itself writes beside the copy. */
 const ROOM_BYTES = 16 * 1024 * 1024;
 
+/** For `copyForReading`, in TMPDIR. Throws CACHE_NOT_WRITABLE. */
+export function makeCopyFolder(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'sessionfs-read-only-'));
+  } catch (error) {
+    throw noPlace(tmpdir(), error);
+  }
+}
+
 /**
  * Into `folder`, which is empty: with a bucket in the settings of that, whatever the mode, otherwise of the cache. Throws
  * SESSION_NOT_FOUND, KEY_WRONG, KEY_MISSING, BUCKET_UNAVAILABLE, CACHE_NOT_WRITABLE (no room), CACHE_LOCKED.
  */
 export async function copyForReading(
+  config: Config,
+  env: NodeJS.ProcessEnv,
+  folder: string,
+  report: Report,
+): Promise<ReadOnlyCopy> {
+  try {
+    return await copyInto(config, env, folder, report);
+  } catch (error) {
+    const reason = error instanceof SessionfsError ? error.cause : error;
+    throw isDiskFull(errnoOf(reason)) ? noPlace(dirname(folder), reason) : error;
+  }
+}
+
+function noPlace(parent: string, cause: unknown): SessionfsError {
+  return new SessionfsError(
+    'CACHE_NOT_WRITABLE',
+    `the copy cannot be made in ${parent}: ${codeOf(cause) ?? messageOf(cause)}`,
+    { hint: 'Name a folder that this user can write to, on a disk with room, with TMPDIR.', cause },
+  );
+}
+
+async function copyInto(
   config: Config,
   env: NodeJS.ProcessEnv,
   folder: string,

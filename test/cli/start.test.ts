@@ -9,6 +9,7 @@ import { cliMain } from '../support/cli-main.ts';
 import { cleanEnvironment } from '../support/environment.ts';
 import { repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { runCli } from './run-cli.ts';
 
 function run(file: string, args: readonly string[]) {
   return spawnSync(file, args, { env: cleanEnvironment(), encoding: 'utf8', timeout: 60_000 });
@@ -49,4 +50,17 @@ test('a working directory that was deleted', (t) => {
     /^sessionfs: .*is relative to the working directory, which has been deleted: change to another one\n$/m,
   );
   assert.doesNotMatch(stderr, /defect/);
+});
+
+test('a read-only mount whose copy has no place, also in a process of its own', (t) => {
+  const within = temporaryDirectory(t);
+  const mountPoint = join(within, 'sessions');
+  mkdirSync(mountPoint);
+  for (const flags of [[], ['--daemonize']]) {
+    const { status, stderr } = runCli(['mount', mountPoint, '--read-only', ...flags], {
+      TMPDIR: join(within, 'none'),
+    });
+    assert.equal(status, exitStatus.CACHE_NOT_WRITABLE, stderr);
+    assert.match(stderr, /^sessionfs: the copy cannot be made in \S+none: ENOENT\n {2}\S.* TMPDIR\.\n$/);
+  }
 });

@@ -1,12 +1,15 @@
 /** What a drill shows of a bucket that a mount stores in meanwhile: each session as it was at one moment. */
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ABSENT } from '../../src/bucket/bucket.ts';
 import { DELETED_MARK } from '../../src/bucket/deleted-mark.ts';
-import { BucketCopy } from '../../src/kit/read-only-copy.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { BucketCopy, copyForReading } from '../../src/kit/read-only-copy.ts';
+import { Cache } from '../../src/store/cache/cache.ts';
 import { readTree } from '../mounted/session-files.ts';
+import { SmallDisk } from '../mounted/small-disk.ts';
 import { type Call, MemoryBucket } from '../support/memory-bucket.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -100,4 +103,23 @@ test('a session that changes each time is named, and the others are whole', asyn
   };
   assert.deepEqual(await run(), ['u-+1']);
   assert.equal(files()['sessions/v/+2/creds.json'], 'other');
+});
+
+test('a copy that does not fit on the disk says so, and where to make it', async (t) => {
+  const within = temporaryDirectory(t);
+  const [mountPoint, cachePath] = [join(within, 'sessions'), join(within, 'cache')];
+  Cache.open(cachePath, { mountPoint, keyId: '0123456789abcdef' });
+  writeFileSync(join(cachePath, 'sessions/a%'), Buffer.alloc(2 * 1024 * 1024));
+  const config = loadConfig({}, { mountPoint, cachePath });
+  const disk = new SmallDisk(t, 1);
+  const folder = join(disk.path, 'copy');
+  mkdirSync(folder);
+  await assert.rejects(
+    copyForReading(config, {}, folder, () => {}),
+    {
+      code: 'CACHE_NOT_WRITABLE',
+      message: `the copy cannot be made in ${disk.path}: ENOSPC`,
+      hint: /TMPDIR/,
+    },
+  );
 });

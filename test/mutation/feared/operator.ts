@@ -151,9 +151,21 @@ export const operatorMutations = [
     ],
   ),
   ...fearedIn(
+    'src/cli/mount.ts',
+    ['cli/start.test.ts'],
+    [
+      [
+        'await launcher?.failed(error);',
+        '',
+        'a daemon that cannot start does not say why to the command that waits',
+      ],
+    ],
+  ),
+  ...fearedIn(
     'src/kit/read-only-copy.ts',
     ['kit/read-only-copy.test.ts'],
     [
+      ['isDiskFull(errnoOf(reason)) ? ', 'false ? ', 'a full TMPDIR is called a defect of sessionfs'],
       [
         'this.#drop(session, wanted);',
         '',
