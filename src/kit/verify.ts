@@ -130,6 +130,7 @@ export class Verification {
     const stored = bucket === undefined ? new Map<string, Stored>() : await this.#objects(bucket, session);
     const problems: Problem[] = [];
     const opened = new Map<string, Buffer>();
+    const databases = new Map<string, Images>();
     let [onlyInCache, onlyInBucket, different] = [0, 0, 0];
     for (const path of new Set([...cached.keys(), ...stored.keys()])) {
       const [here, there] = [cached.get(path), stored.get(path)];
@@ -142,6 +143,8 @@ export class Verification {
       problems.push(...(await this.#problems({ session, path, file, copies, here, there, image })));
       const good = plainOf(copies[0]) ?? plainOf(copies[1]);
       if (good !== undefined) opened.set(file, good);
+      if (good !== undefined && isDatabase(good))
+        databases.set(file, { inBucket: plainOf(copies[1]), inCache: image });
       // What lies beside a database is never an object.
       if (there === undefined && this.#isCompanion(path, cached)) continue;
       if (here !== undefined && there === undefined) onlyInCache++;
@@ -153,7 +156,7 @@ export class Verification {
       )
         different++;
     }
-    const ofDatabases = this.#databases(session, cached, stored, opened, problems);
+    const ofDatabases = this.#databases(session, databases, opened, problems);
     const ofFiles = stateOfSession(
       opened.get('creds.json') ?? opened.get('creds.json.bak'),
       new Set(opened.keys()),
@@ -168,18 +171,13 @@ export class Verification {
    */
   #databases(
     session: string,
-    cached: ReadonlyMap<string, Buffer>,
-    stored: ReadonlyMap<string, Stored>,
+    databases: ReadonlyMap<string, Images>,
     opened: ReadonlyMap<string, Buffer>,
     problems: Problem[],
   ): SessionState | undefined {
     const states: SessionState[] = [];
-    for (const [file, plain] of opened) {
-      const path = `${session}/${file}`;
-      if (!isDatabase(plain)) continue;
-      const image = (sealed: Buffer | undefined) => plainOf(this.#open(path, sealed));
-      const inBucket = image(stored.get(path)?.bytes);
-      const alone = inBucket ?? image(this.#imageOf(path, this.#open(path, cached.get(path))));
+    for (const [file, { inBucket, inCache }] of databases) {
+      const alone = inBucket ?? plainOf(this.#open(`${session}/${file}`, inCache));
       try {
         states.push(stateOfDatabase(alone ?? folded(file, opened)));
       } catch (error) {
@@ -334,6 +332,14 @@ interface Compared {
   readonly here: Buffer | undefined;
   readonly there: Stored | undefined;
   readonly image: Buffer | undefined;
+}
+
+/** Of a database. */
+interface Images {
+  /** Opened; undefined: there is none, or it does not open. */
+  readonly inBucket: Buffer | undefined;
+  /** Sealed. */
+  readonly inCache: Buffer | undefined;
 }
 
 async function isCurrent(bucket: Bucket, { name, generation }: ObjectVersion): Promise<boolean> {
