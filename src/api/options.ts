@@ -41,12 +41,16 @@ export function mountOrder(options: MountOptions, environment: NodeJS.ProcessEnv
   const secrets = { ...takeSecrets(env), ...keysOf(options) };
   const flags = flagsOf(options);
   const config = loadConfig({ ...env, ...secrets }, flags);
-  const texts = (Object.entries(flags) as [SettingName, string][])
+  const switches = options.readOnly === true ? [READ_ONLY] : [];
+  return { config, flags: [...flagTexts(flags), ...switches], env, secrets };
+}
+
+/** For the command line of `sessionfs mount`, where DIR stands apart. */
+export function flagTexts(flags: Flags): string[] {
+  return (Object.entries(flags) as [SettingName, string][])
     .map(([name, text]) => [settings[name].flag ?? '', text])
     .filter(([flag]) => flag !== 'DIR')
     .map(([flag, text]) => `${flag}=${text}`);
-  const switches = options.readOnly === true ? [READ_ONLY] : [];
-  return { config, flags: [...texts, ...switches], env, secrets };
 }
 
 function requireKnown(options: MountOptions): void {

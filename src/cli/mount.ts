@@ -3,16 +3,17 @@
 import { resolve } from 'node:path';
 import { filesBeside } from '../api/launch.ts';
 import { type Launcher, takeLauncher } from '../api/launcher.ts';
+import { flagTexts } from '../api/options.ts';
 import { receiveSecrets } from '../api/passed-secrets.ts';
 import { loadConfig } from '../config/load.ts';
 import { usage } from '../lib/errors.ts';
 import { forbidCoreFiles, forbidTracing } from '../lib/process-protection.ts';
-import type { Arguments, Invocation } from './command.ts';
+import type { Invocation } from './command.ts';
 import { daemonize } from './daemonize.ts';
 import { withMountOptions } from './mount-options.ts';
 import { withReadOnlyCopy } from './read-only.ts';
 import { serve } from './serve.ts';
-import { flagsOf, readOnlyFlag, settingFlags } from './setting-flags.ts';
+import { flagsOf, readOnlyFlag } from './setting-flags.ts';
 
 export async function run(invocation: Invocation): Promise<number> {
   const { env } = invocation;
@@ -31,7 +32,8 @@ async function mount(invocation: Invocation, launcher: Launcher | undefined): Pr
   const { env } = invocation;
   const parsed = { ...invocation, given: withMountOptions(invocation.given) };
   const secrets = launcher === undefined ? parsed.secrets : await receiveSecrets();
-  const config = loadConfig({ ...env, ...secrets }, flagsOf(parsed));
+  const flags = flagsOf(parsed);
+  const config = loadConfig({ ...env, ...secrets }, flags);
   const pidFile = absolute(parsed.given.get('--pid-file'));
   const logFile = absolute(parsed.given.get('--log-file'));
   const isReadOnly = parsed.given.has(readOnlyFlag.flag);
@@ -39,10 +41,7 @@ async function mount(invocation: Invocation, launcher: Launcher | undefined): Pr
     const files = filesBeside(config, isReadOnly);
     return daemonize({
       mountPoint: config.mountPoint,
-      flags: [
-        ...settingFlags.flatMap(({ flag }) => inlined(flag, parsed)),
-        ...(isReadOnly ? [readOnlyFlag.flag] : []),
-      ],
+      flags: [...flagTexts(flags), ...(isReadOnly ? [readOnlyFlag.flag] : [])],
       ...files,
       logFile: logFile ?? files.logFile,
       logIsNamed: logFile !== undefined,
@@ -57,11 +56,6 @@ async function mount(invocation: Invocation, launcher: Launcher | undefined): Pr
   return withReadOnlyCopy(config, { ...env, ...secrets }, (copy) =>
     serve({ config: copy, secrets, pidFile, launcher }),
   );
-}
-
-function inlined(flag: string, { given }: Pick<Arguments, 'given'>): string[] {
-  const value = given.get(flag);
-  return value === undefined ? [] : [`${flag}=${value}`];
 }
 
 function absolute(path: string | undefined): string | undefined {
