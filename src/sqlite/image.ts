@@ -4,6 +4,7 @@
  * index, is not looked at. https://sqlite.org/fileformat2.html has the format.
  */
 import { TextDecoder } from 'node:util';
+import { CellReader, columnBytes, localBytes } from './cell.ts';
 import { pageSizeOf, SqliteError, viewOf } from './format.ts';
 
 export type Value = null | number | bigint | string | Uint8Array;
@@ -107,23 +108,19 @@ export class DatabaseImage {
   }
 
   #payload(at: number, isIndex: boolean, end: number): Uint8Array {
-    const [size, afterSize] = this.#varint(at);
-    const start = isIndex ? afterSize : this.#varint(afterSize)[1];
-    const most = isIndex ? Math.floor(((this.#usable - 12) * 64) / 255) - 23 : this.#usable - 35;
-    const least = Math.floor(((this.#usable - 12) * 32) / 255) - 23;
-    const kept = least + ((size - least) % (this.#usable - 4));
-    const local = size <= most ? size : kept <= most ? kept : least;
-    if (!(size <= this.#bytes.length && start + local <= end))
-      throw new SqliteError('a row is longer than its page');
-    if (local === size) return this.#bytes.subarray(start, start + size);
-    return this.#overflowing(start, local, size);
+    const cell = new CellReader(this.#bytes, at, end);
+    const size = cell.number();
+    if (!isIndex) cell.number();
+    if (size > this.#bytes.length) throw new SqliteError('a row is longer than the database');
+    const local = cell.take(localBytes(size, this.#usable, isIndex));
+    return local.length === size ? local : this.#overflowing(local, viewOf(cell.take(4)).getUint32(0), size);
   }
 
-  #overflowing(start: number, local: number, size: number): Uint8Array {
+  #overflowing(local: Uint8Array, first: number, size: number): Uint8Array {
     const payload = new Uint8Array(size);
-    payload.set(this.#bytes.subarray(start, start + local));
-    let next = this.#view.getUint32(start + local);
-    for (let done = local; done < size; ) {
+    payload.set(local);
+    let next = first;
+    for (let done = local.length; done < size; ) {
       const page = this.#use(next);
       next = this.#view.getUint32(page);
       const length = Math.min(size - done, this.#usable - 4);
@@ -154,31 +151,17 @@ export class DatabaseImage {
     for (let page = 2; page <= this.#pages; page += distance) this.#use(page === lockPage ? page + 1 : page);
   }
 
-  /** Returns the value and where what follows begins. */
-  #varint(at: number, bytes = this.#bytes): [value: number, next: number] {
-    let value = 0;
-    for (let length = 0; length < 8; length++) {
-      const byte = bytes[at + length];
-      if (byte === undefined) break;
-      value = value * 128 + (byte & 127);
-      if (byte < 128) return [value, at + length + 1];
-    }
-    // Nine bytes: a negative number, as the key of a row may be.
-    return [Number.NaN, at + 9];
-  }
-
   #record(payload: Uint8Array): Value[] {
     const view = viewOf(payload);
-    const [headerSize, first] = this.#varint(0, payload);
+    const header = new CellReader(payload, 0, payload.length);
+    const headerSize = header.number();
     const values: Value[] = [];
-    let at = headerSize;
-    for (let next = first; next < headerSize; ) {
-      const [type, after] = this.#varint(next, payload);
-      const size = sizeOf(type);
-      if (!(size >= 0 && at + size <= payload.length)) throw new SqliteError('a row is damaged');
+    for (let at = headerSize; header.at < headerSize; ) {
+      const type = header.number();
+      const size = columnBytes(type);
+      if (at + size > payload.length) throw new SqliteError('a row is damaged');
       values.push(this.#value(type, view, at, size));
       at += size;
-      next = after;
     }
     return values;
   }
@@ -191,12 +174,6 @@ export class DatabaseImage {
     const bytes = new Uint8Array(view.buffer, view.byteOffset + at, size);
     return type % 2 === 0 ? bytes : this.#text.decode(bytes);
   }
-}
-
-const SIZES = [0, 1, 2, 3, 4, 6, 8, 8, 0, 0];
-
-function sizeOf(type: number): number {
-  return SIZES[type] ?? Math.floor((type - 12) / 2);
 }
 
 function integer(view: DataView, at: number, size: number): number | bigint {

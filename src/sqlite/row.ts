@@ -2,6 +2,7 @@
  * Finds one row by its key, page by page, in a table whose first two columns are the key and the value. Nothing that the file says
  * is believed: each number is compared with what is there, and each page is read once at most.
  */
+import { CellReader, columnBytes, localBytes } from './cell.ts';
 import { isDatabase, pageSizeOf, SqliteError, viewOf } from './format.ts';
 import type { Pages } from './pages.ts';
 
@@ -127,27 +128,22 @@ class Search {
   }
 
   #payload(page: Uint8Array, at: number): Payload {
-    const cell = new Varints(page, at, this.#usableBytes);
-    const bytes = cell.next();
-    cell.next();
-    const usable = this.#usableBytes;
-    const most = usable - 35;
-    if (bytes <= most) return { bytes, local: cell.take(bytes), next: 0 };
-    const least = Math.floor(((usable - 12) * 32) / 255) - 23;
-    const wanted = least + ((bytes - least) % (usable - 4));
-    const local = cell.take(wanted <= most ? wanted : least);
-    return { bytes, local, next: viewOf(cell.take(4)).getUint32(0) };
+    const cell = new CellReader(page, at, this.#usableBytes);
+    const bytes = cell.number();
+    cell.number();
+    const local = cell.take(localBytes(bytes, this.#usableBytes));
+    return { bytes, local, next: local.length === bytes ? 0 : viewOf(cell.take(4)).getUint32(0) };
   }
 
   /** The first ones; what lies on overflow pages is read only where one of them does. */
   #columns(payload: Payload, count: number): Column[] {
-    const header = new Varints(payload.local, 0, payload.local.length);
-    const headerBytes = header.next();
+    const header = new CellReader(payload.local, 0, payload.local.length);
+    const headerBytes = header.number();
     if (headerBytes > payload.local.length) throw new SqliteError('the header of a row is too long');
     const types: number[] = [];
-    while (types.length < count && header.at < headerBytes) types.push(header.next());
+    while (types.length < count && header.at < headerBytes) types.push(header.number());
     const ends: number[] = [];
-    for (const type of types) ends.push((ends.at(-1) ?? headerBytes) + bytesOf(type));
+    for (const type of types) ends.push((ends.at(-1) ?? headerBytes) + columnBytes(type));
     const end = ends.at(-1) ?? headerBytes;
     if (end > payload.bytes) throw new SqliteError('a column reaches beyond its row');
     const content = end <= payload.local.length ? payload.local : this.#whole(payload, end);
@@ -188,44 +184,5 @@ class Search {
     if (this.#encoding !== UTF16BE) return bytes.toString('utf8');
     const swapped = Buffer.from(bytes.subarray(0, length & ~1));
     return swapped.swap16().toString('utf16le');
-  }
-}
-
-/** Of a column with that serial type. */
-function bytesOf(type: number): number {
-  if (type >= 12) return Math.floor((type - 12) / 2);
-  const sizes = [0, 1, 2, 3, 4, 6, 8, 8, 0, 0];
-  const bytes = sizes[type];
-  if (bytes === undefined) throw new SqliteError(`a column has the type ${type}`);
-  return bytes;
-}
-
-class Varints {
-  at: number;
-  readonly #bytes: Uint8Array;
-  readonly #end: number;
-
-  constructor(bytes: Uint8Array, at: number, end: number) {
-    this.#bytes = bytes;
-    this.at = at;
-    this.#end = end;
-  }
-
-  /** Without its sign; what is larger than a safe integer is no length, and no type. */
-  next(): number {
-    let value = 0;
-    for (let index = 0; index < 9; index++) {
-      if (this.at >= this.#end) throw new SqliteError('a number ends outside of its page');
-      const byte = this.#bytes[this.at++] as number;
-      value = index === 8 ? value * 256 + byte : value * 128 + (byte & 0x7f);
-      if (index === 8 || byte < 0x80) break;
-    }
-    return value;
-  }
-
-  take(bytes: number): Uint8Array {
-    if (this.at + bytes > this.#end) throw new SqliteError('a row ends outside of its page');
-    this.at += bytes;
-    return this.#bytes.subarray(this.at - bytes, this.at);
   }
 }

@@ -29,16 +29,18 @@ export const sqliteMutations = [
       'only the first part of a journal is played back',
     ],
   ]),
+  ...fearedIn('src/sqlite/cell.ts', ROW, [
+    [
+      'return wanted <= most ? wanted : least;',
+      'return least;',
+      'a row that reaches over its page is read wrongly',
+    ],
+  ]),
   ...fearedIn('src/sqlite/row.ts', ROW, [
     [
       'const isUtf8 = !value.isText || this.#encoding < UTF16LE;',
       'const isUtf8 = true;',
       'credentials in UTF-16 are no credentials',
-    ],
-    [
-      'cell.take(wanted <= most ? wanted : least)',
-      'cell.take(least)',
-      'a row that reaches over its page is read wrongly',
     ],
     [
       'this.#pages.pageBytes - view.getUint8(20)',
