@@ -37,25 +37,18 @@ export function foldLog(database: Uint8Array, log: Uint8Array, maxBytes: number)
 function committedFrames(log: Uint8Array): CommittedFrames | undefined {
   const header = readHeader(log);
   if (header === undefined) return undefined;
-  const { pageBytes, salt, checksum } = header;
+  const { pageBytes, checksum } = header;
   const view = viewOf(log);
-  const pages = new Map<number, number>();
-  const written = new Map<number, number>();
-  let databasePages = 0;
-  const frameBytes = FRAME_HEADER_BYTES + pageBytes;
-  for (let at = HEADER_BYTES; at + frameBytes <= log.length; at += frameBytes) {
-    const number = view.getUint32(at);
-    const isOfThisUse = view.getUint32(at + 8) === salt[0] && view.getUint32(at + 12) === salt[1];
-    if (number === 0 || !isOfThisUse) break;
+  const fits = (at: number) => {
     checksum.add(view, at, 8);
     checksum.add(view, at + FRAME_HEADER_BYTES, pageBytes);
-    if (!checksum.is(view, at + 16)) break;
-    written.set(number, at + FRAME_HEADER_BYTES);
-    const pagesAfterCommit = view.getUint32(at + 4);
-    if (pagesAfterCommit === 0) continue;
-    databasePages = pagesAfterCommit;
-    for (const [page, position] of written) pages.set(page, position);
-    written.clear();
+    return checksum.is(view, at + 16);
+  };
+  const pages = new Map<number, number>();
+  let databasePages = 0;
+  for (const transaction of transactionsOf(log, header, HEADER_BYTES, fits)) {
+    for (const [page, position] of transaction.pages) pages.set(page, position);
+    databasePages = transaction.databasePages;
   }
   return databasePages === 0 ? undefined : { pageBytes, pages, databasePages };
 }
@@ -76,16 +69,19 @@ export interface Transaction {
   /** Where it ends in the log, and the next one begins. */
   readonly end: number;
   readonly pages: PagePositions;
+  /** Pages of the database after it. */
+  readonly databasePages: number;
 }
 
 /**
- * The committed transactions from there on, as their writers left them: no checksum is computed, which is what takes time. So only
- * that is certain which `foldLog` finds too.
+ * The committed transactions from there on, as their writers left them: without `fits`, which says so of each frame, no checksum is
+ * computed, which is what takes time. So only that is certain which `foldLog` finds too.
  */
 export function* transactionsOf(
   log: Uint8Array,
   { pageBytes, salt }: LogHeader,
   from = HEADER_BYTES,
+  fits: (frame: number) => boolean = () => true,
 ): Generator<Transaction> {
   const view = viewOf(log);
   const frameBytes = FRAME_HEADER_BYTES + pageBytes;
@@ -93,9 +89,11 @@ export function* transactionsOf(
   for (let at = from; at + frameBytes <= log.length; at += frameBytes) {
     const number = view.getUint32(at);
     if (number === 0 || view.getUint32(at + 8) !== salt[0] || view.getUint32(at + 12) !== salt[1]) return;
+    if (!fits(at)) return;
     pages.set(number, at + FRAME_HEADER_BYTES);
-    if (view.getUint32(at + 4) === 0) continue;
-    yield { end: at + frameBytes, pages };
+    const databasePages = view.getUint32(at + 4);
+    if (databasePages === 0) continue;
+    yield { end: at + frameBytes, pages, databasePages };
     pages = new Map();
   }
 }

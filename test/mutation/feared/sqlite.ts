@@ -8,8 +8,8 @@ const CUT = ['fs/database-cuts.test.ts'];
 
 export const sqliteMutations = [
   ...fearedIn('src/sqlite/write-ahead-log.ts', FOLD, [
-    ['if (!checksum.is(view, at + 16)) break;', '', 'a torn frame is folded in'],
-    ['if (pagesAfterCommit === 0) continue;', '', 'an unfinished transaction is folded in'],
+    ['if (!fits(at)) return;', '', 'a torn frame is folded in'],
+    ['if (databasePages === 0) continue;', '', 'an unfinished transaction is folded in'],
     ['if (number <= databasePages)', '', 'a page that a later transaction cut off is folded in'],
   ]),
   ...fearedIn('src/sqlite/rollback-journal.ts', FOLD, [
