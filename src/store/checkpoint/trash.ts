@@ -16,7 +16,7 @@ import type { TrashUsage } from '../cache/usage.ts';
 import { packArchive, unpackArchive } from '../set-aside/archive.ts';
 import { listByTime } from '../set-aside/kept-versions.ts';
 import type { StoreLog } from './log.ts';
-import type { CheckpointPlan, StoredBytes } from './plan.ts';
+import type { CheckpointPlan, FilePlan, StoredBytes } from './plan.ts';
 
 export interface TrashParts {
   cache: Cache;
@@ -48,13 +48,29 @@ interface Found {
   readonly read: () => Promise<Buffer | undefined>;
 }
 
+/** A file that was removed lately. */
+interface Recent {
+  readonly sealed: Buffer;
+  readonly ms: number;
+}
+
+/** What is known of the files of a session that goes, by path. */
+interface Removal {
+  readonly planned: ReadonlyMap<string, FilePlan>;
+  readonly recent: ReadonlyMap<string, Recent>;
+  /** The archive that was made of it last. */
+  readonly earlier: () => Archive | undefined;
+}
+
+type Archive = NonNullable<ReturnType<typeof parseTrashName>>;
+
 type ReadJournal = (bytes: StoredBytes) => Promise<Buffer>;
 
 export class Trash {
   readonly #parts: TrashParts;
   #prunedMs = Number.NEGATIVE_INFINITY;
   /** By path, the earliest first. */
-  readonly #recent = new Map<string, { sealed: Buffer; ms: number }>();
+  readonly #recent = new Map<string, Recent>();
   #recentBytes = 0;
 
   constructor(parts: TrashParts) {
@@ -71,9 +87,21 @@ export class Trash {
       log.warn({ error: messageOf(error) }, NOT_PRUNED);
     }
     const sessions = removedSessions(plan, moved);
+    const planned = bySession(sessions, plan.files);
+    const recent = bySession(sessions, this.#recent);
+    let archives: ReadonlyMap<string, Archive> | undefined;
+    const newest = () => {
+      archives ??= new Map(listTrash(this.#parts.cache.path).map((each) => [each.session, each]));
+      return archives;
+    };
     for (const session of sessions) {
       try {
-        await this.#keep(session, plan, moved, read);
+        const removal = {
+          planned: planned.get(session) ?? new Map(),
+          recent: recent.get(session) ?? new Map(),
+          earlier: () => newest().get(session),
+        };
+        await this.#keep(session, removal, moved, read);
       } catch (error) {
         log.warn({ session, error: messageOf(error) }, NOT_KEPT);
       }
@@ -107,7 +135,7 @@ export class Trash {
     this.#forget(() => this.#recentBytes > RECENT_BYTES_MAX || this.#recent.size > RECENT_FILES_MAX);
   }
 
-  #forget(isOver: (path: string, recent: { ms: number }) => boolean): void {
+  #forget(isOver: (path: string, recent: Recent) => boolean): void {
     for (const [path, recent] of this.#recent) {
       if (!isOver(path, recent)) continue;
       this.#recent.delete(path);
@@ -124,24 +152,24 @@ export class Trash {
 
   async #keep(
     session: string,
-    plan: CheckpointPlan,
+    { planned, recent, earlier: lastArchive }: Removal,
     moved: ReadonlySet<string>,
     read: ReadJournal,
   ): Promise<void> {
     const { cache, nowMs } = this.#parts;
     const found = new Map<string, Found>();
     for (const path of await cachedPaths(cache, session)) {
-      if (moved.has(path) || plan.files.get(path)?.put !== undefined) continue;
+      if (moved.has(path) || planned.get(path)?.put !== undefined) continue;
       const cached = await this.#cached(path);
       if (cached !== undefined) found.set(path, cached);
     }
-    for (const [path, { put, before }] of plan.files)
-      if (isOf(session, path) && !put && before && !moved.has(path))
+    for (const [path, { put, before }] of planned)
+      if (!put && before && !moved.has(path))
         found.set(path, { size: before.length, read: () => read(before) });
     // Of a folder that was renamed nothing is left here.
     if (found.size === 0) return;
-    for (const [path, { sealed, ms }] of this.#recent)
-      if (isOf(session, path) && nowMs() - ms < RECENT_MS && !found.has(path) && !plan.files.get(path)?.put)
+    for (const [path, { sealed, ms }] of recent)
+      if (nowMs() - ms < RECENT_MS && !found.has(path) && !planned.get(path)?.put)
         found.set(path, { size: sealed.length, read: async () => sealed });
     const bytes = [...found.values()].reduce((sum, { size }) => sum + size, 0);
     if (bytes > ARCHIVE_BYTES_MAX) return this.#warnOfSize(session, bytes);
@@ -151,9 +179,8 @@ export class Trash {
       if (sealed !== undefined) files.set(path, sealed);
     }
     if (files.size === 0) return;
-    const earlier = listTrash(cache.path).findLast(
-      (each) => each.session === session && nowMs() - each.ms < SAME_REMOVAL_MS,
-    );
+    const last = lastArchive();
+    const earlier = last !== undefined && nowMs() - last.ms < SAME_REMOVAL_MS ? last : undefined;
     const first = earlier && (await this.#firstPart(earlier.name, files));
     if (first === undefined) await this.#write(session, files, undefined);
     else await this.#write(session, new Map([...first, ...files]), earlier?.name);
@@ -216,7 +243,7 @@ export function emptyTrash(cachePath: string): void {
 }
 
 /** The oldest first. Throws system errors. */
-export function listTrash(cachePath: string): NonNullable<ReturnType<typeof parseTrashName>>[] {
+export function listTrash(cachePath: string): Archive[] {
   return listByTime(trashDirectory(cachePath), parseTrashName);
 }
 
@@ -244,6 +271,16 @@ function removedSessions(plan: CheckpointPlan, moved: ReadonlySet<string>): Set<
     if (session !== undefined) sessions.add(session);
   }
   return sessions;
+}
+
+/** In one pass, however many sessions there are. */
+function bySession<T>(
+  sessions: ReadonlySet<string>,
+  files: ReadonlyMap<string, T>,
+): Map<string, Map<string, T>> {
+  const found = new Map([...sessions].map((session) => [session, new Map<string, T>()]));
+  for (const [path, each] of files) found.get(sessionOfPath(path, 'file'))?.set(path, each);
+  return found;
 }
 
 const isOf = (session: string, path: string) => path.startsWith(`${session}/`);

@@ -12,7 +12,7 @@ export const storeMutations = [
     'src/store/checkpoint/trash.ts',
     ['store/trash.test.ts'],
     [
-      ['moved.has(path) || plan.files', 'plan.files', 'a renamed session is taken for a removed one'],
+      ['moved.has(path) || planned', 'planned', 'a renamed session is taken for a removed one'],
       [
         '!put && before && !moved.has(path)',
         '!put && before && false',
