@@ -26,6 +26,9 @@ function inSteps(cache: Cache): string[] {
     if (kind === 'directory') directories.push(path);
     else seen.push(path);
   });
+  const ofRoot: string[] = [];
+  cache.walkRootFilesSync((path) => ofRoot.push(path));
+  assert.deepEqual(ofRoot.sort(), [...seen].sort());
   for (const directory of directories) {
     seen.push(`${directory}/`);
     cache.walkBelowSync(directory, (path, kind) => seen.push(kind === 'directory' ? `${path}/` : path));

@@ -9,7 +9,7 @@ import { codeOf, systemError } from '../../lib/system-error.ts';
 import { directoryMetaName, toObjectName } from '../../naming/object-name.ts';
 import { CacheFiles } from './files.ts';
 import { checkOutsideMount, prepareCacheDirectory, readKeyId } from './format.ts';
-import { type WalkReport, type WalkVisitor, walkBelow, walkCache, walkRoot } from './walk.ts';
+import { type WalkReport, type WalkVisitor, walkBelow, walkCache, walkRoot, walkRootFiles } from './walk.ts';
 
 export interface CacheOptions {
   mountPoint: string;
@@ -102,6 +102,11 @@ export class Cache {
   /** Visits what is in the root: of its directories only the names. */
   walkRootSync(visit: WalkVisitor): void {
     walkRoot(this.path, visit);
+  }
+
+  /** Visits the files in the root, and no directory. */
+  walkRootFilesSync(visit: WalkVisitor): void {
+    walkRootFiles(this.path, visit);
   }
 
   /** Visits what lies below a directory in the root, parents first. Throws system errors. */

@@ -37,6 +37,11 @@ export function walkRoot(cachePath: string, visit: WalkVisitor): void {
   new Walk(cachePath, visit, 'names').topLevel();
 }
 
+/** Visits the files in the root of the mount. */
+export function walkRootFiles(cachePath: string, visit: WalkVisitor): void {
+  new Walk(cachePath, visit).rootFiles();
+}
+
 /** Visits what lies below `path`, a directory in the root of the mount. Throws ENOENT where there is none. */
 export function walkBelow(cachePath: string, path: string, visit: WalkVisitor): void {
   new Walk(cachePath, visit).below(path);
@@ -63,6 +68,11 @@ class Walk {
       if (entry.isDirectory()) this.#topLevelDirectory(name);
       else this.#whole(name, entry);
     }
+  }
+
+  rootFiles(): void {
+    for (const entry of this.#list(OBJECT_ROOT))
+      if (!entry.isDirectory()) this.#whole(`${OBJECT_ROOT}/${entry.name}`, entry);
   }
 
   /**

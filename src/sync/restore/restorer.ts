@@ -3,16 +3,15 @@
  * session waits for another one.
  */
 
-import { type Dirent, readdirSync } from 'node:fs';
 import { reasonOf } from '../../bucket/bucket-error.ts';
 import { backOff } from '../../lib/backoff.ts';
 import { type Failure, Failures } from '../../lib/failures.ts';
 import { Limiter } from '../../lib/limiter.ts';
 import { sharedAbort } from '../../lib/shared-abort.ts';
-import { codeOf } from '../../lib/system-error.ts';
-import { fromObjectName, toObjectName } from '../../naming/object-name.ts';
+import { ifMissing } from '../../lib/system-error.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { Cache } from '../../store/cache/cache.ts';
+import type { WalkVisitor } from '../../store/cache/walk.ts';
 import type { SyncEvents } from '../events.ts';
 import { type RestoreParts, restoreSession } from './restore-session.ts';
 
@@ -141,35 +140,23 @@ class WaitLog {
 }
 
 /** What the cache holds of a session; of '' the files in the root. */
-export function contentOf(cache: Cache, session: string): Omit<SessionContent, 'session'> {
+function contentOf(cache: Cache, session: string): Omit<SessionContent, 'session'> {
   const files: string[] = [];
   const directories: string[] = [];
-  const visit = (name: string) => {
-    for (const entry of list(cache.files.locate(name))) {
-      const child = `${name}/${entry.name}`;
-      const kind = entry.isDirectory() ? 'directory' : 'file';
-      const identity = fromObjectName(child, kind);
-      if (identity === undefined || identity.directoryMeta || !belongs(identity.path, session)) continue;
-      if (kind === 'file') files.push(identity.path);
-      else directories.push(identity.path);
-      if (kind === 'directory' && session !== '') visit(child);
-    }
+  const visit: WalkVisitor = (path, kind) => {
+    if (kind === 'file') files.push(path);
+    else directories.push(path);
   };
-  visit(toObjectName(session, 'directory'));
-  return { files, directories: session === '' ? [] : directories };
+  if (session === '') cache.walkRootFilesSync(visit);
+  else ifThere(() => cache.walkBelowSync(session, visit));
+  return { files, directories };
 }
 
 /** A session of which the bucket turned out to have nothing has no directory either. */
-function list(directory: string): Dirent[] {
+function ifThere(walk: () => void): void {
   try {
-    return readdirSync(directory, { withFileTypes: true });
+    walk();
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return [];
-    throw error;
+    ifMissing(error);
   }
-}
-
-/** The directory of a user's sessions may also be one of the mount. */
-function belongs(path: string, session: string): boolean {
-  return session === '' ? !path.includes('/') : path.startsWith(`${session}/`);
 }
