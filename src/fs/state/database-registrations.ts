@@ -5,7 +5,6 @@
  * ends; a database before it is removed or replaced. And logs every now and then, so that the alarm does not wait for that.
  */
 
-import type { Clock } from '../../lib/clock.ts';
 import type { Errno } from '../../lib/errno.ts';
 import { keptDatabasePath } from '../../naming/kept-database.ts';
 import { asCompanion, type CompanionKind, companionName, companionsOf } from '../../sqlite/companions.ts';
@@ -23,10 +22,9 @@ import {
 } from '../../sqlite/write-ahead-log.ts';
 import { isGatedName } from '../model/json-gate.ts';
 import type { DirectoryNode, FileNode, Node } from '../model/node.ts';
-import type { FileSystemOptions } from '../model/options.ts';
 import { goesOn, type Registered } from '../model/registration.ts';
-import { absentSessionOf, isInside, sessionOfNode, type Tree } from '../model/tree.ts';
-import { type Contents, metaOf } from './contents.ts';
+import { absentSessionOf, isInside, sessionOfNode } from '../model/tree.ts';
+import { metaOf } from './contents.ts';
 import {
   advance,
   NO_ROW,
@@ -39,7 +37,7 @@ import {
   type Watch,
   watchFrom,
 } from './database-rows.ts';
-import { type Kept, type KeptRegistrations, LOGOUT_MS, type LostCredentials } from './kept-registrations.ts';
+import { type Kept, LOGOUT_MS, type LostCredentials, type RegistrationParts } from './kept-registrations.ts';
 
 /** A log that is written all the time is looked at so often, and less often where its database is large. */
 const LOOK_MS = 2_000;
@@ -71,22 +69,14 @@ type Effect = () => void;
 const NOTHING: Effect = () => {};
 const NO_BYTES = new Uint8Array(0);
 
-interface Parts {
-  readonly contents: Contents;
-  readonly options: FileSystemOptions;
-  readonly clock: Clock;
-  readonly tree: Tree;
-  readonly kept: KeptRegistrations;
-}
-
 export class DatabaseRegistrations {
-  readonly #parts: Parts;
+  readonly #parts: RegistrationParts;
   readonly #watches = new WeakMap<FileNode, Watch>();
   /** Logs that were written since they were looked at. */
   readonly #due = new Set<FileNode>();
   #removals: Removal[] = [];
 
-  constructor(parts: Parts) {
+  constructor(parts: RegistrationParts) {
     this.#parts = parts;
   }
 
@@ -201,7 +191,7 @@ export class DatabaseRegistrations {
     if (beside?.kind === 'journal') return this.#journalEnds(beside.database, node);
     if (beside !== undefined || !this.#isGuarded(node)) return NOTHING;
     const row = this.#presentRow(node);
-    return row === undefined ? NOTHING : this.#follow(node, row, NO_ROW, () => this.#imageOf(node));
+    return row === undefined ? NOTHING : this.#follow(node, row, NO_ROW);
   }
 
   /** The log begins anew, or goes: only what is in the database counts from then on. */
@@ -219,7 +209,7 @@ export class DatabaseRegistrations {
     const isIn = (page: number) => !pages.has(page) || isSamePage(above.page(page), below.page(page));
     if (ifReadable(() => [...row.pages].every(isIn)) !== false) return beginsAnew;
     const after = rowIn(below, row.registration);
-    const effect = this.#follow(database, row, after, () => this.#imageOf(database));
+    const effect = this.#follow(database, row, after);
     if (typeof effect === 'number') return effect;
     return () => {
       effect();
@@ -236,7 +226,7 @@ export class DatabaseRegistrations {
     const now = rowIn(pagesOf(content, pageSizeOf(content) ?? before.pageBytes));
     if (!touches(now, before.positions)) return NOTHING;
     const row = rowIn(pagesUnder(content, bytes, before));
-    return this.#follow(database, row, now, () => this.#imageOf(database));
+    return this.#follow(database, row, now);
   }
 
   /** Others of the session stay: if they go too, it was a logout. */
@@ -303,7 +293,7 @@ export class DatabaseRegistrations {
     if (!this.#isGuarded(target)) return NOTHING;
     this.#asideGoes(target, after.value);
     const before = this.#presentRow(target);
-    return before === undefined ? NOTHING : this.#follow(target, before, after, () => this.#imageOf(target));
+    return before === undefined ? NOTHING : this.#follow(target, before, after);
   }
 
   /** Everything that the log has committed since the last look. An error: a registration could not be kept. */
@@ -329,7 +319,7 @@ export class DatabaseRegistrations {
         ? rowIn(pagesOver(before, bytes, transaction.pages), watch.row.registration)
         : watch.row;
       const until = bytes.subarray(0, watch.position);
-      const effect = this.#follow(database, watch.row, after, () => this.#imageOf(database, until));
+      const effect = this.#follow(database, watch.row, after, until);
       if (typeof effect === 'number') {
         this.#due.add(log);
         return effect;
@@ -352,8 +342,11 @@ export class DatabaseRegistrations {
     return watch;
   }
 
-  /** The row of `database` was `before` and is `after`. Returns what is to be done once that is so, or why it must not be. */
-  #follow(database: FileNode, before: Row, after: Row, image: () => Uint8Array): Effect | Errno {
+  /**
+   * The row of `database` was `before`, with so much of its log (`until`), and is `after`. Returns what is to be done once that is so, or why
+   * it must not be.
+   */
+  #follow(database: FileNode, before: Row, after: Row, until?: Uint8Array): Effect | Errno {
     const { registration } = before;
     const { value } = after;
     const { parent, name } = database;
@@ -361,7 +354,7 @@ export class DatabaseRegistrations {
     if (registration.kind !== 'registered' || (value !== undefined && goesOn(registration, value)))
       return value === undefined ? NOTHING : () => this.#seen(parent, name, value);
     try {
-      const kept = this.#keep(database, database, registration, image());
+      const kept = this.#keep(database, database, registration, this.#imageOf(database, until));
       if (kept === undefined) return NOTHING;
       if (value === undefined) return this.#removal(database, registration, { kept, aside: undefined });
       const session = this.#sessionOf(database);

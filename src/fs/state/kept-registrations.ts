@@ -4,7 +4,9 @@ import { openSealed, type SealedMeta, sealedSize, sealInto } from '../../crypto/
 import type { Clock } from '../../lib/clock.ts';
 import { type Errno, errnoOf, isDiskFull } from '../../lib/errno.ts';
 import type { KeptVersions } from '../../store/set-aside/kept-versions.ts';
-import type { Log } from '../model/options.ts';
+import type { FileSystemOptions, Log } from '../model/options.ts';
+import type { Tree } from '../model/tree.ts';
+import type { Contents } from './contents.ts';
 
 /** Told to the main thread, which counts them and stores the version before in the bucket too. */
 export interface StartedOver {
@@ -28,6 +30,15 @@ export interface Kept {
 export interface LostCredentials {
   readonly session: string;
   readonly keptAs: string;
+}
+
+/** Of what finds that a registration is lost: in files, and in databases. */
+export interface RegistrationParts {
+  readonly contents: Contents;
+  readonly options: FileSystemOptions;
+  readonly clock: Clock;
+  readonly tree: Tree;
+  readonly kept: KeptRegistrations;
 }
 
 /** A logout removes the credentials, then the rest, then the folder: so long it is waited for, from the removal of the credentials. */

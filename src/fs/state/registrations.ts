@@ -1,22 +1,15 @@
-/**
- * The alarm for an application that starts over: a session's creds.json goes from a registered account to another registration.
- * Baileys does that whenever it cannot read the file. The version before is kept, on stable storage, before the new one counts.
- * So is a registered version that is removed while other files of the session stay; if they go too, it was a logout.
- */
-import type { Clock } from '../../lib/clock.ts';
 import type { Errno } from '../../lib/errno.ts';
 import { belongsToCredentials, CREDS_BACKUP, sessionOfCreds } from '../../naming/session-path.ts';
 import { type FileNode, NOT_COMMITTED } from '../model/node.ts';
-import type { FileSystemOptions } from '../model/options.ts';
 import { goesOn, type Registration, readRegistration } from '../model/registration.ts';
-import type { Tree } from '../model/tree.ts';
-import { type Contents, metaOf } from './contents.ts';
+import { metaOf } from './contents.ts';
 import {
   type Kept,
   type KeptRegistrations,
   LOGOUT_MS,
   type LostCredentials,
   type Version as PlainVersion,
+  type RegistrationParts,
 } from './kept-registrations.ts';
 
 /** A creds.json is about to become another version. */
@@ -43,16 +36,8 @@ interface Removal extends Kept {
 /** Sessions between the two renames that replace a creds.json; one that stays there was left by its application. */
 const MOVED_ASIDE_MAX = 256;
 
-interface Parts {
-  readonly contents: Contents;
-  readonly options: FileSystemOptions;
-  readonly clock: Clock;
-  readonly tree: Tree;
-  readonly kept: KeptRegistrations;
-}
-
 export class Registrations {
-  readonly #parts: Parts;
+  readonly #parts: RegistrationParts;
   readonly #kept: KeptRegistrations;
   /** By the content that `Contents` has in memory: another version is another buffer. */
   readonly #known = new WeakMap<Buffer, Registration>();
@@ -60,7 +45,7 @@ export class Registrations {
   readonly #movedAside = new Map<string, Version>();
   readonly #removals = new Map<string, Removal>();
 
-  constructor(parts: Parts) {
+  constructor(parts: RegistrationParts) {
     this.#parts = parts;
     this.#kept = parts.kept;
   }
