@@ -6,6 +6,7 @@ import { Keyring } from '../../src/crypto/keyring.ts';
 import { OWNER, sealedSize, sealInto } from '../../src/crypto/sealed-file.ts';
 import { keptVersionName, keptVersionPrefix } from '../../src/naming/kept-version-name.ts';
 import { toObjectName } from '../../src/naming/object-name.ts';
+import { LedgerState } from '../../src/sync/ledger/state.ts';
 import { KEY } from './daemon-parts.ts';
 import { SimulatedDisk } from './platform/disk.ts';
 import { mkdirSync, writeFileSync } from './platform/fs.ts';
@@ -81,18 +82,49 @@ test('what an operator brought back behind the holder, who made and deleted a fi
   runOn(undefined);
 });
 
-test('a cache that is given another bucket may bring back what other computers deleted there', () => {
-  const machine = new Machine(1);
-  runOn(machine);
-  const truth = new Truth(() => []);
-  const path = 'u-+1/key-0.json';
-  const version = truth.lineage.write(path, undefined);
-  const deleted = truth.lineage.delete('m1', path, truth.lineage.write(path, version));
-  assert.equal(truth.follows(path, deleted, version), false);
-  truth.bringAlong(path, sealed(path, JSON.stringify({ v: version })));
-  assert.equal(truth.follows(path, deleted, version), true);
-  runOn(undefined);
-});
+for (const [what, knows, returns] of [
+  ['a cache that is given another bucket, or put back from before it had this one,', 'nothing', true],
+  ['a cache that was copied before it had stored a file', 'the file', true],
+  ['a cache that was copied when it had stored a file', 'its version', false],
+] as const)
+  test(`${what} ${returns ? 'may' : 'must not'} bring back what was deleted there since`, () => {
+    const machine = new Machine(1);
+    runOn(machine);
+    const truth = new Truth(() => []);
+    const store = new SimulatedStore(machine, 'bucket-a', () => {});
+    const path = 'u-+1/key-0.json';
+    const name = toObjectName(path, 'file');
+    const ledger = new LedgerState();
+    const version = truth.lineage.write(path, undefined);
+    const bytes = sealed(path, JSON.stringify({ v: version }));
+    if (knows === 'the file') ledger.apply(['changed', name, 1]);
+    const { generation } = store.put('m0 d1', name, bytes, ABSENT, {});
+    if (knows === 'its version') ledger.apply(['same', name, generation, 1, bytes.length, 1]);
+    store.delete('m0 d2', name, generation);
+    const deleted = truth.lineage.delete('m0', path, truth.lineage.write(path, version));
+    assert.equal(truth.follows(path, deleted, version), false);
+    truth.bringAlong(store, path, bytes, knows === 'nothing' ? undefined : ledger);
+    assert.equal(truth.follows(path, deleted, version), returns);
+    runOn(undefined);
+  });
+
+for (const isKnown of [true, false])
+  test(`a cache that gets its bucket back ${isKnown ? 'may replace what its ledger knows to be there' : 'replaces nothing that others stored since'}`, () => {
+    const machine = new Machine(1);
+    runOn(machine);
+    const truth = new Truth(() => []);
+    const store = new SimulatedStore(machine, 'bucket-a', () => {});
+    const path = 'u-+1/key-0.json';
+    const name = toObjectName(path, 'file');
+    const there = truth.lineage.write(path, undefined);
+    const { generation } = store.put('m0 d1', name, sealed(path, JSON.stringify({ v: there })), ABSENT, {});
+    const elsewhere = truth.lineage.write(path, undefined);
+    const ledger = new LedgerState();
+    ledger.apply(['same', name, isKnown ? generation : 'older', 1, 1, 1]);
+    truth.bringAlong(store, path, sealed(path, JSON.stringify({ v: elsewhere })), ledger);
+    assert.equal(truth.follows(path, there, elsewhere), isKnown);
+    runOn(undefined);
+  });
 
 test('without its ledger a computer may find again what it deleted, until it has compared the session with the bucket', () => {
   const machine = new Machine(1);

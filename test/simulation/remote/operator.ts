@@ -4,32 +4,20 @@
  */
 import { join } from 'node:path';
 import { fromObjectName } from '../../../src/naming/object-name.ts';
-import { readLedger } from '../../../src/sync/ledger/file.ts';
-import {
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  unlinkSync,
-  writeFileSync,
-} from '../platform/fs.ts';
+import { mkdirSync, readdirSync, rmSync, unlinkSync, writeFileSync } from '../platform/fs.ts';
 import type { Machine } from '../platform/machine.ts';
+import { bringAlong, type CacheContent, contentOf, LEDGER } from './cache-content.ts';
 import type { Computer } from './computer.ts';
 import type { Truth } from './truth.ts';
 
 export const DEEDS = ['copies', 'lostFiles', 'lostLedgers', 'otherBuckets', 'oldObjects'] as const;
 export type Deed = (typeof DEEDS)[number];
 
-type Copy = Map<string, Buffer | 'directory'>;
-
-const LEDGER = 'bucket.log';
-
 export class Operator {
   readonly #machine: Machine;
   readonly #truth: Truth;
   readonly #deeds: readonly Deed[];
-  readonly #copies = new Map<Computer, Copy>();
+  readonly #copies = new Map<Computer, CacheContent>();
 
   constructor(machine: Machine, truth: Truth, deeds: readonly Deed[]) {
     this.#machine = machine;
@@ -67,23 +55,13 @@ export class Operator {
   #giveOtherBucket(computer: Computer): void {
     const name = computer.bucketName === 'bucket-a' ? 'bucket-b' : 'bucket-a';
     computer.useBucket(name);
-    const cached = [...read(computer.cache)];
-    const ledgers = cached
-      .filter(([path]) => path.startsWith(`${computer.cache}/${LEDGER}.`))
-      .map(([path]) => readLedger(path)?.state);
-    const ledger = ledgers.find((state) => state?.bucket === `gs://${name}`);
-    for (const [path, content] of cached) {
-      const objectName = path.slice(computer.cache.length + 1);
-      const identity = fromObjectName(objectName);
-      if (content === 'directory' || identity === undefined || identity.directoryMeta) continue;
-      if (ledger?.get(objectName) === undefined) this.#truth.bringAlong(identity.path, content);
-    }
+    bringAlong(computer, this.#truth);
   }
 
   #copyOrPutBack(computer: Computer): void {
     const copy = this.#copies.get(computer);
     if (copy === undefined || this.#machine.once(3)) {
-      this.#copies.set(computer, read(computer.cache));
+      this.#copies.set(computer, contentOf(computer.cache));
       return;
     }
     rmSync(computer.cache, { recursive: true });
@@ -92,11 +70,12 @@ export class Operator {
       if (content === 'directory') mkdirSync(path, 0o700);
       else writeFileSync(path, content);
     computer.view.forgetAll();
+    bringAlong(computer, this.#truth);
   }
 
   /** Of what was not stored yet nothing is left then. */
   #loseFiles(computer: Computer): void {
-    for (const [path, content] of read(computer.cache)) {
+    for (const [path, content] of contentOf(computer.cache)) {
       if (content === 'directory' || !path.startsWith(`${computer.cache}/sessions/`)) continue;
       if (!this.#machine.once(3)) continue;
       unlinkSync(path);
@@ -117,14 +96,4 @@ export class Operator {
     const path = fromObjectName(objectName)?.path;
     if (path !== undefined) this.#truth.excuse(path.slice(0, path.indexOf('/')));
   }
-}
-
-/** Parents before what is in them. */
-function read(directory: string, copy: Copy = new Map()): Copy {
-  for (const name of readdirSync(directory) as string[]) {
-    const path = join(directory, name);
-    if (statSync(path).isDirectory()) read(path, copy.set(path, 'directory'));
-    else copy.set(path, Buffer.from(readFileSync(path) as Buffer));
-  }
-  return copy;
 }

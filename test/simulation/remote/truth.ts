@@ -6,6 +6,7 @@ import { Keyring } from '../../../src/crypto/keyring.ts';
 import { openSealed } from '../../../src/crypto/sealed-file.ts';
 import { keptVersionObjectName, parseKeptVersionName } from '../../../src/naming/kept-version-name.ts';
 import { fromObjectName, toObjectName } from '../../../src/naming/object-name.ts';
+import type { LedgerState } from '../../../src/sync/ledger/state.ts';
 import { KEY } from '../daemon-parts.ts';
 import { existsSync, readdirSync, readFileSync } from '../platform/fs.ts';
 import { machine } from '../platform/machine.ts';
@@ -45,11 +46,20 @@ export class Truth {
   }
 
   /**
-   * A cache that was never used with this bucket takes what is there for new, also where other computers have deleted it:
-   * `bytes` of `path` are in the cache of one that is given another bucket.
+   * `bytes` of `path` are in a cache that was put back from a copy, or is given another bucket (cache-content.ts). What its
+   * ledger of the bucket has not stored is new to it, also where other computers, or later runs on it, have deleted it there.
+   * What the ledger knows to be there counts as unchanged: what the cache has by now takes its place, whatever that came from.
    */
-  bringAlong(path: string, bytes: Buffer): void {
-    this.lineage.place(path, undefined, this.versionOf(path, { bytes }));
+  bringAlong(store: SimulatedStore, path: string, bytes: Buffer, ledger: LedgerState | undefined): void {
+    const name = toObjectName(path, 'file');
+    const version = this.versionOf(path, { bytes });
+    const remote = ledger?.get(name)?.remote;
+    if (remote === undefined) this.lineage.place(path, undefined, version);
+    const object = store.objects.get(name);
+    const there = this.#versionIn(path, object);
+    if (there === undefined || this.lineage.leadsTo(version, there)) return;
+    const isAttempt = ledger?.attempts.get(name)?.some(({ id }) => id === object?.uploadId) ?? false;
+    if (isAttempt || object?.generation === remote?.generation) this.lineage.place(path, there, version);
   }
 
   /** What a computer can know of deletions of a path: its own, and those that its bucket shows. */

@@ -7,6 +7,7 @@ import { Violation } from '../violation.ts';
 import type { World } from '../world.ts';
 import { Application, observe } from './applications.ts';
 import { SimulatedBucket } from './bucket.ts';
+import { bringAlong } from './cache-content.ts';
 import { Computer } from './computer.ts';
 import type { Operation } from './daemon.ts';
 import { SessionFiles, sessionsIn, statusOf } from './files.ts';
@@ -101,7 +102,7 @@ export class RemoteWorld implements World {
     for (const computer of this.#computers) await this.#stop(until, computer);
     const stored = new Map<string, ReadonlyMap<string, number>>();
     for (const computer of [...this.#computers, this.#addComputer()]) {
-      computer.useBucket('bucket-a');
+      this.#giveBucketBack(computer);
       computer.start(false);
       await until(`${computer.name} serves`, () => computer.isServing);
       const found = await this.#openAll(until, computer);
@@ -119,6 +120,12 @@ export class RemoteWorld implements World {
       if (unsaved > 0)
         throw new Violation('everything gets into the bucket', `${unsaved} files of ${computer.name} do not`);
     }
+  }
+
+  #giveBucketBack(computer: Computer): void {
+    if (computer.bucketName === 'bucket-a') return;
+    computer.useBucket('bucket-a');
+    bringAlong(computer, this.#truth);
   }
 
   /** The last one is a fresh one: it finds exactly what the ones before it have left. */
