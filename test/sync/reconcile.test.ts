@@ -47,12 +47,14 @@ class Rig {
     served: (session: string) => boolean = () => false,
   ): Promise<{ conflicts: string[]; removed: string[]; replaced: string[]; lost: number }> {
     const holds = async () => false;
+    const removed: string[] = [];
+    const remove = async (names: readonly string[]) => void removed.push(...names);
     const comparing = new Reconciliation(this.ledger, {
-      ...{ served, holds, foreign: foreignObjects() },
+      ...{ served, holds, remove, foreign: foreignObjects() },
       ...options,
     });
     await comparing.add(this.bucket.objects.values());
-    const { conflicts, removed, replaced, lost } = await comparing.end();
+    const { conflicts, replaced, lost } = await comparing.end();
     return { conflicts: [...conflicts], removed, replaced, lost };
   }
 
@@ -87,6 +89,29 @@ test('what the bucket lost is to be stored again; what another mount deleted is 
   rig.bucket.objects.clear();
   assert.deepEqual(await rig.compare(), { ...NOTHING, lost: 1 });
   assert.equal(rig.stateOf(name('b.json')), 'changed');
+});
+
+test('what another mount deleted is known to the ledger until the cache has removed it, also over a death in between', async (t) => {
+  const rig = new Rig(t);
+  await rig.synced(name('a.json'), name('b.json'));
+  await rig.ledger.changed([name('a.json.bak')], []);
+  rig.bucket.objects.clear();
+  const all = ['a.json', 'a.json.bak', 'b.json'].map((file) => name(file));
+  const asked: string[][] = [];
+  const dies = async (names: readonly string[]) => {
+    asked.push([...names].sort());
+    throw new Error('the daemon dies');
+  };
+  for (let start = 0; start < 2; start++) {
+    await assert.rejects(rig.compare({ wroteElsewhere: () => true, remove: dies }), /dies/);
+    assert.deepEqual(
+      all.map((each) => rig.stateOf(each)),
+      ['same', 'changed', 'same'],
+    );
+  }
+  assert.deepEqual(asked, [all, all]);
+  const { removed } = await rig.compare({ wroteElsewhere: () => true });
+  assert.deepEqual([removed.sort(), rig.ledger.entriesOf(S)], [all, []]);
 });
 
 test('what another mount deleted and this one changed, or an application sees, is a conflict', async (t) => {
@@ -137,6 +162,7 @@ test('a conflict of a session that applications see stays to be found; one that 
         ledger: rig.ledger,
         resolve: async (session, _listing, served) => void resolved.push([session, served]),
         holds: async () => false,
+        remove: async () => {},
         foreign: foreignObjects(),
         apply: async () => {},
       },

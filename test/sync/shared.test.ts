@@ -302,7 +302,7 @@ test('files in the root are no session: each has its own version', async (t) => 
   await machine.write('b.json', 'ok here');
   bucket.store(toObjectName('a.json', 'file'), Buffer.from('ok there'));
   const comparing = new Reconciliation(machine.ledger, {
-    ...{ served: () => false, holds: async () => false, foreign: foreignObjects() },
+    ...{ served: () => false, holds: async () => false, remove: async () => {}, foreign: foreignObjects() },
   });
   await comparing.add(bucket.objects.values());
   const { conflicts } = await comparing.end();

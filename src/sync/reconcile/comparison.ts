@@ -65,7 +65,10 @@ export class Comparison {
     const { bucket, ledger, log, floorOf, wroteElsewhere, compared, foreign } = this.#parts;
     const except = this.#newer;
     const holds = (version: ObjectVersion) => this.#holds(version);
-    const comparing = new Reconciliation(ledger, { served, except, wroteElsewhere, holds, foreign, floorOf });
+    const remove = (names: readonly string[]) => this.#remove(names);
+    const comparing = new Reconciliation(ledger, {
+      ...{ served, except, wroteElsewhere, holds, remove, foreign, floorOf },
+    });
     try {
       for await (const objects of pages) await comparing.add(objects);
     } catch (error) {
@@ -99,6 +102,7 @@ export class Comparison {
       ledger,
       foreign,
       holds: (version: ObjectVersion) => this.#holds(version),
+      remove: (names: readonly string[]) => this.#remove(names),
       resolve: (name: string, listed: Listed, isServed: boolean) => this.#resolve(name, listed, isServed),
       apply: (reconciled: Reconciled) => this.#apply(reconciled),
     };
@@ -153,24 +157,28 @@ export class Comparison {
     return bytes !== undefined && bytes.length === size && crc32c(bytes) === sum;
   }
 
-  async #apply({ removed, replaced }: Reconciled): Promise<void> {
+  async #apply({ replaced }: Reconciled): Promise<void> {
     const { cache, log } = this.#parts;
-    const { files } = cache;
     await this.#keep(replaced);
     if (replaced.length > 0)
       log.warn(
-        { ...named(replaced), keptIn: files.locate('set-aside') },
+        { ...named(replaced), keptIn: cache.files.locate('set-aside') },
         'Objects in the bucket were replaced behind this cache, or the cache is an older copy: the version in the bucket is taken, the one here is kept in quarantine',
       );
-    const deleted = await this.#keep(removed);
+  }
+
+  /** See ReconcileOptions. */
+  async #remove(names: readonly string[]): Promise<void> {
+    const { cache, ledger, nowMs, log } = this.#parts;
+    const { files } = cache;
+    const deleted = await this.#keep(names);
     if (deleted > 0)
       log.warn(
-        { ...named(removed), keptIn: files.locate('set-aside') },
+        { ...named(names), keptIn: files.locate('set-aside') },
         'Another mount has had the session and deleted files of it, by what the bucket says: they are deleted here too, and their versions are kept in quarantine',
       );
     const touched = new Set<string>();
-    const { ledger, nowMs } = this.#parts;
-    for (const name of removed) {
+    for (const name of names) {
       await files.removeFile(name, touched);
       await setKnownCompanionsAside({ cache, ledger }, name, nowMs(), touched);
     }

@@ -11,6 +11,7 @@ export interface ReconcileSessionParts {
   ledger: Ledger;
   foreign: ForeignObjects;
   holds: ReconcileOptions['holds'];
+  remove: ReconcileOptions['remove'];
   /** A session that changed here and there. `served`: an application may have seen it. */
   resolve: (session: string, listed: Listed, served: boolean) => Promise<void>;
   /** What becomes of the cache's files. */
@@ -28,7 +29,7 @@ export function isCurrent(ledger: Ledger, session: string, { epoch, previousEpoc
  * and are not to stay. Rejects with BucketError.
  */
 export async function reconcileSession(
-  { bucket, ledger, foreign, holds, resolve, apply }: ReconcileSessionParts,
+  { bucket, ledger, foreign, holds, remove, resolve, apply }: ReconcileSessionParts,
   session: string,
   grant: WriteGrant,
   served: () => boolean,
@@ -44,6 +45,7 @@ export async function reconcileSession(
       only: session,
       wroteElsewhere: () => grant.previousEpoch > 0 && !isCurrent(ledger, session, grant),
       holds,
+      remove,
       foreign,
     });
     await comparing.add(listed.values());

@@ -15,8 +15,6 @@ import { isDirty, type ObjectEntry } from '../ledger/object-entry.ts';
 export interface Reconciled {
   /** Sessions that changed here and there. */
   conflicts: Set<string>;
-  /** Objects that were deleted in the bucket by another mount: the cache's files are to go as well. */
-  removed: string[];
   /** Objects that were replaced under this cache's signature, but not by an upload that it knows of: what is here is older, or was better. */
   replaced: string[];
   /** Objects that the bucket had and has no more. */
@@ -34,6 +32,11 @@ export interface ReconcileOptions {
   wroteElsewhere?: (session: string) => boolean;
   /** Whether the cache holds the very bytes of this version. */
   holds: (version: ObjectVersion) => Promise<boolean>;
+  /**
+   * Takes out of the cache what another mount has deleted in the bucket; durable when it resolves. Only then the ledger forgets it: a
+   * file that it does not know would be served, and never be compared again.
+   */
+  remove: (objectNames: readonly string[]) => Promise<void>;
   foreign: ForeignObjects;
   /** The floor of a session's lease, as far as it is known: objects below it do not count. */
   floorOf?: (session: string) => number;
@@ -44,7 +47,7 @@ const OBJECTS_AT_A_TIME = 200;
 const ENTRIES_AT_A_TIME = 2_000;
 
 export class Reconciliation {
-  readonly result: Reconciled = { conflicts: new Set(), removed: [], replaced: [], lost: 0 };
+  readonly result: Reconciled = { conflicts: new Set(), replaced: [], lost: 0 };
   readonly #ledger: Ledger;
   readonly #options: ReconcileOptions;
   /** Sessions that something else than this cache has written. */
@@ -84,11 +87,18 @@ export class Reconciliation {
 
   /** The listing was complete. */
   async end(): Promise<Reconciled> {
-    const { only } = this.#options;
+    const { only, remove } = this.#options;
     const entries = only === undefined ? this.#ledger.entries() : this.#ledger.entriesOf(only);
+    const lost: ObjectEntry[] = [];
     for (const some of inParts(entries, ENTRIES_AT_A_TIME)) {
+      lost.push(...some.filter((entry) => this.#isLost(entry)));
+      if (some.length === ENTRIES_AT_A_TIME) await nextTurn();
+    }
+    const removed = lost.flatMap((entry) => this.#removedWith(entry));
+    if (removed.length > 0) await remove([...new Set(removed)]);
+    for (const some of inParts(lost, ENTRIES_AT_A_TIME)) {
       await this.#ledger.together(async () => {
-        for (const entry of some) this.#lookForLost(entry);
+        for (const entry of some) if (this.#isLost(entry)) this.#noteLost(entry);
       });
       if (some.length === ENTRIES_AT_A_TIME) await nextTurn();
     }
@@ -123,17 +133,45 @@ export class Reconciliation {
     else await this.#compare(object, sessionOf(object.name) ?? '');
   }
 
-  #lookForLost(entry: ObjectEntry): void {
-    const { except, wroteElsewhere, served } = this.#options;
-    if (entry.remote === undefined || this.#listed.has(entry.name) || except?.has(entry.session)) return;
-    if (wroteElsewhere?.(entry.session)) {
-      this.#newer.add(entry.session);
-      const isListed = (name: string) => this.#listed.has(name);
-      deletedElsewhere(this.#ledger, entry, { live: served(entry.session), isListed }, this.result);
-    } else {
+  /** The bucket had it, and has it no more. */
+  #isLost({ name, remote, session }: ObjectEntry): boolean {
+    return remote !== undefined && !this.#listed.has(name) && this.#options.except?.has(session) !== true;
+  }
+
+  #noteLost(entry: ObjectEntry): void {
+    const { wroteElsewhere, served } = this.#options;
+    if (!wroteElsewhere?.(entry.session)) {
       this.#ledger.lost(entry);
       this.result.lost++;
+      return;
     }
+    this.#newer.add(entry.session);
+    if (isNeeded(entry, served(entry.session))) {
+      this.result.conflicts.add(entry.session);
+      return;
+    }
+    const backup = this.#backupWithout(entry);
+    if (backup !== undefined) this.#ledger.forget(backup);
+    this.#ledger.forget(entry);
+  }
+
+  /** Another mount had the session meanwhile: what it lacks there was deleted on purpose. */
+  #removedWith(entry: ObjectEntry): string[] {
+    const { wroteElsewhere, served } = this.#options;
+    const live = served(entry.session);
+    if (!wroteElsewhere?.(entry.session) || isNeeded(entry, live)) return [];
+    const backup = this.#backupWithout(entry);
+    const removed = backup === undefined ? [] : [backup.name];
+    // Of one that was to be restored the cache may hold an older copy, which nothing would ever replace.
+    if (isHere(entry) || (entry.local === 'absent' && !live)) removed.push(entry.name);
+    return removed;
+  }
+
+  /** Of a file that was deleted: it would be read, and stored, in place of the file. */
+  #backupWithout({ name }: ObjectEntry): ObjectEntry | undefined {
+    const backup = this.#ledger.backupOf(name);
+    if (!backup?.shadowed || backup.local === 'absent') return undefined;
+    return backup.remote === undefined || !this.#listed.has(backup.name) ? backup : undefined;
   }
 
   async #compare(object: ObjectVersion, session: string): Promise<void> {
@@ -172,31 +210,13 @@ export class Reconciliation {
   }
 }
 
-/** Another mount had the session meanwhile: what it lacks there was deleted on purpose. */
-function deletedElsewhere(
-  ledger: Ledger,
-  entry: ObjectEntry,
-  { live, isListed }: { live: boolean; isListed: (name: string) => boolean },
-  result: Reconciled,
-): void {
-  const isHere = entry.local === 'same' || entry.local === 'changed';
-  if ((entry.local === 'changed' && !entry.shadowed) || (live && isHere)) {
-    result.conflicts.add(entry.session);
-    return;
-  }
-  // It would be read, and stored, in place of the file that was deleted.
-  const backup = ledger.backupOf(entry.name);
-  if (
-    backup?.shadowed &&
-    backup.local !== 'absent' &&
-    (backup.remote === undefined || !isListed(backup.name))
-  ) {
-    result.removed.push(backup.name);
-    ledger.forget(backup);
-  }
-  // Of one that was to be restored the cache may hold an older copy, which nothing would ever replace.
-  if (isHere || (entry.local === 'absent' && !live)) result.removed.push(entry.name);
-  ledger.forget(entry);
+function isHere({ local }: ObjectEntry): boolean {
+  return local === 'same' || local === 'changed';
+}
+
+/** A change that is to be stored, or what an application has seen. */
+function isNeeded(entry: ObjectEntry, live: boolean): boolean {
+  return (entry.local === 'changed' && !entry.shadowed) || (live && isHere(entry));
 }
 
 /** The cache holds the same content as the object, no matter which mount stored it. */

@@ -210,7 +210,11 @@ export const syncMutations = [
     ],
   ]),
   ...fearedIn('src/sync/reconcile/reconcile.ts', BACKUPS, [
-    ['backup?.shadowed &&\n', 'false &&\n', 'a backup outlives the file that another mount deleted'],
+    [
+      'if (!backup?.shadowed || backup.local',
+      'if (backup === undefined || true || backup.local',
+      'a backup outlives the file that another mount deleted',
+    ],
   ]),
   ...fearedIn('src/sync/reconcile/conflict.ts', BACKUPS, [
     [
@@ -349,8 +353,8 @@ export const syncMutations = [
   ]),
   ...fearedIn('src/sync/reconcile/reconcile.ts', RECONCILE, [
     [
-      'listed.has(entry.name) || except?.has(entry.session)',
-      'listed.has(entry.name)',
+      'listed.has(name) && this.#options.except?.has(session) !== true',
+      'listed.has(name)',
       'an old listing says that new objects are lost',
     ],
     [
@@ -379,14 +383,19 @@ export const syncMutations = [
       'a change is overwritten by the version of the bucket',
     ],
     [
-      "if ((entry.local === 'changed' && !entry.shadowed) || (live",
-      'if ((live',
+      "(entry.local === 'changed' && !entry.shadowed) || (live",
+      '(live',
       'a change to what another mount deleted is lost',
     ],
     [
-      "  if (isHere || (entry.local === 'absent' && !live)) result.removed.push(entry.name);\n",
+      "    if (isHere(entry) || (entry.local === 'absent' && !live)) removed.push(entry.name);\n",
       '',
       'what another mount deleted comes back',
+    ],
+    [
+      '    if (removed.length > 0) await remove([...new Set(removed)]);\n',
+      '    if (removed.length > 0) void remove([...new Set(removed)]).catch(() => {});\n',
+      'a daemon that dies leaves files that another mount deleted, and no ledger knows them',
     ],
     ["if (session !== '' && this", 'if (this', 'a change in the root is a conflict with any other one'],
     [
@@ -413,7 +422,7 @@ export const syncMutations = [
       'true',
       'a copy that another mount has changed since counts as current',
     ],
-    ['    await apply(reconciled);\n', '', 'files that another mount deleted are served'],
+    ['      remove,\n', '      remove: async () => {},\n', 'files that another mount deleted are served'],
     ['  ledger.noteCurrent(session, grant.epoch);\n', '', 'each opening lists the session'],
     ['grant.previousEpoch > 0 && ', '', 'what the bucket lost is deleted here, too'],
     ['!ledger.listed || ', '', 'a cache that was put back from a copy is served'],
