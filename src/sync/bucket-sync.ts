@@ -6,6 +6,7 @@
 import type { Bucket } from '../bucket/bucket.ts';
 import { reasonOf } from '../bucket/bucket-error.ts';
 import type { Clock } from '../lib/clock.ts';
+import { sessionOf } from '../naming/session-path.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Cache } from '../store/cache/cache.ts';
 import type { DatabaseImages } from './backup/database-images.ts';
@@ -17,6 +18,7 @@ import type { Ledger } from './ledger/ledger.ts';
 import { LifecycleGuard } from './lifecycle-guard.ts';
 import { Comparison } from './reconcile/comparison.ts';
 import { Listing, listSession, type Pages } from './reconcile/listing.ts';
+import { moveAside, tellOfStale } from './reconcile/quarantine-stale.ts';
 import type { DownloadParts } from './restore/download.ts';
 import type { RestoreParts } from './restore/restore-session.ts';
 import { Restorer, type SessionContent } from './restore/restorer.ts';
@@ -110,6 +112,10 @@ export class BucketSync {
     this.flusher = new Flusher({
       ...{ bucket, ledger, grants, intervalMs, events, log, databases: parts.databases },
       locate: (name) => cache.files.locate(name),
+      setAside: async (stale, deadlineMs) => {
+        const moved = await moveAside(bucket, stale, nowMs(), deadlineMs);
+        tellOfStale(log, sessionOf(stale.name) ?? '', 1, [moved]);
+      },
       inTurn: (name, request) => pacer.inTurn(name, request),
       settle: (what) => mount.settle(what),
       reconcile: (session, grant) => this.#reconcile(session, grant, () => ledger.isServing(session)),

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { ABSENT } from '../../src/bucket/bucket.ts';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { epochOf, signature } from '../../src/bucket/object-metadata.ts';
 import { toObjectName } from '../../src/naming/object-name.ts';
@@ -231,6 +232,53 @@ test('what lies below the floor is not restored, and goes into quarantine in jus
   theirs(bucket, 'late.json', 'ok newer', 4);
   assert.deepEqual(await quarantineStale(bucket, listed, 7, Number.POSITIVE_INFINITY), []);
   assert.equal(contentsOf(bucket)[`${S}/late.json`], 'ok newer');
+});
+
+test('what an operator puts below the floor, signed by this cache, goes aside where a file is to be stored or deleted, and is no conflict', async (t) => {
+  for (const what of ['changed', 'deleted', 'deleted, and an upload may arrive'] as const) {
+    const bucket = new MemoryBucket();
+    const grants = new FakeGrants({ epoch: 4, previousEpoch: 4, floor: 3 });
+    const machine = new Machine(t, bucket, { grants });
+    machine.ledger.setListed(true);
+    machine.ledger.noteCurrent(S, 4);
+    machine.ledger.serve(S);
+    await machine.write(`${S}/a.json`, 'ok 1');
+    await machine.sync.flusher.flush(S);
+    if (what === 'deleted, and an upload may arrive') await machine.ledger.attempt(name('a.json'), ABSENT, 1);
+    bucket.store(name('a.json'), Buffer.from('ok 0'), signature(machine.ledger.id, 2));
+    if (what === 'changed') await machine.write(`${S}/a.json`, 'ok 2');
+    else await machine.delete(`${S}/a.json`);
+    await machine.sync.flusher.flush(S);
+    const { [`${S}/a.json`]: file, ...others } = contentsOf(bucket);
+    assert.deepEqual(
+      [file, Object.values(others)],
+      [what === 'changed' ? 'ok 2' : undefined, ['ok 0']],
+      what,
+    );
+    const [aside = ''] = Object.keys(others);
+    assert.match(aside, /^\.sessionfs\/set-aside\/sessions\/u\/\+1\/a\.json\.\d+$/);
+    assert.deepEqual([[...machine.ledger.conflicts], machine.ledger.dirtyOf(S)], [[], []]);
+    const told = machine.lines.filter(({ level }) => level !== 'info');
+    assert.deepEqual(
+      told.map(({ level, session, objects, moved }) => [level, session, objects, moved]),
+      [['warn', S, 1, [aside]]],
+    );
+  }
+});
+
+test('an own upload below the floor whose answer was lost is replaced, and not kept', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket, {
+    grants: new FakeGrants({ epoch: 4, previousEpoch: 4, floor: 3 }),
+  });
+  machine.ledger.setListed(true);
+  machine.ledger.noteCurrent(S, 4);
+  await machine.write(`${S}/a.json`, 'ok 1');
+  const id = await machine.ledger.attempt(name('a.json'), ABSENT, 1);
+  bucket.store(name('a.json'), Buffer.from('ok 1'), signature(machine.ledger.id, 2), id);
+  await machine.write(`${S}/a.json`, 'ok 2');
+  await machine.sync.flusher.flush(S);
+  assert.deepEqual(contentsOf(bucket), { [`${S}/a.json`]: 'ok 2' });
 });
 
 test('the objects of a session are those of no other one, also where a user has several', async () => {

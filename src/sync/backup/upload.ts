@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { ABSENT, type Bucket, type ObjectVersion } from '../../bucket/bucket.ts';
 import { BucketError, isMissing, isPrecondition } from '../../bucket/bucket-error.ts';
 import { DELETED_MARK, isDeletedMark } from '../../bucket/deleted-mark.ts';
-import { epochOf, isSignedBy, signature } from '../../bucket/object-metadata.ts';
+import { epochOf, isBelow, isSignedBy, signature } from '../../bucket/object-metadata.ts';
 import { crc32c } from '../../lib/crc32c.ts';
 import { ifMissing } from '../../lib/system-error.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -16,6 +16,8 @@ export interface UploadParts {
   grants: WriteGrants;
   /** Where the cache keeps the object of that name. */
   locate: (objectName: string) => string;
+  /** Moves an object below the floor out of the session. Rejects with BucketError. */
+  setAside: (stale: ObjectVersion, deadlineMs: number) => Promise<void>;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -154,15 +156,34 @@ async function replaceOwn<T>(
     return await call(entry.remote?.generation ?? ABSENT, undefined);
   } catch (error) {
     if (!isPrecondition(error)) throw error;
-    const found = await newest(parts.bucket, entry.name);
-    await refuseForeign(parts, replacing, found, error);
+    const newestThere = await newest(parts.bucket, entry.name);
+    await refuseForeign(parts, replacing, newestThere, error);
+    const found = await withoutStale(parts, replacing, newestThere);
     return call(found?.generation ?? ABSENT, found ?? 'nothing').catch((again: unknown) => {
       throw isPrecondition(again) ? new ForeignWrite(entry.name, again) : again;
     });
   }
 }
 
-/** Throws unless what was found may be replaced: it is gone, or an own version, or a late write of an earlier holder. */
+/** What lies below the floor counts for nothing, but an operator may have brought it back: it is kept. Returns what is there then. */
+async function withoutStale(
+  { ledger, setAside }: UploadParts,
+  { grant, content }: Replacing,
+  found: ObjectVersion | undefined,
+): Promise<ObjectVersion | undefined> {
+  if (found === undefined || !isStale(found, grant) || isOwn(ledger, found, content)) return found;
+  await setAside(found, grant.deadlineMs);
+  return undefined;
+}
+
+function isStale(found: ObjectVersion, { floor }: WriteGrant): boolean {
+  return !isDeletedMark(found) && isBelow(floor, found.metadata);
+}
+
+/**
+ * Throws unless what was found may be replaced: it is gone, or an own version, or a late write of an earlier holder. Below the floor
+ * is nothing of a later run on this cache, whatever it is signed with.
+ */
 async function refuseForeign(
   { ledger, grants }: UploadParts,
   { entry: { name, session }, grant, content }: Replacing,
@@ -176,6 +197,7 @@ async function refuseForeign(
     throw new ForeignWrite(name, cause);
   }
   if (found === undefined || isDeletedMark(found) || isOwn(ledger, found, content)) return;
+  if (isStale(found, grant)) return;
   const epoch = epochOf(found.metadata);
   const isLate = isShared && epoch !== undefined && epoch < grant.epoch;
   if (!isLate || isSignedBy(ledger.id, found.metadata)) throw new ForeignWrite(name, cause);

@@ -17,7 +17,7 @@ import { hasCompanions, setKnownCompanionsAside } from '../restore/companions.ts
 import type { WriteGrant } from '../write-grant.ts';
 import { yieldSession } from './conflict.ts';
 import { type Listed, listSession, type Pages } from './listing.ts';
-import { quarantineStale } from './quarantine-stale.ts';
+import { quarantineStale, tellOfStale } from './quarantine-stale.ts';
 import { type Reconciled, Reconciliation, takeStale } from './reconcile.ts';
 import { reconcileSession } from './reconcile-session.ts';
 
@@ -113,10 +113,7 @@ export class Comparison {
     if (!served()) ledger.conflicts.delete(session);
     if (stale.length === 0) return;
     const moved = await quarantineStale(bucket, stale, nowMs(), grant.deadlineMs);
-    log.warn(
-      { session, objects: stale.length, moved },
-      'Late writes of a mount that had lost the session do not count; they are moved to .sessionfs/set-aside/ in the bucket. If you brought these objects back on purpose, clear their custom metadata',
-    );
+    tellOfStale(log, session, stale.length, moved);
   }
 
   /**

@@ -6,6 +6,7 @@ import { ABSENT, type Bucket, type ObjectVersion } from '../../bucket/bucket.ts'
 import { BucketError } from '../../bucket/bucket-error.ts';
 import { keptVersionName } from '../../naming/kept-version-name.ts';
 import { KEPT_VERSION_ROOT } from '../../naming/kept-version-object.ts';
+import type { Logger } from '../../observe/log.ts';
 
 /** Moves them to `.sessionfs/set-aside/`, in just these versions. Best effort: they are never restored anyway. Returns the new names. */
 export async function quarantineStale(
@@ -25,7 +26,8 @@ export async function quarantineStale(
   return moved;
 }
 
-async function moveAside(
+/** As `quarantineStale`, but of one object, and rejects with BucketError. */
+export async function moveAside(
   bucket: Bucket,
   { name, generation, size }: ObjectVersion,
   nowMs: number,
@@ -37,4 +39,12 @@ async function moveAside(
   await bucket.put(aside, bytes, { ifGeneration: ABSENT, metadata: {}, deadlineMs });
   await bucket.delete(name, { ifGeneration: generation, deadlineMs });
   return aside;
+}
+
+/** `moved`: what they are called now; fewer than `objects` where the bucket did not move them. */
+export function tellOfStale(log: Logger, session: string, objects: number, moved: readonly string[]): void {
+  log.warn(
+    { session, objects, moved },
+    'Late writes of a mount that had lost the session do not count; they are moved to .sessionfs/set-aside/ in the bucket. If you brought these objects back on purpose, clear their custom metadata',
+  );
 }

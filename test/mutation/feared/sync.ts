@@ -235,6 +235,27 @@ export const syncMutations = [
       'a backup of credentials overtakes their keys',
     ],
   ]),
+  ...fearedIn(
+    'src/sync/backup/upload.ts',
+    ['sync/shared.test.ts'],
+    [
+      [
+        '  if (isStale(found, grant)) return;\n',
+        '',
+        'what an operator puts below the floor ends the backups of its session for good',
+      ],
+      [
+        '  await setAside(found, grant.deadlineMs);\n',
+        '',
+        'what an operator puts below the floor ends the backups of its session for good',
+      ],
+      [
+        'if (found === undefined || !isStale(found, grant) || isOwn(ledger, found, content)) return found;',
+        'if (found !== undefined || isOwn(ledger, found as never, content)) return found;',
+        'what an operator puts below the floor is overwritten',
+      ],
+    ],
+  ),
   ...fearedIn('src/sync/backup/upload.ts', UPLOAD, [
     [
       '  await settleCommitted();\n',
