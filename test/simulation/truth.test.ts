@@ -38,10 +38,7 @@ test('a file that was set aside counts when the daemon that set it aside has end
 
 for (const isDeletionStored of [false, true])
   test(`a file that a computer makes anew follows the deletion of another one: ${isDeletionStored ? 'the bucket shows it' : 'not while the bucket lacks it'}`, () => {
-    const machine = new Machine(1);
-    runOn(machine);
-    const truth = new Truth(() => []);
-    const store = new SimulatedStore(machine, 'bucket-a', () => {});
+    const { truth, store } = begun();
     const path = 'u-+1/key-0.json';
     const name = toObjectName(path, 'file');
     const first = truth.lineage.write(path, undefined);
@@ -57,6 +54,39 @@ for (const isDeletionStored of [false, true])
     else promise();
     runOn(undefined);
   });
+
+test('a file that a computer makes anew does not follow a deletion of what the bucket never had', () => {
+  const { truth, store } = begun();
+  const [path, newPath] = ['u-+1/key-0.json', 'u-+2/key-0.json'];
+  const first = truth.lineage.write(path, undefined);
+  const bytes = sealed(path, JSON.stringify({ v: first }));
+  store.put('m0 d1', toObjectName(path, 'file'), bytes, ABSENT, {});
+  // It goes on before it is stored in its new place, and nothing of that is stored.
+  truth.lineage.place(newPath, undefined, first);
+  truth.lineage.delete('m0', path, first, newPath);
+  truth.lineage.delete('m0', newPath, first);
+  const anew = truth.lineage.write(newPath, undefined, truth.knownTo({ name: 'm1', store }, newPath));
+  assert.equal(truth.lineage.leadsTo(first, anew), false);
+  truth.lineage.place(path, undefined, anew, truth.knownTo({ name: 'm1', store }, path));
+  truth.promise(store, new Map([[path, truth.lineage.delete('m1', path, anew)]]));
+  runOn(undefined);
+});
+
+test('a file that a computer makes anew after a deletion of its own follows what another one deleted since, too', () => {
+  const { truth, store } = begun();
+  const path = 'u-+1/key-0.json';
+  const name = toObjectName(path, 'file');
+  const own = truth.lineage.delete('m1', path, truth.lineage.write(path, undefined));
+  const other = truth.lineage.write(path, undefined, () => false);
+  const bytes = sealed(path, JSON.stringify({ v: other }));
+  const { generation } = store.put('m0 d1', name, bytes, ABSENT, {});
+  const known = () => truth.knownTo({ name: 'm1', store }, path);
+  truth.lineage.delete('m0', path, other);
+  assert.equal(truth.lineage.leadsTo(other, truth.lineage.write(path, own, known())), false, 'not shown');
+  store.delete('m0 d1', name, generation);
+  assert.equal(truth.lineage.leadsTo(other, truth.lineage.write(path, own, known())), true);
+  runOn(undefined);
+});
 
 test('what an operator brought back behind the holder, who made and deleted a file of that name, is no broken promise', () => {
   const machine = new Machine(1);
@@ -160,6 +190,13 @@ test('without its ledger a computer may find again what it deleted, until it has
   assert.throws(() => find(old), cameBack, 'compared before');
   runOn(undefined);
 });
+
+function begun(): { truth: Truth; store: SimulatedStore } {
+  const machine = new Machine(1);
+  runOn(machine);
+  const truth = new Truth(() => []);
+  return { truth, store: new SimulatedStore(machine, 'bucket-a', (change) => truth.changed(change)) };
+}
 
 function sealed(path: string, text: string): Buffer {
   const plain = Buffer.from(text);

@@ -21,13 +21,13 @@ export type Accepts = (movedTo: string | undefined, version: number) => boolean;
 export class Lineage {
   readonly #next = new Map<number, number[]>();
   readonly #deletions = new Map<number, Deletion>();
-  /** The newest deletions of a path: what is made there anew comes from those that its maker can know of. */
+  /** The deletions of a path: what is made there anew comes from those that its maker can know of. */
   readonly #deletionsOf = new Map<string, number[]>();
   /** What was ever meant to be at a path. */
   readonly #written = new Map<string, Set<number>>();
   #last = 0;
 
-  /** A version of `path` that is about to be written over `before`; undefined: where there is nothing. */
+  /** A version of `path` that is about to be written over `before`, or after it where that is a deletion; undefined: where there is nothing. */
   write(path: string, before: number | undefined, knows?: Knows): number {
     const version = ++this.#last;
     this.#follow(path, before, version, knows);
@@ -80,6 +80,11 @@ export class Lineage {
     return isOne(version) ? version : this.#reach(version, isOne);
   }
 
+  /** All deletions of `path` that came from the version. */
+  deletionsAfter(version: number, path: string): number[] {
+    return (this.#deletionsOf.get(path) ?? []).filter((deletion) => this.leadsTo(version, deletion));
+  }
+
   /** An application deleted it, or what came from it, wherever it was by then. */
   wasDeleted(version: number): boolean {
     const isDeletion = (each: number) => {
@@ -94,9 +99,9 @@ export class Lineage {
     written.add(version);
     this.#written.set(path, written);
     if (before !== undefined) this.#link(before, version);
-    else
-      for (const deletion of this.#deletionsOf.get(path) ?? [])
-        if (knows(deletion, this.#deletions.get(deletion)?.by ?? '')) this.#link(deletion, version);
+    if (before !== undefined && !this.isDeletion(before)) return;
+    for (const deletion of this.#deletionsOf.get(path) ?? [])
+      if (knows(deletion, this.#deletions.get(deletion)?.by ?? '')) this.#link(deletion, version);
   }
 
   #link(from: number, to: number): void {

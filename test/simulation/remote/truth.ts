@@ -33,6 +33,8 @@ export class Truth {
   readonly #excused = new Set<string>();
   /** Paths of which a bucket has what an operator brought back: the session's holder need not know that it is there. */
   readonly #broughtBack = new Map<SimulatedStore, Set<string>>();
+  /** Deletions that a bucket has shown: it lost a version that they came from. */
+  readonly #shown = new Map<SimulatedStore, Set<number>>();
   /** Directories with kept versions. */
   readonly #caches: () => string[];
 
@@ -62,10 +64,16 @@ export class Truth {
     if (isAttempt || object?.generation === remote?.generation) this.lineage.place(path, there, version);
   }
 
-  /** What a computer can know of deletions of a path: its own, and those that its bucket shows. */
+  /**
+   * What a computer can know of deletions of a path: its own, and those that its bucket shows. A bucket that never had what was
+   * deleted, since it was made and deleted, or moved on, before it was stored, shows nothing of that.
+   */
   knownTo({ name, store }: { name: string; store: SimulatedStore }, path: string): Knows {
     const there = this.#inBucket(store, path);
-    return (deletion, by) => by === name || there === undefined || !this.lineage.leadsTo(there, deletion);
+    const isShown = (deletion: number) =>
+      this.#shown.get(store)?.has(deletion) === true &&
+      (there === undefined || !this.lineage.leadsTo(there, deletion));
+    return (deletion, by) => by === name || isShown(deletion);
   }
 
   /** After each change of a bucket. */
@@ -73,6 +81,7 @@ export class Truth {
     const path = fromObjectName(name)?.path;
     if (path === undefined || !name.startsWith('sessions/')) return;
     const version = this.#versionIn(path, after);
+    if (version === undefined) this.#show(store, path, this.#versionIn(path, before));
     const broughtBack = this.#broughtBack.get(store) ?? new Set();
     this.#broughtBack.set(store, broughtBack);
     if (by === '') broughtBack.add(path);
@@ -83,6 +92,14 @@ export class Truth {
     }
     this.#checkPromise(store, path);
     if (by !== '') this.#checkCredentials(store, path);
+  }
+
+  /** The bucket has lost the version, and has nothing in its place. */
+  #show(store: SimulatedStore, path: string, lost: number | undefined): void {
+    if (lost === undefined) return;
+    const shown = this.#shown.get(store) ?? new Set();
+    this.#shown.set(store, shown);
+    for (const deletion of this.lineage.deletionsAfter(lost, path)) shown.add(deletion);
   }
 
   /** A flush has said that all of this is stored: versions, or deletions, by path. */
