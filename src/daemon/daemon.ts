@@ -284,11 +284,12 @@ export class Daemon {
     const { log, fuseFd, lock, thread, services } = this.#parts;
     const { uncommitted } = await thread.ended;
     const unmounted = await (this.#unmounting ?? { lazy: false, holders: [] });
-    const isFinished = await this.#store.finish();
-    if (!isFinished) {
+    const rest = await this.#store.finish();
+    if (!rest.isEmpty) {
       log.warn('What was written is in the journal, not yet in the cache; the next start goes on with it');
     }
-    const unsaved = await services.flushTheRest(isFinished && uncommitted.length === 0);
+    const isComplete = rest.isEmpty && uncommitted.length === 0;
+    const unsaved = await services.flushTheRest({ isComplete, lacking: rest.paths });
     await services.end();
     closeSync(fuseFd);
     lock.release();

@@ -6,7 +6,7 @@ import type { Cache } from '../store/cache/cache.ts';
 import { Checkpointer } from '../store/checkpoint/checkpointer.ts';
 import { NodeTable } from '../store/checkpoint/node-table.ts';
 import type { CheckpointPlan } from '../store/checkpoint/plan.ts';
-import { CheckpointSchedule } from '../store/checkpoint/schedule.ts';
+import { CheckpointSchedule, type JournalRest } from '../store/checkpoint/schedule.ts';
 import type { Trash } from '../store/checkpoint/trash.ts';
 import type { JournalProgress } from '../store/journal/progress.ts';
 import { JournalSync } from '../store/journal/sync.ts';
@@ -122,14 +122,14 @@ export class JournalService {
     return this.#journal.sync();
   }
 
-  /** Nothing is appended any more. Resolves to whether the journal is empty; everything in it is on stable storage. */
-  async finish(): Promise<boolean> {
+  /** Nothing is appended any more. Resolves to what is left in the journal; everything in it is on stable storage. */
+  async finish(): Promise<JournalRest> {
     await this.sync().catch(() => {});
-    const isEmpty = await Promise.race([
+    const rest = await Promise.race([
       this.#checkpoints.finish(),
-      sleep(LAST_CHECKPOINT_MS, false, { ref: false }),
+      sleep(LAST_CHECKPOINT_MS, { isEmpty: false, paths: undefined }, { ref: false }),
     ]);
     await this.#journal.close();
-    return isEmpty;
+    return rest;
   }
 }

@@ -17,10 +17,16 @@ import type { ThreadSide } from '../remote/kernel-side.ts';
 import { type OpenedRemote, openRemote } from '../remote/open.ts';
 import type { Cache } from '../store/cache/cache.ts';
 import { CacheUsage } from '../store/cache/usage.ts';
+import type { JournalRest } from '../store/checkpoint/schedule.ts';
 import { Trash, trashUsage } from '../store/checkpoint/trash.ts';
 import type { DaemonStart } from '../supervisor/messages.ts';
 import { httpToken } from './http-token.ts';
 import { mountReportOf } from './status.ts';
+
+export interface CacheAtEnd {
+  isComplete: boolean;
+  lacking: JournalRest['paths'];
+}
 
 type StartedOver = Extract<DaemonMessage, { type: 'started-over' }>;
 
@@ -173,9 +179,10 @@ export class DaemonServices {
 
   /**
    * Flushes what was written while the last flush ran, then releases the leases. Nothing is committed any more. Returns how
-   * many files the bucket still lacks. `isComplete`: the cache has all that was written.
+   * many files the bucket still lacks, as far as the cache knows them. `isComplete`: the cache has all that was written.
+   * `lacking`: see JournalRest.
    */
-  async flushTheRest(isComplete: boolean): Promise<number> {
+  async flushTheRest({ isComplete, lacking }: CacheAtEnd): Promise<number> {
     this.#phase = 'stopping';
     const { sessions, keptVersions } = this.#remote;
     if (sessions === undefined) return 0;
@@ -187,7 +194,7 @@ export class DaemonServices {
       if (this.#isVolatile) this.#log.error(fields, LOST);
       else this.#log.warn(fields, LATER);
     }
-    await sessions.release(deadlineMs);
+    await sessions.release(deadlineMs, lacking);
     return files;
   }
 

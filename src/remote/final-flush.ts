@@ -2,6 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BucketError } from '../bucket/bucket-error.ts';
 import { inTime } from '../lib/in-time.ts';
+import { sessionOfPath } from '../naming/session-path.ts';
+import type { JournalRest } from '../store/checkpoint/schedule.ts';
 import type { Flusher } from '../sync/backup/flusher.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
 import type { MountLeases } from './mount-leases.ts';
@@ -41,12 +43,15 @@ export class FinalFlush {
 
   /**
    * Releases every session of which everything is in the bucket, so that mounts that wait for one can claim it. Call it when
-   * nothing changes and nothing is opened any more. Never rejects.
+   * nothing changes and nothing is opened any more. `lacking`: paths that only the journal has; undefined: that may be any, and
+   * another mount would go on with an older version of whatever it is. Never rejects.
    */
-  async release(deadlineMs: number): Promise<void> {
+  async release(deadlineMs: number, lacking: JournalRest['paths']): Promise<void> {
     const { ledger, leases } = this.#parts;
+    const isInCache = (session: string) =>
+      lacking?.every((path) => sessionOfPath(path, 'directory') !== session) ?? false;
     const isClean = (session: string) =>
-      ledger.dirtyOf(session).length === 0 && !ledger.conflicts.has(session);
+      isInCache(session) && ledger.dirtyOf(session).length === 0 && !ledger.conflicts.has(session);
     const releaseHeld = async () => {
       const clean = leases.held.filter(isClean);
       await leases.release(clean, new Set(clean.filter((session) => ledger.isUnsettled(session))));

@@ -5,6 +5,7 @@ import type { CoreData, RemoteMessage } from '../drivers/host/messages.ts';
 import { sessionOfPath } from '../naming/session-path.ts';
 import type { Logger } from '../observe/log.ts';
 import type { CheckpointPlan } from '../store/checkpoint/plan.ts';
+import type { JournalRest } from '../store/checkpoint/schedule.ts';
 import type { BucketSync } from '../sync/bucket-sync.ts';
 import type { Ledger } from '../sync/ledger/ledger.ts';
 import type { MemoryLimit } from '../sync/memory-limit.ts';
@@ -158,9 +159,9 @@ export class RemoteSessions {
   }
 
   /** See FinalFlush. */
-  release(deadlineMs: number): Promise<void> {
+  release(deadlineMs: number, lacking: JournalRest['paths']): Promise<void> {
     this.#parts.opener.stop();
-    return this.#parts.finalFlush.release(deadlineMs);
+    return this.#parts.finalFlush.release(deadlineMs, lacking);
   }
 
   /** Gives up what is under way; the ledger knows what was done. */

@@ -42,6 +42,6 @@ test('what is held and stored is given back before what is under way ends, and w
   } as unknown as MountLeases;
   const flusher = {} as Flusher;
   const stores = {} as WriteThrough;
-  await new FinalFlush({ ledger, leases, flusher, stores }).release(performance.now() + 30_000);
+  await new FinalFlush({ ledger, leases, flusher, stores }).release(performance.now() + 30_000, []);
   assert.deepEqual(released, [[CLEAN], [LATE]]);
 });

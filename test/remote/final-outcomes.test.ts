@@ -77,7 +77,7 @@ test('what cannot be stored is told: one try where a retry cannot help', { timeo
 
 test('a session that was being acquired at the end is released as well', { timeout: 60_000 }, async () => {
   const { flush, released } = played(async () => {}, { dirtyCount: 0 });
-  await flush.release(soon());
+  await flush.release(soon(), []);
   assert.deepEqual(released, [[S], ['late-+2']]);
 });
 
@@ -85,8 +85,19 @@ test('a session with an upload that may still arrive is released so that the nex
   timeout: 60_000,
 }, async () => {
   const { flush, released, refreshing } = played(async () => {}, { dirtyCount: 0 }, [S, 'v-+2'], 'v-+2');
-  await flush.release(soon());
+  await flush.release(soon(), []);
   assert.deepEqual([released[0], refreshing], [[S, 'v-+2'], [['v-+2']]]);
+});
+
+test('a session of which only the journal has the newest version is not released, and none where that may be any', {
+  timeout: 60_000,
+}, async () => {
+  const some = played(async () => {}, { dirtyCount: 0 }, [S, 'v-+2', 'w-+3']);
+  await some.flush.release(soon(), ['v-+2/creds.json', 'w-+3']);
+  assert.deepEqual(some.released[0], [S]);
+  const any = played(async () => {}, { dirtyCount: 0 });
+  await any.flush.release(soon(), undefined);
+  assert.deepEqual(any.released.flat(), []);
 });
 
 test('a caller that gave up is not answered when its change is stored', async () => {

@@ -15,6 +15,13 @@ export interface CheckpointScheduleParts {
   retryMs?: number;
 }
 
+/** What the cache lacks of the journal at the end. */
+export interface JournalRest {
+  isEmpty: boolean;
+  /** Paths that the cache cannot store, where it has all else; undefined: it is not known what it lacks. */
+  paths: readonly string[] | undefined;
+}
+
 const INTERVAL_MS = 10_000;
 const RETRY_MS = 5_000;
 
@@ -26,6 +33,7 @@ export class CheckpointSchedule {
   #done = 0;
   /** Up to here all is in the cache but what the cache cannot store; it may be more than is done. */
   #stored = 0;
+  #unstored: readonly string[] = [];
   #running: Promise<void> | undefined;
   #failing = false;
   #finished = false;
@@ -64,14 +72,17 @@ export class CheckpointSchedule {
     return this.#settled >= wanted;
   }
 
-  /** A last try for everything that is closed. Resolves to whether the journal is empty now; call nothing after it. */
-  async finish(): Promise<boolean> {
+  /** A last try for everything that is closed. Resolves to what is left; call nothing after it. */
+  async finish(): Promise<JournalRest> {
     this.#finished = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#retry);
     await this.#running;
     if (this.#done < this.#closed) await this.#run();
-    return this.#done >= this.#closed;
+    return {
+      isEmpty: this.#done >= this.#closed,
+      paths: this.#stored >= this.#closed ? this.#unstored : undefined,
+    };
   }
 
   get #settled(): number {
@@ -92,7 +103,8 @@ export class CheckpointSchedule {
 
   async #checkpoint(upTo: number): Promise<boolean> {
     try {
-      const { outcome } = await this.#parts.checkpoint(upTo);
+      const { outcome, unstored } = await this.#parts.checkpoint(upTo);
+      if (outcome !== 'disk-full') this.#unstored = unstored;
       if (outcome === 'complete') {
         this.#done = upTo;
         this.#stored = upTo;

@@ -161,6 +161,11 @@ export const remoteMutations = [
         '!ledger.conflicts.has(session)',
         'a session is released before all of it is stored',
       ],
+      [
+        'isInCache(session) && ledger',
+        'ledger',
+        'a session of which the journal has a newer version is released, and another mount goes on with the older one',
+      ],
       ['close(dirty === 0)', 'close(true)', 'callers hear that their change is stored, and it is not'],
       [
         'if (isFinal || ledger.dirtyCount === 0) return;',

@@ -183,7 +183,7 @@ export class Daemon {
     this.isServing = false;
     this.#toCore.post({ type: 'stop' });
     await new Promise<void>((resolve) => this.#whenDone.push(resolve));
-    const isEmpty = await this.#service.finish();
+    const { isEmpty } = await this.#service.finish();
     this.ended = 'stopped';
     return isEmpty;
   }

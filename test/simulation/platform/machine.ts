@@ -13,13 +13,24 @@ export class Process {
   dead = false;
   /** Dies within the disk operation that this counts down to. */
   operationsLeft = Number.POSITIVE_INFINITY;
-  /** Until then nothing of it happens: it is stopped, and goes on as if no time had passed. */
-  pausedUntilMs = 0;
+  #pausedUntilMs = 0;
   /** How far the wall clock of its machine was stepped. */
   wallStepMs = 0;
 
   constructor(name: string) {
     this.name = name;
+  }
+
+  get pausedUntilMs(): number {
+    return this.#pausedUntilMs;
+  }
+
+  /**
+   * Until then nothing of it happens: it is stopped, and goes on as if no time had passed. Never sooner than was said before: what
+   * had waited would still be late, while all that comes after it goes on.
+   */
+  pauseUntil(ms: number): void {
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, ms);
   }
 }
 
@@ -98,6 +109,8 @@ export class Machine {
     if (event.cancelled || event.owner?.dead) return true;
     if (event.owner !== null && event.owner.pausedUntilMs > event.atMs) {
       event.atMs = event.owner.pausedUntilMs;
+      // In the order in which they were due.
+      event.order = this.#order++;
       this.#push(event);
       return true;
     }

@@ -101,7 +101,7 @@ export class Daemon {
     this.state = 'serving';
   }
 
-  /** An unmount. Resolves to how many files the bucket lacks. */
+  /** An unmount. Resolves to how many files the bucket lacks; what only the journal has counts as one. */
   async stop(): Promise<number> {
     const { client, store, services } = this.#running;
     this.state = 'stopping';
@@ -111,10 +111,11 @@ export class Daemon {
     client.post({ type: 'stop' });
     await client.ended;
     for (const operation of this.#parked.splice(0)) operation.done('given up');
-    const unsaved = await services.flushTheRest(await store.finish());
+    const { isEmpty, paths } = await store.finish();
+    const unsaved = await services.flushTheRest({ isComplete: isEmpty, lacking: paths });
     await services.end();
     this.state = 'ended';
-    return unsaved;
+    return isEmpty ? unsaved : Math.max(unsaved, 1);
   }
 
   /** A reload: another daemon takes over. */

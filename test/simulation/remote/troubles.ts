@@ -107,7 +107,6 @@ export class Troubles {
     for (const { daemon } of this.#computers) {
       if (daemon === undefined) continue;
       daemon.process.operationsLeft = Number.POSITIVE_INFINITY;
-      daemon.process.pausedUntilMs = 0;
     }
   }
 
@@ -144,7 +143,7 @@ export class Troubles {
     const { daemon, name } = this.#one;
     if (daemon === undefined) return;
     const forMs = this.#machine.chance.below(this.#machine.chance.pick([2_000, 30_000, 200_000]));
-    daemon.process.pausedUntilMs = this.#machine.nowMs + forMs;
+    daemon.process.pauseUntil(this.#machine.nowMs + forMs);
     this.#trace(`${name} is paused for ${forMs} ms`);
   }
 
