@@ -72,6 +72,21 @@ test('a file that a computer makes anew does not follow a deletion of what the b
   runOn(undefined);
 });
 
+test('what was deleted again before it was stored is shown by a bucket that had what it came from', () => {
+  const { truth, store } = begun();
+  const path = 'u-+1/key-0.json';
+  const name = toObjectName(path, 'file');
+  const first = truth.lineage.write(path, undefined);
+  const bytes = sealed(path, JSON.stringify({ v: first }));
+  const { generation } = store.put('m0 d1', name, bytes, ABSENT, {});
+  const deleted = truth.lineage.delete('m0', path, first);
+  store.delete('m0 d1', name, generation);
+  const again = truth.lineage.delete('m0', path, truth.lineage.write(path, deleted));
+  const anew = truth.lineage.write(path, undefined, truth.knownTo({ name: 'm1', store }, path));
+  assert.equal(truth.lineage.leadsTo(again, anew), true);
+  runOn(undefined);
+});
+
 test('a file that a computer makes anew after a deletion of its own follows what another one deleted since, too', () => {
   const { truth, store } = begun();
   const path = 'u-+1/key-0.json';

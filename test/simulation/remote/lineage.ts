@@ -80,11 +80,6 @@ export class Lineage {
     return isOne(version) ? version : this.#reach(version, isOne);
   }
 
-  /** All deletions of `path` that came from the version. */
-  deletionsAfter(version: number, path: string): number[] {
-    return (this.#deletionsOf.get(path) ?? []).filter((deletion) => this.leadsTo(version, deletion));
-  }
-
   /** An application deleted it, or what came from it, wherever it was by then. */
   wasDeleted(version: number): boolean {
     const isDeletion = (each: number) => {

@@ -33,8 +33,8 @@ export class Truth {
   readonly #excused = new Set<string>();
   /** Paths of which a bucket has what an operator brought back: the session's holder need not know that it is there. */
   readonly #broughtBack = new Map<SimulatedStore, Set<string>>();
-  /** Deletions that a bucket has shown: it lost a version that they came from. */
-  readonly #shown = new Map<SimulatedStore, Set<number>>();
+  /** Versions that a bucket had and that were deleted there, by path. */
+  readonly #gone = new Map<SimulatedStore, Map<string, number[]>>();
   /** Directories with kept versions. */
   readonly #caches: () => string[];
 
@@ -65,14 +65,15 @@ export class Truth {
   }
 
   /**
-   * What a computer can know of deletions of a path: its own, and those that its bucket shows. A bucket that never had what was
-   * deleted, since it was made and deleted, or moved on, before it was stored, shows nothing of that.
+   * What a computer can know of deletions of a path: its own, and those that its bucket shows. A bucket that had nothing that the
+   * deletion came from, since all of it was made, and deleted or moved on, before it was stored, shows nothing of it.
    */
   knownTo({ name, store }: { name: string; store: SimulatedStore }, path: string): Knows {
     const there = this.#inBucket(store, path);
+    const gone = this.#gone.get(store)?.get(path) ?? [];
+    const leadsTo = (deletion: number) => (version: number) => this.lineage.leadsTo(version, deletion);
     const isShown = (deletion: number) =>
-      this.#shown.get(store)?.has(deletion) === true &&
-      (there === undefined || !this.lineage.leadsTo(there, deletion));
+      gone.some(leadsTo(deletion)) && (there === undefined || !leadsTo(deletion)(there));
     return (deletion, by) => by === name || isShown(deletion);
   }
 
@@ -81,7 +82,7 @@ export class Truth {
     const path = fromObjectName(name)?.path;
     if (path === undefined || !name.startsWith('sessions/')) return;
     const version = this.#versionIn(path, after);
-    if (version === undefined) this.#show(store, path, this.#versionIn(path, before));
+    if (version === undefined) this.#noteGone(store, path, this.#versionIn(path, before));
     const broughtBack = this.#broughtBack.get(store) ?? new Set();
     this.#broughtBack.set(store, broughtBack);
     if (by === '') broughtBack.add(path);
@@ -94,12 +95,11 @@ export class Truth {
     if (by !== '') this.#checkCredentials(store, path);
   }
 
-  /** The bucket has lost the version, and has nothing in its place. */
-  #show(store: SimulatedStore, path: string, lost: number | undefined): void {
-    if (lost === undefined) return;
-    const shown = this.#shown.get(store) ?? new Set();
-    this.#shown.set(store, shown);
-    for (const deletion of this.lineage.deletionsAfter(lost, path)) shown.add(deletion);
+  #noteGone(store: SimulatedStore, path: string, version: number | undefined): void {
+    if (version === undefined) return;
+    const gone = this.#gone.get(store) ?? new Map<string, number[]>();
+    this.#gone.set(store, gone);
+    gone.set(path, [...(gone.get(path) ?? []), version]);
   }
 
   /** A flush has said that all of this is stored: versions, or deletions, by path. */
