@@ -7,6 +7,7 @@ import { ABSENT } from '../../src/bucket/bucket.ts';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { epochOf, signature } from '../../src/bucket/object-metadata.ts';
 import { toObjectName } from '../../src/naming/object-name.ts';
+import { SessionInConflict } from '../../src/sync/backup/flusher.ts';
 import { ForeignWrite } from '../../src/sync/backup/upload.ts';
 import { listSession } from '../../src/sync/reconcile/listing.ts';
 import { quarantineStale } from '../../src/sync/reconcile/quarantine-stale.ts';
@@ -279,6 +280,46 @@ test('an own upload below the floor whose answer was lost is replaced, and not k
   await machine.write(`${S}/a.json`, 'ok 2');
   await machine.sync.flusher.flush(S);
   assert.deepEqual(contentsOf(bucket), { [`${S}/a.json`]: 'ok 2' });
+});
+
+test('of what is deleted in a session in conflict no flush says that it is stored, of the next daemon neither', async (t) => {
+  for (const when of ['before it is found', 'after it is found', 'after it was made again'] as const) {
+    const bucket = new MemoryBucket();
+    const grants = new FakeGrants({ epoch: 2, previousEpoch: 1 });
+    theirs(bucket, 'a.json', 'ok theirs', 1);
+    const machine = new Machine(t, bucket, { grants });
+    machine.ledger.serve(S);
+    const files = ['a.json', 'new.json'].map((file) => `${S}/${file}`);
+    const write = () => Promise.all(files.map((path) => machine.write(path, 'ok mine')));
+    const remove = () => Promise.all(files.map((path) => machine.delete(path)));
+    await write();
+    if (when !== 'after it is found') await remove();
+    await machine.sync.reconcileSession(S, grants.granted, true);
+    if (when === 'after it was made again') await write();
+    if (when !== 'before it is found') await remove();
+    assert.deepEqual(
+      machine.ledger.entriesOf(S).map((entry) => [entry.name, entry.local]),
+      [[name('a.json'), 'deleted']],
+      `${when}; the bucket never had the other one`,
+    );
+    await assert.rejects(machine.sync.flusher.flushAll(), SessionInConflict);
+    await machine.sync.end();
+    machine.ledger.close();
+
+    const daemon = new Machine(t, bucket, { grants, cachePath: machine.cache.path });
+    await assert.rejects(daemon.sync.flusher.flushAll(), SessionInConflict);
+    assert.deepEqual(contentsOf(bucket), { [`${S}/a.json`]: 'ok theirs' });
+    await daemon.sync.end();
+    daemon.ledger.close();
+
+    const next = new Machine(t, bucket, { grants, cachePath: machine.cache.path });
+    next.ledger.setListed(false);
+    next.ledger.beginMount();
+    await next.sync.prepare();
+    assert.deepEqual([next.ledger.absentSessions, [...next.ledger.conflicts]], [[S], []]);
+    await next.sync.flusher.flushAll();
+    assert.deepEqual(contentsOf(bucket), { [`${S}/a.json`]: 'ok theirs' });
+  }
 });
 
 test('the objects of a session are those of no other one, also where a user has several', async () => {

@@ -353,6 +353,15 @@ export class Ledger {
     return id;
   }
 
+  /**
+   * The bucket has an object of that name which is not taken: as if an upload were in doubt, so that a deletion of the file here is not
+   * forgotten. `isGone`: it was deleted before.
+   */
+  doubt(name: string, isGone: boolean): void {
+    if (this.attemptsOf(name).length === 0) this.#note(['attempt', name, newUploadId(), ABSENT, 0, 0]);
+    if (isGone) this.#note(['deleted', name, Math.floor(this.#nowMs())]);
+  }
+
   /** Uploads of the object whose outcome is not known. */
   attemptsOf(name: string): readonly Attempt[] {
     return this.#state.attempts.get(name) ?? [];

@@ -192,6 +192,7 @@ export class Comparison {
   async #resolve(session: string, listed: Listed, served: boolean): Promise<void> {
     const { ledger, cache, events, log, nowMs } = this.#parts;
     if (served) {
+      doubtUntaken(ledger, session, listed);
       ledger.conflicts.add(session);
       events.conflict(0);
       log.error(
@@ -207,6 +208,12 @@ export class Comparison {
       'A session changed here and in the bucket: the version in the bucket is taken, the files that changed here are kept aside',
     );
   }
+}
+
+/** Until the next start no flush may say of a file that was deleted here that the bucket has it no more. */
+function doubtUntaken(ledger: Ledger, session: string, listed: Listed): void {
+  const isGone = ledger.entriesOf(session).length === 0;
+  for (const name of listed.keys()) if (ledger.get(name)?.remote === undefined) ledger.doubt(name, isGone);
 }
 
 /** For a log line: not more than anyone reads. */
