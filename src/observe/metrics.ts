@@ -22,7 +22,7 @@ const MS = 1e-3;
 const NORMAL_RESULTS = ['ok', 'missing', 'precondition'];
 
 /** Since the daemon's start. */
-export interface MetricTotals {
+interface MetricTotals {
   readonly backups: number;
   readonly backupFailures: number;
   readonly backupFiles: number;
@@ -43,6 +43,7 @@ export interface MetricTotals {
 /** What the status page shows. */
 export interface Overview {
   readonly totals: MetricTotals;
+  /** Undefined: the thread that serves the mount does not answer. */
   readonly files: FileNumbers | undefined;
   readonly disk: DiskNumbers | undefined;
 }

@@ -1,15 +1,11 @@
 /** What the status page is made of: everything that it shows, with whole names. */
-import type { DiskNumbers, FileNumbers } from '../measurements.ts';
-import type { MetricTotals } from '../metrics.ts';
+import type { Readiness } from '../http-pages.ts';
+import type { Overview } from '../metrics.ts';
 
-export interface StatusReport {
+export interface StatusReport extends Overview {
   readonly mount: MountReport;
   /** Applications are served, or why not; and what is wrong with the bucket although they are. */
-  readonly readiness: { readonly ready: boolean; readonly reason?: string; readonly warning?: string };
-  /** Undefined: the thread that serves the mount does not answer. */
-  readonly files: FileNumbers | undefined;
-  readonly disk: DiskNumbers | undefined;
-  readonly totals: MetricTotals;
+  readonly readiness: Readiness;
   /** Undefined in local mode: there is no bucket. */
   readonly sessions: readonly SessionReport[] | undefined;
 }

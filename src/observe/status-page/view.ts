@@ -45,7 +45,7 @@ export class View {
   /** Takes the report over, and returns what a page needs that has seen the one before. */
   update(report: StatusReport, nowMs: number): string {
     const before = this.#rows;
-    this.#head = headOf(report, nowMs, this.#names);
+    this.#head = this.#headOf(report, nowMs);
     this.#take(report.sessions, nowMs);
     const changed = [...this.#rows.values()]
       .filter(({ row, text }) => before.get(row.id)?.text !== text)
@@ -67,6 +67,29 @@ export class View {
       ...this.#head,
       ...(this.#isBucket ? { sessions: { rows, omitted: this.#omitted, ...how } } : {}),
     });
+  }
+
+  /** All but the sessions. */
+  #headOf({ mount, readiness, sessions, files, disk, totals }: StatusReport, nowMs: number): object {
+    return {
+      now: Math.round(nowMs),
+      names: this.#names,
+      mount: {
+        ...mount,
+        mountPoint: this.#place(mount.mountPoint),
+        startedAt: Date.parse(mount.startedAt),
+      },
+      readiness,
+      counts: sessions && countsOf(sessions),
+      files: files && {
+        ...files,
+        longestHeldBack: (files.longestHeldBack ?? []).map(({ file, bytes, since }) => ({
+          ...{ file: this.#shown(file), bytes, since: Date.parse(since) },
+        })),
+      },
+      disk,
+      totals,
+    };
   }
 
   #take(sessions: readonly SessionReport[] | undefined, nowMs: number): void {
@@ -117,39 +140,16 @@ export class View {
   }
 
   #named(text: string): string {
-    const cut = text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}…` : text;
-    return this.#names === 'full' ? cut : shortenNames(cut);
+    return this.#shown(text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}…` : text);
+  }
+
+  #shown(text: string): string {
+    return this.#names === 'full' ? text : shortenNames(text);
   }
 
   #place(text: string): string {
     return this.#names === 'full' ? text : shortenRuns(text);
   }
-}
-
-/** All but the sessions. */
-function headOf(report: StatusReport, nowMs: number, names: Names): object {
-  const { mount, readiness, files, disk, totals } = report;
-  const shown = (text: string) => (names === 'full' ? text : shortenNames(text));
-  const place = (text: string) => (names === 'full' ? text : shortenRuns(text));
-  return {
-    now: Math.round(nowMs),
-    names,
-    mount: {
-      ...mount,
-      mountPoint: place(mount.mountPoint),
-      startedAt: Date.parse(mount.startedAt),
-    },
-    readiness,
-    counts: report.sessions && countsOf(report.sessions),
-    files: files && {
-      ...files,
-      longestHeldBack: (files.longestHeldBack ?? []).map(({ file, bytes, since }) => ({
-        ...{ file: shown(file), bytes, since: Date.parse(since) },
-      })),
-    },
-    disk,
-    totals,
-  };
 }
 
 function countsOf(sessions: readonly SessionReport[]): object {

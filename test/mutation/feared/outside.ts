@@ -66,8 +66,8 @@ export const outsideMutations = [
   ]),
   ...fearedIn('src/observe/status-page/view.ts', STATUS_PAGE, [
     [
-      "return this.#names === 'full' ? cut : shortenNames(cut);",
-      'return cut;',
+      "return this.#names === 'full' ? text : shortenNames(text);",
+      'return text;',
       'phone numbers are on every screen',
     ],
     ['before.get(row.id)?.text !== text', 'true', 'every session is sent every 2 s'],
