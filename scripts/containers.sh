@@ -117,14 +117,8 @@ FILE' sh "$images_version" "$image" || die 'no image with systemd, see above'
 }
 
 install_python_tools() {
-  local venv=$containers/venv stamp
-  stamp=$venv/podman-compose-$podman_compose_release-kubernetes-validate-$kubernetes_validate_release-helm-$helm_release
-  [ ! -e "$stamp" ] || return 0
-  rm -rf "$venv"
-  quietly 'installing podman-compose, kubernetes-validate and helm' python3 -m venv "$venv" || die 'no virtual environment, see above'
-  quietly 'from PyPI' "$venv/bin/pip" install --quiet "podman-compose==$podman_compose_release" \
-    "kubernetes-validate==$kubernetes_validate_release" "helm-python-sdk==$helm_release" || die 'that failed, see above'
-  touch "$stamp"
+  install_from_pypi "$containers/venv" "podman-compose==$podman_compose_release" \
+    "kubernetes-validate==$kubernetes_validate_release" "helm-python-sdk==$helm_release"
 }
 
 prepare_containers() {

