@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { after, test } from 'node:test';
+import type { BrowserContextOptions, Page } from 'playwright-core';
 import { Account } from '../../hybrid/support.ts';
 import { freePort } from '../../support/free-port.ts';
 import { createTestBucket, gcsEmulator } from '../../support/gcs-emulator.ts';
@@ -25,6 +25,9 @@ const looks: { name: string; options: BrowserContextOptions }[] = [
   { name: 'phone', options: { viewport: PHONE, colorScheme: 'light', hasTouch: true } },
 ];
 
+/** Each test opens its own contexts in it, which share nothing. */
+const browser = await startBrowser({ after });
+
 const text = (page: Page, selector: string) => page.locator(selector).first().textContent();
 
 async function findings(page: Page): Promise<string[]> {
@@ -39,7 +42,6 @@ async function findings(page: Page): Promise<string[]> {
 }
 
 test('what an application writes shows on the page of its mount', options, async (t) => {
-  const browser = await startBrowser(t);
   const emulator = await gcsEmulator();
   const account = new Account(t, await createTestBucket(emulator));
   const machine = account.machine();
@@ -80,12 +82,11 @@ test(
   'the page is usable with a thousand sessions, in either scheme, on a phone and by keyboard',
   options,
   async (t) => {
-    const browser = await startBrowser(t);
     const shown = demo();
     const { url } = await served(t, { report: shown.report });
     for (const { name, options } of looks)
       await t.test(name, async (t) => {
-        const opened = await openDemo(browser, url, options, shown.history());
+        const opened = await openDemo(url, options, shown.history());
         const { page, complaints, context } = opened;
         assert.equal(await page.locator('#rows tr').count(), 25);
         assert.deepEqual(await findings(page), []);
@@ -112,7 +113,6 @@ test(
 
 /** As after ten minutes. */
 async function openDemo(
-  browser: Browser,
   url: string,
   options: BrowserContextOptions,
   history: number[][],
@@ -160,7 +160,6 @@ async function useKeyboard({ page }: OpenedPage): Promise<void> {
 }
 
 test('what a name says is text, whatever it says', options, async (t) => {
-  const browser = await startBrowser(t);
   const name = '<img src=x onerror=alert(1)>';
   const trouble = {
     error: '<script>alert(2)</script>',
@@ -178,7 +177,6 @@ test('what a name says is text, whatever it says', options, async (t) => {
 });
 
 test('a browser signs in with the token, and out', options, async (t) => {
-  const browser = await startBrowser(t);
   const token = 'a-token-of-more-than-16';
   const { url } = await served(t, { token, address: { host: '0.0.0.0', port: 0 } });
   const { page, complaints, context } = await openPage(browser, url.replace('0.0.0.0', '127.0.0.1'));
