@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { before, test } from 'node:test';
 import { version } from '../../src/lib/version.ts';
 import { repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -58,16 +58,35 @@ const MOST: Values = {
   tolerations: [{ key: 'bots', operator: 'Exists' }],
 };
 
-async function answerFor(values: Values): Promise<Partial<Rendered> & { refused?: string }> {
+const CASES = {
+  least: LEAST,
+  most: MOST,
+  ownImage: { ...LEAST, image: { repository: 'REGISTRY/sessionfs' } },
+  cloud: { ...LEAST, mode: 'cloud' },
+  notKept: { ...LEAST, persistence: { enabled: false } },
+} as const;
+const REFUSED: readonly (readonly [Values, RegExp])[] = [
+  [{ application: { image: 'bot:1' } }, /'\/bucket'/],
+  [{ bucket: 'your-bucket' }, /'\/application\/image'/],
+  [{ ...LEAST, mode: 'hybrd' }, /'\/mode'/],
+  [{ ...LEAST, umask: '999' }, /'\/umask'/],
+  [{ ...LEAST, buckets: 'a' }, /'buckets'/],
+  [{ ...LEAST, application: { image: 'bot:1', uid: 0 } }, /'\/application\/uid'/],
+];
+
+let answers: readonly (Partial<Rendered> & { refused?: string })[];
+
+// At once: a start of Helm takes seconds.
+before(async () => {
   const script = join(repository, 'test/containers/render-chart.py');
-  const stdin = JSON.stringify(values);
+  const stdin = JSON.stringify([...Object.values(CASES), ...REFUSED.map(([values]) => values)]);
   const { status, stdout, stderr } = await run(join(pythonTools, 'python3'), [script, CHART], { stdin });
   assert.equal(status, 0, stderr);
-  return JSON.parse(stdout);
-}
+  answers = JSON.parse(stdout);
+});
 
-async function rendered(values: Values): Promise<Rendered> {
-  const { manifests, lint, refused } = await answerFor(values);
+function rendered(name: keyof typeof CASES): Rendered {
+  const { manifests, lint, refused } = answers[Object.keys(CASES).indexOf(name)] ?? {};
   assert.ok(manifests && lint, refused);
   return { manifests, lint };
 }
@@ -81,8 +100,8 @@ function one(manifests: readonly Manifest[], kind: string): Manifest {
 const podOf = (manifests: readonly Manifest[]) => one(manifests, 'StatefulSet').spec.template.spec;
 
 test('what the chart makes is valid by the schemas of Kubernetes, and lint finds nothing', async (t) => {
-  const least = await rendered(LEAST);
-  const most = await rendered(MOST);
+  const least = rendered('least');
+  const most = rendered('most');
   const kinds = ({ manifests }: Rendered) => manifests.map(({ kind }) => kind).toSorted();
   const always = ['PodDisruptionBudget', 'Service', 'ServiceAccount', 'StatefulSet'];
   assert.deepEqual(kinds(least), always);
@@ -103,7 +122,7 @@ test('what the chart makes is valid by the schemas of Kubernetes, and lint finds
 });
 
 test('the chart’s sidecar is that of deploy/kubernetes/statefulset.yaml, and its application has no right', async () => {
-  const { manifests } = await rendered({ ...LEAST, image: { repository: 'REGISTRY/sessionfs' } });
+  const { manifests } = rendered('ownImage');
   const { initContainers = [], containers, terminationGracePeriodSeconds } = podOf(manifests);
   const { spec } = (await workloadOf('statefulset.yaml')).spec.template;
   const comparable = ([container]: readonly Container[]) => {
@@ -121,8 +140,8 @@ test('the chart’s sidecar is that of deploy/kubernetes/statefulset.yaml, and i
   );
 });
 
-test('values reach the settings of sessionfs, and the owner is the application’s user', async () => {
-  const { manifests } = await rendered(MOST);
+test('values reach the settings of sessionfs, and the owner is the application’s user', () => {
+  const { manifests } = rendered('most');
   const { initContainers = [], containers } = podOf(manifests);
   const [sessionfs] = initContainers;
   const [bot] = containers;
@@ -136,8 +155,8 @@ test('values reach the settings of sessionfs, and the owner is the application�
   assert.equal(podOf(manifests).serviceAccountName, account.metadata.name);
 });
 
-test('the ServiceMonitor finds the service, and its port is one of the pod', async () => {
-  const { manifests } = await rendered(MOST);
+test('the ServiceMonitor finds the service, and its port is one of the pod', () => {
+  const { manifests } = rendered('most');
   const monitor = one(manifests, 'ServiceMonitor') as unknown as {
     apiVersion: string;
     metadata: { labels: Record<string, string> };
@@ -156,31 +175,22 @@ test('the ServiceMonitor finds the service, and its port is one of the pod', asy
   assert.ok(sessionfs?.ports?.some(({ name }) => name === 'metrics'));
 });
 
-test('a cache that lies in memory, or is not to be kept, needs no disk', async () => {
-  for (const values of [{ mode: 'cloud' }, { persistence: { enabled: false } }]) {
-    const { manifests } = await rendered({ ...LEAST, ...values });
+test('a cache that lies in memory, or is not to be kept, needs no disk', () => {
+  for (const name of ['cloud', 'notKept'] as const) {
+    const { manifests } = rendered(name);
     assert.equal(one(manifests, 'StatefulSet').spec.volumeClaimTemplates, undefined);
     assert.deepEqual(podOf(manifests).volumes.find(({ name }) => name === 'cache')?.emptyDir, {});
   }
-  const kept = one((await rendered(LEAST)).manifests, 'StatefulSet').spec.volumeClaimTemplates;
+  const kept = one(rendered('least').manifests, 'StatefulSet').spec.volumeClaimTemplates;
   assert.deepEqual(
     kept?.map(({ metadata }) => metadata.name),
     ['cache'],
   );
 });
 
-test('values that cannot work are refused before anything is made', async () => {
-  for (const [values, said] of [
-    [{ application: { image: 'bot:1' } }, /'\/bucket'/],
-    [{ bucket: 'your-bucket' }, /'\/application\/image'/],
-    [{ ...LEAST, mode: 'hybrd' }, /'\/mode'/],
-    [{ ...LEAST, umask: '999' }, /'\/umask'/],
-    [{ ...LEAST, buckets: 'a' }, /'buckets'/],
-    [{ ...LEAST, application: { image: 'bot:1', uid: 0 } }, /'\/application\/uid'/],
-  ] as const) {
-    const { refused } = await answerFor(values);
-    assert.match(refused ?? '', said);
-  }
+test('values that cannot work are refused before anything is made', () => {
+  const made = Object.keys(CASES).length;
+  for (const [index, [, said]] of REFUSED.entries()) assert.match(answers[made + index]?.refused ?? '', said);
 });
 
 test('the chart is of this version', () => {
