@@ -14,6 +14,7 @@ import { acquireCacheLock } from '../../src/store/cache/lock.ts';
 import { KEY } from '../fs/harness.ts';
 import { harness, mkdir, write } from '../fs/support.ts';
 import { readTree } from '../mounted/session-files.ts';
+import { BAILEYS_TABLES, saveCreds } from '../support/sqlite-files.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { runCli } from './run-cli.ts';
 
@@ -35,9 +36,8 @@ const FILES = {
 function databaseOf(t: TestContext, preKeys: readonly string[]): Buffer {
   const path = join(temporaryDirectory(t), 'auth.db');
   const database = new Database(path);
-  database.exec(`CREATE TABLE creds (key TEXT PRIMARY KEY, value TEXT);
-    CREATE TABLE signal_keys (type TEXT, id TEXT, value TEXT, PRIMARY KEY (type, id))`);
-  database.prepare('INSERT INTO creds VALUES (?, ?)').run('__creds__', creds);
+  database.exec(BAILEYS_TABLES);
+  saveCreds(database, creds);
   for (const id of preKeys)
     database.prepare('INSERT INTO signal_keys VALUES (?, ?, ?)').run('pre-key', id, '{}');
   database.close();

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import Database from 'libsql';
 import { StoredDatabases } from '../hybrid/support/stored-databases.ts';
 import { Account, SESSION } from '../hybrid/support.ts';
-import { rowsOf } from '../support/sqlite-files.ts';
+import { BAILEYS_TABLES, rowsOf, saveCreds } from '../support/sqlite-files.ts';
 
 test('with synchronous=FULL a transaction is in the bucket when COMMIT has returned, and comes back on another machine', async (t) => {
   const account = new Account(t);
@@ -17,10 +17,10 @@ test('with synchronous=FULL a transaction is in the bucket when COMMIT has retur
   // Each sync waits for the bucket.
   database.pragma('synchronous = OFF');
   database.pragma('journal_mode = WAL');
-  database.exec('CREATE TABLE creds (key TEXT PRIMARY KEY, value TEXT)');
+  database.exec(BAILEYS_TABLES);
   database.pragma('synchronous = FULL');
   for (const value of ['first', 'second']) {
-    database.prepare('INSERT OR REPLACE INTO creds VALUES (?, ?)').run('__creds__', value);
+    saveCreds(database, value);
     assert.deepEqual(stored.rows('auth.db').creds, [['__creds__', value]]);
   }
   stored.assertOnlyDatabases();

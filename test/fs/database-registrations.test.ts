@@ -11,6 +11,7 @@ import { Errno } from '../../src/lib/errno.ts';
 import { syncFileOperations } from '../../src/lib/file-operations.ts';
 import { systemError } from '../../src/lib/system-error.ts';
 import { changed, freshCreds, registeredCreds } from '../support/baileys-creds.ts';
+import { BAILEYS_TABLES, saveCreds } from '../support/sqlite-files.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { type HarnessOptions, KEY, newAttributes } from './harness.ts';
 import { find, harness, mkdir, unlink, write } from './support.ts';
@@ -36,8 +37,7 @@ class Rig {
     this.database = this.#open(mode);
     t.after(() => this.database.close());
     mkdir(this.h, SESSION);
-    this.database.exec(`CREATE TABLE creds (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-      CREATE TABLE signal_keys (type TEXT, id TEXT, value TEXT, PRIMARY KEY (type, id))`);
+    this.database.exec(BAILEYS_TABLES);
     this.mirror();
     this.save(freshCreds());
     this.keys(30);
@@ -56,9 +56,8 @@ class Rig {
 
   save(creds: string | undefined): void {
     this.run(() => {
-      const upsert = 'INSERT INTO creds VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value';
       if (creds === undefined) this.database.exec("DELETE FROM creds WHERE key = '__creds__'");
-      else this.database.prepare(upsert).run('__creds__', creds);
+      else saveCreds(this.database, creds);
     });
   }
 
@@ -180,7 +179,7 @@ class Rig {
     this.database.close();
     for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(this.#path + suffix, { force: true });
     this.database = this.#open(mode);
-    this.database.exec('CREATE TABLE creds (key TEXT PRIMARY KEY, value TEXT NOT NULL)');
+    this.database.exec(BAILEYS_TABLES);
     this.mirror();
     this.save(creds);
   }

@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import Database from 'libsql';
-import { rowsOf } from '../support/sqlite-files.ts';
+import { BAILEYS_TABLES, rowsOf, saveCreds } from '../support/sqlite-files.ts';
 import { until } from '../support/until.ts';
 import { flushAll } from './support/cloud.ts';
 import { SqliteWriter, transactionsIn, type WrittenDatabase } from './support/sqlite-writer.ts';
@@ -77,10 +77,8 @@ test('a database is uploaded for its transactions alone, and the last flush has 
   const database = new Database(path);
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = NORMAL');
-  database.exec('CREATE TABLE creds (key TEXT PRIMARY KEY, value TEXT)');
-  const set = (value: string) =>
-    database.prepare('INSERT OR REPLACE INTO creds VALUES (?, ?)').run('__creds__', value);
-  set('first');
+  database.exec(BAILEYS_TABLES);
+  saveCreds(database, 'first');
   await flushAll(mounted);
   assert.deepEqual(bucket.rows('auth.db').creds, [['__creds__', 'first']]);
   const version = bucket.version('auth.db');
@@ -89,11 +87,11 @@ test('a database is uploaded for its transactions alone, and the last flush has 
   assert.equal(bucket.version('auth.db'), version, 'uploaded for a checkpoint');
   process.kill(await mounted.daemonPid(), 'SIGKILL');
   database.exec('BEGIN IMMEDIATE');
-  set('not committed');
+  saveCreds(database, 'not committed');
   await flushAll(mounted);
   assert.equal(bucket.version('auth.db'), version, 'uploaded for what is not committed');
   database.exec('COMMIT');
-  set('last');
+  saveCreds(database, 'last');
   database.close();
   await mounted.unmount();
   assert.deepEqual(bucket.rows('auth.db').creds, [['__creds__', 'last']]);
@@ -111,7 +109,7 @@ test('a database is uploaded for its transactions alone, and the last flush has 
   const other = account.machine();
   const elsewhere = await other.mount({ SESSION_BACKUP_INTERVAL: '0' });
   const moved = new Database(other.path(SESSION, 'auth.db'));
-  moved.prepare('INSERT OR REPLACE INTO creds VALUES (?, ?)').run('__creds__', 'elsewhere');
+  saveCreds(moved, 'elsewhere');
   moved.close();
   await elsewhere.unmount();
   const back = await machine.mount({ SESSION_BACKUP_INTERVAL: '0' });

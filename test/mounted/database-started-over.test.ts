@@ -8,6 +8,7 @@ import { runCli } from '../cli/run-cli.ts';
 import { changed, freshCreds, registeredCreds } from '../support/baileys-creds.ts';
 import { freePort } from '../support/free-port.ts';
 import { type Mounted, mountSessionfs } from '../support/mount-sessionfs.ts';
+import { BAILEYS_TABLES, saveCreds } from '../support/sqlite-files.ts';
 import { until } from '../support/until.ts';
 import { logLines, untilLogged } from './log-lines.ts';
 
@@ -28,8 +29,7 @@ class Bot {
     t.after(() => this.#database.close());
     this.#database.pragma(`journal_mode = ${mode}`);
     this.#database.pragma('synchronous = NORMAL');
-    this.#database.exec(`CREATE TABLE creds (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-      CREATE TABLE signal_keys (type TEXT, id TEXT, value TEXT, PRIMARY KEY (type, id))`);
+    this.#database.exec(BAILEYS_TABLES);
     this.save(freshCreds());
     this.save(changed(this.creds, (creds) => void Object.assign(creds, { accountSyncCounter: 1 })));
     this.save(this.creds);
@@ -40,8 +40,7 @@ class Bot {
   }
 
   save(creds: string): void {
-    const upsert = 'INSERT INTO creds VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value';
-    this.#database.prepare(upsert).run('__creds__', creds);
+    saveCreds(this.#database, creds);
   }
 
   checkpoint(): void {

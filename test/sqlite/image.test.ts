@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import Database from 'libsql';
 import { SqliteError } from '../../src/sqlite/format.ts';
 import { DatabaseImage } from '../../src/sqlite/image.ts';
+import { BAILEYS_TABLES, saveCreds } from '../support/sqlite-files.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 interface Shape {
@@ -28,14 +29,13 @@ function databaseOf(t: TestContext, { pageSize, encoding, autoVacuum }: Shape) {
   database.exec(
     `PRAGMA page_size = ${pageSize}; PRAGMA encoding = '${encoding}'; PRAGMA auto_vacuum = ${autoVacuum}`,
   );
-  database.exec(`CREATE TABLE creds (key TEXT PRIMARY KEY, value TEXT);
-    CREATE TABLE signal_keys (type TEXT, id TEXT, value TEXT, PRIMARY KEY (type, id));
+  database.exec(`${BAILEYS_TABLES};
     CREATE INDEX of_type ON signal_keys (type);
     CREATE TABLE numbers (a, b, c, d)`);
   const put = database.prepare('INSERT INTO signal_keys VALUES (?, ?, ?)');
   database.exec('BEGIN');
   for (let n = 0; n < 400; n++) put.run('pre-key', String(n), `{"é":"${'x'.repeat((n * 37) % 3000)}"}`);
-  database.prepare('INSERT INTO creds VALUES (?, ?)').run('__creds__', 'y'.repeat(200_000));
+  saveCreds(database, 'y'.repeat(200_000));
   const numbers = database.prepare('INSERT INTO numbers VALUES (?, ?, ?, ?)');
   for (const n of [0, 1, -1, 127, -129, 40_000, -9e6, 2 ** 31, -(2 ** 40), 0.5])
     numbers.run(n, null, Buffer.from([n & 255]), '');

@@ -5,6 +5,16 @@ import { join } from 'node:path';
 import Database from 'libsql';
 import type { DatabaseFiles } from '../../src/sqlite/fold.ts';
 
+/** As Baileys' useSqliteAuthState makes them. */
+export const BAILEYS_TABLES = `CREATE TABLE creds (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+  CREATE TABLE signal_keys (type TEXT NOT NULL, id TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (type, id))`;
+
+/** The row of BAILEYS_TABLES that every change of the credentials replaces. */
+export function saveCreds(database: Database.Database, value: string): void {
+  const upsert = 'INSERT INTO creds VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value';
+  database.prepare(upsert).run('__creds__', value);
+}
+
 /** Copies, so that the caller may change them. */
 export function readFiles(path: string): DatabaseFiles {
   const read = (file: string) => (existsSync(file) ? new Uint8Array(readFileSync(file)) : undefined);
