@@ -4,12 +4,14 @@ import { examine, verdictOf } from '../kit/doctor/doctor.ts';
 import type { Finding } from '../kit/doctor/finding.ts';
 import { exitStatus } from '../lib/errors.ts';
 import { countText } from '../lib/human.ts';
+import { requirePlainMountPoint } from '../supervisor/resources.ts';
 import { type Invocation, print, printJson, printText } from './command.ts';
 import { ownNamespace } from './own-namespace.ts';
 import { flagsOf } from './setting-flags.ts';
 
 const MARKS = { ok: 'ok', warning: 'WARNING', failed: 'FAILED', unknown: 'unknown' } as const;
-const CHECK_WIDTH = 22;
+/** Two blanks behind the longest name of a check. */
+const CHECK_WIDTH = 24;
 const MARK_WIDTH = 8;
 const STATUS = {
   ok: 0,
@@ -29,6 +31,7 @@ export async function run(invocation: Invocation): Promise<number> {
       const own = ownNamespace(config);
       return own.kind === 'permitted' ? undefined : own.reason;
     },
+    requirePlainMountPoint,
   });
   for await (const line of examination) {
     findings.push(line);

@@ -77,6 +77,11 @@ async function coverDeadMount(mountPoint: string, log: Logger): Promise<Prepared
   }
 }
 
+/** Before a mount, for a folder that nothing is mounted on. Throws MOUNT_POINT_NOT_EMPTY, and system errors. */
+export function requirePlainMountPoint(mountPoint: string): void {
+  requirePlainSessions(mountPoint, mountPoint);
+}
+
 /** Throws MOUNT_POINT_NOT_EMPTY, and holds nothing open then: an import moves what it takes. */
 export function requireNothingToImport(place: PreparedPlace): void {
   const { mountPoint, plainSessions } = place;

@@ -33,7 +33,13 @@ function folder(scope: Scope): string {
 
 async function findings(env: Record<string, string>, mountPoint: string): Promise<Map<string, Finding>> {
   const all = new Map<string, Finding>();
-  for await (const line of examine({ env, flags: { mountPoint }, rootless: () => 'not tried' }))
+  const examination = examine({
+    env,
+    flags: { mountPoint },
+    rootless: () => 'not tried',
+    requirePlainMountPoint: () => {},
+  });
+  for await (const line of examination)
     if (all.get(line.check)?.result !== 'failed') all.set(line.check, line);
   return all;
 }
@@ -84,6 +90,12 @@ test('a bucket of Google is asked for its rights, settings, clock and key, and a
   proxy.inject({ fault: { status: 403, message: 'no' }, match: ({ kind }) => kind === 'list' });
   const refused = await findings(env, mountPoint);
   assert.equal(refused.get('bucket')?.result, 'failed');
+  assert.match(refused.get('bucket')?.hint ?? '', /roles\/storage\.objectUser/);
+  // Google says even then what is missing.
+  assert.deepEqual(
+    ALL.map((permission) => refused.get(permission)?.result),
+    ['ok', 'ok', 'ok', 'failed', 'warning'],
+  );
   assert.equal(refused.get('round trip'), undefined);
 });
 
@@ -166,6 +178,33 @@ test('in local mode a folder, an empty environment and a text for people are eno
   assert.match(stdout, /^ok +round trip +a sealed file went through cache and opened again$/m);
   assert.match(stdout, /\n\n\d+ ok, (?:1 warning|\d+ warnings), \d+ failed, \d+ unknown\n$/);
   assert.deepEqual(readdirSync(join(mountPoint, '..')), ['sessions']);
+});
+
+test('what a mount would hide is named, and so is a setting that is none', (t) => {
+  const mountPoint = folder(t);
+  writeFileSync(join(mountPoint, 'note.txt'), 'x');
+  const { stdout, status } = runCli(['doctor', mountPoint], { SESSION_STORAGE_TIPE: 'local' });
+  assert.match(
+    stdout,
+    /^FAILED {2}mount point +\S+ holds 1 entry that is no session .*: note\.txt \(MOUNT_POINT_NOT_EMPTY\)\n +Move them/m,
+  );
+  assert.match(stdout, /^WARNING configuration +SESSION_STORAGE_TIPE .*\n +sessionfs mount --help/m);
+  assert.equal(status, exitStatus.DOCTOR_FAILED);
+});
+
+test('every line has a blank behind its check, and says what libfuse is for', async (t) => {
+  const emulator = await gcsEmulator();
+  const name = await createTestBucket(emulator);
+  const { stdout } = runCli(['doctor', folder(t), '--fuse-driver', 'fuse-native'], {
+    SESSION_STORAGE_TYPE: 'hybrid',
+    STORAGE_BUCKET: name,
+    STORAGE_EMULATOR_HOST: emulator,
+    SESSION_ENCRYPTION_KEY: KEY,
+  });
+  for (const permission of ALL)
+    assert.match(stdout, new RegExp(`^unknown +${permission.replaceAll('.', '\\.')} {2,}the bucket`, 'm'));
+  assert.match(stdout, /^ok +libfuse +libfuse 2 of the package fuse-native$/m);
+  assert.match(runCli(['doctor', folder(t)]).stdout, /^ok +libfuse +not used: the driver direct/m);
 });
 
 test('a key command that fails is no key that the first mount makes', (t) => {

@@ -14,7 +14,7 @@ const HINTS = {
     'Give the process a service account: on Google Cloud attach one, elsewhere set GOOGLE_APPLICATION_CREDENTIALS to its key file.',
   badCredentials:
     'Check that the service account exists, that its key is not revoked, and that this machine’s clock is right.',
-  forbidden: 'Grant the service account the role roles/storage.objectAdmin on this bucket.',
+  forbidden: 'Grant the service account the role roles/storage.objectUser on this bucket.',
   noBucket: 'Create the bucket, or correct STORAGE_BUCKET.',
   network:
     'Check this machine’s network, DNS, proxy and firewall (Google: storage.googleapis.com, port 443).',

@@ -1,7 +1,7 @@
 /** What libfuse 2 needs to mount, and how it is told: as root it mounts by itself, otherwise fusermount does it. */
 import { accessSync, constants, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { basename, delimiter, join } from 'node:path';
 import { SessionfsError } from '../../lib/errors.ts';
 import { fusermountHint } from './packages.ts';
 
@@ -52,22 +52,29 @@ export function mayAllowOther(isRoot: boolean, configuration = CONFIGURATION): b
  * DRIVER_UNAVAILABLE where there is neither, and what `mount` throws.
  */
 export function withFusermount(env: NodeJS.ProcessEnv, mount: () => void): void {
-  if (isExecutable(BUILT_IN_FUSERMOUNT) || onPath('fusermount', env) !== undefined) {
+  const found = findFusermount(env);
+  if (basename(found) === 'fusermount') {
     mount();
     return;
   }
-  const fusermount3 = onPath('fusermount3', env);
-  if (fusermount3 === undefined) throw noFusermount();
   const directory = mkdtempSync(join(tmpdir(), 'sessionfs-fusermount-'));
   const path = env.PATH;
   try {
-    symlinkSync(fusermount3, join(directory, 'fusermount'));
+    symlinkSync(found, join(directory, 'fusermount'));
     env.PATH = `${directory}${delimiter}${path}`;
     mount();
   } finally {
     env.PATH = path;
     rmSync(directory, { recursive: true });
   }
+}
+
+/** The program that mounts for an ordinary user, fusermount or fusermount3. Throws DRIVER_UNAVAILABLE. */
+export function findFusermount(env: NodeJS.ProcessEnv): string {
+  const builtIn = isExecutable(BUILT_IN_FUSERMOUNT) ? BUILT_IN_FUSERMOUNT : undefined;
+  const found = builtIn ?? onPath('fusermount', env) ?? onPath('fusermount3', env);
+  if (found === undefined) throw noFusermount();
+  return found;
 }
 
 function onPath(tool: string, env: NodeJS.ProcessEnv): string | undefined {

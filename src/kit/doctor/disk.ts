@@ -17,6 +17,7 @@ import type { Config } from '../../config/load.ts';
 import { sizeText } from '../../lib/human.ts';
 import { requirePrivatePath } from '../../lib/private-path.ts';
 import { codeOf } from '../../lib/system-error.ts';
+import { findMountSync } from '../../mount/mountinfo.ts';
 import { type Finding, failure, finding } from './finding.ts';
 
 const FREE_LOW_BYTES = 256 * 1024 * 1024;
@@ -25,8 +26,9 @@ const SYNCS = 5;
 const SYNC_SLOW_MS = 50;
 const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
-export function diskFindings(config: Config): Finding[] {
-  const point = mountPointFinding(config.mountPoint);
+/** `requirePlain`: throws where the mount point holds what a mount would hide. */
+export function diskFindings(config: Config, requirePlain: (path: string) => void): Finding[] {
+  const point = mountPointFinding(config.mountPoint, requirePlain);
   if (config.cacheInMemory)
     return [point, finding('cache', 'ok', 'in memory: cloud mode keeps nothing on the disk')];
   const place = existing(config.cachePath);
@@ -44,11 +46,14 @@ export function diskFindings(config: Config): Finding[] {
   ];
 }
 
-function mountPointFinding(path: string): Finding {
+function mountPointFinding(path: string, requirePlain: (path: string) => void): Finding {
   try {
-    return lstatSync(path).isFile()
-      ? finding('mount point', 'failed', `${path} is a file`, 'Name a directory.')
-      : finding('mount point', 'ok', path);
+    // A mount that hangs is not looked into.
+    if (findMountSync(path) !== undefined) return finding('mount point', 'ok', `${path}, mounted now`);
+    if (lstatSync(path).isFile())
+      return finding('mount point', 'failed', `${path} is a file`, 'Name a directory.');
+    requirePlain(path);
+    return finding('mount point', 'ok', path);
   } catch (error) {
     if (codeOf(error) === 'ENOENT')
       return finding('mount point', 'warning', `${path} does not exist`, `mkdir ${path}`);

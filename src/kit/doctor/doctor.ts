@@ -16,6 +16,7 @@ import {
   conditionsFinding,
   keyCheckFinding,
   leaseFinding,
+  permissionFindings,
   reachFinding,
   roundTripFinding,
   settingsFindings,
@@ -26,23 +27,32 @@ export interface Examination {
   readonly flags: Flags;
   /** Why an ordinary user cannot mount in a namespace of their own; undefined: they can. */
   rootless(config: Config): string | undefined;
+  /** Throws where the mount point holds what a mount would hide. */
+  requirePlainMountPoint(path: string): void;
 }
 
+const SETTINGS_HINT = 'sessionfs mount --help lists the settings: correct it, or leave it out.';
+
 /** Yields each line as it is known. Never throws. */
-export async function* examine({ env, flags, rootless }: Examination): AsyncGenerator<Finding> {
+export async function* examine({
+  env,
+  flags,
+  rootless,
+  requirePlainMountPoint,
+}: Examination): AsyncGenerator<Finding> {
   let config: Config;
   try {
     config = loadConfig(env, flags);
   } catch (error) {
-    yield failure('configuration', error);
+    yield { hint: SETTINGS_HINT, ...failure('configuration', error) };
     return;
   }
   yield finding('configuration', 'ok', `${config.storageType} mode on ${config.mountPoint}`);
-  for (const warning of config.warnings) yield finding('configuration', 'warning', warning);
+  for (const warning of config.warnings) yield finding('configuration', 'warning', warning, SETTINGS_HINT);
   yield* machineFindings(config, () => rootless(config));
   const key = await keyFindings(config, env);
   yield* key.findings;
-  yield* diskFindings(config);
+  yield* diskFindings(config, requirePlainMountPoint);
   yield* storeFindings(config, key.keyring);
   key.keyring?.destroy();
 }
@@ -118,10 +128,13 @@ async function* storeFindings(config: Config, keyring: Keyring | undefined): Asy
     return;
   }
   try {
-    const reach = await reachFinding(bucket);
+    const { reach, isForbidden } = await reachFinding(bucket);
     yield reach;
     yield await clockFinding(config);
-    if (reach.result === 'failed') return;
+    if (reach.result === 'failed') {
+      if (isForbidden && address.kind === 'gcs') yield* await permissionFindings(address.name, emulatorUrl);
+      return;
+    }
     yield* await settingsFindings(bucket, config);
     yield await conditionsFinding(bucket);
     yield await leaseFinding(bucket);

@@ -4,6 +4,7 @@ import { release } from 'node:os';
 import type { Config } from '../../config/load.ts';
 import { chooseDriver } from '../../drivers/choose.ts';
 import { loadBinding } from '../../drivers/libfuse/binding.ts';
+import { findFusermount } from '../../drivers/libfuse/mount.ts';
 import { kernelIsAtLeast } from '../../lib/kernel-version.ts';
 import { codeOf, messageOf } from '../../lib/system-error.ts';
 import { version } from '../../lib/version.ts';
@@ -38,6 +39,7 @@ function kernelFinding(): Finding {
       'kernel',
       'warning',
       `${text}: only the driver fuse-native works here, with fewer guarantees`,
+      'Run production on Linux: docs/operations.md, "Drivers", has the difference.',
     );
   if (kernelIsAtLeast(6, 17)) return finding('kernel', 'ok', text);
   if (kernelIsAtLeast(6, 9))
@@ -54,11 +56,14 @@ function driverFindings(config: Config, rootless: () => string | undefined): Fin
   const { driver, reason } = chooseDriver(config.fuseDriver);
   const needsDevice = process.platform === 'linux';
   const device = needsDevice ? [deviceFinding()] : [];
-  if (driver === 'direct') return [finding('driver', 'ok', `direct: ${reason}`), ...device, mountFinding()];
+  const unused = finding('libfuse', 'ok', 'not used: the driver direct speaks to the kernel itself');
+  if (driver === 'direct')
+    return [finding('driver', 'ok', `direct: ${reason}`), unused, ...device, mountFinding()];
   const problem = config.fuseDriver === 'auto' ? rootless() : bindingProblem();
   if (problem === undefined && config.fuseDriver === 'auto')
     return [
       finding('driver', 'ok', 'direct, in a namespace of its own: sessionfs run -- COMMAND'),
+      unused,
       ...device,
       finding(
         'mounting',
@@ -71,9 +76,23 @@ function driverFindings(config: Config, rootless: () => string | undefined): Fin
     binding === undefined
       ? finding('driver', 'ok', `fuse-native: ${reason}`)
       : finding('driver', 'failed', `fuse-native cannot be loaded: ${binding}`, problem),
+    ...(binding === undefined ? [libfuseFinding()] : []),
     ...device,
-    finding('mounting', 'unknown', 'fusermount mounts for ordinary users: the first mount tells'),
+    process.geteuid?.() === 0
+      ? mountFinding()
+      : finding('mounting', 'unknown', 'fusermount mounts for ordinary users: the first mount tells'),
   ];
+}
+
+/** Root mounts by itself; for an ordinary user the program fusermount does. */
+function libfuseFinding(): Finding {
+  const own = 'libfuse 2 of the package fuse-native';
+  if (process.platform !== 'linux' || process.geteuid?.() === 0) return finding('libfuse', 'ok', own);
+  try {
+    return finding('libfuse', 'ok', `${own}, which mounts with ${findFusermount(process.env)}`);
+  } catch (error) {
+    return failure('libfuse', error);
+  }
 }
 
 function bindingProblem(): string | undefined {

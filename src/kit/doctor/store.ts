@@ -1,7 +1,8 @@
 /** The bucket: reach, rights, settings, clock, leases, the key that sealed it, and a sealed round trip. */
 import { randomBytes } from 'node:crypto';
 import { ABSENT, type Bucket } from '../../bucket/bucket.ts';
-import { inspectGcsBucket } from '../../bucket/gcs/inspect.ts';
+import { BucketError } from '../../bucket/bucket-error.ts';
+import { type GcsFacts, inspectGcsBucket } from '../../bucket/gcs/inspect.ts';
 import type { Config } from '../../config/load.ts';
 import type { Keyring } from '../../crypto/keyring.ts';
 import { OWNER, openSealed, sealedSize, sealInto } from '../../crypto/sealed-file.ts';
@@ -28,7 +29,7 @@ const SKEW_FATAL_MS = 300_000;
 const GOOGLE = 'https://storage.googleapis.com';
 const CLOCK_TIMEOUT_MS = 10_000;
 
-export async function reachFinding(bucket: Bucket): Promise<Finding> {
+export async function reachFinding(bucket: Bucket): Promise<{ reach: Finding; isForbidden: boolean }> {
   try {
     const times: number[] = [];
     for (let request = 0; request < REQUESTS; request++) {
@@ -38,16 +39,21 @@ export async function reachFinding(bucket: Bucket): Promise<Finding> {
     }
     const median = times.sort((a, b) => a - b)[Math.floor(REQUESTS / 2)] ?? 0;
     const text = `${bucket.address} answers in ${durationText(median)} (median of ${REQUESTS} lists)`;
-    return median <= LATENCY_SLOW_MS
-      ? finding('bucket', 'ok', text)
-      : finding(
-          'bucket',
-          'warning',
-          text,
-          'A restore takes a round trip a file: use a bucket in the region of this machine.',
-        );
+    const reach =
+      median <= LATENCY_SLOW_MS
+        ? finding('bucket', 'ok', text)
+        : finding(
+            'bucket',
+            'warning',
+            text,
+            'A restore takes a round trip a file: use a bucket in the region of this machine.',
+          );
+    return { reach, isForbidden: false };
   } catch (error) {
-    return failure('bucket', error);
+    return {
+      reach: failure('bucket', error),
+      isForbidden: error instanceof BucketError && error.kind === 'permission',
+    };
   }
 }
 
@@ -60,19 +66,35 @@ export async function settingsFindings(
     const text = 'only buckets of Google tell';
     return [rule, ...['permissions', 'location', 'undo'].map((check) => finding(check, 'unknown', text))];
   }
-  const names = PERMISSIONS.map(([permission]) => permission);
-  const facts = await inspectGcsBucket(address.name, storageEmulatorUrl, names);
-  const { location, permissions } = facts;
+  const facts = await inspect(address.name, storageEmulatorUrl);
+  const { location } = facts;
   return [
-    ...PERMISSIONS.map(([permission, without]) =>
-      permissionFinding(permission, without, permissions?.get(permission)),
-    ),
+    ...permissionsOf(facts),
     location === undefined
       ? finding('location', 'unknown', 'the bucket does not say where it is')
       : finding('location', 'ok', location),
-    undoFinding(facts),
+    undoFinding(facts, bucket.address),
     rule,
   ];
+}
+
+/** Where the bucket may not even be listed: which permissions are missing. */
+export async function permissionFindings(name: string, emulatorUrl: string | undefined): Promise<Finding[]> {
+  return permissionsOf(await inspect(name, emulatorUrl));
+}
+
+function inspect(name: string, emulatorUrl: string | undefined): Promise<GcsFacts> {
+  return inspectGcsBucket(
+    name,
+    emulatorUrl,
+    PERMISSIONS.map(([permission]) => permission),
+  );
+}
+
+function permissionsOf({ permissions }: GcsFacts): Finding[] {
+  return PERMISSIONS.map(([permission, without]) =>
+    permissionFinding(permission, without, permissions?.get(permission)),
+  );
 }
 
 function permissionFinding(permission: string, without: string, granted: boolean | undefined): Finding {
@@ -88,13 +110,7 @@ function permissionFinding(permission: string, without: string, granted: boolean
   );
 }
 
-function undoFinding({
-  softDeleteDays,
-  versioning,
-}: {
-  softDeleteDays: number | undefined;
-  versioning: boolean | undefined;
-}): Finding {
+function undoFinding({ softDeleteDays, versioning }: GcsFacts, address: string): Finding {
   if (softDeleteDays === undefined && versioning !== true)
     return finding('undo', 'unknown', 'the bucket does not say whether soft delete is on');
   if (softDeleteDays && versioning)
@@ -111,7 +127,7 @@ function undoFinding({
         'undo',
         'warning',
         'neither soft delete nor versioning: what is deleted is gone',
-        'gcloud storage buckets update gs://BUCKET --soft-delete-duration=7d',
+        `gcloud storage buckets update ${address} --soft-delete-duration=7d`,
       );
 }
 
@@ -124,7 +140,9 @@ async function ruleFinding(bucket: Bucket): Promise<Finding> {
           'lifecycle',
           'warning',
           `a rule deletes objects that are ${days} d old, also of sessions in use`,
-          'gcloud storage buckets update gs://BUCKET --clear-lifecycle',
+          bucket.address.startsWith('gs:')
+            ? `gcloud storage buckets update ${bucket.address} --clear-lifecycle`
+            : 'Remove the rule, or limit it to a prefix that holds no sessions.',
         );
   } catch (error) {
     return failure('lifecycle', error, 'unknown');

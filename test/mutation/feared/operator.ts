@@ -109,7 +109,14 @@ export const operatorMutations = [
   ...fearedIn(
     'src/kit/doctor/doctor.ts',
     ['kit/doctor.test.ts'],
-    [['if (unmade !== undefined) {', 'if (false) {', 'doctor makes a bucket of a directory that is none']],
+    [
+      ['if (unmade !== undefined) {', 'if (false) {', 'doctor makes a bucket of a directory that is none'],
+      [
+        'if (isForbidden && address.kind',
+        'if (!isForbidden && address.kind',
+        'doctor does not say which permissions are missing where it may not list',
+      ],
+    ],
   ),
   ...fearedIn(
     'src/kit/verify.ts',
