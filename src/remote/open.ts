@@ -17,7 +17,9 @@ import { SessionInConflict } from '../sync/backup/flusher.ts';
 import { ForeignWrite } from '../sync/backup/upload.ts';
 import type { MountSide } from '../sync/bucket-sync.ts';
 import { KeptVersionUploads } from '../sync/kept-version-uploads.ts';
+import { type ReadLedger, readLedger } from '../sync/ledger/file.ts';
 import { Ledger, ledgerPath } from '../sync/ledger/ledger.ts';
+import { leaveBehind } from '../sync/ledger/left-behind.ts';
 import { noteCheckpoint } from '../sync/ledger/note-checkpoint.ts';
 import { MemoryLimit } from '../sync/memory-limit.ts';
 import { TrashUploads } from '../sync/trash-uploads.ts';
@@ -34,6 +36,8 @@ import { RemoteSessions } from './remote-sessions.ts';
 import { SessionOpener } from './session-opener.ts';
 import { foundUnshareable } from './shareable-bucket.ts';
 import { WriteThrough } from './write-through.ts';
+
+const NAMES_IN_LINE = 100;
 
 export interface OpenRemoteParts {
   config: Config;
@@ -68,7 +72,7 @@ export async function openRemote(parts: OpenRemoteParts): Promise<OpenedRemote> 
   const { config, cache, metrics, log } = parts;
   const reach = new BucketReach();
   const bucket = await bucketOf(config, metrics, reach);
-  const ledger = openLedger(config, cache, bucket, log);
+  const ledger = await openLedger(config, cache, bucket, log);
   const keyCheck = bucket && new KeyCheck({ bucket, keyring: parts.keyring, log });
   const health =
     keyCheck &&
@@ -136,18 +140,22 @@ async function bucketOf(
   return reach.watch(opened);
 }
 
-/** Undefined: this cache was never used with a bucket. Throws system errors of the cache. */
-function openLedger(
+/** Undefined: this cache was never used with a bucket. Rejects with system errors of the cache. */
+async function openLedger(
   config: Config,
   cache: Cache,
   bucket: Bucket | undefined,
   log: Logger,
-): Ledger | undefined {
+): Promise<Ledger | undefined> {
   if (bucket === undefined && !Ledger.exists(cache.path)) return undefined;
+  const read = readLedger(ledgerPath(cache.path));
+  if (bucket !== undefined && read !== undefined && read.state.bucket !== bucket.address)
+    await leaveHalvesBehind(cache, read, log);
   const ledger = Ledger.open({
     cachePath: cache.path,
     bucket: bucket?.address,
     cachedObjects: () => cachedObjects(cache),
+    read,
   });
   if (ledger.wasDamaged)
     log.warn(
@@ -164,6 +172,19 @@ function openLedger(
     log.warn({ sessions }, 'Sessions that only the bucket has are not visible in local mode');
   }
   return ledger;
+}
+
+/** The cache is about to be used with another bucket. */
+async function leaveHalvesBehind(cache: Cache, read: ReadLedger, log: Logger): Promise<void> {
+  const { sessions, files } = await leaveBehind(cache, read, systemClock.wallMs());
+  if (sessions.length === 0) return;
+  log.warn(
+    {
+      ...{ sessions: sessions.slice(0, NAMES_IN_LINE), files, bucket: read.state.bucket },
+      keptIn: cache.files.locate('set-aside'),
+    },
+    'Of sessions that are newer in the bucket used before only a part is here: it does not go to this bucket, and is kept in quarantine',
+  );
 }
 
 function cachedObjects(cache: Cache): string[] {

@@ -34,6 +34,8 @@ export interface LedgerOptions {
   bucket: string | undefined;
   /** Names of all objects that the cache holds: what a ledger that knows less starts with. */
   cachedObjects: () => Iterable<string>;
+  /** The cache's ledger, where it was read already. */
+  read?: ReadLedger | undefined;
   nowMs?: () => number;
 }
 
@@ -92,7 +94,7 @@ export class Ledger {
   static open(options: LedgerOptions): Ledger {
     const path = ledgerPath(options.cachePath);
     const nowMs = options.nowMs ?? Date.now;
-    const read = readLedger(path);
+    const read = options.read ?? readLedger(path);
     const bucket = options.bucket ?? read?.state.bucket ?? '';
     if (read === undefined || read.state.bucket === bucket) {
       const state = read?.state ?? newState(bucket);

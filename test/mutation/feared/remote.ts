@@ -6,6 +6,7 @@ const OPENER = [
   'remote/lost-lease.test.ts',
   'remote/deleted-sessions.test.ts',
 ];
+const OTHER_BUCKET = ['remote/other-bucket.test.ts'];
 
 export const remoteMutations = [
   ...fearedIn(
@@ -30,6 +31,17 @@ export const remoteMutations = [
       ],
     ],
   ),
+  ...fearedIn('src/remote/open.ts', OTHER_BUCKET, [
+    [
+      '    await leaveHalvesBehind(cache, read, log);\n',
+      '    void leaveHalvesBehind;\n',
+      'half a session is stored in another bucket',
+    ],
+  ]),
+  ...fearedIn('src/sync/ledger/left-behind.ts', OTHER_BUCKET, [
+    [' || dirty.size > 0', '', 'what changed in local mode is taken from the application with the bucket'],
+    ['  await quarantineAll(cache.files, files, nowMs);\n', '', 'the only copy of a version is removed'],
+  ]),
   ...fearedIn(
     'src/remote/remote-sessions.ts',
     ['remote/readiness.test.ts'],

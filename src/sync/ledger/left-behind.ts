@@ -1,0 +1,49 @@
+/** A cache is given another bucket: what it has of sessions that are whole only in the one before. */
+import { existsSync } from 'node:fs';
+import { toObjectName } from '../../naming/object-name.ts';
+import type { Cache } from '../../store/cache/cache.ts';
+import { quarantineAll } from '../../store/set-aside/quarantine.ts';
+import type { ReadLedger } from './file.ts';
+
+export interface LeftBehind {
+  /** Sessions of which the cache had something. */
+  sessions: string[];
+  files: number;
+}
+
+/**
+ * Takes out of the cache what it has of sessions of which the rest, or a newer version, is in the bucket before: in the new one
+ * that would be half a session. It is kept in quarantine. A session that changed here, in local mode say, stays as it is. Call
+ * it before the ledger goes over to the new bucket. Durable on return; rejects with system errors.
+ */
+export async function leaveBehind(cache: Cache, ledger: ReadLedger, nowMs: number): Promise<LeftBehind> {
+  const left: LeftBehind = { sessions: [], files: 0 };
+  // Half a ledger does not tell what is whole.
+  if (ledger.damaged) return left;
+  const touched = new Set<string>();
+  for (const [session, { absent, dirty }] of ledger.state.sessions) {
+    if (session === '' || absent.size === 0 || dirty.size > 0) continue;
+    const files = await setAside(cache, session, nowMs, touched);
+    if (files > 0) left.sessions.push(session);
+    left.files += files;
+  }
+  await cache.files.syncDirectories(touched, 1);
+  return left;
+}
+
+async function setAside(cache: Cache, session: string, nowMs: number, touched: Set<string>): Promise<number> {
+  if (!existsSync(cache.files.locate(toObjectName(session, 'directory')))) return 0;
+  const { files, directories } = contentOf(cache, session);
+  await quarantineAll(cache.files, files, nowMs);
+  for (const path of files) await cache.files.removeFile(toObjectName(path, 'file'), touched);
+  for (const path of directories.reverse()) await cache.files.removeDirectory(path, touched);
+  return files.length;
+}
+
+/** Directories before what is in them; the session's own among them. */
+function contentOf(cache: Cache, session: string): { files: string[]; directories: string[] } {
+  const files: string[] = [];
+  const directories = [session];
+  cache.walkBelowSync(session, (path, kind) => (kind === 'file' ? files : directories).push(path));
+  return { files, directories };
+}
