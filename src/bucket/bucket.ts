@@ -27,6 +27,43 @@ export interface ObjectPage {
   readonly nextPage: string | undefined;
 }
 
+/** A version of an object, as a store with versioning or soft delete still has it. */
+export interface PastVersion {
+  readonly name: string;
+  /** Opaque; tells the versions of a name apart. */
+  readonly id: string;
+  /** Bytes, at least as many as its content has. */
+  readonly size: number;
+  /** By the store's clock, in ms since the epoch; some stores know whole seconds only. */
+  readonly createdMs: number;
+  /** When it was replaced or deleted; undefined: it is the newest version. */
+  readonly endedMs: number | undefined;
+  readonly kind: PastKind;
+  /** See ObjectVersion; undefined also where the listing does not say. */
+  readonly uploadId: string | undefined;
+}
+
+/** Versions that can be read as they are, the newest one too, or those that must be made an object again first. */
+export type PastKind = 'version' | 'soft-deleted';
+
+export interface PastPage {
+  readonly versions: readonly PastVersion[];
+  /** Pass it to the next `list`; undefined: this was the last page. */
+  readonly nextPage: string | undefined;
+}
+
+/** What a store keeps of objects that were replaced or deleted. */
+export interface History {
+  /** A page of what there is of this kind under names that begin with `prefix`; in no order that anyone may rely on. */
+  list(kind: PastKind, prefix: string, page?: string): Promise<PastPage>;
+
+  /**
+   * Rejects as `get` does. A soft-deleted version becomes an object for a moment, under its name, and is deleted again: only where
+   * no object has that name, otherwise it rejects with 'precondition'.
+   */
+  read(version: PastVersion, options?: GetOptions): Promise<StoredObject>;
+}
+
 export interface StoredObject extends ObjectVersion {
   readonly bytes: Buffer;
 }
@@ -65,6 +102,9 @@ export type Condition = 'create' | 'replace' | 'delete';
 export interface Bucket {
   /** For log lines: `gs://NAME`, `s3://NAME` or `file:///DIRECTORY`. */
   readonly address: string;
+
+  /** Undefined: the store keeps nothing. What is there depends on the bucket's settings. */
+  readonly history?: History | undefined;
 
   /**
    * A page, of at most 1000 objects, of those whose names begin with `prefix`; in no order that anyone may rely on. A store

@@ -7,8 +7,13 @@ export type BucketOperation = 'list' | 'get' | 'head' | 'put' | 'delete' | 'conf
 export type Around = <T>(operation: BucketOperation, call: () => Promise<T>) => Promise<T>;
 
 export function wrapBucket(bucket: Bucket, around: Around): Bucket {
+  const { history } = bucket;
   return {
     address: bucket.address,
+    history: history && {
+      list: (...given) => around('list', () => history.list(...given)),
+      read: (...given) => around('get', () => history.read(...given)),
+    },
     list: (...given) => around('list', () => bucket.list(...given)),
     get: (...given) => around('get', () => bucket.get(...given)),
     head: (...given) => around('head', () => bucket.head(...given)),

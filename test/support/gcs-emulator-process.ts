@@ -6,13 +6,13 @@ export function startGcsEmulator(): ServerProcess {
   return startServer('scripts/gcs-emulator');
 }
 
-/** A new, empty bucket; returns its name. `url`: of the emulator or of a proxy in front of it. */
-export async function createTestBucket(url: string): Promise<string> {
+/** A new, empty bucket; returns its name. `url`: of the emulator or of a proxy in front of it. `settings`: as the API has them. */
+export async function createTestBucket(url: string, settings: object = {}): Promise<string> {
   const name = `test-${randomUUID()}`;
   const answer = await fetch(`${url}/storage/v1/b?project=test`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ name }),
+    body: JSON.stringify({ ...settings, name }),
   });
   await answer.arrayBuffer();
   if (!answer.ok) throw new Error(`no bucket ${name}: HTTP ${answer.status}`);

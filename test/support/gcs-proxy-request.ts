@@ -5,17 +5,13 @@ import type { ProxiedRequest, RequestKind } from './store-proxy.ts';
 export function describe({ method = 'GET', url = '/', headers }: IncomingMessage): ProxiedRequest {
   const [path = '', search = ''] = url.split(/\?(.*)/s);
   const query = new URLSearchParams(search);
-  const [, upload, bucket = '', objects, encoded] =
-    /^(?:\/(upload|download))?\/storage\/v1\/b\/([^/]+)(?:\/(o)(?:\/(.+))?)?$/.exec(path) ?? [];
+  const [, upload, bucket = '', objects, encoded, restore] =
+    /^(?:\/(upload|download))?\/storage\/v1\/b\/([^/]+)(?:\/(o)(?:\/(.+?)(\/restore)?)?)?$/.exec(path) ?? [];
   const object = encoded === undefined ? (query.get('name') ?? '') : decodeURIComponent(encoded);
-  const kind = kindOf(
-    method,
-    upload === 'upload',
-    bucket,
-    objects !== undefined,
-    encoded !== undefined,
-    query,
-  );
+  const isRestore = restore !== undefined && method === 'POST';
+  const kind = isRestore
+    ? 'restore'
+    : kindOf(method, upload === 'upload', bucket, objects !== undefined, encoded !== undefined, query);
   return { kind, method, bucket, object: kind === 'list' ? '' : object, query, target: url, headers };
 }
 

@@ -4,6 +4,7 @@
  */
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { describe } from './gcs-proxy-request.ts';
+import { SoftDeleted } from './gcs-soft-delete.ts';
 import type { Answer, ProxiedRequest, ProxiedStore } from './store-proxy.ts';
 
 /** The end of the line before each object. */
@@ -19,12 +20,16 @@ export class GcsStore implements ProxiedStore {
   /** Beside what the emulator says of a bucket. */
   settings: object | undefined;
   /** See GcsProxy. */
+  softDelete = false;
+  /** See GcsProxy. */
   terse = false;
+  readonly #softDeleted: SoftDeleted;
   readonly #emulatorUrl: string;
   readonly #agent = new Agent({ keepAlive: true });
 
   constructor(emulatorUrl: string) {
     this.#emulatorUrl = emulatorUrl;
+    this.#softDeleted = new SoftDeleted((...given) => this.#forward(...given), jsonError);
   }
 
   metadataOf(_request: ProxiedRequest, { body }: Answer): Readonly<Record<string, string>> {
@@ -47,7 +52,8 @@ export class GcsStore implements ProxiedStore {
   async answer(asked: ProxiedRequest, body: Buffer): Promise<Answer> {
     const answer = await this.#inTurn(`${this.#emulatorUrl}/${asked.bucket}/${asked.object}`, async () => {
       const refusal = asked.object === '' ? undefined : await this.#checkPreconditions(asked);
-      return refusal ?? this.#forward(asked.method, asked.target, asked.headers, body);
+      const forward = () => this.#forward(asked.method, asked.target, asked.headers, body);
+      return refusal ?? (this.softDelete ? this.#softDeleted.answer(asked, forward) : forward());
     });
     if (this.permissions && asked.target.includes('/iam/testPermissions?')) return this.#granted(asked);
     if (answer.status === 404 && asked.bucket !== '') return this.#explainMissing(asked);
@@ -72,7 +78,7 @@ export class GcsStore implements ProxiedStore {
     if (![...query.keys()].some((key) => /^if(Meta)?[gG]eneration/.test(key))) return undefined;
     const path = `/storage/v1/b/${bucket}/o/${encodeURIComponent(object)}`;
     const found = await this.#forward('GET', path, {}, Buffer.alloc(0));
-    if (found.status !== 200 && kind !== 'put') return undefined;
+    if (found.status !== 200 && kind !== 'put' && kind !== 'restore') return undefined;
     const there =
       found.status === 200 ? JSON.parse(found.body.toString()) : { generation: '0', metageneration: '0' };
     const differs = (key: string, value: string) => query.has(key) && query.get(key) !== String(value);

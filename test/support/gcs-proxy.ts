@@ -10,6 +10,8 @@ export interface GcsProxy extends StoreProxy {
   permissions: readonly string[] | undefined;
   /** Settings that the buckets show beside their own, as in `{ softDeletePolicy: { retentionDurationSeconds: '604800' } }`. */
   settings: object | undefined;
+  /** The buckets keep what is replaced or deleted, as soft delete does; for ever. */
+  softDelete: boolean;
   /** As other emulators answer: without `size` for empty objects, and without the date and length of downloads. */
   terse: boolean;
 }
@@ -22,7 +24,9 @@ export async function startGcsProxy(
 ): Promise<GcsProxy> {
   const store = new GcsStore(emulatorUrl);
   const proxy = await StoreProxy.start(scope, store, random);
-  const property = <Name extends 'lifecycle' | 'permissions' | 'settings' | 'terse'>(name: Name) => ({
+  const property = <Name extends 'lifecycle' | 'permissions' | 'settings' | 'softDelete' | 'terse'>(
+    name: Name,
+  ) => ({
     get: () => store[name],
     set: (value: GcsStore[Name]) => {
       store[name] = value;
@@ -32,6 +36,7 @@ export async function startGcsProxy(
     lifecycle: property('lifecycle'),
     permissions: property('permissions'),
     settings: property('settings'),
+    softDelete: property('softDelete'),
     terse: property('terse'),
   }) as GcsProxy;
 }

@@ -31,8 +31,8 @@ export const motoServer = sharedServer('SESSIONFS_TEST_MOTO_SERVER', () =>
 );
 
 /** A new, empty bucket; returns its name. */
-export async function createS3Bucket(url: string): Promise<string> {
-  const { CreateBucketCommand, S3Client } = await loadSdk();
+export async function createS3Bucket(url: string, isVersioned = false): Promise<string> {
+  const { CreateBucketCommand, PutBucketVersioningCommand, S3Client } = await loadSdk();
   const client = new S3Client({
     endpoint: url,
     forcePathStyle: true,
@@ -44,6 +44,10 @@ export async function createS3Bucket(url: string): Promise<string> {
   });
   const name = `test-${randomUUID()}`;
   await client.send(new CreateBucketCommand({ Bucket: name }));
+  if (isVersioned) {
+    const VersioningConfiguration = { Status: 'Enabled' } as const;
+    await client.send(new PutBucketVersioningCommand({ Bucket: name, VersioningConfiguration }));
+  }
   client.destroy();
   return name;
 }

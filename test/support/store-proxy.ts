@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cleanUp, type Scope } from './cleanup.ts';
 
-export type RequestKind = 'list' | 'get' | 'head' | 'put' | 'delete' | 'config' | 'other';
+export type RequestKind = 'list' | 'get' | 'head' | 'put' | 'delete' | 'restore' | 'config' | 'other';
 
 export interface ProxiedRequest {
   readonly kind: RequestKind;

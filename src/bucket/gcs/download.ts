@@ -23,17 +23,18 @@ const ERROR_BYTES_MAX = 64 * 1024;
 
 /**
  * Rejects with the SDK's error, `{ code: status }`, the signal's reason, or `tooLarge`; the connection is given up in each case,
- * and what would come after `maxBytes` is never read.
+ * and what would come after `maxBytes` is never read. Without a generation it is the newest one.
  */
 export async function downloadObject(
   file: File,
   deadline: Deadline,
   maxBytes: number,
   tooLarge: () => Error,
+  generation?: string,
 ): Promise<Download> {
   const request = file.requestStream({
     uri: '',
-    qs: { alt: 'media' },
+    qs: { alt: 'media', ...(generation === undefined ? {} : { generation }) },
     // An object that was stored compressed must come as it was stored.
     headers: { 'Accept-Encoding': 'gzip', 'Cache-Control': 'no-store' },
   } as Parameters<File['requestStream']>[0]);

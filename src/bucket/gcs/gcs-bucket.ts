@@ -3,13 +3,18 @@ import type { File, LifecycleRule, Bucket as SdkBucket, Storage } from '@google-
 import { crc32c, encodeCrc32c } from '../../lib/crc32c.ts';
 import { sharedAbort } from '../../lib/shared-abort.ts';
 import {
+  ABSENT,
   type Bucket,
   type ChangeOptions,
   type Condition,
   type GetOptions,
+  type History,
   OBJECT_BYTES_MAX,
   type ObjectPage,
   type ObjectVersion,
+  type PastKind,
+  type PastPage,
+  type PastVersion,
   type PutOptions,
   type StoredObject,
 } from '../bucket.ts';
@@ -22,7 +27,7 @@ import type { BucketOperation } from '../wrap.ts';
 import { createStorage, limited } from './client.ts';
 import { downloadObject } from './download.ts';
 import { authError, gcsError, type Target } from './error.ts';
-import { versionOfHeaders, versionOfResource } from './version.ts';
+import { pastVersionOf, versionOfHeaders, versionOfResource } from './version.ts';
 
 export interface GcsOptions {
   readonly name: string;
@@ -43,15 +48,20 @@ const PAGE_SIZE = 1000;
 type LifecycleCondition = LifecycleRule['condition'];
 
 const LIST_FIELDS = 'items(name,generation,size,crc32c,updated,metadata),nextPageToken';
+const PAST_FIELDS =
+  'items(name,generation,size,timeCreated,timeDeleted,softDeleteTime,metadata),nextPageToken';
 
 class GcsBucket implements Bucket {
   readonly address: string;
+  readonly history: History;
   readonly #name: string;
   readonly #storage: Storage;
   readonly #isEmulated: boolean;
   readonly #timeoutMs: number;
   readonly #observe: Observe | undefined;
   readonly #closed = sharedAbort();
+  /** Soft-deleted versions, by object and generation, that were asked to be made objects again and are not deleted since. */
+  readonly #revived = new Set<string>();
 
   constructor({ name, emulatorUrl, timeoutMs = DEFAULT_TIMEOUT_MS, observe }: GcsOptions) {
     this.address = `gs://${name}`;
@@ -60,6 +70,13 @@ class GcsBucket implements Bucket {
     this.#isEmulated = emulatorUrl !== undefined;
     this.#timeoutMs = timeoutMs;
     this.#observe = observe;
+    this.history = {
+      list: (...given) => this.#listPast(...given),
+      read: (version, options) =>
+        version.kind === 'soft-deleted'
+          ? this.#readSoftDeleted(version, options)
+          : this.#get(version.name, options, version.id),
+    };
   }
 
   list(prefix: string, page?: string): Promise<ObjectPage> {
@@ -74,12 +91,20 @@ class GcsBucket implements Bucket {
     });
   }
 
-  get(name: string, { maxBytes = OBJECT_BYTES_MAX }: GetOptions = {}): Promise<StoredObject> {
+  get(name: string, options?: GetOptions): Promise<StoredObject> {
+    return this.#get(name, options);
+  }
+
+  #get(
+    name: string,
+    { maxBytes = OBJECT_BYTES_MAX }: GetOptions = {},
+    generation?: string,
+  ): Promise<StoredObject> {
     const what = `cannot read ${this.address}/${name}`;
     const refusal = () => tooLarge(what, maxBytes);
     const work = async (deadline: Deadline) => {
       const file = this.#file(name, deadline);
-      const { headers, bytes } = await downloadObject(file, deadline, maxBytes, refusal);
+      const { headers, bytes } = await downloadObject(file, deadline, maxBytes, refusal, generation);
       const version = versionOfHeaders(name, headers, bytes.length);
       if (bytes.length !== version.size || crc32c(bytes) !== version.crc32c) {
         throw damaged(`${this.address}/${name}`);
@@ -140,6 +165,51 @@ class GcsBucket implements Bucket {
 
   close(): void {
     this.#closed.abort();
+  }
+
+  #listPast(kind: PastKind, prefix: string, page?: string): Promise<PastPage> {
+    const what = `cannot list ${kind === 'version' ? 'the versions' : 'what was soft-deleted'} of ${this.address}/${prefix}`;
+    return this.#request('list', what, 'bucket', async (deadline) => {
+      const [found, , answer] = await this.#bucket(deadline).getFiles({
+        ...{ prefix, maxResults: PAGE_SIZE, autoPaginate: false, fields: PAST_FIELDS },
+        ...(kind === 'version' ? { versions: true } : { softDeleted: true }),
+        ...(page === undefined ? {} : { pageToken: page }),
+      });
+      const nextPage = (answer as { nextPageToken?: string } | undefined)?.nextPageToken;
+      return { versions: found.flatMap((resource) => pastVersionOf(kind, resource) ?? []), nextPage };
+    });
+  }
+
+  /** Google has no other way to its content: it becomes an object again, under its own name. */
+  async #readSoftDeleted(version: PastVersion, options?: GetOptions): Promise<StoredObject> {
+    const { name, id } = version;
+    const { generation } = await this.#revive(version);
+    try {
+      return await this.#get(name, options, generation);
+    } finally {
+      await this.delete(name, { ifGeneration: generation });
+      this.#revived.delete(`${name}#${id}`);
+    }
+  }
+
+  /** Replaces nothing. What an earlier try revived, whose answer was lost, is its own; any other object is not. */
+  async #revive({ name, id, uploadId }: PastVersion): Promise<ObjectVersion> {
+    const key = `${name}#${id}`;
+    const isTriedAgain = this.#revived.has(key);
+    this.#revived.add(key);
+    try {
+      const what = `cannot restore the soft-deleted ${this.address}/${name}`;
+      return await this.#request('put', what, 'object', async (deadline) => {
+        const query = { generation: id, ifGenerationMatch: ABSENT } as unknown as Parameters<
+          File['restore']
+        >[0];
+        return versionOfResource(await this.#file(name, deadline).restore(query));
+      });
+    } catch (error) {
+      const found = isTriedAgain && isPrecondition(error) ? await this.head(name) : undefined;
+      if (found === undefined || found.uploadId === undefined || found.uploadId !== uploadId) throw error;
+      return found;
+    }
   }
 
   #upload(

@@ -1,5 +1,5 @@
 /** From Google's two ways of describing an object, a JSON resource and the headers of a download, to an ObjectVersion. */
-import type { ObjectVersion } from '../bucket.ts';
+import type { ObjectVersion, PastKind, PastVersion } from '../bucket.ts';
 import { splitMetadata } from '../upload.ts';
 
 /** Throws TypeError when what makes a version is missing: the answer came from something that is not the store. */
@@ -17,6 +17,27 @@ export function versionOfResource(resource: unknown): ObjectVersion {
     crc32c: decodeCrc32c(text(object.crc32c, 'crc32c')),
     updatedMs: instant(object.updated),
     ...splitMetadata(Object.fromEntries(custom)),
+  };
+}
+
+/**
+ * The same of a listing of versions; undefined: a server that does not know soft delete listed an object instead. With versioning and
+ * soft delete a version ends when it is replaced, and is soft-deleted later.
+ */
+export function pastVersionOf(kind: PastKind, resource: unknown): PastVersion | undefined {
+  const { name, generation: id, size, metadata, ...times } = (resource ?? {}) as Record<string, unknown>;
+  const { timeCreated, timeDeleted, softDeleteTime } = times;
+  if (kind === 'soft-deleted' && softDeleteTime === undefined) return undefined;
+  const custom = Object.entries(metadata ?? {}).map(([key, value]) => [key, String(value)]);
+  const ended = timeDeleted ?? (kind === 'soft-deleted' ? softDeleteTime : undefined);
+  return {
+    name: text(name, 'name'),
+    id: generation(id),
+    size: integer(size ?? 0),
+    createdMs: instant(timeCreated),
+    endedMs: ended === undefined ? undefined : instant(ended),
+    kind,
+    uploadId: splitMetadata(Object.fromEntries(custom)).uploadId,
   };
 }
 

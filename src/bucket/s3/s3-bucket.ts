@@ -15,10 +15,13 @@ import {
   type ChangeOptions,
   type Condition,
   type GetOptions,
+  type History,
   type Known,
   OBJECT_BYTES_MAX,
   type ObjectPage,
   type ObjectVersion,
+  type PastKind,
+  type PastPage,
   type PutOptions,
   type StoredObject,
 } from '../bucket.ts';
@@ -31,6 +34,7 @@ import type { BucketOperation } from '../wrap.ts';
 import { createClient, loadSdk, type Sdk } from './client.ts';
 import { collectBody } from './download.ts';
 import { isConflict, isUnknownHeader, s3Error } from './error.ts';
+import { pageOf, placeOf } from './history.ts';
 import { deletesAfterDays } from './lifecycle.ts';
 import { withoutTrailer, withTrailer } from './trailer.ts';
 import {
@@ -79,6 +83,7 @@ type UploadArguments = [name: string, bytes: Uint8Array, options: ChangeOptions,
 
 export class S3Bucket implements Bucket {
   readonly address: string;
+  readonly history: History;
   readonly #name: string;
   readonly #sdk: Sdk;
   readonly #client: S3Client;
@@ -101,6 +106,10 @@ export class S3Bucket implements Bucket {
     this.#client = createClient(sdk, endpointUrl);
     this.#timeoutMs = timeoutMs;
     this.#observe = observe;
+    this.history = {
+      list: (...given) => this.#listPast(...given),
+      read: ({ name, id }, options) => this.#get(name, options, id),
+    };
   }
 
   async list(prefix: string, page?: string, known: Known = () => undefined): Promise<ObjectPage> {
@@ -118,7 +127,7 @@ export class S3Bucket implements Bucket {
       const isEncoded = answer.EncodingType === 'url';
       return {
         found: (answer.Contents ?? []).map(({ Key = '', ETag, LastModified }) => ({
-          name: isEncoded ? decodeURIComponent(Key.replaceAll('+', ' ')) : Key,
+          name: isEncoded ? decodedName(Key) : Key,
           etag: readEtag(ETag),
           lastModified: LastModified,
         })),
@@ -133,12 +142,20 @@ export class S3Bucket implements Bucket {
     return { objects, nextPage };
   }
 
-  get(name: string, { maxBytes = OBJECT_BYTES_MAX }: GetOptions = {}): Promise<StoredObject> {
+  get(name: string, options?: GetOptions): Promise<StoredObject> {
+    return this.#get(name, options);
+  }
+
+  #get(
+    name: string,
+    { maxBytes = OBJECT_BYTES_MAX }: GetOptions = {},
+    versionId?: string,
+  ): Promise<StoredObject> {
     const what = `cannot read ${this.address}/${name}`;
     const refusal = () => tooLarge(what, maxBytes);
     const work = async (deadline: Deadline) => {
       const answer = await this.#client.send(
-        new this.#sdk.GetObjectCommand({ Bucket: this.#name, Key: name }),
+        new this.#sdk.GetObjectCommand({ Bucket: this.#name, Key: name, VersionId: versionId }),
         { abortSignal: deadline.signal },
       );
       const { trailerBytes, crc32c: noted, rest } = readMetadata(answer.Metadata);
@@ -153,7 +170,9 @@ export class S3Bucket implements Bucket {
       const sum = crc32c(bytes);
       if (sum !== (noted ?? sum)) throw damaged(`${this.address}/${name}`);
       const described = { size: bytes.length, crc32c: sum, ...rest };
-      return { ...this.#version(name, answer, described), bytes };
+      const generation = generationOf(readEtag(answer.ETag), described);
+      const version = { name, generation, updatedMs: instantOf(answer.LastModified), ...described };
+      return { ...(versionId === undefined ? this.#note(version) : version), bytes };
     };
     return this.#request('get', what, work, (object) => object.bytes.length);
   }
@@ -226,6 +245,25 @@ export class S3Bucket implements Bucket {
   close(): void {
     this.#closed.abort();
     this.#client.destroy();
+  }
+
+  /** Soft delete is Google's. */
+  async #listPast(kind: PastKind, prefix: string, page?: string): Promise<PastPage> {
+    if (kind === 'soft-deleted') return { versions: [], nextPage: undefined };
+    const what = `cannot list the versions of ${this.address}/${prefix}`;
+    return this.#request('list', what, async ({ signal }) => {
+      const place = placeOf(page);
+      const command = new this.#sdk.ListObjectVersionsCommand({
+        Bucket: this.#name,
+        Prefix: prefix,
+        MaxKeys: PAGE_SIZE,
+        KeyMarker: place?.keyMarker,
+        VersionIdMarker: place?.versionIdMarker,
+        EncodingType: 'url',
+      });
+      const answer = await this.#client.send(command, { abortSignal: signal });
+      return pageOf(answer, answer.EncodingType === 'url' ? decodedName : (name) => name, place);
+    });
   }
 
   /** Undefined: it is gone since the listing. */
@@ -373,6 +411,8 @@ function noRules(error: unknown): { Rules?: LifecycleRule[] } {
     return {};
   throw error;
 }
+
+const decodedName = (encoded: string) => decodeURIComponent(encoded.replaceAll('+', ' '));
 
 const quoted = (etag: string) => `"${etag}"`;
 

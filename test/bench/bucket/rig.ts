@@ -59,6 +59,7 @@ const CHARGES: Readonly<Record<RequestKind, Charge>> = {
   head: 'B',
   config: 'B',
   delete: 'free',
+  restore: 'A',
   other: 'A',
 };
 

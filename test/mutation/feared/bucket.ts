@@ -3,7 +3,46 @@ import { fearedIn } from '../mutation.ts';
 const GCS = ['bucket/gcs-answers.test.ts'];
 const S3 = ['bucket/s3-faults.test.ts', 'bucket/s3.test.ts'];
 
+const HISTORY = ['bucket/history.test.ts'];
+
 export const bucketMutations = [
+  ...fearedIn('src/bucket/gcs/gcs-bucket.ts', HISTORY, [
+    [
+      'generation: id, ifGenerationMatch: ABSENT }',
+      'generation: id }',
+      'what was soft-deleted replaces a newer object',
+    ],
+    [
+      'await this.delete(name, { ifGeneration: generation });\n      this.#revived',
+      'this.#revived',
+      'what was soft-deleted stays an object after it was read',
+    ],
+    [
+      '|| found.uploadId !== uploadId) throw error;',
+      ') throw error;',
+      "another's object is deleted as one that was soft-deleted",
+    ],
+  ]),
+  ...fearedIn('src/bucket/gcs/version.ts', HISTORY, [
+    [
+      "if (kind === 'soft-deleted' && softDeleteTime === undefined) return undefined;",
+      '',
+      'objects of a server without soft delete count as soft-deleted',
+    ],
+  ]),
+  ...fearedIn('src/bucket/s3/history.ts', HISTORY, [
+    [
+      'place && [[place.keyMarker, place.newerMs]]',
+      '[]',
+      'the first version of a page counts as the newest of its name',
+    ],
+    [
+      'isLatest ? 0 : version === undefined ? 1 : 2',
+      '0',
+      'a file that was deleted within the second it was stored in comes back',
+    ],
+    ['if (!Number.isSafeInteger(Size) || Size < 0)', 'if (false)', 'a length from outside is believed'],
+  ]),
   ...fearedIn(
     'src/bucket/conditions.ts',
     ['bucket/conditions.test.ts'],
