@@ -217,16 +217,20 @@ export const commands: readonly CommandSpec[] = [
     name: 'restore',
     group: SESSIONS,
     summary: 'bring back SESSION, or the credentials that it lost, through its mount',
-    synopsis: '[DIR/]SESSION [--at TIME] [--to FOLDER] [FLAGS], or --list [DIR]',
+    synopsis: '[DIR/]SESSION [--at TIME] [--to FOLDER] [FLAGS], or --list [DIR[/SESSION]]',
     operands: [
-      { name: 'SESSION', meaning: 'the session, or its path in the mount; with --list the mount point' },
+      {
+        name: 'SESSION',
+        meaning: 'the session, or its path in the mount; with --list the mount point, or a session in it',
+      },
     ],
     flags: [
       { flag: '--list', meaning: 'list what can be brought back, and change nothing' },
       {
         flag: '--at',
         placeholder: 'TIME',
-        meaning: 'what was kept until then, as 2026-05-22T10:00:00Z; default: the newest',
+        meaning:
+          'as the bucket had it then, by its object versions or soft-deleted objects, else what was kept until then; as 2026-05-22T10:00:00Z; default: what was kept last',
       },
       {
         flag: '--to',

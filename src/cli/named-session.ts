@@ -50,6 +50,6 @@ function splitSession(path: string): Pick<NamedPath, 'session' | 'file'> {
   return { session, file: rest.join('/') };
 }
 
-function hasCacheBeside(directory: string): boolean {
+export function hasCacheBeside(directory: string): boolean {
   return existsSync(cachePathBeside(resolve(directory)));
 }

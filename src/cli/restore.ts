@@ -1,6 +1,6 @@
 /** `sessionfs restore`: brings back a removed session, or the credentials that one lost, or lists what could be brought back. */
 
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { locateMount, requireWritable, statusOf } from '../api/locate.ts';
 import { type Config, loadConfig } from '../config/load.ts';
 import { listRestorable } from '../kit/export/restorable.ts';
@@ -8,7 +8,7 @@ import { type RestoredSession, restoreSession, restoreTo } from '../kit/export/r
 import { usage } from '../lib/errors.ts';
 import { quote } from '../lib/quote.ts';
 import { flagValue, type Invocation, printEither, warn } from './command.ts';
-import { sessionNamed } from './named-session.ts';
+import { hasCacheBeside, type NamedPath, pathNamed, sessionNamed } from './named-session.ts';
 import { flagsOf } from './setting-flags.ts';
 
 export async function run(invocation: Invocation): Promise<number> {
@@ -16,19 +16,32 @@ export async function run(invocation: Invocation): Promise<number> {
 }
 
 async function list(invocation: Invocation): Promise<number> {
-  const config = configOf(invocation, invocation.directory);
-  const kept = (await listRestorable(config)).map(({ session, what, ms }) => ({
+  const { session: asked, mountPoint } = listed(invocation.directory);
+  const config = configOf(invocation, mountPoint);
+  const kept = (await listRestorable(config, asked, warn)).map(({ session, what, ms, sinceMs, source }) => ({
     session,
     what,
     at: timeOf(ms),
+    ...(sinceMs === undefined ? {} : { since: timeOf(sinceMs) }),
+    source,
   }));
-  const lines = kept.map(({ session, what, at }) => `${at}  ${session}  ${what}`);
+  const lines = kept.map(({ session, what, at, since, source }) =>
+    [at, session, since === undefined ? what : `${what}, as it was at any time since ${since}`, source].join(
+      '  ',
+    ),
+  );
   printEither(
     invocation,
     kept,
     lines.length > 0 ? lines.join('\n') : 'Nothing is kept that could be brought back.',
   );
   return 0;
+}
+
+/** A mount point, unless it is a path below one that has a cache. */
+function listed(named: string | undefined): Pick<NamedPath, 'mountPoint' | 'session'> {
+  const isBelow = named !== undefined && !hasCacheBeside(named) && hasCacheBeside(dirname(named));
+  return isBelow ? pathNamed(named) : { mountPoint: named, session: undefined };
 }
 
 async function restore(invocation: Invocation): Promise<number> {
@@ -39,7 +52,7 @@ async function restore(invocation: Invocation): Promise<number> {
   const config = configOf(invocation, directory);
   const env = { ...invocation.env, ...invocation.secrets };
   if (to !== undefined) {
-    const restored = await restoreTo({ session, config, atMs, folder: resolve(to) }, env, warn);
+    const restored = await restoreTo({ session, config, atMs, folder: resolve(to), shield }, env, warn);
     print(
       invocation,
       restored,
@@ -49,19 +62,35 @@ async function restore(invocation: Invocation): Promise<number> {
   }
   const mountPoint = await locateMount(config.mountPoint);
   requireWritable((await statusOf(mountPoint, 'to write to it')).status);
-  const restored = await restoreSession({ session, mountPoint, config, atMs }, env, warn);
+  const restored = await restoreSession({ session, mountPoint, config, atMs, shield }, env, warn);
   print(invocation, restored, 'Start the application now: it goes on with this account.');
   return 0;
 }
 
 function print(
   invocation: Invocation,
-  { session, folder, files, what, keptMs }: RestoredSession,
+  { session, folder, files, what, keptMs, source }: RestoredSession,
   next: string,
 ): void {
   const at = timeOf(keptMs);
   const restored = what === 'session' ? `${files} files of ${folder}` : `the credentials in ${folder}`;
-  printEither(invocation, { session, what, folder, files, at }, `Restored ${restored} as of ${at}\n${next}`);
+  const text = `Restored ${restored} as of ${at} (${source})\n${next}`;
+  printEither(invocation, { session, what, folder, files, at, source }, text);
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** A signal ends the command when nothing is left to be taken back. */
+async function shield<T>(work: (stop: AbortSignal) => Promise<T>): Promise<T> {
+  const stopped = new AbortController();
+  const stop = (signal: NodeJS.Signals) => stopped.abort(signal);
+  for (const signal of SIGNALS) process.on(signal, stop);
+  try {
+    return await work(stopped.signal);
+  } finally {
+    for (const signal of SIGNALS) process.off(signal, stop);
+    if (stopped.signal.aborted) process.kill(process.pid, stopped.signal.reason);
+  }
 }
 
 function configOf(invocation: Invocation, directory: string | undefined): Config {

@@ -1,38 +1,53 @@
 /** What `sessionfs restore` can bring back, in the cache and in the bucket. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Bucket, ObjectVersion } from '../../bucket/bucket.ts';
+import type { Bucket, ObjectVersion, PastVersion } from '../../bucket/bucket.ts';
 import { listAll } from '../../bucket/list-all.ts';
 import type { Config } from '../../config/load.ts';
 import { isKeptCredentials } from '../../naming/kept-database.ts';
 import { keptVersionObjectName } from '../../naming/kept-version-name.ts';
 import { KEPT_VERSION_ROOT, parseKeptVersionObject } from '../../naming/kept-version-object.ts';
-import { sessionOf } from '../../naming/session-path.ts';
+import { OBJECT_ROOT, toObjectName } from '../../naming/object-name.ts';
+import { isCredentials, sessionOf } from '../../naming/session-path.ts';
 import { parseTrashObject, TRASH_ROOT, trashDirectory, trashObjectPrefix } from '../../naming/trash-name.ts';
 import { ARCHIVE_BYTES_MAX, listTrash } from '../../store/checkpoint/trash.ts';
 import { damaged, unpackArchive } from '../../store/set-aside/archive.ts';
 import { listKeptVersions } from '../../store/set-aside/kept-versions.ts';
 import { withBucket } from './bucket-reader.ts';
+import { type MomentSource, pagesOf } from './moment.ts';
 import { readIfThere } from './sources.ts';
 import type { SealedVersions } from './versions.ts';
 
-/** What can be brought back: credentials that were kept, or a session whose folder was removed. */
+export type RestorableSource = 'kept version' | 'trash' | MomentSource;
+
+/** What can be brought back: credentials that were kept, a session whose folder was removed, or a session at some moments. */
 export interface Restorable {
   session: string;
   what: 'credentials' | 'session';
-  /** When it was kept or removed, in ms since the epoch. */
+  /** When it was kept, removed or last stored, in ms since the epoch. */
   ms: number;
+  /** Any moment from then on can be named, too; undefined: only this one. */
+  sinceMs: number | undefined;
+  source: RestorableSource;
 }
 
-/** Of all sessions, the oldest first. Throws BUCKET_UNAVAILABLE and system errors. */
-export async function listRestorable(config: Config): Promise<Restorable[]> {
+/**
+ * Of all sessions, or one, the oldest first. `warn` is told where the bucket's versions may not be listed. Throws BUCKET_UNAVAILABLE
+ * and system errors.
+ */
+export async function listRestorable(
+  config: Config,
+  session: string | undefined,
+  warn: (text: string) => void,
+): Promise<Restorable[]> {
   const { bucket: address } = config;
+  let moments: Restorable[] = [];
   const objects =
     address &&
-    (await withBucket(config, address, async (bucket) => [
-      ...(await listAll(bucket, KEPT_VERSION_ROOT)),
-      ...(await listAll(bucket, TRASH_ROOT)),
-    ]));
+    (await withBucket(config, address, async (bucket) => {
+      moments = await listMoments(bucket, session, warn);
+      return [...(await listAll(bucket, KEPT_VERSION_ROOT)), ...(await listAll(bucket, TRASH_ROOT))];
+    }));
   const found = [
     ...listKeptVersions(config.cachePath).flatMap(({ prefix, ms }) =>
       credentialsOf({ objectName: keptVersionObjectName(prefix), ms }),
@@ -42,16 +57,65 @@ export async function listRestorable(config: Config): Promise<Restorable[]> {
     ...(objects ?? []).flatMap(({ name }) => parseTrashObject(name) ?? []).map(sessionIn),
   ];
   const byKey = new Map(found.map((each) => [`${each.session} ${each.what} ${each.ms}`, each]));
-  return [...byKey.values()].sort((a, b) => a.ms - b.ms);
+  return [...byKey.values(), ...moments]
+    .filter((each) => session === undefined || each.session === session)
+    .sort((a, b) => a.ms - b.ms);
+}
+
+interface Span {
+  firstMs: number;
+  lastMs: number;
+  /** Something was replaced or deleted. */
+  hasPast: boolean;
+}
+
+/** Between which times the bucket's versions have a session: its creds.json, or any file where it has none. */
+async function listMoments(
+  bucket: Bucket,
+  session: string | undefined,
+  warn: (text: string) => void,
+): Promise<Restorable[]> {
+  const prefix = session === undefined ? `${OBJECT_ROOT}/` : `${toObjectName(session, 'directory')}/`;
+  const found: Restorable[] = [];
+  for (const [kind, source] of SOURCES) {
+    const [files, creds] = [new Map<string, Span>(), new Map<string, Span>()];
+    for await (const page of pagesOf(bucket, kind, prefix, warn))
+      for (const version of page) {
+        const of = sessionOf(version.name);
+        if (of === undefined || of === '') continue;
+        widen(files, of, version);
+        if (isCredentials(version.name)) widen(creds, of, version);
+      }
+    for (const [of, { hasPast }] of files) {
+      const { firstMs: sinceMs, lastMs: ms } = creds.get(of) ?? (files.get(of) as Span);
+      if (hasPast) found.push({ session: of, what: 'session', ms, sinceMs, source });
+    }
+  }
+  return found;
+}
+
+const SOURCES = [
+  ['version', 'object versions'],
+  ['soft-deleted', 'soft-deleted objects'],
+] as const;
+
+function widen(spans: Map<string, Span>, session: string, { createdMs, endedMs }: PastVersion): void {
+  const span = spans.get(session) ?? { firstMs: createdMs, lastMs: createdMs, hasPast: false };
+  spans.set(session, {
+    firstMs: Math.min(span.firstMs, createdMs),
+    lastMs: Math.max(span.lastMs, createdMs),
+    hasPast: span.hasPast || endedMs !== undefined,
+  });
 }
 
 function credentialsOf(kept: { objectName: string; ms: number } | undefined): Restorable[] {
   const session = kept && isKeptCredentials(kept.objectName) ? sessionOf(kept.objectName) : undefined;
-  return session === undefined ? [] : [{ session, what: 'credentials', ms: kept?.ms ?? 0 }];
+  if (session === undefined) return [];
+  return [{ session, what: 'credentials', ms: kept?.ms ?? 0, sinceMs: undefined, source: 'kept version' }];
 }
 
 function sessionIn({ session, ms }: { session: string; ms: number }): Restorable {
-  return { session, what: 'session', ms };
+  return { session, what: 'session', ms, sinceMs: undefined, source: 'trash' };
 }
 
 /** The newest archive of a removed session until then. Throws BUCKET_UNAVAILABLE, CACHE_FORMAT and system errors. */

@@ -14,14 +14,17 @@ import { companionName, companionsOf } from '../../sqlite/companions.ts';
 import { savedCredentials } from '../../sqlite/credentials.ts';
 import { fold } from '../../sqlite/fold.ts';
 import { SqliteError } from '../../sqlite/format.ts';
+import { stateOfSession } from '../baileys.ts';
 import { type ExportRequest, findVersions, keyringOf, requireComplete, sourcesOf } from './export-session.ts';
 import { checkFolder, writeFolder } from './folder.ts';
-import { readTrash } from './restorable.ts';
+import { readMoment, type Shield } from './moment.ts';
+import { type RestorableSource, readTrash } from './restorable.ts';
 import { type OpenedFile, openVersions, type SealedVersions } from './versions.ts';
 
 interface Wanted extends Pick<ExportRequest, 'session' | 'config'> {
-  /** Nothing newer, in ms since the epoch; undefined: the newest there is. */
+  /** That moment, or nothing newer, in ms since the epoch; undefined: the newest that was kept. */
   atMs: number | undefined;
+  shield: Shield;
 }
 
 export interface RestoreRequest extends Wanted {
@@ -39,14 +42,16 @@ export interface RestoredSession {
   folder: string;
   what: 'credentials' | 'session';
   files: number;
-  /** When this was kept or removed, in ms since the epoch. */
+  /** When this was kept, removed or last stored, in ms since the epoch. */
   keptMs: number;
+  source: RestorableSource;
 }
 
 interface Found {
   what: RestoredSession['what'];
   files: SealedVersions['files'];
   ms: number;
+  source: RestorableSource;
 }
 
 const CREDS = 'creds.json';
@@ -57,7 +62,7 @@ const DATABASE_BYTES_MAX = 2 ** 30;
 /**
  * A session that has other files than its credentials gets the newest credentials that were kept; one that has none, the newest
  * archive of all its files. Credentials that log in are not replaced, and no other file is, but the database of which the
- * credentials were kept. Throws SESSION_NOT_FOUND, RESTORE_REFUSED, EXPORT_INCOMPLETE (before anything is written), KEY_WRONG,
+ * credentials were kept. With a moment, what the bucket's versions had then comes first. Throws SESSION_NOT_FOUND, RESTORE_REFUSED, EXPORT_INCOMPLETE (before anything is written), KEY_WRONG,
  * KEY_MISSING, BUCKET_UNAVAILABLE, CONFIG_INVALID and system errors.
  */
 export async function restoreSession(
@@ -73,25 +78,26 @@ export async function restoreSession(
   try {
     const credentials = () => findCredentials(request, sources, warn);
     const removed = () => findRemoved(request);
-    const [first, second] = hasKeys(mountPoint, session) ? [credentials, removed] : [removed, credentials];
-    const found = (await first()) ?? (await second());
+    const what = hasKeys(mountPoint, session) ? 'credentials' : 'session';
+    const [first, second] = what === 'credentials' ? [credentials, removed] : [removed, credentials];
+    const found = (await findMoment(request, what, keyring, warn)) ?? (await first()) ?? (await second());
     if (found === undefined) throw nothingKept(request);
-    const { what, ms: keptMs } = found;
+    const { ms: keptMs, source } = found;
     const opened = open(keyring, session, found);
     const [{ name, plain } = { name: '', plain: NO_BYTES }] = opened;
-    const database = what === 'credentials' ? keptDatabaseOf(name) : undefined;
+    const database = found.what === 'credentials' && name !== CREDS ? databaseNamed(name) : undefined;
     const files =
       database === undefined
         ? write(mountPoint, session, opened)
         : writeDatabase(mountPoint, session, { name: database, plain });
-    return { session, folder, what, files, keptMs };
+    return { session, folder, what: found.what, files, keptMs, source };
   } finally {
     keyring.destroy();
   }
 }
 
 /**
- * Writes what was kept last, a removed session or credentials, as plain files into a folder of its own: no mount is needed, and
+ * Writes what was kept last, a removed session or credentials, or the session as the bucket had it at a moment, as plain files into a folder of its own: no mount is needed, and
  * nothing else is changed. Not synced to the disk on return. Throws EXPORT_TARGET, and what restoreSession throws.
  */
 export async function restoreTo(
@@ -104,19 +110,74 @@ export async function restoreTo(
   const sources = sourcesOf(config, undefined);
   const keyring = await keyringOf({ config, ...sources }, env);
   try {
-    const [found] = [await findRemoved(request), await findCredentials(request, sources, warn)]
-      .filter((each) => each !== undefined)
-      .sort((a, b) => b.ms - a.ms);
+    const kept = async () =>
+      [await findRemoved(request), await findCredentials(request, sources, warn)]
+        .filter((each) => each !== undefined)
+        .sort((a, b) => b.ms - a.ms)[0];
+    const found = (await findMoment(request, 'session', keyring, warn)) ?? (await kept());
     if (found === undefined) throw nothingKept(request);
+    const { what, ms: keptMs, source } = found;
     const files = open(keyring, session, found);
-    writeFolder(
-      folder,
-      files.map((file) => ({ ...file, name: keptDatabaseOf(file.name) ?? file.name })),
-    );
-    return { session, folder, what: found.what, files: files.length, keptMs: found.ms };
+    const named = (file: OpenedFile) =>
+      source === 'kept version' ? { ...file, name: databaseNamed(file.name) } : file;
+    writeFolder(folder, files.map(named));
+    return { session, folder, what, files: files.length, keptMs, source };
   } finally {
     keyring.destroy();
   }
+}
+
+/** An image that was kept has another name than its database. */
+function databaseNamed(name: string): string {
+  return keptDatabaseOf(name) ?? name;
+}
+
+/** Of a session that could log in then; undefined also without a moment. */
+async function findMoment(
+  { session, config, atMs, shield }: Wanted,
+  what: Found['what'],
+  keyring: Keyring,
+  warn: (text: string) => void,
+): Promise<Found | undefined> {
+  if (atMs === undefined) return undefined;
+  const onlyCredentials = what === 'credentials';
+  const moment = await readMoment({ session, config, atMs, onlyCredentials, shield }, warn);
+  if (moment === undefined) return undefined;
+  const { files } = openVersions(keyring, session, { files: moment.files, keptVersions: [] });
+  const path = pathOfCredentials(session, moment.files, files);
+  if (path === undefined) return undefined;
+  if (onlyCredentials)
+    return { ...moment, what, files: new Map([...moment.files].filter(([each]) => each === path)) };
+  warnOfMissing(session, files, warn);
+  return { ...moment, what };
+}
+
+/** The file that logs in; undefined: none does. One that does not open is named by what opens it next. */
+function pathOfCredentials(
+  session: string,
+  sealed: SealedVersions['files'],
+  opened: readonly OpenedFile[],
+): string | undefined {
+  const path = `${session}/${CREDS}`;
+  if (sealed.has(path)) {
+    const creds = opened.find(({ name }) => name === CREDS);
+    return creds === undefined || isPaired(creds.plain.toString()) ? path : undefined;
+  }
+  const database = opened.find(({ plain }) => {
+    const creds = credentialsOf({ database: plain, log: undefined, journal: undefined });
+    return creds !== undefined && isPaired(creds);
+  });
+  return database && `${session}/${database.name}`;
+}
+
+/** A rule may have deleted older versions of some files, and left those of others. */
+function warnOfMissing(session: string, opened: readonly OpenedFile[], warn: (text: string) => void): void {
+  const creds = opened.find(({ name }) => name === CREDS)?.plain;
+  const { state, missing } = stateOfSession(creds, new Set(opened.map(({ name }) => name)));
+  if (state !== 'incomplete') return;
+  const shown = missing.slice(0, 3).join(', ');
+  const more = missing.length > 3 ? ` and ${missing.length - 3} more` : '';
+  warn(`${session} may not log in: the bucket has no version of that moment of ${shown}${more}`);
 }
 
 async function findCredentials(
@@ -133,7 +194,8 @@ async function findCredentials(
     .sort((a, b) => a.ms - b.ms)
     .at(-1);
   if (newest === undefined) return undefined;
-  return { what: 'credentials', files: new Map([[newest.path, newest.sealed]]), ms: newest.ms };
+  const files = new Map([[newest.path, newest.sealed]]);
+  return { what: 'credentials', files, ms: newest.ms, source: 'kept version' };
 }
 
 async function findRemoved({
@@ -142,7 +204,7 @@ async function findRemoved({
   atMs = Number.POSITIVE_INFINITY,
 }: Wanted): Promise<Found | undefined> {
   const found = await readTrash(config, session, atMs);
-  return found && { what: 'session', ...found };
+  return found && { what: 'session', ...found, source: 'trash' };
 }
 
 function open(keyring: Keyring, session: string, { files }: Found): OpenedFile[] {
@@ -275,12 +337,15 @@ function credentialsIn(folder: OpenDirectory, name: string): string | undefined 
   };
   const database = read(name);
   if (database === undefined) return undefined;
+  return credentialsOf({
+    database,
+    log: read(companionName(name, 'wal')),
+    journal: read(companionName(name, 'journal')),
+  });
+}
+
+function credentialsOf(files: Parameters<typeof fold>[0]): string | undefined {
   try {
-    const files = {
-      database,
-      log: read(companionName(name, 'wal')),
-      journal: read(companionName(name, 'journal')),
-    };
     return savedCredentials(fold(files, DATABASE_BYTES_MAX))?.toString();
   } catch (error) {
     if (error instanceof SqliteError) return undefined;

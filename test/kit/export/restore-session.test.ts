@@ -8,6 +8,7 @@ import { loadConfig } from '../../../src/config/load.ts';
 import { loadKeys } from '../../../src/crypto/key-source.ts';
 import type { Keyring } from '../../../src/crypto/keyring.ts';
 import { sealedSize, sealInto } from '../../../src/crypto/sealed-file.ts';
+import type { Shield } from '../../../src/kit/export/moment.ts';
 import { type RestoredSession, restoreSession, restoreTo } from '../../../src/kit/export/restore-session.ts';
 import {
   keptVersionDirectory,
@@ -28,6 +29,8 @@ const META = {
   mtimeSec: 1,
   mtimeNsec: 0,
 };
+
+const unstopped: Shield = (work) => work(new AbortController().signal);
 
 class Rig {
   readonly #env = { SESSION_ENCRYPTION_KEY: '11'.repeat(32) };
@@ -82,7 +85,7 @@ class Rig {
   restore(): Promise<RestoredSession> {
     const { mountPoint } = this;
     return restoreSession(
-      { session: S, mountPoint, config: this.#config, atMs: undefined },
+      { session: S, mountPoint, config: this.#config, atMs: undefined, shield: unstopped },
       { ...this.#env },
       assert.fail,
     );
@@ -95,7 +98,8 @@ class Rig {
   }
 
   restoreTo(folder: string, atMs?: number): Promise<RestoredSession> {
-    return restoreTo({ session: S, folder, config: this.#config, atMs }, { ...this.#env }, assert.fail);
+    const request = { session: S, folder, config: this.#config, atMs, shield: unstopped };
+    return restoreTo(request, { ...this.#env }, assert.fail);
   }
 }
 

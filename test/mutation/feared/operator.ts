@@ -217,6 +217,49 @@ export const operatorMutations = [
     [['id < nextPreKeyId', 'id < nextPreKeyId - 1', 'a session without its newest pre-key looks complete']],
   ),
   ...fearedIn(
+    'src/kit/export/moment.ts',
+    ['kit/export/moment.test.ts'],
+    [
+      [
+        'createdMs <= atMs && atMs < endedMs',
+        'createdMs <= atMs',
+        'files that were deleted before come back',
+      ],
+      ['createdMs <= atMs && atMs < endedMs', 'atMs < endedMs', 'files of later than the moment come back'],
+      ["if (holder === '' ||", 'if (true ||', 'objects come and go in a session that another mount holds'],
+      ['if (covered > 0)', 'if (false)', 'it is not said which objects are in the way'],
+      ['stop.throwIfAborted();', '', 'a signal is not heeded while a thousand objects come and go'],
+    ],
+  ),
+  ...fearedIn(
+    'src/kit/export/restore-session.ts',
+    ['kit/export/moment.test.ts'],
+    [
+      [
+        'return creds === undefined || isPaired(creds.plain.toString()) ? path : undefined;',
+        'return path;',
+        'credentials that do not log in are brought back in place of those that do',
+      ],
+      [
+        'new Map([...moment.files].filter(([each]) => each === path))',
+        'moment.files',
+        'keys of another moment are mixed with those that are there',
+      ],
+      ['warnOfMissing(session, files, warn);', '', 'a moment that lacks keys is brought back without a word'],
+    ],
+  ),
+  ...fearedIn(
+    'src/cli/restore.ts',
+    ['kit/export/moment.test.ts'],
+    [
+      [
+        'for (const signal of SIGNALS) process.on(signal, stop);',
+        '',
+        'a signal leaves what was soft-deleted in the bucket',
+      ],
+    ],
+  ),
+  ...fearedIn(
     'src/kit/rekey.ts',
     ['cli/rekey.test.ts'],
     [
