@@ -39,7 +39,7 @@ test(`every invariant holds in ${SECONDS} seconds of the world core`, (t) => {
   t.diagnostic(output.trim().split('\n').at(-1) ?? '');
 });
 
-/** New seeds wait until those that README.md names last are understood. */
+/** New seeds wait until an hour of them has found nothing (README.md). */
 const REMOTE_SEEDS = Array.from({ length: 16 }, (_, index) => index + 1);
 
 test(`every invariant holds in the world remote with ${REMOTE_SEEDS.length} seeds`, () => {

@@ -140,6 +140,25 @@ test('a newer version counts where nothing changed here and no application has s
   }
 });
 
+test('a conflict is found again until it is settled, whatever tells of it', async (t) => {
+  const evidence = {
+    'a newer version': (rig: Rig) => rig.theirs(name('a.json')),
+    'a deletion': (rig: Rig) => void rig.bucket.objects.delete(name('a.json')),
+    'a new file': (rig: Rig) => rig.theirs(name('c.json')),
+  };
+  for (const [what, happens] of Object.entries(evidence))
+    for (const isServed of [false, true]) {
+      const rig = new Rig(t);
+      await rig.synced(name('a.json'), name('b.json'));
+      await rig.ledger.changed([name('b.json')], []);
+      happens(rig);
+      for (let start = 0; start < 2; start++) {
+        const found = await rig.compare({ wroteElsewhere: () => true }, () => isServed);
+        assert.deepEqual([found.conflicts, found.removed], [[S], []], `${what}, start ${start}, served: ${isServed}`);
+      }
+    }
+});
+
 test('another mount’s new file beside what changed here is a conflict, also where it is the only one', async (t) => {
   const rig = new Rig(t);
   await rig.synced(name('a.json'));

@@ -85,30 +85,26 @@ export class Reconciliation {
     else await this.#compare(object, session);
   }
 
-  /** The listing was complete. */
+  /**
+   * The listing was complete. Of a session in conflict nothing is noted that tells of it: that is done once all that
+   * changed here is set aside, and a daemon that dies before finds the conflict again.
+   */
   async end(): Promise<Reconciled> {
-    const { only, remove } = this.#options;
-    const entries = only === undefined ? this.#ledger.entries() : this.#ledger.entriesOf(only);
-    const lost: ObjectEntry[] = [];
-    for (const some of inParts(entries, ENTRIES_AT_A_TIME)) {
-      lost.push(...some.filter((entry) => this.#isLost(entry)));
-      if (some.length === ENTRIES_AT_A_TIME) await nextTurn();
-    }
-    const removed = lost.flatMap((entry) => this.#removedWith(entry));
-    if (removed.length > 0) await remove([...new Set(removed)]);
-    for (const some of inParts(lost, ENTRIES_AT_A_TIME)) {
-      await this.#ledger.together(async () => {
-        for (const entry of some) if (this.#isLost(entry)) this.#noteLost(entry);
-      });
-      if (some.length === ENTRIES_AT_A_TIME) await nextTurn();
-    }
+    const deleted = await this.#lookForLost();
+    const goes = new Set(deleted.map(({ name }) => name));
+    const news: ObjectVersion[] = [];
     await this.#ledger.together(async () => {
-      for (const object of this.#postponed) await this.#comparePostponed(object);
+      for (const object of this.#postponed) if (await this.#isPostponedNews(object, goes)) news.push(object);
     });
     this.#postponed = [];
+    const { conflicts } = this.result;
     // Also where the files that changed here are others than those that changed there. Files in the root are no session.
     for (const session of this.#newer)
-      if (session !== '' && this.#ledger.dirtyOf(session).length > 0) this.result.conflicts.add(session);
+      if (session !== '' && this.#ledger.dirtyOf(session).length > 0) conflicts.add(session);
+    await this.#remove(deleted.filter(({ session }) => !conflicts.has(session)));
+    await this.#ledger.together(async () => {
+      for (const object of news) this.#noteNews(object);
+    });
     return this.result;
   }
 
@@ -117,20 +113,35 @@ export class Reconciliation {
     return this.#ledger.isDirty(session) || (entry === undefined && this.#liesBelowFile(name));
   }
 
-  /** Most sessions are flat: nothing is looked up for them. */
-  #liesBelowFile(name: string): boolean {
+  /** Most sessions are flat: nothing is looked up for them. `goes`: files that another mount deleted. */
+  #liesBelowFile(name: string, goes?: ReadonlySet<string>): boolean {
     const folders = ancestors(name);
     return folders.slice(folders[2]?.includes('/+') ? 3 : 2).some((ancestor) => {
       const local = this.#ledger.get(ancestor)?.local;
-      return local !== undefined && local !== 'deleted';
+      return local !== undefined && local !== 'deleted' && !goes?.has(ancestor);
     });
   }
 
-  async #comparePostponed(object: ObjectVersion): Promise<void> {
-    const { foreign } = this.#options;
+  async #isPostponedNews(object: ObjectVersion, goes: ReadonlySet<string>): Promise<boolean> {
     const isNew = this.#ledger.get(object.name) === undefined;
-    if (isNew && this.#liesBelowFile(object.name)) foreign.note(object.name);
-    else await this.#compare(object, sessionOf(object.name) ?? '');
+    if (!isNew || !this.#liesBelowFile(object.name, goes))
+      return this.#isNews(object, sessionOf(object.name) ?? '');
+    this.#options.foreign.note(object.name);
+    return false;
+  }
+
+  /** Notes what the bucket lost. Returns what another mount deleted there, and this one neither changed nor shows. */
+  async #lookForLost(): Promise<ObjectEntry[]> {
+    const { only } = this.#options;
+    const entries = only === undefined ? this.#ledger.entries() : this.#ledger.entriesOf(only);
+    const deleted: ObjectEntry[] = [];
+    for (const some of inParts(entries, ENTRIES_AT_A_TIME)) {
+      await this.#ledger.together(async () => {
+        for (const entry of some) if (this.#isLost(entry) && this.#isDeletion(entry)) deleted.push(entry);
+      });
+      if (some.length === ENTRIES_AT_A_TIME) await nextTurn();
+    }
+    return deleted;
   }
 
   /** The bucket had it, and has it no more. */
@@ -138,15 +149,37 @@ export class Reconciliation {
     return remote !== undefined && !this.#listed.has(name) && this.#options.except?.has(session) !== true;
   }
 
-  #noteLost(entry: ObjectEntry): void {
+  /** Of an entry that is lost: another mount deleted it, on purpose, and nothing here speaks against it. */
+  #isDeletion(entry: ObjectEntry): boolean {
     const { wroteElsewhere, served } = this.#options;
-    if (!wroteElsewhere?.(entry.session)) {
+    const { session } = entry;
+    if (!wroteElsewhere?.(session)) {
       this.#ledger.lost(entry);
       this.result.lost++;
-      return;
+      return false;
     }
-    this.#newer.add(entry.session);
-    if (isNeeded(entry, served(entry.session))) {
+    this.#newer.add(session);
+    const isWanted = isNeeded(entry, served(session));
+    if (isWanted || this.#leavesBackup(entry)) this.result.conflicts.add(session);
+    return !isWanted;
+  }
+
+  /** Takes out of the cache, and then of the ledger, what another mount deleted. */
+  async #remove(deleted: readonly ObjectEntry[]): Promise<void> {
+    const names = deleted.flatMap((entry) => this.#removedWith(entry));
+    if (names.length > 0) await this.#options.remove([...new Set(names)]);
+    for (const some of inParts(deleted, ENTRIES_AT_A_TIME)) {
+      await this.#ledger.together(async () => {
+        for (const entry of some) this.#forget(entry);
+      });
+      if (some.length === ENTRIES_AT_A_TIME) await nextTurn();
+    }
+  }
+
+  #forget(entry: ObjectEntry): void {
+    // It may have changed since.
+    if (!this.#isLost(entry)) return;
+    if (isNeeded(entry, this.#options.served(entry.session))) {
       this.result.conflicts.add(entry.session);
       return;
     }
@@ -155,16 +188,21 @@ export class Reconciliation {
     this.#ledger.forget(entry);
   }
 
-  /** Another mount had the session meanwhile: what it lacks there was deleted on purpose. */
   #removedWith(entry: ObjectEntry): string[] {
-    const { wroteElsewhere, served } = this.#options;
-    const live = served(entry.session);
-    if (!wroteElsewhere?.(entry.session) || isNeeded(entry, live)) return [];
     const backup = this.#backupWithout(entry);
     const removed = backup === undefined ? [] : [backup.name];
     // Of one that was to be restored the cache may hold an older copy, which nothing would ever replace.
-    if (isHere(entry) || (entry.local === 'absent' && !live)) removed.push(entry.name);
+    if (isHere(entry) || (entry.local === 'absent' && !this.#options.served(entry.session)))
+      removed.push(entry.name);
     return removed;
+  }
+
+  /** Without the file its backup would be one that changed here, and is in the bucket. */
+  #leavesBackup(entry: ObjectEntry): boolean {
+    const backup = this.#ledger.backupOf(entry.name);
+    return (
+      backup?.shadowed === true && backup.local === 'changed' && this.#backupWithout(entry) === undefined
+    );
   }
 
   /** Of a file that was deleted: it would be read, and stored, in place of the file. */
@@ -175,38 +213,42 @@ export class Reconciliation {
   }
 
   async #compare(object: ObjectVersion, session: string): Promise<void> {
+    if (await this.#isNews(object, session)) this.#noteNews(object);
+  }
+
+  /** Whether something else than this cache has written the object; notes what is none of that. */
+  async #isNews(object: ObjectVersion, session: string): Promise<boolean> {
     const { except, holds, served } = this.#options;
     const ledger = this.#ledger;
     const entry = ledger.get(object.name);
-    if (except?.has(session) || entry?.remote?.generation === object.generation) return;
+    if (except?.has(session) || entry?.remote?.generation === object.generation) return false;
     if (entry !== undefined && (await isSame(entry, object, holds))) {
       ledger.same(object.name, object);
-      return;
+      return false;
+    }
+    const isSigned = isSignedBy(ledger.id, object.metadata);
+    if (isSigned && ledger.isAttempt(object.name, object.uploadId)) {
+      if (entry === undefined) ledger.late(object.name, object);
+      else adopt(ledger, entry, object);
+      return false;
     }
     const live = served(session);
-    const isSigned = isSignedBy(ledger.id, object.metadata);
-    const isAttempt = isSigned && ledger.isAttempt(object.name, object.uploadId);
-    if (entry === undefined && isAttempt) {
-      ledger.late(object.name, object);
-      return;
-    }
-    if (entry === undefined) {
-      if (!isSigned) this.#newer.add(session);
-      if (!live) ledger.absent(object.name, object);
-      else if (!isSigned) this.result.conflicts.add(session);
-      return;
-    }
-    if (isAttempt) {
-      adopt(ledger, entry, object);
-      return;
-    }
     // Signed, but by no upload that this ledger knows of: the cache is an older copy, put back since.
-    this.#newer.add(session);
-    if (isDirty(entry) || (live && entry.local !== 'absent')) this.result.conflicts.add(session);
-    else {
-      if (isSigned && entry.local === 'same') this.result.replaced.push(object.name);
-      ledger.absent(object.name, object);
-    }
+    if (entry !== undefined || !isSigned) this.#newer.add(session);
+    const isConflict =
+      entry === undefined ? live && !isSigned : isDirty(entry) || (live && entry.local !== 'absent');
+    if (isConflict) this.result.conflicts.add(session);
+    return !isConflict;
+  }
+
+  #noteNews(object: ObjectVersion): void {
+    const session = sessionOf(object.name) ?? '';
+    const entry = this.#ledger.get(object.name);
+    const live = this.#options.served(session);
+    if (entry === undefined && live) return;
+    if (entry?.local === 'same' && isSignedBy(this.#ledger.id, object.metadata))
+      this.result.replaced.push(object.name);
+    if (!this.result.conflicts.has(session)) this.#ledger.absent(object.name, object);
   }
 }
 

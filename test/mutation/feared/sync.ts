@@ -17,6 +17,7 @@ const LEDGER = [
 ];
 const BACKUPS = ['sync/backups-beside.test.ts'];
 const RECONCILE = [
+  'sync/conflict-deaths.test.ts',
   'sync/late-uploads.test.ts',
   'sync/reconcile.test.ts',
   'sync/put-back.test.ts',
@@ -218,7 +219,7 @@ export const syncMutations = [
   ]),
   ...fearedIn('src/sync/reconcile/conflict.ts', BACKUPS, [
     [
-      "ledger.entriesOf(session).filter(({ local }) => local === 'changed' || local === 'deleted')",
+      "entries.filter(({ local }) => local === 'changed' || local === 'deleted')",
       'ledger.dirtyOf(session)',
       'a conflict brings back what the other mount deleted',
     ],
@@ -400,13 +401,13 @@ export const syncMutations = [
       'an old listing counts more than a newer comparison',
     ],
     [
-      '      if (!isSigned) this.#newer.add(session);\n',
-      '',
+      'if (entry !== undefined || !isSigned) this.#newer',
+      'if (entry !== undefined) this.#newer',
       'half a session of one mount is mixed with half of another',
     ],
     [
-      '    this.#newer.add(session);\n    if (isDirty',
-      '    if (isDirty',
+      'if (entry !== undefined || !isSigned) this.#newer',
+      'if (entry === undefined && !isSigned) this.#newer',
       'half a session of one mount is mixed with half of another',
     ],
     [
@@ -424,15 +425,21 @@ export const syncMutations = [
       '(live',
       'a change to what another mount deleted is lost',
     ],
+    ['      removed.push(entry.name);\n', '', 'what another mount deleted comes back'],
     [
-      "    if (isHere(entry) || (entry.local === 'absent' && !live)) removed.push(entry.name);\n",
-      '',
-      'what another mount deleted comes back',
+      'await this.#options.remove([...new Set(names)]);\n',
+      'void this.#options.remove([...new Set(names)]).catch(() => {});\n',
+      'a daemon that dies leaves files that another mount deleted, and no ledger knows them',
     ],
     [
-      '    if (removed.length > 0) await remove([...new Set(removed)]);\n',
-      '    if (removed.length > 0) void remove([...new Set(removed)]).catch(() => {});\n',
-      'a daemon that dies leaves files that another mount deleted, and no ledger knows them',
+      'if (!this.result.conflicts.has(session)) this.#ledger.absent',
+      'this.#ledger.absent',
+      'a daemon that dies in a conflict leaves half of one version, and the next one stores it beside half of another',
+    ],
+    [
+      'deleted.filter(({ session }) => !conflicts.has(session))',
+      'deleted',
+      'a daemon that dies in a conflict leaves what changed here of a session that another mount deleted, and the next one stores it',
     ],
     ["if (session !== '' && this", 'if (this', 'a change in the root is a conflict with any other one'],
     [
@@ -527,7 +534,21 @@ export const syncMutations = [
     ],
   ),
   ...fearedIn('src/sync/reconcile/conflict.ts', RECONCILE, [
-    ['  await quarantineAll(cache.files, paths, nowMs);\n', '', 'the losing side of a conflict is not kept'],
+    [
+      '  await quarantineAll(files, changed.map(pathOf), nowMs);\n',
+      '',
+      'the losing side of a conflict is not kept',
+    ],
+    [
+      '[...dirty.filter((entry) => !tells(entry)), ...dirty.filter(tells)]',
+      '[...dirty]',
+      'a daemon that dies in a conflict leaves half of one version, and the next one stores it beside half of another',
+    ],
+    [
+      'files, others.map(pathOf), nowMs',
+      'files, [], nowMs',
+      'what another mount deleted of a session in conflict is not kept',
+    ],
   ]),
   ...fearedIn('src/sync/backup/upload.ts', RESTORE, [
     ['content.size === 0 || ', '', 'an empty stand-in is stored over a good object'],
