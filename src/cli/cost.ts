@@ -1,5 +1,6 @@
 /** `sessionfs cost`: what hybrid mode costs a month, beside copying everything in every interval. */
 import { integer, Refusal } from '../config/parsers.ts';
+import { settings } from '../config/settings.ts';
 import { type Cost, costOf, measured, type Provider } from '../kit/cost.ts';
 import { columns, durationMs } from '../lib/human.ts';
 import { flagValue, type Invocation, printEither } from './command.ts';
@@ -13,7 +14,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const load = {
     sessions: count('--sessions', 1, 1e9, 'sessions', 1000),
     messagesPerHour: count('--messages-per-hour', 0, 1e6, 'messages', 60),
-    intervalMs: flagValue(invocation, '--interval', interval, 300_000),
+    intervalMs: flagValue(invocation, '--interval', interval, Number(settings.backupIntervalMs.default)),
     filesPerSession: count('--files', 1, 1e6, 'files', measured.filesPerSession),
     mounts: count('--mounts', 1, 1e6, 'mounts', 1),
   };

@@ -8,6 +8,7 @@ import { loseZone } from './fleet/lost-zone.ts';
 import { replacePart } from './page.ts';
 import { chartOfRatios } from './peers/chart.ts';
 import { versionOf, withChildren } from './peers/filesystems.ts';
+import { gcsfuseRelease } from './peers/report.ts';
 
 test('a chart has a dot for each measured ratio, and lines that enclose them all', () => {
   const svg = chartOfRatios(
@@ -35,6 +36,10 @@ test('a report goes between its marks, again and again, and the page has marks f
   const real = readFileSync(join(repository, 'docs/benchmarks.md'), 'utf8');
   for (const name of ['peers', 'fleet'] as const)
     assert.ok(replacePart(real, name, 'x').includes('\n\nx\n\n'));
+});
+
+test('what a report says of gcsfuse is what is built', () => {
+  assert.match(gcsfuseRelease(), /^\d+\.\d+\.\d+$/);
 });
 
 test('a program that is not installed has no version, and a process counts with its children', () => {

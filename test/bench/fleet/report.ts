@@ -8,25 +8,28 @@ import { settings } from '../../../src/config/settings.ts';
 import { costOf, measured, pricesOf } from '../../../src/kit/cost.ts';
 import { Ledger } from '../../../src/sync/ledger/ledger.ts';
 import type { Scope } from '../../support/cleanup.ts';
+import { markdownTable } from '../../support/markdown-table.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { loseZone, type Recovery, requestsOf } from './lost-zone.ts';
 
+const MINUTE_MS = 60_000;
 const SIZES = [1000, 10_000, 100_000];
 /** 270,000 files of 300 sessions took 450 MB: a mount of a machine with 512 MB. */
 const SESSIONS_PER_MOUNT = 250;
-/** 'Measured' in docs/operations.md: a bucket 30 ms away, two cores. */
-const FILES_PER_SECOND = 333;
+/** Of a mount, from a bucket 30 ms away, on two cores: 'Measured' in docs/operations.md. */
+const FILES_PER_SECOND = measuredRestore();
 /** https://cloud.google.com/storage/docs/request-rate: what a bucket begins with; more in steps, twice as much in 20 minutes. */
-const BUCKET = { readsPerSecond: 5000, writesPerSecond: 1000, doublingMs: 20 * 60_000 };
+const BUCKET = { readsPerSecond: 5000, writesPerSecond: 1000, doublingMs: 20 * MINUTE_MS };
 const OBJECTS_PER_PAGE = 1000;
 /** Assumed, of a list of 1,000 objects. */
 const PAGE_MS = 150;
-const BOTS_BACK_MS = 60_000;
+const BOTS_BACK_MS = MINUTE_MS;
 const MESSAGES_PER_HOUR = 60;
 /** Of large files, that a mount restores; assumed. */
 const BYTES_PER_SECOND = 30e6;
 const GIB = 1024 ** 3;
 const LEDGER_SAMPLE = 50_000;
+const DATABASE_BYTES = 1e6;
 
 interface Kind {
   readonly title: string;
@@ -36,7 +39,7 @@ interface Kind {
 
 const KINDS: readonly Kind[] = [
   { title: 'multi-file, 992 files a session', files: measured.filesPerSession, bytes: 1024 },
-  { title: 'SQLite, 1 file a session', files: 1, bytes: 1_000_000 },
+  { title: 'SQLite, 1 file a session', files: 1, bytes: DATABASE_BYTES },
 ];
 
 interface Column {
@@ -70,7 +73,7 @@ const ROWS = [
 
 export function reportFleet(scope: Scope): string {
   const bytesPerObject = ledgerBytes(scope);
-  const intervalMs = 300_000;
+  const intervalMs = Number(settings.backupIntervalMs.default);
   const takeoverMs = Number(settings.leaseTakeOverMs.default);
   const tables = KINDS.map((kind) => {
     const columns = SIZES.map((sessions) =>
@@ -85,8 +88,8 @@ export function reportFleet(scope: Scope): string {
     return [`### ${title(kind.title)}`, '', ...lines.map((line) => `| ${line.join(' | ')} |`)].join('\n');
   });
   const assumed = [
-    `\`npm run bench -- --only fleet\`. From the model of \`sessionfs cost\`: ${MESSAGES_PER_HOUR} messages an hour and session, backups every 5 minutes, prices of ${pricesOf.google.asOf}; ${SESSIONS_PER_MOUNT} sessions a mount; ${FILES_PER_SECOND} files a second restored by a mount ([measured](operations.md#measured), 30 ms away); ${Math.round(bytesPerObject)} bytes of memory for a name in the ledger, measured by this command; ${takeoverMs / 1000} s until a silent holder's sessions are taken over; bots back on the other mounts within ${BOTS_BACK_MS / 1000} s.`,
-    `Assumed: ${PAGE_MS} ms for a list of ${OBJECTS_PER_PAGE.toLocaleString('en')} objects; a bucket that begins with ${BUCKET.readsPerSecond.toLocaleString('en')} reads and ${BUCKET.writesPerSecond.toLocaleString('en')} writes a second, and doubles them in 20 minutes of load ([Google](https://cloud.google.com/storage/docs/request-rate)); a mount that downloads 30 MB a second at most; an upload of a database is 1 MB, of a file 4 KB.`,
+    `\`npm run bench -- --only fleet\`. From the model of \`sessionfs cost\`: ${MESSAGES_PER_HOUR} messages an hour and session, backups every ${intervalMs / MINUTE_MS} minutes, prices of ${pricesOf.google.asOf}; ${SESSIONS_PER_MOUNT} sessions a mount; ${FILES_PER_SECOND} files a second restored by a mount ([measured](operations.md#measured), 30 ms away); ${Math.round(bytesPerObject)} bytes of memory for a name in the ledger, measured by this command; ${takeoverMs / 1000} s until a silent holder's sessions are taken over; bots back on the other mounts within ${BOTS_BACK_MS / 1000} s.`,
+    `Assumed: ${PAGE_MS} ms for a list of ${OBJECTS_PER_PAGE.toLocaleString('en')} objects; a bucket that begins with ${BUCKET.readsPerSecond.toLocaleString('en')} reads and ${BUCKET.writesPerSecond.toLocaleString('en')} writes a second, and doubles them in ${BUCKET.doublingMs / MINUTE_MS} minutes of load ([Google](https://cloud.google.com/storage/docs/request-rate)); a mount that downloads ${BYTES_PER_SECOND / 1e6} MB a second at most; an upload of a database is ${DATABASE_BYTES / 1e6} MB, of a file ${Math.round(measured.uploadBytes / 1000)} KB.`,
   ];
   return [...assumed, ...tables].join('\n\n');
 }
@@ -106,7 +109,7 @@ function columnOf(kind: Kind, sessions: number, { bytesPerObject, intervalMs, ta
   const uploads = (sessions * sessionfs.uploadsPerSessionAndHour) / 3600;
   const objects = sessions * (files + 1);
   const pages = Math.ceil((sessions * files) / OBJECTS_PER_PAGE) + Math.ceil(sessions / OBJECTS_PER_PAGE);
-  const { readsPerSecond, doublingMs } = BUCKET;
+  const { readsPerSecond, writesPerSecond, doublingMs } = BUCKET;
   const world = { sessions, mounts, filesPerSession: files, botsBackMs: BOTS_BACK_MS, takeoverMs };
   const rates = { requestsPerSecond: rateOf(kind), readsPerSecond, doublingMs };
   const recovery = loseZone({ ...world, ...rates });
@@ -118,7 +121,8 @@ function columnOf(kind: Kind, sessions: number, { bytesPerObject, intervalMs, ta
     cells: [
       String(mounts),
       objects.toLocaleString('en'),
-      uploads.toFixed(0) + (uploads > BUCKET.writesPerSecond ? ' (above 1,000: grows into it)' : ''),
+      uploads.toFixed(0) +
+        (uploads > writesPerSecond ? ` (above ${writesPerSecond.toLocaleString('en')}: grows into it)` : ''),
       ((uploads * uploadBytes) / 1e6).toFixed(1),
       ((mounts * measured.pollsPerHour) / 3600).toFixed(1),
       money(dollars.uploads),
@@ -129,6 +133,15 @@ function columnOf(kind: Kind, sessions: number, { bytesPerObject, intervalMs, ta
       ...lostCells(recovery, inTurns),
     ],
   };
+}
+
+function measuredRestore(): number {
+  const head = ['files of 700 bytes, files/s', 'one by one', 'one by one, SDK defaults', 'sessionfs'];
+  const rows = markdownTable('docs/operations.md', [...head, 'ratio', 'requests per file']);
+  const [, , , found = ''] = rows.find(([what]) => what === 'restore of 1,000 files') ?? [];
+  const filesPerSecond = Number(found);
+  if (!(filesPerSecond > 0)) throw new Error('docs/operations.md does not say how fast a mount restores');
+  return filesPerSecond;
 }
 
 /** Requests a second of a mount, which downloads no more than so many bytes with them. */

@@ -1,5 +1,5 @@
 /** `npm run bench -- --peers`: everything about peers as one part of docs/benchmarks.md, and a chart. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
 import { join } from 'node:path';
 import { repository } from '../../support/repository.ts';
@@ -61,7 +61,15 @@ function machineAnd(quick: boolean): string {
     ([name, { versionArgs }]) => `${name} ${versionOf(name as Peer, versionArgs) ?? 'missing'}`,
   );
   const load = loadavg()[0]?.toFixed(1);
-  return `\`npm run bench -- --peers${quick ? ' --quick' : ''}\` on ${new Date().toISOString().slice(0, 10)}: Linux ${release()}, Node ${process.version}, ${processors.length} x ${processors[0]?.model.trim()}, load ${load} at the end; ${versions.join(', ')}, gcsfuse 3.2.8. Medians of the rounds; in parentheses the ratio to the first column, round by round.`;
+  return `\`npm run bench -- --peers${quick ? ' --quick' : ''}\` on ${new Date().toISOString().slice(0, 10)}: Linux ${release()}, Node ${process.version}, ${processors.length} x ${processors[0]?.model.trim()}, load ${load} at the end; ${versions.join(', ')}, gcsfuse ${gcsfuseRelease()}. Medians of the rounds; in parentheses the ratio to the first column, round by round.`;
+}
+
+/** What is built: built by `go install`, it says of itself that its version is unknown. */
+export function gcsfuseRelease(): string {
+  const script = readFileSync(join(repository, 'scripts/gcsfuse'), 'utf8');
+  const release = /^release=(.+)$/m.exec(script)?.[1];
+  if (release === undefined) throw new Error('scripts/gcsfuse does not say which release it builds');
+  return release;
 }
 
 function tableOf({ measurements, subjects, baseline }: MeasurementGroup): string {
