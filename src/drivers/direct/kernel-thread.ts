@@ -69,16 +69,7 @@ class KernelThread {
       initialized: (session) => this.#post({ to: 'daemon', type: 'initialized', session }),
       refused: ({ code, message, hint }) => this.#post({ to: 'client', type: 'failed', code, message, hint }),
       gaveUp: (opcode, node, name) => this.host.gaveUp(operationName(opcode), node, name),
-      unexpected: (error, opcode) =>
-        this.#post({
-          to: 'daemon',
-          type: 'log',
-          record: {
-            level: 'error',
-            message: 'a request failed unexpectedly',
-            fields: { opcode, error: String(error) },
-          },
-        }),
+      unexpected: (error, opcode) => this.host.unexpected({ opcode }, error),
     };
   }
 

@@ -12,6 +12,7 @@ import { type OpenedFileSystem, openFileSystem } from '../../fs/startup/open.ts'
 import type { RemoteHost } from '../../fs/state/remote.ts';
 import { SessionfsError } from '../../lib/errors.ts';
 import { FilesystemCounters } from '../../observe/filesystem-counters.ts';
+import type { LogRecord } from '../../observe/log.ts';
 import type { FileNumbers } from '../../observe/measurements.ts';
 import { statusText } from '../../observe/status-text.ts';
 import { Cache } from '../../store/cache/cache.ts';
@@ -84,7 +85,7 @@ export class CoreHost {
           this.#post({ to: 'kernel', type: 'invalidate-inode', node, offset, length }),
         entry: (parent, name) => this.#post({ to: 'kernel', type: 'invalidate-entry', parent, name }),
       },
-      log: (record) => this.#post({ to: 'daemon', type: 'log', record }),
+      log: (record) => this.log(record),
     });
     const { filesystem, hybrid } = this.#opened;
     if (hybrid === undefined) filesystem.addControlFile('status.json', () => this.#status());
@@ -149,16 +150,22 @@ export class CoreHost {
     const folder = found && tree.pathOf(found);
     const path =
       name === undefined || folder === undefined ? folder : folder === '' ? name : `${folder}/${name}`;
-    this.#post({
-      to: 'daemon',
-      type: 'log',
-      record: {
-        level: 'error',
-        message:
-          'Daemon after daemon died while it carried this request out; its caller gets EIO, everything else goes on. This is a defect of sessionfs: please report it with the lines before',
-        fields: { operation, path },
-      },
+    this.log({
+      level: 'error',
+      message:
+        'Daemon after daemon died while it carried this request out; its caller gets EIO, everything else goes on. This is a defect of sessionfs: please report it with the lines before',
+      fields: { operation, path },
     });
+  }
+
+  /** A request threw, which is a defect. */
+  unexpected(request: { opcode: number } | { operation: string }, error: unknown): void {
+    const fields = { ...request, error: String(error) };
+    this.log({ level: 'error', message: 'a request failed unexpectedly', fields });
+  }
+
+  log(record: LogRecord): void {
+    this.#post({ to: 'daemon', type: 'log', record });
   }
 
   #remoteHost(): RemoteHost {

@@ -105,26 +105,13 @@ export class LibfuseLink implements CoreLink {
       afterRequest: () => host.afterRequest(),
       initialized: () => this.#post({ to: 'daemon', type: 'initialized', session: undefined }),
       cannotMap: (path) =>
-        this.#post({
-          to: 'daemon',
-          type: 'log',
-          record: {
-            level: 'warn',
-            message:
-              'A database maps its files shared and writable, which fuse-native cannot; SQLite in WAL mode and LevelDB fail here. Use sessionfs run, or mount as root',
-            fields: { file: path.slice(1) },
-          },
+        host.log({
+          level: 'warn',
+          message:
+            'A database maps its files shared and writable, which fuse-native cannot; SQLite in WAL mode and LevelDB fail here. Use sessionfs run, or mount as root',
+          fields: { file: path.slice(1) },
         }),
-      unexpected: (error, operation) =>
-        this.#post({
-          to: 'daemon',
-          type: 'log',
-          record: {
-            level: 'error',
-            message: 'a request failed unexpectedly',
-            fields: { operation, error: String(error) },
-          },
-        }),
+      unexpected: (error, operation) => host.unexpected({ operation }, error),
     });
   }
 
