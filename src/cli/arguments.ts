@@ -34,6 +34,7 @@ export function parseCommandLine(
   const [name, ...args] = line;
   if (name === undefined) throw usage('which command?');
   const spec = commands.find((candidate) => candidate.name === name);
+  if (name === 'help') requireCommand(args[0], commands);
   const end = spec?.takesCommand === true ? args.indexOf('--') : -1;
   const own = end < 0 ? args : args.slice(0, end);
   const state: State = { given: new Map(), operands: [], args: own, asked: false };
@@ -46,8 +47,9 @@ export function parseCommandLine(
     throw refusalOf(error, spec, commands);
   }
   if (spec === undefined || !state.asked) return undefined;
-  checkOperands(spec, state.operands);
-  const { given, operands } = state;
+  const { given } = state;
+  const operands = withChoice(spec, state.operands);
+  checkOperands(spec, operands);
   return {
     spec,
     args,
@@ -56,6 +58,13 @@ export function parseCommandLine(
     directory: operands[0],
     command: end < 0 ? [] : args.slice(end + 1),
   };
+}
+
+/** commander knows no error of its own for it, and prints nothing. */
+function requireCommand(name: string | undefined, commands: readonly CommandSpec[]): void {
+  const names = ['help', ...commands.map((command) => command.name)];
+  if (name !== undefined && !name.startsWith('-') && !names.includes(name))
+    throw unknown('command', name, names);
 }
 
 interface State {
@@ -173,6 +182,15 @@ function needsValue(flag: string, placeholder: string): SessionfsError {
 /** "a, b or c". */
 function listed(choices: readonly string[]): string {
   return choices.length < 2 ? choices.join() : `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`;
+}
+
+/** With the operand that may be left out, where it was; a word that is nearly one of its choices is refused later. */
+function withChoice({ operands: [first] }: CommandSpec, operands: readonly string[]): readonly string[] {
+  const [typed] = operands;
+  const [meant = ''] = first?.choices ?? [];
+  if (first?.mayBeLeftOut !== true || !typed || nearestName(typed, first.choices ?? []) !== undefined)
+    return operands;
+  return [meant, ...operands];
 }
 
 function checkOperands({ name, operands: specs, synopsis }: CommandSpec, operands: readonly string[]): void {

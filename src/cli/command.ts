@@ -17,6 +17,8 @@ export interface FlagSpec {
   readonly variable?: string;
   /** All values that there are. */
   readonly choices?: readonly string[];
+  /** What a shell offers where another check than `choices` judges the value. */
+  readonly offered?: readonly string[];
 }
 
 export interface OperandSpec {
@@ -26,6 +28,8 @@ export interface OperandSpec {
   /** The question that a command line without it is answered with. */
   readonly required?: string;
   readonly choices?: readonly string[];
+  /** The first of the choices is meant where another operand stands in its place. */
+  readonly mayBeLeftOut?: boolean;
 }
 
 export interface CommandSpec {

@@ -249,7 +249,12 @@ export const commands: readonly CommandSpec[] = [
     summary: 'list what is kept of removed sessions, without a mount, or delete it for good',
     synopsis: '[list | empty] [DIR | [DIR/]SESSION] [--older-than TIME] [--yes] [FLAGS]',
     operands: [
-      { name: 'ACTION', meaning: 'what to do; default: list', choices: ['list', 'empty'] },
+      {
+        name: 'ACTION',
+        meaning: 'what to do; default: list',
+        choices: ['list', 'empty'],
+        mayBeLeftOut: true,
+      },
       { name: 'PATH', meaning: 'a mount point, or a removed session; default: all of DIR' },
     ],
     flags: [

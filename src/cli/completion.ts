@@ -13,6 +13,8 @@ export function completionScript(shell: string, commands: readonly CommandSpec[]
 
 const HELP: FlagSpec = { flag: '--help', short: '-h', meaning: 'print this help' };
 
+const HELP_COMMAND = ['help', 'print the help of a command'] as const;
+
 function flagsOf(spec: CommandSpec): FlagSpec[] {
   return [...spec.flags, HELP];
 }
@@ -33,13 +35,14 @@ _sessionfs() {
   case "\${COMP_WORDS[1]} $previous" in
 ${commands.flatMap(bashValues).join('\n')}
   esac
-  local words=
+  local flags= choices= files=-f
   case \${COMP_WORDS[1]} in
-    help) words="${names}" ;;
+    help) choices="${names}" files= ;;
 ${commands.map(bashWords).join('\n')}
   esac
-  if [[ $current == -* ]]; then COMPREPLY=($(compgen -W "$words" -- "$current"))
-  else COMPREPLY=($(compgen -W "\${words%%--*}" -f -- "$current")); fi
+  ((COMP_CWORD == 2)) || choices= files=-f
+  if [[ $current == -* ]]; then COMPREPLY=($(compgen -W "$flags" -- "$current"))
+  else COMPREPLY=($(compgen -W "$choices" $files -- "$current")); fi
 }
 complete -o filenames -F _sessionfs sessionfs`;
 }
@@ -47,52 +50,81 @@ complete -o filenames -F _sessionfs sessionfs`;
 function bashValues({ name, flags }: CommandSpec): string[] {
   return flags
     .filter(({ placeholder }) => placeholder !== undefined)
-    .map(({ flag, choices }) => {
-      const source = choices === undefined ? '-f' : `-W "${choices.join(' ')}"`;
-      return `    "${name} ${flag}") COMPREPLY=($(compgen ${source} -- "$current")); return ;;`;
+    .flatMap((flag) => {
+      const offered = offeredFor(flag);
+      const source = offered === undefined ? '-f' : `-W "${offered.join(' ')}"`;
+      const names = [flag.flag, ...(flag.short === undefined ? [] : [flag.short])];
+      return names.map(
+        (term) => `    "${name} ${term}") COMPREPLY=($(compgen ${source} -- "$current")); return ;;`,
+      );
     });
 }
 
+/** The first operand may be one of its choices only, unless it may be left out. */
 function bashWords(spec: CommandSpec): string {
-  const words = [
-    ...spec.operands.flatMap(({ choices }) => choices ?? []),
-    ...flagsOf(spec).map(({ flag }) => flag),
-  ];
-  return `    ${spec.name}) words="${words.join(' ')}" ;;`;
+  const flags = flagsOf(spec).map(({ flag }) => flag);
+  const [first] = spec.operands;
+  const choices =
+    first?.choices === undefined
+      ? ''
+      : ` choices="${first.choices.join(' ')}"${first.mayBeLeftOut === true ? '' : ' files='}`;
+  return `    ${spec.name}) flags="${flags.join(' ')}"${choices} ;;`;
+}
+
+function offeredFor({ choices, offered }: FlagSpec): readonly string[] | undefined {
+  return choices ?? offered;
 }
 
 function zsh(commands: readonly CommandSpec[]): string {
-  const described = commands.map(({ name, summary }) => `    ${quoted(`${name}:${summary}`)}`);
+  const described = [...commands.map(({ name, summary }) => [name, summary] as const), HELP_COMMAND].map(
+    ([name, summary]) => `    ${quoted(`${name}:${summary}`)}`,
+  );
   return `#compdef sessionfs
 # zsh completion of sessionfs: sessionfs completion zsh > "\${fpath[1]}/_sessionfs"
 _sessionfs() {
-  local -a commands
-  commands=(
+  local -a names
+  names=(
 ${described.join('\n')}
   )
   if ((CURRENT == 2)); then
-    _describe command commands
+    _describe command names
+    return
+  fi
+  local dashes=\${words[(i)--]}
+  if ((dashes < CURRENT)); then
+    words=("\${(@)words[dashes+1,-1]}")
+    ((CURRENT -= dashes))
+    _normal
     return
   fi
   local command=$words[2]
   words=("\${(@)words[2,-1]}")
   ((CURRENT--))
   case $command in
-    help) _describe command commands ;;
+    help) _describe command names ;;
 ${commands.map(zshCase).join('\n')}
   esac
 }
-compdef _sessionfs sessionfs`;
+# The file of the function is its first call.
+if [[ $funcstack[1] == _sessionfs ]]; then _sessionfs "$@"
+else compdef _sessionfs sessionfs; fi`;
 }
 
 function zshCase(spec: CommandSpec): string {
-  const flags = flagsOf(spec).map(({ flag, placeholder, choices, meaning }) => {
+  const flags = flagsOf(spec).map((shown) => {
+    const { flag, placeholder, meaning } = shown;
     const about = meaning.replace(/[[\]:\\]/g, '\\$&');
     const value =
-      placeholder === undefined ? '' : `:${placeholder.replaceAll(':', '\\:')}:${zshSource(choices)}`;
+      placeholder === undefined
+        ? ''
+        : `:${placeholder.replaceAll(':', '\\:')}:${zshSource(offeredFor(shown))}`;
     return quoted(`${flag}[${about}]${value}`);
   });
-  const operands = spec.operands.map(({ name, choices }) => quoted(`:${name}:${zshSource(choices)}`));
+  const operands = spec.operands.map(({ name, choices, mayBeLeftOut }) =>
+    quoted(
+      `:${name}:${mayBeLeftOut === true ? `{compadd ${choices?.join(' ')}; _files}` : zshSource(choices)}`,
+    ),
+  );
   return `    ${spec.name}) _arguments ${[...flags, ...operands].join(' ')} ;;`;
 }
 
@@ -101,26 +133,49 @@ function zshSource(choices: readonly string[] | undefined): string {
 }
 
 function fish(commands: readonly CommandSpec[]): string {
-  const first = commands.map(
-    ({ name, summary }) =>
+  const all = [...commands.map(({ name, summary }) => [name, summary] as const), HELP_COMMAND];
+  const names = commands.map(({ name }) => name).join(' ');
+  const first = all.map(
+    ([name, summary]) =>
       `complete -c sessionfs -n __fish_use_subcommand -f -a ${name} -d ${fishQuoted(summary)}`,
   );
-  const flags = commands.flatMap((spec) => {
-    const seen = `complete -c sessionfs -n '__fish_seen_subcommand_from ${spec.name}'`;
-    const values = spec.operands.flatMap(({ choices }) =>
-      choices === undefined ? [] : [`${seen} -f -a '${choices.join(' ')}'`],
-    );
-    return [...values, ...flagsOf(spec).map((flag) => `${seen} ${fishFlag(flag)}`)];
-  });
-  return ['# fish completion of sessionfs: sessionfs completion fish | source', ...first, ...flags].join(
-    '\n',
-  );
+  const flags = commands.flatMap((spec) => [
+    ...fishChoices(spec),
+    ...flagsOf(spec).map(
+      (flag) => `complete -c sessionfs -n '__sessionfs_runs ${spec.name}' ${fishFlag(flag)}`,
+    ),
+  ]);
+  return `# fish completion of sessionfs: sessionfs completion fish | source
+function __sessionfs_runs
+  set -l words (commandline -opc)
+  test (count $words) -ge 2; and test $words[2] = $argv[1]; and not contains -- -- $words
+end
+function __sessionfs_begins
+  test (count (commandline -opc)) -eq 2; and __sessionfs_runs $argv
+end
+function __sessionfs_has_command
+  contains -- -- (commandline -opc)
+end
+complete -c sessionfs -n __sessionfs_has_command -a '(complete -C (commandline -ct))'
+complete -c sessionfs -n __fish_use_subcommand -l version -d 'print the version'
+complete -c sessionfs -n __fish_use_subcommand -l help -s h -d 'print this help'
+complete -c sessionfs -n '__sessionfs_begins help' -f -a '${names}'
+${[...first, ...flags].join('\n')}`;
 }
 
-function fishFlag({ flag, placeholder, choices, meaning }: FlagSpec): string {
+function fishChoices({ name, operands: [first] }: CommandSpec): string[] {
+  if (first?.choices === undefined) return [];
+  const files = first.mayBeLeftOut === true ? '' : ' -f';
+  return [`complete -c sessionfs -n '__sessionfs_begins ${name}'${files} -a '${first.choices.join(' ')}'`];
+}
+
+function fishFlag(shown: FlagSpec): string {
+  const { flag, short, placeholder, meaning } = shown;
+  const offered = offeredFor(shown);
   const value =
-    placeholder === undefined ? '' : choices === undefined ? ' -r' : ` -x -a '${choices.join(' ')}'`;
-  return `-l ${flag.slice(2)}${value} -d ${fishQuoted(meaning)}`;
+    placeholder === undefined ? '' : offered === undefined ? ' -r' : ` -x -a '${offered.join(' ')}'`;
+  const letter = short === undefined ? '' : ` -s ${short.slice(1)}`;
+  return `-l ${flag.slice(2)}${letter}${value} -d ${fishQuoted(meaning)}`;
 }
 
 /** Within single quotes, as sh and zsh read them. */

@@ -6,12 +6,13 @@ import type { Arguments, FlagSpec, Invocation } from './command.ts';
 export const settingFlags: readonly FlagSpec[] = Object.values(settings)
   .filter(({ flag }) => flag?.startsWith('--'))
   .map(
-    ({ flag, placeholder, meaning, variable, default: value }): FlagSpec => ({
+    ({ flag, placeholder, meaning, variable, default: value, values }): FlagSpec => ({
       flag: flag ?? '',
       placeholder,
       meaning,
       variable,
       ...(value === undefined ? {} : { default: value }),
+      ...(values === undefined ? {} : { offered: values }),
     }),
   );
 

@@ -4,9 +4,9 @@
  */
 import * as parse from './parsers.ts';
 
-export type StorageType = 'local' | 'hybrid' | 'cloud';
-export type FuseDriver = 'auto' | 'direct' | 'fuse-native';
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+export type StorageType = (typeof STORAGE_TYPES)[number];
+export type FuseDriver = (typeof FUSE_DRIVERS)[number];
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** What each setting holds once parsed; undefined: not set, and there is no fixed default. */
 export interface SettingValues {
@@ -72,7 +72,13 @@ export interface Setting<T> extends Described {
   readonly placeholder: string;
   /** Throws Refusal. */
   readonly parse: (text: string) => T;
+  /** What a shell offers for the value; `meaning` has them in words. */
+  readonly values?: readonly string[];
 }
+
+const STORAGE_TYPES = ['local', 'hybrid', 'cloud'] as const;
+const FUSE_DRIVERS = ['auto', 'direct', 'fuse-native'] as const;
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 /** The largest delay that a timer takes, 24.8 days. */
 const TIMER_MAX_MS = 2 ** 31 - 1;
@@ -84,7 +90,8 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     variable: 'SESSION_STORAGE_TYPE',
     flag: '--storage-type',
     placeholder: 'TYPE',
-    parse: parse.choice('local', 'hybrid', 'cloud'),
+    parse: parse.choice(...STORAGE_TYPES),
+    values: STORAGE_TYPES,
     default: 'local',
     meaning: 'where sessions are kept: local, hybrid or cloud',
   },
@@ -201,7 +208,8 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     variable: 'SESSION_FUSE_DRIVER',
     flag: '--fuse-driver',
     placeholder: 'DRIVER',
-    parse: parse.choice('auto', 'direct', 'fuse-native'),
+    parse: parse.choice(...FUSE_DRIVERS),
+    values: FUSE_DRIVERS,
     default: 'auto',
     meaning: 'how the filesystem reaches the kernel: auto, direct or fuse-native',
   },
@@ -226,7 +234,8 @@ export const settings: { readonly [Name in SettingName]: Setting<SettingValues[N
     variable: 'LOG_LEVEL',
     flag: '--log-level',
     placeholder: 'LEVEL',
-    parse: parse.choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+    parse: parse.choice(...LOG_LEVELS),
+    values: LOG_LEVELS,
     default: 'info',
     meaning: 'lowest level that is logged: trace, debug, info, warn, error, fatal or silent',
   },

@@ -26,6 +26,14 @@ const commands: readonly CommandSpec[] = [
     name: 'shell',
     operands: [{ name: 'SHELL', meaning: '', required: 'which shell?', choices: ['bash', 'zsh'] }],
   },
+  {
+    ...spec,
+    name: 'bin',
+    operands: [
+      { name: 'ACTION', meaning: '', choices: ['list', 'empty'], mayBeLeftOut: true },
+      { name: 'PATH', meaning: '' },
+    ],
+  },
 ];
 
 function parseLine(...line: string[]) {
@@ -45,6 +53,25 @@ test('flags and the directory may stand in any order, values after a blank or an
   assert.deepEqual(parse('--timeout=5', '/m', '--json'), expected);
   assert.deepEqual(parse('-f'), { directory: undefined, '--follow': '' });
   assert.deepEqual(parse(), { directory: undefined });
+});
+
+test('an action that may be left out is, where a path stands in its place', () => {
+  const operands = (...args: string[]) => parseLine('bin', ...args).operands;
+  assert.deepEqual(operands('/m'), ['list', '/m']);
+  assert.deepEqual(operands('empty', '/m'), ['empty', '/m']);
+  assert.deepEqual(operands(), []);
+  for (const args of [['empt'], ['/m', '/n', '/o'], ['lst', '/m']])
+    assert.throws(() => operands(...args), { code: 'USAGE' }, args.join(' '));
+});
+
+test('help of a command that there is not is refused, with the nearest', () => {
+  assert.throws(() => parseCommandLine(commands, ['help', 'lok'], () => {}), {
+    code: 'USAGE',
+    message: 'there is no command "lok"',
+    hint: 'Did you mean look?',
+  });
+  assert.equal(parseCommandLine(commands, ['help', 'look'], () => {}), undefined);
+  assert.equal(parseCommandLine(commands, ['help', 'help'], () => {}), undefined);
 });
 
 test('what follows -- is a directory, whatever it looks like', () => {

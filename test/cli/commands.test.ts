@@ -53,6 +53,28 @@ test('bash completes commands, flags, and the values of flags', () => {
   assert.deepEqual(completed('mount', '--cache-path', 'READ'), ['README.md']);
   assert.ok(completed('mount', '--').includes('--storage-type'));
   assert.ok(completed('run', '--', 'nod').includes('node'));
+  assert.deepEqual(completed('mount', '--storage-type', ''), ['local', 'hybrid', 'cloud']);
+  assert.deepEqual(completed('mount', '--log-level', 'd'), ['debug']);
+});
+
+test('bash offers no files where only words may stand', () => {
+  assert.deepEqual(completed('completion', ''), ['bash', 'zsh', 'fish']);
+  assert.deepEqual(completed('help', 'sta'), ['status', 'stat']);
+  assert.deepEqual(completed('bucket', 'c'), ['create']);
+  // trash takes an action or a folder.
+  assert.deepEqual(completed('trash', 'e').sort(), ['empty', 'examples']);
+});
+
+test('zsh completes at the first time too, and fish by the command, not by any word', () => {
+  const [zsh, fish] = ['zsh', 'fish'].map((shell) => completionScript(shell, commands));
+  // The file of an autoloaded function is its first call.
+  assert.match(
+    zsh ?? '',
+    /funcstack\[1\] == _sessionfs \]\]; then _sessionfs "\$@"\nelse compdef _sessionfs/,
+  );
+  assert.match(zsh ?? '', /'--storage-type\[[^']*:TYPE:\(local hybrid cloud\)'/);
+  assert.match(fish ?? '', /'__sessionfs_runs mount' -l storage-type -x -a 'local hybrid cloud'/);
+  assert.match(fish ?? '', /'__sessionfs_begins completion' -f -a 'bash zsh fish'/);
 });
 
 test('the scripts of the three shells name every command and every flag', (t) => {

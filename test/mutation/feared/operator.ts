@@ -61,6 +61,8 @@ export const operatorMutations = [
       '-1',
       'flags of the user’s command are taken for ours',
     ],
+    ['return [meant, ...operands];', 'return operands;', 'trash DIR is refused'],
+    ["if (name === 'help') requireCommand", 'if (false) requireCommand', 'help of no command prints nothing'],
   ]),
   ...fearedIn('src/crypto/key-file.ts', KEYGEN, [
     ['  if (isNew) return;\n', '  return;\n', 'keygen reports a key that it did not write'],
