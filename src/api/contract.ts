@@ -106,6 +106,8 @@ export interface MountStatus {
     readonly bytes: number;
     readonly at: string;
   }[];
+  /** Sessions whose registered credentials others took the place of, and that are not registered again; absent in versions before. */
+  readonly startedOver?: readonly { readonly session: string; readonly keptAs: string }[];
   /** Sessions whose registered credentials were removed and that have other files; absent in versions before. */
   readonly lostCredentials?: readonly { readonly session: string; readonly keptAs: string }[];
   /** Sessions that two living processes write in turns; absent in versions before. */

@@ -79,6 +79,7 @@ export function table(shown: MountStatus): string {
   const trouble = shown.bucket?.trouble;
   const rows: [label: string, value: string | number][] = [
     ...(trouble ? troubleRows(trouble) : []),
+    ...(shown.startedOver ?? []).flatMap(startedOverRows),
     ...(shown.lostCredentials ?? []).flatMap(lostRows),
     ...sessionRows(shown.backups ?? []),
     ...(shown.sharedSessions ?? []).flatMap(sharedRows),
@@ -142,6 +143,14 @@ function lostRows({ session }: { readonly session: string }): [label: string, va
     summary: session,
     error: 'its registered credentials were removed, and other files of it were not',
     hint: `If this was no logout: stop the application, then sessionfs restore DIR/${session}`,
+  });
+}
+
+function startedOverRows({ session }: { readonly session: string }): [label: string, value: string][] {
+  return troubleRows({
+    summary: session,
+    error: 'an application started over: other credentials took the place of its registered ones',
+    hint: `To go on with the account before: stop the application, then sessionfs restore DIR/${session}`,
   });
 }
 

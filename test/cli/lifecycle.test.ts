@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -74,6 +74,8 @@ test('unmount returns when mount, process and pid file are gone, and the next mo
   const { directory, mountPoint, pid } = await daemonize(t);
   mkdirSync(join(mountPoint, 'u-+49'));
   writeFileSync(join(mountPoint, 'u-+49/creds.json'), '{"a":1}');
+  // A FIFO ends with the mount: it is no change that the cache lacks.
+  execFileSync('mkfifo', [join(mountPoint, 'fifo')]);
   const result = runCli(['unmount', mountPoint]);
   assert.deepEqual(result, { status: 0, stdout: `sessionfs: ${mountPoint} is unmounted\n`, stderr: '' });
   assert.equal(mountAt(mountPoint), undefined);

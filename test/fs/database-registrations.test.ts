@@ -325,6 +325,13 @@ for (const mode of ['WAL', 'DELETE'])
     rig.save(freshCreds());
     rig.look();
     assert.deepEqual([rig.told, rig.h.fs.lostCredentials], [['removed', 'replaced'], []]);
+    assert.deepEqual(
+      rig.h.fs.startedOver.map(({ session }) => session),
+      [SESSION],
+    );
+    rig.save(paired);
+    rig.look();
+    assert.deepEqual(rig.h.fs.startedOver, []);
   });
 
 test('a database that is removed while others of its session stay is told of; with all of them it is a logout', (t) => {

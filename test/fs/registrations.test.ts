@@ -70,7 +70,39 @@ test('registered credentials that fresh ones replace are kept, told and counted'
   );
 });
 
-test('so are those that lie in the cache since an earlier start, or of which nothing is in memory', async (t) => {
+test('a session of which an application started over is in the status until it is registered again, or gone', (t) => {
+  const h = harness(t);
+  paired1(h);
+  write(h, CREDS, freshCreds());
+  const keptAs = join(setAside(h), names(h)[0] ?? '');
+  const sessions = () => h.fs.startedOver.map(({ session }) => session);
+  assert.deepEqual(h.fs.startedOver, [{ session: SESSION, keptAs }]);
+  write(h, CREDS, freshCreds());
+  assert.equal(h.fs.rename(ROOT_NODE, SESSION, ROOT_NODE, 'moved-+1', 0), 0);
+  assert.deepEqual(sessions(), ['moved-+1']);
+  assert.equal(h.fs.rename(ROOT_NODE, 'moved-+1', ROOT_NODE, SESSION, 0), 0);
+  write(h, CREDS, paired);
+  assert.deepEqual(sessions(), []);
+  write(h, CREDS, freshCreds());
+  unlink(h, CREDS);
+  assert.equal(h.fs.rmdir(ROOT_NODE, SESSION), 0);
+  assert.deepEqual(sessions(), []);
+});
+
+test('so it is where credentials of another account replace the registered ones, whatever is saved of them', (t) => {
+  const h = harness(t);
+  paired1(h);
+  const key = { public: { type: 'Buffer', data: Buffer.alloc(33, 7).toString('base64') } };
+  for (const accountSyncCounter of [1, 2])
+    write(
+      h,
+      CREDS,
+      changed(paired, (creds) => void Object.assign(creds, { accountSyncCounter, signedIdentityKey: key })),
+    );
+  assert.deepEqual([alarms(h).length, h.fs.startedOver.map(({ session }) => session)], [1, [SESSION]]);
+});
+
+test('kept are also those that lie in the cache since an earlier start, or of which nothing is in memory', async (t) => {
   for (const memoryLimit of [64 * 1024 * 1024, 1]) {
     const h = harness(t, { memoryLimit });
     paired1(h);

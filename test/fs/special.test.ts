@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { RENAME_EXCHANGE, ROOT_NODE } from '../../src/fs/contract.ts';
@@ -113,6 +113,19 @@ describe('a FIFO or socket', () => {
     h.opened.filesystem.settleAll();
     h.takeOver();
     assert.equal(read(h, 'other.txt'), 'last');
+  });
+
+  it('leaves no segment in the journal once the mount is gone', async (t) => {
+    const left = async (make: (h: Harness) => void) => {
+      const h = harness(t);
+      make(h);
+      h.opened.filesystem.settleAll();
+      h.opened.filesystem.forgetSpecials();
+      await h.checkpoint();
+      const journal = join(h.cachePath, 'journal');
+      return readdirSync(journal).map((name) => statSync(join(journal, name)).size);
+    };
+    assert.deepEqual(await left((h) => void special(h, 'left')), await left((h) => void write(h, 'a', 'b')));
   });
 
   it('is not made where the journal cannot take it', (t) => {

@@ -9,6 +9,7 @@ import {
   readFileSync,
   statSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -87,6 +88,9 @@ test('changing a file changes its times and its folder’s, and a chmod its chan
   writeFileSync(file, 'two');
   assert.ok(statSync(file).mtimeMs > 1_000_000);
   assert.equal(statSync(folder).mtimeMs, 1_000_000);
+  utimesSync(file, 1000, 1000);
+  truncateSync(file, statSync(file).size);
+  assert.ok(statSync(file).mtimeMs > 1_000_000, 'truncated to the size that it has');
   writeFileSync(join(folder, 'second.json'), '{}');
   assert.ok(statSync(folder).mtimeMs > 1_000_000);
   const before = statSync(file);

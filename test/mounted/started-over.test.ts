@@ -68,6 +68,8 @@ test(
       1,
     );
 
+    assert.match(runCli(['status', mountPoint]).stdout, /^TROUBLE .*: an application started over: /m);
+
     // Beside the mount: what is still in the journal, too.
     const live = join(temporaryDirectory(t), 'live');
     const { status, stderr, stdout } = runCli(['export', session, '--to', live]);

@@ -118,7 +118,10 @@ export class CoreHost {
     const { filesystem, journal } = this.#opened;
     filesystem.begin(0);
     const uncommitted = this.#handingOver ? [] : filesystem.settleAll();
-    if (!this.#handingOver) this.#rollJournal();
+    if (!this.#handingOver) {
+      filesystem.forgetSpecials();
+      this.#rollJournal();
+    }
     journal.close();
     this.#unanswered?.close();
     this.#post({ to: 'client', type: 'ended', uncommitted });
@@ -311,6 +314,7 @@ export class CoreHost {
       files,
       uncounted,
       freshRegistrations,
+      startedOver,
       lostCredentials,
       heldBack,
       incomplete,
@@ -320,6 +324,7 @@ export class CoreHost {
       ...this.#data.status,
       ...(uncounted > 0 && { uncounted }),
       ...{ sessions, files, dirty: filesystem.dirtyFiles(), freshRegistrations },
+      startedOver,
       lostCredentials,
       heldBack: { files: heldBack.length, longest: heldBack.slice(0, HELD_BACK_SHOWN) },
       incomplete,

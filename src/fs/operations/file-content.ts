@@ -60,7 +60,7 @@ function isReplacedWhole(node: FileNode, at: number, data: Buffer): boolean {
   );
 }
 
-function lengthForWriters(node: FileNode): number {
+export function lengthForWriters(node: FileNode): number {
   return node.orphan?.length ?? node.working?.length ?? node.size;
 }
 

@@ -32,6 +32,7 @@ import { lookup, makeFile, makeSpecial, makeSymlink, refuseName, unlink } from '
 import {
   commitPlainFiles,
   dirtyFiles,
+  forgetSpecials,
   type HeldBackFile,
   heldBackFiles,
   postponeIdle,
@@ -108,6 +109,11 @@ export class FileSystem implements FileSystemOperations {
     return this.#core.kept.count;
   }
 
+  /** See KeptRegistrations. */
+  get startedOver(): LostCredentials[] {
+    return this.#core.kept.startedOver;
+  }
+
   /** See Registrations. */
   get lostCredentials(): LostCredentials[] {
     return [...this.#core.registrations.lost, ...this.#core.databases.lost];
@@ -173,6 +179,11 @@ export class FileSystem implements FileSystemOperations {
   /** Before unmounting: commits what can be, gives up what is incomplete. Returns the paths that could not be written. */
   settleAll(): string[] {
     return settleAll(this.#core);
+  }
+
+  /** See pending.ts. Call it once the mount is gone. */
+  forgetSpecials(): void {
+    forgetSpecials(this.#core);
   }
 
   /** See released-segments.ts. */

@@ -171,6 +171,11 @@ export function repeatPending(core: Core): boolean {
   return repeatSpecials(core);
 }
 
+/** FIFOs and sockets end with the mount: no journal has to keep them from then on. */
+export function forgetSpecials({ tree }: Core): void {
+  tree.specials.clear();
+}
+
 function repeatSpecials(core: Core): boolean {
   const { records, tree } = core;
   if (tree.specials.size === 0) return true;

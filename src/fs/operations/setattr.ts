@@ -9,9 +9,10 @@ import { touchChange } from '../state/times.ts';
 import { fillAttributes } from './attributes.ts';
 import { record, replaceWorkingCopy } from './commit.ts';
 import { recordDirectoryMeta } from './directories.ts';
-import { truncateFile } from './file-content.ts';
+import { lengthForWriters, truncateFile } from './file-content.ts';
 
-export function setAttributes(core: Core, node: Node, change: AttributeChange, out: Attributes): 0 | Errno {
+export function setAttributes(core: Core, node: Node, wanted: AttributeChange, out: Attributes): 0 | Errno {
+  const change = isRepeated(core) ? wanted : withTime(node, wanted);
   if (change.size !== undefined && node.kind === 'file') {
     const failed = truncateFile(core, node, change.size);
     if (failed !== 0) return failed;
@@ -23,6 +24,13 @@ export function setAttributes(core: Core, node: Node, change: AttributeChange, o
   if (failed === 0) fillAttributes(core, node, out);
   if (failed === 0 && change.size === 0 && node.kind === 'file') dropPages(node, out);
   return failed;
+}
+
+/** truncate(2) changes the time of a file that has that size already; ftruncate(2) and open(2) ask for it themselves. */
+function withTime(node: Node, change: AttributeChange): AttributeChange {
+  const { size, mtime } = change;
+  if (size === undefined || mtime !== undefined || node.kind !== 'file') return change;
+  return size === lengthForWriters(node) ? { ...change, mtime: 'now' } : change;
 }
 
 /**

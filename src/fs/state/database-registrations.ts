@@ -358,7 +358,7 @@ export class DatabaseRegistrations {
       if (kept === undefined) return NOTHING;
       if (value === undefined) return this.#removal(database, registration, { kept, aside: undefined });
       const session = this.#sessionOf(database);
-      return () => this.#parts.kept.replaced(session, kept.keptAs);
+      return () => this.#parts.kept.replaced(session, kept.keptAs, value);
     } catch (error) {
       return this.#parts.kept.refuse(this.#parts.tree.pathOf(database), error);
     }
@@ -395,6 +395,7 @@ export class DatabaseRegistrations {
 
   /** The database of that name has the row now. */
   #seen(folder: DirectoryNode, name: string, value: Buffer): void {
+    this.#parts.kept.seen(this.#sessionOf(folder), value);
     const removal = this.#removals.find((each) => each.folder === folder && each.name === name);
     if (removal === undefined) return;
     if (goesOn(removal.registration, value)) {
@@ -403,7 +404,8 @@ export class DatabaseRegistrations {
     }
     if (removal.aside !== undefined) this.#asideGoes(removal.aside);
     this.#removals = this.#removals.filter((each) => each !== removal);
-    if (removal.kept !== undefined) this.#parts.kept.replaced(this.#sessionOf(folder), removal.kept.keptAs);
+    if (removal.kept !== undefined)
+      this.#parts.kept.replaced(this.#sessionOf(folder), removal.kept.keptAs, value);
   }
 
   #forget(removal: Removal): void {

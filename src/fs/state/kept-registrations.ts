@@ -5,6 +5,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { type Errno, errnoOf, isDiskFull } from '../../lib/errno.ts';
 import type { KeptVersions } from '../../store/set-aside/kept-versions.ts';
 import type { FileSystemOptions, Log } from '../model/options.ts';
+import { readRegistration } from '../model/registration.ts';
 import type { Tree } from '../model/tree.ts';
 import type { Contents } from './contents.ts';
 
@@ -41,6 +42,13 @@ export interface RegistrationParts {
   readonly kept: KeptRegistrations;
 }
 
+/** Registered credentials that others took the place of. */
+interface Replacement {
+  readonly keptAs: string;
+  /** The others are no registration, so far. */
+  readonly isFresh: boolean;
+}
+
 /** A logout removes the credentials, then the rest, then the folder: so long it is waited for, from the removal of the credentials. */
 export const LOGOUT_MS = 5_000;
 
@@ -59,6 +67,7 @@ export interface KeptRegistrationsParts {
 
 export class KeptRegistrations {
   readonly #parts: KeptRegistrationsParts;
+  readonly #startedOver = new Map<string, Replacement>();
   #count = 0;
 
   constructor(parts: KeptRegistrationsParts) {
@@ -68,6 +77,11 @@ export class KeptRegistrations {
   /** How often an application started over, since this process began. */
   get count(): number {
     return this.#count;
+  }
+
+  /** Sessions of which an application started over, until they are registered again or gone, since this process began. */
+  get startedOver(): LostCredentials[] {
+    return [...this.#startedOver].map(([session, { keptAs }]) => ({ session, keptAs: this.locate(keptAs) }));
   }
 
   locate(keptAs: string): string {
@@ -93,14 +107,31 @@ export class KeptRegistrations {
     if (isNew) this.#parts.kept.drop(keptAs);
   }
 
-  replaced(session: string, keptAs: string): void {
+  /** `by`: the credentials that count from now on. */
+  replaced(session: string, keptAs: string, by: Buffer | undefined): void {
     this.#count++;
+    const isFresh = by !== undefined && readRegistration(by).kind !== 'registered';
+    this.#startedOver.delete(session);
+    this.#startedOver.set(session, { keptAs, isFresh });
     this.#parts.log({
       level: 'error',
       message: 'An application started over: the credentials of a registered account were replaced by others',
       fields: { session, keptAs: this.locate(keptAs), hint: HINT },
     });
     this.#parts.tell({ session, how: 'replaced', keptAs });
+  }
+
+  /** The session has these credentials. */
+  seen(session: string, credentials: Buffer | undefined): void {
+    if (this.#startedOver.get(session)?.isFresh !== true || credentials === undefined) return;
+    if (readRegistration(credentials).kind === 'registered') this.#startedOver.delete(session);
+  }
+
+  /** The session's folder was removed, or has another name. */
+  sessionMoved(session: string, to?: string): void {
+    const replacement = this.#startedOver.get(session);
+    this.#startedOver.delete(session);
+    if (replacement !== undefined && to !== undefined) this.#startedOver.set(to, replacement);
   }
 
   removed(session: string, keptAs: string): void {

@@ -87,12 +87,13 @@ export class Registrations {
     const content = this.#parts.contents.peek(node);
     if (content !== undefined && registration !== undefined) this.#known.set(content, registration);
     if (keptAs === undefined) {
-      this.folderRemoved(session);
+      this.#forgetBefore(session);
+      this.#kept.seen(session, content);
       return;
     }
     this.#movedAside.delete(session);
     this.#removals.delete(session);
-    this.#kept.replaced(session, keptAs);
+    this.#kept.replaced(session, keptAs, content);
   }
 
   /**
@@ -124,7 +125,7 @@ export class Registrations {
       if (removal.isTold || clock.monotonicMs() - removal.atMs < LOGOUT_MS) continue;
       const { session, keptAs } = removal;
       if (!this.#hasKeys(session)) {
-        this.folderRemoved(session);
+        this.#forgetBefore(session);
         continue;
       }
       removal.isTold = true;
@@ -141,11 +142,14 @@ export class Registrations {
     if (this.#movedAside.size > MOVED_ASIDE_MAX && oldest !== undefined) this.#movedAside.delete(oldest);
   }
 
-  /**
-   * A top-level folder was removed, and what is made in its place has nothing to do with it; or the credentials are as they were:
-   * nothing is remembered of them.
-   */
+  /** A top-level folder was removed, and what is made in its place has nothing to do with it. */
   folderRemoved(session: string): void {
+    this.#forgetBefore(session);
+    this.#kept.sessionMoved(session);
+  }
+
+  /** The credentials are as they were, or the session is gone. */
+  #forgetBefore(session: string): void {
     this.#movedAside.delete(session);
     const removal = this.#removals.get(session);
     this.#removals.delete(session);
@@ -155,6 +159,7 @@ export class Registrations {
   /** Folders were renamed, in one step: what is remembered of top-level ones goes along. What was kept stays. */
   foldersMoved(moves: readonly { from: string; to: string }[]): void {
     const known = moves.map(({ from, to }) => ({
+      from,
       to,
       aside: this.#movedAside.get(from),
       removal: this.#removals.get(from),
@@ -163,8 +168,9 @@ export class Registrations {
       this.#movedAside.delete(from);
       this.#removals.delete(from);
     }
-    for (const { to, aside, removal } of known) {
+    for (const { from, to, aside, removal } of known) {
       this.folderRemoved(to);
+      this.#kept.sessionMoved(from, to.includes('/') ? undefined : to);
       if (to.includes('/')) continue;
       if (aside !== undefined) this.#movedAside.set(to, aside);
       if (removal !== undefined) this.#removals.set(to, { ...removal, session: to });

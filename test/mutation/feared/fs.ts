@@ -52,6 +52,17 @@ export const fsMutations = [
       [' ?? this.#backupOf(session)', '', 'a daemon that dies between two renames forgets the registration'],
     ],
   ),
+  ...fearedIn(
+    'src/fs/state/kept-registrations.ts',
+    ['fs/registrations.test.ts'],
+    [
+      [
+        '.isFresh !== true || ',
+        '.isFresh === undefined || ',
+        'the next save of another account ends its alarm',
+      ],
+    ],
+  ),
   ...fearedIn('src/fs/operations/pending.ts', PENDING, [
     [
       'else if (commitPlain(core, node) !== 0) failed.push(path);',
@@ -229,11 +240,7 @@ export const fsMutations = [
         'core.records.delete(path));\n',
         'an unlink that the journal refused returns success',
       ],
-      [
-        "if (child.kind === 'file' && child.hidden) return Errno.ENOENT;",
-        '',
-        'a file shows before it is published',
-      ],
+      ['if (child.hidden) return Errno.ENOENT;', '', 'a file shows before it is published'],
       [
         'mayAppear(core, parent) ? 0 : KERNEL_CACHE_MS',
         'KERNEL_CACHE_MS',
@@ -588,6 +595,7 @@ export const fsMutations = [
     'src/fs/operations/pending.ts',
     ['fs/special.test.ts'],
     [
+      ['  tree.specials.clear();', '', 'a FIFO keeps a segment in the journal for good'],
       [
         '  return repeatSpecials(core);',
         '  return true;',
@@ -605,6 +613,22 @@ export const fsMutations = [
         'the next daemon finds the file that a FIFO took the place of',
       ],
       ["each.kind === 'special' || each.hidden", 'each.hidden', 'a folder moves without its sockets'],
+    ],
+  ),
+  ...fearedIn(
+    'src/fs/operations/namespace.ts',
+    ['fs/incomplete.test.ts'],
+    [
+      [
+        '(existing.hidden || existing.wasMissed)',
+        'existing.hidden',
+        'a second creator gets EEXIST without O_EXCL',
+      ],
+      [
+        'child.wasMissed = child.hidden;',
+        'child.wasMissed ||= child.hidden;',
+        'O_EXCL takes a file that is there',
+      ],
     ],
   ),
   ...fearedIn(
