@@ -83,6 +83,18 @@ for (const there of Object.keys(THERE))
       assert.ok(deaths > 1);
     });
 
+test('a backup that changed here does not stand for the file that another mount deleted', async (t) => {
+  const { bucket, machine } = await inConflict(t, 'deleted a file', 'changed another file');
+  const backup = bucket.store(name('creds.json.bak'), Buffer.from('ok'), signature(machine.ledger.id, 1));
+  await machine.write(`${S}/creds.json.bak`, 'ok');
+  machine.ledger.same(name('creds.json.bak'), backup);
+  await machine.write(`${S}/creds.json.bak`, 'ok newer');
+  bucket.objects.delete(name('creds.json'));
+  await yieldSession(machine.ledger, machine.cache, S, await listSession(bucket, S, foreignObjects()), 5);
+  assert.deepEqual(machine.ledger.dirtyOf(S), []);
+  assert.equal(machine.ledger.get(name('creds.json.bak'))?.local, 'absent');
+});
+
 test('what another mount deleted is kept aside as well, and is gone from the session', async (t) => {
   const { bucket, machine, cachePath } = await inConflict(t, 'deleted a file', 'changed another file');
   const listed = await listSession(bucket, S, foreignObjects());

@@ -140,6 +140,27 @@ test('a newer version counts where nothing changed here and no application has s
   }
 });
 
+test('of the files in the root, which are no session, one that changed here and there is a conflict by itself', async (t) => {
+  const [mine, other] = ['mine.json', 'other.json'].map((file) => toObjectName(file, 'file')) as [
+    string,
+    string,
+  ];
+  const changes = {
+    'a newer version': (rig: Rig, object: string) => rig.theirs(object),
+    'a deletion': (rig: Rig, object: string) => void rig.bucket.objects.delete(object),
+  };
+  for (const [what, happens] of Object.entries(changes))
+    for (const changed of [mine, other]) {
+      const rig = new Rig(t);
+      await rig.synced(mine, other);
+      await rig.ledger.changed([mine], []);
+      happens(rig, changed);
+      const found = await rig.compare({ wroteElsewhere: () => true });
+      assert.deepEqual(found.conflicts, changed === mine ? [''] : [], what);
+      assert.equal(rig.stateOf(mine), 'changed', what);
+    }
+});
+
 test('a conflict is found again until it is settled, whatever tells of it', async (t) => {
   const evidence = {
     'a newer version': (rig: Rig) => rig.theirs(name('a.json')),
@@ -154,7 +175,11 @@ test('a conflict is found again until it is settled, whatever tells of it', asyn
       happens(rig);
       for (let start = 0; start < 2; start++) {
         const found = await rig.compare({ wroteElsewhere: () => true }, () => isServed);
-        assert.deepEqual([found.conflicts, found.removed], [[S], []], `${what}, start ${start}, served: ${isServed}`);
+        assert.deepEqual(
+          [found.conflicts, found.removed],
+          [[S], []],
+          `${what}, start ${start}, served: ${isServed}`,
+        );
       }
     }
 });

@@ -217,7 +217,7 @@ export const syncMutations = [
       'a backup outlives the file that another mount deleted',
     ],
   ]),
-  ...fearedIn('src/sync/reconcile/conflict.ts', BACKUPS, [
+  ...fearedIn('src/sync/reconcile/conflict.ts', RECONCILE, [
     [
       "entries.filter(({ local }) => local === 'changed' || local === 'deleted')",
       'ledger.dirtyOf(session)',
