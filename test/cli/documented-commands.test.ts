@@ -1,51 +1,13 @@
 /** Every shell block of the documentation is one that a shell understands, and every sessionfs in it a command that there is. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseCommandLine } from '../../src/cli/arguments.ts';
 import { commands } from '../../src/cli/commands.ts';
+import { commandLines, filled, pages, shellBlocks } from '../support/documented-commands.ts';
 import { repository } from '../support/repository.ts';
-
-const pages = [
-  'README.md',
-  ...readdirSync(join(repository, 'docs'))
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => `docs/${name}`),
-];
-
-/** Without the indentation of a list. */
-function shellBlocks(page: string): string[] {
-  const text = readFileSync(join(repository, page), 'utf8');
-  return [...text.matchAll(/^( *)```(?:sh|bash|shell)\n([\s\S]*?)^ *```/gm)].map(
-    ([, indent = '', block = '']) => block.replace(new RegExp(`^${indent}`, 'gm'), ''),
-  );
-}
-
-/** What a page leaves to the reader is written `<old>`. */
-function filled(text: string): string {
-  return text.replace(/<[a-z+][\w+ -]*>/g, 'X').replaceAll('…', '');
-}
-
-/** The command lines of sessionfs in a text, taken apart as a shell does. */
-function commandLines(text: string): string[][] {
-  return filled(text)
-    .replace(/\\\n/g, ' ')
-    .split(/\n|&&|\|\||[;|]/)
-    .map((line) => line.replace(/(?:^|\s)#.*$/, '').trim())
-    .flatMap((line) => {
-      const [, rest] =
-        /^(?:[A-Z_]+=\S*\s+)*(?:sudo\s+|exec\s+|npx\s+)?(?:\.\/bin\/)?sessionfs\s+(.*)$/.exec(line) ?? [];
-      return rest === undefined
-        ? []
-        : [wordsOf(rest.replace(/\s+(?:[12]?>>?|<)\s*\S+.*$/, '').replace(/\s+&$/, ''))];
-    });
-}
-
-function wordsOf(line: string): string[] {
-  return [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(([, a, b, c]) => a ?? b ?? c ?? '');
-}
 
 /** Within a sentence: those with a flag, and without the brackets of a synopsis. */
 function quotedCommands(page: string): string[] {

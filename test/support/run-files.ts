@@ -33,6 +33,7 @@ const LONG_RUNNING = [
   'crash/daemon',
   'crash/application',
   'package/',
+  'mounted/documented-lines',
   'hybrid/trouble',
   'soak/',
   'fs/model',
