@@ -113,10 +113,11 @@ async function onOwnMount(
     (await isMountPoint(mountPoint)) && (await readMountStatus(mountPoint)).kind === 'answered';
   try {
     return await untilSignal(
+      async () =>
+        isServed
+          ? () => unmountFlushed(mountPoint, UNMOUNT_TIMEOUT_S * 1000)
+          : serveOwn(config, mountPoint, secrets),
       () => work(mountPoint),
-      isServed
-        ? () => unmountFlushed(mountPoint, UNMOUNT_TIMEOUT_S * 1000)
-        : await serveOwn(config, mountPoint, secrets),
     );
   } finally {
     removeIfEmpty(mountPoint);
@@ -165,11 +166,16 @@ function removeIfEmpty(directory: string): void {
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Calls `end` after the work, or at a signal. */
-async function untilSignal<T>(work: () => Promise<T>, end: () => Promise<unknown>): Promise<T> {
+/** Calls what `begin` returns after the work, or at a signal; one that comes meanwhile is kept until it has begun. */
+async function untilSignal<T>(
+  begin: () => Promise<() => Promise<unknown>>,
+  work: () => Promise<T>,
+): Promise<T> {
   const stopped = deferred<NodeJS.Signals>();
   for (const signal of SIGNALS) process.on(signal, stopped.resolve);
+  let end: (() => Promise<unknown>) | undefined;
   try {
+    end = await begin();
     const done = await Promise.race([work().then((result) => ({ result })), stopped.promise]);
     if (typeof done === 'object') return done.result;
     throw new SessionfsError('REKEY_UNFINISHED', `${done} has ended it`, {
@@ -178,6 +184,6 @@ async function untilSignal<T>(work: () => Promise<T>, end: () => Promise<unknown
   } finally {
     // A second signal ends the process at once.
     for (const signal of SIGNALS) process.off(signal, stopped.resolve);
-    await end();
+    await end?.();
   }
 }

@@ -107,14 +107,26 @@ test('rekey needs no mount, goes on after a kill, and does it in cloud mode as w
     const files = JSON.parse(runCli([...args, '--bucket', account.bucket]).stdout) as ListedFile[];
     return files.map(({ keyId }) => keyId);
   };
-  const killed = spawn(process.execPath, [cliMain, 'rekey', mountPoint, '--rate', '2'], {
-    env: cleanEnvironment(hybrid),
-    stdio: 'ignore',
-  });
-  cleanUp(t, () => {
-    killed.kill('SIGKILL');
-    unmountBelow(own);
-  });
+  const started = () => {
+    const child = spawn(process.execPath, [cliMain, 'rekey', mountPoint, '--rate', '2'], {
+      env: cleanEnvironment(hybrid),
+      stdio: 'ignore',
+    });
+    cleanUp(t, () => {
+      child.kill('SIGKILL');
+      unmountBelow(own);
+    });
+    return child;
+  };
+  // Ctrl-C while it begins to mount.
+  const interrupted = started();
+  await until(() => existsSync(own));
+  interrupted.kill('SIGINT');
+  await until(() => interrupted.signalCode !== null || interrupted.exitCode !== null);
+  assert.equal(interrupted.exitCode, exitStatus.REKEY_UNFINISHED);
+  assert.deepEqual([mountAt(own), existsSync(own)], [undefined, false]);
+
+  const killed = started();
   await until(() => existsSync(cachePath) && keys('cache').filter((id) => id === newId).length > 1);
   killed.kill('SIGKILL');
   await until(() => killed.signalCode !== null || killed.exitCode !== null);

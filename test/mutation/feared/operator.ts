@@ -277,6 +277,17 @@ export const operatorMutations = [
       ],
     ],
   ),
+  ...fearedIn(
+    'src/cli/rekey.ts',
+    ['cli/rekey.test.ts'],
+    [
+      [
+        'for (const signal of SIGNALS) process.on(signal, stopped.resolve);',
+        '',
+        'Ctrl-C leaves the folder of the mount for it',
+      ],
+    ],
+  ),
   ...fearedIn('src/api/unmount.ts', FLUSH, [
     ['if (await isMountPoint(path)) await unmountByForce(path);', '', 'a forced unmount leaves a dead mount'],
   ]),
