@@ -433,6 +433,28 @@ describe('what is held back', () => {
     assert.equal(told.size, 3);
   });
 
+  it('asks for no attributes between a truncation and the write that completes it, unless there is something to hide', (t) => {
+    const h = harness(t);
+    const file = make(h, 'a.json', JSON_A);
+    const told = newAttributes();
+    const truncated = () => {
+      request(h, () => h.fs.setattr(file, { size: 0 }, told));
+      return [told.attributesValidMs > 0, told.size];
+    };
+    const whole = () => request(h, () => h.fs.write(file, 0, JSON_A, false), JSON_A.length);
+    assert.deepEqual(truncated(), [true, JSON_A.length]);
+    whole();
+    assert.equal(h.fs.read(file, 0, 1, Buffer.alloc(1), 0), 1);
+    assert.deepEqual(truncated(), [false, JSON_A.length - 1], 'the kernel may keep a page');
+    whole();
+    assert.deepEqual(truncated(), [true, JSON_A.length]);
+    request(h, () => h.fs.write(file, 0, Buffer.from('['), false), 1);
+    assert.deepEqual(truncated(), [false, JSON_A.length], 'something was written that readers do not get');
+    whole();
+    h.takeOver();
+    assert.deepEqual(truncated(), [false, JSON_A.length - 1], 'an earlier daemon may have let it keep one');
+  });
+
   it('keeps the mode that fchmod gave it, through a take-over', (t) => {
     const h = harness(t);
     const attributes = newAttributes();

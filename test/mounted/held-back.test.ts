@@ -3,7 +3,18 @@
  * buffer up with zeros when it believes in a larger size than the version has, which it did in one of ten reads once.
  */
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fchmodSync,
+  ftruncateSync,
+  futimesSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -64,6 +75,33 @@ for (const oldLength of [10, 700_000, 1_000_000]) {
       }
       closeSync(fd);
       assert.ok(readFileSync(file, 'utf8') === text);
+    }
+  });
+}
+
+/** Takes one page of the kernel, and leaves the whole incomplete. */
+const FIRST_PAGE = `{"new":{"first":"${'n'.repeat(5000)}`.slice(0, 4096);
+
+for (const [name, change] of [
+  ['chmod', (fd: number) => fchmodSync(fd, 0o640)],
+  ['utimes', (fd: number) => futimesSync(fd, 1, 1)],
+  ['a shorter length', (fd: number) => ftruncateSync(fd, 5000)],
+  ['a longer length', (fd: number) => ftruncateSync(fd, 20_000)],
+  ['length 0', (fd: number) => ftruncateSync(fd, 0)],
+] as const) {
+  test(`${name}, set on a half written *.json, shows none of what was written`, () => {
+    const file = join(shared.folder(), 'creds.json');
+    const old = JSON.stringify({ old: 'o'.repeat(10_000) });
+    writeFileSync(file, old);
+    assert.ok(readFileSync(file, 'utf8') === old);
+    for (const again of [false, true]) {
+      const fd = openSync(file, again ? 'w' : 'r+');
+      writeSync(fd, FIRST_PAGE, 0);
+      change(fd);
+      assert.ok(readWithoutStat(file) === old.slice(0, 4096));
+      assert.equal(statSync(file).size, old.length);
+      assert.ok(readFileSync(file, 'utf8') === old);
+      closeSync(fd);
     }
   });
 }

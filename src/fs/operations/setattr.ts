@@ -6,7 +6,7 @@ import type { AttributeChange, Attributes } from '../contract.ts';
 import { type FileNode, type Node, PERMISSIONS } from '../model/node.ts';
 import { type Core, isRepeated } from '../state/core.ts';
 import { touchChange } from '../state/times.ts';
-import { fillAttributes } from './attributes.ts';
+import { fillAttributes, KERNEL_CACHE_MS } from './attributes.ts';
 import { record, replaceWorkingCopy } from './commit.ts';
 import { recordDirectoryMeta } from './directories.ts';
 import { lengthForWriters, truncateFile } from './file-content.ts';
@@ -21,9 +21,10 @@ export function setAttributes(core: Core, node: Node, wanted: AttributeChange, o
   const held =
     node.kind === 'file' && node.state === 'held' && change.mtime === 'now' && change.size !== undefined;
   const failed = held ? 0 : changeMetadata(core, node, change);
-  if (failed === 0) fillAttributes(core, node, out);
-  if (failed === 0 && change.size === 0 && node.kind === 'file') dropPages(node, out);
-  return failed;
+  if (failed !== 0) return failed;
+  fillAttributes(core, node, out);
+  if (node.kind === 'file' && node.state === 'held') fillHeld(core, node, change, out);
+  return 0;
 }
 
 /** truncate(2) changes the time of a file that has that size already; ftruncate(2) and open(2) ask for it themselves. */
@@ -34,15 +35,21 @@ function withTime(node: Node, change: AttributeChange): AttributeChange {
 }
 
 /**
- * Of a file whose truncation is held back the kernel is to keep no page: a write into one that is up to date shows at once,
- * one into a page that is not stays unseen until it is answered. A size that differs makes it drop them all, right here.
- * One byte less, since with one byte more it would fill readers' buffers up with zeros. No application sees it, because each
- * read and stat of the file must ask for its attributes first.
+ * Of a file whose change is held back the kernel is to keep no page: a write into one that is up to date shows at once,
+ * one into a page that is not stays unseen until it is answered. What it is told of the modification time here it takes without
+ * dropping any, so a size that differs makes it drop them all: one byte less, since with one byte more it would fill readers'
+ * buffers up with zeros. No application sees it, because each read and stat of the file must ask for its attributes first.
+ *
+ * Before the first write there is nothing to hide: the attributes are those of the version that readers get. A write makes
+ * the kernel ask for size and times again by itself, and not for the mode, which each open looks at.
  */
-function dropPages(node: FileNode, out: Attributes): void {
-  if (node.state !== 'held' || !node.mayHavePages || out.size === 0) return;
-  out.size--;
-  node.mayHavePages = false;
+function fillHeld(core: Core, node: FileNode, { size }: AttributeChange, out: Attributes): void {
+  if (node.mayHavePages && out.size > 0) {
+    out.size--;
+    node.mayHavePages = false;
+  } else if (size === 0 && node.heldWrites === 0 && !core.remote?.writeThrough) {
+    out.attributesValidMs = KERNEL_CACHE_MS;
+  }
 }
 
 function changeMetadata(core: Core, node: Node, change: AttributeChange): 0 | Errno {
