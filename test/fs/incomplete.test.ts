@@ -112,3 +112,46 @@ test('dirty files are counted without those that are gone or in the cache, also 
   h.restart();
   assert.equal(h.fs.dirtyFiles(), 2);
 });
+
+test('what one application begins in a folder rests together: 812 files that are created before the first is written', (t) => {
+  const h = harness(t);
+  mkdir(h, 's');
+  mkdir(h, 'other');
+  const abandoned = write(h, 'other/pre-key-1.json', HALF);
+  const begun: number[] = [];
+  const wait = (ms: number) => {
+    h.nowMs += ms;
+    h.fs.settleIdle();
+  };
+  for (let key = 1; key <= 60; key++) {
+    const entry = newEntry();
+    assert.equal(h.fs.mknod(find(h, 's'), `pre-key-${key}.json`, S_IFREG | 0o600, CALLER, entry), 0);
+    begun.push(entry.nodeId);
+    wait(400);
+  }
+  assert.equal(
+    h.fs.write(abandoned, HALF.length, Buffer.from('1}'), false),
+    Errno.EIO,
+    'nothing happens there',
+  );
+  for (const node of begun) {
+    assert.equal(h.fs.write(node, 0, Buffer.from('{}'), false), 2);
+    wait(400);
+  }
+  assert.deepEqual(h.fs.heldBack, []);
+});
+
+test('but what an application left there is given up within a minute, whatever else it writes', (t) => {
+  const h = harness(t);
+  mkdir(h, 's');
+  write(h, 's/session.json', '{}');
+  write(h, 's/session.json', HALF);
+  const waited: number[] = [];
+  while (h.fs.heldBack.length > 0) {
+    write(h, 's/creds.json', '{}');
+    h.nowMs += 1000;
+    waited.push(h.nowMs);
+    h.fs.settleIdle();
+  }
+  assert.equal(waited.length, 60);
+});

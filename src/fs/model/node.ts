@@ -61,6 +61,8 @@ export class DirectoryNode extends BaseNode {
   usedAt = 0;
   /** In the root: when a call last needed what is in it, on the monotonic clock. */
   usedMs = 0;
+  /** When a file in it got a new version, on the monotonic clock. */
+  committedMs = Number.NEGATIVE_INFINITY;
   /** A session: who wrote its files. */
   writers: SessionWriters | undefined = undefined;
   /** The children as the last READDIR found them, in the order of listings, and where it stopped. */

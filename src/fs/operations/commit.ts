@@ -46,6 +46,7 @@ function store(core: Core, node: FileNode, plain: Buffer, isOwned = false): 0 | 
   replaceWorkingCopy(core, node, plain, isOwned);
   if (change !== undefined) core.registrations.changed(node, change);
   node.heldWrites = 0;
+  if (node.parent !== undefined) node.parent.committedMs = core.clock.monotonicMs();
   if (wasHidden) published(core, node);
   return 0;
 }

@@ -4,7 +4,7 @@
  */
 
 import type { GateVerdict } from '../model/json-gate.ts';
-import type { FileNode } from '../model/node.ts';
+import type { DirectoryNode, FileNode } from '../model/node.ts';
 import { absentSessionOf } from '../model/tree.ts';
 import type { WorkingCopy } from '../model/working-copy.ts';
 import type { Core } from '../state/core.ts';
@@ -15,6 +15,8 @@ const IDLE_MS_PER_MIB = 100;
 /** A file that never rests, a log or a database, is committed all the same: only what is committed is backed up. */
 const BUSY_MS = 5_000;
 const BUSY_MS_PER_MIB = 500;
+/** So many times as long as in a folder that rests, incomplete JSON is kept in one where files are written. */
+const BUSY_FOLDER_FACTOR = 6;
 
 /** Files that changed and are not in the cache yet, working copies included. */
 export function dirtyFiles({ journaled, pending }: Core): FileNode[] {
@@ -45,7 +47,8 @@ export function heldBackFiles({ pending, tree, clock }: Core): HeldBackFile[] {
 /** Commits and gives up what has rested long enough. Call it every now and then while there is something pending. */
 export function settleIdle(core: Core): void {
   const now = core.clock.monotonicMs();
-  const { plainIdleMs, gateIdleMs } = core.options;
+  const { plainIdleMs } = core.options;
+  const isAbandoned = abandonment(core, now);
   for (const node of core.pending) {
     if (absentSessionOf(core.tree, node) !== undefined || !goesOn(core, node)) continue;
     const { working } = node;
@@ -54,12 +57,38 @@ export function settleIdle(core: Core): void {
       continue;
     }
     const idleMs = now - working.changedMs;
-    if (working.isHeldBack && idleMs >= gateIdleMs) finishGated(core, node, working);
+    if (working.isHeldBack && isAbandoned(node, idleMs)) finishGated(core, node, working);
     else if (idleMs >= plainIdleMs + mebibytes(working) * IDLE_MS_PER_MIB || isOverdue(working, now)) {
       if (working.isUndecided) decide(core, node, working, working.verdict(core.scanBudget));
       if (!working.isHeldBack) commitPlain(core, node);
     }
   }
+}
+
+/**
+ * Whether the writer of incomplete JSON will not go on, as far as can be told. Baileys creates 812 files at once and then writes them,
+ * which takes a machine with little time for it more than `gateIdleMs`: so the files of a folder rest together.
+ */
+function abandonment({ pending, options }: Core, nowMs: number): (node: FileNode, idleMs: number) => boolean {
+  const { gateIdleMs } = options;
+  let begun: Map<DirectoryNode, number> | undefined;
+  return ({ parent }, idleMs) => {
+    if (idleMs < gateIdleMs || parent === undefined) return false;
+    if (idleMs >= BUSY_FOLDER_FACTOR * gateIdleMs) return true;
+    begun ??= lastBegun(pending);
+    const changedMs = Math.max(parent.committedMs, begun.get(parent) ?? Number.NEGATIVE_INFINITY);
+    return nowMs - changedMs >= gateIdleMs;
+  };
+}
+
+/** When a file that is not finished was last changed, by its folder. */
+function lastBegun(pending: Iterable<FileNode>): Map<DirectoryNode, number> {
+  const last = new Map<DirectoryNode, number>();
+  for (const { parent, working } of pending) {
+    if (parent === undefined || working === undefined) continue;
+    last.set(parent, Math.max(last.get(parent) ?? Number.NEGATIVE_INFINITY, working.changedMs));
+  }
+  return last;
 }
 
 /** False: what an earlier daemon began cannot go on now (see FileNode.unbuilt). */

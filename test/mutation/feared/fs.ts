@@ -1,6 +1,7 @@
 import { fearedIn } from '../mutation.ts';
 
 const PENDING = [
+  'fs/incomplete.test.ts',
   'fs/pending.test.ts',
   'fs/failures.test.ts',
   'fs/takeover.test.ts',
@@ -64,6 +65,16 @@ export const fsMutations = [
     ],
   ),
   ...fearedIn('src/fs/operations/pending.ts', PENDING, [
+    [
+      'if (idleMs < gateIdleMs || parent === undefined) return false;',
+      'if (idleMs < gateIdleMs || parent === undefined) return false; if (idleMs >= gateIdleMs) return true;',
+      'a pairing on a slow machine loses the files that it began first',
+    ],
+    [
+      'if (idleMs >= BUSY_FOLDER_FACTOR * gateIdleMs) return true;',
+      '',
+      'what a dead writer left is kept as long as its session is used',
+    ],
     [
       'else if (commitPlain(core, node) !== 0) failed.push(path);',
       'else commitPlain(core, node);',
@@ -157,6 +168,16 @@ export const fsMutations = [
     ],
     ['if (failed !== 0) Object.assign(node, before);', '', 'a failed chmod shows'],
     ['if (failed !== 0) return failed;', '', 'a failed truncation returns success'],
+    [
+      'size === 0 && node.heldWrites === 0',
+      'size === 0',
+      'the kernel keeps a size that a write which is held back has given the file',
+    ],
+    [
+      'if (node.mayHavePages && out.size > 0) {',
+      'if (size === 0 && node.heldWrites > 0 && out.size > 0) {',
+      'a truncation leaves pages in the kernel, and what is written into them shows',
+    ],
   ]),
   ...fearedIn('src/fs/operations/file-content.ts', CONTENT, [
     ['  else working.undo(undo);\n', '', 'a write that failed is published later'],
