@@ -121,7 +121,7 @@ export const fsMutations = [
       'a stop on a disk that fails says that nothing is dirty',
     ],
     [
-      'if (working.isHeldBack && idleMs >= gateIdleMs)',
+      'if (working.isHeldBack && isAbandoned(node, idleMs))',
       'if (working.isHeldBack)',
       'a file that is being written is given up at once',
     ],
@@ -167,7 +167,11 @@ export const fsMutations = [
       'a chmod in the middle of a write drops what was written',
     ],
     ['if (failed !== 0) Object.assign(node, before);', '', 'a failed chmod shows'],
-    ['if (failed !== 0) return failed;', '', 'a failed truncation returns success'],
+    [
+      'const failed = truncateFile(core, node, change.size);\n    if (failed !== 0) return failed;',
+      'truncateFile(core, node, change.size);',
+      'a failed truncation returns success',
+    ],
     [
       'size === 0 && node.heldWrites === 0',
       'size === 0',
