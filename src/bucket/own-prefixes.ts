@@ -2,9 +2,11 @@
 
 /** What all of them begin with. */
 const OWN_PREFIXES = ['sessions/', '.sessionfs/'];
+const TRASH_PREFIX = '.sessionfs/trash/';
 
-/** Whether the name of one may begin with `prefix`. */
+/** Whether the name of one may begin with `prefix`. What was removed is not counted: a rule for the trash alone takes no session in use. */
 export function mayBeOurs(prefix: string): boolean {
+  if (prefix.startsWith(TRASH_PREFIX)) return false;
   return OWN_PREFIXES.some((own) => prefix.startsWith(own) || own.startsWith(prefix));
 }
 

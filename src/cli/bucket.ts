@@ -9,7 +9,8 @@ const UNDO_DAYS = 7;
 
 export async function run(invocation: Invocation): Promise<number> {
   const { given, operands } = invocation;
-  const plan = planOf(invocation, operands[1] ?? '');
+  const { storageEmulatorUrl, trashDays } = configWithoutMount(invocation);
+  const plan = planOf(invocation, operands[1] ?? '', trashDays);
   if (plan.customRole && plan.project === undefined)
     throw usage('which project? --custom-role makes a role in it: --project PROJECT_ID is missing');
   if (given.has('--dry-run')) {
@@ -17,7 +18,6 @@ export async function run(invocation: Invocation): Promise<number> {
     printEither(invocation, { plan, gcloud, terraform }, `# gcloud\n${gcloud}\n\n# Terraform\n${terraform}`);
     return 0;
   }
-  const { storageEmulatorUrl } = configWithoutMount(invocation);
   if (plan.project === undefined && storageEmulatorUrl === undefined)
     throw usage('which project? --project PROJECT_ID is missing');
   const { createBucket } = await import('../kit/create-bucket.ts');
@@ -34,7 +34,7 @@ export async function run(invocation: Invocation): Promise<number> {
   return 0;
 }
 
-function planOf(invocation: Invocation, text: string): BucketPlan {
+function planOf(invocation: Invocation, text: string, trashDays: number): BucketPlan {
   const address = operandValue('NAME', text, parseBucket);
   if (address.kind !== 'gcs') throw usage('only buckets of Google Cloud Storage can be made: name one');
   return {
@@ -42,7 +42,10 @@ function planOf(invocation: Invocation, text: string): BucketPlan {
     project: flagValue(
       invocation,
       '--project',
-      pattern(/^[a-z][a-z0-9:.-]{3,62}$/, 'a project id'),
+      pattern(
+        /^[a-z][a-z0-9:.-]{3,62}$/,
+        'a project id: small letters, digits and hyphens, like my-project-123',
+      ),
       undefined,
     ),
     location: flagValue(
@@ -53,6 +56,7 @@ function planOf(invocation: Invocation, text: string): BucketPlan {
     ),
     customRole: invocation.given.has('--custom-role'),
     undo: invocation.given.get('--undo') === 'versioning' ? 'versioning' : 'soft-delete',
+    trashDays,
     undoDays: flagValue(invocation, '--undo-days', integer(7, 90, 'days'), UNDO_DAYS),
     member: flagValue(
       invocation,

@@ -316,7 +316,7 @@ export const commands: readonly CommandSpec[] = [
       },
       { flag: '--dry-run', meaning: 'print the commands of gcloud and the Terraform text, and do nothing' },
       json,
-      ...settingsNamed('--storage-emulator-host'),
+      ...settingsNamed('--trash-days', '--storage-emulator-host'),
     ],
     load: async () => (await import('./bucket.ts')).run,
   },

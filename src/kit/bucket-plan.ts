@@ -1,4 +1,5 @@
 /** A bucket as docs/google-cloud.md asks for: settings and rights, as commands of gcloud and as Terraform. */
+import { TRASH_ROOT } from '../naming/trash-name.ts';
 
 export interface BucketPlan {
   readonly name: string;
@@ -7,6 +8,8 @@ export interface BucketPlan {
   /** What brings back what was overwritten or deleted, for so many days. */
   readonly undo: 'soft-delete' | 'versioning';
   readonly undoDays: number;
+  /** For how many days mounts keep removed sessions; 0: not at all. */
+  readonly trashDays: number;
   /** As IAM has it: serviceAccount:NAME@PROJECT.iam.gserviceaccount.com. */
   readonly member: string | undefined;
   /** A role of the project with nothing but what sessionfs calls, in place of Google's. Takes a project. */
@@ -33,7 +36,8 @@ export function rolesOf({ customRole, project }: BucketPlan): readonly string[] 
 const DAY_S = 86_400;
 
 /** What the API takes, beside the name. */
-export function bucketSettings({ location, undo, undoDays }: BucketPlan) {
+export function bucketSettings(plan: BucketPlan) {
+  const { location, undo, undoDays } = plan;
   const isVersioned = undo === 'versioning';
   return {
     location,
@@ -44,13 +48,27 @@ export function bucketSettings({ location, undo, undoDays }: BucketPlan) {
     },
     softDeletePolicy: { retentionDurationSeconds: isVersioned ? 0 : undoDays * DAY_S },
     versioning: { enabled: isVersioned },
-    lifecycle: { rule: isVersioned ? [noncurrentRule(undoDays)] : [] },
+    lifecycle: { rule: rulesOf(plan) },
   };
 }
 
-/** It deletes versions that were replaced, never one that is in use. */
-function noncurrentRule(days: number) {
-  return { action: { type: 'Delete' as const }, condition: { daysSinceNoncurrentTime: days } };
+type Rule = {
+  readonly action: { readonly type: 'Delete' };
+  readonly condition:
+    | { readonly daysSinceNoncurrentTime: number }
+    | { readonly age: number; readonly matchesPrefix: string[] };
+};
+
+/**
+ * They delete versions that were replaced, and removed sessions that no mount has deleted in its time, since none is there any more;
+ * never a version that is in use.
+ */
+function rulesOf({ undo, undoDays, trashDays }: BucketPlan): Rule[] {
+  const action = { type: 'Delete' } as const;
+  return [
+    ...(undo === 'versioning' ? [{ action, condition: { daysSinceNoncurrentTime: undoDays } }] : []),
+    ...(trashDays > 0 ? [{ action, condition: { age: trashDays + 1, matchesPrefix: [TRASH_ROOT] } }] : []),
+  ];
 }
 
 export function gcloudText(plan: BucketPlan): string {
@@ -62,15 +80,17 @@ export function gcloudText(plan: BucketPlan): string {
     '--uniform-bucket-level-access --public-access-prevention',
     undo === 'soft-delete' ? `--soft-delete-duration=${undoDays}d` : '--soft-delete-duration=0',
   ].join(' \\\n  ');
-  const rule = JSON.stringify({ lifecycle: { rule: [noncurrentRule(undoDays)] } });
-  const versioning =
-    undo === 'versioning'
-      ? [
-          `echo '${rule}' > lifecycle.json`,
-          `gcloud storage buckets update gs://${name} --versioning --lifecycle-file=lifecycle.json`,
-        ]
-      : [];
-  return [create, ...versioning, ...grantCommands(plan)].join('\n');
+  const rule = rulesOf(plan);
+  const updates = [
+    ...(undo === 'versioning' ? ['--versioning'] : []),
+    ...(rule.length > 0 ? ['--lifecycle-file=lifecycle.json'] : []),
+  ];
+  return [
+    create,
+    ...(rule.length > 0 ? [`echo '${JSON.stringify({ lifecycle: { rule } })}' > lifecycle.json`] : []),
+    ...(updates.length > 0 ? [`gcloud storage buckets update gs://${name} ${updates.join(' ')}`] : []),
+    ...grantCommands(plan),
+  ].join('\n');
 }
 
 /** Empty where no member is named. */
@@ -87,11 +107,6 @@ export function grantCommands(plan: BucketPlan): string[] {
 export function terraformText(plan: BucketPlan): string {
   const { name, project, location, undo, undoDays } = plan;
   const isVersioned = undo === 'versioning';
-  const rule = `
-  lifecycle_rule {
-    action { type = "Delete" }
-    condition { days_since_noncurrent_time = ${undoDays} }
-  }`;
   const bucket = `resource "google_storage_bucket" "sessions" {
   name                        = "${name}"${project === undefined ? '' : `\n  project                     = "${project}"`}
   location                    = "${location}"
@@ -99,9 +114,26 @@ export function terraformText(plan: BucketPlan): string {
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
   soft_delete_policy { retention_duration_seconds = ${isVersioned ? 0 : undoDays * DAY_S} }
-  versioning { enabled = ${isVersioned} }${isVersioned ? rule : ''}
+  versioning { enabled = ${isVersioned} }${rulesOf(plan).map(ruleText).join('')}
 }`;
   return [bucket, ...grantResources(plan)].join('\n\n');
+}
+
+function ruleText({ condition }: Rule): string {
+  const lines =
+    'age' in condition
+      ? [
+          `age            = ${condition.age}`,
+          `matches_prefix = [${condition.matchesPrefix.map((prefix) => `"${prefix}"`).join(', ')}]`,
+        ]
+      : [`days_since_noncurrent_time = ${condition.daysSinceNoncurrentTime}`];
+  return `
+  lifecycle_rule {
+    action { type = "Delete" }
+    condition {
+      ${lines.join('\n      ')}
+    }
+  }`;
 }
 
 function grantResources({ member, project, customRole }: BucketPlan): string[] {
@@ -115,10 +147,12 @@ function grantResources({ member, project, customRole }: BucketPlan): string[] {
   const each = customRole
     ? '  role   = google_project_iam_custom_role.sessionfs.name'
     : `  for_each = toset([${ROLES.map((role) => `"${role}"`).join(', ')}])\n  role     = each.value`;
+  // As terraform fmt aligns it.
+  const [bucket, granted] = customRole ? ['bucket', 'member'] : ['bucket  ', 'member  '];
   const grant = `resource "google_storage_bucket_iam_member" "sessionfs" {
-  bucket = google_storage_bucket.sessions.name
+  ${bucket} = google_storage_bucket.sessions.name
 ${each}
-  member = "${member}"
+  ${granted} = "${member}"
 }`;
   return [...(customRole ? [custom] : []), grant];
 }

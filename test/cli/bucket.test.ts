@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { mayBeOurs } from '../../src/bucket/own-prefixes.ts';
 import { bucketSettings } from '../../src/kit/bucket-plan.ts';
 import { exitStatus } from '../../src/lib/errors.ts';
 import { gcsEmulator } from '../support/gcs-emulator.ts';
@@ -26,7 +27,15 @@ test('--dry-run prints gcloud and Terraform with the least rights, and asks no b
     'retention_duration_seconds = 604800',
   ])
     assert.ok(stdout.includes(part), part);
-  assert.ok(!stdout.includes('storage.admin') && !/"age"|age =/.test(stdout), stdout);
+  assert.ok(!stdout.includes('storage.admin') && !stdout.includes('days_since'), stdout);
+  // Only what was removed goes by its age, and after the mounts' own time.
+  assert.ok(
+    stdout.includes(
+      '{"lifecycle":{"rule":[{"action":{"type":"Delete"},"condition":{"age":8,"matchesPrefix":[".sessionfs/trash/"]}}]}}',
+    ),
+    stdout,
+  );
+  assert.ok(!/lifecycle/.test(runCli([...line.split(' '), '--trash-days', '0']).stdout));
   const custom = runCli([...line.split(' '), '--member', MEMBER, '--custom-role']).stdout;
   for (const part of [
     '--permissions=storage.objects.create,storage.objects.delete,storage.objects.get,storage.objects.list,storage.buckets.get',
@@ -46,12 +55,24 @@ test('no rule of the plan deletes an object that is in use', () => {
     project: 'p',
     location: 'EU',
     undoDays: 7,
+    trashDays: 7,
     member: undefined,
     customRole: false,
   } as const;
   for (const undo of ['soft-delete', 'versioning'] as const)
     for (const { condition } of bucketSettings({ ...plan, undo }).lifecycle.rule)
-      assert.deepEqual(Object.keys(condition), ['daysSinceNoncurrentTime']);
+      assert.ok(
+        'daysSinceNoncurrentTime' in condition ||
+          condition.matchesPrefix.every((prefix) => !mayBeOurs(prefix)),
+        JSON.stringify(condition),
+      );
+  assert.deepEqual(['.sessionfs/trash/', '.sessionfs/', '', 'sessions/a/', 'other/'].map(mayBeOurs), [
+    false,
+    true,
+    true,
+    true,
+    false,
+  ]);
 });
 
 test('what a shell or Terraform would take for more than a name is refused', () => {

@@ -288,6 +288,17 @@ export const operatorMutations = [
       ],
     ],
   ),
+  ...fearedIn(
+    'src/kit/bucket-plan.ts',
+    ['cli/bucket.test.ts'],
+    [
+      [
+        'matchesPrefix: [TRASH_ROOT]',
+        "matchesPrefix: ['']",
+        'the rule for removed sessions deletes those in use',
+      ],
+    ],
+  ),
   ...fearedIn('src/api/unmount.ts', FLUSH, [
     ['if (await isMountPoint(path)) await unmountByForce(path);', '', 'a forced unmount leaves a dead mount'],
   ]),
