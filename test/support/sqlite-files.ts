@@ -15,6 +15,16 @@ export function saveCreds(database: Database.Database, value: string): void {
   database.prepare(upsert).run('__creds__', value);
 }
 
+/** The bytes of a database that is made at `path` anew, with these credentials. */
+export function databaseWith(path: string, creds: string): Buffer {
+  rmSync(path, { force: true });
+  const database = new Database(path);
+  database.exec('CREATE TABLE creds (key TEXT PRIMARY KEY, value TEXT)');
+  saveCreds(database, creds);
+  database.close();
+  return readFileSync(path);
+}
+
 /** Copies, so that the caller may change them. */
 export function readFiles(path: string): DatabaseFiles {
   const read = (file: string) => (existsSync(file) ? new Uint8Array(readFileSync(file)) : undefined);

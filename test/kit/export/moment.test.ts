@@ -1,7 +1,7 @@
 /** `sessionfs restore --at` from object versions and soft-deleted objects, by the command itself, on real HTTP. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -26,6 +26,7 @@ import { cleanEnvironment } from '../../support/environment.ts';
 import { createTestBucket, gcsEmulator } from '../../support/gcs-emulator.ts';
 import { type GcsProxy, startGcsProxy } from '../../support/gcs-proxy.ts';
 import { createS3Bucket, motoServer, S3_CREDENTIALS } from '../../support/s3-server.ts';
+import { databaseWith } from '../../support/sqlite-files.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { until } from '../../support/until.ts';
 
@@ -72,7 +73,7 @@ class Rig {
   }
 
   /** `undefined`: the file is removed. */
-  async store(files: Record<string, string | undefined>, session = S): Promise<void> {
+  async store(files: Record<string, string | Buffer | undefined>, session = S): Promise<void> {
     for (const [file, text] of Object.entries(files)) {
       const path = `${session}/${file}`;
       const name = toObjectName(path, 'file');
@@ -82,9 +83,10 @@ class Rig {
     }
   }
 
-  sealed(path: string, text: string): Buffer {
-    const out = Buffer.alloc(sealedSize(Buffer.byteLength(text)));
-    sealInto(out, 0, this.#keyring, path, META, Buffer.from(text));
+  sealed(path: string, content: string | Buffer): Buffer {
+    const plain = Buffer.from(content);
+    const out = Buffer.alloc(sealedSize(plain.length));
+    sealInto(out, 0, this.#keyring, path, META, plain);
     return out;
   }
 
@@ -273,6 +275,30 @@ test('through a mount only the credentials of the moment come back where there a
   assert.deepEqual(readTree(folder), { 'creds.json': PAIRED, 'pre-key-1.json': 'of today' });
   await assert.rejects(restore(), { code: 'RESTORE_REFUSED' });
   assert.equal(readFileSync(join(folder, 'creds.json'), 'utf8'), PAIRED);
+});
+
+test('of a session in a database the one that logged in then takes the place of the present one, alone', async (t) => {
+  const { rig } = await versioned(t);
+  const then = databaseWith(join(rig.top, 'then.db'), PAIRED);
+  const since = databaseWith(join(rig.top, 'since.db'), '{"me":null}');
+  await rig.store({ 'auth.db': then, 'notes.txt': 'then' });
+  const time = await rig.moment();
+  await rig.store({ 'auth.db': since, 'notes.txt': 'since' });
+  const later = await rig.moment();
+  const mountPoint = join(rig.top, 'sessions');
+  const folder = join(mountPoint, S);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'auth.db'), since);
+  const restore = (at: string) => {
+    const request = { session: S, mountPoint, config: rig.config, atMs: Date.parse(at), shield: unstopped };
+    return restoreSession(request, { ...rig.env }, assert.fail);
+  };
+  await assert.rejects(restore(later), { code: 'SESSION_NOT_FOUND' });
+  const { what, files } = await restore(time);
+  assert.deepEqual([what, files, readdirSync(folder)], ['credentials', 1, ['auth.db']]);
+  assert.deepEqual(readFileSync(join(folder, 'auth.db')), then);
+  await assert.rejects(restore(time), { code: 'RESTORE_REFUSED' });
+  assert.deepEqual(Object.keys((await rig.at(time)).files ?? {}), ['auth.db', 'notes.txt']);
 });
 
 /** FIRST was there at `first`, SECOND at `second`; all was removed since. */

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import Database from 'libsql';
 import { loadConfig } from '../../../src/config/load.ts';
 import { loadKeys } from '../../../src/crypto/key-source.ts';
 import type { Keyring } from '../../../src/crypto/keyring.ts';
@@ -19,6 +18,7 @@ import { trashDirectory, trashName } from '../../../src/naming/trash-name.ts';
 import { Cache } from '../../../src/store/cache/cache.ts';
 import { packArchive } from '../../../src/store/set-aside/archive.ts';
 import { type CliResult, runCli } from '../../cli/run-cli.ts';
+import { databaseWith } from '../../support/sqlite-files.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const S = 'user-+49';
@@ -101,15 +101,6 @@ class Rig {
     const request = { session: S, folder, config: this.#config, atMs, shield: unstopped };
     return restoreTo(request, { ...this.#env }, assert.fail);
   }
-}
-
-function databaseWith(path: string, creds: string): Buffer {
-  rmSync(path, { force: true });
-  const database = new Database(path);
-  database.exec('CREATE TABLE creds (key TEXT PRIMARY KEY, value TEXT)');
-  database.prepare('INSERT INTO creds VALUES (?, ?)').run('__creds__', creds);
-  database.close();
-  return readFileSync(path);
 }
 
 const FILES = { [`${S}/creds.json`]: '{"me":{"id":"49"}}', [`${S}/deep/key.json`]: '{"key":1}' };
