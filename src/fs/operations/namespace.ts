@@ -10,7 +10,7 @@ import { WorkingCopy } from '../model/working-copy.ts';
 import { type Core, findChild } from '../state/core.ts';
 import { touch, touchAll } from '../state/times.ts';
 import { fillEntry, KERNEL_CACHE_MS } from './attributes.ts';
-import { record } from './commit.ts';
+import { record, replaceWorkingCopy } from './commit.ts';
 import { isWakeUp } from './control-files.ts';
 import { groupOf } from './directories.ts';
 import { truncateFile } from './file-content.ts';
@@ -166,12 +166,20 @@ export function unlink(core: Core, parent: DirectoryNode, name: string): 0 | Err
   const taken = core.databases.beforeUnlink(node);
   if (typeof taken === 'number') return taken;
   const removal = core.registrations.removal(path, node);
+  keepLast(core, node, path);
   const failed = removeName(core, parent, node, path);
   if (failed !== 0) return failed;
   taken();
   if (removal !== undefined) core.registrations.removed(removal);
   makeOrphan(core, node, orphan);
   return 0;
+}
+
+/** The trash gets the last version of a file: of a database one that has all in it. A removal does not wait for room for that. */
+function keepLast(core: Core, node: FileNode, path: string): void {
+  const image = core.databases.lastImage(node);
+  if (image === undefined || record(core, () => core.records.put(node, path, image), 0) !== 0) return;
+  replaceWorkingCopy(core, node, image, false);
 }
 
 function removeName(core: Core, parent: DirectoryNode, node: Node, path: string): 0 | Errno {

@@ -60,6 +60,12 @@ interface Removal {
   isTold: boolean;
 }
 
+interface Folded {
+  readonly image: Uint8Array;
+  /** The database as it was then. */
+  readonly content: Uint8Array;
+}
+
 /** Of a database that may be there no more. */
 type Place = Pick<FileNode, 'parent' | 'name'>;
 
@@ -75,6 +81,8 @@ export class DatabaseRegistrations {
   /** Logs that were written since they were looked at. */
   readonly #due = new Set<FileNode>();
   #removals: Removal[] = [];
+  /** Of databases whose log was removed before they were: with the log. */
+  readonly #folded = new WeakMap<FileNode, Folded>();
 
   constructor(parts: RegistrationParts) {
     this.#parts = parts;
@@ -121,7 +129,36 @@ export class DatabaseRegistrations {
   /** The removal of a database is never refused: it makes room. */
   beforeUnlink(node: FileNode): Effect | Errno {
     if (isGatedName(node.name)) return NOTHING;
-    return this.#besideDatabase(node) === undefined ? this.#databaseGoes(node) : this.#contentGoes(node);
+    const beside = this.#besideDatabase(node);
+    if (beside === undefined) return this.#databaseGoes(node);
+    if (beside.kind === 'wal') this.#foldBeforeLogGoes(beside.database);
+    return this.#contentGoes(node);
+  }
+
+  /**
+   * Before `database` is removed: what is to be kept of it, with its log folded in, where its last version is not that. Undefined:
+   * it is, or this is no database.
+   */
+  lastImage(database: FileNode): Buffer | undefined {
+    if (isGatedName(database.name) || !this.#isGuarded(database)) return undefined;
+    const companions = [this.#beside(database, 'wal'), this.#beside(database, 'journal')];
+    const folded = this.#folded.get(database);
+    if (!database.hasUncommitted && folded === undefined && companions.every((each) => each === undefined))
+      return undefined;
+    const content = this.#mayBeDatabase(database) ? this.#bytesOf(database) : undefined;
+    if (content === undefined || !isDatabase(content)) return undefined;
+    const isAsThen = folded !== undefined && Buffer.compare(folded.content, content) === 0;
+    const image = isAsThen ? folded.image : this.#imageOf(database);
+    return image.length === 0 ? undefined : Buffer.from(image);
+  }
+
+  /** `rm -r` may take the log first. A log that SQLite removes has nothing that is not in its database. */
+  #foldBeforeLogGoes(database: FileNode): void {
+    const content = this.#bytesOf(database);
+    if (content === undefined || !isDatabase(content)) return;
+    const image = this.#imageOf(database);
+    if (image.length > 0 && Buffer.compare(image, content) !== 0)
+      this.#folded.set(database, { image, content: new Uint8Array(content) });
   }
 
   /** `node` gets the place of `target`, which is undefined or a file, with this content. */

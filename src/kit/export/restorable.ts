@@ -10,6 +10,7 @@ import { KEPT_VERSION_ROOT, parseKeptVersionObject } from '../../naming/kept-ver
 import { OBJECT_ROOT, toObjectName } from '../../naming/object-name.ts';
 import { isCredentials, sessionOf } from '../../naming/session-path.ts';
 import { parseTrashObject, TRASH_ROOT, trashDirectory, trashObjectPrefix } from '../../naming/trash-name.ts';
+import { asCompanion } from '../../sqlite/companions.ts';
 import { ARCHIVE_BYTES_MAX, listTrash } from '../../store/checkpoint/trash.ts';
 import { damaged, unpackArchive } from '../../store/set-aside/archive.ts';
 import { listKeptVersions } from '../../store/set-aside/kept-versions.ts';
@@ -157,11 +158,14 @@ function isUntil(each: { session: string; ms: number } | undefined, session: str
   return each?.session === session && each.ms <= atMs;
 }
 
-/** A file's seal names its session, the archive's name does not: a writer of the bucket may put one under another's. */
+/**
+ * A file's seal names its session, the archive's name does not: a writer of the bucket may put one under another's. A database has
+ * in it what lay beside it, which may be of another moment.
+ */
 function filesOf(session: string, archive: Buffer): Map<string, Buffer> {
   const files = unpackArchive(archive);
   for (const path of files.keys()) if (!path.startsWith(`${session}/`)) throw damaged();
-  return files;
+  return new Map([...files].filter(([path]) => !files.has(asCompanion(path)?.database ?? '')));
 }
 
 function msOf(objectName: string): number {

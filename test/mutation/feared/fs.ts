@@ -667,4 +667,20 @@ export const fsMutations = [
       ],
     ],
   ),
+  ...fearedIn(
+    'src/fs/operations/namespace.ts',
+    ['mounted/removed-database.test.ts'],
+    [['  keepLast(core, node, path);\n', '', 'the last transactions of a removed session are lost']],
+  ),
+  ...fearedIn(
+    'src/fs/state/database-registrations.ts',
+    ['mounted/removed-database.test.ts'],
+    [
+      [
+        "    if (beside.kind === 'wal') this.#foldBeforeLogGoes(beside.database);\n",
+        '',
+        'a session whose log was removed first comes back as of its last checkpoint',
+      ],
+    ],
+  ),
 ];
