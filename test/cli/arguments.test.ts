@@ -70,8 +70,14 @@ test('help of a command that there is not is refused, with the nearest', () => {
     message: 'there is no command "lok"',
     hint: 'Did you mean look?',
   });
-  assert.equal(parseCommandLine(commands, ['help', 'look'], () => {}), undefined);
-  assert.equal(parseCommandLine(commands, ['help', 'help'], () => {}), undefined);
+  assert.equal(
+    parseCommandLine(commands, ['help', 'look'], () => {}),
+    undefined,
+  );
+  assert.equal(
+    parseCommandLine(commands, ['help', 'help'], () => {}),
+    undefined,
+  );
 });
 
 test('what follows -- is a directory, whatever it looks like', () => {
