@@ -7,6 +7,7 @@ import { usage } from '../lib/errors.ts';
 import { type Invocation, printEither, warn } from './command.ts';
 import { sessionNamed } from './named-session.ts';
 import { flagsOf } from './setting-flags.ts';
+import { shield } from './shield.ts';
 
 export async function run(invocation: Invocation): Promise<number> {
   const env = { ...invocation.env, ...invocation.secrets };
@@ -30,5 +31,5 @@ function requestOf({ directory: named = '', given }: Invocation, env: NodeJS.Pro
   const from = given.get('--from') as ExportRequest['from'];
   const { session, mountPoint } = sessionNamed(named);
   const config = loadConfig(env, flagsOf({ given, directory: mountPoint }));
-  return { session, folder: resolve(to), onlyKeptVersions: given.has('--set-aside'), config, from };
+  return { session, folder: resolve(to), onlyKeptVersions: given.has('--set-aside'), config, from, shield };
 }

@@ -10,6 +10,7 @@ import { quote } from '../lib/quote.ts';
 import { flagValue, type Invocation, printEither, warn } from './command.ts';
 import { hasCacheBeside, type NamedPath, pathNamed, sessionNamed } from './named-session.ts';
 import { flagsOf } from './setting-flags.ts';
+import { shield } from './shield.ts';
 
 export async function run(invocation: Invocation): Promise<number> {
   return invocation.given.has('--list') ? list(invocation) : restore(invocation);
@@ -76,21 +77,6 @@ function print(
   const restored = what === 'session' ? `${files} files of ${folder}` : `the credentials in ${folder}`;
   const text = `Restored ${restored} as of ${at} (${source})\n${next}`;
   printEither(invocation, { session, what, folder, files, at, source }, text);
-}
-
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-
-/** A signal ends the command when nothing is left to be taken back. */
-async function shield<T>(work: (stop: AbortSignal) => Promise<T>): Promise<T> {
-  const stopped = new AbortController();
-  const stop = (signal: NodeJS.Signals) => stopped.abort(signal);
-  for (const signal of SIGNALS) process.on(signal, stop);
-  try {
-    return await work(stopped.signal);
-  } finally {
-    for (const signal of SIGNALS) process.off(signal, stop);
-    if (stopped.signal.aborted) process.kill(process.pid, stopped.signal.reason);
-  }
 }
 
 function configOf(invocation: Invocation, directory: string | undefined): Config {

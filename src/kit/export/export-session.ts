@@ -5,6 +5,7 @@ import type { Keyring } from '../../crypto/keyring.ts';
 import { SessionfsError } from '../../lib/errors.ts';
 import { Cache } from '../../store/cache/cache.ts';
 import { checkFolder, writeFolder } from './folder.ts';
+import type { Shield } from './moment.ts';
 import { readFromBucket, readFromCache, withoutRepeats } from './sources.ts';
 import {
   listRefused,
@@ -22,9 +23,10 @@ export interface ExportRequest {
   config: Config;
   /** Undefined: the cache, and the bucket for what the cache lacks. */
   from: 'cache' | 'bucket' | undefined;
+  shield: Shield;
 }
 
-interface Request extends ExportRequest {
+interface Request extends Omit<ExportRequest, 'shield'> {
   fromCache: boolean;
   fromBucket: boolean;
 }
@@ -46,7 +48,7 @@ export async function exportSession(
   const opened = openVersions(keyring, session, await findVersions(request, warn));
   keyring.destroy();
   requireSome(request, opened);
-  writeFolder(folder, [...opened.files, ...opened.keptVersions]);
+  await asked.shield((stop) => writeFolder(folder, [...opened.files, ...opened.keptVersions], stop));
   return opened;
 }
 

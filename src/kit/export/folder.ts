@@ -8,14 +8,19 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  rmdirSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { relative, sep } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { SessionfsError } from '../../lib/errors.ts';
 import { OpenDirectory, within } from '../../lib/open-directory.ts';
 import { codeOf } from '../../lib/system-error.ts';
 import type { OpenedFile } from './versions.ts';
 
+/** Files that are written before a signal is let in. */
+const AT_A_TIME = 32;
 const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /** Before anything is read. Throws EXPORT_TARGET unless `folder` (absolute) is free, or an empty directory, outside of the cache. */
@@ -33,18 +38,36 @@ export function checkFolder(folder: string, cachePath: string): void {
 
 /**
  * Makes the folder and writes all of it: directories 0700, files 0600. No step follows a link that another user may put there
- * meanwhile. Throws EXPORT_TARGET; what was written until then stays.
+ * meanwhile. Throws EXPORT_TARGET; what was written until then stays, unless `stop` has ended it: then nothing does.
  */
-export function writeFolder(folder: string, files: readonly OpenedFile[]): void {
+export async function writeFolder(
+  folder: string,
+  files: readonly OpenedFile[],
+  stop: AbortSignal,
+): Promise<void> {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    within(OpenDirectory.open(folder), (directory) => {
+    const isMade = mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined;
+    const directory = OpenDirectory.open(folder);
+    try {
       fchmodSync(directory.fd, 0o700);
-      for (const file of files) writeOne(directory, file.name.split('/'), file);
-    });
+      for (const [count, file] of files.entries()) {
+        if (count % AT_A_TIME === 0) await setImmediate();
+        if (stop.aborted) throw takenBack(directory, isMade ? folder : undefined);
+        writeOne(directory, file.name.split('/'), file);
+      }
+    } finally {
+      directory.close();
+    }
   } catch (error) {
     throw unusable(folder, error);
   }
+}
+
+/** The folder was empty, so all that is in it was written here. `folder`: where it was not there either. */
+function takenBack(directory: OpenDirectory, folder: string | undefined): Error {
+  for (const { name } of directory.entries()) rmSync(directory.at(name), { recursive: true, force: true });
+  if (folder !== undefined) rmdirSync(folder);
+  return new Error('it was stopped, and what was written is deleted again');
 }
 
 function writeOne(directory: OpenDirectory, [part = '', ...rest]: readonly string[], file: OpenedFile): void {

@@ -120,7 +120,7 @@ export async function restoreTo(
     const files = open(keyring, session, found);
     const named = (file: OpenedFile) =>
       source === 'kept version' ? { ...file, name: databaseNamed(file.name) } : file;
-    writeFolder(folder, files.map(named));
+    await request.shield((stop) => writeFolder(folder, files.map(named), stop));
     return { session, folder, what, files: files.length, keptMs, source };
   } finally {
     keyring.destroy();

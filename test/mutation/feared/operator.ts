@@ -251,7 +251,12 @@ export const operatorMutations = [
     ],
   ),
   ...fearedIn(
-    'src/cli/restore.ts',
+    'src/kit/export/folder.ts',
+    ['kit/export/folder.test.ts'],
+    [['if (stop.aborted) throw', 'if (false) throw', 'Ctrl-C leaves half a session in plain text']],
+  ),
+  ...fearedIn(
+    'src/cli/shield.ts',
     ['kit/export/moment.test.ts'],
     [
       [
