@@ -129,7 +129,7 @@ test(
     assert.equal(runCli(['restore', first.folder]).status, 68);
     const listed = runCli(['restore', '--list', mounted.mountPoint]).stdout;
     assert.equal(
-      listed.match(/^\d{4}-\S+Z {2}(first|second|third)-\+1 {2}credentials$/gm)?.length,
+      listed.match(/^\d{4}-\S+Z {2}(first|second|third)-\+1 {2}credentials {2}kept version$/gm)?.length,
       3,
       listed,
     );
