@@ -3,6 +3,7 @@
  * and tests before its summary. CENSUS gets what scripts/test judges by; see `census`. Exits with 1 when a test failed.
  */
 import { createWriteStream } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { relative, resolve } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -10,8 +11,10 @@ import { run } from 'node:test';
 import { spec, type TestEvent } from 'node:test/reporters';
 import { repository } from './repository.ts';
 
-/** Three for each of two cores: the tests wait more than they compute, for a mount, a bucket or a killed daemon. */
-const CONCURRENCY = Number(process.env.SESSIONFS_TEST_CONCURRENCY ?? 6);
+/** The tests wait more than they compute, for a mount, a bucket or a killed daemon: four for each core, as far as memory suffices. */
+const CONCURRENCY = Number(
+  process.env.SESSIONFS_TEST_CONCURRENCY ?? Math.min(16, 4 * availableParallelism()),
+);
 /** For one file; a guard against a hang. A simulation takes as long as it is told to. */
 const HANG_MS = 600_000 + Number(process.env.SESSIONFS_SIMULATION_SECONDS ?? 0) * 1000;
 const SLOWEST_COUNT = 10;
