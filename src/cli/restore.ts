@@ -6,6 +6,7 @@ import { type Config, loadConfig } from '../config/load.ts';
 import { listRestorable } from '../kit/export/restorable.ts';
 import { type RestoredSession, restoreSession, restoreTo } from '../kit/export/restore-session.ts';
 import { usage } from '../lib/errors.ts';
+import { columns, momentText, secondText } from '../lib/human.ts';
 import { quote } from '../lib/quote.ts';
 import { flagValue, type Invocation, printEither, warn } from './command.ts';
 import { hasCacheBeside, type NamedPath, pathNamed, sessionNamed } from './named-session.ts';
@@ -26,15 +27,18 @@ async function list(invocation: Invocation): Promise<number> {
     ...(sinceMs === undefined ? {} : { since: timeOf(sinceMs) }),
     source,
   }));
-  const lines = kept.map(({ session, what, at, since, source }) =>
-    [at, session, since === undefined ? what : `${what}, as it was at any time since ${since}`, source].join(
-      '  ',
-    ),
-  );
+  const rows = kept.map(({ session, what, at, since, source }) => [
+    momentText(at, Date.now()),
+    session,
+    since === undefined ? what : `${what}, as it was at any time since ${secondText(since)}`,
+    source,
+  ]);
   printEither(
     invocation,
     kept,
-    lines.length > 0 ? lines.join('\n') : 'Nothing is kept that could be brought back.',
+    rows.length > 0
+      ? columns([['kept', 'session', 'what', 'source'], ...rows]).join('\n')
+      : 'Nothing is kept that could be brought back.',
   );
   return 0;
 }
@@ -75,7 +79,7 @@ function print(
 ): void {
   const at = timeOf(keptMs);
   const restored = what === 'session' ? `${files} files of ${folder}` : `the credentials in ${folder}`;
-  const text = `Restored ${restored} as of ${at} (${source})\n${next}`;
+  const text = `Restored ${restored} as of ${secondText(at)} (${source})\n${next}`;
   printEither(invocation, { session, what, folder, files, at, source }, text);
 }
 
@@ -84,8 +88,11 @@ function configOf(invocation: Invocation, directory: string | undefined): Config
   return loadConfig(env, flagsOf({ given: invocation.given, directory }));
 }
 
+const LAST_MS = 999;
+
+/** Without a fraction it is the end of the second: what `--list` shows is rounded down. */
 function parseTime(text: string): number {
-  const ms = Date.parse(text);
+  const ms = Date.parse(text) + (/\d\.\d/.test(text) ? 0 : LAST_MS);
   if (Number.isNaN(ms)) throw new Error(`takes a time as 2026-05-22T10:00:00Z, not ${quote(text)}`);
   return ms;
 }

@@ -1,7 +1,7 @@
 /** `sessionfs stat`: what cache or bucket says of one file, without the key. */
 import { statFile } from '../kit/sessions.ts';
 import { usage } from '../lib/errors.ts';
-import { agoText, sizeText } from '../lib/human.ts';
+import { momentText, sizeText } from '../lib/human.ts';
 import { type Invocation, printEither } from './command.ts';
 import { lookAt } from './look-at.ts';
 
@@ -16,7 +16,7 @@ export async function run(invocation: Invocation): Promise<number> {
     ['size', bytes === undefined ? undefined : `${bytes} bytes (${sizeText(bytes)})`],
     ['sealed', `${sealedBytes} bytes`],
     ['mode', mode?.toString(8).padStart(4, '0')],
-    ['changed', modifiedAt && `${modifiedAt} (${agoText(modifiedAt, Date.now())})`],
+    ['changed', modifiedAt && momentText(modifiedAt, Date.now())],
     ['key', keyId],
     ['refused', refused],
   ];

@@ -5,7 +5,7 @@ import { type MountStatus, readMountStatus, type StatusReading } from '../api/mo
 import { loadMountPoint } from '../config/load.ts';
 import { settings } from '../config/settings.ts';
 import { exitStatus, SessionfsError } from '../lib/errors.ts';
-import { agoText, columns, countText, printableLine } from '../lib/human.ts';
+import { agoText, columns, countText, momentText, printableLine } from '../lib/human.ts';
 import { allMounts, type SeenMount } from '../mount/mountinfo.ts';
 import { type Invocation, print, printJson, printText } from './command.ts';
 
@@ -133,6 +133,10 @@ function leaseOf({ epoch, holder }: Backups[number]): string {
   return epoch === undefined ? '' : `held, epoch ${epoch}`;
 }
 
+function sinceText(time: string): string {
+  return momentText(time, Date.now());
+}
+
 function troubleRows({ summary, error, hint }: Trouble): [label: string, value: string][] {
   const rows: [string, string][] = [['TROUBLE', `${summary}: ${error}`]];
   return hint === undefined ? rows : [...rows, ['', hint]];
@@ -165,7 +169,7 @@ type Shared = NonNullable<MountStatus['sharedSessions']>[number];
 function sharedRows({ session, processes, since }: Shared): [label: string, value: string][] {
   const names = processes.map(({ pid, command }) => (pid === 0 ? command : `${pid} (${command})`));
   return troubleRows({
-    summary: `${session}: two processes write it in turns, noticed at ${since}`,
+    summary: `${session}: two processes write it in turns, noticed at ${sinceText(since)}`,
     error: names.join(' and '),
     hint: 'stop one of them: each uses keys that the other has used, and the account may be logged out',
   });
@@ -176,7 +180,7 @@ function heldBackRows(heldBack: MountStatus['heldBack']): [label: string, value:
   const { files, longest } = heldBack;
   const shown = longest.map(({ file, bytes, since }): [string, string] => [
     '',
-    `${file}: ${bytes} bytes, unchanged since ${since}`,
+    `${file}: ${bytes} bytes, unchanged since ${sinceText(since)}`,
   ]);
   const more = files - longest.length;
   return [
@@ -190,8 +194,11 @@ type Incomplete = NonNullable<MountStatus['incomplete']>[number];
 
 function incompleteRow({ outcome, file, from, bytes, at }: Incomplete): [label: string, value: string] {
   return outcome === 'given-up'
-    ? ['given up', `${file}, at ${at}: its ${bytes} bytes were incomplete JSON, the version before stays`]
-    : ['EIO', `rename of ${from} to ${file}, at ${at}: its ${bytes} bytes are incomplete JSON`];
+    ? [
+        'given up',
+        `${file}, at ${sinceText(at)}: its ${bytes} bytes were incomplete JSON, the version before stays`,
+      ]
+    : ['EIO', `rename of ${from} to ${file}, at ${sinceText(at)}: its ${bytes} bytes are incomplete JSON`];
 }
 
 const SESSIONS_SHOWN = 10;
@@ -204,7 +211,7 @@ function sessionRows(backups: Backups): [label: string, value: string][] {
     if (trouble === undefined) return [];
     const waiting =
       trouble.waits === 'calls' ? 'its callers wait' : `${countText(dirty, 'file')} not backed up`;
-    return troubleRows({ ...trouble, summary: `${session}: ${waiting} since ${trouble.since}` });
+    return troubleRows({ ...trouble, summary: `${session}: ${waiting} since ${sinceText(trouble.since)}` });
   });
   const more = troubled.length - SESSIONS_SHOWN;
   return more > 0 ? [...rows, ['', `and ${countText(more, 'more session')}: see --json`]] : rows;

@@ -1,7 +1,7 @@
 /** `sessionfs trash`: lists what is kept of removed sessions, or deletes it for good. */
 import { emptyTrashed, listTrashed, type Trashed } from '../kit/trash.ts';
 import { usage } from '../lib/errors.ts';
-import { columns, countText, durationMs, sizeText } from '../lib/human.ts';
+import { columns, countText, durationMs, momentText, secondText, sizeText } from '../lib/human.ts';
 import { flagValue, type Invocation, printEither } from './command.ts';
 import { lookAt } from './look-at.ts';
 import { startProgress } from './progress.ts';
@@ -45,8 +45,8 @@ function age(text: string): number {
 
 function table(trashed: readonly Trashed[]): string {
   const rows = trashed.map(({ session, removedAt, until, files, bytes, cache, bucket }) => [
-    removedAt,
-    until,
+    momentText(removedAt, Date.now()),
+    secondText(until),
     files === undefined ? '-' : String(files),
     sizeText(bytes),
     [...(cache ? ['cache'] : []), ...(bucket ? ['bucket'] : [])].join(', '),

@@ -44,6 +44,16 @@ export function agoText(time: string, nowMs: number): string {
   return Number.isNaN(ms) ? 'unknown' : `${durationText(Math.max(0, nowMs - ms))} ago`;
 }
 
+/** Of an ISO 8601 time, to the second, as `restore --at` takes it: `2026-05-22T10:00:00Z`. */
+export function secondText(time: string): string {
+  return time.replace(/\.\d+(?=Z$)/, '');
+}
+
+/** As `secondText`, and how long ago: `2026-05-22T10:00:00Z (5 min ago)`. */
+export function momentText(time: string, nowMs: number): string {
+  return `${secondText(time)} (${agoText(time, nowMs)})`;
+}
+
 /** `1 file`, `2 files`. */
 export function countText(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { type MountStatus, parseStatus, readMountStatus, STATUS_FILE } from '../../src/api/mount-status.ts';
 import { table } from '../../src/cli/status.ts';
+import { agoText } from '../../src/lib/human.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const status: MountStatus = {
@@ -95,6 +96,7 @@ test('a bucket that cannot be used comes first, with what to do', () => {
 
 test('a session in trouble: what waits since when, why, and what to do', () => {
   const since = '2026-01-02T03:04:05.678Z';
+  const ago = agoText(since, Date.now());
   const backups = [
     {
       session: 'a-+1',
@@ -108,9 +110,9 @@ test('a session in trouble: what waits since when, why, and what to do', () => {
   assert.deepEqual(
     lines.slice(0, 3).map((line) => line.slice(16)),
     [
-      `a-+1: its callers wait since ${since}: no key`,
+      `a-+1: its callers wait since 2026-01-02T03:04:05Z (${ago}): no key`,
       'Give it.',
-      `b-+2: 3 files not backed up since ${since}: HTTP 403`,
+      `b-+2: 3 files not backed up since 2026-01-02T03:04:05Z (${ago}): HTTP 403`,
     ],
   );
   assert.equal(lines[3], table(status).split('\n')[0]);
@@ -118,6 +120,7 @@ test('a session in trouble: what waits since when, why, and what to do', () => {
 
 test('a session that two processes write comes before all else, with both and what to do', () => {
   const since = '2026-01-02T03:04:05.678Z';
+  const ago = agoText(since, Date.now());
   const processes = [
     { pid: 41, command: 'node bot.js' },
     { pid: 0, command: 'a process of another PID namespace' },
@@ -125,7 +128,7 @@ test('a session that two processes write comes before all else, with both and wh
   const lines = table({ ...status, sharedSessions: [{ session: 'a-+1', processes, since }] }).split('\n');
   assert.equal(
     lines[0]?.slice(16),
-    `a-+1: two processes write it in turns, noticed at ${since}: 41 (node bot.js) and a process of another PID namespace`,
+    `a-+1: two processes write it in turns, noticed at 2026-01-02T03:04:05Z (${ago}): 41 (node bot.js) and a process of another PID namespace`,
   );
   assert.match(lines[1] ?? '', /^ +stop one of them: /);
   assert.equal(lines[2], table(status).split('\n')[0]);

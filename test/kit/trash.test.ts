@@ -111,7 +111,7 @@ test('the trash of cache and bucket is one list, the oldest first', async (t) =>
   );
   // What is damaged is listed too, so that it can be deleted.
   writeFileSync(join(trashDirectory(kept.cachePath), trashName('here-+2', YOUNG)), 'SFST');
-  assert.match(kept.run().stdout, /^\S+ {2}\S+ {2}- {6}4 B +cache +here-\+2$/m);
+  assert.match(kept.run().stdout, /^\S+:\d\dZ \(1 d ago\) {2}\S+:\d\dZ {2}- {6}4 B +cache +here-\+2$/m);
 });
 
 test('only what was meant goes, for good, and nothing without --yes', async (t) => {

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { agoText, columns, countText, durationText, sizeText } from '../../src/lib/human.ts';
+import {
+  agoText,
+  columns,
+  countText,
+  durationText,
+  momentText,
+  secondText,
+  sizeText,
+} from '../../src/lib/human.ts';
 
 test('sizes have at most three digits and one unit', () => {
   const shown = [0, 1023, 1024, 1536, 150 * 1024, 5 * 1024 ** 2, 1024 ** 4].map(sizeText);
@@ -13,6 +21,15 @@ test('durations are rounded down to one unit', () => {
   assert.equal(agoText('2026-01-01T00:00:00Z', Date.parse('2026-01-01T00:05:01Z')), '5 min ago');
   assert.equal(agoText('2026-01-01T00:05:00Z', Date.parse('2026-01-01T00:00:00Z')), '0 ms ago');
   assert.equal(agoText('soon', 0), 'unknown');
+});
+
+test('a moment is told to the second, and how long ago it was', () => {
+  assert.equal(secondText('2026-01-01T00:00:00.999Z'), '2026-01-01T00:00:00Z');
+  assert.equal(
+    momentText('2026-01-01T00:00:00.999Z', Date.parse('2026-01-01T00:05:01Z')),
+    '2026-01-01T00:00:00Z (5 min ago)',
+  );
+  assert.equal(secondText('soon'), 'soon');
 });
 
 test('what is one is not said of many', () => {

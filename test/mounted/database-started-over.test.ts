@@ -129,7 +129,8 @@ test(
     assert.equal(runCli(['restore', first.folder]).status, 68);
     const listed = runCli(['restore', '--list', mounted.mountPoint]).stdout;
     assert.equal(
-      listed.match(/^\d{4}-\S+Z {2}(first|second|third)-\+1 {2}credentials {2}kept version$/gm)?.length,
+      listed.match(/^\d{4}-\S+:\d\dZ \(.* ago\) +(first|second|third)-\+1 +credentials +kept version$/gm)
+        ?.length,
       3,
       listed,
     );

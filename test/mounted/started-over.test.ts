@@ -144,7 +144,7 @@ test(
     assert.match(runCli(['status', mountPoint]).stdout, /^TROUBLE +user-\+49: its registered credentials/m);
     const listed = runCli(['restore', '--list', mountPoint]);
     // A checkpoint may have put the session into the trash as well.
-    assert.match(listed.stdout, /^\d{4}-\S+Z {2}user-\+49 {2}credentials {2}kept version$/m);
+    assert.match(listed.stdout, /^\d{4}-\S+:\d\dZ \(.* ago\) +user-\+49 +credentials +kept version$/m);
     assert.equal(runCli(['restore', session, '--at', '2001-01-01T00:00:00Z']).status, 60);
     const { status, stderr } = runCli(['restore', session]);
     assert.deepEqual([status, stderr], [0, '']);

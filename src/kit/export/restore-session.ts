@@ -6,6 +6,7 @@ import fs, { constants } from 'node:fs';
 import { join } from 'node:path';
 import type { Keyring } from '../../crypto/keyring.ts';
 import { SessionfsError } from '../../lib/errors.ts';
+import { secondText } from '../../lib/human.ts';
 import { OpenDirectory, within } from '../../lib/open-directory.ts';
 import { codeOf, ifMissing } from '../../lib/system-error.ts';
 import { keptDatabaseOf } from '../../naming/kept-database.ts';
@@ -251,7 +252,7 @@ function refusingLinks<T>(session: string, work: () => T): T {
 }
 
 function nothingKept({ session, atMs }: Wanted): SessionfsError {
-  const until = atMs === undefined ? '' : ` until ${new Date(atMs).toISOString()}`;
+  const until = atMs === undefined ? '' : ` until ${secondText(new Date(atMs).toISOString())}`;
   return new SessionfsError('SESSION_NOT_FOUND', `nothing of ${session} was kept${until}`, {
     hint: 'sessionfs restore --list DIR lists what can be brought back.',
   });

@@ -237,8 +237,14 @@ test('credentials that do not log in are no state to go back to: what was kept u
   const { what, source, files } = await rig.at(await rig.moment());
   assert.deepEqual([what, source, files], ['credentials', 'kept version', { 'creds.json': PAIRED }]);
   const { stdout: list } = await rig.run('--list');
-  assert.match(list, /^\S+Z {2}user-\+49 {2}credentials {2}kept version$/m);
-  assert.match(list, /^\S+Z {2}user-\+49 {2}session, as it was at any time since \S+Z {2}object versions$/m);
+  assert.match(list, /^\S+:\d\dZ \(.* ago\) {2}user-\+49 {2}credentials +kept version$/m);
+  assert.match(
+    list,
+    /^\S+:\d\dZ \(.* ago\) {2}user-\+49 {2}session, as it was at any time since \S+:\d\dZ {2}object versions$/m,
+  );
+  // The time is rounded down, and meant as its whole second.
+  const shown = /^(\S+Z) .*session, as it was/m.exec(list)?.[1] ?? '';
+  assert.equal((await rig.run(S, '--at', shown, '--to', join(rig.top, 'shown'))).status, 0);
 });
 
 test('a file that a rule has deleted since is told of, and one of another session or key is not taken', async (t) => {
@@ -317,7 +323,10 @@ async function softDeleted(t: TestContext) {
 test('soft-deleted objects: a removed session comes back as it was, and the bucket stays as it is', async (t) => {
   const { rig, first, second, names } = await softDeleted(t);
   const { stdout } = await rig.run('--list');
-  assert.match(stdout, /^\S+Z {2}user-\+49 {2}session, .* since \S+Z {2}soft-deleted objects\n$/);
+  assert.match(
+    stdout,
+    /^kept .*\n\S+:\d\dZ \(.* ago\) {2}user-\+49 {2}session, .* since \S+:\d\dZ {2}soft-deleted objects\n$/,
+  );
   const folder = join(rig.top, 'restored');
   const once = await rig.run(S, '--at', first, '--to', folder);
   assert.deepEqual([once.stderr, readTree(folder)], ['', tree(FIRST)]);
