@@ -22,12 +22,12 @@ export async function run(invocation: Invocation): Promise<number> {
   const { prices } = report;
   const { sessionfs, copyingEverything } = report;
   const rows: [string, (cost: Cost) => string][] = [
-    ['uploads per session and hour', (cost) => cost.uploadsPerSessionAndHour.toFixed(1)],
+    ['uploads per session and hour', (cost) => amount(cost.uploadsPerSessionAndHour)],
     ['uploads a month', (cost) => millions(cost.uploads)],
     ['reads a month', (cost) => millions(cost.reads)],
     [
       prices.softDeleteHours > 0 ? 'stored, with 7 days of soft delete' : 'stored',
-      (cost) => `${cost.storedGb.toFixed(1)} GB`,
+      (cost) => `${amount(cost.storedGb)} GB`,
     ],
     ['dollars a month: uploads', (cost) => dollars(cost.dollars.uploads)],
     ['                 reads', (cost) => dollars(cost.dollars.reads)],
@@ -52,7 +52,15 @@ function interval(text: string): number {
 }
 
 function millions(value: number): string {
-  return value < 1e6 ? value.toLocaleString('en-US') : `${(value / 1e6).toFixed(1)} million`;
+  return value < 1e6 ? amount(value) : `${amount(value / 1e6)} million`;
+}
+
+const WHOLE_FROM = 100;
+
+/** As exact as the model is: `0.23`, `50.1`, `11,904`. */
+function amount(value: number): string {
+  if (value < 1) return value.toLocaleString('en-US', { maximumSignificantDigits: 2 });
+  return value.toLocaleString('en-US', { maximumFractionDigits: value < WHOLE_FROM ? 1 : 0 });
 }
 
 function dollars(value: number): string {

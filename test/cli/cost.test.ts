@@ -34,7 +34,11 @@ test('the command line of the documentation prints both sides, the prices and wh
   assert.ok(page.includes(`sessionfs ${line}`));
   const { status, stdout } = runCli(line.split(' '));
   assert.equal(status, 0);
-  assert.match(stdout, /^uploads per session and hour +50\.1 +11904\.0$/m);
+  assert.match(stdout, /^uploads per session and hour +50\.1 +11,904$/m);
+  assert.match(stdout, /^uploads a month +36 million +8,571 million$/m);
+  const few = runCli(['cost', '--sessions=1', '--messages-per-hour=2', '--files=7']).stdout;
+  assert.match(few, /^uploads a month +[\d,]{3,6} +60,480$/m);
+  assert.match(few, /^stored, .* +0\.0\d{1,4} GB +\S+ GB$/m);
   assert.match(stdout, /^ +total +1\d\d\.\d\d +4\d,\d{3}\.\d\d$/m);
   const prices = pricesOf.google;
   assert.ok(stdout.includes(prices.asOf) && stdout.includes(prices.source) && page.includes(prices.source));
@@ -62,7 +66,7 @@ test('the prices of S3 and R2 are those of the documentation', () => {
   assert.equal(s3.sessionfs.dollars.uploads, google.sessionfs.dollars.uploads);
   assert.ok(r2.sessionfs.dollars.total < s3.sessionfs.dollars.total);
   const { stdout } = runCli(['cost', '--provider', 's3']);
-  assert.match(stdout, /^stored +1\.0 GB/m);
+  assert.match(stdout, /^stored +1 GB/m);
   assert.ok(stdout.includes(pricesOf.s3.source));
   assert.equal(runCli(['cost', '--provider', 'azure']).status, exitStatus.USAGE);
 });
