@@ -64,7 +64,7 @@ export async function requireAnswer(
 
 function notMounted(directory: string): SessionfsError {
   return new SessionfsError('NOT_MOUNTED', `no sessionfs is mounted on ${directory}`, {
-    hint: 'sessionfs mount DIR mounts it; grep sessionfs /proc/mounts lists what is mounted.',
+    hint: 'sessionfs mount DIR mounts it; sessionfs status lists what is mounted.',
   });
 }
 

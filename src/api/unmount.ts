@@ -65,7 +65,10 @@ export async function unmountFlushed(directory: string, timeoutMs: number): Prom
 export async function unmountForced(directory: string): Promise<Unmounted> {
   const path = await locateMount(directory);
   const mount = await findMount(path);
-  if (mount === undefined) throw new SessionfsError('NOT_MOUNTED', `nothing is mounted on ${path}`);
+  if (mount === undefined)
+    throw new SessionfsError('NOT_MOUNTED', `nothing is mounted on ${path}`, {
+      hint: 'sessionfs status lists what is mounted.',
+    });
   const reading = await readMountStatus(path, FORCE_ANSWER_MS);
   const pids = reading.kind === 'answered' ? reading.status.pids : undefined;
   // The supervisor first: it would start another daemon.

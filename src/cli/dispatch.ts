@@ -1,5 +1,5 @@
 /** From a command line to an exit status; every error ends here, in one form. */
-import { exitStatus, SessionfsError } from '../lib/errors.ts';
+import { exitStatus, SessionfsError, USAGE_HINT } from '../lib/errors.ts';
 import { printableText } from '../lib/human.ts';
 import type { Secrets } from '../lib/secrets.ts';
 import { parseCommandLine } from './arguments.ts';
@@ -17,18 +17,25 @@ export async function dispatch(
     const run = await parsed.spec.load();
     return await run({ ...parsed, commands, env, secrets });
   } catch (error) {
-    process.stderr.write(`${printableText(describe(error, env))}\n`);
+    process.stderr.write(`${printableText(describe(error, env, args[0]))}\n`);
     return error instanceof SessionfsError ? error.exitStatus : exitStatus.INTERNAL;
   }
 }
 
-function describe(error: unknown, env: NodeJS.ProcessEnv): string {
+function describe(error: unknown, env: NodeJS.ProcessEnv, command: string | undefined): string {
   const debug = env.LOG_LEVEL === 'debug' || env.LOG_LEVEL === 'trace';
   const stack = debug && error instanceof Error ? `\n${error.stack}` : '';
   if (error instanceof SessionfsError) {
-    return `sessionfs: ${error.message}${error.hint === undefined ? '' : `\n  ${error.hint}`}${stack}`;
+    const hint = hintOf(error, command);
+    return `sessionfs: ${error.message}${hint === undefined ? '' : `\n  ${hint}`}${stack}`;
   }
   const message = error instanceof Error ? error.message : String(error);
   const hint = 'This is a defect of sessionfs: please report it, with what LOG_LEVEL=debug prints.';
   return `sessionfs: internal error: ${message}\n  ${hint}${stack}`;
+}
+
+/** Where nothing better is known, the help of the command, if there is one. */
+function hintOf({ hint }: SessionfsError, command: string | undefined): string | undefined {
+  const isKnown = commands.some(({ name }) => name === command);
+  return hint === USAGE_HINT && isKnown ? `sessionfs ${command} --help lists what it takes.` : hint;
 }

@@ -57,7 +57,12 @@ test('an unknown flag stops the start and names the one that was meant', () => {
     /no flag "--cash-path"\n {2}Did you mean --cache-path\?/,
   );
   assertFails(runCli(['unmount', '--force-it']), 'USAGE', /no flag "--force-it"/);
-  assertFails(runCli(['status', '-j']), 'USAGE', /no flag "-j"/);
+  assertFails(
+    runCli(['status', '-j']),
+    'USAGE',
+    /no flag "-j"\n {2}sessionfs status --help lists what it takes\.\n$/,
+  );
+  assertFails(runCli(['cost', '--interval=soon']), 'USAGE', /\n {2}sessionfs cost --help lists/);
 });
 
 test('a key on the command line is refused and not repeated', () => {
