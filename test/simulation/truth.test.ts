@@ -171,6 +171,32 @@ for (const isKnown of [true, false])
     runOn(undefined);
   });
 
+for (const [what, knows, isDeleted, replaces] of [
+  ['what an application deleted and the ledger waits to delete', 'deleted', true, true],
+  ['what its ledger waits to delete and no application deleted', 'deleted', false, false],
+  ['what its ledger knows to be there', 'same', true, false],
+  ['what others stored since', 'older', true, false],
+] as const)
+  test(`a cache that gets its bucket back with an older version ${replaces ? 'may replace' : 'must not replace'} ${what}`, () => {
+    const { truth, store } = begun();
+    const path = 'u-+1/key-0.json';
+    const name = toObjectName(path, 'file');
+    const elsewhere = truth.lineage.write(path, undefined);
+    const there = truth.lineage.write(path, elsewhere);
+    const { generation } = store.put('m0 d1', name, sealed(path, JSON.stringify({ v: there })), ABSENT, {});
+    if (isDeleted) truth.lineage.delete('m0', path, there, 'u-+2/key-0.json');
+    const ledger = new LedgerState();
+    ledger.apply(['same', name, knows === 'older' ? 'older' : generation, 1, 1, 1]);
+    if (knows !== 'same') ledger.apply(['deleted', name, 1.001]);
+    const bytes = sealed(path, JSON.stringify({ v: elsewhere }));
+    truth.promise(store, new Map([[path, there]]));
+    truth.bringAlong(store, path, bytes, ledger);
+    const replace = () => store.put('m0 d2', name, bytes, generation, {});
+    if (replaces) replace();
+    else assert.throws(replace, /nothing that a flush stored is lost/);
+    runOn(undefined);
+  });
+
 test('without its ledger a computer may find again what it deleted, until it has compared the session with the bucket', () => {
   const machine = new Machine(1);
   runOn(machine);

@@ -50,18 +50,26 @@ export class Truth {
   /**
    * `bytes` of `path` are in a cache that was put back from a copy, or is given another bucket (cache-content.ts). What its
    * ledger of the bucket has not stored is new to it, also where other computers, or later runs on it, have deleted it there.
-   * What the ledger knows to be there counts as unchanged: what the cache has by now takes its place, whatever that came from.
+   * What the ledger knows to be there counts as unchanged: what the cache has by now takes its place, whatever that came from. An
+   * older version does so only where the ledger waits to delete what is there, and an application did delete it.
    */
   bringAlong(store: SimulatedStore, path: string, bytes: Buffer, ledger: LedgerState | undefined): void {
     const name = toObjectName(path, 'file');
     const version = this.versionOf(path, { bytes });
-    const remote = ledger?.get(name)?.remote;
-    if (remote === undefined) this.lineage.place(path, undefined, version);
+    const entry = ledger?.get(name);
+    if (entry?.remote === undefined) this.lineage.place(path, undefined, version);
     const object = store.objects.get(name);
     const there = this.#versionIn(path, object);
-    if (there === undefined || this.lineage.leadsTo(version, there)) return;
+    if (there === undefined || version === there) return;
     const isAttempt = ledger?.attempts.get(name)?.some(({ id }) => id === object?.uploadId) ?? false;
-    if (isAttempt || object?.generation === remote?.generation) this.lineage.place(path, there, version);
+    if (!isAttempt && object?.generation !== entry?.remote?.generation) return;
+    if (!this.lineage.leadsTo(version, there)) {
+      this.lineage.place(path, there, version);
+      return;
+    }
+    const deletion = this.lineage.deletionAfter(there, path, () => true);
+    if (entry?.local === 'deleted' && deletion !== undefined)
+      this.lineage.place(path, deletion, version, () => false);
   }
 
   /**
