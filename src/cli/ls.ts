@@ -23,12 +23,12 @@ function sessionTable(sessions: readonly ListedSession[]): string {
     session,
     cache === undefined ? '-' : String(cache.files),
     bucket === undefined ? '-' : String(bucket.files),
-    bucket === undefined ? '-' : sizeText(bucket.sealedBytes),
+    sizeText((bucket ?? cache)?.sealedBytes ?? 0),
+    cache === undefined ? '-' : agoText(cache.lastChangedAt, Date.now()),
     bucket === undefined ? '-' : agoText(bucket.lastStoredAt, Date.now()),
   ]);
-  return columns([['session', 'files in the cache', 'in the bucket', 'size', 'last stored'], ...rows]).join(
-    '\n',
-  );
+  const headings = ['session', 'files in the cache', 'in the bucket', 'size', 'last change', 'last stored'];
+  return columns([headings, ...rows]).join('\n');
 }
 
 function fileTable(files: readonly ListedFile[]): string {

@@ -13,7 +13,12 @@ import { Cache } from '../store/cache/cache.ts';
 import { withBucketOf } from './bucket-of.ts';
 import { withBucket } from './export/bucket-reader.ts';
 import { keyringOf, sourcesOf } from './export/export-session.ts';
-import { readSealedSession, type SealedFiles, sessionsOfCache } from './export/sealed-session.ts';
+import {
+  type CachedSession,
+  readSealedSession,
+  type SealedFiles,
+  sessionsOfCache,
+} from './export/sealed-session.ts';
 import { readObject, readObjects } from './export/sources.ts';
 
 /** Undefined: the cache, and the bucket for what the cache lacks. */
@@ -22,7 +27,7 @@ export type Source = 'cache' | 'bucket' | undefined;
 export interface ListedSession {
   readonly session: string;
   /** Undefined: the cache has none of it. */
-  readonly cache?: { readonly files: number };
+  readonly cache?: { readonly files: number; readonly sealedBytes: number; readonly lastChangedAt: string };
   /** Undefined: the bucket has none of it, or was not asked. */
   readonly bucket?: { readonly files: number; readonly sealedBytes: number; readonly lastStoredAt: string };
 }
@@ -49,14 +54,14 @@ export async function listSessions(config: Config, from: Source): Promise<Listed
 
 /** Of a bucket that is open; see `listSessions`. Throws BucketError. */
 export async function listSessionsIn({ config, hasCache, bucket }: Places): Promise<ListedSession[]> {
-  const cached = hasCache ? await sessionsOfCache(config.cachePath) : new Map<string, number>();
+  const cached = hasCache ? await sessionsOfCache(config.cachePath) : new Map<string, CachedSession>();
   const stored = bySession(bucket === undefined ? [] : await listAll(bucket, `${OBJECT_ROOT}/`));
   const names = [...new Set([...cached.keys(), ...stored.keys()])].filter((name) => name !== '').sort();
   return names.map((session) => {
     const [files, objects] = [cached.get(session), stored.get(session)];
     return {
       session,
-      ...(files === undefined ? {} : { cache: { files } }),
+      ...(files === undefined ? {} : { cache: cachedSummary(files) }),
       ...(objects === undefined ? {} : { bucket: summaryOf(objects) }),
     };
   });
@@ -72,6 +77,14 @@ function bySession(objects: readonly ObjectVersion[]): Map<string, ObjectVersion
     else own.push(object);
   }
   return found;
+}
+
+function cachedSummary({
+  files,
+  sealedBytes,
+  changedMs,
+}: CachedSession): NonNullable<ListedSession['cache']> {
+  return { files, sealedBytes, lastChangedAt: new Date(changedMs).toISOString() };
 }
 
 function summaryOf(objects: readonly ObjectVersion[]): NonNullable<ListedSession['bucket']> {

@@ -6,6 +6,7 @@ import { ABSENT } from '../../src/bucket/bucket.ts';
 import { openBucket } from '../../src/bucket/open.ts';
 import { pathNamed } from '../../src/cli/named-session.ts';
 import { cachePathBeside } from '../../src/config/load.ts';
+import { sealedSize } from '../../src/crypto/sealed-file.ts';
 import type { ListedFile, ListedSession } from '../../src/kit/sessions.ts';
 import { exitStatus } from '../../src/lib/errors.ts';
 import { toObjectName } from '../../src/naming/object-name.ts';
@@ -66,7 +67,14 @@ test('ls, cat and stat read cache, journal and bucket without a mount, and chang
       ['user-+3', undefined, 1],
     ],
   );
-  assert.match(ask(['ls']), /^user-\+1 +1 +2 +\d+ B +\d+ \S+ ago$/m);
+  const shown = ask(['ls']);
+  assert.match(shown, /^user-\+1 +1 +2 +\d+ B +\d+ \S+ ago {2,}\d+ \S+ ago$/m);
+  assert.match(shown, /^user-\+3 +- +1 +\d+ B +- +\d+ \S+ ago$/m);
+  // Of what is in the cache alone, in local mode all, it tells the cache: here it is in the journal.
+  const [own] = sessions.filter(({ session }) => session === 'user-+2');
+  assert.equal(own?.cache?.sealedBytes, sealedSize(2));
+  assert.ok(Math.abs(Date.parse(own?.cache?.lastChangedAt ?? '') - Date.now()) < 3_600_000);
+  assert.match(shown, /^user-\+2 +1 +- +\d+ B +\d+ \S+ ago +-$/m);
   const listed = (...args: string[]) => JSON.parse(ask(['ls', SESSION, '--json', ...args])) as ListedFile[];
   assert.deepEqual(
     listed().map(({ name, bytes, from }) => [name, bytes, from]),

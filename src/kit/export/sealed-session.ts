@@ -38,11 +38,19 @@ export async function readSealedSession(cachePath: string, session: string): Pro
   });
 }
 
+/** What cache and journal have of a session. */
+export interface CachedSession {
+  readonly files: number;
+  readonly sealedBytes: number;
+  /** When the last of it came into the cache, in ms since the epoch. */
+  readonly changedMs: number;
+}
+
 /**
- * The sessions of a cache and its journal, and how many files each has; '' stands for files in the root. A daemon
+ * The sessions of a cache and its journal; '' stands for files in the root. A daemon
  * may be at work on it: a session that comes or goes meanwhile is among them or not. Throws JOURNAL_CORRUPT and system errors.
  */
-export async function sessionsOfCache(cachePath: string): Promise<Map<string, number>> {
+export async function sessionsOfCache(cachePath: string): Promise<Map<string, CachedSession>> {
   for (let attempt = 1; ; attempt++) {
     try {
       return sessionsOnce(cachePath);
@@ -54,23 +62,41 @@ export async function sessionsOfCache(cachePath: string): Promise<Map<string, nu
   }
 }
 
-function sessionsOnce(cachePath: string): Map<string, number> {
-  const paths = new Set<string>();
+interface Sealed {
+  readonly bytes: number;
+  readonly ms: number;
+}
+
+function sessionsOnce(cachePath: string): Map<string, CachedSession> {
+  const files = new Map<string, Sealed>();
   walkCache(cachePath, (path, kind) => {
-    if (kind === 'file') paths.add(path);
+    if (kind !== 'file') return;
+    const found = statSync(join(cachePath, toObjectName(path, 'file')), { throwIfNoEntry: false });
+    files.set(path, { bytes: found?.size ?? 0, ms: found?.mtimeMs ?? 0 });
   });
   const directory = join(cachePath, 'journal');
-  const visit: OpVisitor = ({ type, path }) => {
-    if (type === OpType.PUT) paths.add(path);
-    else if (type === OpType.DELETE) paths.delete(path);
-  };
   const chain = new JournalChain();
-  for (const number of lookAt(directory).numbers)
-    chain.scan(number, readFileSync(segmentPath(directory, number)), visit);
-  const sessions = new Map<string, number>();
-  for (const path of paths) {
+  for (const number of lookAt(directory).numbers) {
+    const segment = segmentPath(directory, number);
+    const ms = statSync(segment).mtimeMs;
+    chain.scan(number, readFileSync(segment), ({ type, path, data }) => {
+      if (type === OpType.PUT) files.set(path, { bytes: data.length, ms });
+      else if (type === OpType.DELETE) files.delete(path);
+    });
+  }
+  return summed(files);
+}
+
+function summed(files: ReadonlyMap<string, Sealed>): Map<string, CachedSession> {
+  const sessions = new Map<string, CachedSession>();
+  for (const [path, { bytes, ms }] of files) {
     const session = sessionOfPath(path, 'file');
-    sessions.set(session, (sessions.get(session) ?? 0) + 1);
+    const sum = sessions.get(session) ?? { files: 0, sealedBytes: 0, changedMs: 0 };
+    sessions.set(session, {
+      files: sum.files + 1,
+      sealedBytes: sum.sealedBytes + bytes,
+      changedMs: Math.max(sum.changedMs, ms),
+    });
   }
   return sessions;
 }
