@@ -65,6 +65,7 @@ export const commands: readonly CommandSpec[] = [
         placeholder: 'FILE',
         meaning: 'file that holds the process id of the supervisor; default with --daemonize: CACHE.pid',
       },
+      { flag: '--json', meaning: 'with --daemonize: print JSON instead of text' },
     ],
     load: async () => (await import('./mount.ts')).run,
   },

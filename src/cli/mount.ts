@@ -40,6 +40,8 @@ async function mount(invocation: Invocation, launcher: Launcher | undefined): Pr
   if (parsed.given.has('--daemonize')) {
     const files = filesBeside(config, isReadOnly);
     return daemonize({
+      asJson: parsed.given.has('--json'),
+      mode: config.storageType,
       mountPoint: config.mountPoint,
       flags: [...flagTexts(flags), ...(isReadOnly ? [readOnlyFlag.flag] : [])],
       ...files,
@@ -52,6 +54,8 @@ async function mount(invocation: Invocation, launcher: Launcher | undefined): Pr
   }
   if (logFile !== undefined)
     throw usage('--log-file needs --daemonize: in the foreground the log goes to stderr');
+  if (parsed.given.has('--json'))
+    throw usage('--json needs --daemonize: in the foreground nothing is printed but the log');
   if (!isReadOnly) return serve({ config, secrets, pidFile, launcher });
   return withReadOnlyCopy(config, { ...env, ...secrets }, (copy) =>
     serve({ config: copy, secrets, pidFile, launcher }),

@@ -81,9 +81,18 @@ test('unmount returns when mount, process and pid file are gone, and the next mo
   assert.equal(mountAt(mountPoint), undefined);
   assert.ok(!isRunning(pid) && !existsSync(join(directory, 'sessions.sealed.pid')));
 
-  const again = runCli(['mount', mountPoint, '--daemonize']);
-  assert.equal(again.status, 0, again.stderr);
-  cleanUp(t, () => end(Number(/process (\d+)/.exec(again.stdout)?.[1])));
+  const again = runCli(['mount', mountPoint, '--daemonize', '--json']);
+  assert.deepEqual([again.status, again.stderr], [0, '']);
+  const { pid: next, ...rest } = JSON.parse(again.stdout);
+  cleanUp(t, () => end(next));
+  assert.equal(readFileSync(join(directory, 'sessions.sealed.pid'), 'utf8'), `${next}\n`);
+  assert.deepEqual(rest, {
+    mountPoint,
+    mode: 'local',
+    logFile: join(directory, 'sessions.sealed.log'),
+    pidFile: join(directory, 'sessions.sealed.pid'),
+    notices: [],
+  });
   const daemonPid = daemonOf(mountPoint);
   cleanUp(t, () => end(daemonPid));
   assert.equal(readFileSync(join(mountPoint, 'u-+49/creds.json'), 'utf8'), '{"a":1}');

@@ -65,6 +65,12 @@ test('an unknown flag stops the start and names the one that was meant', () => {
   assertFails(runCli(['cost', '--interval=soon']), 'USAGE', /\n {2}sessionfs cost --help lists/);
 });
 
+test('--json is refused where there is nothing to print as JSON', () => {
+  assertFails(runCli(['mount', '/m', '--json']), 'USAGE', /--json needs --daemonize/);
+  for (const args of [['cat', 's/f'], ['completion', 'bash'], ['man']])
+    assertFails(runCli([...args, '--json']), 'USAGE', /there is no flag "--json"/);
+});
+
 test('a key on the command line is refused and not repeated', () => {
   for (const args of [
     [`--encryption-key=${KEY}`],
