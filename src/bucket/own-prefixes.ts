@@ -6,8 +6,13 @@ const TRASH_PREFIX = '.sessionfs/trash/';
 
 /** Whether the name of one may begin with `prefix`. What was removed is not counted: a rule for the trash alone takes no session in use. */
 export function mayBeOurs(prefix: string): boolean {
-  if (prefix.startsWith(TRASH_PREFIX)) return false;
+  if (isOfTrash(prefix)) return false;
   return OWN_PREFIXES.some((own) => prefix.startsWith(own) || own.startsWith(prefix));
+}
+
+/** Whether only what was removed begins with `prefix`. */
+export function isOfTrash(prefix: string): boolean {
+  return prefix.startsWith(TRASH_PREFIX);
 }
 
 /** Undefined: there is none. */

@@ -87,6 +87,23 @@ test('a bucket of Google is asked for its rights, settings, clock and key, and a
     ['put', 'delete', 'put', 'delete', 'put', 'delete'],
   );
 
+  const ruleIs = async (condition: object) => {
+    proxy.lifecycle = { rule: [{ action: { type: 'Delete' }, condition }] };
+    const { result, text } =
+      (await findings({ ...env, SESSION_TRASH_DAYS: '7' }, mountPoint)).get('lifecycle') ?? {};
+    return `${result}: ${text}`;
+  };
+  const trash = ['.sessionfs/trash/'];
+  assert.match(
+    await ruleIs({ createdBefore: '2026-01-01' }),
+    /^warning: .* by createdBefore, also of sessions in use/,
+  );
+  assert.match(
+    await ruleIs({ age: 3, matchesPrefix: trash }),
+    /^warning: a rule deletes removed sessions after 3 d, SESSION_TRASH_DAYS is 7$/,
+  );
+  assert.match(await ruleIs({ age: 7, matchesPrefix: trash }), /^ok: /);
+
   proxy.inject({ fault: { status: 403, message: 'no' }, match: ({ kind }) => kind === 'list' });
   const refused = await findings(env, mountPoint);
   assert.equal(refused.get('bucket')?.result, 'failed');

@@ -1,5 +1,5 @@
 /** Google Cloud Storage through @google-cloud/storage. Every request has a deadline, and both ways a checksum. */
-import type { File, LifecycleRule, Bucket as SdkBucket, Storage } from '@google-cloud/storage';
+import type { File, Bucket as SdkBucket, Storage } from '@google-cloud/storage';
 import { crc32c, encodeCrc32c } from '../../lib/crc32c.ts';
 import { sharedAbort } from '../../lib/shared-abort.ts';
 import {
@@ -21,12 +21,12 @@ import {
 import { BucketError, damaged, isMissing, isPrecondition, tooLarge } from '../bucket-error.ts';
 import { type Observe, observed } from '../counted.ts';
 import { DEFAULT_TIMEOUT_MS, type Deadline, timeLeft, withDeadline } from '../deadline.ts';
-import { least, mayBeOurs } from '../own-prefixes.ts';
 import { ownVersion, prepareUpload, type Upload } from '../upload.ts';
 import type { BucketOperation } from '../wrap.ts';
 import { createStorage, limited } from './client.ts';
 import { downloadObject } from './download.ts';
 import { authError, gcsError, type Target } from './error.ts';
+import { deletesAfterDays } from './lifecycle.ts';
 import { pastVersionOf, versionOfHeaders, versionOfResource } from './version.ts';
 
 export interface GcsOptions {
@@ -45,7 +45,6 @@ export function openGcsBucket(options: GcsOptions): Bucket {
 }
 
 const PAGE_SIZE = 1000;
-type LifecycleCondition = LifecycleRule['condition'];
 
 const LIST_FIELDS = 'items(name,generation,size,crc32c,updated,metadata),nextPageToken';
 const PAST_FIELDS =
@@ -151,10 +150,7 @@ class GcsBucket implements Bucket {
       'bucket',
       async (deadline) => {
         const [metadata] = await this.#bucket(deadline).getMetadata();
-        const ages = (metadata.lifecycle?.rule ?? [])
-          .filter(({ action, condition }) => action.type === 'Delete' && mayDeleteOurs(condition))
-          .flatMap(({ condition: { age } }) => (typeof age === 'number' ? [age] : []));
-        return least(ages);
+        return deletesAfterDays(metadata.lifecycle?.rule ?? []);
       },
     );
   }
@@ -276,17 +272,6 @@ class GcsBucket implements Bucket {
       throw authError(what, error);
     }
   }
-}
-
-/** What a rule must say for the newest version of an object of ours to be safe from it. */
-const NONCURRENT_CONDITIONS = ['numNewerVersions', 'daysSinceNoncurrentTime', 'noncurrentTimeBefore'];
-
-function mayDeleteOurs(condition: LifecycleCondition): boolean {
-  if (condition.isLive === false) return false;
-  if (NONCURRENT_CONDITIONS.some((key) => condition[key as keyof LifecycleCondition] !== undefined))
-    return false;
-  const prefixes: unknown = condition.matchesPrefix;
-  return !Array.isArray(prefixes) || prefixes.some((prefix) => mayBeOurs(String(prefix)));
 }
 
 /** An answer that stood still in mid-body: the SDK's HTTP client reports it, and forgets the socket. */

@@ -2,6 +2,7 @@
 import type { Bucket } from '@google-cloud/storage';
 import { withDeadline } from '../deadline.ts';
 import { createStorage, limited } from './client.ts';
+import { otherDeletions, trashDeletedAfterDays } from './lifecycle.ts';
 
 /** Each is undefined where the bucket does not say, or may not be asked. */
 export interface GcsFacts {
@@ -9,6 +10,10 @@ export interface GcsFacts {
   /** 0: nothing brings back what was deleted. */
   readonly softDeleteDays: number | undefined;
   readonly versioning: boolean | undefined;
+  /** The conditions of rules that delete live sessions by other things than the age. */
+  readonly otherDeletions: readonly string[] | undefined;
+  /** Of a rule for the trash alone. */
+  readonly trashDeletedAfterDays: number | undefined;
   /** Of those that were asked for, by name, whether these credentials have it. */
   readonly permissions: ReadonlyMap<string, boolean> | undefined;
 }
@@ -38,6 +43,8 @@ export async function inspectGcsBucket(
   return {
     location: metadata?.location,
     softDeleteDays: retention === undefined ? undefined : Math.round(Number(retention) / DAY_S),
+    otherDeletions: metadata && otherDeletions(metadata.lifecycle?.rule ?? []),
+    trashDeletedAfterDays: trashDeletedAfterDays(metadata?.lifecycle?.rule ?? []),
     versioning: metadata && metadata.versioning?.enabled === true,
     permissions:
       granted && new Map(permissions.map((permission) => [permission, granted[permission] === true])),

@@ -9,6 +9,7 @@ import { OWNER, openSealed, sealedSize, sealInto } from '../../crypto/sealed-fil
 import { listOwners } from '../../lease/records/owner.ts';
 import { countText, durationText } from '../../lib/human.ts';
 import { OBJECT_ROOT } from '../../naming/object-name.ts';
+import { TRASH_ROOT } from '../../naming/trash-name.ts';
 import { createLogger } from '../../observe/log.ts';
 import { KeyCheck } from '../../remote/key-check.ts';
 import { existing, roundTrip } from './disk.ts';
@@ -59,7 +60,7 @@ export async function reachFinding(bucket: Bucket): Promise<{ reach: Finding; is
 
 export async function settingsFindings(
   bucket: Bucket,
-  { bucket: address, storageEmulatorUrl }: Config,
+  { bucket: address, storageEmulatorUrl, trashDays }: Config,
 ): Promise<Finding[]> {
   const rule = await ruleFinding(bucket);
   if (address?.kind !== 'gcs') {
@@ -74,7 +75,9 @@ export async function settingsFindings(
       ? finding('location', 'unknown', 'the bucket does not say where it is')
       : finding('location', 'ok', location),
     undoFinding(facts, bucket.address),
-    rule,
+    rule.result === 'ok'
+      ? otherRuleFinding(facts, { address: bucket.address, trashDays, otherwise: rule })
+      : rule,
   ];
 }
 
@@ -141,12 +144,37 @@ async function ruleFinding(bucket: Bucket): Promise<Finding> {
           'warning',
           `a rule deletes objects that are ${days} d old, also of sessions in use`,
           bucket.address.startsWith('gs:')
-            ? `gcloud storage buckets update ${bucket.address} --clear-lifecycle`
+            ? clearingText(bucket.address)
             : 'Remove the rule, or limit it to a prefix that holds no sessions.',
         );
   } catch (error) {
     return failure('lifecycle', error, 'unknown');
   }
+}
+
+function clearingText(address: string): string {
+  return `gcloud storage buckets update ${address} --clear-lifecycle`;
+}
+
+/** What `deleteAfterDays` does not tell. */
+function otherRuleFinding(
+  { otherDeletions = [], trashDeletedAfterDays: days }: GcsFacts,
+  { address, trashDays, otherwise }: { address: string; trashDays: number; otherwise: Finding },
+): Finding {
+  if (otherDeletions.length > 0)
+    return finding(
+      'lifecycle',
+      'warning',
+      `a rule deletes objects by ${otherDeletions.join(', another by ')}, also of sessions in use`,
+      clearingText(address),
+    );
+  if (days === undefined || days >= trashDays) return otherwise;
+  return finding(
+    'lifecycle',
+    'warning',
+    `a rule deletes removed sessions after ${days} d, SESSION_TRASH_DAYS is ${trashDays}`,
+    `Raise the age in the rule for ${TRASH_ROOT} above ${trashDays} d, or lower SESSION_TRASH_DAYS.`,
+  );
 }
 
 /** By the Date of an answer, which stands in every one, refusals too. */

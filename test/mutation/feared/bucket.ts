@@ -23,6 +23,23 @@ export const bucketMutations = [
       "another's object is deleted as one that was soft-deleted",
     ],
   ]),
+  ...fearedIn(
+    'src/bucket/gcs/lifecycle.ts',
+    ['bucket/gcs-lifecycle.test.ts'],
+    [
+      [
+        '(condition.numNewerVersions ?? 0) > 0',
+        'condition.numNewerVersions !== undefined',
+        'a rule that deletes the newest version is not noticed',
+      ],
+      [
+        "action.type === 'Delete' && mayDeleteOurs",
+        'mayDeleteOurs',
+        'a rule that deletes nothing costs uploads',
+      ],
+      ['isOfTheNewest(condition) &&', '', 'a rule for replaced versions is taken for a danger'],
+    ],
+  ),
   ...fearedIn('src/bucket/gcs/version.ts', HISTORY, [
     [
       "if (kind === 'soft-deleted' && softDeleteTime === undefined) return undefined;",
@@ -106,7 +123,6 @@ export const bucketMutations = [
     ['.delete({ ifGenerationMatch: ifGeneration })', '.delete({})', 'a deletion deletes whatever is there'],
     [' || error.hint !== undefined', '', 'a deletion in a bucket that is gone is success'],
     ['crc32c: encodeCrc32c(upload.crc32c), metadata', 'metadata', 'the store cannot check what it was sent'],
-    ["action.type === 'Delete' && ", '', 'a rule that deletes nothing costs uploads'],
     ['{ ...upload.stored }', '{}', 'objects do not say by which right they were written'],
   ]),
   ...fearedIn('src/bucket/gcs/error.ts', GCS, [
