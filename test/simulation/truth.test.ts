@@ -104,26 +104,52 @@ test('a file that a computer makes anew after a deletion of its own follows what
 });
 
 test('what an operator brought back behind the holder, who made and deleted a file of that name, is no broken promise', () => {
-  const machine = new Machine(1);
-  runOn(machine);
-  const truth = new Truth(() => []);
-  const store = new SimulatedStore(machine, 'bucket-a', (change) => truth.changed(change));
-  const path = 'u-+1/key-0.json';
-  const name = toObjectName(path, 'file');
-  const first = truth.lineage.write(path, undefined);
-  const old = sealed(path, JSON.stringify({ v: first }));
-  const { generation } = store.put('m0 d1', name, old, ABSENT, {});
-  const deleted = truth.lineage.delete('m0', path, first);
-  store.delete('m0 d1', name, generation);
-  truth.promise(store, new Map([[path, deleted]]));
-  store.bringBack(store.old[0] as StoredObject, false);
+  const { truth, store, path, deleted, storeAgain } = broughtBack();
   const again = truth.lineage.delete('m0', path, truth.lineage.write(path, deleted));
   truth.promise(store, new Map([[path, again]]));
-  store.put('m0 d1', name, old, store.head(name).generation, {});
+  storeAgain('m0 d1');
   assert.throws(
     () => truth.promise(store, new Map([[path, again]])),
     /what a flush says is stored is stored/,
   );
+  runOn(undefined);
+});
+
+test('nor is it when another mount takes the session over, and stores again all that it restored', () => {
+  const { truth, store, path, deleted, storeAgain } = broughtBack();
+  const again = truth.lineage.delete('m0', path, truth.lineage.write(path, deleted));
+  storeAgain('m1 d1');
+  truth.promise(store, new Map([[path, again]]));
+  runOn(undefined);
+});
+
+for (const [finder, how] of [
+  ['m1', 'by the mount that stored it again'],
+  ['m0', 'by one that has the session after that mount'],
+] as const)
+  test(`what an operator brought back, and was found, is gone when its deletion is stored: ${how}`, () => {
+    const { truth, store, path, first, deleted, storeAgain } = broughtBack();
+    storeAgain('m1 d1');
+    const promise = (version: number) => truth.promise(store, new Map([[path, version]]));
+    promise(deleted);
+    const found = truth.lineage.delete(finder, path, first);
+    const anew = truth.lineage.delete(finder, path, truth.lineage.write(path, found));
+    for (const deletion of [found, anew])
+      assert.throws(() => promise(deletion), /what a flush says is stored is stored/);
+    const name = toObjectName(path, 'file');
+    store.delete('m1 d1', name, store.head(name).generation);
+    promise(anew);
+    runOn(undefined);
+  });
+
+test('a file that moved away before an operator brought it back is another one where it comes back to', () => {
+  const newPath = 'u-+2/key-0.json';
+  const { truth, store, path, first, deleted: moved, storeAgain } = broughtBack(newPath);
+  storeAgain('m1 d1');
+  const changed = truth.lineage.write(newPath, first);
+  truth.lineage.place(path, moved, changed);
+  truth.lineage.delete('m0', newPath, changed, path);
+  truth.promise(store, new Map([[path, truth.lineage.delete('m0', path, changed)]]));
   runOn(undefined);
 });
 
@@ -237,6 +263,23 @@ function begun(): { truth: Truth; store: SimulatedStore } {
   runOn(machine);
   const truth = new Truth(() => []);
   return { truth, store: new SimulatedStore(machine, 'bucket-a', (change) => truth.changed(change)) };
+}
+
+/** An operator has brought back what m0 deleted, or moved, since it was stored. */
+function broughtBack(movedTo?: string) {
+  const { truth, store } = begun();
+  const path = 'u-+1/key-0.json';
+  const name = toObjectName(path, 'file');
+  const first = truth.lineage.write(path, undefined);
+  const bytes = sealed(path, JSON.stringify({ v: first }));
+  const { generation } = store.put('m0 d1', name, bytes, ABSENT, {});
+  if (movedTo !== undefined) truth.lineage.place(movedTo, undefined, first);
+  const deleted = truth.lineage.delete('m0', path, first, movedTo);
+  store.delete('m0 d1', name, generation);
+  if (movedTo === undefined) truth.promise(store, new Map([[path, deleted]]));
+  store.bringBack(store.old[0] as StoredObject, false);
+  const storeAgain = (by: string) => store.put(by, name, bytes, store.head(name).generation, {});
+  return { truth, store, path, first, deleted, storeAgain };
 }
 
 function sealed(path: string, text: string): Buffer {

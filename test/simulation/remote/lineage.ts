@@ -25,11 +25,19 @@ export class Lineage {
   readonly #deletionsOf = new Map<string, number[]>();
   /** What was ever meant to be at a path. */
   readonly #written = new Map<string, Set<number>>();
+  /** Where a version was first written. */
+  readonly #madeAt = new Map<number, string>();
   #last = 0;
+
+  /** Numbers grow: what is newer was made later. */
+  get newest(): number {
+    return this.#last;
+  }
 
   /** A version of `path` that is about to be written over `before`, or after it where that is a deletion; undefined: where there is nothing. */
   write(path: string, before: number | undefined, knows?: Knows): number {
     const version = ++this.#last;
+    this.#madeAt.set(version, path);
     this.#follow(path, before, version, knows);
     return version;
   }
@@ -59,6 +67,19 @@ export class Lineage {
   /** `later` is `version`, or came from it. */
   leadsTo(version: number, later: number): boolean {
     return version === later || this.#reach(version, (each) => each === later) !== undefined;
+  }
+
+  /** `later` came from what was made of `version` at `path` when `newest` had been made already. */
+  cameSince(newest: number, path: string, version: number, later: number): boolean {
+    const isMadeThere = (each: number) =>
+      (this.#deletions.get(each)?.path ?? this.#madeAt.get(each)) === path;
+    const made = (this.#next.get(version) ?? []).filter((each) => each > newest && isMadeThere(each));
+    return made.some((each) => this.leadsTo(each, later));
+  }
+
+  /** The computer that deleted it. */
+  deleterOf(deletion: number): string | undefined {
+    return this.#deletions.get(deletion)?.by;
   }
 
   /**

@@ -21,6 +21,14 @@ export interface Document {
   needs?: Record<string, number>;
 }
 
+interface BroughtBack {
+  readonly version: number | undefined;
+  /** The newest number then. */
+  readonly newest: number;
+  /** Computers that stored the same version again: an unclean take-over does, with all that it restored. */
+  readonly storedBy: Set<string>;
+}
+
 const SET_ASIDE = '.sessionfs/set-aside/';
 const CREDS = 'creds.json';
 
@@ -31,8 +39,8 @@ export class Truth {
   readonly #keyring = Keyring.fromHex(KEY);
   /** Sessions of which operators lost keys, or brought old ones back. */
   readonly #excused = new Set<string>();
-  /** Paths of which a bucket has what an operator brought back: the session's holder need not know that it is there. */
-  readonly #broughtBack = new Map<SimulatedStore, Set<string>>();
+  /** By path: what a bucket has since an operator brought it back. The session's holder need not know that it is there. */
+  readonly #broughtBack = new Map<SimulatedStore, Map<string, BroughtBack>>();
   /** Versions that a bucket had and that were deleted there, by path. */
   readonly #gone = new Map<SimulatedStore, Map<string, number[]>>();
   /** Directories with kept versions. */
@@ -91,16 +99,38 @@ export class Truth {
     if (path === undefined || !name.startsWith('sessions/')) return;
     const version = this.#versionIn(path, after);
     if (version === undefined) this.#noteGone(store, path, this.#versionIn(path, before));
-    const broughtBack = this.#broughtBack.get(store) ?? new Set();
-    this.#broughtBack.set(store, broughtBack);
-    if (by === '') broughtBack.add(path);
-    else broughtBack.delete(path);
+    this.#noteBroughtBack(store, path, version, by);
     if (by === '' && version !== undefined) {
       this.lineage.place(path, this.#versionIn(path, before), version);
       this.#promisedIn(store).set(path, version);
     }
     this.#checkPromise(store, path);
     if (by !== '') this.#checkCredentials(store, path);
+  }
+
+  #noteBroughtBack(store: SimulatedStore, path: string, version: number | undefined, by: string): void {
+    const all = this.#broughtBack.get(store) ?? new Map<string, BroughtBack>();
+    this.#broughtBack.set(store, all);
+    const known = all.get(path);
+    if (by === '') all.set(path, { version, newest: this.lineage.newest, storedBy: new Set() });
+    else if (version !== undefined && version === known?.version) known.storedBy.add(computerOf(by));
+    else all.delete(path);
+  }
+
+  /**
+   * A deletion is of a file that was here before an operator brought back what the bucket has, or was made beside it: its maker knows
+   * of no such object. Another mount that takes the session over uploads that version again with all that it restores: that
+   * tells the maker nothing either, and the session is not its to delete from any more. What was found since is deleted as ever.
+   */
+  #isBeside(store: SimulatedStore, path: string, deletion: number): boolean {
+    const known = this.#broughtBack.get(store)?.get(path);
+    if (known === undefined) return false;
+    const { version, newest, storedBy } = known;
+    if (version === undefined || storedBy.size === 0) return true;
+    return (
+      !storedBy.has(this.lineage.deleterOf(deletion) ?? '') &&
+      !this.lineage.cameSince(newest, path, version, deletion)
+    );
   }
 
   #noteGone(store: SimulatedStore, path: string, version: number | undefined): void {
@@ -114,7 +144,7 @@ export class Truth {
   promise(store: SimulatedStore, states: ReadonlyMap<string, number>): void {
     const promised = this.#promisedIn(store);
     for (const [path, version] of states) {
-      if (this.lineage.isDeletion(version) && this.#broughtBack.get(store)?.has(path)) continue;
+      if (this.lineage.isDeletion(version) && this.#isBeside(store, path, version)) continue;
       if (!this.#isSuccessor(store, path, version))
         throw new Violation(
           'what a flush says is stored is stored',
@@ -262,4 +292,9 @@ export class Truth {
     this.#promised.set(name, known);
     return known;
   }
+}
+
+/** Of a process's name. */
+function computerOf(process: string): string {
+  return process.slice(0, process.indexOf(' '));
 }
