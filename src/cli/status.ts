@@ -4,6 +4,7 @@ import { locateMount, statusOf } from '../api/locate.ts';
 import { type MountStatus, readMountStatus, type StatusReading } from '../api/mount-status.ts';
 import { loadMountPoint } from '../config/load.ts';
 import { settings } from '../config/settings.ts';
+import { type CachedSession, sessionsOfCache } from '../kit/export/sealed-session.ts';
 import { exitStatus, SessionfsError } from '../lib/errors.ts';
 import { agoText, columns, countText, momentText, printableLine } from '../lib/human.ts';
 import { allMounts, type SeenMount } from '../mount/mountinfo.ts';
@@ -21,7 +22,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const path = await locateMount(loadMountPoint(env, directory));
   const { status: shown, raw } = await statusOf(path, 'for its status');
   if (given.has('--json')) print(raw.trimEnd());
-  else printText(table(shown));
+  else printText(await tableOf(shown));
   return 0;
 }
 
@@ -36,7 +37,8 @@ async function everyMount({ given }: Invocation): Promise<number> {
     mounts.map(async (mount) => ({ mount, reading: await readMountStatus(placeOf(mount)) })),
   );
   if (given.has('--json')) printJson(readings.map(({ mount, reading }) => asJson(mount, reading)));
-  else printText(readings.map(({ mount, reading }) => asText(mount, reading)).join('\n\n'));
+  else
+    printText((await Promise.all(readings.map(({ mount, reading }) => asText(mount, reading)))).join('\n\n'));
   return readings.some(({ reading }) => reading.kind === 'hung') ? exitStatus.MOUNT_NOT_ANSWERING : 0;
 }
 
@@ -65,9 +67,12 @@ const ADVICE = {
   absent: 'its status cannot be read',
 } as const;
 
-function asText({ mountPoint, pid }: SeenMount, reading: StatusReading): string {
+async function asText({ mountPoint, pid }: SeenMount, reading: StatusReading): Promise<string> {
   const within = pid === undefined ? [] : [row('namespace', `of process ${pid}`)];
-  if (reading.kind === 'answered') return [table(reading.status), ...within].join('\n');
+  // The paths of another namespace are not of this one.
+  const shown = ({ status }: { status: MountStatus }) =>
+    pid === undefined ? tableOf(status) : table(status);
+  if (reading.kind === 'answered') return [await shown(reading), ...within].join('\n');
   return [row('mount point', mountPoint), row('TROUBLE', ADVICE[reading.kind]), ...within].join('\n');
 }
 
@@ -75,7 +80,24 @@ function row(label: string, value: string | number): string {
   return `${label.padEnd(16)}${printableLine(String(value))}`;
 }
 
-export function table(shown: MountStatus): string {
+type CachedSessions = readonly (readonly [session: string, cached: CachedSession])[];
+
+/** Of more, a look at each would take longer than a status may: `sessionfs ls` does it. */
+const FILES_LOOKED_AT_MAX = 50_000;
+
+/** With the sessions of a mount that backs nothing up, from its cache. */
+async function tableOf(shown: MountStatus): Promise<string> {
+  const { backups, cachePath, files } = shown;
+  if (backups !== undefined || cachePath === undefined || files > FILES_LOOKED_AT_MAX) return table(shown);
+  // A cache that cannot be read, another user's perhaps, keeps nothing else from being shown.
+  const sessions = await sessionsOfCache(cachePath).catch(() => undefined);
+  return table(
+    shown,
+    [...(sessions ?? [])].filter(([session]) => session !== ''),
+  );
+}
+
+export function table(shown: MountStatus, cached: CachedSessions = []): string {
   const trouble = shown.bucket?.trouble;
   const rows: [label: string, value: string | number][] = [
     ...(trouble ? troubleRows(trouble) : []),
@@ -97,9 +119,30 @@ export function table(shown: MountStatus): string {
     ...heldBackRows(shown.heldBack),
     ...(shown.incomplete ?? []).map(incompleteRow),
   ];
-  return [...rows.map(([label, value]) => row(label, value)), ...sessionTable(shown.backups ?? [])].join(
-    '\n',
-  );
+  return [
+    ...rows.map(([label, value]) => row(label, value)),
+    ...sessionTable(shown.backups ?? []),
+    ...cachedTable(cached),
+  ].join('\n');
+}
+
+/** The one that changed last first. */
+function cachedTable(cached: CachedSessions): string[] {
+  if (cached.length === 0) return [];
+  const rows = [...cached]
+    .sort(([, a], [, b]) => b.changedMs - a.changedMs)
+    .slice(0, SESSIONS_SHOWN)
+    .map(([session, { files, changedMs }]) => [
+      session,
+      String(files),
+      agoText(new Date(changedMs).toISOString(), Date.now()),
+    ]);
+  const more = cached.length - SESSIONS_SHOWN;
+  return [
+    '',
+    ...columns([['session', 'files', 'last change'], ...rows]),
+    ...(more > 0 ? [`and ${more} more: see sessionfs ls`] : []),
+  ];
 }
 
 const HEADINGS = ['session', 'state', 'files', 'dirty', 'last backup', 'lease', 'last error'];

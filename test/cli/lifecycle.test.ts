@@ -96,6 +96,10 @@ test('unmount returns when mount, process and pid file are gone, and the next mo
   const daemonPid = daemonOf(mountPoint);
   cleanUp(t, () => end(daemonPid));
   assert.equal(readFileSync(join(mountPoint, 'u-+49/creds.json'), 'utf8'), '{"a":1}');
+  assert.match(
+    runCli(['status', mountPoint]).stdout,
+    /\n\nsession +files +last change\nu-\+49 +1 +\d+ \S+ ago\n$/,
+  );
 });
 
 test('status says what is mounted, by the name of a link too', async (t) => {

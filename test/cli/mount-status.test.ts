@@ -118,6 +118,24 @@ test('a session in trouble: what waits since when, why, and what to do', () => {
   assert.equal(lines[3], table(status).split('\n')[0]);
 });
 
+test('a mount that backs nothing up: the sessions of its cache, the one that changed last first', () => {
+  const cached = (name: string, minutes: number) =>
+    [name, { files: 2, sealedBytes: 9, changedMs: Date.now() - minutes * 60_000 }] as const;
+  const lines = (count: number) =>
+    table(
+      status,
+      Array.from({ length: count }, (_, at) => cached(`s-+${at}`, 20.5 - at)),
+    )
+      .split('\n')
+      .slice(-3);
+  assert.deepEqual(lines(2), [
+    'session  files  last change',
+    's-+1     2      19 min ago',
+    's-+0     2      20 min ago',
+  ]);
+  assert.deepEqual(lines(12)[2], 'and 2 more: see sessionfs ls');
+});
+
 test('a session that two processes write comes before all else, with both and what to do', () => {
   const since = '2026-01-02T03:04:05.678Z';
   const ago = agoText(since, Date.now());

@@ -49,6 +49,22 @@ export const operatorMutations = [
       ['if (target.has(key)) throw', 'if (false) throw', 'which of two values of an option counts is chance'],
     ],
   ),
+  ...fearedIn(
+    'src/cli/restore.ts',
+    ['kit/export/moment.test.ts'],
+    [['? 0 : LAST_MS', '? 0 : 0', 'the moment that the list shows is one at which nothing was kept']],
+  ),
+  ...fearedIn(
+    'src/cli/status.ts',
+    ['cli/mount-status.test.ts'],
+    [
+      [
+        'b.changedMs - a.changedMs',
+        'a.changedMs - b.changedMs',
+        'of many sessions those in use are not shown',
+      ],
+    ],
+  ),
   ...fearedIn('src/cli/arguments.ts', ARGUMENTS, [
     [
       "(value.startsWith('-') && !isInline)",
