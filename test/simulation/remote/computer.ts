@@ -25,6 +25,8 @@ export class Computer {
   readonly view: View;
   bucketName = 'bucket-a';
   daemon: Daemon | undefined;
+  /** It has been told to stop, or to hand over: a supervisor tells it nothing else from then on, whenever it hears of it. */
+  #leaving: Daemon | undefined;
   /** Not to be started by itself. */
   isOff = false;
   wallStepMs = 0;
@@ -57,7 +59,7 @@ export class Computer {
 
   get isServing(): boolean {
     const { daemon } = this;
-    if (daemon === undefined || daemon.process.dead) return false;
+    if (daemon === undefined || daemon.process.dead || daemon === this.#leaving) return false;
     return daemon.state === 'serving' && daemon.process.pausedUntilMs <= this.#parts.machine.nowMs;
   }
 
@@ -120,6 +122,7 @@ export class Computer {
     const { store } = this;
     this.#trace(`${daemon.process.name} stops`);
     const known = this.view.known();
+    this.#leaving = daemon;
     this.#within(daemon, () => {
       daemon.stop().then(
         (unsaved) => {
@@ -138,6 +141,7 @@ export class Computer {
     const { daemon } = this;
     if (daemon === undefined || !this.isServing) return;
     this.#trace(`${daemon.process.name} hands over`);
+    this.#leaving = daemon;
     this.#within(daemon, () => {
       daemon.handOver().then(
         () => {
