@@ -58,7 +58,7 @@ test('metrics and status tell what the filesystem did, holds, holds back and ref
   );
   assert.match(
     stdout,
-    /^EIO +rename of \S+\.AbCd to \S+\/app-state\.json, at 2\S+: its 8 bytes are incomplete JSON$/m,
+    /^EIO +rename of \S+\.AbCd to \S+\/app-state\.json, at 2\S+:\d\dZ \(.* ago\): its 8 bytes are incomplete JSON$/m,
   );
   await mounted.unmount();
 });
