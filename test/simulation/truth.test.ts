@@ -239,14 +239,14 @@ test('without its ledger a computer may find again what it deleted, until it has
     view.statesOf(session).set(name, truth.lineage.delete('m0', path, old));
   };
   const opens = (isBlind: boolean) => {
-    if (!isBlind) view.compared(session);
+    if (!isBlind) view.compared(store, session);
     view.opened(session, undefined);
   };
   const cameBack = /what is deleted stays deleted/;
   deletes();
   opens(false);
   assert.throws(() => find(old), cameBack);
-  view.lostLedger();
+  view.hasNoLedger(store);
   deletes();
   opens(true);
   assert.throws(() => find(old), cameBack, 'the bucket was not asked');

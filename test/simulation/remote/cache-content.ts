@@ -24,13 +24,15 @@ export function contentOf(directory: string, content: CacheContent = new Map()):
 
 /**
  * The cache was put back from a copy, or is given another bucket: it takes for new what it holds and what its ledger of the
- * bucket, if it has one, has never stored there; and it replaces what that ledger knows to be there.
+ * bucket, if it has one, has never stored there; and it replaces what that ledger knows to be there. Without one nothing tells which
+ * version of a session the bucket had, as where the ledger was lost.
  */
 export function bringAlong(computer: Computer, truth: Truth): void {
   const { cache, store } = computer;
   const content = contentOf(cache);
   const ledgers = ledgersIn(cache, content);
   const ledger = ledgers.find(({ bucket }) => bucket === `gs://${store.name}`);
+  if (ledger === undefined) computer.view.hasNoLedger(store);
   for (const [path, bytes] of content) {
     const objectName = path.slice(cache.length + 1);
     const identity = fromObjectName(objectName);

@@ -213,7 +213,7 @@ export class Computer {
 
   #hearNews(session: string, what: 'absent' | 'restored'): void {
     const isBlind = this.#blind.delete(session);
-    if (what === 'restored' && !isBlind) this.view.compared(session);
+    if (what === 'restored' && !isBlind) this.view.compared(this.store, session);
     this.view.opened(session, this.#unconfirmed.has(session) ? undefined : this.store);
   }
 

@@ -40,7 +40,7 @@ export class Operator {
         break;
       case 'lostLedgers':
         if (readdirSync(computer.cache).includes(LEDGER)) unlinkSync(join(computer.cache, LEDGER));
-        computer.view.lostLedger();
+        computer.view.hasNoLedger(computer.store);
         break;
       case 'otherBuckets':
         this.#giveOtherBucket(computer);

@@ -25,8 +25,8 @@ export class View {
   readonly #computer: string;
   readonly #truth: Truth;
   readonly #sessions = new Map<string, SessionView>();
-  /** Sessions opened under their lease since an operator lost the ledger; undefined: none was lost. */
-  #compared: Set<string> | undefined;
+  /** By bucket of which there was no ledger: sessions opened under their lease since. */
+  readonly #compared = new Map<SimulatedStore, Set<string>>();
 
   constructor(computer: string, truth: Truth) {
     this.#computer = computer;
@@ -49,16 +49,17 @@ export class View {
     this.#sessions.clear();
   }
 
-  /** Nothing here tells any more which version of a session the bucket had when this computer last compared them. */
-  lostLedger(): void {
+  /** Nothing here tells which version of a session the bucket had when this computer last compared them. */
+  hasNoLedger(store: SimulatedStore): void {
     this.forgetAll();
-    this.#compared = new Set();
+    this.#compared.set(store, new Set());
   }
 
   /** The session was opened under its lease: compared with the bucket. */
-  compared(session: string): void {
-    if (this.#compared === undefined || this.#compared.has(session)) return;
-    this.#compared.add(session);
+  compared(store: SimulatedStore, session: string): void {
+    const compared = this.#compared.get(store);
+    if (compared === undefined || compared.has(session)) return;
+    compared.add(session);
     this.#of(session).mayReturn = true;
   }
 
