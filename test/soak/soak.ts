@@ -39,6 +39,7 @@ const STORM = [
 const SLOW_MS = 300;
 const SQUEEZE_MS = 50;
 const FLUSHES = 8;
+const SHOWN_CHARS = 2000;
 const BEGIN_HANG_MS = 120_000;
 const CHECK_HANG_MS = 1_200_000;
 
@@ -66,6 +67,13 @@ export interface Run {
   readonly violations: readonly { readonly atMs: number; readonly text: string }[];
   /** What this machine cannot do, and what it lacks. */
   readonly missing: readonly string[];
+}
+
+/** Of a log that may be long: how it began, and what came last. */
+function bothEnds(text: string): string {
+  return text.length <= 2 * SHOWN_CHARS
+    ? text
+    : `${text.slice(0, SHOWN_CHARS)}\n…\n${text.slice(-SHOWN_CHARS)}`;
 }
 
 export class Soak {
@@ -416,7 +424,7 @@ export class Soak {
     try {
       await this.#mounted.unmount();
     } catch (error) {
-      this.#complain(`${what} did not stop well: ${(error as Error).message.slice(0, 2000)}`);
+      this.#complain(`${what} did not stop well: ${bothEnds((error as Error).message)}`);
       await this.#mounted.kill();
     }
   }
