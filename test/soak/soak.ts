@@ -40,6 +40,9 @@ const SLOW_MS = 300;
 const SQUEEZE_MS = 50;
 const FLUSHES = 8;
 const SHOWN_CHARS = 2000;
+/** Lines of the mount's log that go with a difference. */
+const WORDS = 8;
+const WORD_CHARS = 500;
 const BEGIN_HANG_MS = 120_000;
 const CHECK_HANG_MS = 1_200_000;
 
@@ -213,7 +216,14 @@ export class Soak {
     this.#noSpace += noSpace;
     this.#longestInSampleMs = Math.max(this.#longestInSampleMs, longestMs);
     this.#longestMs = Math.max(this.#longestMs, longestMs);
-    for (const text of violations) this.#complain(text);
+    for (const text of violations) this.#complain(`${text}${this.#lastWords()}`);
+  }
+
+  /** What the mount logged last, as far as it is about itself. */
+  #lastWords(): string {
+    const lines = this.#mounted.log().trimEnd().split('\n');
+    const own = lines.filter((line) => !/"session":/.test(line) || /"level":"error"/.test(line));
+    return own.slice(-WORDS).reduce((all, line) => `${all}\n  ${line.slice(0, WORD_CHARS)}`, '');
   }
 
   #complain(text: string): void {
