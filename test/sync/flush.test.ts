@@ -311,6 +311,31 @@ test('what a checkpoint under way moves to another session is deleted once that 
   assert.deepEqual(machine.ledger.dirtySessions, []);
 });
 
+test('credentials that were read before their session was renamed are not stored under its old name', async (t) => {
+  for (const isMadeAgain of [false, true]) {
+    const bucket = new MemoryBucket();
+    const machine = new Machine(t, bucket);
+    for (const file of ['creds.json', 'key-1.json']) await machine.write(`${S}/${file}`, 'ok 1');
+    await machine.sync.flusher.flush(S);
+    await machine.write(`${S}/creds.json`, 'ok 2');
+    let settled = 0;
+    machine.settle = async () => {
+      // The second time is after the credentials were read. They count on key-2.json, which never was in the cache under that name.
+      if (++settled === 2) await move(machine, S, 'v-+2', ['creds.json', 'key-1.json', 'key-2.json']);
+      if (settled === 2 && isMadeAgain) await machine.write(`${S}/creds.json`, 'ok 3');
+    };
+    const stored: unknown[] = [];
+    bucket.after = () => stored.push(contentsOf(bucket)[`${S}/creds.json`]);
+    await machine.sync.flusher.flush(S);
+    assert.ok(settled >= 2);
+    assert.ok(!stored.includes('ok 2'), `${stored}`);
+    await machine.sync.flusher.flushAll();
+    assert.equal(contentsOf(bucket)['v-+2/key-2.json'], 'ok key-2.json');
+    assert.equal(contentsOf(bucket)[`${S}/creds.json`], isMadeAgain ? 'ok 3' : undefined);
+    assert.deepEqual(machine.ledger.dirtySessions, []);
+  }
+});
+
 test('a flush deletes what was moved to a session that another flush stores meanwhile', async (t) => {
   const bucket = new MemoryBucket();
   const machine = new Machine(t, bucket);

@@ -77,8 +77,10 @@ export async function upload(parts: UploadParts, { entry, change, sealed }: Cach
   }
   // A mount that may not write attempts nothing.
   const first = await parts.grants.grant(entry.session);
-  // Deleted since it was read, and the ledger has forgotten it: nothing would ever delete what is stored now.
-  if (ledger.get(entry.name) !== entry || entry.shadowed) return 0;
+  // Deleted since it was read. Where the ledger has forgotten it, nothing would ever delete what is stored now; and what
+  // credentials count on may have moved to another session with them.
+  const isGone = ledger.get(entry.name) !== entry || change < entry.deletedChange;
+  if (isGone || entry.shadowed) return 0;
   // An earlier flush may have sent the same upload, and heard nothing.
   const tries = { mayArrive: ledger.mayArrive(entry.name) };
   const version = await replaceOwn(parts, { entry, grant: first, content }, async (ifGeneration) => {

@@ -27,6 +27,8 @@ export interface ObjectEntry {
   shadowed: boolean;
   /** Counts what happened to the file here, so that an upload knows whether it is still the newest version. */
   change: number;
+  /** What `change` was when the file was deleted last: what was read before it is of a file that is gone. */
+  deletedChange: number;
   /** When it stopped being 'same', in ms since the epoch. */
   dirtySinceMs: number;
   /** The moves between sessions, by their time, that made it and of which it was not stored yet. */

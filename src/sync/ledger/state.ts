@@ -120,8 +120,10 @@ export class LedgerState {
     }
     this.#set(entry, local, atMs);
     const move = isMove(atMs) ? atMs : undefined;
-    if (local === 'deleted') entry.deletedBy = move;
-    else if (move !== undefined && !entry.movedBy.includes(move)) this.#movedBy(entry, move);
+    if (local === 'deleted') {
+      entry.deletedBy = move;
+      entry.deletedChange = entry.change;
+    } else if (move !== undefined && !entry.movedBy.includes(move)) this.#movedBy(entry, move);
   }
 
   #movedBy(entry: ObjectEntry, move: number): void {
@@ -231,6 +233,7 @@ export class LedgerState {
         dirtySinceMs: 0,
         movedBy: [],
         movedChange: 0,
+        deletedChange: 0,
         deletedBy: undefined,
       };
       entry.shadowed = isShadowed(entries, entry);

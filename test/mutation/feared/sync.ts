@@ -275,6 +275,11 @@ export const syncMutations = [
   ),
   ...fearedIn('src/sync/backup/upload.ts', UPLOAD, [
     [
+      ' || change < entry.deletedChange',
+      '',
+      'a renamed session leaves credentials without their keys under its old name',
+    ],
+    [
       '  await settleCommitted();\n',
       '',
       'a file that a checkpoint moves is deleted before it is stored elsewhere',
