@@ -11,12 +11,12 @@ import { run } from 'node:test';
 import { spec, type TestEvent } from 'node:test/reporters';
 import { repository } from './repository.ts';
 
-/** The tests wait more than they compute, for a mount, a bucket or a killed daemon: four for each core, as far as memory suffices. */
+/** The tests wait more than they compute, for a mount, a bucket or a killed daemon: three for each core, as far as memory suffices. */
 const CONCURRENCY = Number(
-  process.env.SESSIONFS_TEST_CONCURRENCY ?? Math.min(16, 4 * availableParallelism()),
+  process.env.SESSIONFS_TEST_CONCURRENCY ?? Math.min(12, 3 * availableParallelism()),
 );
 /** For one file; a guard against a hang. A simulation takes as long as it is told to. */
-const HANG_MS = 600_000 + Number(process.env.SESSIONFS_SIMULATION_SECONDS ?? 0) * 1000;
+const HANG_MS = 1_200_000 + Number(process.env.SESSIONFS_SIMULATION_SECONDS ?? 0) * 1000;
 const SLOWEST_COUNT = 10;
 
 /**
