@@ -1,10 +1,10 @@
 /** Incomplete JSON and unsettled files, as `.sessionfs/status.json` and the metrics tell of them. */
 import assert from 'node:assert/strict';
-import { describe, it, test } from 'node:test';
+import { test } from 'node:test';
 import { Errno } from '../../src/lib/errno.ts';
 import { S_IFREG } from '../../src/lib/file-type.ts';
 import { CALLER, type Harness, newEntry } from './harness.ts';
-import { find, harness, mkdir, read, unlink, write } from './support.ts';
+import { find, harness, mkdir, unlink, write } from './support.ts';
 
 const HALF = '{"half":';
 
@@ -60,36 +60,6 @@ test('a refused rename and what is given up are kept for the status, with their 
     Array.from({ length: 10 }, (_, index) => ['given-up', `s/${index}.json`, 0]),
   );
   assert.deepEqual(h.fs.heldBack, []);
-});
-
-describe('a *.json that is completed between the lookup and the creation of another process', () => {
-  const create = (h: Harness) => {
-    const out = newEntry();
-    return { status: h.fs.mknod(find(h, 's'), 'a.json', S_IFREG | 0o600, CALLER, out), node: out.nodeId };
-  };
-
-  it('is gone on with from its start, as one that is not complete yet', (t) => {
-    const h = harness(t);
-    mkdir(h, 's');
-    const first = create(h);
-    assert.equal(find(h, 's/a.json'), 0);
-    h.fs.write(first.node, 0, Buffer.from('{"first":"long"}'), false);
-    assert.deepEqual(create(h), { status: 0, node: first.node });
-    assert.equal(read(h, 's/a.json'), '{"first":"long"}');
-    h.fs.write(first.node, 0, Buffer.from('{"b":2}'), false);
-    assert.equal(read(h, 's/a.json'), '{"b":2}');
-  });
-
-  it('is found by the next one', (t) => {
-    const h = harness(t);
-    mkdir(h, 's');
-    const { node } = create(h);
-    assert.equal(find(h, 's/a.json'), 0);
-    h.fs.write(node, 0, Buffer.from('{}'), false);
-    assert.equal(find(h, 's/a.json'), node);
-    assert.equal(create(h).status, Errno.EEXIST);
-    assert.equal(read(h, 's/a.json'), '{}');
-  });
 });
 
 test('dirty files are counted without those that are gone or in the cache, also after a restart', async (t) => {

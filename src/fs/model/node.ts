@@ -139,8 +139,6 @@ export class FileNode extends BaseNode {
   orphan: Orphan | undefined = undefined;
   /** The kernel may hold pages of it that are up to date: it read some, or wrote whole ones. */
   mayHavePages = false;
-  /** A lookup did not find it, because it was hidden: its caller may be about to make it. */
-  wasMissed = false;
   /** Its incomplete content was given up: later writes through an old descriptor must not pretend to succeed. */
   dropped = false;
 

@@ -33,10 +33,7 @@ export function lookup(core: Core, parent: DirectoryNode, name: string, out: Ent
     out.entryValidMs = mayAppear(core, parent) ? 0 : KERNEL_CACHE_MS;
     return 0;
   }
-  if (child.kind === 'file') {
-    child.wasMissed = child.hidden;
-    if (child.hidden) return Errno.ENOENT;
-  }
+  if (child.kind === 'file' && child.hidden) return Errno.ENOENT;
   fillEntry(core, child, out);
   return 0;
 }
@@ -72,13 +69,9 @@ export function makeFile(
     : makeCommitted(core, parent, name, node, EMPTY);
 }
 
-/**
- * A second creator finds no such file either: it goes on with the first one's, from the start. So it does if that was completed
- * between its lookup and this; open(2) without O_EXCL would fail with EEXIST otherwise.
- */
+/** A second creator finds no such file either: it goes on with the first one's, from the start. */
 function remakeHidden(core: Core, existing: Node): FileNode | Errno {
-  if (existing.kind !== 'file' || !(existing.hidden || existing.wasMissed)) return Errno.EEXIST;
-  existing.wasMissed = false;
+  if (existing.kind !== 'file' || !existing.hidden) return Errno.EEXIST;
   const failed = truncateFile(core, existing, 0);
   return failed === 0 ? existing : failed;
 }

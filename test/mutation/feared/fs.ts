@@ -265,7 +265,11 @@ export const fsMutations = [
         'core.records.delete(path));\n',
         'an unlink that the journal refused returns success',
       ],
-      ['if (child.hidden) return Errno.ENOENT;', '', 'a file shows before it is published'],
+      [
+        "if (child.kind === 'file' && child.hidden) return Errno.ENOENT;",
+        '',
+        'a file shows before it is published',
+      ],
       [
         'mayAppear(core, parent) ? 0 : KERNEL_CACHE_MS',
         'KERNEL_CACHE_MS',
@@ -638,22 +642,6 @@ export const fsMutations = [
         'the next daemon finds the file that a FIFO took the place of',
       ],
       ["each.kind === 'special' || each.hidden", 'each.hidden', 'a folder moves without its sockets'],
-    ],
-  ),
-  ...fearedIn(
-    'src/fs/operations/namespace.ts',
-    ['fs/incomplete.test.ts'],
-    [
-      [
-        '(existing.hidden || existing.wasMissed)',
-        'existing.hidden',
-        'a second creator gets EEXIST without O_EXCL',
-      ],
-      [
-        'child.wasMissed = child.hidden;',
-        'child.wasMissed ||= child.hidden;',
-        'O_EXCL takes a file that is there',
-      ],
     ],
   ),
   ...fearedIn(
