@@ -1,6 +1,6 @@
 /** The write-ahead log: pages that transactions wrote and that are not, or not known to be, in the database yet. */
 import { isPageSize, resized, SqliteError, viewOf } from './format.ts';
-import { isSamePage, type PagePositions, type Pages } from './pages.ts';
+import { isSamePage, type PagePositions, type Pages, pagesOf } from './pages.ts';
 
 /** Where the first transaction begins. */
 export const LOG_START = 32;
@@ -44,13 +44,34 @@ function committedFrames(log: Uint8Array): CommittedFrames | undefined {
     checksum.add(view, at + FRAME_HEADER_BYTES, pageBytes);
     return checksum.is(view, at + 16);
   };
+  return together(pageBytes, transactionsOf(log, header, HEADER_BYTES, fits));
+}
+
+/** Undefined: there are none. */
+function together(pageBytes: number, transactions: Iterable<Transaction>): CommittedFrames | undefined {
   const pages = new Map<number, number>();
   let databasePages = 0;
-  for (const transaction of transactionsOf(log, header, HEADER_BYTES, fits)) {
+  for (const transaction of transactions) {
     for (const [page, position] of transaction.pages) pages.set(page, position);
     databasePages = transaction.databasePages;
   }
   return databasePages === 0 ? undefined : { pageBytes, pages, databasePages };
+}
+
+/**
+ * Whether the database has everything already that its log may have committed, as after the checkpoint of SQLite's last close. Costs
+ * no more than the log is long, and no checksum. Throws SqliteError where the log has an unknown version.
+ */
+export function isCheckpointed(database: Uint8Array, log: Uint8Array): boolean {
+  const header = readLogHeader(log);
+  const committed = header && together(header.pageBytes, transactionsOf(log, header));
+  if (committed === undefined) return true;
+  const { pageBytes, pages, databasePages } = committed;
+  if (database.length !== databasePages * pageBytes) return false;
+  const below = pagesOf(database, pageBytes);
+  const isIn = ([number, position]: [number, number]) =>
+    number > databasePages || isSamePage(below.page(number), log.subarray(position, position + pageBytes));
+  return [...pages].every(isIn);
 }
 
 export interface LogHeader {

@@ -12,6 +12,7 @@ import { pagesBefore } from '../../src/sqlite/rollback-journal.ts';
 import { type FoundRow, findRow } from '../../src/sqlite/row.ts';
 import {
   checkpointedEnd,
+  isCheckpointed,
   LOG_START,
   readLogHeader,
   transactionsOf,
@@ -128,18 +129,21 @@ test('in the write-ahead log each transaction is a state, until a checkpoint beg
       assert.equal(textOf(find(folded)), found);
       if (seen.at(-1) !== found) seen.push(found);
     }
-    return { seen, checkpointed: checkpointedEnd(below, log, header), log, header };
+    const isAllIn = isCheckpointed(main, log);
+    return { seen, isAllIn, checkpointed: checkpointedEnd(below, log, header), log, header };
   };
   const before = states();
-  assert.deepEqual([before.seen, before.checkpointed], [values, LOG_START]);
+  assert.deepEqual([before.seen, before.isAllIn, before.checkpointed], [values, false, LOG_START]);
   // A reader keeps the log from beginning anew.
   const reader = new Database(path);
   reader.exec('BEGIN');
   reader.prepare('SELECT * FROM creds').all();
   database.pragma('wal_checkpoint(PASSIVE)');
   const { length } = readFiles(path).log ?? [];
+  assert.equal(states().isAllIn, true);
   save1('fifth');
   const after = states();
+  assert.equal(after.isAllIn, false);
   const ends = [...transactionsOf(after.log, after.header)].map(({ end }) => end);
   assert.ok(after.log.length > (length ?? 0), 'the log began anew');
   assert.equal(

@@ -15,6 +15,7 @@ import { isSamePage, type Pages, pagesOf, pagesOver } from '../../sqlite/pages.t
 import { isJournal, pagesBefore } from '../../sqlite/rollback-journal.ts';
 import {
   checkpointedEnd,
+  isCheckpointed,
   LOG_START,
   type LogHeader,
   readLogHeader,
@@ -131,7 +132,7 @@ export class DatabaseRegistrations {
     if (isGatedName(node.name)) return NOTHING;
     const beside = this.#besideDatabase(node);
     if (beside === undefined) return this.#databaseGoes(node);
-    if (beside.kind === 'wal') this.#foldBeforeLogGoes(beside.database);
+    if (beside.kind === 'wal') this.#foldBeforeLogGoes(beside.database, node);
     return this.#contentGoes(node);
   }
 
@@ -153,9 +154,11 @@ export class DatabaseRegistrations {
   }
 
   /** `rm -r` may take the log first. A log that SQLite removes has nothing that is not in its database. */
-  #foldBeforeLogGoes(database: FileNode): void {
+  #foldBeforeLogGoes(database: FileNode, log: FileNode): void {
     const content = this.#bytesOf(database);
-    if (content === undefined || !isDatabase(content)) return;
+    const frames = this.#bytesOf(log);
+    if (content === undefined || frames === undefined || !isDatabase(content)) return;
+    if (ifReadable(() => isCheckpointed(content, frames)) !== false) return;
     const image = this.#imageOf(database);
     if (image.length > 0 && Buffer.compare(image, content) !== 0)
       this.#folded.set(database, { image, content: new Uint8Array(content) });

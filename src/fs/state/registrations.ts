@@ -1,3 +1,8 @@
+/**
+ * The alarm for an application that starts over: a session's creds.json goes from a registered account to another registration.
+ * Baileys does that whenever it cannot read the file. The version before is kept, on stable storage, before the new one counts.
+ * So is a registered version that is removed while other files of the session stay; if they go too, it was a logout.
+ */
 import type { Errno } from '../../lib/errno.ts';
 import { belongsToCredentials, CREDS_BACKUP, sessionOfCreds } from '../../naming/session-path.ts';
 import { type FileNode, NOT_COMMITTED } from '../model/node.ts';

@@ -665,7 +665,7 @@ export const fsMutations = [
     ['mounted/removed-database.test.ts'],
     [
       [
-        "    if (beside.kind === 'wal') this.#foldBeforeLogGoes(beside.database);\n",
+        "    if (beside.kind === 'wal') this.#foldBeforeLogGoes(beside.database, node);\n",
         '',
         'a session whose log was removed first comes back as of its last checkpoint',
       ],
