@@ -6,7 +6,7 @@ import { type Config, loadConfig } from '../config/load.ts';
 import { listRestorable } from '../kit/export/restorable.ts';
 import { type RestoredSession, restoreSession, restoreTo } from '../kit/export/restore-session.ts';
 import { usage } from '../lib/errors.ts';
-import { columns, momentText, secondText } from '../lib/human.ts';
+import { columns, countText, momentText, secondText } from '../lib/human.ts';
 import { quote } from '../lib/quote.ts';
 import { flagValue, type Invocation, printEither, warn } from './command.ts';
 import { hasCacheBeside, type NamedPath, pathNamed, sessionNamed } from './named-session.ts';
@@ -78,7 +78,8 @@ function print(
   next: string,
 ): void {
   const at = timeOf(keptMs);
-  const restored = what === 'session' ? `${files} files of ${folder}` : `the credentials in ${folder}`;
+  const restored =
+    what === 'session' ? `${countText(files, 'file')} of ${folder}` : `the credentials in ${folder}`;
   const text = `Restored ${restored} as of ${secondText(at)} (${source})\n${next}`;
   printEither(invocation, { session, what, folder, files, at, source }, text);
 }

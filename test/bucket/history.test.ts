@@ -18,6 +18,7 @@ import { createTestBucket, gcsEmulator } from '../support/gcs-emulator.ts';
 import { type GcsProxy, startGcsProxy } from '../support/gcs-proxy.ts';
 import { startS3Proxy } from '../support/s3-proxy.ts';
 import { createS3Bucket, motoServer } from '../support/s3-server.ts';
+import { until } from '../support/until.ts';
 import { gcsBehindProxy, ofKind, openGcs, openS3, subjects } from './subjects.ts';
 
 type Kept = Bucket & { readonly history: History };
@@ -211,7 +212,7 @@ test('an object that has the name is never replaced by what was soft-deleted', a
 
 test('what became an object although the answer was lost is read and deleted; another’s is left', async (t) => {
   const { bucket, proxy } = await softDeleting(t);
-  const [one, two] = (await past(bucket, 'x', 'soft-deleted')) as [PastVersion, PastVersion];
+  const [one] = (await past(bucket, 'x', 'soft-deleted')) as [PastVersion];
   proxy.inject({ fault: 'lost-answer', match: ({ kind }) => kind === 'restore', count: 1 });
   assert.equal((await bucket.history.read(one)).bytes.toString(), 'one');
   assert.deepEqual((await bucket.list('')).objects, []);
@@ -220,12 +221,11 @@ test('what became an object although the answer was lost is read and deleted; an
   proxy.inject({ fault: 'reset', match: ({ kind }) => kind === 'restore', count: 1 });
   const hold = proxy.hold(({ kind }) => kind === 'restore');
   const ours = bucket.history.read(one).catch((error: unknown) => error);
-  while (hold.count === 0) await sleep(5);
+  await until(() => hold.count > 0);
   const person = await put(bucket, 'x', 'of a person');
   hold.release();
   assert.ok(ofKind('precondition')(await ours));
   assert.equal((await bucket.head('x')).generation, person.generation);
-  assert.equal(two.kind, 'soft-deleted');
 });
 
 test('without the right to restore, the listing and the read say so', async (t) => {

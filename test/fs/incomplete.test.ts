@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { Errno } from '../../src/lib/errno.ts';
 import { S_IFREG } from '../../src/lib/file-type.ts';
 import { CALLER, type Harness, newEntry } from './harness.ts';
-import { find, harness, mkdir, unlink, write } from './support.ts';
+import { find, harness, mkdir, read, unlink, write } from './support.ts';
 
 const HALF = '{"half":';
 
@@ -83,7 +83,7 @@ test('dirty files are counted without those that are gone or in the cache, also 
   assert.equal(h.fs.dirtyFiles(), 2);
 });
 
-test('what one application begins in a folder rests together: 812 files that are created before the first is written', (t) => {
+test('a folder’s files rest together, also where it takes more than 10 seconds to create them before the first is written', (t) => {
   const h = harness(t);
   mkdir(h, 's');
   mkdir(h, 'other');
@@ -124,4 +124,17 @@ test('but what an application left there is given up within a minute, whatever e
     h.fs.settleIdle();
   }
   assert.equal(waited.length, 60);
+});
+
+test('a *.json that was completed after a lookup had missed it is there for the next creator', (t) => {
+  const h = harness(t);
+  mkdir(h, 's');
+  const entry = newEntry();
+  const make = () => h.fs.mknod(find(h, 's'), 'a.json', S_IFREG | 0o600, CALLER, entry);
+  assert.equal(make(), 0);
+  const first = entry.nodeId;
+  assert.equal(find(h, 's/a.json'), 0);
+  h.fs.write(first, 0, Buffer.from('{"a":1}'), false);
+  assert.equal(make(), Errno.EEXIST);
+  assert.equal(read(h, 's/a.json'), '{"a":1}');
 });

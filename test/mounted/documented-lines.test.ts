@@ -14,7 +14,7 @@ import { createTestBucket, gcsEmulator } from '../support/gcs-emulator.ts';
 import { mountAt, unmountBelow } from '../support/mounts.ts';
 import { createS3Bucket, S3_CREDENTIALS, s3Gateway } from '../support/s3-server.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { untilSlow } from '../support/until.ts';
+import { until } from '../support/until.ts';
 
 const SESSION = 'user1-+15550001';
 
@@ -153,7 +153,7 @@ test('every documented command line does what its page says', { timeout: 600_000
   reader.run(`run ./sessions -- env SESSION_DIR=sessions/${SESSION} node examples/bot/bot.js`);
   for (const line of ['mount', 'mount ./sessions']) {
     const ended = new Promise<number | null>((resolve) => reader.start(t, line).once('exit', resolve));
-    await untilSlow(() => runCliStatus(reader) === 0);
+    await until(() => runCliStatus(reader) === 0);
     reader.run('unmount ./sessions');
     assert.equal(await ended, 0);
   }

@@ -159,10 +159,7 @@ for (const [what, knows, returns] of [
   ['a cache that was copied when it had stored a file', 'its version', false],
 ] as const)
   test(`${what} ${returns ? 'may' : 'must not'} bring back what was deleted there since`, () => {
-    const machine = new Machine(1);
-    runOn(machine);
-    const truth = new Truth(() => []);
-    const store = new SimulatedStore(machine, 'bucket-a', () => {});
+    const { truth, store } = begun();
     const path = 'u-+1/key-0.json';
     const name = toObjectName(path, 'file');
     const ledger = new LedgerState();
@@ -181,10 +178,7 @@ for (const [what, knows, returns] of [
 
 for (const isKnown of [true, false])
   test(`a cache that gets its bucket back ${isKnown ? 'may replace what its ledger knows to be there' : 'replaces nothing that others stored since'}`, () => {
-    const machine = new Machine(1);
-    runOn(machine);
-    const truth = new Truth(() => []);
-    const store = new SimulatedStore(machine, 'bucket-a', () => {});
+    const { truth, store } = begun();
     const path = 'u-+1/key-0.json';
     const name = toObjectName(path, 'file');
     const there = truth.lineage.write(path, undefined);
@@ -224,10 +218,7 @@ for (const [what, knows, isDeleted, replaces] of [
   });
 
 test('without its ledger a computer may find again what it deleted, until it has compared the session with the bucket', () => {
-  const machine = new Machine(1);
-  runOn(machine);
-  const truth = new Truth(() => []);
-  const store = new SimulatedStore(machine, 'bucket-a', () => {});
+  const { truth, store } = begun();
   const [session, name] = ['u-+1', 'key-0.json'];
   const path = `${session}/${name}`;
   const view = new View('m0', truth);

@@ -646,6 +646,11 @@ export const fsMutations = [
   ),
   ...fearedIn(
     'src/fs/operations/namespace.ts',
+    ['fs/incomplete.test.ts'],
+    [[' || !existing.hidden', '', 'a second creator empties a file that is complete']],
+  ),
+  ...fearedIn(
+    'src/fs/operations/namespace.ts',
     ['fs/special.test.ts'],
     [
       [
