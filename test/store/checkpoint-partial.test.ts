@@ -56,6 +56,22 @@ test('later checkpoints go on, name it once, and bring it in when nothing blocks
   assert.deepEqual(rig.segments(), []);
 });
 
+test('what is owed alone is still owed while the disk is full, and comes in when there is room', async (t) => {
+  const rig = await blockedRig(t);
+  const isFull = { now: false };
+  const files = faultyAsync((operation) => (isFull.now && operation === 'write' ? 'ENOSPC' : undefined));
+  const checkpointer = rig.checkpointer(files);
+  await checkpointer.run(rig.writer.roll());
+  unblock(rig);
+  isFull.now = true;
+  const full = await checkpointer.run(rig.writer.roll());
+  assert.equal(full.outcome, 'disk-full');
+  isFull.now = false;
+  const report = await checkpointer.run(rig.writer.roll());
+  assert.deepEqual([report.outcome, report.unstored], ['complete', []]);
+  assert.equal(rig.cache.readSync('d/e').toString(), 'a file now');
+});
+
 test('the segments before the one that holds it go', async (t) => {
   const rig = new Rig(t, 100);
   for (let i = 0; i < 4; i++) append(rig.writer, [put(`s-+1/f${i}`, `content ${i}`)]);

@@ -132,9 +132,11 @@ export class Checkpointer {
   async #onFullDisk(segments: ClosedSegments, numbers: number[], report: CheckpointReport): Promise<void> {
     emptyTrash(this.#options.cache.path);
     await this.#ballast.release();
-    for (const number of numbers.filter((number) => number > this.#appliedUpTo)) {
-      const plan = await segments.plan([number], 0, this.#owed);
-      if (await this.#checkpoint(segments, [number], plan, TIGHT, report)) continue;
+    const fresh = numbers.filter((number) => number > this.#appliedUpTo);
+    // Where nothing is new, what is owed needs the room.
+    for (const part of fresh.length === 0 ? [[]] : fresh.map((number) => [number])) {
+      const plan = await segments.plan(part, 0, this.#owed);
+      if (await this.#checkpoint(segments, part, plan, TIGHT, report)) continue;
       report.outcome = 'disk-full';
       return;
     }

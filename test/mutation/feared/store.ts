@@ -41,6 +41,17 @@ export const storeMutations = [
     ['store/trash.test.ts'],
     [['...(was && { before: was })', '', 'what was not in the cache yet is not in the trash']],
   ),
+  ...fearedIn(
+    'src/store/checkpoint/checkpointer.ts',
+    ['store/checkpoint-partial.test.ts'],
+    [
+      [
+        'fresh.length === 0 ? [[]] : ',
+        '',
+        'on a full disk what is owed is taken for stored, and its session is released',
+      ],
+    ],
+  ),
   ...fearedIn('src/store/checkpoint/checkpointer.ts', CHECKPOINT, [
     [
       'if (numbers.length > 0) await this.#syncJournal();',
