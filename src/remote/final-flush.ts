@@ -48,10 +48,11 @@ export class FinalFlush {
    */
   async release(deadlineMs: number, lacking: JournalRest['paths']): Promise<void> {
     const { ledger, leases } = this.#parts;
-    const isInCache = (session: string) =>
-      lacking?.every((path) => sessionOfPath(path, 'directory') !== session) ?? false;
+    const inJournal = lacking && new Set(lacking.map((path) => sessionOfPath(path, 'directory')));
     const isClean = (session: string) =>
-      isInCache(session) && ledger.dirtyOf(session).length === 0 && !ledger.conflicts.has(session);
+      inJournal?.has(session) === false &&
+      ledger.dirtyOf(session).length === 0 &&
+      !ledger.conflicts.has(session);
     const releaseHeld = async () => {
       const clean = leases.held.filter(isClean);
       await leases.release(clean, new Set(clean.filter((session) => ledger.isUnsettled(session))));

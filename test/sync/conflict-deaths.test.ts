@@ -1,6 +1,6 @@
 /** A daemon dies while it gives way to another mount's version of a session: the next one must not store half of one that was here. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { signature } from '../../src/bucket/object-metadata.ts';
@@ -103,4 +103,45 @@ test('what another mount deleted is kept aside as well, and is gone from the ses
   assert.equal(machine.ledger.get(name('key-2.json')), undefined);
   assert.throws(() => machine.read(`${S}/key-2.json`), /ENOENT/);
   assert.equal(readdirSync(join(cachePath, 'set-aside')).length, 2);
+});
+
+test('what lies beside a database that another mount deleted goes with it, also after a death in the middle', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket, { cachePath: temporaryDirectory(t) });
+  for (const file of ['auth.db', 'creds.json']) await machine.write(`${S}/${file}`, 'ok');
+  await machine.sync.flusher.flush(S);
+  await machine.cache.put(`${S}/auth.db-wal`, Buffer.from('ok log'));
+  bucket.objects.delete(name('auth.db'));
+  await machine.write(`${S}/creds.json`, 'ok new');
+  const listed = await listSession(bucket, S, foreignObjects());
+  const { files } = machine.cache;
+  const removeFile = files.removeFile.bind(files);
+  files.removeFile = () => Promise.reject(new Error('the daemon dies'));
+  await assert.rejects(yieldSession(machine.ledger, machine.cache, S, listed, 5), /the daemon dies/);
+  files.removeFile = removeFile;
+  await yieldSession(machine.ledger, machine.cache, S, listed, 6);
+  for (const file of ['auth.db', 'auth.db-wal'])
+    assert.equal(existsSync(machine.cache.files.locate(name(file))), false, file);
+});
+
+test('what changes while deletions of another mount are carried out is in conflict, not forgotten', async (t) => {
+  const { bucket, machine } = await inConflict(t, 'deleted a file', 'nothing');
+  // In the place of the file another mount made a folder, with a file that is made here, too.
+  theirs(bucket, 'key-2.json/x.json');
+  const conflicts = await compare(bucket, machine.ledger, () =>
+    machine.ledger.changed([name('key-2.json/x.json')], []),
+  );
+  assert.deepEqual([...conflicts], [S]);
+  assert.equal(machine.ledger.get(name('key-2.json/x.json'))?.local, 'changed');
+});
+
+test('a file that is made anew while its deletion is carried out stays in the ledger', async (t) => {
+  const { bucket, machine } = await inConflict(t, 'deleted a file', 'nothing');
+  await compare(bucket, machine.ledger, async () => {
+    const deleted = machine.ledger.get(name('key-2.json'));
+    assert.ok(deleted !== undefined);
+    machine.ledger.forget(deleted);
+    await machine.write(`${S}/key-2.json`, 'ok new');
+  });
+  assert.equal(machine.ledger.get(name('key-2.json'))?.local, 'changed');
 });

@@ -279,6 +279,8 @@ function bySession<T>(
   files: ReadonlyMap<string, T>,
 ): Map<string, Map<string, T>> {
   const found = new Map([...sessions].map((session) => [session, new Map<string, T>()]));
+  // Nearly every checkpoint removes none.
+  if (sessions.size === 0) return found;
   for (const [path, each] of files) found.get(sessionOfPath(path, 'file'))?.set(path, each);
   return found;
 }

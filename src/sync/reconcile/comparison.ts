@@ -192,7 +192,7 @@ export class Comparison {
   async #resolve(session: string, listed: Listed, served: boolean): Promise<void> {
     const { ledger, cache, events, log, nowMs } = this.#parts;
     if (served) {
-      doubtUntaken(ledger, session, listed);
+      await ledger.together(async () => doubtUntaken(ledger, session, listed));
       ledger.conflicts.add(session);
       events.conflict(0);
       log.error(

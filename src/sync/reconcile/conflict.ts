@@ -24,7 +24,8 @@ export async function yieldSession(
   // Also backups that are not to be uploaded: without their files they would be. A database that lies here without its log is none.
   const changed = entries.filter(({ local }) => local === 'changed' || local === 'deleted');
   const dirty = withDatabases(ledger, changed);
-  const deleted = entries.filter((entry) => !dirty.includes(entry) && !listing.has(entry.name));
+  const isDirty = new Set(dirty);
+  const deleted = entries.filter((entry) => !isDirty.has(entry) && !listing.has(entry.name));
   const touched = new Set<string>();
   const kept = await setAside({ ledger, cache }, dirty, deleted, nowMs, touched);
   for (const { name } of [...dirty, ...deleted])
@@ -50,12 +51,13 @@ async function setAside(
 ): Promise<string[]> {
   const { files } = parts.cache;
   const changed = dirty.filter(({ local }) => local !== 'deleted' && local !== 'absent').filter(isFile);
-  await quarantineAll(files, changed.map(pathOf), nowMs);
   // Of one that was to be restored the cache may hold an older copy.
   const others = deleted.filter(isFile);
-  const found = new Set(await quarantineAll(files, others.map(pathOf), nowMs));
+  const found = new Set(await quarantineAll(files, [...changed, ...others].map(pathOf), nowMs));
   const kept = [...changed, ...others.filter((entry) => found.has(pathOf(entry)))].map(({ name }) => name);
-  for (const name of [...kept]) kept.push(...(await setKnownCompanionsAside(parts, name, nowMs, touched)));
+  // Also of what a run that was cut short has set aside already.
+  for (const { name } of [...changed, ...others])
+    kept.push(...(await setKnownCompanionsAside(parts, name, nowMs, touched)));
   return kept;
 }
 

@@ -177,8 +177,8 @@ export class Reconciliation {
   }
 
   #forget(entry: ObjectEntry): void {
-    // It may have changed since.
-    if (!this.#isLost(entry)) return;
+    // It may have changed since, or be another file's.
+    if (this.#ledger.get(entry.name) !== entry || !this.#isLost(entry)) return;
     if (isNeeded(entry, this.#options.served(entry.session))) {
       this.result.conflicts.add(entry.session);
       return;
@@ -235,8 +235,7 @@ export class Reconciliation {
     const live = served(session);
     // Signed, but by no upload that this ledger knows of: the cache is an older copy, put back since.
     if (entry !== undefined || !isSigned) this.#newer.add(session);
-    const isConflict =
-      entry === undefined ? live && !isSigned : isDirty(entry) || (live && entry.local !== 'absent');
+    const isConflict = isChangedHere(entry, live, isSigned);
     if (isConflict) this.result.conflicts.add(session);
     return !isConflict;
   }
@@ -245,9 +244,14 @@ export class Reconciliation {
     const session = sessionOf(object.name) ?? '';
     const entry = this.#ledger.get(object.name);
     const live = this.#options.served(session);
+    const isSigned = isSignedBy(this.#ledger.id, object.metadata);
+    // It may have changed since it was compared.
+    if (isChangedHere(entry, live, isSigned)) {
+      this.result.conflicts.add(session);
+      return;
+    }
     if (entry === undefined && live) return;
-    if (entry?.local === 'same' && isSignedBy(this.#ledger.id, object.metadata))
-      this.result.replaced.push(object.name);
+    if (entry?.local === 'same' && isSigned) this.result.replaced.push(object.name);
     if (!this.result.conflicts.has(session)) this.#ledger.absent(object.name, object);
   }
 }
@@ -259,6 +263,11 @@ function isHere({ local }: ObjectEntry): boolean {
 /** A change that is to be stored, or what an application has seen. */
 function isNeeded(entry: ObjectEntry, live: boolean): boolean {
   return (entry.local === 'changed' && !entry.shadowed) || (live && isHere(entry));
+}
+
+/** What is new in the bucket changed here, too, or an application has seen what is here. */
+function isChangedHere(entry: ObjectEntry | undefined, live: boolean, isSigned: boolean): boolean {
+  return entry === undefined ? live && !isSigned : isDirty(entry) || (live && entry.local !== 'absent');
 }
 
 /** The cache holds the same content as the object, no matter which mount stored it. */

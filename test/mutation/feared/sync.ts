@@ -241,8 +241,8 @@ export const syncMutations = [
     ['sync/shared.test.ts'],
     [
       [
-        '      doubtUntaken(ledger, session, listed);\n',
-        '      void doubtUntaken;\n',
+        'await ledger.together(async () => doubtUntaken(ledger, session, listed));',
+        'void doubtUntaken;',
         'a flush says that the deletion of a session in conflict is stored',
       ],
       [
@@ -396,6 +396,16 @@ export const syncMutations = [
   ]),
   ...fearedIn('src/sync/reconcile/reconcile.ts', RECONCILE, [
     [
+      'this.#ledger.get(entry.name) !== entry || ',
+      '',
+      'a file that is made while another mount’s deletion is carried out is never stored',
+    ],
+    [
+      'if (isChangedHere(entry, live, isSigned)) {',
+      'if (false) {',
+      'a file that changes while deletions are carried out is taken for one that only the bucket has',
+    ],
+    [
       'listed.has(name) && this.#options.except?.has(session) !== true',
       'listed.has(name)',
       'an old listing says that new objects are lost',
@@ -540,8 +550,13 @@ export const syncMutations = [
   ),
   ...fearedIn('src/sync/reconcile/conflict.ts', RECONCILE, [
     [
-      '  await quarantineAll(files, changed.map(pathOf), nowMs);\n',
-      '',
+      'for (const { name } of [...changed, ...others])',
+      'for (const name of [...kept])',
+      'a log stays without its database after a death in a conflict',
+    ],
+    [
+      '[...changed, ...others].map(pathOf), nowMs',
+      'others.map(pathOf), nowMs',
       'the losing side of a conflict is not kept',
     ],
     [
@@ -550,8 +565,8 @@ export const syncMutations = [
       'a daemon that dies in a conflict leaves half of one version, and the next one stores it beside half of another',
     ],
     [
-      'files, others.map(pathOf), nowMs',
-      'files, [], nowMs',
+      '[...changed, ...others].map(pathOf), nowMs',
+      'changed.map(pathOf), nowMs',
       'what another mount deleted of a session in conflict is not kept',
     ],
   ]),
