@@ -1,11 +1,12 @@
 /** A cache that is given another bucket, and its first one back. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { loadConfig } from '../../src/config/load.ts';
 import { Keyring } from '../../src/crypto/keyring.ts';
+import { imageName } from '../../src/naming/image-name.ts';
 import { toObjectName } from '../../src/naming/object-name.ts';
 import { createLogger } from '../../src/observe/log.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
@@ -29,6 +30,7 @@ test('a session of which the rest is in the bucket before does not go to the new
       await cache.put(`${session}/${file}`, Buffer.from('ok'));
       ledger.same(toObjectName(`${session}/${file}`, 'file'), version);
     }
+    rig.makeImage(`${session}/deep/key.json`);
   }
   // Newer in the bucket, and older in the cache.
   for (const session of [PART, CHANGED])
@@ -40,6 +42,8 @@ test('a session of which the rest is in the bucket before does not go to the new
 
   assert.deepEqual(await rig.dirtyIn('two'), [WHOLE, CHANGED]);
   assert.equal(existsSync(cache.files.locate(toObjectName(PART, 'directory'))), false, 'nothing serves it');
+  const withImage = [WHOLE, PART, CHANGED].filter((session) => rig.hasImage(`${session}/deep/key.json`));
+  assert.deepEqual(withImage, [WHOLE, CHANGED], 'what stood for a database of it in the bucket');
   const kept = readdirSync(join(cache.path, 'set-aside')).map((name) => name.replace(/\.\d+$/, ''));
   assert.deepEqual(
     kept.sort(),
@@ -81,6 +85,21 @@ class Rig {
   ledgerOf(bucket: string): Ledger {
     const cachePath = this.cache.path;
     return Ledger.open({ cachePath, bucket: this.addressOf(bucket), cachedObjects: () => [] });
+  }
+
+  /** As if the file were a database that was stored. */
+  makeImage(path: string): void {
+    const image = this.#imageOf(path);
+    mkdirSync(dirname(image), { recursive: true });
+    writeFileSync(image, 'image');
+  }
+
+  hasImage(path: string): boolean {
+    return existsSync(this.#imageOf(path));
+  }
+
+  #imageOf(path: string): string {
+    return this.cache.files.locate(imageName(toObjectName(path, 'file')));
   }
 
   /** Opens the cache with the bucket as a daemon does; the sessions with files that the bucket lacks. */

@@ -26,13 +26,16 @@ function inSteps(cache: Cache): string[] {
     if (kind === 'directory') directories.push(path);
     else seen.push(path);
   });
-  const ofRoot: string[] = [];
-  cache.walkRootFilesSync((path) => ofRoot.push(path));
-  assert.deepEqual(ofRoot.sort(), [...seen].sort());
+  const ofRoot = cache.contentOfSync('');
+  assert.deepEqual([ofRoot.files.sort(), ofRoot.directories], [[...seen].sort(), []]);
   for (const directory of directories) {
-    seen.push(`${directory}/`);
-    cache.walkBelowSync(directory, (path, kind) => seen.push(kind === 'directory' ? `${path}/` : path));
+    const below: string[] = [];
+    cache.walkBelowSync(directory, (path, kind) => below.push(kind === 'directory' ? `${path}/` : path));
+    const { files, directories } = cache.contentOfSync(directory);
+    assert.deepEqual([...directories.map((path) => `${path}/`), ...files].sort(), [...below].sort());
+    seen.push(`${directory}/`, ...below);
   }
+  assert.deepEqual(cache.contentOfSync('user/+nowhere'), { files: [], directories: [] });
   return seen;
 }
 

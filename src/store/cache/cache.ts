@@ -5,7 +5,7 @@
 import fs, { constants } from 'node:fs';
 import { join } from 'node:path';
 import { type FileOperations, fileOperations } from '../../lib/file-operations.ts';
-import { codeOf, systemError } from '../../lib/system-error.ts';
+import { codeOf, ifMissing, systemError } from '../../lib/system-error.ts';
 import { directoryMetaName, toObjectName } from '../../naming/object-name.ts';
 import { CacheFiles } from './files.ts';
 import { checkOutsideMount, prepareCacheDirectory, readKeyId } from './format.ts';
@@ -20,6 +20,13 @@ export interface CacheOptions {
 }
 
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW;
+
+/** What the cache has of a session, as paths of the mount. */
+export interface CachedContent {
+  files: string[];
+  /** Parents first; without the session's own. */
+  directories: string[];
+}
 
 export class Cache {
   readonly path: string;
@@ -104,14 +111,25 @@ export class Cache {
     walkRoot(this.path, visit);
   }
 
-  /** Visits the files in the root, and no directory. */
-  walkRootFilesSync(visit: WalkVisitor): void {
-    walkRootFiles(this.path, visit);
-  }
-
   /** Visits what lies below a directory in the root, parents first. Throws system errors. */
   walkBelowSync(path: string, visit: WalkVisitor): void {
     walkBelow(this.path, path, visit);
+  }
+
+  /** Nothing where there is no such session; of '' the files in the root. Throws system errors. */
+  contentOfSync(session: string): CachedContent {
+    const content: CachedContent = { files: [], directories: [] };
+    const visit: WalkVisitor = (path, kind) => {
+      if (kind === 'file') content.files.push(path);
+      else content.directories.push(path);
+    };
+    try {
+      if (session === '') walkRootFiles(this.path, visit);
+      else walkBelow(this.path, session, visit);
+    } catch (error) {
+      ifMissing(error);
+    }
+    return content;
   }
 
   async put(path: string, sealed: Uint8Array): Promise<void> {

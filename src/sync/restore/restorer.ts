@@ -8,18 +8,13 @@ import { backOff } from '../../lib/backoff.ts';
 import { type Failure, Failures } from '../../lib/failures.ts';
 import { Limiter } from '../../lib/limiter.ts';
 import { sharedAbort } from '../../lib/shared-abort.ts';
-import { ifMissing } from '../../lib/system-error.ts';
 import type { Logger } from '../../observe/log.ts';
-import type { Cache } from '../../store/cache/cache.ts';
-import type { WalkVisitor } from '../../store/cache/walk.ts';
+import type { CachedContent } from '../../store/cache/cache.ts';
 import type { SyncEvents } from '../events.ts';
 import { type RestoreParts, restoreSession } from './restore-session.ts';
 
-export interface SessionContent {
+export interface SessionContent extends CachedContent {
   session: string;
-  /** Mount paths. */
-  files: string[];
-  directories: string[];
   /** Nothing of it came from the bucket: these are the very files that the cache had when this mount started. */
   confirmed?: true;
 }
@@ -75,7 +70,7 @@ export class Restorer {
 
   /** Of a session that is whole already: says again what it holds. */
   announce(session: string): void {
-    this.#parts.restored({ session, ...contentOf(this.#parts.cache, session), confirmed: true });
+    this.#parts.restored({ session, ...this.#parts.cache.contentOfSync(session), confirmed: true });
   }
 
   /** Stops all retries; resolves when no restore is under way. */
@@ -108,7 +103,7 @@ export class Restorer {
     }
     if (!(await isValid())) return false;
     const ms = Math.round(performance.now() - startedMs);
-    restored({ session, ...contentOf(cache, session) });
+    restored({ session, ...cache.contentOfSync(session) });
     events.restore(total.corrupt > 0 ? 'corrupt' : 'success', ms);
     const { files, bytes } = total;
     log.info({ session, files, bytes, ms }, 'Session restored from Cloud Storage');
@@ -136,27 +131,5 @@ class WaitLog {
     const waitedMs = Math.round(now - this.#startedMs);
     const fields = { session: this.#session, waitedMs, ...reasonOf(error) };
     this.#log.warn(fields, 'Cannot restore the session yet; its callers wait');
-  }
-}
-
-/** What the cache holds of a session; of '' the files in the root. */
-function contentOf(cache: Cache, session: string): Omit<SessionContent, 'session'> {
-  const files: string[] = [];
-  const directories: string[] = [];
-  const visit: WalkVisitor = (path, kind) => {
-    if (kind === 'file') files.push(path);
-    else directories.push(path);
-  };
-  if (session === '') cache.walkRootFilesSync(visit);
-  else ifThere(() => cache.walkBelowSync(session, visit));
-  return { files, directories };
-}
-
-/** A session of which the bucket turned out to have nothing has no directory either. */
-function ifThere(walk: () => void): void {
-  try {
-    walk();
-  } catch (error) {
-    ifMissing(error);
   }
 }

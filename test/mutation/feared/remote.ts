@@ -38,9 +38,14 @@ export const remoteMutations = [
       'half a session is stored in another bucket',
     ],
   ]),
-  ...fearedIn('src/sync/ledger/left-behind.ts', OTHER_BUCKET, [
+  ...fearedIn('src/sync/left-behind.ts', OTHER_BUCKET, [
     [' || dirty.size > 0', '', 'what changed in local mode is taken from the application with the bucket'],
     ['  await quarantineAll(cache.files, files, nowMs);\n', '', 'the only copy of a version is removed'],
+    [
+      '    await removeImage((each) => cache.files.locate(each), name);\n',
+      '    void removeImage;\n',
+      'the image of a database that no session has takes its room for good',
+    ],
   ]),
   ...fearedIn(
     'src/remote/remote-sessions.ts',

@@ -1,9 +1,10 @@
 /** A cache is given another bucket: what it has of sessions that are whole only in the one before. */
 import { existsSync } from 'node:fs';
-import { toObjectName } from '../../naming/object-name.ts';
-import type { Cache } from '../../store/cache/cache.ts';
-import { quarantineAll } from '../../store/set-aside/quarantine.ts';
-import type { ReadLedger } from './file.ts';
+import { toObjectName } from '../naming/object-name.ts';
+import type { Cache } from '../store/cache/cache.ts';
+import { quarantineAll } from '../store/set-aside/quarantine.ts';
+import { removeImage } from './backup/database-images.ts';
+import type { ReadLedger } from './ledger/file.ts';
 
 export interface LeftBehind {
   /** Sessions of which the cache had something. */
@@ -33,17 +34,13 @@ export async function leaveBehind(cache: Cache, ledger: ReadLedger, nowMs: numbe
 
 async function setAside(cache: Cache, session: string, nowMs: number, touched: Set<string>): Promise<number> {
   if (!existsSync(cache.files.locate(toObjectName(session, 'directory')))) return 0;
-  const { files, directories } = contentOf(cache, session);
+  const { files, directories } = cache.contentOfSync(session);
   await quarantineAll(cache.files, files, nowMs);
-  for (const path of files) await cache.files.removeFile(toObjectName(path, 'file'), touched);
-  for (const path of directories.reverse()) await cache.files.removeDirectory(path, touched);
+  for (const name of files.map((path) => toObjectName(path, 'file'))) {
+    // First: a start that is repeated finds no file whose image it could remove.
+    await removeImage((each) => cache.files.locate(each), name);
+    await cache.files.removeFile(name, touched);
+  }
+  for (const path of [session, ...directories].reverse()) await cache.files.removeDirectory(path, touched);
   return files.length;
-}
-
-/** Directories before what is in them; the session's own among them. */
-function contentOf(cache: Cache, session: string): { files: string[]; directories: string[] } {
-  const files: string[] = [];
-  const directories = [session];
-  cache.walkBelowSync(session, (path, kind) => (kind === 'file' ? files : directories).push(path));
-  return { files, directories };
 }
