@@ -249,6 +249,37 @@ test('without its ledger a computer may find again what it deleted, until it has
   runOn(undefined);
 });
 
+for (const isFound of [false, true])
+  test(`what an operator brought back ${isFound ? 'stays deleted where it was found before' : 'is there after a logout that could not know of it'}`, () => {
+    const { truth, store } = begun();
+    const [session, name] = ['u-+1', 'key-0.json'];
+    const path = `${session}/${name}`;
+    const objectName = toObjectName(path, 'file');
+    const view = new View('m0', truth);
+    const find = (version: number) => view.found(store, session, new Map([[name, version]]));
+    const old = truth.lineage.write(path, undefined);
+    const { generation } = store.put(
+      'm0 d1',
+      objectName,
+      sealed(path, JSON.stringify({ v: old })),
+      ABSENT,
+      {},
+    );
+    store.delete('m0 d1', objectName, generation);
+    const deleted = truth.lineage.delete('m0', path, truth.lineage.write(path, old));
+    const unstored = truth.lineage.write(path, deleted);
+    store.bringBack(store.old[0] as StoredObject, false);
+    const last = isFound ? truth.lineage.write(path, old) : truth.lineage.write(path, unstored);
+    view.opened(session, undefined);
+    find(last);
+    view.statesOf(session).set(name, truth.lineage.delete('m0', path, last));
+    assert.throws(() => find(old), /what is deleted stays deleted/, 'by itself');
+    view.opened(session, undefined);
+    if (isFound) assert.throws(() => find(old), /what is deleted stays deleted/);
+    else find(old);
+    runOn(undefined);
+  });
+
 function begun(): { truth: Truth; store: SimulatedStore } {
   const machine = new Machine(1);
   runOn(machine);

@@ -173,6 +173,17 @@ export class Truth {
     return lineage.deletionAfter(version, path, () => true) !== undefined && !lineage.leadsTo(found, version);
   }
 
+  /**
+   * Found is what an operator brought back, and the deletion is of what its maker had there without knowing of it: nothing may be
+   * deleted of which nothing is known.
+   */
+  returns(store: SimulatedStore, path: string, deletion: number, found: number | undefined): boolean {
+    const known = this.#broughtBack.get(store)?.get(path);
+    if (known?.version === undefined || found !== known.version) return false;
+    const { lineage } = this;
+    return lineage.isDeletion(deletion) && !lineage.cameSince(known.newest, path, found, deletion);
+  }
+
   /** The version, or one that came from it, is in some set-aside folder, of a cache or of the bucket. */
   isKept(store: SimulatedStore, path: string, version: number): boolean {
     for (const [name, object] of store.objects)

@@ -119,6 +119,7 @@ export class View {
     if (next === 'opened' && (isDeletion ? mayYield || mayReturn : this.#truth.isKept(store, path, before)))
       return;
     if (next === 'opened' && this.#truth.replaces(path, before, found)) return;
+    if (next === 'opened' && this.#truth.returns(store, path, before, found)) return;
     this.#fail(
       isDeletion ? 'what is deleted stays deleted' : 'nothing that was written is lost',
       `${path} was ${before}, and is ${found ?? 'nothing'} (${next})`,
