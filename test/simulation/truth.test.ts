@@ -29,9 +29,7 @@ test('a file that was set aside counts when the daemon that set it aside has end
   daemon.dead = true;
   const promise = () => machine.as(daemon, () => truth.promise(store, moved));
   assert.throws(promise, /what a flush says is stored is stored/, 'it is nowhere');
-  mkdirSync('/m0/cache/set-aside', { recursive: true });
-  const kept = keptVersionName(`/m0/cache/set-aside/${keptVersionPrefix(newPath)}`, 1);
-  writeFileSync(kept, sealed(newPath, JSON.stringify({ v: version })));
+  keepAside('/m0/cache', newPath, sealed(newPath, JSON.stringify({ v: version })));
   promise();
   runOn(undefined);
 });
@@ -176,8 +174,12 @@ for (const [what, knows, returns] of [
     runOn(undefined);
   });
 
-for (const isKnown of [true, false])
-  test(`a cache that gets its bucket back ${isKnown ? 'may replace what its ledger knows to be there' : 'replaces nothing that others stored since'}`, () => {
+for (const [what, knows, replaces] of [
+  ['may replace what its ledger knows to be there', 'same', true],
+  ['replaces nothing that it lacked', 'absent', false],
+  ['replaces nothing that others stored since', 'older', false],
+] as const)
+  test(`a cache that gets its bucket back ${what}`, () => {
     const { truth, store } = begun();
     const path = 'u-+1/key-0.json';
     const name = toObjectName(path, 'file');
@@ -185,9 +187,10 @@ for (const isKnown of [true, false])
     const { generation } = store.put('m0 d1', name, sealed(path, JSON.stringify({ v: there })), ABSENT, {});
     const elsewhere = truth.lineage.write(path, undefined);
     const ledger = new LedgerState();
-    ledger.apply(['same', name, isKnown ? generation : 'older', 1, 1, 1]);
+    const state = knows === 'absent' ? 'absent' : 'same';
+    ledger.apply([state, name, knows === 'older' ? 'older' : generation, 1, 1, 1]);
     truth.bringAlong(store, path, sealed(path, JSON.stringify({ v: elsewhere })), ledger);
-    assert.equal(truth.follows(path, there, elsewhere), isKnown);
+    assert.equal(truth.follows(path, there, elsewhere), replaces);
     runOn(undefined);
   });
 
@@ -214,6 +217,33 @@ for (const [what, knows, isDeleted, replaces] of [
     const replace = () => store.put('m0 d2', name, bytes, generation, {});
     if (replaces) replace();
     else assert.throws(replace, /nothing that a flush stored is lost/);
+    runOn(undefined);
+  });
+
+for (const [what, isBrought, isKept, passes] of [
+  ['takes older keys back to a bucket before their credentials, newer ones are kept aside', true, true, true],
+  ['takes older keys back, and nothing keeps newer ones', true, false, false],
+  ['stores older keys that it does not bring from another bucket', false, true, false],
+] as const)
+  test(`a cache ${what}: that is ${passes ? 'allowed' : 'told'}`, () => {
+    const { truth, store } = begun('/m0/cache');
+    const [path, creds] = ['u-+1/key-0.json', 'u-+1/creds.json'];
+    const name = toObjectName(path, 'file');
+    const older = truth.lineage.write(path, undefined);
+    const newer = truth.lineage.write(path, older);
+    const key = sealed(path, JSON.stringify({ v: newer }));
+    const { generation } = store.put('m0 d1', name, key, ABSENT, {});
+    const v = truth.lineage.write(creds, undefined);
+    const needing = sealed(creds, JSON.stringify({ v, needs: { 'key-0.json': newer } }));
+    store.put('m0 d1', toObjectName(creds, 'file'), needing, ABSENT, {});
+    const bytes = sealed(path, JSON.stringify({ v: older }));
+    const ledger = new LedgerState();
+    ledger.apply(['same', name, generation, 1, 1, 1]);
+    if (isBrought) truth.bringAlong(store, path, bytes, ledger);
+    if (isKept) keepAside('/m0/cache', path, key);
+    const replace = () => store.put('m0 d2', name, bytes, generation, {});
+    if (passes) replace();
+    else assert.throws(replace, /credentials are never newer than their keys/);
     runOn(undefined);
   });
 
@@ -280,10 +310,11 @@ for (const isFound of [false, true])
     runOn(undefined);
   });
 
-function begun(): { truth: Truth; store: SimulatedStore } {
+function begun(...caches: string[]): { truth: Truth; store: SimulatedStore } {
   const machine = new Machine(1);
   runOn(machine);
-  const truth = new Truth(() => []);
+  new SimulatedDisk(machine, '/m0');
+  const truth = new Truth(() => caches);
   return { truth, store: new SimulatedStore(machine, 'bucket-a', (change) => truth.changed(change)) };
 }
 
@@ -302,6 +333,11 @@ function broughtBack(movedTo?: string) {
   store.bringBack(store.old[0] as StoredObject, false);
   const storeAgain = (by: string) => store.put(by, name, bytes, store.head(name).generation, {});
   return { truth, store, path, first, deleted, storeAgain };
+}
+
+function keepAside(cache: string, path: string, bytes: Buffer): void {
+  mkdirSync(`${cache}/set-aside`, { recursive: true });
+  writeFileSync(keptVersionName(`${cache}/set-aside/${keptVersionPrefix(path)}`, 1), bytes);
 }
 
 function sealed(path: string, text: string): Buffer {

@@ -41,6 +41,8 @@ export class Truth {
   readonly #excused = new Set<string>();
   /** By path: what a bucket has since an operator brought it back. The session's holder need not know that it is there. */
   readonly #broughtBack = new Map<SimulatedStore, Map<string, BroughtBack>>();
+  /** By path: the older version that a cache takes to a bucket which it had before, and what it knows to be there. */
+  readonly #takenBack = new Map<SimulatedStore, Map<string, { version: number; there: number }>>();
   /** Versions that a bucket had and that were deleted there, by path. */
   readonly #gone = new Map<SimulatedStore, Map<string, number[]>>();
   /** Directories with kept versions. */
@@ -58,8 +60,8 @@ export class Truth {
   /**
    * `bytes` of `path` are in a cache that was put back from a copy, or is given another bucket (cache-content.ts). What its
    * ledger of the bucket has not stored is new to it, also where other computers, or later runs on it, have deleted it there.
-   * What the ledger knows to be there counts as unchanged: what the cache has by now takes its place, whatever that came from. An
-   * older version does so only where the ledger waits to delete what is there, and an application did delete it.
+   * What the ledger knows to be there counts as unchanged: what the cache has by now takes its place, whatever that came from, but
+   * for what the cache lacked. An older version does so only where the ledger waits to delete what is there, and an application did delete it.
    */
   bringAlong(store: SimulatedStore, path: string, bytes: Buffer, ledger: LedgerState | undefined): void {
     const name = toObjectName(path, 'file');
@@ -68,13 +70,15 @@ export class Truth {
     if (entry?.remote === undefined) this.lineage.place(path, undefined, version);
     const object = store.objects.get(name);
     const there = this.#versionIn(path, object);
-    if (there === undefined || version === there) return;
+    if (there === undefined || version === there || entry?.local === 'absent') return;
     const isAttempt = ledger?.attempts.get(name)?.some(({ id }) => id === object?.uploadId) ?? false;
     if (!isAttempt && object?.generation !== entry?.remote?.generation) return;
     if (!this.lineage.leadsTo(version, there)) {
       this.lineage.place(path, there, version);
       return;
     }
+    const takenBack = this.#takenBack.get(store) ?? new Map<string, { version: number; there: number }>();
+    this.#takenBack.set(store, takenBack.set(path, { version, there }));
     const deletion = this.lineage.deletionAfter(there, path, () => true);
     if (entry?.local === 'deleted' && deletion !== undefined)
       this.lineage.place(path, deletion, version, () => false);
@@ -264,11 +268,27 @@ export class Truth {
       // Deleted since, and perhaps never stored in that version.
       if (this.lineage.wasDeleted(version)) continue;
       if (this.#isSuccessor(store, keyPath, version)) continue;
+      if (this.#isTakenBack(store, keyPath, version)) continue;
       throw new Violation(
         'credentials are never newer than their keys',
         `${credsPath} version ${v} counts on ${key} ${version}; ${store.name} has ${this.#inBucket(store, keyPath) ?? 'nothing'}`,
       );
     }
+  }
+
+  /**
+   * A cache whose session lost a conflict in another bucket takes that one's older version back: its keys take the place of those that
+   * it kept aside there, and its credentials come last.
+   */
+  #isTakenBack(store: SimulatedStore, path: string, needed: number): boolean {
+    const taken = this.#takenBack.get(store)?.get(path);
+    const found = this.#inBucket(store, path);
+    if (taken === undefined || found === undefined) return false;
+    return (
+      this.lineage.leadsTo(needed, taken.there) &&
+      this.lineage.leadsTo(taken.version, found) &&
+      this.isKept(store, path, needed)
+    );
   }
 
   /** The bucket has the version or what came from it; what was moved must be where it went. */
