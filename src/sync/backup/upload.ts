@@ -158,51 +158,41 @@ async function replaceOwn<T>(
     return await call(entry.remote?.generation ?? ABSENT, undefined);
   } catch (error) {
     if (!isPrecondition(error)) throw error;
-    const newestThere = await newest(parts.bucket, entry.name);
-    await refuseForeign(parts, replacing, newestThere, error);
-    const found = await withoutStale(parts, replacing, newestThere);
+    let found = await newest(parts.bucket, entry.name);
+    const verdict = await refuseForeign(parts, replacing, found, error);
+    if (found !== undefined && verdict === 'stale') {
+      await parts.setAside(found, replacing.grant.deadlineMs);
+      found = undefined;
+    }
     return call(found?.generation ?? ABSENT, found ?? 'nothing').catch((again: unknown) => {
       throw isPrecondition(again) ? new ForeignWrite(entry.name, again) : again;
     });
   }
 }
 
-/** What lies below the floor counts for nothing, but an operator may have brought it back: it is kept. Returns what is there then. */
-async function withoutStale(
-  { ledger, setAside }: UploadParts,
-  { grant, content }: Replacing,
-  found: ObjectVersion | undefined,
-): Promise<ObjectVersion | undefined> {
-  if (found === undefined || !isStale(found, grant) || isOwn(ledger, found, content)) return found;
-  await setAside(found, grant.deadlineMs);
-  return undefined;
-}
-
-function isStale(found: ObjectVersion, { floor }: WriteGrant): boolean {
-  return !isDeletedMark(found) && isBelow(floor, found.metadata);
-}
-
 /**
- * Throws unless what was found may be replaced: it is gone, or an own version, or a late write of an earlier holder. Below the floor
- * is nothing of a later run on this cache, whatever it is signed with.
+ * Throws unless what was found may be replaced: it is gone, or an own version, or a late write of an earlier holder. 'stale': it lies
+ * below the floor and counts for nothing, but an operator may have brought it back, so that it is to be kept. Below the floor is
+ * nothing of a later run on this cache, whatever it is signed with.
  */
 async function refuseForeign(
   { ledger, grants }: UploadParts,
   { entry: { name, session }, grant, content }: Replacing,
   found: ObjectVersion | undefined,
   cause: unknown,
-): Promise<void> {
+): Promise<'replaceable' | 'stale'> {
   const isShared = grant.epoch > 0;
   if (isShared && !(await grants.verify(session))) {
     // Says which mount has it.
     await grants.grant(session);
     throw new ForeignWrite(name, cause);
   }
-  if (found === undefined || isDeletedMark(found) || isOwn(ledger, found, content)) return;
-  if (isStale(found, grant)) return;
+  if (found === undefined || isDeletedMark(found) || isOwn(ledger, found, content)) return 'replaceable';
+  if (isBelow(grant.floor, found.metadata)) return 'stale';
   const epoch = epochOf(found.metadata);
   const isLate = isShared && epoch !== undefined && epoch < grant.epoch;
   if (!isLate || isSignedBy(ledger.id, found.metadata)) throw new ForeignWrite(name, cause);
+  return 'replaceable';
 }
 
 /**

@@ -257,18 +257,18 @@ export const syncMutations = [
     ['sync/shared.test.ts'],
     [
       [
-        '  if (isStale(found, grant)) return;\n',
+        "  if (isBelow(grant.floor, found.metadata)) return 'stale';\n",
         '',
         'what an operator puts below the floor ends the backups of its session for good',
       ],
       [
-        '  await setAside(found, grant.deadlineMs);\n',
+        '      await parts.setAside(found, replacing.grant.deadlineMs);\n',
         '',
         'what an operator puts below the floor ends the backups of its session for good',
       ],
       [
-        'if (found === undefined || !isStale(found, grant) || isOwn(ledger, found, content)) return found;',
-        'if (found !== undefined || isOwn(ledger, found as never, content)) return found;',
+        "if (isBelow(grant.floor, found.metadata)) return 'stale';",
+        "if (isBelow(grant.floor, found.metadata)) return 'replaceable';",
         'what an operator puts below the floor is overwritten',
       ],
     ],
