@@ -74,16 +74,19 @@ export function bucketStatus(parts: BucketStatusParts): BucketStatus {
   // A session that another mount has just made is known by its name only.
   const names = new Set([...ledger.sessionNames, ...unsettled.keys(), ...parts.waiting]);
   const waiting = new Set(parts.waiting);
-  const backups = [...names].sort().map((session) => ({
-    session,
-    state: stateOf(parts, session, waiting.has(session)),
-    files: ledger.countsOf(session).files,
-    dirty: ledger.countsOf(session).dirty + (unsettled.get(session) ?? 0),
-    ...outcomeOf(session),
-    ...epochIn(parts.epochOf(session)),
-    ...parts.holderOf(session),
-    ...troubleOf(parts.failureOf(session)),
-  }));
+  const backups = [...names].sort().map((session) => {
+    const { files, dirty, absent } = ledger.countsOf(session);
+    return {
+      session,
+      state: stateOf(parts, session, { files, absent, isWaitedFor: waiting.has(session) }),
+      files,
+      dirty: dirty + (unsettled.get(session) ?? 0),
+      ...outcomeOf(session),
+      ...epochIn(parts.epochOf(session)),
+      ...parts.holderOf(session),
+      ...troubleOf(parts.failureOf(session)),
+    };
+  });
   return {
     dirty: backups.reduce((sum, { dirty }) => sum + dirty, 0),
     bucket: { address, listed: ledger.listed, lastError: listingError, ...(trouble && { trouble }) },
@@ -104,11 +107,10 @@ function troubleOf(failure: ({ waits: Waits } & Failure) | undefined): { trouble
 function stateOf(
   { ledger, holderOf }: BucketStatusParts,
   session: string,
-  isWaitedFor: boolean,
+  { files, absent, isWaitedFor }: { files: number; absent: number; isWaitedFor: boolean },
 ): SessionState {
   if (ledger.conflicts.has(session)) return 'conflict';
   if (holderOf(session) !== undefined) return 'waiting';
-  const { files, absent } = ledger.countsOf(session);
   const isUnknown = isWaitedFor && files === 0;
   if (absent === 0 && !isUnknown) return 'local';
   return isWaitedFor ? 'restoring' : 'remote';
