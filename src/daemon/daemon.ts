@@ -284,12 +284,13 @@ export class Daemon {
     const { log, fuseFd, lock, thread, services } = this.#parts;
     const { uncommitted } = await thread.ended;
     const unmounted = await (this.#unmounting ?? { lazy: false, holders: [] });
-    const rest = await this.#store.finish();
-    if (!rest.isEmpty) {
+    const lacking = await this.#store.finish();
+    const isInCache = lacking?.length === 0;
+    if (!isInCache) {
       log.warn('What was written is in the journal, not yet in the cache; the next start goes on with it');
     }
-    const isComplete = rest.isEmpty && uncommitted.length === 0;
-    const unsaved = await services.flushTheRest({ isComplete, lacking: rest.paths });
+    const isComplete = isInCache && uncommitted.length === 0;
+    const unsaved = await services.flushTheRest({ isComplete, lacking });
     await services.end();
     closeSync(fuseFd);
     lock.release();

@@ -127,7 +127,7 @@ export class JournalService {
     await this.sync().catch(() => {});
     const rest = await Promise.race([
       this.#checkpoints.finish(),
-      sleep(LAST_CHECKPOINT_MS, { isEmpty: false, paths: undefined }, { ref: false }),
+      sleep(LAST_CHECKPOINT_MS, undefined, { ref: false }),
     ]);
     await this.#journal.close();
     return rest;

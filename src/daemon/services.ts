@@ -25,7 +25,7 @@ import { mountReportOf } from './status.ts';
 
 export interface CacheAtEnd {
   isComplete: boolean;
-  lacking: JournalRest['paths'];
+  lacking: JournalRest;
 }
 
 type StartedOver = Extract<DaemonMessage, { type: 'started-over' }>;

@@ -46,7 +46,7 @@ export class FinalFlush {
    * nothing changes and nothing is opened any more. `lacking`: paths that only the journal has; undefined: that may be any, and
    * another mount would go on with an older version of whatever it is. Never rejects.
    */
-  async release(deadlineMs: number, lacking: JournalRest['paths']): Promise<void> {
+  async release(deadlineMs: number, lacking: JournalRest): Promise<void> {
     const { ledger, leases } = this.#parts;
     const inJournal = lacking && new Set(lacking.map((path) => sessionOfPath(path, 'directory')));
     const isClean = (session: string) =>

@@ -159,7 +159,7 @@ export class RemoteSessions {
   }
 
   /** See FinalFlush. */
-  release(deadlineMs: number, lacking: JournalRest['paths']): Promise<void> {
+  release(deadlineMs: number, lacking: JournalRest): Promise<void> {
     this.#parts.opener.stop();
     return this.#parts.finalFlush.release(deadlineMs, lacking);
   }

@@ -46,7 +46,7 @@ test('a segment that is closed after a start with nothing to do is checkpointed'
   schedule.closed(1);
   await until(() => upTo.length > 0);
   assert.deepEqual(upTo, [1]);
-  assert.deepEqual(await schedule.finish(), { isEmpty: true, paths: [] });
+  assert.deepEqual(await schedule.finish(), []);
 });
 
 test('segments closed one after the other are checkpointed, each when it is there', async () => {
@@ -74,19 +74,19 @@ test('a full disk is said once and tried again until there is room', async () =>
   await until(() => upTo.length === 3);
   assert.deepEqual(upTo, [4, 4, 4]);
   assert.equal(warnings.length, 1);
-  assert.equal((await schedule.finish()).isEmpty, true);
+  assert.deepEqual(await schedule.finish(), []);
 });
 
 test('what does not fit at the end is reported as left in the journal', async () => {
   const { schedule, upTo } = scheduleOf('disk-full', 'disk-full');
   schedule.closed(1);
   await until(() => upTo.length === 1);
-  assert.deepEqual(await schedule.finish(), { isEmpty: false, paths: undefined });
+  assert.equal(await schedule.finish(), undefined);
 });
 
 test('paths that the cache cannot store are named at the end', async () => {
   const { schedule } = scheduleOf('partial', 'partial', 'partial');
   schedule.closed(1);
   assert.equal(await schedule.tryNow(1), true);
-  assert.deepEqual(await schedule.finish(), { isEmpty: false, paths: [BLOCKED] });
+  assert.deepEqual(await schedule.finish(), [BLOCKED]);
 });

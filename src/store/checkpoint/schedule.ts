@@ -15,12 +15,8 @@ export interface CheckpointScheduleParts {
   retryMs?: number;
 }
 
-/** What the cache lacks of the journal at the end. */
-export interface JournalRest {
-  isEmpty: boolean;
-  /** Paths that the cache cannot store, where it has all else; undefined: it is not known what it lacks. */
-  paths: readonly string[] | undefined;
-}
+/** What the cache lacks of the journal at the end: the paths that it cannot store; undefined: that may be any. */
+export type JournalRest = readonly string[] | undefined;
 
 const INTERVAL_MS = 10_000;
 const RETRY_MS = 5_000;
@@ -79,10 +75,7 @@ export class CheckpointSchedule {
     clearTimeout(this.#retry);
     await this.#running;
     if (this.#done < this.#closed) await this.#run();
-    return {
-      isEmpty: this.#done >= this.#closed,
-      paths: this.#stored >= this.#closed ? this.#unstored : undefined,
-    };
+    return this.#stored >= this.#closed ? this.#unstored : undefined;
   }
 
   get #settled(): number {

@@ -183,9 +183,9 @@ export class Daemon {
     this.isServing = false;
     this.#toCore.post({ type: 'stop' });
     await new Promise<void>((resolve) => this.#whenDone.push(resolve));
-    const { isEmpty } = await this.#service.finish();
+    const lacking = await this.#service.finish();
     this.ended = 'stopped';
-    return isEmpty;
+    return lacking?.length === 0;
   }
 
   async #settled(): Promise<void> {

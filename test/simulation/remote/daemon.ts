@@ -111,11 +111,12 @@ export class Daemon {
     client.post({ type: 'stop' });
     await client.ended;
     for (const operation of this.#parked.splice(0)) operation.done('given up');
-    const { isEmpty, paths } = await store.finish();
-    const unsaved = await services.flushTheRest({ isComplete: isEmpty, lacking: paths });
+    const lacking = await store.finish();
+    const isComplete = lacking?.length === 0;
+    const unsaved = await services.flushTheRest({ isComplete, lacking });
     await services.end();
     this.state = 'ended';
-    return isEmpty ? unsaved : Math.max(unsaved, 1);
+    return isComplete ? unsaved : Math.max(unsaved, 1);
   }
 
   /** A reload: another daemon takes over. */
