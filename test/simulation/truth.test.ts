@@ -53,6 +53,19 @@ for (const isDeletionStored of [false, true])
     runOn(undefined);
   });
 
+test('a flush of one session says nothing of where it was renamed to before, but that nothing is left under its name', () => {
+  const { truth, store } = begun();
+  const [path, newPath] = ['u-+1/key-0.json', 'u-+2/key-0.json'];
+  const version = truth.lineage.write(path, undefined);
+  truth.lineage.place(newPath, undefined, version);
+  const moved = new Map([[path, truth.lineage.delete('m0', path, version, newPath)]]);
+  truth.promise(store, moved, 'one');
+  assert.throws(() => truth.promise(store, moved), /what a flush says is stored is stored/, 'it is nowhere');
+  store.put('m0 d1', toObjectName(path, 'file'), sealed(path, JSON.stringify({ v: version })), ABSENT, {});
+  assert.throws(() => truth.promise(store, moved, 'one'), /what a flush says is stored/, 'it is there still');
+  runOn(undefined);
+});
+
 test('a file that a computer makes anew does not follow a deletion of what the bucket never had', () => {
   const { truth, store } = begun();
   const [path, newPath] = ['u-+1/key-0.json', 'u-+2/key-0.json'];

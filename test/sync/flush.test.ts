@@ -336,6 +336,55 @@ test('credentials that were read before their session was renamed are not stored
   }
 });
 
+test('what was never stored and is moved on while it is being stored is followed', async (t) => {
+  for (const ask of ['all', 'source'] as const) {
+    const bucket = new MemoryBucket();
+    const machine = new Machine(t, bucket);
+    for (const file of ['key.json', 'creds.json']) await machine.write(`${S}/${file}`, 'ok');
+    const route = [S, 'v-+2', 'w-+3', 'x-+4'];
+    bucket.before = async ({ operation }) => {
+      // The flush comes to the credentials after the key: they have moved on by then, and do so again where they went.
+      const [from, to] = route.splice(0, route.length > 1 ? 2 : 0);
+      if (operation !== 'put' || from === undefined || to === undefined) return;
+      route.unshift(to);
+      await machine.write(`${to}/key.json`, 'ok');
+      await move(machine, from, to, ['creds.json']);
+    };
+    await (ask === 'all' ? machine.sync.flusher.flushAll() : machine.sync.flusher.flush(S));
+    assert.equal(contentsOf(bucket)['x-+4/creds.json'], 'ok creds.json', ask);
+    assert.deepEqual([...machine.ledger.movesFrom(S)], []);
+  }
+});
+
+test('a session is stored whatever becomes of one that it was renamed to before', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  await machine.write(`${S}/creds.json`, 'ok');
+  await move(machine, S, 'v-+2', ['creds.json']);
+  bucket.before = ({ name }) => (name.startsWith('sessions/v/') ? unreachable() : undefined);
+  await machine.write(`${S}/creds.json`, 'ok again');
+  await machine.sync.flusher.flush(S);
+  assert.deepEqual(contentsOf(bucket), { [`${S}/creds.json`]: 'ok again' });
+});
+
+test('a session that is moved on without end fails its flush, and does not keep it for ever', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  for (const file of ['key.json', 'creds.json']) await machine.write(`${S}/${file}`, 'ok');
+  let at = S;
+  bucket.before = async ({ operation }) => {
+    if (operation !== 'put') return;
+    const to = `v-+${bucket.calls.length}`;
+    await machine.write(`${to}/key.json`, 'ok');
+    await move(machine, at, to, ['creds.json']);
+    at = to;
+  };
+  await assert.rejects(machine.sync.flusher.flushAll(), /moved on again and again/);
+  bucket.before = () => {};
+  await machine.sync.flusher.flushAll();
+  assert.equal(contentsOf(bucket)[`${at}/creds.json`], 'ok creds.json');
+});
+
 test('a flush deletes what was moved to a session that another flush stores meanwhile', async (t) => {
   const bucket = new MemoryBucket();
   const machine = new Machine(t, bucket);

@@ -36,6 +36,8 @@ const NEW_SESSION_DELAY_MS = 300;
 const CREDENTIALS_DELAY_MS = 1_500;
 /** After an urgent flush that failed for a reason that may pass; then twice as long, up to the interval. */
 const URGENT_RETRY = { minMs: 1_000, maxMs: 60_000 };
+/** Each takes a rename of just what is being stored. Other sessions wait for their next interval meanwhile. */
+const MOVES_FOLLOWED = 20;
 const ALL = Symbol('all sessions');
 
 function mayPass(error: unknown): boolean {
@@ -108,23 +110,28 @@ export class Flusher {
 
   /** Resolves when everything of the session that was committed before is in the bucket. Rejects with the first failure. */
   async flush(session: string): Promise<void> {
+    const movesBefore = this.#parts.ledger.movesFrom(session);
     await this.#settle('committed');
-    await this.#flushWithTargets(session);
+    await this.#flushWithTargets(session, movesBefore);
   }
 
   /** As `flush`, but rejects for a session of which nothing is known. */
   async flushKnown(session: string): Promise<void> {
+    const movesBefore = this.#parts.ledger.movesFrom(session);
     await this.#settle('everything');
     if (session === '' || !this.#parts.ledger.sessionNames.includes(session))
       throw new Error(`there is no session ${session}`);
-    await this.#flushWithTargets(session);
+    await this.#flushWithTargets(session, movesBefore);
   }
 
   /** As `flush`, for all sessions: each is tried, whatever becomes of the others. Rejects with a failure that may pass, if there is one. */
   async flushAll(): Promise<void> {
     await this.#settle('everything');
-    const sessions = new Set([...this.#parts.ledger.dirtySessions, ...this.#refreshes.wanted]);
-    const results = await Promise.allSettled([...sessions].map((session) => this.#flushWithTargets(session)));
+    const { ledger } = this.#parts;
+    const sessions = new Set([...ledger.dirtySessions, ...this.#refreshes.wanted]);
+    const results = await Promise.allSettled(
+      [...sessions].map((session) => this.#flushWithTargets(session, ledger.movesFrom(session))),
+    );
     const reasons = results.flatMap((result) =>
       result.status === 'rejected' ? [result.reason as unknown] : [],
     );
@@ -199,16 +206,21 @@ export class Flusher {
     }
   }
 
-  /** What was moved to other sessions is deleted once those have stored it. */
-  async #flushWithTargets(session: string): Promise<void> {
+  /**
+   * What was moved to other sessions is deleted once those have stored it. What is moved since `movesBefore` is followed, also where
+   * it was new and has left nothing to delete.
+   */
+  async #flushWithTargets(session: string, movesBefore: ReadonlySet<number>): Promise<void> {
     const { ledger } = this.#parts;
-    const isMoved = ledger.moveTargetsOf(session).length > 0;
-    await this.#flushSettled(session);
-    const targets = ledger.moveTargetsOf(session);
-    // Another flush may have stored the last of them after this one had passed the deletions over.
-    if (targets.length === 0 && !isMoved) return;
-    await Promise.all(targets.map((target) => this.#flushSettled(target)));
-    await this.#flushSettled(session);
+    for (let round = 0; round < MOVES_FOLLOWED; round++) {
+      const isMoved = ledger.moveTargetsOf(session, movesBefore).length > 0;
+      await this.#flushSettled(session);
+      const targets = ledger.moveTargetsOf(session, movesBefore);
+      // Another flush may have stored the last of them after this one had passed the deletions over.
+      if (targets.length === 0 && !isMoved) return;
+      await Promise.all(targets.map((target) => this.#flushSettled(target)));
+    }
+    throw new Error(`files of session ${session} are moved on again and again before they are stored`);
   }
 
   /** A call that comes while a flush runs waits for the one after, which takes what changed meanwhile. */

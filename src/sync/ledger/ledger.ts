@@ -298,16 +298,16 @@ export class Ledger {
     return database?.local === 'same' ? [['changed', database.name, atMs]] : [];
   }
 
-  /** What moves on before it was stored is still waited for by what it was moved from first. */
+  /** What moves on before it was stored is still waited for by what it was moved from first: so the targets are noted first. */
   #recordsOfMove({ put, deleted }: Move): (LedgerRecord & { 1: string })[] {
     const moveMs = this.#nextMoveMs();
     const sources = deleted.flatMap((name) => this.get(name) ?? []);
     const waiting = [...new Set([moveMs, ...sources.flatMap(({ movedBy }) => movedBy)])];
     return [
-      ...sources.map(({ name }): ['deleted', string, number] => ['deleted', name, moveMs]),
       ...put
         .filter((name) => !isTemporary(name))
         .flatMap((name) => waiting.map((ms): ['changed', string, number] => ['changed', name, ms])),
+      ...sources.map(({ name }): ['deleted', string, number] => ['deleted', name, moveMs]),
     ];
   }
 
@@ -318,9 +318,18 @@ export class Ledger {
     return this.#moveMs;
   }
 
-  /** Sessions that files of this one were moved to and that have not stored them yet: deletions here wait for those. */
-  moveTargetsOf(session: string): string[] {
-    const targets = this.dirtyOf(session).flatMap((entry) => this.#state.targetsOf(entry));
+  /** Moves of files of the session to others that have not stored them yet. */
+  movesFrom(session: string): ReadonlySet<number> {
+    return this.#state.movesFrom(session);
+  }
+
+  /**
+   * Sessions that files of this one were moved to and that have not stored them yet: deletions here wait for those. Of files that
+   * were never stored here no deletion is left: their moves count unless they are among `before`.
+   */
+  moveTargetsOf(session: string, before: ReadonlySet<number>): string[] {
+    const awaited = this.dirtyOf(session).flatMap((entry) => this.#state.targetsOf(entry));
+    const targets = [...awaited, ...this.#state.movedFrom(session, before)];
     return [...new Set(targets.map((target) => target.session))];
   }
 

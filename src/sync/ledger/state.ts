@@ -20,6 +20,13 @@ export interface SessionEntries {
   readonly absent: Set<ObjectEntry>;
 }
 
+interface Moved {
+  /** Sessions. */
+  readonly from: Set<string>;
+  /** What was not stored since. */
+  readonly to: Set<ObjectEntry>;
+}
+
 export class LedgerState {
   readonly sessions = new Map<string, SessionEntries>();
   id = '';
@@ -37,8 +44,10 @@ export class LedgerState {
   entryCount = 0;
   /** By object: uploads whose outcome is not known. An object that is no more, here and in the bucket, may have some. */
   readonly attempts = new Map<string, readonly Attempt[]>();
-  /** By the move that made them: files that were not stored since. */
-  readonly #moved = new Map<number, Set<ObjectEntry>>();
+  /** Moves of which not all is stored. */
+  readonly #moved = new Map<number, Moved>();
+  /** The same, by session that files were moved from. */
+  readonly #movesFrom = new Map<string, Set<number>>();
 
   get(name: string): ObjectEntry | undefined {
     const session = sessionOf(name);
@@ -51,8 +60,23 @@ export class LedgerState {
 
   /** Files of other sessions that this deleted one became, as far as the bucket does not have them. */
   targetsOf({ session, deletedBy }: ObjectEntry): ObjectEntry[] {
-    const moved = deletedBy === undefined ? undefined : this.#moved.get(deletedBy);
-    return [...(moved ?? [])].filter((target) => target.session !== session && !target.shadowed);
+    return deletedBy === undefined ? [] : this.#awaited(deletedBy, session);
+  }
+
+  /** Those that files of the session were moved by. */
+  movesFrom(session: string): ReadonlySet<number> {
+    return new Set(this.#movesFrom.get(session));
+  }
+
+  /** Files of other sessions that those of this one became by other moves, as far as the bucket does not have them: also of what it never had here. */
+  movedFrom(session: string, except: ReadonlySet<number>): ObjectEntry[] {
+    const moves = [...(this.#movesFrom.get(session) ?? [])].filter((move) => !except.has(move));
+    return moves.flatMap((move) => this.#awaited(move, session));
+  }
+
+  #awaited(move: number, session: string): ObjectEntry[] {
+    const to = [...(this.#moved.get(move)?.to ?? [])];
+    return to.filter((target) => target.session !== session && !target.shadowed);
   }
 
   apply(record: LedgerRecord): void {
@@ -114,12 +138,13 @@ export class LedgerState {
     entry.change++;
     // Made anew here, in local mode, without regard to what the bucket has: the two must not be taken for one.
     if (entry.local === 'absent') entry.remote = undefined;
+    const move = isMove(atMs) ? atMs : undefined;
+    if (local === 'deleted' && move !== undefined) this.#movedAway(entry, move);
     if (local === 'deleted' && entry.remote === undefined && !this.attempts.has(name)) {
       this.#drop(name);
       return;
     }
     this.#set(entry, local, atMs);
-    const move = isMove(atMs) ? atMs : undefined;
     if (local === 'deleted') {
       entry.deletedBy = move;
       entry.deletedChange = entry.change;
@@ -130,18 +155,35 @@ export class LedgerState {
     entry.movedBy = [...entry.movedBy, move];
     entry.movedChange = entry.change;
     const moved = this.#moved.get(move);
-    if (moved === undefined) this.#moved.set(move, new Set([entry]));
-    else moved.add(entry);
+    if (moved === undefined) this.#moved.set(move, { from: new Set(), to: new Set([entry]) });
+    else moved.to.add(entry);
+  }
+
+  /** Of a move whose targets are noted already. */
+  #movedAway({ session }: ObjectEntry, move: number): void {
+    const moved = this.#moved.get(move);
+    if (moved === undefined) return;
+    moved.from.add(session);
+    this.#movesFrom.set(session, (this.#movesFrom.get(session) ?? new Set()).add(move));
   }
 
   /** It is stored, or is no more. */
   endMoves(entry: ObjectEntry): void {
     for (const move of entry.movedBy) {
       const moved = this.#moved.get(move);
-      moved?.delete(entry);
-      if (moved?.size === 0) this.#moved.delete(move);
+      moved?.to.delete(entry);
+      if (moved?.to.size === 0) this.#forgetMove(move, moved.from);
     }
     entry.movedBy = [];
+  }
+
+  #forgetMove(move: number, from: ReadonlySet<string>): void {
+    this.#moved.delete(move);
+    for (const session of from) {
+      const moves = this.#movesFrom.get(session);
+      moves?.delete(move);
+      if (moves?.size === 0) this.#movesFrom.delete(session);
+    }
   }
 
   #attempt(name: string, attempt: Attempt): void {

@@ -173,9 +173,14 @@ export const syncMutations = [
       'changed credentials wait for the next interval after an outage',
     ],
     [
-      '    await this.#flushSettled(session);\n  }',
-      '  }',
+      'if (targets.length === 0 && !isMoved) return;',
+      'return;',
       'what was moved to another session is never deleted where it was',
+    ],
+    [
+      "movesFrom(session);\n    await this.#settle('committed')",
+      "movesFrom('');\n    await this.#settle('committed')",
+      'a session is not stored because one that it was renamed to before is not',
     ],
   ]),
   ...fearedIn('src/sync/backup/upload.ts', BACKUPS, [
@@ -392,6 +397,16 @@ export const syncMutations = [
       'entry.remote === undefined && !this.attempts.has(name)',
       'entry.remote === undefined',
       'an upload whose answer was lost stays in the bucket',
+    ],
+    [
+      'moved.from.add(session);\n    this.#movesFrom.set',
+      'moved.from.add(session);\n    new Map<string, Set<number>>().set',
+      'a flush says that all is stored although a rename took something new to another session meanwhile',
+    ],
+    [
+      'if (moved?.to.size === 0) this.#forgetMove(move, moved.from);',
+      'if (moved?.to.size === 0) this.#moved.delete(move);',
+      'every rename between sessions stays in memory',
     ],
   ]),
   ...fearedIn('src/sync/reconcile/reconcile.ts', RECONCILE, [

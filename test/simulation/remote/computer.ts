@@ -175,7 +175,7 @@ export class Computer {
     this.#within(daemon, () => {
       void daemon.flush(what).then((stored) => {
         this.#trace(`${daemon.process.name} has ${stored ? 'stored' : 'not stored'} ${what}`);
-        if (stored) this.#parts.truth.promise(store, this.#still(known));
+        if (stored) this.#parts.truth.promise(store, this.#still(known), what === 'all' ? 'all' : 'one');
         done(stored);
       });
     });

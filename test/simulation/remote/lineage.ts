@@ -60,6 +60,11 @@ export class Lineage {
     return this.#deletions.has(version);
   }
 
+  /** It moved on, as a deletion here. */
+  isMove(version: number): boolean {
+    return this.#deletions.get(version)?.movedTo !== undefined;
+  }
+
   wasWritten(path: string, version: number): boolean {
     return this.#written.get(path)?.has(version) ?? false;
   }
