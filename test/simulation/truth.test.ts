@@ -233,6 +233,26 @@ for (const [what, knows, isDeleted, replaces] of [
     runOn(undefined);
   });
 
+for (const isThereBefore of [false, true])
+  test(`what is found where a newer version was deleted ${isThereBefore ? 'came back, if it was there before' : 'did not come back, if it was moved there since'}`, () => {
+    const { truth, store } = begun();
+    const [path, newPath] = ['u-+1/key-0.json', 'u-+2/key-0.json'];
+    const older = truth.lineage.write(path, undefined);
+    if (isThereBefore) truth.lineage.place(newPath, undefined, older);
+    const newer = truth.lineage.write(path, older);
+    // It goes on, and back, before it is stored there.
+    truth.lineage.place(newPath, undefined, newer);
+    const deleted = truth.lineage.delete('m0', newPath, newer);
+    truth.promise(store, new Map([[newPath, deleted]]));
+    // A computer that has the older one still.
+    truth.lineage.place(newPath, undefined, older, truth.knownTo({ name: 'm1', store }, newPath));
+    const bytes = sealed(newPath, JSON.stringify({ v: older }));
+    const put = () => store.put('m1 d1', toObjectName(newPath, 'file'), bytes, ABSENT, {});
+    if (isThereBefore) assert.throws(put, /nothing that a flush stored is lost/);
+    else put();
+    runOn(undefined);
+  });
+
 for (const [what, isBrought, isKept, passes] of [
   ['takes older keys back to a bucket before their credentials, newer ones are kept aside', true, true, true],
   ['takes older keys back, and nothing keeps newer ones', true, false, false],

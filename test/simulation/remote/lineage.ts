@@ -23,8 +23,8 @@ export class Lineage {
   readonly #deletions = new Map<number, Deletion>();
   /** The deletions of a path: what is made there anew comes from those that its maker can know of. */
   readonly #deletionsOf = new Map<string, number[]>();
-  /** What was ever meant to be at a path. */
-  readonly #written = new Map<string, Set<number>>();
+  /** What was ever meant to be at a path, and the newest number when it first was. */
+  readonly #written = new Map<string, Map<number, number>>();
   /** Where a version was first written. */
   readonly #madeAt = new Map<number, string>();
   #last = 0;
@@ -89,12 +89,19 @@ export class Lineage {
 
   /**
    * Whether what is found at `path` may follow the version (undefined: nothing is): it came from it, or the version was deleted.
-   * Of a deletion: what is found is not one of the versions that were deleted.
+   * Of a deletion: what is found is not one of the versions that were deleted, or another computer moved it there since.
    */
   follows(path: string, version: number, found: number | undefined, accepts: Accepts = () => true): boolean {
     if (found === undefined) return this.deletionAfter(version, path, accepts) !== undefined;
     // Moved away and back, it came from its own deletion.
-    return this.leadsTo(version, found) || (this.isDeletion(version) && !this.leadsTo(found, version));
+    return (
+      this.leadsTo(version, found) || (this.isDeletion(version) && !this.#wasDeletedBy(version, path, found))
+    );
+  }
+
+  #wasDeletedBy(deletion: number, path: string, found: number): boolean {
+    const since = this.#written.get(path)?.get(found);
+    return (since === undefined || since < deletion) && this.leadsTo(found, deletion);
   }
 
   /** A deletion of `path` that came from the version, of those that `accepts`; itself where it is one. */
@@ -116,9 +123,9 @@ export class Lineage {
   }
 
   #follow(path: string, before: number | undefined, version: number, knows: Knows = () => true): void {
-    const written = this.#written.get(path) ?? new Set();
-    written.add(version);
+    const written = this.#written.get(path) ?? new Map<number, number>();
     this.#written.set(path, written);
+    if (!written.has(version)) written.set(version, this.#last);
     if (before !== undefined) this.#link(before, version);
     if (before !== undefined && !this.isDeletion(before)) return;
     for (const deletion of this.#deletionsOf.get(path) ?? [])
