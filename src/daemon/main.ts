@@ -4,6 +4,7 @@ import type { Driver } from '../drivers/choose.ts';
 import { prepareKernelThread } from '../drivers/direct/worker-link.ts';
 import { deferred } from '../lib/deferred.ts';
 import { SessionfsError } from '../lib/errors.ts';
+import { prepareFilesystemSync } from '../lib/filesystem-sync.ts';
 import { forbidCoreFiles, forbidTracing, ignoreDebugSignal } from '../lib/process-protection.ts';
 import { takeSecrets } from '../lib/secrets.ts';
 import { findMount } from '../mount/mountinfo.ts';
@@ -156,7 +157,11 @@ function failureOf(error: unknown): FromDaemon {
 
 let running: DaemonProcess | undefined;
 const driver: Driver = process.argv[2] === 'direct' ? 'direct' : 'fuse-native';
-if (driver === 'direct') prepareKernelThread();
+if (driver === 'direct') {
+  prepareKernelThread();
+  // No process is started any more once the kernel thread serves.
+  prepareFilesystemSync();
+}
 // It has nothing yet that should outlive its supervisor.
 process.on('disconnect', () => {
   if (running === undefined) process.exit(0);

@@ -3,14 +3,13 @@
  * one of these two interfaces, so that a test can record, fail or cut it. Reads, and what the start prepares under the
  * cache lock, go to node:fs directly.
  */
-import { spawn } from 'node:child_process';
 import fs, { constants } from 'node:fs';
 import { promisify } from 'node:util';
 import { BulkFiles } from './bulk-files.ts';
 import { cgroupLimits } from './cgroup-limits.ts';
+import { syncFilesystem } from './filesystem-sync.ts';
 import { kernelIsAtLeast } from './kernel-version.ts';
 import { codeOf, systemError } from './system-error.ts';
-import { toolEnvironment } from './system-tools.ts';
 
 const DIRECTORY_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY;
 
@@ -96,16 +95,6 @@ function roomForThread(): boolean {
   return isRoomForThread;
 }
 
-/** Node has no syncfs(2), but a sync(1). */
-async function syncFilesystem(path: string): Promise<boolean> {
-  if (!reportsFailedWrites()) return false;
-  return new Promise((resolve) => {
-    spawn('sync', ['-f', path], { stdio: 'ignore', env: toolEnvironment() })
-      .on('error', () => resolve(false))
-      .on('exit', (status) => resolve(status === 0));
-  });
-}
-
 export const fileOperations: FileOperations = {
   open: promisify(fs.open),
   write: writeAll,
@@ -117,7 +106,7 @@ export const fileOperations: FileOperations = {
   unlink: promisify(fs.unlink),
   mkdir: promisify(fs.mkdir),
   rmdir: promisify(fs.rmdir),
-  syncFilesystem,
+  syncFilesystem: async (path) => reportsFailedWrites() && (await syncFilesystem(path)),
   bulk: () => (roomForThread() ? new BulkFiles() : undefined),
 };
 

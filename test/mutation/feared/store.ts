@@ -149,6 +149,33 @@ export const storeMutations = [
       ],
     ],
   ),
+  ...fearedIn(
+    'src/lib/filesystem-sync.ts',
+    ['lib/filesystem-sync.test.ts'],
+    [
+      [
+        "path.includes('\\n') ? undefined : this.prepare()",
+        'this.prepare()',
+        'a path with a line feed is taken for two, and what follows is taken for synced',
+      ],
+      [
+        'for (const resolve of this.#waiting.splice(0)) resolve(false);',
+        '',
+        'a checkpoint waits for a process that is gone',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/daemon/main.ts',
+    ['crash/large-request.test.ts'],
+    [
+      [
+        '  prepareFilesystemSync();\n',
+        '  void prepareFilesystemSync;\n',
+        'a daemon starts a process while it serves: killed just then, it costs a writer EIO',
+      ],
+    ],
+  ),
   ...fearedIn('src/store/checkpoint/plan.ts', CHECKPOINT, [
     [
       'plan.keepOld || before?.keepOld === true',
