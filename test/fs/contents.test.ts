@@ -39,6 +39,59 @@ describe('contents that do not fit into memory', () => {
   });
 });
 
+describe('a file that is larger than the memory for contents', () => {
+  const PATH = 'u-+1/app.sqlite';
+  const block = (h: Harness, at: number) => {
+    const out = Buffer.alloc(4096);
+    const length = h.fs.read(find(h, PATH), at, out.length, out, 0);
+    return length < 0 ? length : out.readUInt32LE(0);
+  };
+  const withLargeFile = async (t: TestContext) => {
+    const h = harness(t, { memoryLimit: 1.5 * MIB });
+    mkdir(h, 'u-+1');
+    const content = Buffer.alloc(2 * MIB);
+    for (let at = 0; at < content.length; at += 4096) content.writeUInt32LE(at, at);
+    write(h, PATH, content);
+    h.settle();
+    await h.checkpoint();
+    return h;
+  };
+  const damage = (h: Harness) => writeFileSync(join(h.cachePath, 'sessions/u/+1/app.sqlite'), 'damaged');
+
+  it('is opened once while it is read, and leaves memory after a rest', async (t) => {
+    const h = await withLargeFile(t);
+    h.settle();
+    assert.equal(block(h, 0), 0);
+    assert.equal(h.fs.hasPending, true, 'a rest is waited for');
+    damage(h);
+    h.nowMs += 9_999;
+    h.fs.settleIdle();
+    assert.equal(block(h, MIB), MIB, 'not opened again');
+    h.nowMs += 9_999;
+    h.fs.settleIdle();
+    assert.equal(block(h, 4096), 4096, 'each read counts');
+    h.nowMs += 10_000;
+    h.fs.settleIdle();
+    assert.equal(h.fs.hasPending, false);
+    assert.equal(block(h, 4096), Errno.EIO, 'opened again');
+  });
+
+  it('makes room for the next one, and is never shown for a newer version', async (t) => {
+    const h = await withLargeFile(t);
+    assert.equal(block(h, 4096), 4096);
+    const changed = Buffer.alloc(4096, 7);
+    assert.equal(h.fs.write(find(h, PATH), 4096, changed, false), changed.length);
+    assert.equal(block(h, 4096), 0x07070707);
+    h.settle();
+    assert.equal(block(h, 4096), 0x07070707);
+    write(h, 'u-+1/other.sqlite', Buffer.alloc(2 * MIB, 1));
+    h.settle();
+    await h.checkpoint();
+    damage(h);
+    assert.equal(block(h, 4096), Errno.EIO);
+  });
+});
+
 describe('a segment that a checkpoint has done with', () => {
   it('is read from the cache when it goes between the look at it and the reading', async (t) => {
     const h = harness(t, { memoryLimit: 1 });

@@ -56,7 +56,7 @@ export function mkdir(h: Harness, path: string): number {
 }
 
 /** As writeFile does; without content nothing is written. Returns the file's number. */
-export function write(h: Harness, path: string, content = ''): number {
+export function write(h: Harness, path: string, content: string | Buffer = ''): number {
   let node = find(h, path);
   if (node === 0) {
     const entry = newEntry();
@@ -65,7 +65,7 @@ export function write(h: Harness, path: string, content = ''): number {
   } else {
     assert.equal(h.fs.setattr(node, { size: 0 }, newAttributes()), 0);
   }
-  const data = Buffer.from(content);
+  const data = typeof content === 'string' ? Buffer.from(content) : content;
   assert.equal(h.fs.write(node, 0, data, false), data.length);
   return node;
 }

@@ -140,9 +140,10 @@ export class FileSystem implements FileSystemOperations {
 
   /** There is something that time will settle: working copies, what memory has no room for, files to be counted. `settleIdle` wants to be called. */
   get hasPending(): boolean {
-    const { pending, orphans, registrations, databases } = this.#core;
+    const { pending, orphans, registrations, databases, contents } = this.#core;
     if (pending.size > 0 || orphans.hasPending || registrations.hasPending || databases.hasPending)
       return true;
+    if (contents.hasPending) return true;
     return this.uncounted > 0 || this.#idle.isDue;
   }
 
@@ -157,6 +158,7 @@ export class FileSystem implements FileSystemOperations {
     this.#core.orphans.settle();
     this.#core.registrations.settle();
     this.#core.databases.settle();
+    this.#core.contents.settle();
     this.countFiles(COUNTED_AT_ONCE);
     this.#idle.settle();
   }

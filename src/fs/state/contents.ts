@@ -1,6 +1,7 @@
 /**
- * The committed versions, decrypted. They stay in memory under a byte limit, most recently used first; a miss opens
- * the sealed bytes again, from the journal segment that holds them or, once that is checkpointed, from the cache.
+ * The committed versions, decrypted. They stay in memory under a byte limit, most recently used first, and beside it one that
+ * is larger than the limit; a miss opens the sealed bytes again, from the journal segment that holds them or, once that is
+ * checkpointed, from the cache.
  */
 
 import { LRUCache } from 'lru-cache';
@@ -26,6 +27,7 @@ import { type FileNode, IN_CACHE, NOT_COMMITTED, type Node } from '../model/node
 import type { Log, Owner } from '../model/options.ts';
 import type { Orphan } from '../model/orphans.ts';
 import { WorkingCopy } from '../model/working-copy.ts';
+import { OversizedContent } from './oversized-content.ts';
 
 /** What a small Buffer costs beside its bytes. */
 const BUFFER_OVERHEAD = 400;
@@ -46,6 +48,7 @@ export interface ContentsParts {
 export class Contents {
   readonly #parts: ContentsParts;
   readonly #plain: LRUCache<FileNode, Buffer>;
+  readonly #oversized: OversizedContent;
   readonly #header = Buffer.alloc(HEADER_SIZE);
 
   constructor(parts: ContentsParts) {
@@ -54,12 +57,13 @@ export class Contents {
       maxSize: Math.max(1, parts.memoryLimit),
       sizeCalculation: (plain) => plain.length + BUFFER_OVERHEAD,
     });
+    this.#oversized = new OversizedContent(parts.clock);
   }
 
   /** The committed plaintext, not to be changed by the caller; EIO when it does not open (said once in the log). */
   read(node: FileNode, path: string): Buffer | Errno {
     if (node.orphan !== undefined) return wholeOf(node.orphan);
-    const kept = this.#plain.get(node);
+    const kept = this.#plain.get(node) ?? this.#oversized.read(node);
     if (kept !== undefined) return kept;
     if (node.segment === NOT_COMMITTED) return Buffer.alloc(0);
     // What lies under the name of a file that has none any more is another file.
@@ -67,7 +71,7 @@ export class Contents {
     try {
       const { plain, meta } = openSealed(this.#parts.keyring, path, this.#sealed(node, path));
       if (!node.loaded) this.#learn(node, meta, plain.length);
-      this.#plain.set(node, plain);
+      this.remember(node, plain);
       node.readError = undefined;
       return plain;
     } catch (error) {
@@ -79,6 +83,17 @@ export class Contents {
   /** Keeps a version that was just committed. Takes ownership of `plain`. */
   remember(node: FileNode, plain: Buffer): void {
     this.#plain.set(node, plain);
+    if (this.#plain.has(node)) this.#oversized.forget(node);
+    else this.#oversized.keep(node, plain);
+  }
+
+  /** `settle` wants to be called. */
+  get hasPending(): boolean {
+    return this.#oversized.hasPending;
+  }
+
+  settle(): void {
+    this.#oversized.settle();
   }
 
   /** The committed version has not reached the cache yet. */
@@ -93,11 +108,12 @@ export class Contents {
 
   forget(node: FileNode): void {
     this.#plain.delete(node);
+    this.#oversized.forget(node);
   }
 
   /** The committed plaintext if it is at hand. */
   peek(node: FileNode): Buffer | undefined {
-    return this.#plain.peek(node);
+    return this.#plain.peek(node) ?? this.#oversized.peek(node);
   }
 
   /** The cache has another version now: nothing is known of it but its name. */

@@ -443,6 +443,24 @@ export const fsMutations = [
         'throw error;',
         'a segment that is retired during a read is an error',
       ],
+      [
+        '    else this.#oversized.keep(node, plain);\n',
+        '',
+        'each read request of a file beyond the memory limit opens the whole file',
+      ],
+      ['    this.#oversized.forget(node);\n', '', 'a large file is shown as it was before it was replaced'],
+    ],
+  ),
+  ...fearedIn(
+    'src/fs/state/oversized-content.ts',
+    ['fs/contents.test.ts'],
+    [
+      [
+        'this.#kept.usedMs = this.#clock.monotonicMs();',
+        '',
+        'a large file is opened again every ten seconds while it is read',
+      ],
+      ['>= REST_MS', '>= Infinity', 'a large file stays in memory for ever'],
     ],
   ),
   ...fearedIn('src/fs/state/presence.ts', HYBRID, [
