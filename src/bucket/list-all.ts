@@ -7,13 +7,8 @@ export async function* listPages(
   prefix: string,
   known?: Known,
 ): AsyncGenerator<readonly ObjectVersion[]> {
-  let page: string | undefined;
-  do {
-    const { objects, nextPage } = await bucket.list(prefix, page, known);
-    yield objects;
-    requireNext(bucket, prefix, page, nextPage);
-    page = nextPage;
-  } while (page !== undefined);
+  const ask = (page?: string) => bucket.list(prefix, page, known);
+  for await (const { objects } of pages(bucket, prefix, ask)) yield objects;
 }
 
 /** Pages of what the store still has of objects that were replaced or deleted; none where it keeps nothing. Rejects as `History.list` does. */
@@ -24,23 +19,23 @@ export async function* listPast(
 ): AsyncGenerator<readonly PastVersion[]> {
   const { history } = bucket;
   if (history === undefined) return;
-  let page: string | undefined;
-  do {
-    const { versions, nextPage } = await history.list(kind, prefix, page);
-    yield versions;
-    requireNext(bucket, prefix, page, nextPage);
-    page = nextPage;
-  } while (page !== undefined);
+  const ask = (page?: string) => history.list(kind, prefix, page);
+  for await (const { versions } of pages(bucket, prefix, ask)) yield versions;
 }
 
-function requireNext(
+async function* pages<Page extends { readonly nextPage: string | undefined }>(
   { address }: Bucket,
   prefix: string,
-  page: string | undefined,
-  nextPage: string | undefined,
-): void {
-  if (nextPage === undefined || nextPage !== page) return;
-  throw new BucketError('unreachable', `the listing of ${address}/${prefix} does not go on`);
+  ask: (page?: string) => Promise<Page>,
+): AsyncGenerator<Page> {
+  let at: string | undefined;
+  do {
+    const page = await ask(at);
+    yield page;
+    if (page.nextPage !== undefined && page.nextPage === at)
+      throw new BucketError('unreachable', `the listing of ${address}/${prefix} does not go on`);
+    at = page.nextPage;
+  } while (at !== undefined);
 }
 
 export async function listAll(bucket: Bucket, prefix: string): Promise<ObjectVersion[]> {
