@@ -1,5 +1,5 @@
 /** Google Cloud Storage through @google-cloud/storage. Every request has a deadline, and both ways a checksum. */
-import type { File, Bucket as SdkBucket, Storage } from '@google-cloud/storage';
+import type { File, GetFilesOptions, Bucket as SdkBucket, Storage } from '@google-cloud/storage';
 import { crc32c, encodeCrc32c } from '../../lib/crc32c.ts';
 import { sharedAbort } from '../../lib/shared-abort.ts';
 import {
@@ -74,27 +74,19 @@ class GcsBucket implements Bucket {
       read: (version, options) =>
         version.kind === 'soft-deleted'
           ? this.#readSoftDeleted(version, options)
-          : this.#get(version.name, options, version.id),
+          : this.get(version.name, options, version.id),
     };
   }
 
-  list(prefix: string, page?: string): Promise<ObjectPage> {
-    return this.#request('list', `cannot list ${this.address}/${prefix}`, 'bucket', async (deadline) => {
-      const query = { prefix, maxResults: PAGE_SIZE, autoPaginate: false, fields: LIST_FIELDS };
-      const [found, , answer] = await this.#bucket(deadline).getFiles({
-        ...query,
-        ...(page === undefined ? {} : { pageToken: page }),
-      });
-      const nextPage = (answer as { nextPageToken?: string } | undefined)?.nextPageToken;
-      return { objects: found.map(versionOfResource), nextPage };
-    });
+  async list(prefix: string, page?: string): Promise<ObjectPage> {
+    const what = `cannot list ${this.address}/${prefix}`;
+    const query = { prefix, fields: LIST_FIELDS };
+    const { found, nextPage } = await this.#page(what, query, page, versionOfResource);
+    return { objects: found, nextPage };
   }
 
-  get(name: string, options?: GetOptions): Promise<StoredObject> {
-    return this.#get(name, options);
-  }
-
-  #get(
+  /** `generation`: of an older version that the bucket still has. */
+  get(
     name: string,
     { maxBytes = OBJECT_BYTES_MAX }: GetOptions = {},
     generation?: string,
@@ -163,16 +155,30 @@ class GcsBucket implements Bucket {
     this.#closed.abort();
   }
 
-  #listPast(kind: PastKind, prefix: string, page?: string): Promise<PastPage> {
+  async #listPast(kind: PastKind, prefix: string, page?: string): Promise<PastPage> {
     const what = `cannot list ${kind === 'version' ? 'the versions' : 'what was soft-deleted'} of ${this.address}/${prefix}`;
+    const query = {
+      ...{ prefix, fields: PAST_FIELDS },
+      ...(kind === 'version' ? { versions: true } : { softDeleted: true }),
+    };
+    const read = (resource: File) => pastVersionOf(kind, resource);
+    const { found, nextPage } = await this.#page(what, query, page, read);
+    return { versions: found.filter((version) => version !== undefined), nextPage };
+  }
+
+  #page<T>(
+    what: string,
+    query: GetFilesOptions,
+    page: string | undefined,
+    read: (resource: File) => T,
+  ): Promise<{ found: T[]; nextPage: string | undefined }> {
     return this.#request('list', what, 'bucket', async (deadline) => {
       const [found, , answer] = await this.#bucket(deadline).getFiles({
-        ...{ prefix, maxResults: PAGE_SIZE, autoPaginate: false, fields: PAST_FIELDS },
-        ...(kind === 'version' ? { versions: true } : { softDeleted: true }),
+        ...{ ...query, maxResults: PAGE_SIZE, autoPaginate: false },
         ...(page === undefined ? {} : { pageToken: page }),
       });
       const nextPage = (answer as { nextPageToken?: string } | undefined)?.nextPageToken;
-      return { versions: found.flatMap((resource) => pastVersionOf(kind, resource) ?? []), nextPage };
+      return { found: found.map(read), nextPage };
     });
   }
 
@@ -181,7 +187,7 @@ class GcsBucket implements Bucket {
     const { name, id } = version;
     const { generation } = await this.#revive(version);
     try {
-      return await this.#get(name, options, generation);
+      return await this.get(name, options, generation);
     } finally {
       await this.delete(name, { ifGeneration: generation });
       this.#revived.delete(`${name}#${id}`);

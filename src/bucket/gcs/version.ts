@@ -8,7 +8,6 @@ export function versionOfResource(resource: unknown): ObjectVersion {
     string,
     unknown
   >;
-  const custom = Object.entries(object.metadata ?? {}).map(([key, value]) => [key, String(value)]);
   return {
     name: text(object.name, 'name'),
     generation: generation(object.generation),
@@ -16,7 +15,7 @@ export function versionOfResource(resource: unknown): ObjectVersion {
     size: integer(object.size ?? 0),
     crc32c: decodeCrc32c(text(object.crc32c, 'crc32c')),
     updatedMs: instant(object.updated),
-    ...splitMetadata(Object.fromEntries(custom)),
+    ...customOf(object.metadata),
   };
 }
 
@@ -28,7 +27,6 @@ export function pastVersionOf(kind: PastKind, resource: unknown): PastVersion | 
   const { name, generation: id, size, metadata, ...times } = (resource ?? {}) as Record<string, unknown>;
   const { timeCreated, timeDeleted, softDeleteTime } = times;
   if (kind === 'soft-deleted' && softDeleteTime === undefined) return undefined;
-  const custom = Object.entries(metadata ?? {}).map(([key, value]) => [key, String(value)]);
   const ended = timeDeleted ?? (kind === 'soft-deleted' ? softDeleteTime : undefined);
   return {
     name: text(name, 'name'),
@@ -37,8 +35,14 @@ export function pastVersionOf(kind: PastKind, resource: unknown): PastVersion | 
     createdMs: instant(timeCreated),
     endedMs: ended === undefined ? undefined : instant(ended),
     kind,
-    uploadId: splitMetadata(Object.fromEntries(custom)).uploadId,
+    uploadId: customOf(metadata).uploadId,
   };
+}
+
+/** What a writer put on it, of a JSON resource. */
+function customOf(metadata: unknown): ReturnType<typeof splitMetadata> {
+  const custom = Object.entries(metadata ?? {}).map(([key, value]) => [key, String(value)]);
+  return splitMetadata(Object.fromEntries(custom));
 }
 
 export type ResponseHeaders = Readonly<Record<string, string | undefined>>;
