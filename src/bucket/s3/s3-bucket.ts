@@ -38,14 +38,13 @@ import { pageOf, placeOf } from './history.ts';
 import { deletesAfterDays } from './lifecycle.ts';
 import { withoutTrailer, withTrailer } from './trailer.ts';
 import {
-  type Described,
   describedBy,
   etagOf,
   generationOf,
-  instantOf,
   ownMetadata,
   readEtag,
   readMetadata,
+  versionOf,
 } from './version.ts';
 
 export interface S3Options {
@@ -70,14 +69,6 @@ const HEADS_AT_A_TIME = 32;
 const SEEN_MAX = 10_000;
 /** As often as a change is tried that met another one; Amazon asks for that. */
 const CONFLICTS_MAX = 3;
-
-interface Answer {
-  readonly ETag?: string | undefined;
-  readonly ContentLength?: number | undefined;
-  readonly LastModified?: Date | undefined;
-  readonly ChecksumCRC32C?: string | undefined;
-  readonly Metadata?: Record<string, string> | undefined;
-}
 
 type UploadArguments = [name: string, bytes: Uint8Array, options: ChangeOptions, upload: Upload];
 
@@ -108,7 +99,7 @@ export class S3Bucket implements Bucket {
     this.#observe = observe;
     this.history = {
       list: (...given) => this.#listPast(...given),
-      read: ({ name, id }, options) => this.#get(name, options, id),
+      read: ({ name, id }, options) => this.get(name, options, id),
     };
   }
 
@@ -142,11 +133,8 @@ export class S3Bucket implements Bucket {
     return { objects, nextPage };
   }
 
-  get(name: string, options?: GetOptions): Promise<StoredObject> {
-    return this.#get(name, options);
-  }
-
-  #get(
+  /** `versionId`: of an older version that the bucket still has. */
+  get(
     name: string,
     { maxBytes = OBJECT_BYTES_MAX }: GetOptions = {},
     versionId?: string,
@@ -169,9 +157,7 @@ export class S3Bucket implements Bucket {
       if (bytes === undefined) throw damaged(`${this.address}/${name}`);
       const sum = crc32c(bytes);
       if (sum !== (noted ?? sum)) throw damaged(`${this.address}/${name}`);
-      const described = { size: bytes.length, crc32c: sum, ...rest };
-      const generation = generationOf(readEtag(answer.ETag), described);
-      const version = { name, generation, updatedMs: instantOf(answer.LastModified), ...described };
+      const version = versionOf(name, answer, { size: bytes.length, crc32c: sum, ...rest });
       return { ...(versionId === undefined ? this.#note(version) : version), bytes };
     };
     return this.#request('get', what, work, (object) => object.bytes.length);
@@ -185,7 +171,7 @@ export class S3Bucket implements Bucket {
       const { trailerBytes, crc32c: sum, rest } = readMetadata(answer.Metadata);
       if (sum === undefined) return undefined;
       const size = (answer.ContentLength ?? 0) - trailerBytes;
-      return this.#version(name, answer, { size, crc32c: sum, ...rest });
+      return this.#note(versionOf(name, answer, { size, crc32c: sum, ...rest }));
     });
     if (described !== undefined) return described;
     // Nothing but its bytes tells the checksum of what something else has stored.
@@ -368,11 +354,6 @@ export class S3Bucket implements Bucket {
         if (!isConflict(error) || conflicts === CONFLICTS_MAX) throw error;
       }
     }
-  }
-
-  #version(name: string, { ETag, LastModified }: Answer, described: Described): ObjectVersion {
-    const generation = generationOf(readEtag(ETag), described);
-    return this.#note({ name, generation, updatedMs: instantOf(LastModified), ...described });
   }
 
   #note(version: ObjectVersion): ObjectVersion {

@@ -10,7 +10,7 @@ const CRC_KEY = 'sessionfs-s3-crc32c';
 const TRAILER_KEY = 'sessionfs-s3-trailer';
 
 /** What an ETag alone stands for: it never changes. */
-export type Described = Pick<ObjectVersion, 'size' | 'crc32c' | 'metadata' | 'uploadId'>;
+type Described = Pick<ObjectVersion, 'size' | 'crc32c' | 'metadata' | 'uploadId'>;
 
 /** The metadata of an upload, as the store keeps it. */
 export function ownMetadata(
@@ -77,6 +77,16 @@ export function readEtag(etag: unknown): string {
   const text = typeof etag === 'string' ? etag.replace(/^W\//, '').replaceAll('"', '') : '';
   if (!/^[\x21\x23-\x2d\x2f-\x7e]{1,200}$/.test(text)) throw new TypeError('no ETag');
   return text;
+}
+
+/** What an answer tells of a version, and what its metadata or content does. */
+export function versionOf(
+  name: string,
+  { ETag, LastModified }: { readonly ETag?: string | undefined; readonly LastModified?: Date | undefined },
+  described: Described,
+): ObjectVersion {
+  const generation = generationOf(readEtag(ETag), described);
+  return { name, generation, updatedMs: instantOf(LastModified), ...described };
 }
 
 export function instantOf(date: Date | undefined): number {
