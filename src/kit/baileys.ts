@@ -57,6 +57,12 @@ export function stateOfDatabase(database: Uint8Array): SessionState {
   );
 }
 
+/** Whether these credentials are registered: not before a pairing, nor in the middle of one. */
+export function logsIn(creds: Buffer): boolean {
+  const parsed = parse(creds);
+  return parsed !== undefined && isRegistered(parsed);
+}
+
 /** `nameOf`: what a key is called where `isThere` looks for it. */
 function stateOf(
   content: Buffer | undefined,

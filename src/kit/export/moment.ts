@@ -17,8 +17,15 @@ import { sessionOfCreds } from '../../naming/session-path.ts';
 import { withBucket } from './bucket-reader.ts';
 import { isIn, type SealedFiles } from './sealed-session.ts';
 
+export const PAST_KINDS = ['version', 'soft-deleted'] as const satisfies readonly PastKind[];
+
 /** Where the versions of a moment come from. */
-export type MomentSource = 'object versions' | 'soft-deleted objects';
+export const MOMENT_SOURCES = {
+  version: 'object versions',
+  'soft-deleted': 'soft-deleted objects',
+} as const satisfies Record<PastKind, string>;
+
+export type MomentSource = (typeof MOMENT_SOURCES)[PastKind];
 
 export interface Moment {
   readonly files: SealedFiles;
@@ -73,7 +80,7 @@ export async function readMoment(request: MomentRequest, warn: Warn): Promise<Mo
 async function listVersions(bucket: Bucket, session: string, warn: Warn): Promise<PastVersion[]> {
   const prefix = `${toObjectName(session, 'directory')}/`;
   const found: PastVersion[] = [];
-  for (const kind of ['version', 'soft-deleted'] as const)
+  for (const kind of PAST_KINDS)
     for await (const page of pagesOf(bucket, kind, prefix, warn)) found.push(...page);
   return found;
 }
@@ -89,11 +96,8 @@ export async function* pagesOf(
     yield* listPast(bucket, kind, prefix);
   } catch (error) {
     if (!isRefusal(error)) throw error;
-    const what =
-      kind === 'version'
-        ? 'object versions are left out'
-        : 'soft-deleted objects are left out (Google asks for storage.objects.restore)';
-    warn(`${error.message}; ${what}`);
+    const asks = kind === 'version' ? '' : ' (Google asks for storage.objects.restore)';
+    warn(`${error.message}; ${MOMENT_SOURCES[kind]} are left out${asks}`);
   }
 }
 
@@ -176,7 +180,7 @@ async function read(
     return undefined;
   }
   const ms = Math.max(...picked.map(({ createdMs }) => createdMs));
-  return { files, ms, source: softDeleted.length > 0 ? 'soft-deleted objects' : 'object versions' };
+  return { files, ms, source: MOMENT_SOURCES[softDeleted.length > 0 ? 'soft-deleted' : 'version'] };
 }
 
 /** Credentials last: what a kill leaves in the bucket is then no session that logs in. */

@@ -15,8 +15,8 @@ import { ARCHIVE_BYTES_MAX, listTrash } from '../../store/checkpoint/trash.ts';
 import { damaged, unpackArchive } from '../../store/set-aside/archive.ts';
 import { listKeptVersions } from '../../store/set-aside/kept-versions.ts';
 import { withBucket } from './bucket-reader.ts';
-import { type MomentSource, pagesOf } from './moment.ts';
-import { readIfThere } from './sources.ts';
+import { MOMENT_SOURCES, type MomentSource, PAST_KINDS, pagesOf } from './moment.ts';
+import { keptVersionsOf, readIfThere } from './sources.ts';
 import type { SealedVersions } from './versions.ts';
 
 export type RestorableSource = 'kept version' | 'trash' | MomentSource;
@@ -42,32 +42,32 @@ export async function listRestorable(
   warn: (text: string) => void,
 ): Promise<Restorable[]> {
   const { bucket: address } = config;
-  let moments: Restorable[] = [];
-  const objects =
+  const there =
     address &&
-    (await withBucket(config, address, async (bucket) => {
-      moments = await listMoments(bucket, session, warn);
-      return [...(await listAll(bucket, KEPT_VERSION_ROOT)), ...(await listAll(bucket, TRASH_ROOT))];
-    }));
+    (await withBucket(config, address, async (bucket) => ({
+      moments: await listMoments(bucket, session, warn),
+      kept: await listAll(bucket, session === undefined ? KEPT_VERSION_ROOT : keptVersionsOf(session)),
+      trash: await listAll(bucket, session === undefined ? TRASH_ROOT : trashObjectPrefix(session)),
+    })));
   const found = [
     ...listKeptVersions(config.cachePath).flatMap(({ prefix, ms }) =>
       credentialsOf({ objectName: keptVersionObjectName(prefix), ms }),
     ),
     ...listTrash(config.cachePath).map(sessionIn),
-    ...(objects ?? []).flatMap(({ name }) => credentialsOf(parseKeptVersionObject(name))),
-    ...(objects ?? []).flatMap(({ name }) => parseTrashObject(name) ?? []).map(sessionIn),
+    ...(there?.kept ?? []).flatMap(({ name }) => credentialsOf(parseKeptVersionObject(name))),
+    ...(there?.trash ?? []).flatMap(({ name }) => parseTrashObject(name) ?? []).map(sessionIn),
   ];
   const byKey = new Map(found.map((each) => [`${each.session} ${each.what} ${each.ms}`, each]));
-  return [...byKey.values(), ...moments]
+  return [...byKey.values(), ...(there?.moments ?? [])]
     .filter((each) => session === undefined || each.session === session)
     .sort((a, b) => a.ms - b.ms);
 }
 
 interface Span {
-  firstMs: number;
-  lastMs: number;
+  readonly firstMs: number;
+  readonly lastMs: number;
   /** Something was replaced or deleted. */
-  hasPast: boolean;
+  readonly hasPast: boolean;
 }
 
 /** Between which times the bucket's versions have a session: its creds.json, or any file where it has none. */
@@ -78,7 +78,7 @@ async function listMoments(
 ): Promise<Restorable[]> {
   const prefix = session === undefined ? `${OBJECT_ROOT}/` : `${toObjectName(session, 'directory')}/`;
   const found: Restorable[] = [];
-  for (const [kind, source] of SOURCES) {
+  for (const kind of PAST_KINDS) {
     const [files, creds] = [new Map<string, Span>(), new Map<string, Span>()];
     for await (const page of pagesOf(bucket, kind, prefix, warn))
       for (const version of page) {
@@ -87,18 +87,14 @@ async function listMoments(
         widen(files, of, version);
         if (isCredentials(version.name)) widen(creds, of, version);
       }
-    for (const [of, { hasPast }] of files) {
-      const { firstMs: sinceMs, lastMs: ms } = creds.get(of) ?? (files.get(of) as Span);
-      if (hasPast) found.push({ session: of, what: 'session', ms, sinceMs, source });
+    for (const [of, span] of files) {
+      const { firstMs: sinceMs, lastMs: ms } = creds.get(of) ?? span;
+      const source = MOMENT_SOURCES[kind];
+      if (span.hasPast) found.push({ session: of, what: 'session', ms, sinceMs, source });
     }
   }
   return found;
 }
-
-const SOURCES = [
-  ['version', 'object versions'],
-  ['soft-deleted', 'soft-deleted objects'],
-] as const;
 
 function widen(spans: Map<string, Span>, session: string, { createdMs, endedMs }: PastVersion): void {
   const span = spans.get(session) ?? { firstMs: createdMs, lastMs: createdMs, hasPast: false };

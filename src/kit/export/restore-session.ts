@@ -15,12 +15,12 @@ import { companionName, companionsOf } from '../../sqlite/companions.ts';
 import { savedCredentials } from '../../sqlite/credentials.ts';
 import { fold } from '../../sqlite/fold.ts';
 import { SqliteError } from '../../sqlite/format.ts';
-import { stateOfSession } from '../baileys.ts';
+import { logsIn, stateOfSession } from '../baileys.ts';
 import { type ExportRequest, findVersions, keyringOf, requireComplete, sourcesOf } from './export-session.ts';
 import { checkFolder, writeFolder } from './folder.ts';
 import { readMoment, type Shield } from './moment.ts';
 import { type RestorableSource, readTrash } from './restorable.ts';
-import { type OpenedFile, openVersions, type SealedVersions } from './versions.ts';
+import { type OpenedFile, type OpenedVersions, openVersions, type SealedVersions } from './versions.ts';
 
 interface Wanted extends Pick<ExportRequest, 'session' | 'config'> {
   /** That moment, or nothing newer, in ms since the epoch; undefined: the newest that was kept. */
@@ -48,11 +48,16 @@ export interface RestoredSession {
   source: RestorableSource;
 }
 
-interface Found {
+interface Kept {
   what: RestoredSession['what'];
   files: SealedVersions['files'];
   ms: number;
   source: RestorableSource;
+}
+
+interface Found extends Omit<Kept, 'files'> {
+  /** With the files that do not open. */
+  opened: OpenedVersions;
 }
 
 const CREDS = 'creds.json';
@@ -63,8 +68,8 @@ const DATABASE_BYTES_MAX = 2 ** 30;
 /**
  * A session that has other files than its credentials gets the newest credentials that were kept; one that has none, the newest
  * archive of all its files. Credentials that log in are not replaced, and no other file is, but the database of which the
- * credentials were kept. With a moment, what the bucket's versions had then comes first. Throws SESSION_NOT_FOUND, RESTORE_REFUSED, EXPORT_INCOMPLETE (before anything is written), KEY_WRONG,
- * KEY_MISSING, BUCKET_UNAVAILABLE, CONFIG_INVALID and system errors.
+ * credentials were kept. With a moment, what the bucket's versions had then comes first. Throws SESSION_NOT_FOUND, RESTORE_REFUSED,
+ * EXPORT_INCOMPLETE (before anything is written), KEY_WRONG, KEY_MISSING, BUCKET_UNAVAILABLE, CONFIG_INVALID and system errors.
  */
 export async function restoreSession(
   request: RestoreRequest,
@@ -81,25 +86,27 @@ export async function restoreSession(
     const removed = () => findRemoved(request);
     const what = hasKeys(mountPoint, session) ? 'credentials' : 'session';
     const [first, second] = what === 'credentials' ? [credentials, removed] : [removed, credentials];
-    const found = (await findMoment(request, what, keyring, warn)) ?? (await first()) ?? (await second());
-    if (found === undefined) throw nothingKept(request);
-    const { ms: keptMs, source } = found;
-    const opened = open(keyring, session, found);
+    const found =
+      (await findMoment(request, what, keyring, warn)) ??
+      open(keyring, request, (await first()) ?? (await second()));
+    requireComplete(found.opened);
+    const opened = found.opened.files;
     const [{ name, plain } = { name: '', plain: NO_BYTES }] = opened;
     const database = found.what === 'credentials' && name !== CREDS ? databaseNamed(name) : undefined;
     const files =
       database === undefined
         ? write(mountPoint, session, opened)
         : writeDatabase(mountPoint, session, { name: database, plain });
-    return { session, folder, what: found.what, files, keptMs, source };
+    return { session, folder, what: found.what, files, keptMs: found.ms, source: found.source };
   } finally {
     keyring.destroy();
   }
 }
 
 /**
- * Writes what was kept last, a removed session or credentials, or the session as the bucket had it at a moment, as plain files into a folder of its own: no mount is needed, and
- * nothing else is changed. Not synced to the disk on return. Throws EXPORT_TARGET, and what restoreSession throws.
+ * Writes what was kept last, a removed session or credentials, or the session as the bucket had it at a moment, as plain files into
+ * a folder of its own: no mount is needed, and nothing else is changed. Not synced to the disk on return. Throws EXPORT_TARGET, and
+ * what restoreSession throws.
  */
 export async function restoreTo(
   request: RestoreToRequest,
@@ -115,10 +122,11 @@ export async function restoreTo(
       [await findRemoved(request), await findCredentials(request, sources, warn)]
         .filter((each) => each !== undefined)
         .sort((a, b) => b.ms - a.ms)[0];
-    const found = (await findMoment(request, 'session', keyring, warn)) ?? (await kept());
-    if (found === undefined) throw nothingKept(request);
-    const { what, ms: keptMs, source } = found;
-    const files = open(keyring, session, found);
+    const found =
+      (await findMoment(request, 'session', keyring, warn)) ?? open(keyring, request, await kept());
+    const { what, ms: keptMs, source, opened } = found;
+    requireComplete(opened);
+    const { files } = opened;
     const named = (file: OpenedFile) =>
       source === 'kept version' ? { ...file, name: databaseNamed(file.name) } : file;
     await request.shield((stop) => writeFolder(folder, files.map(named), stop));
@@ -136,7 +144,7 @@ function databaseNamed(name: string): string {
 /** Of a session that could log in then; undefined also without a moment. */
 async function findMoment(
   { session, config, atMs, shield }: Wanted,
-  what: Found['what'],
+  what: Kept['what'],
   keyring: Keyring,
   warn: (text: string) => void,
 ): Promise<Found | undefined> {
@@ -144,31 +152,29 @@ async function findMoment(
   const onlyCredentials = what === 'credentials';
   const moment = await readMoment({ session, config, atMs, onlyCredentials, shield }, warn);
   if (moment === undefined) return undefined;
-  const { files } = openVersions(keyring, session, { files: moment.files, keptVersions: [] });
-  const path = pathOfCredentials(session, moment.files, files);
-  if (path === undefined) return undefined;
-  if (onlyCredentials)
-    return { ...moment, what, files: new Map([...moment.files].filter(([each]) => each === path)) };
-  warnOfMissing(session, files, warn);
-  return { ...moment, what };
+  const { ms, source } = moment;
+  const opened = openVersions(keyring, session, { files: moment.files, keptVersions: [] });
+  const credentials = nameOfCredentials(opened);
+  if (credentials === undefined) return undefined;
+  if (onlyCredentials) return { what, ms, source, opened: only(credentials, opened) };
+  warnOfMissing(session, opened.files, warn);
+  return { what, ms, source, opened };
 }
 
-/** The file that logs in; undefined: none does. One that does not open is named by what opens it next. */
-function pathOfCredentials(
-  session: string,
-  sealed: SealedVersions['files'],
-  opened: readonly OpenedFile[],
-): string | undefined {
-  const path = `${session}/${CREDS}`;
-  if (sealed.has(path)) {
-    const creds = opened.find(({ name }) => name === CREDS);
-    return creds === undefined || isPaired(creds.plain.toString()) ? path : undefined;
-  }
-  const database = opened.find(({ plain }) => {
-    const creds = credentialsOf({ database: plain, log: undefined, journal: undefined });
-    return creds !== undefined && isPaired(creds);
-  });
-  return database && `${session}/${database.name}`;
+/** The file that logs in; undefined: none does. One that does not open is among them: what requires all to be whole names it. */
+function nameOfCredentials({ files, refused }: OpenedVersions): string | undefined {
+  if (refused.some(({ name }) => name === CREDS)) return CREDS;
+  const creds = files.find(({ name }) => name === CREDS);
+  if (creds !== undefined) return logsIn(creds.plain) ? CREDS : undefined;
+  return files.find(({ plain }) => {
+    const saved = credentialsOf({ database: plain, log: undefined, journal: undefined });
+    return saved !== undefined && logsIn(Buffer.from(saved));
+  })?.name;
+}
+
+function only(wanted: string, opened: OpenedVersions): OpenedVersions {
+  const isWanted = ({ name }: { name: string }) => name === wanted;
+  return { ...opened, files: opened.files.filter(isWanted), refused: opened.refused.filter(isWanted) };
 }
 
 /** A rule may have deleted older versions of some files, and left those of others. */
@@ -185,7 +191,7 @@ async function findCredentials(
   { session, config, atMs = Number.POSITIVE_INFINITY }: Wanted,
   sources: ReturnType<typeof sourcesOf>,
   warn: (text: string) => void,
-): Promise<Found | undefined> {
+): Promise<Kept | undefined> {
   const asked = { session, folder: '', onlyKeptVersions: true, config, from: undefined, ...sources };
   const { keptVersions } = await findVersions(asked, warn);
   const isCredentials = (path: string) =>
@@ -203,15 +209,16 @@ async function findRemoved({
   session,
   config,
   atMs = Number.POSITIVE_INFINITY,
-}: Wanted): Promise<Found | undefined> {
+}: Wanted): Promise<Kept | undefined> {
   const found = await readTrash(config, session, atMs);
   return found && { what: 'session', ...found, source: 'trash' };
 }
 
-function open(keyring: Keyring, session: string, { files }: Found): OpenedFile[] {
-  const opened = openVersions(keyring, session, { files, keptVersions: [] });
-  requireComplete(opened);
-  return opened.files;
+/** Throws SESSION_NOT_FOUND without any. */
+function open(keyring: Keyring, wanted: Wanted, kept: Kept | undefined): Found {
+  if (kept === undefined) throw nothingKept(wanted);
+  const { files, ...found } = kept;
+  return { ...found, opened: openVersions(keyring, wanted.session, { files, keptVersions: [] }) };
 }
 
 /** Besides the credentials and what an application calls after them. */
@@ -276,6 +283,7 @@ function alreadyPaired(session: string, file: string): SessionfsError {
   });
 }
 
+/** Or about to be: a pairing by code names the account before the phone has taken it. */
 function isPaired(text: string): boolean {
   try {
     const creds = JSON.parse(text) as { me?: { id?: unknown } } | null;

@@ -63,13 +63,18 @@ export async function readObjects(
   return files;
 }
 
+/** What the names of a session's kept versions begin with in the bucket. */
+export function keptVersionsOf(session: string): string {
+  return keptVersionObject(`${toObjectName(session, 'directory')}/`);
+}
+
 async function readKeptVersions(
   bucket: Bucket,
   session: string,
   concurrency: number,
 ): Promise<KeptVersion[]> {
   const keptVersions: KeptVersion[] = [];
-  const objects = await listAll(bucket, keptVersionObject(`${toObjectName(session, 'directory')}/`));
+  const objects = await listAll(bucket, keptVersionsOf(session));
   await mapLimit(objects, concurrency, async ({ name, size }) => {
     const parsed = parseKeptVersionObject(name);
     const path = parsed && fromObjectName(parsed.objectName)?.path;

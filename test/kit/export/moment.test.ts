@@ -11,7 +11,6 @@ import { openDirectoryBucket } from '../../../src/bucket/directory/directory-buc
 import { loadConfig } from '../../../src/config/load.ts';
 import { Keyring } from '../../../src/crypto/keyring.ts';
 import { sealedSize, sealInto } from '../../../src/crypto/sealed-file.ts';
-import type { Shield } from '../../../src/kit/export/moment.ts';
 import { type RestoredSession, restoreSession, restoreTo } from '../../../src/kit/export/restore-session.ts';
 import { ownerCodec, ownerName } from '../../../src/lease/records/owner.ts';
 import { writeLeaseRecord } from '../../../src/lease/records/record.ts';
@@ -29,12 +28,14 @@ import { createS3Bucket, motoServer, S3_CREDENTIALS } from '../../support/s3-ser
 import { databaseWith } from '../../support/sqlite-files.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { until } from '../../support/until.ts';
+import { unstopped } from './support/unstopped.ts';
 
 const S = 'user-+49';
 const KEY = '11'.repeat(32);
 const META = { mode: 0o100600, uid: 0xffffffff, gid: 0xffffffff, mtimeSec: 1, mtimeNsec: 0 };
-const PAIRED = '{"me":{"id":"49"}}';
-const unstopped: Shield = (work) => work(new AbortController().signal);
+const PAIRED = '{"me":{"id":"49"},"registered":true}';
+/** The phone has not taken the code yet. */
+const PAIRING = '{"me":{"id":"49","name":"~"},"pairingCode":"ABCD1234","registered":false}';
 
 interface Listed {
   readonly session?: string;
@@ -180,7 +181,7 @@ async function onS3(t: TestContext): Promise<{ rig: Rig }> {
 
 const FIRST = { 'creds.json': PAIRED, 'pre-key-1.json': '"one"', 'deep/key.json': '"deep"' };
 const SECOND = {
-  'creds.json': '{"me":{"id":"49"},"n":2}',
+  'creds.json': '{"me":{"id":"49"},"registered":true,"n":2}',
   'pre-key-1.json': '"two"',
   'deep/key.json': undefined,
   'pre-key-2.json': '"new"',
@@ -233,9 +234,11 @@ test('credentials that do not log in are no state to go back to: what was kept u
   const keptMs = Date.parse(await rig.moment());
   const kept = keptVersionObject(`${toObjectName(`${S}/creds.json`, 'file')}.${keptMs}`);
   await rig.bucket.put(kept, rig.sealed(`${S}/creds.json`, PAIRED), { ifGeneration: ABSENT, metadata: {} });
-  await rig.store({ 'creds.json': '{"me":null}' });
-  const { what, source, files } = await rig.at(await rig.moment());
-  assert.deepEqual([what, source, files], ['credentials', 'kept version', { 'creds.json': PAIRED }]);
+  for (const creds of ['{"me":null}', PAIRING]) {
+    await rig.store({ 'creds.json': creds });
+    const { what, source, files } = await rig.at(await rig.moment());
+    assert.deepEqual([what, source, files], ['credentials', 'kept version', { 'creds.json': PAIRED }], creds);
+  }
   const { stdout: list } = await rig.run('--list');
   assert.match(list, /^\S+:\d\dZ \(.* ago\) {2}user-\+49 {2}credentials +kept version$/m);
   assert.match(
@@ -291,6 +294,8 @@ test('of a session in a database the one that logged in then takes the place of 
   const time = await rig.moment();
   await rig.store({ 'auth.db': since, 'notes.txt': 'since' });
   const later = await rig.moment();
+  await rig.store({ 'auth.db': databaseWith(join(rig.top, 'pairing.db'), PAIRING) });
+  const latest = await rig.moment();
   const mountPoint = join(rig.top, 'sessions');
   const folder = join(mountPoint, S);
   mkdirSync(folder, { recursive: true });
@@ -299,7 +304,7 @@ test('of a session in a database the one that logged in then takes the place of 
     const request = { session: S, mountPoint, config: rig.config, atMs: Date.parse(at), shield: unstopped };
     return restoreSession(request, { ...rig.env }, assert.fail);
   };
-  await assert.rejects(restore(later), { code: 'SESSION_NOT_FOUND' });
+  for (const at of [later, latest]) await assert.rejects(restore(at), { code: 'SESSION_NOT_FOUND' });
   const { what, files } = await restore(time);
   assert.deepEqual([what, files, readdirSync(folder)], ['credentials', 1, ['auth.db']]);
   assert.deepEqual(readFileSync(join(folder, 'auth.db')), then);

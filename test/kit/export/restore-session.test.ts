@@ -7,7 +7,6 @@ import { loadConfig } from '../../../src/config/load.ts';
 import { loadKeys } from '../../../src/crypto/key-source.ts';
 import type { Keyring } from '../../../src/crypto/keyring.ts';
 import { sealedSize, sealInto } from '../../../src/crypto/sealed-file.ts';
-import type { Shield } from '../../../src/kit/export/moment.ts';
 import { type RestoredSession, restoreSession, restoreTo } from '../../../src/kit/export/restore-session.ts';
 import {
   keptVersionDirectory,
@@ -20,6 +19,7 @@ import { packArchive } from '../../../src/store/set-aside/archive.ts';
 import { type CliResult, runCli } from '../../cli/run-cli.ts';
 import { databaseWith } from '../../support/sqlite-files.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { unstopped } from './support/unstopped.ts';
 
 const S = 'user-+49';
 const META = {
@@ -29,8 +29,6 @@ const META = {
   mtimeSec: 1,
   mtimeNsec: 0,
 };
-
-const unstopped: Shield = (work) => work(new AbortController().signal);
 
 class Rig {
   readonly #env = { SESSION_ENCRYPTION_KEY: '11'.repeat(32) };

@@ -254,16 +254,25 @@ export const operatorMutations = [
     ['kit/export/moment.test.ts'],
     [
       [
-        'return creds === undefined || isPaired(creds.plain.toString()) ? path : undefined;',
-        'return path;',
+        'return logsIn(creds.plain) ? CREDS : undefined;',
+        'return CREDS;',
         'credentials that do not log in are brought back in place of those that do',
       ],
       [
-        'new Map([...moment.files].filter(([each]) => each === path))',
-        'moment.files',
+        'opened: only(credentials, opened) }',
+        'opened }',
         'keys of another moment are mixed with those that are there',
       ],
-      ['warnOfMissing(session, files, warn);', '', 'a moment that lacks keys is brought back without a word'],
+      [
+        'warnOfMissing(session, opened.files, warn);',
+        '',
+        'a moment that lacks keys is brought back without a word',
+      ],
+      [
+        'saved !== undefined && logsIn(Buffer.from(saved))',
+        'saved !== undefined',
+        'a database in the middle of a pairing takes the place of the present one',
+      ],
     ],
   ),
   ...fearedIn(
@@ -276,7 +285,7 @@ export const operatorMutations = [
     ['kit/export/moment.test.ts'],
     [
       [
-        'for (const signal of SIGNALS) process.on(signal, stop);',
+        'for (const signal of STOP_SIGNALS) process.on(signal, stop);',
         '',
         'a signal leaves what was soft-deleted in the bucket',
       ],
@@ -303,7 +312,7 @@ export const operatorMutations = [
     ['cli/rekey.test.ts'],
     [
       [
-        'for (const signal of SIGNALS) process.on(signal, stopped.resolve);',
+        'for (const signal of STOP_SIGNALS) process.on(signal, stopped.resolve);',
         '',
         'Ctrl-C leaves the folder of the mount for it',
       ],
