@@ -79,6 +79,10 @@ test('a bucket of Google is asked for its rights, settings, clock and key, and a
   });
   assert.equal(found.get('storage.buckets.get')?.result, 'warning');
   assert.match(found.get('lifecycle')?.text ?? '', /a rule deletes objects that are 30 d old/);
+  assert.match(
+    found.get('lifecycle')?.hint ?? '',
+    /--clear-lifecycle clears all rules; then set good ones again/,
+  );
   assert.deepEqual([found.get('lifecycle')?.result, found.get('undo')?.result], ['warning', 'warning']);
   assert.ok(!proxy.changes.some(({ request }) => request.object.startsWith('sessions/')));
   const left = proxy.changes.filter(({ request }) => request.object.startsWith('.sessionfs/doctor-'));

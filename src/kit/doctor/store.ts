@@ -75,9 +75,7 @@ export async function settingsFindings(
       ? finding('location', 'unknown', 'the bucket does not say where it is')
       : finding('location', 'ok', location),
     undoFinding(facts, bucket.address),
-    rule.result === 'ok'
-      ? otherRuleFinding(facts, { address: bucket.address, trashDays, otherwise: rule })
-      : rule,
+    (rule.result === 'ok' ? otherRuleFinding(facts, bucket.address, trashDays) : undefined) ?? rule,
   ];
 }
 
@@ -153,14 +151,15 @@ async function ruleFinding(bucket: Bucket): Promise<Finding> {
 }
 
 function clearingText(address: string): string {
-  return `gcloud storage buckets update ${address} --clear-lifecycle`;
+  return `gcloud storage buckets update ${address} --clear-lifecycle clears all rules; then set good ones again, as sessionfs bucket create --dry-run prints them.`;
 }
 
-/** What `deleteAfterDays` does not tell. */
+/** What `deleteAfterDays` does not tell; undefined: nothing is wrong. */
 function otherRuleFinding(
   { otherDeletions = [], trashDeletedAfterDays: days }: GcsFacts,
-  { address, trashDays, otherwise }: { address: string; trashDays: number; otherwise: Finding },
-): Finding {
+  address: string,
+  trashDays: number,
+): Finding | undefined {
   if (otherDeletions.length > 0)
     return finding(
       'lifecycle',
@@ -168,7 +167,7 @@ function otherRuleFinding(
       `a rule deletes objects by ${otherDeletions.join(', another by ')}, also of sessions in use`,
       clearingText(address),
     );
-  if (days === undefined || days >= trashDays) return otherwise;
+  if (days === undefined || days >= trashDays) return undefined;
   return finding(
     'lifecycle',
     'warning',
