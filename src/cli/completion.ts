@@ -19,8 +19,16 @@ function flagsOf(spec: CommandSpec): FlagSpec[] {
   return [...spec.flags, HELP];
 }
 
+function namesOf(commands: readonly CommandSpec[]): string {
+  return commands.map(({ name }) => name).join(' ');
+}
+
+function summariesOf(commands: readonly CommandSpec[]): (readonly [name: string, summary: string])[] {
+  return [...commands.map(({ name, summary }) => [name, summary] as const), HELP_COMMAND];
+}
+
 function bash(commands: readonly CommandSpec[]): string {
-  const names = commands.map(({ name }) => name).join(' ');
+  const names = namesOf(commands);
   return `# bash completion of sessionfs: source <(sessionfs completion bash)
 _sessionfs() {
   local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} index
@@ -76,9 +84,7 @@ function offeredFor({ choices, offered }: FlagSpec): readonly string[] | undefin
 }
 
 function zsh(commands: readonly CommandSpec[]): string {
-  const described = [...commands.map(({ name, summary }) => [name, summary] as const), HELP_COMMAND].map(
-    ([name, summary]) => `    ${quoted(`${name}:${summary}`)}`,
-  );
+  const described = summariesOf(commands).map(([name, summary]) => `    ${quoted(`${name}:${summary}`)}`);
   return `#compdef sessionfs
 # zsh completion of sessionfs: sessionfs completion zsh > "\${fpath[1]}/_sessionfs"
 _sessionfs() {
@@ -133,9 +139,8 @@ function zshSource(choices: readonly string[] | undefined): string {
 }
 
 function fish(commands: readonly CommandSpec[]): string {
-  const all = [...commands.map(({ name, summary }) => [name, summary] as const), HELP_COMMAND];
-  const names = commands.map(({ name }) => name).join(' ');
-  const first = all.map(
+  const names = namesOf(commands);
+  const first = summariesOf(commands).map(
     ([name, summary]) =>
       `complete -c sessionfs -n __fish_use_subcommand -f -a ${name} -d ${fishQuoted(summary)}`,
   );

@@ -4,8 +4,8 @@ import type { Config } from '../config/load.ts';
 import { copyForReading, makeCopyFolder } from '../kit/read-only-copy.ts';
 import { warn } from './command.ts';
 import { startProgress } from './progress.ts';
+import { STOP_SIGNALS } from './stop-signals.ts';
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const SHOWN = 5;
 
 /** Makes the copy for `use`, and removes it, also when a signal ends this process meanwhile. Throws as makeCopyFolder and copyForReading do. */
@@ -41,9 +41,9 @@ async function untilSignal<T>(remove: () => void, work: () => Promise<T>): Promi
     process.kill(process.pid, signal);
   };
   const off = () => {
-    for (const signal of SIGNALS) process.removeListener(signal, end);
+    for (const signal of STOP_SIGNALS) process.removeListener(signal, end);
   };
-  for (const signal of SIGNALS) process.on(signal, end);
+  for (const signal of STOP_SIGNALS) process.on(signal, end);
   try {
     return await work();
   } finally {

@@ -19,6 +19,7 @@ import { Supervisor } from '../supervisor/supervisor.ts';
 import { flagValue, type Invocation, printEither } from './command.ts';
 import { startProgress } from './progress.ts';
 import { flagsOf } from './setting-flags.ts';
+import { STOP_SIGNALS } from './stop-signals.ts';
 
 const RATE = 200;
 const SHOWN = 5;
@@ -164,15 +165,13 @@ function removeIfEmpty(directory: string): void {
   }
 }
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-
 /** Calls what `begin` returns after the work, or at a signal; one that comes meanwhile is kept until it has begun. */
 async function untilSignal<T>(
   begin: () => Promise<() => Promise<unknown>>,
   work: () => Promise<T>,
 ): Promise<T> {
   const stopped = deferred<NodeJS.Signals>();
-  for (const signal of SIGNALS) process.on(signal, stopped.resolve);
+  for (const signal of STOP_SIGNALS) process.on(signal, stopped.resolve);
   let end: (() => Promise<unknown>) | undefined;
   try {
     end = await begin();
@@ -183,7 +182,7 @@ async function untilSignal<T>(
     });
   } finally {
     // A second signal ends the process at once.
-    for (const signal of SIGNALS) process.off(signal, stopped.resolve);
+    for (const signal of STOP_SIGNALS) process.off(signal, stopped.resolve);
     await end?.();
   }
 }

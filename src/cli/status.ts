@@ -7,6 +7,7 @@ import { settings } from '../config/settings.ts';
 import { type CachedSession, sessionsOfCache } from '../kit/export/sealed-session.ts';
 import { exitStatus, SessionfsError } from '../lib/errors.ts';
 import { agoText, columns, countText, momentText, printableLine } from '../lib/human.ts';
+import { codeOf } from '../lib/system-error.ts';
 import { allMounts, type SeenMount } from '../mount/mountinfo.ts';
 import { type Invocation, print, printJson, printText } from './command.ts';
 
@@ -89,12 +90,16 @@ const FILES_LOOKED_AT_MAX = 50_000;
 async function tableOf(shown: MountStatus): Promise<string> {
   const { backups, cachePath, files } = shown;
   if (backups !== undefined || cachePath === undefined || files > FILES_LOOKED_AT_MAX) return table(shown);
-  // A cache that cannot be read, another user's perhaps, keeps nothing else from being shown.
-  const sessions = await sessionsOfCache(cachePath).catch(() => undefined);
+  const sessions = await sessionsOfCache(cachePath).catch(ifUnreadable);
   return table(
     shown,
     [...(sessions ?? [])].filter(([session]) => session !== ''),
   );
+}
+
+/** For catch(): a cache of another user, say, or one that is damaged, keeps nothing else from being shown. */
+function ifUnreadable(error: unknown): undefined {
+  if (codeOf(error) === undefined) throw error;
 }
 
 export function table(shown: MountStatus, cached: CachedSessions = []): string {

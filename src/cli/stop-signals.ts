@@ -1,11 +1,14 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import type { Logger } from '../observe/log.ts';
 
-export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
+/** Those that end a command. */
+export const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+
+export type StopSignal = (typeof STOP_SIGNALS)[number];
 
 /** SIGHUP: the terminal of a mount in the foreground is gone. Without a terminal it is asked to open its log anew. */
 export function stopSignals(hasTerminal = hasControllingTerminal()): StopSignal[] {
-  return hasTerminal ? ['SIGTERM', 'SIGINT', 'SIGHUP'] : ['SIGTERM', 'SIGINT'];
+  return hasTerminal ? [...STOP_SIGNALS] : ['SIGTERM', 'SIGINT'];
 }
 
 function hasControllingTerminal(): boolean {
