@@ -86,9 +86,9 @@ export class SessionfsError extends Error {
   }
 }
 
-/** A command line that is not understood. */
 export const USAGE_HINT = 'sessionfs --help lists what there is.';
 
+/** A command line that is not understood. */
 export function usage(message: string, details: { hint?: string } = {}): SessionfsError {
   return new SessionfsError('USAGE', message, { hint: USAGE_HINT, ...details });
 }

@@ -84,7 +84,9 @@ export class View {
       files: files && {
         ...files,
         longestHeldBack: (files.longestHeldBack ?? []).map(({ file, bytes, since }) => ({
-          ...{ file: this.#shown(file), bytes, since: Date.parse(since) },
+          file: this.#shown(file),
+          bytes,
+          since: Date.parse(since),
         })),
       },
       disk,
