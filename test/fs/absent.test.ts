@@ -6,11 +6,11 @@ import { PARKED, ROOT_NODE } from '../../src/fs/contract.ts';
 import { Errno } from '../../src/lib/errno.ts';
 import { S_IFREG } from '../../src/lib/file-type.ts';
 import { CALLER, type Harness, newAttributes, newEntry } from './harness.ts';
-import { find, harness, mkdir, read, write } from './support.ts';
+import { BUCKET, find, harness, mkdir, read, write } from './support.ts';
 
 const SESSION = 'u-+1';
 const OTHER = 'u-+2';
-const BUCKET = { absent: [SESSION], namesKnown: true, rootListable: false };
+const WITH_SESSION = { ...BUCKET, absent: [SESSION] };
 
 function names(h: Harness, node: number): string[] | number {
   const found: string[] = [];
@@ -22,7 +22,7 @@ function names(h: Harness, node: number): string[] | number {
 async function withAbsent(
   t: TestContext,
 ): Promise<{ h: Harness; session: number; inner: number; file: number }> {
-  const h = harness(t, { bucket: { ...BUCKET, absent: [] } });
+  const h = harness(t, { bucket: BUCKET });
   const session = mkdir(h, SESSION);
   const inner = mkdir(h, `${SESSION}/sub`);
   const file = write(h, `${SESSION}/creds.json`, '{"a":1}');
@@ -131,7 +131,7 @@ describe('an absent session', () => {
   });
 
   it('is a directory with default attributes where the cache has none, from the start', (t) => {
-    const h = harness(t, { bucket: BUCKET });
+    const h = harness(t, { bucket: WITH_SESSION });
     const attributes = newAttributes();
     assert.equal(h.fs.getattr(find(h, SESSION), attributes), 0);
     assert.deepEqual([attributes.mode, attributes.uid], [0o040700, CALLER.uid]);
@@ -141,7 +141,7 @@ describe('an absent session', () => {
   });
 
   it('keeps its number through a take-over', (t) => {
-    const h = harness(t, { bucket: BUCKET });
+    const h = harness(t, { bucket: WITH_SESSION });
     const session = find(h, SESSION);
     h.takeOver();
     assert.equal(find(h, SESSION), session);
@@ -150,7 +150,7 @@ describe('an absent session', () => {
   });
 
   it('does not become one where a file has its name', (t) => {
-    const h = harness(t, { bucket: { ...BUCKET, absent: [] } });
+    const h = harness(t, { bucket: BUCKET });
     write(h, SESSION, 'plain');
     h.hybrid.markAbsent([SESSION, '.sessionfs', '', 'a/b']);
     assert.equal(read(h, SESSION), 'plain');
@@ -177,7 +177,7 @@ describe('an absent session', () => {
   });
 
   it('commits nothing by itself, and gives nothing up', async (t) => {
-    const h = harness(t, { bucket: { ...BUCKET, absent: [] } });
+    const h = harness(t, { bucket: BUCKET });
     mkdir(h, SESSION);
     write(h, `${SESSION}/begun.json`, '{"a":');
     h.hybrid.markAbsent([SESSION]);
@@ -192,7 +192,7 @@ describe('an absent session', () => {
     h.restore(SESSION);
     h.fs.begin(77);
     assert.equal(h.fs.rmdir(session, 'sub'), 0);
-    h.takeOver({ bucket: BUCKET });
+    h.takeOver({ bucket: WITH_SESSION });
     h.fs.begin(77);
     assert.equal(h.fs.rmdir(session, 'sub'), 0);
     h.fs.begin(78);
@@ -270,10 +270,8 @@ describe('while the names in the bucket are not known', () => {
 });
 
 describe('urgent', () => {
-  const bucket = { ...BUCKET, absent: [] };
-
   it('is a new session, once until the journal was rolled', (t) => {
-    const h = harness(t, { bucket });
+    const h = harness(t, { bucket: BUCKET });
     mkdir(h, SESSION);
     mkdir(h, `${SESSION}/sub`);
     write(h, `${SESSION}/creds.json`, '{"a":1}');
@@ -291,7 +289,7 @@ describe('urgent', () => {
   });
 
   it('is a creds.json that is renamed into place, renamed away, or removed', (t) => {
-    const h = harness(t, { bucket });
+    const h = harness(t, { bucket: BUCKET });
     const session = mkdir(h, SESSION);
     write(h, `${SESSION}/creds.json.tmp`, '{"a":1}');
     const steps = [
@@ -309,7 +307,7 @@ describe('urgent', () => {
   });
 
   it('is a session that gets its name', (t) => {
-    const h = harness(t, { bucket });
+    const h = harness(t, { bucket: BUCKET });
     mkdir(h, 'tmp');
     write(h, 'tmp/creds.json', '{"a":1}');
     h.fs.rollJournal();
@@ -322,7 +320,7 @@ describe('urgent', () => {
   });
 
   it('is not what was begun, or what failed', (t) => {
-    const h = harness(t, { bucket });
+    const h = harness(t, { bucket: BUCKET });
     mkdir(h, SESSION);
     h.fs.rollJournal();
     h.urgent.length = 0;

@@ -4,10 +4,10 @@ import { describe, it, type TestContext } from 'node:test';
 import { PARKED, ROOT_NODE } from '../../src/fs/contract.ts';
 import { Errno } from '../../src/lib/errno.ts';
 import { type Harness, newAttributes, newEntry } from './harness.ts';
-import { find, harness, mkdir, write } from './support.ts';
+import { BUCKET, find, harness, mkdir, write } from './support.ts';
 
 function opened(t: TestContext): Harness {
-  const h = harness(t, { bucket: { absent: [], namesKnown: true, rootListable: false } });
+  const h = harness(t, { bucket: BUCKET });
   h.hybrid.addControlFiles(() => '{"files":7}');
   return h;
 }

@@ -11,6 +11,7 @@ import { S_IFMT, S_IFREG } from '../../src/lib/file-type.ts';
 import { memoryFiles } from '../support/memory-files.ts';
 import { CALLER, Harness, newAttributes, newEntry } from './harness.ts';
 import { type ModelDirectory, type ModelFile, type ModelNode, ReferenceModel } from './reference-model.ts';
+import { BUCKET } from './support.ts';
 
 const RUNS = Number(process.env.SESSIONFS_TEST_MODEL_RUNS ?? 2000);
 
@@ -143,7 +144,7 @@ class Pair {
       within: memoryFiles,
       segmentBytes: 4096,
       memoryLimit: 2000,
-      ...(hybrid ? { bucket: { absent: [], namesKnown: true, rootListable: false } } : {}),
+      ...(hybrid ? { bucket: BUCKET } : {}),
     });
     this.#reset();
   }

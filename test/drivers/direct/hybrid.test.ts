@@ -5,12 +5,10 @@ import { Opcode } from '../../../src/drivers/direct/abi/opcodes.ts';
 import { PARKED, ROOT_NODE } from '../../../src/fs/contract.ts';
 import { Errno } from '../../../src/lib/errno.ts';
 import { newEntry } from '../../fs/harness.ts';
-import { find, harness, mkdir, write } from '../../fs/support.ts';
+import { BUCKET, find, harness, mkdir, write } from '../../fs/support.ts';
 import { cString, request, u32s, u64s } from '../support/bytes.ts';
 import { FakeFilesystem } from '../support/fake-filesystem.ts';
 import { KernelSide } from '../support/kernel-side.ts';
-
-const BUCKET = { absent: [], namesKnown: true, rootListable: false };
 
 const lookup = (unique: bigint, node: number, name: string) =>
   request({ opcode: Opcode.FUSE_LOOKUP, unique, node }, cString(name));

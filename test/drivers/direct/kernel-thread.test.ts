@@ -13,6 +13,7 @@ import { Cache } from '../../../src/store/cache/cache.ts';
 import { Checkpointer } from '../../../src/store/checkpoint/checkpointer.ts';
 import { JournalProgress } from '../../../src/store/journal/progress.ts';
 import { KEY } from '../../fs/harness.ts';
+import { BUCKET } from '../../fs/support.ts';
 import { cleanUp } from '../../support/cleanup.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -82,7 +83,7 @@ async function started(t: TestContext, bucket: BucketView | undefined): Promise<
 const options = { timeout: 60_000 };
 
 test('roll-now tells the segment that holds all commits, until they are in the cache', options, async (t) => {
-  const thread = await started(t, { absent: [], namesKnown: true, rootListable: false });
+  const thread = await started(t, BUCKET);
   const first = await thread.roll();
   assert.equal(first.segment, 1);
   assert.ok(first.heard.some((message) => message.type === 'closed' && message.segment === 1));
