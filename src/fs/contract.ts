@@ -157,10 +157,11 @@ export interface FileSystemOperations {
   /** Copies at most `size` bytes into `out` at `outOffset`; returns the number copied, less than asked only at the end of the file. */
   read(node: number, offset: number, size: number, out: Buffer, outOffset: number): number;
   /**
-   * `data` may be overwritten after the call. With `append` the offset is the end of the file. `thread`: the caller's number,
-   * 0: it is of another PID namespace; without it nothing is known of the caller. Returns data.length.
+   * `data` may be overwritten after the call. With `append` the offset is the end of the file. `writer`: the caller's thread,
+   * 0: it is of another PID namespace; 'kernel': what processes changed in mapped pages; without it nothing is known of the
+   * caller. Returns data.length.
    */
-  write(node: number, offset: number, data: Buffer, append: boolean, thread?: number): number;
+  write(node: number, offset: number, data: Buffer, append: boolean, writer?: number | 'kernel'): number;
   /** Commits what is complete. Durable only once the journal is synced up to its present end: the driver waits for that. */
   fsync(node: number): Status;
   /** Reserves (or, without keepSize, extends to) offset + length bytes. */

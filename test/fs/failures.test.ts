@@ -93,6 +93,59 @@ describe('on a disk that is full', () => {
       assert.notEqual(find(h, 's/empty'), 0);
     });
 
+  it('mapped pages that it does not take at the last try stay, and no fsync says that they are durable', (t) => {
+    const { h, disk } = onDisk(t);
+    mkdir(h, 's');
+    const node = write(h, 's/index', 'the old index');
+    h.settle();
+    disk.isFull = true;
+    const pages = (text: string) => h.fs.write(node, 4, Buffer.from(text), false, 'kernel');
+    assert.equal(pages('new'), Errno.ENOSPC, 'room is made first');
+    h.fs.lastTry(() => {
+      assert.equal(pages('new'), 3);
+      assert.equal(
+        h.fs.write(node, 4, Buffer.from('own'), false, 1),
+        Errno.ENOSPC,
+        'a process gets the error',
+      );
+    });
+    assert.equal(pages('big'), Errno.ENOSPC);
+    assert.equal(read(h, 's/index'), 'the new index');
+    assert.equal(h.fs.fsync(node), Errno.ENOSPC);
+    h.settle();
+    assert.equal(read(h, 's/index'), 'the new index');
+    disk.isFull = false;
+    assert.equal(h.fs.fsync(node), 0);
+    h.takeOver();
+    assert.equal(read(h, 's/index'), 'the new index');
+  });
+
+  it('mapped pages of a file that is in the journal are in the next segment, and an fsync needs no version then', (t) => {
+    const { h, disk } = onDisk(t);
+    mkdir(h, 's');
+    const node = write(h, 's/index', 'the old index, and much that is not written again');
+    h.settle();
+    assert.equal(h.fs.write(node, 0, Buffer.from('T'), false, 1), 1);
+    disk.isFull = true;
+    h.fs.lastTry(() => assert.equal(h.fs.write(node, 4, Buffer.from('new'), false, 'kernel'), 3));
+    disk.isFull = false;
+    h.fs.rollJournal();
+    assert.notEqual(h.fs.takeClosedSegment(), undefined);
+    assert.equal(h.fs.fsync(node), 0);
+    assert.equal(h.fs.hasPending, true);
+    h.takeOver();
+    assert.match(read(h, 's/index'), /^The new index/);
+  });
+
+  it('a *.json takes no mapped page that the journal does not take', (t) => {
+    const { h, disk } = onDisk(t);
+    mkdir(h, 's');
+    const node = write(h, 's/a.json', '{"a":1}');
+    disk.isFull = true;
+    h.fs.lastTry(() => assert.equal(h.fs.write(node, 5, Buffer.from('2'), false, 'kernel'), Errno.ENOSPC));
+    assert.equal(read(h, 's/a.json'), '{"a":1}');
+  });
+
   it('a stop names what could not be committed, and commits it once there is room', (t) => {
     const { h, disk } = onDisk(t);
     mkdir(h, 's');

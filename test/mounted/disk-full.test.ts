@@ -4,10 +4,12 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { directTest } from '../support/driver.ts';
 import { type Mounted, mountSessionfs } from '../support/mount-sessionfs.ts';
 import { assertRefused } from './refused-start.ts';
 import { readTree, sessionTree, type Tree, writeTree } from './session-files.ts';
 import { SmallDisk } from './small-disk.ts';
+import { hasPython, python } from './support/python.ts';
 
 const DISK_MIB = 4;
 const KIB = 1024;
@@ -87,6 +89,42 @@ test('a full disk has room again once files are deleted through the mount', asyn
   const again = await mountOn(t, disk);
   const expected = { ...sessionTree('user1-+15550001'), 'after.json': document(1, 500 * KIB) };
   assert.deepEqual(differing(readTree(disk.mountPoint), expected), []);
+  await again.unmount();
+});
+
+/** Its time changes before the disk is full, and is asked for after that: then the kernel drops what it has of the file. */
+const MAPS = `
+fd = os.open(sys.argv[1], os.O_RDWR)
+mapped = mmap.mmap(fd, 32768)
+os.pwrite(fd, b'old', 0)
+number = 0
+def fill(size):
+    with open('%s/filler-%d' % (sys.argv[2], number), 'wb', buffering=0) as filler:
+        filler.write(b'x' * size)
+for size in [100000, 100]:
+    while attempt(lambda: fill(size)) == 'ok':
+        number += 1
+pages = range(0, 32768, 4096)
+for page in pages:
+    mapped[page:page + 3] = b'new'
+os.stat(sys.argv[1])
+print(' '.join(bytes(mapped[page:page + 3]).decode() for page in pages), attempt(mapped.flush))
+`;
+
+directTest('a mapped page that a full disk does not take is not lost', async (t) => {
+  // test/fs/failures.test.ts asks the core.
+  if (!hasPython) return;
+  const disk = new SmallDisk(t, DISK_MIB);
+  const mounted = await mountOn(t, disk);
+  const file = join(disk.mountPoint, 'index');
+  writeFileSync(file, Buffer.alloc(32 * KIB));
+  assert.equal(python(MAPS, file, disk.mountPoint), `${'new '.repeat(8)}ENOSPC`);
+  disk.grow(4 * DISK_MIB);
+  await mounted.unmount();
+  const again = await mountOn(t, disk);
+  const content = readFileSync(file);
+  for (let page = 0; page < content.length; page += 4 * KIB)
+    assert.equal(content.toString('latin1', page, page + 3), 'new');
   await again.unmount();
 });
 

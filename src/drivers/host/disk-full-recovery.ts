@@ -40,7 +40,7 @@ export class DiskFullRecovery {
     restoreBallast(cache.path);
     filesystem.suspend(false);
     this.#state = 'made';
-    retryParked();
+    filesystem.lastTry(retryParked);
     this.#state = 'enough';
   }
 

@@ -66,6 +66,8 @@ export class WorkingCopy {
   writtenBytes = 0;
   /** The journal has records that rebuild it; a new segment must repeat them before the old one goes. */
   journaled = false;
+  /** It has changes that the journal lacks. */
+  isAhead = false;
   #bytes: Buffer;
   /** What `#bytes` lies in, where it is large. */
   #memory: GrowableMemory | undefined;

@@ -19,11 +19,12 @@ export function commit(core: Core, node: FileNode, plain: Buffer): 0 | Errno {
 }
 
 /**
- * At fsync(2). The journal has every change already, and the caller waits until the disk has the journal, so a commit is not what
+ * At fsync(2). The journal has every change already, but for pages of a full disk, and the caller waits until the disk has the journal, so a commit is not what
  * makes the file durable. It seals the whole file again: a database that syncs each page of a large file would pay for all of it.
  */
 export function commitAtSync(core: Core, node: FileNode): 0 | Errno {
-  const isDueAnyway = core.remote?.writeThrough === true || isGatedName(node.name);
+  const isDueAnyway =
+    core.remote?.writeThrough === true || isGatedName(node.name) || node.working?.isAhead === true;
   return isDueAnyway || node.working?.isMostlyNew === true ? commitPlain(core, node) : 0;
 }
 

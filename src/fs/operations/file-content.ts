@@ -1,5 +1,5 @@
 /** read(2), write(2), truncate(2) and fsync(2), and the commit gate that stands between them and the journal. */
-import { Errno } from '../../lib/errno.ts';
+import { Errno, isDiskFull } from '../../lib/errno.ts';
 import { isGatedName, judgeWhole } from '../model/json-gate.ts';
 import { type FileNode, NOT_COMMITTED } from '../model/node.ts';
 import { WorkingCopy, type WorkingCopyUndo } from '../model/working-copy.ts';
@@ -47,6 +47,27 @@ export function writeFile(core: Core, node: FileNode, offset: number, data: Buff
   const failed = isReplacedWhole(node, at, data) ? commit(core, node, data) : patch(core, node, at, data);
   if (failed !== 0) return failed;
   taken();
+  return data.length;
+}
+
+/**
+ * What processes changed in mapped pages. There is none to get an error, and a page that is refused is clean to the kernel, which
+ * drops it with the next change of the file's time: what a full disk does not take stays in memory until it does.
+ */
+export function writePages(core: Core, node: FileNode, offset: number, data: Buffer): number {
+  const written = writeFile(core, node, offset, data, false);
+  return isDiskFull(written) && core.isLastTry ? keepPages(core, node, offset, data, written) : written;
+}
+
+function keepPages(core: Core, node: FileNode, at: number, data: Buffer, refused: number): number {
+  if (node.parent === undefined || isGatedName(node.name)) return refused;
+  const working = workingCopyOf(core, node, core.tree.pathOf(node));
+  if (typeof working === 'number' || working.isHeldBack) return refused;
+  working.write(at, data, core.clock.monotonicMs());
+  working.isAhead = true;
+  node.working = working;
+  core.pending.add(node);
+  touch(core, node);
   return data.length;
 }
 

@@ -25,7 +25,7 @@ import { addControlFile } from './control-files.ts';
 import type { ControlQuestions } from './control-questions.ts';
 import { copyDatabases, type DatabasesCut } from './database-cuts.ts';
 import { makeDirectory, removeDirectory } from './directories.ts';
-import { copyOut, readFile, truncateFile, writeFile } from './file-content.ts';
+import { copyOut, readFile, truncateFile, writeFile, writePages } from './file-content.ts';
 import type { IdleSessions } from './idle-sessions.ts';
 import { list } from './listing.ts';
 import { lookup, makeFile, makeSpecial, makeSymlink, refuseName, unlink } from './namespace.ts';
@@ -240,6 +240,16 @@ export class FileSystem implements FileSystemOperations {
     this.#core.records.suspended = suspended;
   }
 
+  /** There is as much room as can be made: what fails in `work` for want of it is refused. */
+  lastTry(work: () => void): void {
+    this.#core.isLastTry = true;
+    try {
+      work();
+    } finally {
+      this.#core.isLastTry = false;
+    }
+  }
+
   lookup(parent: number, name: string, out: Entry): Status {
     const directory = this.#directory(parent);
     if (typeof directory === 'number') return directory;
@@ -357,7 +367,7 @@ export class FileSystem implements FileSystemOperations {
     return readFile(this.#core, node, offset, size, out, outOffset);
   }
 
-  write(id: number, offset: number, data: Buffer, append: boolean, thread?: number): number {
+  write(id: number, offset: number, data: Buffer, append: boolean, writer?: number | 'kernel'): number {
     const node = this.#core.tree.byId(id);
     if (node === undefined) return Errno.ESTALE;
     if (takesOrders(node)) return this.#questions?.order(data) ?? Errno.EPERM;
@@ -369,8 +379,9 @@ export class FileSystem implements FileSystemOperations {
     if (isRepeated(this.#core)) return data.length;
     if (!this.#load(node)) return Errno.EIO;
     if (node.isSymlink) return Errno.EINVAL;
+    if (writer === 'kernel') return writePages(this.#core, node, offset, data);
     const written = writeFile(this.#core, node, offset, data, append);
-    if (written > 0 && thread !== undefined) this.#core.shared.wrote(node, thread);
+    if (written > 0 && writer !== undefined) this.#core.shared.wrote(node, writer);
     return written;
   }
 

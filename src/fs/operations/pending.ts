@@ -196,6 +196,7 @@ export function repeatPending(core: Core): boolean {
     // Whatever request is at hand, this does not carry it out.
     const failed = record(core, repeat, 0);
     if (failed !== 0) return false;
+    if (working?.journaled) working.isAhead = false;
   }
   return repeatSpecials(core);
 }

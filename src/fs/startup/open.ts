@@ -156,6 +156,7 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
     pending: new Set(),
     orphans: new OrphanStore(cache.path, options.unlinkedLimit ?? unlinkedLimit(options), log),
     request: 0,
+    isLastTry: false,
     generation,
     executedBefore:
       options.inherited === undefined ? NOTHING : executed(replay.lastRequest, options.unanswered),

@@ -39,6 +39,8 @@ export interface Core {
   readonly control: DirectoryNode;
   /** The kernel's number of the request that is being carried out; 0: none. */
   request: number;
+  /** See FileSystem.lastTry. */
+  isLastTry: boolean;
   /** How many daemons served this kernel connection before. */
   readonly generation: number;
   /** Requests that an earlier server of this connection carried out, and may not have answered. */

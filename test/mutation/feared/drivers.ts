@@ -15,6 +15,17 @@ const REQUEST = [
 ];
 
 export const driverMutations = [
+  ...fearedIn(
+    'src/drivers/host/disk-full-recovery.ts',
+    ['mounted/disk-full.test.ts'],
+    [
+      [
+        'filesystem.lastTry(retryParked);',
+        'retryParked();',
+        'a mapped page that a full disk does not take is lost without an error',
+      ],
+    ],
+  ),
   ...fearedIn('src/drivers/host/outcome.ts', DIRECT, [
     [
       "return unstored ?? (kind === 'await-sync' ? 'sync' : 'answer');",

@@ -66,6 +66,11 @@ export const fsMutations = [
   ),
   ...fearedIn('src/fs/operations/pending.ts', PENDING, [
     [
+      '    if (working?.journaled) working.isAhead = false;\n',
+      '',
+      'an fsync seals a whole database, although the journal has all of it',
+    ],
+    [
       'if (idleMs < gateIdleMs || parent === undefined) return false;',
       'if (idleMs < gateIdleMs || parent === undefined) return false; if (idleMs >= gateIdleMs) return true;',
       'a pairing on a slow machine loses the files that it began first',
@@ -193,6 +198,22 @@ export const fsMutations = [
       'a file grows beyond the limit',
     ],
     ["judgeWhole(data) === 'complete'\n", 'true\n', 'an incomplete *.json is published'],
+    [
+      'isDiskFull(written) && core.isLastTry ?',
+      'false ?',
+      'a mapped page that a full disk does not take is lost without an error',
+    ],
+    [
+      'isDiskFull(written) && core.isLastTry ?',
+      'isDiskFull(written) ?',
+      'no room is made for mapped pages, and the journal never gets them',
+    ],
+    [
+      'if (node.parent === undefined || isGatedName(node.name)) return refused;',
+      'if (node.parent === undefined) return refused;',
+      'a mapped page goes round the gate',
+    ],
+    ['  working.isAhead = true;\n', '', 'an fsync says of pages in memory that they are durable'],
     ['data.length >= lengthForWriters(node) &&', '', 'a write of the beginning of a file drops its end'],
     ["if (verdict === 'plain') working.reveal();", '', 'a file that is no JSON never appears'],
     [

@@ -32,9 +32,7 @@ function write(exchange: Exchange): number {
   if (offset === undefined) return Errno.EFBIG;
   const fromPageCache = (request.u32(fuse_write_in.write_flags) & FUSE_WRITE_CACHE) !== 0;
   const append = !fromPageCache && (request.u32(fuse_write_in.flags) & constants.O_APPEND) !== 0;
-  // Pages that were mapped are written by the kernel.
-  const thread = fromPageCache ? undefined : request.caller.pid;
-  const written = fs.write(request.node, offset, data, append, thread);
+  const written = fs.write(request.node, offset, data, append, fromPageCache ? 'kernel' : request.caller.pid);
   return written < 0 ? written : reply.written(written);
 }
 
