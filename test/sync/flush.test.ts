@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { toObjectName } from '../../src/naming/object-name.ts';
 import { CheckpointPlan } from '../../src/store/checkpoint/plan.ts';
 import { OpType } from '../../src/store/journal/format.ts';
@@ -309,6 +310,32 @@ test('what a checkpoint under way moves to another session is deleted once that 
   assert.deepEqual(withoutCredentials, []);
   assert.deepEqual(Object.keys(contentsOf(bucket)).sort(), [`${S}/key-1.json`, 'v-+2/creds.json'].sort());
   assert.deepEqual(machine.ledger.dirtySessions, []);
+});
+
+test('what is moved to another session before its turn comes is deleted once that session has stored it', async (t) => {
+  const bucket = new MemoryBucket();
+  const clock = { ...systemClock, monotonicMs: () => nowMs };
+  let nowMs = 0;
+  const machine = new Machine(t, bucket, { clock });
+  await machine.write(`${S}/last.json`, 'ok 1');
+  await machine.sync.flusher.flush(S);
+  nowMs += 1_000;
+  // So many go at a time; the last one has to wait for one of them.
+  for (let key = 0; key < 8; key++) await machine.write(`${S}/key-${key}.json`, 'ok');
+  await machine.write(`${S}/last.json`, 'ok 2');
+  let moved: Promise<void> | undefined;
+  bucket.before = async ({ name }) => {
+    moved ??= move(machine, S, 'v-+2', ['last.json']);
+    await moved;
+    if (name.startsWith('sessions/v/')) unreachable();
+  };
+  const flush = () => machine.sync.flusher.flush(S);
+  for (let round = 0; round < 2; round++) await assert.rejects(flush(), { kind: 'unreachable' });
+  assert.equal(contentsOf(bucket)[`${S}/last.json`], 'ok 1');
+  bucket.before = () => {};
+  await flush();
+  assert.equal(contentsOf(bucket)[`${S}/last.json`], undefined);
+  assert.equal(contentsOf(bucket)['v-+2/last.json'], 'ok last.json');
 });
 
 test('credentials that were read before their session was renamed are not stored under its old name', async (t) => {

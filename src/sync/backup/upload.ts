@@ -51,8 +51,9 @@ export async function readCached(
   if (sealed !== undefined) return { entry, change, sealed };
   // A checkpoint that is under way has deleted it. What the ledger hears from it may be a move to another session.
   await settleCommitted();
+  if ((await read()) !== undefined || entry.change !== change || entry.local === 'deleted') return undefined;
   // The process that deleted it may have been killed before the ledger heard of it.
-  if ((await read()) === undefined && entry.change === change) await ledger.changed([], [entry.name]);
+  await ledger.changed([], [entry.name]);
   return undefined;
 }
 

@@ -62,7 +62,7 @@ export const syncMutations = [
       'what changed during its upload counts as stored',
     ],
     [
-      'if ((await read()) === undefined && entry.change === change) await ledger.changed([], [entry.name]);',
+      '  await ledger.changed([], [entry.name]);\n',
       '',
       'a file that is gone from the cache stays in the bucket',
     ],
@@ -288,6 +288,11 @@ export const syncMutations = [
       '  await settleCommitted();\n',
       '',
       'a file that a checkpoint moves is deleted before it is stored elsewhere',
+    ],
+    [
+      " || entry.local === 'deleted'",
+      '',
+      'a file that moved before its turn came is deleted before it is stored elsewhere',
     ],
   ]),
   ...fearedIn('src/sync/backup/flush-session.ts', UPLOAD, [
