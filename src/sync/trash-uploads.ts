@@ -61,7 +61,7 @@ export class TrashUploads {
     this.#run();
   }
 
-  /** Archives that are left go at the next start. */
+  /** Ends with the request under way: archives that are left go at the next start. Where none outlives the mount, all of them go now. */
   async end(): Promise<void> {
     this.#ended.abort();
     await this.#running;
@@ -102,18 +102,20 @@ export class TrashUploads {
         await backOff(this.#failures, RETRY, this.#ended.signal);
         continue;
       }
-      await this.#prune();
+      if (!this.#ended.signal.aborted) await this.#prune();
     }
   }
 
   /** One that cannot be read, or that the bucket refuses, holds up no other one. */
   async #storeAll(): Promise<void> {
     let refused: unknown;
-    for (const name of this.#waiting)
+    for (const name of this.#waiting) {
+      if (this.#ended.signal.aborted && !this.#parts.isVolatile) return;
       await this.#store(name).catch((error: unknown) => {
         if (isTransient(error)) throw error;
         refused ??= error;
       });
+    }
     if (refused !== undefined) throw refused;
   }
 
@@ -146,9 +148,11 @@ export class TrashUploads {
     }
   }
 
+  /** What is left goes after a later removal. */
   async #deleteOld(): Promise<void> {
     const { bucket, days, nowMs } = this.#parts;
     for (const { name, generation } of await listAll(bucket, TRASH_ROOT)) {
+      if (this.#ended.signal.aborted) return;
       const ms = parseTrashObject(name)?.ms;
       if (ms !== undefined && nowMs() - ms > days * DAY_MS)
         await bucket.delete(name, { ifGeneration: generation });

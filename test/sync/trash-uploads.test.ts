@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
+import { deferred } from '../../src/lib/deferred.ts';
 import { trashDirectory, trashName, trashObject } from '../../src/naming/trash-name.ts';
 import { createLogger } from '../../src/observe/log.ts';
 import { TrashUploads } from '../../src/sync/trash-uploads.ts';
@@ -94,6 +95,40 @@ test('an old one that cannot be deleted is told as such, once, and what was remo
     'Old removed sessions cannot be deleted from the trash of the bucket; they take room there until a later removal',
     stored,
   ]);
+});
+
+/** Adds archives, and ends the uploads in the middle of the first request of this kind. Returns how many of them there were in all. */
+async function endedInFirst(t: TestContext, kind: 'put' | 'delete', isVolatile: boolean): Promise<number> {
+  const { bucket, uploads, path } = rig(t, isVolatile);
+  for (const phone of ['+50', '+51', '+52'])
+    bucket.store(trashObject(trashName(`old-${phone}`, NOW - 8 * 24 * 3_600_000)), Buffer.from('old'));
+  const isFirst = deferred<void>();
+  const mayGoOn = deferred<void>();
+  bucket.before = async ({ operation }) => {
+    if (operation !== kind) return;
+    isFirst.resolve();
+    await mayGoOn.promise;
+  };
+  for (const phone of ['+60', '+61', '+62']) {
+    const name = trashName(`user-${phone}`, NOW);
+    writeFileSync(join(dirname(path), name), 'archive');
+    uploads.add(name, undefined);
+  }
+  await isFirst.promise;
+  const ended = uploads.end();
+  mayGoOn.resolve();
+  await ended;
+  return bucket.calls.filter(({ operation }) => operation === kind).length;
+}
+
+test('the end of a mount waits for the request under way, not for all that waits', async (t) => {
+  assert.equal(await endedInFirst(t, 'put', false), 1);
+  assert.equal(await endedInFirst(t, 'delete', false), 1);
+});
+
+test('a cache in memory ends when all archives are in the bucket', async (t) => {
+  assert.equal(await endedInFirst(t, 'put', true), 3);
+  assert.equal(await endedInFirst(t, 'delete', true), 1);
 });
 
 /** Far more turns than the uploads take from their last request to their end. */

@@ -202,6 +202,21 @@ export const syncMutations = [
         'a session that is removed while the uploads end is not stored',
       ],
       ['        this.#isAsked = true;\n', '', 'what failed for a moment is never stored'],
+      [
+        'if (this.#ended.signal.aborted && !this.#parts.isVolatile) return;',
+        '',
+        'the end of a mount waits for all removed sessions that wait',
+      ],
+      [
+        'if (this.#ended.signal.aborted && !this.#parts.isVolatile) return;',
+        'if (this.#ended.signal.aborted) return;',
+        'removed sessions of a cache in memory are lost with the mount',
+      ],
+      [
+        '      if (this.#ended.signal.aborted) return;\n',
+        '',
+        'the end of a mount waits until all old removed sessions are deleted',
+      ],
     ],
   ),
   ...fearedIn('src/sync/ledger/object-entry.ts', BACKUPS, [
