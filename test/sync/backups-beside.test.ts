@@ -49,6 +49,7 @@ function dataIn(bucket: MemoryBucket, path: string): string | undefined {
 test('a change by tmp, bak and rename is one upload, and a backup that comes and goes is none', async (t) => {
   const bucket = new MemoryBucket();
   const machine = new Machine(t, bucket, { clock: hasty() });
+  machine.ledger.setListed(true);
   for (const path of [KEY, CREDS]) await replace(machine, path, 'ok 1');
   await machine.sync.flusher.flush(S);
   bucket.calls.length = 0;

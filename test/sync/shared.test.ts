@@ -297,11 +297,7 @@ test('of what is deleted in a session in conflict no flush says that it is store
     await machine.sync.reconcileSession(S, grants.granted, true);
     if (when === 'after it was made again') await write();
     if (when !== 'before it is found') await remove();
-    assert.deepEqual(
-      machine.ledger.entriesOf(S).map((entry) => [entry.name, entry.local]),
-      [[name('a.json'), 'deleted']],
-      `${when}; the bucket never had the other one`,
-    );
+    assert.equal(machine.ledger.get(name('a.json'))?.local, 'deleted', when);
     await assert.rejects(machine.sync.flusher.flushAll(), SessionInConflict);
     await machine.sync.end();
     machine.ledger.close();
@@ -319,6 +315,41 @@ test('of what is deleted in a session in conflict no flush says that it is store
     assert.deepEqual([next.ledger.absentSessions, [...next.ledger.conflicts]], [[S], []]);
     await next.sync.flusher.flushAll();
     assert.deepEqual(contentsOf(bucket), { [`${S}/a.json`]: 'ok theirs' });
+  }
+});
+
+test('of what is deleted before a session was ever compared no flush says that it is stored', async (t) => {
+  for (const isInBucket of [true, false]) {
+    const bucket = new MemoryBucket();
+    if (isInBucket) theirs(bucket, 'a.json', 'ok', 1);
+    const options = { grants: new FakeGrants({ epoch: 2, previousEpoch: 1 }) };
+    const machine = new Machine(t, bucket, options);
+    machine.ledger.serve(S);
+    // All that a ledger tells that was lost.
+    for (const file of ['a.json', 'b.json', 'c.json']) await machine.write(`${S}/${file}`, 'ok');
+    for (const file of ['a.json', 'c.json', 'b.json']) await machine.delete(`${S}/${file}`);
+    assert.equal(machine.ledger.entriesOf(S).length, 1, 'one stands for all');
+    bucket.before = () => {
+      throw new BucketError('unreachable', 'no answer');
+    };
+    await assert.rejects(machine.sync.flusher.flushAll(), { kind: 'unreachable' });
+    await machine.sync.end();
+    machine.ledger.close();
+
+    const daemon = new Machine(t, bucket, { ...options, cachePath: machine.cache.path });
+    await assert.rejects(daemon.sync.flusher.flush(S), { kind: 'unreachable' });
+    bucket.before = () => {};
+    bucket.calls.length = 0;
+    if (isInBucket) await assert.rejects(daemon.sync.flusher.flush(S), SessionInConflict);
+    else await daemon.sync.flusher.flush(S);
+    assert.deepEqual(
+      bucket.calls.map(({ operation }) => operation),
+      ['list'],
+    );
+    if (isInBucket) continue;
+    await daemon.write(`${S}/new.json`, 'ok');
+    await daemon.delete(`${S}/new.json`);
+    assert.deepEqual(daemon.ledger.sessionNames, [], 'the bucket is known to have nothing of it');
   }
 });
 

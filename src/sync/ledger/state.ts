@@ -140,7 +140,8 @@ export class LedgerState {
     if (entry.local === 'absent') entry.remote = undefined;
     const move = isMove(atMs) ? atMs : undefined;
     if (local === 'deleted' && move !== undefined) this.#movedAway(entry, move);
-    if (local === 'deleted' && entry.remote === undefined && !this.attempts.has(name)) {
+    const isNowhere = entry.remote === undefined && !this.attempts.has(name);
+    if (local === 'deleted' && isNowhere && !this.#keepsInDoubt(entry)) {
       this.#drop(name);
       return;
     }
@@ -149,6 +150,17 @@ export class LedgerState {
       entry.deletedBy = move;
       entry.deletedChange = entry.change;
     } else if (move !== undefined && !entry.movedBy.includes(move)) this.#movedBy(entry, move);
+  }
+
+  /**
+   * Before a session was ever compared with the bucket, nothing says that the bucket does not have it: without a ledger (it was lost, or
+   * is of another bucket) what is deleted here may be there. So one deletion stays where nothing else is left that is to be stored, and
+   * the next flush compares the session. Files in the root are no session.
+   */
+  #keepsInDoubt(entry: ObjectEntry): boolean {
+    const { session } = entry;
+    if (session === '' || this.wasListed || this.epochs.has(session)) return false;
+    return [...(this.sessions.get(session)?.dirty ?? [])].every((other) => other === entry);
   }
 
   #movedBy(entry: ObjectEntry, move: number): void {

@@ -212,7 +212,7 @@ export class Comparison {
 
 /** Until the next start no flush may say of a file that was deleted here that the bucket has it no more. */
 function doubtUntaken(ledger: Ledger, session: string, listed: Listed): void {
-  const isGone = ledger.entriesOf(session).length === 0;
+  const isGone = ledger.entriesOf(session).every(({ local }) => local === 'deleted');
   for (const name of listed.keys()) if (ledger.get(name)?.remote === undefined) ledger.doubt(name, isGone);
 }
 

@@ -266,7 +266,7 @@ export const syncMutations = [
         'a flush says that the deletion of a session in conflict is stored',
       ],
       [
-        'const isGone = ledger.entriesOf(session).length === 0;',
+        "const isGone = ledger.entriesOf(session).every(({ local }) => local === 'deleted');",
         'const isGone = false;',
         'a flush says that the deletion of a session in conflict is stored',
       ],
@@ -406,6 +406,13 @@ export const syncMutations = [
       'a rewritten ledger forgets changes',
     ],
   ]),
+  ...fearedIn('src/sync/ledger/state.ts', RECONCILE, [
+    [
+      ' && !this.#keepsInDoubt(entry)',
+      '',
+      'a logout counts as stored where the ledger is lost and the bucket has not answered yet',
+    ],
+  ]),
   ...fearedIn('src/sync/ledger/state.ts', LEDGER, [
     ['    entry.change++;\n', '', 'what changed during its upload counts as stored'],
     [
@@ -417,6 +424,16 @@ export const syncMutations = [
       'entry.remote === undefined && !this.attempts.has(name)',
       'entry.remote === undefined',
       'an upload whose answer was lost stays in the bucket',
+    ],
+    [
+      'this.wasListed || this.epochs.has(session)',
+      'false',
+      'each session that is made and removed is claimed in the bucket',
+    ],
+    [
+      '.every((other) => other === entry)',
+      '.length >= 0',
+      'before the bucket answers, the ledger grows with each file that is deleted',
     ],
     [
       'moved.from.add(session);\n    this.#movesFrom.set',
