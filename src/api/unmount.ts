@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { SessionfsError } from '../lib/errors.ts';
+import { listText } from '../lib/human.ts';
 import { codeOf } from '../lib/system-error.ts';
 import { removeDeadMounts, unmountByForce } from '../mount/mount.ts';
 import { MountFolder } from '../mount/mount-folder.ts';
@@ -155,11 +156,10 @@ class UserWatch {
 }
 
 function inUse(path: string, users: readonly MountUser[]): SessionfsError {
-  const shown = users.slice(0, USERS_SHOWN).map(({ pid, command, how }) => `${pid} (${command}: ${how})`);
-  const more = users.length > USERS_SHOWN ? ` and ${users.length - USERS_SHOWN} more` : '';
+  const shown = users.map(({ pid, command, how }) => `${pid} (${command}: ${how})`);
   return new SessionfsError(
     'MOUNT_IN_USE',
-    `${path} is flushed and unmounted, but was in use by ${shown.join(', ')}${more}`,
+    `${path} is flushed and unmounted, but was in use by ${listText(shown, USERS_SHOWN)}`,
     {
       hint: 'What they have open there fails with ENOTCONN from now on: end them. Stop applications before the mount.',
     },

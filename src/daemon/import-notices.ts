@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { ImportReport, SkippedSession } from '../fs/startup/import-plain.ts';
 import type { ImportBackup } from '../fs/startup/plain-sessions.ts';
+import { listText } from '../lib/human.ts';
 
 const SHOWN = 10;
 
@@ -15,11 +16,14 @@ export function importNotices(
   const notices: string[] = [];
   if (imported.length > 0)
     notices.push(
-      `plain sessions were imported: ${listed(imported)}. The plain files lie in ${left.length === 0 ? directory : `${directory}, or below the mount`}, not encrypted: delete those once all is well`,
+      `plain sessions were imported: ${listText(imported, SHOWN)}. The plain files lie in ${left.length === 0 ? directory : `${directory}, or below the mount`}, not encrypted: delete those once all is well`,
     );
   if (refused.length > 0)
     notices.push(
-      `plain files were not imported: ${listed(refused.map(({ file, reason }) => `${file} (${reason})`))}`,
+      `plain files were not imported: ${listText(
+        refused.map(({ file, reason }) => `${file} (${reason})`),
+        SHOWN,
+      )}`,
     );
   for (const session of skipped.slice(0, SHOWN))
     notices.push(skippedNotice(session, placeOf(session.name), mountPoint));
@@ -40,9 +44,4 @@ function comparison({ newer, plainModified, sealedModified }: SkippedSession): s
     return `which is newer is not known${known === null ? '' : ` (${which} changed at ${known})`}`;
   }
   return `the ${newer} one is newer (plain: ${plainModified}, sealed: ${sealedModified})`;
-}
-
-function listed(names: readonly string[]): string {
-  const more = names.length - SHOWN;
-  return names.slice(0, SHOWN).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }

@@ -54,6 +54,12 @@ export function momentText(time: string, nowMs: number): string {
   return `${secondText(time)} (${agoText(time, nowMs)})`;
 }
 
+/** The first of them: `a, b and 3 more`. */
+export function listText(items: readonly string[], shown: number): string {
+  const more = items.length - shown;
+  return items.slice(0, shown).join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+
 /** `1 file`, `2 files`. */
 export function countText(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;

@@ -5,6 +5,7 @@ import {
   columns,
   countText,
   durationText,
+  listText,
   momentText,
   secondText,
   sizeText,
@@ -37,6 +38,11 @@ test('what is one is not said of many', () => {
     [0, 1, 2].map((count) => countText(count, 'file')),
     ['0 files', '1 file', '2 files'],
   );
+});
+
+test('of a list the first ones are named, and how many more there are', () => {
+  const shown = [[], ['a'], ['a', 'b'], ['a', 'b', 'c', 'd']].map((items) => listText(items, 2));
+  assert.deepEqual(shown, ['', 'a', 'a, b', 'a, b and 2 more']);
 });
 
 test('columns are as wide as their widest cell', () => {

@@ -6,7 +6,7 @@ import fs, { constants } from 'node:fs';
 import { join } from 'node:path';
 import type { Keyring } from '../../crypto/keyring.ts';
 import { SessionfsError } from '../../lib/errors.ts';
-import { secondText } from '../../lib/human.ts';
+import { listText, secondText } from '../../lib/human.ts';
 import { OpenDirectory, within } from '../../lib/open-directory.ts';
 import { codeOf, ifMissing } from '../../lib/system-error.ts';
 import { keptDatabaseOf } from '../../naming/kept-database.ts';
@@ -61,6 +61,7 @@ interface Found extends Omit<Kept, 'files'> {
 }
 
 const CREDS = 'creds.json';
+const SHOWN = 3;
 const NO_BYTES = Buffer.alloc(0);
 /** No mount has a larger file. */
 const DATABASE_BYTES_MAX = 2 ** 30;
@@ -182,9 +183,7 @@ function warnOfMissing(session: string, opened: readonly OpenedFile[], warn: (te
   const creds = opened.find(({ name }) => name === CREDS)?.plain;
   const { state, missing } = stateOfSession(creds, new Set(opened.map(({ name }) => name)));
   if (state !== 'incomplete') return;
-  const shown = missing.slice(0, 3).join(', ');
-  const more = missing.length > 3 ? ` and ${missing.length - 3} more` : '';
-  warn(`${session} may not log in: the bucket has no version of that moment of ${shown}${more}`);
+  warn(`${session} may not log in: the bucket has no version of that moment of ${listText(missing, SHOWN)}`);
 }
 
 async function findCredentials(

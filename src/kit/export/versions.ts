@@ -1,9 +1,9 @@
 /** What `sessionfs export` finds, sealed, and how it is opened. */
-
 import type { Keyring } from '../../crypto/keyring.ts';
 import { SealError } from '../../crypto/seal-error.ts';
 import { openSealed } from '../../crypto/sealed-file.ts';
 import { S_IFLNK, S_IFMT } from '../../lib/file-type.ts';
+import { listText } from '../../lib/human.ts';
 import type { SealedFiles } from './sealed-session.ts';
 
 /** A version that is not the file's present one. */
@@ -83,6 +83,8 @@ const SHOWN = 10;
 
 /** For a message: at most ten names, each with its reason. */
 export function listRefused(refused: readonly RefusedFile[]): string {
-  const shown = refused.slice(0, SHOWN).map(({ name, reason }) => `${name} (${reason})`);
-  return refused.length > SHOWN ? `${shown.join(', ')} and ${refused.length - SHOWN} more` : shown.join(', ');
+  return listText(
+    refused.map(({ name, reason }) => `${name} (${reason})`),
+    SHOWN,
+  );
 }
