@@ -3,6 +3,7 @@ import { usage } from '../lib/errors.ts';
 import { printableText } from '../lib/human.ts';
 import { quote } from '../lib/quote.ts';
 import type { Secrets } from '../lib/secrets.ts';
+import { messageOf } from '../lib/system-error.ts';
 
 export interface FlagSpec {
   /** With its dashes. */
@@ -102,9 +103,7 @@ export function operandValue<T>(name: string, text: string, parse: (text: string
   try {
     return parse(text);
   } catch (error) {
-    throw usage(
-      `${name} is ${quote(text)}, but it ${error instanceof Error ? error.message : String(error)}`,
-    );
+    throw usage(`${name} is ${quote(text)}, but it ${messageOf(error)}`);
   }
 }
 
@@ -120,6 +119,6 @@ export function flagValue<T>(
   try {
     return parse(text);
   } catch (error) {
-    throw usage(`${flag} ${error instanceof Error ? error.message : String(error)}`);
+    throw usage(`${flag} ${messageOf(error)}`);
   }
 }

@@ -2,6 +2,7 @@
 import { exitStatus, SessionfsError, USAGE_HINT } from '../lib/errors.ts';
 import { printableText } from '../lib/human.ts';
 import type { Secrets } from '../lib/secrets.ts';
+import { messageOf } from '../lib/system-error.ts';
 import { parseCommandLine } from './arguments.ts';
 import { commands } from './commands.ts';
 
@@ -29,9 +30,8 @@ function describe(error: unknown, env: NodeJS.ProcessEnv, command: string | unde
     const hint = hintOf(error, command);
     return `sessionfs: ${error.message}${hint === undefined ? '' : `\n  ${hint}`}${stack}`;
   }
-  const message = error instanceof Error ? error.message : String(error);
   const hint = 'This is a defect of sessionfs: please report it, with what LOG_LEVEL=debug prints.';
-  return `sessionfs: internal error: ${message}\n  ${hint}${stack}`;
+  return `sessionfs: internal error: ${messageOf(error)}\n  ${hint}${stack}`;
 }
 
 /** Where nothing better is known, the help of the command, if there is one. */

@@ -1,5 +1,4 @@
 /** `sessionfs doctor`: the first thing to run where something does not work. */
-
 import { examine, verdictOf } from '../kit/doctor/doctor.ts';
 import type { Finding } from '../kit/doctor/finding.ts';
 import { exitStatus } from '../lib/errors.ts';

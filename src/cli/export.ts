@@ -1,7 +1,12 @@
 /** `sessionfs export`: writes a session out of the sealed cache, or the bucket, as plain files. Needs no mount, and disturbs none. */
 import { resolve } from 'node:path';
 import { loadConfig } from '../config/load.ts';
-import { type ExportRequest, exportSession, requireComplete } from '../kit/export/export-session.ts';
+import {
+  type ExportRequest,
+  exportSession,
+  requireComplete,
+  type Source,
+} from '../kit/export/export-session.ts';
 import { listRefused } from '../kit/export/versions.ts';
 import { usage } from '../lib/errors.ts';
 import { type Invocation, printEither, warn } from './command.ts';
@@ -28,7 +33,7 @@ export async function run(invocation: Invocation): Promise<number> {
 function requestOf({ directory: named = '', given }: Invocation, env: NodeJS.ProcessEnv): ExportRequest {
   const to = given.get('--to');
   if (to === undefined) throw usage('where to? --to FOLDER is missing');
-  const from = given.get('--from') as ExportRequest['from'];
+  const from = given.get('--from') as Source;
   const { session, mountPoint } = sessionNamed(named);
   const config = loadConfig(env, flagsOf({ given, directory: mountPoint }));
   return { session, folder: resolve(to), onlyKeptVersions: given.has('--set-aside'), config, from, shield };

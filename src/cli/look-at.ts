@@ -1,6 +1,6 @@
 /** What the commands that look at cache and bucket have in common. */
 import { type Config, loadConfig } from '../config/load.ts';
-import type { Source } from '../kit/sessions.ts';
+import type { Source } from '../kit/export/export-session.ts';
 import type { Invocation } from './command.ts';
 import { type NamedPath, pathNamed } from './named-session.ts';
 import { flagsOf } from './setting-flags.ts';

@@ -1,5 +1,4 @@
 /** `sessionfs ls`: the sessions of cache and bucket, or the files of one. */
-
 import { type ListedFile, type ListedSession, listFiles, listSessions } from '../kit/sessions.ts';
 import { agoText, columns, sizeText } from '../lib/human.ts';
 import { type Invocation, printEither } from './command.ts';

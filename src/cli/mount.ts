@@ -1,5 +1,4 @@
 /** `sessionfs mount`: serves a mount in the foreground until SIGTERM or SIGINT, or starts a daemon that does. */
-
 import { resolve } from 'node:path';
 import { filesBeside } from '../api/launch.ts';
 import { type Launcher, takeLauncher } from '../api/launcher.ts';

@@ -6,7 +6,7 @@ import { type MountStatus, readMountStatus } from '../api/mount-status.ts';
 import { UNMOUNT_TIMEOUT_S, unmountFlushed } from '../api/unmount.ts';
 import { type Config, loadConfig } from '../config/load.ts';
 import { integer } from '../config/parsers.ts';
-import { withBucketOf } from '../kit/bucket-of.ts';
+import { withBucketIfAny } from '../kit/export/bucket-reader.ts';
 import { type RekeyReport, rekey, sealedInBucket, sealedInCache } from '../kit/rekey.ts';
 import { currentKeyId } from '../kit/sessions.ts';
 import { deferred } from '../lib/deferred.ts';
@@ -74,7 +74,7 @@ async function sealAgain(
   const keyId = await currentKeyId({ ...config, cachePath }, env);
   const bar = await startProgress('sessions');
   // In cloud mode what the cache has is in memory, and in the bucket.
-  const report = await withBucketOf(config, isCloud ? requiredBucket(config) : undefined, (bucket) => {
+  const report = await withBucketIfAny(config, isCloud ? requiredBucket(config) : undefined, (bucket) => {
     const sealed =
       bucket === undefined ? sealedInCache(cachePath) : sealedInBucket(bucket, config.backupConcurrency);
     const atATime = isCloud ? config.backupConcurrency : 1;

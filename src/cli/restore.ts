@@ -1,5 +1,4 @@
 /** `sessionfs restore`: brings back a removed session, or the credentials that one lost, or lists what could be brought back. */
-
 import { dirname, resolve } from 'node:path';
 import { locateMount, requireWritable, statusOf } from '../api/locate.ts';
 import { type Config, loadConfig } from '../config/load.ts';
@@ -58,7 +57,7 @@ async function restore(invocation: Invocation): Promise<number> {
   const env = { ...invocation.env, ...invocation.secrets };
   if (to !== undefined) {
     const restored = await restoreTo({ session, config, atMs, folder: resolve(to), shield }, env, warn);
-    print(
+    printRestored(
       invocation,
       restored,
       'No mount was changed. The files are not encrypted: delete them when they are not needed.',
@@ -68,11 +67,11 @@ async function restore(invocation: Invocation): Promise<number> {
   const mountPoint = await locateMount(config.mountPoint);
   requireWritable((await statusOf(mountPoint, 'to write to it')).status);
   const restored = await restoreSession({ session, mountPoint, config, atMs, shield }, env, warn);
-  print(invocation, restored, 'Start the application now: it goes on with this account.');
+  printRestored(invocation, restored, 'Start the application now: it goes on with this account.');
   return 0;
 }
 
-function print(
+function printRestored(
   invocation: Invocation,
   { session, folder, files, what, keptMs, source }: RestoredSession,
   next: string,

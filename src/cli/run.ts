@@ -1,5 +1,4 @@
 /** `sessionfs run`: a mount for as long as a command runs. The container's entry point, or the line before `node bot.js`. */
-
 import { receiveSecrets } from '../api/passed-secrets.ts';
 import { type Config, loadConfig } from '../config/load.ts';
 import { exitStatus, usage } from '../lib/errors.ts';

@@ -1,5 +1,4 @@
 /** Serves one mount in this process, from start to the last flush. */
-
 import type { Launcher } from '../api/launcher.ts';
 import { readMountStatus } from '../api/mount-status.ts';
 import type { Config } from '../config/load.ts';

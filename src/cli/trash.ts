@@ -1,6 +1,6 @@
 /** `sessionfs trash`: lists what is kept of removed sessions, or deletes it for good. */
 import { emptyTrashed, listTrashed, type Trashed } from '../kit/trash.ts';
-import { usage } from '../lib/errors.ts';
+import { type SessionfsError, usage } from '../lib/errors.ts';
 import { columns, countText, durationMs, momentText, secondText, sizeText } from '../lib/human.ts';
 import { flagValue, type Invocation, printEither } from './command.ts';
 import { lookAt } from './look-at.ts';
@@ -19,7 +19,7 @@ export async function run(invocation: Invocation): Promise<number> {
     printEither(invocation, trashed, trashed.length === 0 ? NOTHING : table(trashed));
     return 0;
   }
-  if (!given.has('--yes')) throw await unconfirmed(listTrashed(config, filter));
+  if (!given.has('--yes')) throw unconfirmed(await listTrashed(config, filter));
   const bar = await startProgress('archives');
   const deleted = await emptyTrashed(config, filter, bar.update).finally(bar.stop);
   const text = `sessionfs: ${countText(deleted.length, 'archive')} of removed sessions deleted for good`;
@@ -27,8 +27,7 @@ export async function run(invocation: Invocation): Promise<number> {
   return 0;
 }
 
-async function unconfirmed(listing: Promise<readonly Trashed[]>) {
-  const trashed = await listing;
+function unconfirmed(trashed: readonly Trashed[]): SessionfsError {
   const names = [...new Set(trashed.map(({ session }) => session))];
   return usage(
     `${countText(trashed.length, 'archive')} of ${countText(names.length, 'removed session')} would be deleted for good; nothing was done`,

@@ -1,5 +1,4 @@
 /** `sessionfs unmount`: asks the daemon to stop, and returns when all is flushed, unmounted and the process gone. */
-
 import { join } from 'node:path';
 import { UNMOUNT_TIMEOUT_S, type Unmounted, unmountFlushed, unmountForced } from '../api/unmount.ts';
 import { loadMountPoint } from '../config/load.ts';

@@ -1,12 +1,14 @@
 /** `sessionfs verify`: whether every file opens, cache and bucket agree, and each session could log in. */
-import { withBucketOf } from '../kit/bucket-of.ts';
+import { withBucketIfAny } from '../kit/export/bucket-reader.ts';
 import { keysOf, listSessionsIn, placesOf } from '../kit/sessions.ts';
 import { isFault, type SessionReport, Verification } from '../kit/verify.ts';
 import { exitStatus, SessionfsError } from '../lib/errors.ts';
-import { columns, countText } from '../lib/human.ts';
+import { columns, countText, listText } from '../lib/human.ts';
 import { type Invocation, printEither } from './command.ts';
 import { lookAt } from './look-at.ts';
 import { startProgress } from './progress.ts';
+
+const SHOWN = 10;
 
 export async function run(invocation: Invocation): Promise<number> {
   const { config, env, session, from } = lookAt(invocation);
@@ -14,7 +16,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const keyring = await keysOf(config, env);
   const repair = invocation.given.has('--repair');
   const reports: SessionReport[] = [];
-  await withBucketOf(config, address, async (bucket) => {
+  await withBucketIfAny(config, address, async (bucket) => {
     const sessions =
       session === undefined
         ? (await listSessionsIn({ config, hasCache, bucket })).map((listed) => listed.session)
@@ -50,7 +52,7 @@ function textOf(reports: readonly SessionReport[]): string {
     String(different),
   ]);
   const details = reports.flatMap(({ session, missing, problems }) => [
-    ...(missing.length === 0 ? [] : [`MISSING  ${session}: ${listed(missing)}`]),
+    ...(missing.length === 0 ? [] : [`MISSING  ${session}: ${listText(missing, SHOWN)}`]),
     ...problems.map(
       ({ file, place, reason, repaired, note }) =>
         `${repaired ? 'REPAIRED' : 'DAMAGED '} ${session}/${file} in the ${place} (${reason}): ${note}`,
@@ -64,11 +66,4 @@ function textOf(reports: readonly SessionReport[]): string {
   return [...table, '', ...details, `${countText(reports.length, 'session')}, ${faults} with faults`].join(
     '\n',
   );
-}
-
-const SHOWN = 10;
-
-function listed(names: readonly string[]): string {
-  const more = names.length - SHOWN;
-  return `${names.slice(0, SHOWN).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }

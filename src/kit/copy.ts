@@ -8,9 +8,13 @@ import { listAll } from '../bucket/list-all.ts';
 import { openBucket } from '../bucket/open.ts';
 import { retrying } from '../bucket/retry.ts';
 import type { BucketAddress } from '../config/parsers.ts';
-import { listOwners } from '../lease/records/owner.ts';
+import { listOwners, OWNERS_ROOT } from '../lease/records/owner.ts';
 import { SessionfsError } from '../lib/errors.ts';
 import { mapLimit } from '../lib/map-limit.ts';
+import { KEPT_VERSION_ROOT } from '../naming/kept-version-object.ts';
+import { OBJECT_ROOT } from '../naming/object-name.ts';
+import { TRASH_ROOT } from '../naming/trash-name.ts';
+import { KEY_CHECK_NAME } from '../remote/key-check.ts';
 import { requireDirectory, unavailable } from './export/bucket-reader.ts';
 
 export interface CopyRequest {
@@ -44,13 +48,7 @@ export interface Copied {
 const RETRY = { attempts: 6, baseMs: 500, capMs: 15_000 };
 const NAMES_IN_MESSAGE = 3;
 /** All that lies in a bucket, except for what only a running mount needs. Owners come last: with them a session is one. */
-const ROOTS = [
-  '.sessionfs/set-aside/',
-  '.sessionfs/trash/',
-  'sessions/',
-  '.sessionfs/key-check',
-  '.sessionfs/owners/',
-] as const;
+const ROOTS = [KEPT_VERSION_ROOT, TRASH_ROOT, `${OBJECT_ROOT}/`, KEY_CHECK_NAME, OWNERS_ROOT];
 
 /** Rejects with BUCKET_IN_USE, COPY_CONFLICT, COPY_FAILED, BUCKET_UNAVAILABLE or what `openBucket` rejects with. */
 export async function copyBucket(

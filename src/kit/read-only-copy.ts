@@ -23,7 +23,7 @@ import { KeyCheck } from '../remote/key-check.ts';
 import { Cache } from '../store/cache/cache.ts';
 import { withBucket } from './export/bucket-reader.ts';
 import { keyringOf } from './export/export-session.ts';
-import { isWhole, lookAtJournal } from './export/sealed-session.ts';
+import { changesTooFast, isWhole, lookAtJournal } from './export/sealed-session.ts';
 
 export interface ReadOnlyCopy {
   /** For a mount of the copy. */
@@ -139,9 +139,7 @@ function copyCache(from: string, to: string): string[] {
       hint: 'Name the cache whose sessions are to be seen with --cache-path, or a bucket with --bucket.',
     });
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) if (copyCacheOnce(from, to)) return [];
-  throw new SessionfsError('CACHE_LOCKED', `the cache ${from} changes faster than it can be read`, {
-    hint: 'Stop the mount, and try again.',
-  });
+  throw changesTooFast(from);
 }
 
 /** False: a part of the journal went into the cache meanwhile. */

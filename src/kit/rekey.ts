@@ -110,7 +110,7 @@ class Rekey {
 
   async #stale(session: string): Promise<string[]> {
     const files = await this.#parts.sealed.session(session);
-    return [...files].filter(([, sealed]) => isOfAnother(sealed, this.#parts.keyId)).map(([path]) => path);
+    return [...files].filter(([, sealed]) => isOfAnotherKey(sealed, this.#parts.keyId)).map(([path]) => path);
   }
 
   async #sealAgain(path: string): Promise<void> {
@@ -129,7 +129,7 @@ class Rekey {
   async #requireNewKey(session: string, path: string): Promise<void> {
     const { mountPoint, keyId, sealed } = this.#parts;
     const file = (await sealed.session(session)).get(path);
-    this.#hasNewKey = file === undefined || !isOfAnother(file, keyId);
+    this.#hasNewKey = file === undefined || !isOfAnotherKey(file, keyId);
     if (this.#hasNewKey) return;
     throw new SessionfsError(
       'REKEY_UNFINISHED',
@@ -142,7 +142,7 @@ class Rekey {
 
   async #sealIfOfAnother(objectName: string, path: string): Promise<void> {
     const sealed = await this.#parts.sealed.object(objectName);
-    if (sealed !== undefined && isOfAnother(sealed, this.#parts.keyId)) await this.#sealAgain(path);
+    if (sealed !== undefined && isOfAnotherKey(sealed, this.#parts.keyId)) await this.#sealAgain(path);
   }
 }
 
@@ -183,7 +183,7 @@ export async function touch(place: string, device: number): Promise<boolean> {
   }
 }
 
-function isOfAnother(sealed: Buffer, keyId: string): boolean {
+function isOfAnotherKey(sealed: Buffer, keyId: string): boolean {
   const own = keyOf(sealed);
   return own !== undefined && own !== keyId;
 }

@@ -10,9 +10,8 @@ import { SessionfsError } from '../lib/errors.ts';
 import { OBJECT_ROOT, toObjectName } from '../naming/object-name.ts';
 import { sessionOf } from '../naming/session-path.ts';
 import { Cache } from '../store/cache/cache.ts';
-import { withBucketOf } from './bucket-of.ts';
-import { withBucket } from './export/bucket-reader.ts';
-import { keyringOf, sourcesOf } from './export/export-session.ts';
+import { withBucket, withBucketIfAny } from './export/bucket-reader.ts';
+import { anotherKey, keyringOf, type Source, sourcesOf } from './export/export-session.ts';
 import {
   type CachedSession,
   readSealedSession,
@@ -20,9 +19,6 @@ import {
   sessionsOfCache,
 } from './export/sealed-session.ts';
 import { readObject, readObjects } from './export/sources.ts';
-
-/** Undefined: the cache, and the bucket for what the cache lacks. */
-export type Source = 'cache' | 'bucket' | undefined;
 
 export interface ListedSession {
   readonly session: string;
@@ -49,7 +45,7 @@ export interface ListedFile {
 /** Throws SESSION_NOT_FOUND where there is neither cache nor bucket, and BUCKET_UNAVAILABLE. */
 export async function listSessions(config: Config, from: Source): Promise<ListedSession[]> {
   const { hasCache, address } = placesOf(config, from);
-  return withBucketOf(config, address, (bucket) => listSessionsIn({ config, hasCache, bucket }));
+  return withBucketIfAny(config, address, (bucket) => listSessionsIn({ config, hasCache, bucket }));
 }
 
 /** Of a bucket that is open; see `listSessions`. Throws BucketError. */
@@ -138,10 +134,7 @@ export async function readPlainFile(
     return openSealed(keyring, path, sealed).plain;
   } catch (error) {
     if (!(error instanceof SealError)) throw error;
-    if (error.reason === 'unknown-key')
-      throw new SessionfsError('KEY_WRONG', `${path} is sealed with another key than the one given`, {
-        hint: 'Give the key that sealed it, or name it in SESSION_ENCRYPTION_KEYS_PREVIOUS.',
-      });
+    if (error.reason === 'unknown-key') throw anotherKey(path);
     throw new SessionfsError('FILE_REFUSED', `${path} does not open: ${error.message}`, {
       hint: 'sessionfs verify says what else is damaged, and whether there is a good copy.',
     });
@@ -171,7 +164,7 @@ async function sealedFiles(
   const { hasCache, address } = placesOf(config, from);
   const cached = hasCache ? await readSealedSession(config.cachePath, session) : undefined;
   if (cached !== undefined && cached.size > 0) return { files: cached, place: 'cache' };
-  const stored = await withBucketOf(config, address, async (bucket) =>
+  const stored = await withBucketIfAny(config, address, async (bucket) =>
     bucket === undefined ? undefined : readObjects(bucket, session, config.backupConcurrency),
   );
   if (stored !== undefined && stored.size > 0) return { files: stored, place: 'bucket' };

@@ -8,11 +8,10 @@ import type { Config } from '../config/load.ts';
 import { DAY_MS } from '../lib/clock.ts';
 import { requirePrivatePath } from '../lib/private-path.ts';
 import { ifMissing } from '../lib/system-error.ts';
-import { parseTrashObject, TRASH_FILES, TRASH_ROOT, trashDirectory } from '../naming/trash-name.ts';
+import { parseTrashObject, TRASH_FILES, trashDirectory, trashObjectPrefix } from '../naming/trash-name.ts';
 import { listTrash } from '../store/checkpoint/trash.ts';
 import { archiveFile } from '../store/set-aside/archive.ts';
-import { withBucketOf } from './bucket-of.ts';
-import { unavailable } from './export/bucket-reader.ts';
+import { unavailable, withBucketIfAny } from './export/bucket-reader.ts';
 
 /** One removal of a session. */
 export interface Trashed {
@@ -49,7 +48,7 @@ interface Found {
 
 /** The oldest first. Throws BUCKET_UNAVAILABLE and system errors. */
 export async function listTrashed(config: Config, filter: TrashFilter): Promise<Trashed[]> {
-  return withBucketOf(config, config.bucket, async (bucket) =>
+  return withBucketIfAny(config, config.bucket, async (bucket) =>
     merged(await find(config, bucket, filter), config),
   );
 }
@@ -63,7 +62,7 @@ export async function emptyTrashed(
   filter: TrashFilter,
   progress: Report,
 ): Promise<Trashed[]> {
-  return withBucketOf(config, config.bucket, (bucket) => emptyIn(bucket, config, filter, progress));
+  return withBucketIfAny(config, config.bucket, (bucket) => emptyIn(bucket, config, filter, progress));
 }
 
 type Report = (done: number, total: number) => void;
@@ -96,7 +95,7 @@ async function find(config: Config, bucket: Bucket | undefined, filter: TrashFil
     inCache: listTrash(config.cachePath)
       .filter(isMeant)
       .flatMap((each) => inCache(join(trashDirectory(config.cachePath), each.name), each)),
-    inBucket: bucket === undefined ? [] : (await objectsOf(bucket)).filter(isMeant),
+    inBucket: bucket === undefined ? [] : (await objectsOf(bucket, filter.session)).filter(isMeant),
   };
 }
 
@@ -107,8 +106,9 @@ function inCache(path: string, { session, ms }: Pick<Place, 'session' | 'ms'>): 
   return [{ session, ms, ...archive, remove: () => unlink(path).catch(ifMissing) }];
 }
 
-async function objectsOf(bucket: Bucket): Promise<Place[]> {
-  return (await listAll(bucket, TRASH_ROOT)).flatMap(({ name, size, metadata, generation }): Place[] => {
+async function objectsOf(bucket: Bucket, session: string | undefined): Promise<Place[]> {
+  const objects = await listAll(bucket, trashObjectPrefix(session));
+  return objects.flatMap(({ name, size, metadata, generation }): Place[] => {
     const parsed = parseTrashObject(name);
     if (parsed === undefined) return [];
     const files = /^\d{1,9}$/.test(metadata[TRASH_FILES] ?? '') ? Number(metadata[TRASH_FILES]) : undefined;

@@ -24,13 +24,13 @@ import { mapLimit } from '../lib/map-limit.ts';
 import { requirePrivatePath } from '../lib/private-path.ts';
 import { codeOf, messageOf } from '../lib/system-error.ts';
 import { imageName } from '../naming/image-name.ts';
-import { fromObjectName, toObjectName } from '../naming/object-name.ts';
+import { toObjectName } from '../naming/object-name.ts';
 import { asCompanion, companionName } from '../sqlite/companions.ts';
 import { fold } from '../sqlite/fold.ts';
 import { isDatabase, SqliteError } from '../sqlite/format.ts';
 import { lockCache } from '../store/cache/lock.ts';
 import { type Completeness, type SessionState, stateOfDatabase, stateOfSession } from './baileys.ts';
-import { readSealedSession } from './export/sealed-session.ts';
+import { pathIn, readSealedSession } from './export/sealed-session.ts';
 
 export interface Problem {
   /** Below the session. */
@@ -198,18 +198,17 @@ export class Verification {
     const found = new Map<string, Stored>();
     const versions = await listAll(bucket, `${toObjectName(session, 'directory')}/`);
     await mapLimit(versions, this.#parts.config.backupConcurrency, async (version) => {
-      const identity = isDeletedMark(version) ? undefined : fromObjectName(version.name);
-      if (identity === undefined || identity.directoryMeta || !identity.path.startsWith(`${session}/`))
-        return;
+      const path = isDeletedMark(version) ? undefined : pathIn(session, version.name);
+      if (path === undefined) return;
       try {
         const { bytes } = await bucket.get(version.name, { maxBytes: version.size });
-        found.set(identity.path, { version, bytes, isDamaged: false });
+        found.set(path, { version, bytes, isDamaged: false });
       } catch (error) {
         if (!(error instanceof BucketError && (error.kind === 'missing' || error.kind === 'corrupt')))
           throw error;
         // Deleted, or made longer, since it was listed; or damaged.
         if (error.kind === 'corrupt' && (await isCurrent(bucket, version)))
-          found.set(identity.path, { version, bytes: Buffer.alloc(0), isDamaged: true });
+          found.set(path, { version, bytes: Buffer.alloc(0), isDamaged: true });
       }
     });
     return found;

@@ -27,9 +27,12 @@ export function trashObject(name: string): string {
   return TRASH_ROOT + keptVersionObjectName(name);
 }
 
-/** What the archives of that session are called in the bucket, up to the time. Those of other sessions may begin so, too. */
-export function trashObjectPrefix(session: string): string {
-  return `${TRASH_ROOT}${toObjectName(session, 'directory')}.`;
+/**
+ * What the archives of that session are called in the bucket, up to the time; undefined: of all. Those of other sessions may begin so,
+ * too.
+ */
+export function trashObjectPrefix(session: string | undefined): string {
+  return session === undefined ? TRASH_ROOT : `${TRASH_ROOT}${toObjectName(session, 'directory')}.`;
 }
 
 export function parseTrashObject(objectName: string): ReturnType<typeof parseTrashName> {

@@ -32,6 +32,15 @@ export async function withBucket<T>(
   }
 }
 
+/** As `withBucket`; `use` gets no bucket where there is no address. */
+export async function withBucketIfAny<T>(
+  config: Config,
+  address: Config['bucket'],
+  use: (bucket: Bucket | undefined) => Promise<T>,
+): Promise<T> {
+  return address === undefined ? use(undefined) : withBucket(config, address, use);
+}
+
 /** `what` happened because of it. */
 export function unavailable(what: string, cause: BucketError): SessionfsError {
   const { message, hint } = cause;

@@ -15,14 +15,16 @@ import {
   type SealedVersions,
 } from './versions.ts';
 
+/** Undefined: the cache, and the bucket for what the cache lacks. */
+export type Source = 'cache' | 'bucket' | undefined;
+
 export interface ExportRequest {
   session: string;
   /** Absolute. Must not exist yet, or be empty. */
   folder: string;
   onlyKeptVersions: boolean;
   config: Config;
-  /** Undefined: the cache, and the bucket for what the cache lacks. */
-  from: 'cache' | 'bucket' | undefined;
+  from: Source;
   shield: Shield;
 }
 
@@ -57,10 +59,7 @@ export function requireComplete({ refused }: OpenedVersions): void {
   if (refused.length > 0) throw incomplete(refused);
 }
 
-export function sourcesOf(
-  config: Config,
-  from: 'cache' | 'bucket' | undefined,
-): Pick<Request, 'fromCache' | 'fromBucket'> {
+export function sourcesOf(config: Config, from: Source): Pick<Request, 'fromCache' | 'fromBucket'> {
   const hasCache = from !== 'bucket' && Cache.readKeyId(config.cachePath) !== undefined;
   const hasBucket = from !== 'cache' && config.bucket !== undefined;
   if (from === 'bucket' && !hasBucket)
@@ -115,10 +114,7 @@ export async function findVersions(
 function requireSome({ session, config, onlyKeptVersions, ...from }: Request, opened: OpenedVersions): void {
   const refused = [...opened.refused, ...opened.refusedVersions];
   if (opened.files.length + opened.keptVersions.length > 0) return;
-  if (refused.some(({ reason }) => reason === 'unknown-key'))
-    throw new SessionfsError('KEY_WRONG', `${session} is sealed with another key than the one given`, {
-      hint: 'Give the key that sealed it, or name it in SESSION_ENCRYPTION_KEYS_PREVIOUS.',
-    });
+  if (refused.some(({ reason }) => reason === 'unknown-key')) throw anotherKey(session);
   if (refused.length > 0) throw incomplete(refused);
   const places = [from.fromCache && config.cachePath, from.fromBucket && 'the bucket'].filter(Boolean);
   const what = onlyKeptVersions
@@ -126,6 +122,13 @@ function requireSome({ session, config, onlyKeptVersions, ...from }: Request, op
     : `there is no session ${session}`;
   throw new SessionfsError('SESSION_NOT_FOUND', `${what} in ${places.join(' or ')}`, {
     hint: 'sessionfs status --json lists the sessions of a mount.',
+  });
+}
+
+/** `what` is sealed with it. */
+export function anotherKey(what: string): SessionfsError {
+  return new SessionfsError('KEY_WRONG', `${what} is sealed with another key than the one given`, {
+    hint: 'Give the key that sealed it, or name it in SESSION_ENCRYPTION_KEYS_PREVIOUS.',
   });
 }
 

@@ -12,10 +12,10 @@ import { ownerCodec, ownerName } from '../../lease/records/owner.ts';
 import { readLeaseRecord } from '../../lease/records/record.ts';
 import { countText } from '../../lib/human.ts';
 import { mapLimit } from '../../lib/map-limit.ts';
-import { fromObjectName, toObjectName } from '../../naming/object-name.ts';
+import { toObjectName } from '../../naming/object-name.ts';
 import { sessionOfCreds } from '../../naming/session-path.ts';
 import { withBucket } from './bucket-reader.ts';
-import { isIn, type SealedFiles } from './sealed-session.ts';
+import { pathIn, type SealedFiles } from './sealed-session.ts';
 
 export const PAST_KINDS = ['version', 'soft-deleted'] as const satisfies readonly PastKind[];
 
@@ -114,10 +114,8 @@ function pick(
 ): Picked[] {
   const byPath = new Map<string, Picked>();
   for (const version of versions) {
-    const identity = fromObjectName(version.name);
-    if (identity === undefined || identity.directoryMeta || !isIn(session, identity.path)) continue;
-    if (!isAt(version, atMs)) continue;
-    const { path } = identity;
+    const path = pathIn(session, version.name);
+    if (path === undefined || !isAt(version, atMs)) continue;
     // A store that tells whole seconds may tell two.
     if (version.createdMs >= (byPath.get(path)?.createdMs ?? 0)) byPath.set(path, { ...version, path });
   }

@@ -6,17 +6,18 @@ import { listAll } from '../../bucket/list-all.ts';
 import type { Config } from '../../config/load.ts';
 import { isKeptCredentials } from '../../naming/kept-database.ts';
 import { keptVersionObjectName } from '../../naming/kept-version-name.ts';
-import { KEPT_VERSION_ROOT, parseKeptVersionObject } from '../../naming/kept-version-object.ts';
+import { parseKeptVersionObject } from '../../naming/kept-version-object.ts';
 import { OBJECT_ROOT, toObjectName } from '../../naming/object-name.ts';
 import { isCredentials, sessionOf } from '../../naming/session-path.ts';
-import { parseTrashObject, TRASH_ROOT, trashDirectory, trashObjectPrefix } from '../../naming/trash-name.ts';
+import { parseTrashObject, trashDirectory, trashObjectPrefix } from '../../naming/trash-name.ts';
 import { asCompanion } from '../../sqlite/companions.ts';
 import { ARCHIVE_BYTES_MAX, listTrash } from '../../store/checkpoint/trash.ts';
 import { damaged, unpackArchive } from '../../store/set-aside/archive.ts';
 import { listKeptVersions } from '../../store/set-aside/kept-versions.ts';
 import { withBucket } from './bucket-reader.ts';
 import { MOMENT_SOURCES, type MomentSource, PAST_KINDS, pagesOf } from './moment.ts';
-import { keptVersionsOf, readIfThere } from './sources.ts';
+import { isIn } from './sealed-session.ts';
+import { keptVersionPrefixOf, readIfThere } from './sources.ts';
 import type { SealedVersions } from './versions.ts';
 
 export type RestorableSource = 'kept version' | 'trash' | MomentSource;
@@ -46,8 +47,8 @@ export async function listRestorable(
     address &&
     (await withBucket(config, address, async (bucket) => ({
       moments: await listMoments(bucket, session, warn),
-      kept: await listAll(bucket, session === undefined ? KEPT_VERSION_ROOT : keptVersionsOf(session)),
-      trash: await listAll(bucket, session === undefined ? TRASH_ROOT : trashObjectPrefix(session)),
+      kept: await listAll(bucket, keptVersionPrefixOf(session)),
+      trash: await listAll(bucket, trashObjectPrefix(session)),
     })));
   const found = [
     ...listKeptVersions(config.cachePath).flatMap(({ prefix, ms }) =>
@@ -160,7 +161,7 @@ function isUntil(each: { session: string; ms: number } | undefined, session: str
  */
 function filesOf(session: string, archive: Buffer): Map<string, Buffer> {
   const files = unpackArchive(archive);
-  for (const path of files.keys()) if (!path.startsWith(`${session}/`)) throw damaged();
+  for (const path of files.keys()) if (!isIn(session, path)) throw damaged();
   return new Map([...files].filter(([path]) => !files.has(asCompanion(path)?.database ?? '')));
 }
 

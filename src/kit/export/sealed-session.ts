@@ -33,7 +33,11 @@ export async function readSealedSession(cachePath: string, session: string): Pro
     if (files !== undefined) return files;
     await sleep(RETRY_MS);
   }
-  throw new SessionfsError('CACHE_LOCKED', `the cache ${cachePath} changes faster than it can be read`, {
+  throw changesTooFast(cachePath);
+}
+
+export function changesTooFast(cachePath: string): SessionfsError {
+  return new SessionfsError('CACHE_LOCKED', `the cache ${cachePath} changes faster than it can be read`, {
     hint: 'Stop the mount, and try again.',
   });
 }
@@ -156,10 +160,9 @@ function readCached(cachePath: string, session: string): SealedFiles {
         visit(name);
         continue;
       }
-      const identity = entry.isFile() ? fromObjectName(name) : undefined;
-      if (identity === undefined || identity.directoryMeta || !isIn(session, identity.path)) continue;
-      const sealed = readIfThere(join(cachePath, name));
-      if (sealed !== undefined) files.set(identity.path, sealed);
+      const path = entry.isFile() ? pathIn(session, name) : undefined;
+      const sealed = path === undefined ? undefined : readIfThere(join(cachePath, name));
+      if (path !== undefined && sealed !== undefined) files.set(path, sealed);
     }
   };
   visit(toObjectName(session, 'directory'));
@@ -185,6 +188,13 @@ function readJournal(
 
 export function isIn(session: string, path: string): boolean {
   return path.startsWith(`${session}/`);
+}
+
+/** Which file of the session an object is; undefined: none, also where it is the attributes of a folder. */
+export function pathIn(session: string, objectName: string): string | undefined {
+  const identity = fromObjectName(objectName);
+  const isFile = identity !== undefined && !identity.directoryMeta && isIn(session, identity.path);
+  return isFile ? identity.path : undefined;
 }
 
 function entriesOf(directory: string) {

@@ -8,11 +8,15 @@ import { syncFileOperations } from '../../lib/file-operations.ts';
 import { mapLimit } from '../../lib/map-limit.ts';
 import { keptDatabasePath } from '../../naming/kept-database.ts';
 import { keptVersionObjectName, keptVersionPrefix } from '../../naming/kept-version-name.ts';
-import { keptVersionObject, parseKeptVersionObject } from '../../naming/kept-version-object.ts';
+import {
+  KEPT_VERSION_ROOT,
+  keptVersionObject,
+  parseKeptVersionObject,
+} from '../../naming/kept-version-object.ts';
 import { fromObjectName, toObjectName } from '../../naming/object-name.ts';
 import { KeptVersions, listKeptVersions } from '../../store/set-aside/kept-versions.ts';
 import { withBucket } from './bucket-reader.ts';
-import { isIn, readSealedSession } from './sealed-session.ts';
+import { isIn, pathIn, readSealedSession } from './sealed-session.ts';
 import type { KeptVersion, SealedVersions } from './versions.ts';
 
 /** As a running daemon leaves it; takes no lock. Throws as readSealedSession does. */
@@ -55,17 +59,18 @@ export async function readObjects(
   const objects = await listAll(bucket, `${toObjectName(session, 'directory')}/`);
   await mapLimit(objects, concurrency, async ({ name, metadata, size }) => {
     if (isDeletedMark({ metadata })) return;
-    const identity = fromObjectName(name);
-    if (identity === undefined || identity.directoryMeta || !isIn(session, identity.path)) return;
-    const bytes = await readIfThere(bucket, name, size);
-    if (bytes !== undefined) files.set(identity.path, bytes);
+    const path = pathIn(session, name);
+    const bytes = path === undefined ? undefined : await readIfThere(bucket, name, size);
+    if (path !== undefined && bytes !== undefined) files.set(path, bytes);
   });
   return files;
 }
 
-/** What the names of a session's kept versions begin with in the bucket. */
-export function keptVersionsOf(session: string): string {
-  return keptVersionObject(`${toObjectName(session, 'directory')}/`);
+/** What the names of the session's kept versions begin with in the bucket; undefined: those of all. */
+export function keptVersionPrefixOf(session: string | undefined): string {
+  return session === undefined
+    ? KEPT_VERSION_ROOT
+    : keptVersionObject(`${toObjectName(session, 'directory')}/`);
 }
 
 async function readKeptVersions(
@@ -74,7 +79,7 @@ async function readKeptVersions(
   concurrency: number,
 ): Promise<KeptVersion[]> {
   const keptVersions: KeptVersion[] = [];
-  const objects = await listAll(bucket, keptVersionsOf(session));
+  const objects = await listAll(bucket, keptVersionPrefixOf(session));
   await mapLimit(objects, concurrency, async ({ name, size }) => {
     const parsed = parseKeptVersionObject(name);
     const path = parsed && fromObjectName(parsed.objectName)?.path;

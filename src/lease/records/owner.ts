@@ -5,20 +5,20 @@ import { fromObjectName, OBJECT_ROOT, toObjectName } from '../../naming/object-n
 import type { OwnerRecord, Seen } from '../protocol.ts';
 import { type Codec, printFlag, printText, seen } from './record.ts';
 
-const OWNERS_PREFIX = '.sessionfs/owners/';
+export const OWNERS_ROOT = '.sessionfs/owners/';
 /** No name in a mount contains a bare '%', and no owner object is a folder of another one. */
 const SUFFIX = '%owner';
 
 /** `session`: a top-level directory of the mount; '': the files in its root. */
 export function ownerName(session: string): string {
   const below = toObjectName(session, 'directory').slice(OBJECT_ROOT.length + 1);
-  return `${OWNERS_PREFIX}${below}${below === '' ? '' : '/'}${SUFFIX}`;
+  return `${OWNERS_ROOT}${below}${below === '' ? '' : '/'}${SUFFIX}`;
 }
 
 /** Undefined: not the name of an owner object. */
 export function sessionOfOwner(objectName: string): string | undefined {
-  if (!objectName.startsWith(OWNERS_PREFIX) || !objectName.endsWith(SUFFIX)) return undefined;
-  const below = objectName.slice(OWNERS_PREFIX.length, -SUFFIX.length).replace(/\/$/, '');
+  if (!objectName.startsWith(OWNERS_ROOT) || !objectName.endsWith(SUFFIX)) return undefined;
+  const below = objectName.slice(OWNERS_ROOT.length, -SUFFIX.length).replace(/\/$/, '');
   const session = fromObjectName(below === '' ? OBJECT_ROOT : `${OBJECT_ROOT}/${below}`, 'directory')?.path;
   return session !== undefined && ownerName(session) === objectName ? session : undefined;
 }
@@ -59,7 +59,7 @@ export async function listOwners(bucket: Bucket): Promise<ListedOwners> {
   const malformed = new Map<string, BucketError>();
   let page: string | undefined;
   do {
-    const { objects, nextPage } = await bucket.list(OWNERS_PREFIX, page);
+    const { objects, nextPage } = await bucket.list(OWNERS_ROOT, page);
     for (const version of objects) {
       const session = sessionOfOwner(version.name);
       if (session === undefined) continue;
