@@ -41,6 +41,30 @@ test('a change, and an upload that is about to be tried, is on stable storage on
   }
 });
 
+test('what was only noted is on stable storage once it is settled, and is synced once', async (t) => {
+  const cachePath = temporaryDirectory(t);
+  const ledger = open(t, cachePath);
+  const path = join(cachePath, 'bucket.log');
+  const { fdatasync } = fileOperations;
+  let synced = 0;
+  let syncs = 0;
+  t.mock.method(fileOperations, 'fdatasync', async (fd: number) => {
+    await fdatasync(fd);
+    syncs++;
+    synced = fs.fstatSync(fd).size;
+  });
+  await ledger.together(async () => {
+    ledger.absent(CREDS, version);
+    await ledger.settle();
+  });
+  assert.deepEqual([synced, syncs], [fs.statSync(path).size, 1]);
+  await ledger.settle();
+  assert.equal(syncs, 1);
+  ledger.same(CREDS, version);
+  await ledger.settle();
+  assert.deepEqual([synced, syncs], [fs.statSync(path).size, 2]);
+});
+
 test('a ledger that is written anew is on stable storage before it has its name, and its name before it is used', async (t) => {
   const cachePath = temporaryDirectory(t);
   const done = await recordDisk(t, cachePath);

@@ -1,8 +1,9 @@
 /** What is on stable storage when a restored session is announced. */
 import assert from 'node:assert/strict';
-import { readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileOperations } from '../../src/lib/file-operations.ts';
 import { toObjectName } from '../../src/naming/object-name.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
@@ -44,6 +45,34 @@ test('all of it: each content before its name, and every name', async (t) => {
       assert.ok(done.indexOf(`sync ${folder}`, named) > named, `${folder} is not durable`);
   }
   assert.ok(done.every((entry) => entry.includes(join(machine.cache.path, ''))));
+});
+
+test('no file has its name before the ledger durably knows of it: after a power cut nothing would ever take it out', async (t) => {
+  const bucket = new MemoryBucket();
+  const names = FILES.map((path) => toObjectName(path, 'file'));
+  for (const name of names) bucket.store(name, Buffer.from('ok'));
+  const machine = new Machine(t, bucket);
+  await machine.sync.prepare();
+  const ledger = machine.cache.files.locate('bucket.log');
+  let durable = '';
+  const early: string[] = [];
+  const { fdatasync, rename } = fileOperations;
+  t.mock.method(fileOperations, 'fdatasync', async (fd: number) => {
+    if (readlinkSync(`/proc/self/fd/${fd}`) !== ledger) return fdatasync(fd);
+    const written = readFileSync(ledger, 'utf8');
+    // It takes longer than the downloads.
+    await sleep(100);
+    await fdatasync(fd);
+    durable = written;
+  });
+  t.mock.method(fileOperations, 'rename', async (from: string, path: string) => {
+    for (const name of names)
+      if (path === machine.cache.files.locate(name) && !durable.includes(JSON.stringify(name)))
+        early.push(name);
+    await rename(from, path);
+  });
+  assert.equal(await machine.sync.restorer.restore(S), true);
+  assert.deepEqual(early, []);
 });
 
 test('what came before a failure is as durable: it is not fetched again', async (t) => {

@@ -67,6 +67,8 @@ export class Ledger {
   /** Of the same file, for what is written in place. */
   #lengthFd: number;
   #size: number;
+  /** So much of it is on stable storage at least. */
+  #durableSize = 0;
   /** What was appended since the file began to be written anew; undefined: it is not being written. */
   #since: { bytes: Buffer[]; lines: number } | undefined;
   /** Not before the file has so many lines: the last time failed. */
@@ -478,6 +480,15 @@ export class Ledger {
     this.#fd = -1;
   }
 
+  /**
+   * Resolves when all that was noted is on stable storage, as far as the disk takes it. Files that the cache gets sooner may be there
+   * after a power cut when no note of them is: nothing would ever take out what another mount deletes.
+   */
+  async settle(): Promise<void> {
+    this.#writeGathered();
+    if (this.#durableSize < this.#size) await this.#attempts.run().catch(() => {});
+  }
+
   /** What `work` notes of the bucket is written in one go, at its end or before the next change of the cache. */
   async together(work: () => Promise<void>): Promise<void> {
     this.#gathering++;
@@ -537,7 +548,9 @@ export class Ledger {
     const sync = fileOperations.fdatasync(fd);
     this.#syncing.add(sync);
     await sync.finally(() => this.#syncing.delete(sync));
-    if (fd === this.#fd) noteLength(this.#lengthFd, this.#state, size);
+    if (fd !== this.#fd) return;
+    this.#durableSize = size;
+    noteLength(this.#lengthFd, this.#state, size);
   }
 
   /** Never rejects: a file that cannot be written anew goes on growing, and is tried again when it is twice as long. */
@@ -567,6 +580,7 @@ export class Ledger {
     noteLength(this.#lengthFd, this.#state, size);
     this.#fd = fd;
     this.#size = size;
+    this.#durableSize = size;
     this.#state.records = lines;
     void Promise.allSettled([...this.#syncing]).then(() => fs.closeSync(old));
   }

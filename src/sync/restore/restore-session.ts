@@ -59,9 +59,12 @@ export async function restoreSession(parts: RestoreParts, session: string): Prom
   for (const entry of inTheWay(ledger, session)) skip(parts, entry);
   const progress: Progress = { total, touched: new Set(), notes: [] };
   const absent = ledger.absentOf(session).sort((a, b) => rank(a) - rank(b));
+  // Beside the first downloads.
+  const noted = absent.length > 0 ? ledger.settle() : undefined;
   try {
     await mapLimit(absent, FILES_AT_A_TIME, async (entry) => {
       const downloaded = await download(parts, entry);
+      await noted;
       await keep(parts, entry, downloaded, progress);
     });
   } finally {

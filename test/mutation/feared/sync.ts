@@ -336,6 +336,11 @@ export const syncMutations = [
   ...fearedIn('src/sync/ledger/ledger.ts', LEDGER, [
     ['    await this.#sync();\n', '', 'a power cut makes the ledger forget a change'],
     [
+      'if (this.#durableSize < this.#size) await',
+      'await',
+      'each restore waits for a sync of what is durable already',
+    ],
+    [
       '      fs.ftruncateSync(this.#fd, this.#size);\n',
       '',
       'half a line stays on a full disk, and everything is uploaded again',
@@ -638,6 +643,11 @@ export const syncMutations = [
     ],
     ['return hasOlder || publish', 'return publish', 'a damaged object replaces a file that opens'],
     ['completesSession(name) ? 0 : 1', '0', 'credentials are not restored first'],
+    [
+      '      await noted;\n',
+      '',
+      'after a power cut what was restored is there without a note: what another mount deletes is served',
+    ],
     [
       'return hasOlder || publish(parts, await stage(cache, bytes), entry, touched);',
       'return true;',
