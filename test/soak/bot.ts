@@ -47,6 +47,8 @@ export interface BotOrder {
 export interface BotNews {
   readonly noSpace: number;
   readonly longestMs: number;
+  /** Errors that a full disk excuses, and nothing else does. */
+  readonly ioErrors: readonly string[];
   readonly violations: readonly string[];
   readonly ended?: true;
 }
@@ -54,6 +56,7 @@ export interface BotNews {
 /** The codes of a full disk; SQLite says so in its own words, or fails with I/O. */
 const FULL =
   /ENOSPC|SQLITE_FULL|SQLITE_IOERR|disk is full|disk I\/O error|database is locked|cannot start a transaction/;
+const IO_ERROR = /SQLITE_IOERR|disk I\/O error/;
 const RETRY_MS = 50;
 const SAY_MS = 1000;
 /** One step of so many reads its whole session first. */
@@ -64,7 +67,7 @@ class Bot {
   readonly #progress: Progress;
   readonly #models: SessionModel[];
   readonly #databases = new Map<string, Database.Database>();
-  #news = { noSpace: 0, longestMs: 0, violations: [] as string[] };
+  #news = noNews();
   #isStopping = false;
 
   constructor(order: BotOrder) {
@@ -102,7 +105,7 @@ class Bot {
 
   #say(isEnd: boolean): void {
     process.send?.({ ...this.#news, ...(isEnd ? { ended: true } : {}) } satisfies BotNews);
-    this.#news = { noSpace: 0, longestMs: 0, violations: [] };
+    this.#news = noNews();
   }
 
   /** Redoes the step that the bot before this one was killed in. */
@@ -120,7 +123,9 @@ class Bot {
         this.#perform(model, step);
         hasFailed = false;
       } catch (error) {
-        if (!FULL.test(`${(error as NodeJS.ErrnoException).code} ${(error as Error).message}`)) throw error;
+        const text = `${(error as NodeJS.ErrnoException).code} ${(error as Error).message}`;
+        if (!FULL.test(text)) throw error;
+        this.#noteIoError(model, text);
         this.#closeDatabase(model);
         this.#news.noSpace++;
         await sleep(RETRY_MS);
@@ -227,8 +232,17 @@ class Bot {
       // At the end there is room again: then an error of the disk is one of the mount.
       if (this.#order.only !== undefined || !FULL.test(message))
         this.#news.violations.push(`${model.folder}: ${message}`);
+      else this.#noteIoError(model, message);
     }
   }
+
+  #noteIoError({ folder }: SessionModel, text: string): void {
+    if (IO_ERROR.test(text)) this.#news.ioErrors.push(`${folder}: ${text}`);
+  }
+}
+
+function noNews() {
+  return { noSpace: 0, longestMs: 0, ioErrors: [] as string[], violations: [] as string[] };
 }
 
 function remove(path: string): void {

@@ -58,4 +58,4 @@ export class BotProcess {
   }
 }
 
-const NO_NEWS: BotNews = { noSpace: 0, longestMs: 0, violations: [] };
+const NO_NEWS: BotNews = { noSpace: 0, longestMs: 0, ioErrors: [], violations: [] };

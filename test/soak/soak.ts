@@ -44,6 +44,11 @@ const SHOWN_CHARS = 2000;
 const WORDS = 8;
 const WORD_CHARS = 500;
 const BEGIN_HANG_MS = 120_000;
+/** A mount that took sessions of a dead one stores each of their objects again: at the end it may need all of this. */
+const SHUTDOWN_MS = 60_000;
+const SHUTDOWN_HANG_MS = 2 * SHUTDOWN_MS;
+/** SQLite says the same of a full disk and of a call that failed: so long after a disk was full it is that. */
+const FULL_GRACE_MS = 15_000;
 const CHECK_HANG_MS = 1_200_000;
 
 export interface Happened extends Trouble {
@@ -101,6 +106,8 @@ export class Soak {
   #bucket = '';
   #mounted!: Mounted;
   #startedMs = 0;
+  /** When the disk had no room last, or there was no mount. */
+  #lackedMs = Number.NEGATIVE_INFINITY;
   #noSpace = 0;
   #longestMs = 0;
   #longestInSampleMs = 0;
@@ -189,7 +196,7 @@ export class Soak {
       STORAGE_EMULATOR_HOST: this.#proxy.url,
       SESSION_ENCRYPTION_KEY: this.#key,
       SESSION_BACKUP_INTERVAL: String(BACKUP_INTERVAL_MS),
-      SESSION_SHUTDOWN_TIMEOUT: '60000',
+      SESSION_SHUTDOWN_TIMEOUT: String(SHUTDOWN_MS),
       LOG_LEVEL: 'warn',
     };
   }
@@ -212,11 +219,13 @@ export class Soak {
     return new BotProcess(this.#order(sessions, this.#mounted.mountPoint), (news) => this.#hear(news));
   }
 
-  #hear({ noSpace, longestMs, violations }: BotNews): void {
+  #hear({ noSpace, longestMs, ioErrors, violations }: BotNews): void {
     this.#noSpace += noSpace;
     this.#longestInSampleMs = Math.max(this.#longestInSampleMs, longestMs);
     this.#longestMs = Math.max(this.#longestMs, longestMs);
-    for (const text of violations) this.#complain(`${text}${this.#lastWords()}`);
+    const mayFail = this.#nowMs - this.#lackedMs < FULL_GRACE_MS;
+    const failed = mayFail ? [] : ioErrors.map((text) => `${text}, and the disk had room`);
+    for (const text of [...violations, ...failed]) this.#complain(`${text}${this.#lastWords()}`);
   }
 
   /** What the mount logged last, as far as it is about itself. */
@@ -285,9 +294,11 @@ export class Soak {
     const untilMs = this.#nowMs + lastsMs;
     do {
       this.#disk.fill();
+      this.#lackedMs = this.#nowMs;
       await sleep(SQUEEZE_MS);
     } while (this.#nowMs < untilMs);
     this.#disk.free();
+    this.#lackedMs = this.#nowMs;
     return `${this.#noSpace - refused} calls refused so far`;
   }
 
@@ -320,6 +331,7 @@ export class Soak {
 
   /** Bots last: they are in the middle of calls when the mount ends. */
   async #killMachine(): Promise<string> {
+    this.#lackedMs = this.#nowMs;
     this.#mounted.crash();
     await this.#killBots();
     await this.#mounted.kill();
@@ -432,7 +444,7 @@ export class Soak {
 
   async #stop(what: string): Promise<void> {
     try {
-      await this.#mounted.unmount();
+      await this.#mounted.unmount(SHUTDOWN_HANG_MS);
     } catch (error) {
       this.#complain(`${what} did not stop well: ${bothEnds((error as Error).message)}`);
       await this.#mounted.kill();

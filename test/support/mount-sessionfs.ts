@@ -35,8 +35,11 @@ export interface Mounted {
   signal(signal: NodeJS.Signals): void;
   /** Resolves with the supervisor's exit when daemon and supervisor have exited, for whatever reason; the mount may still be there. */
   exited(): Promise<Exit>;
-  /** SIGTERM; resolves when the daemon has flushed, unmounted and exited with 0, rejects when it does anything else. */
-  unmount(): Promise<void>;
+  /**
+   * SIGTERM; resolves when the daemon has flushed, unmounted and exited with 0, rejects when it does anything else, or nothing within
+   * `hangMs`.
+   */
+  unmount(hangMs?: number): Promise<void>;
   /** SIGKILL of supervisor and daemon; the mount stays, and no daemon serves it. */
   crash(): void;
   /** SIGKILL of supervisor and daemon, as the end of a container; resolves when the mount is gone as well. */
@@ -73,7 +76,7 @@ export async function mountSessionfs(scope: Scope, options: MountOptions = {}): 
     log: () => daemon.log(),
     signal: (signal) => daemon.signal(signal),
     exited: () => daemon.waitForExit(SHUTDOWN_HANG_MS),
-    unmount: () => shutDown(daemon, mountPoint),
+    unmount: (hangMs) => shutDown(daemon, mountPoint, hangMs),
     crash: () => daemon.killAll(),
     kill: takeDown,
   };
@@ -101,9 +104,9 @@ async function daemonPid(mountPoint: string, reads = 5): Promise<number> {
   }
 }
 
-async function shutDown(daemon: DaemonProcess, mountPoint: string): Promise<void> {
+async function shutDown(daemon: DaemonProcess, mountPoint: string, hangMs = SHUTDOWN_HANG_MS): Promise<void> {
   daemon.signal('SIGTERM');
-  const exit = await daemon.waitForExit(SHUTDOWN_HANG_MS);
+  const exit = await daemon.waitForExit(hangMs);
   assert.deepEqual(exit, { code: 0, signal: null }, `the daemon did not end well; its log:\n${daemon.log()}`);
   assert.equal(mountAt(mountPoint), undefined, `still mounted; the log:\n${daemon.log()}`);
 }
