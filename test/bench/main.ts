@@ -1,8 +1,9 @@
 /**
- * `npm run bench -- [--json] [--quick] [--only operations,workload,plain,scale,sessions,checkpoint,gap,neighbour,baileys,bucket,fleet] [--subjects ext4,sessionfs,fuse-native,gocryptfs]`
+ * `npm run bench -- [--json] [--quick] [--only operations,workload,plain,scale,sessions,checkpoint,gap,neighbour,baileys,bucket,fleet] [--subjects ext4,passthrough,sessionfs,fuse-native,gocryptfs]`
  * `npm run bench -- --peers [--quick] [--write]`, `npm run bench -- --only fleet [--write]`
  *
- * Measures sessionfs, with both drivers, against a plain directory on the same disk, and a peer where it is installed. Asserts nothing.
+ * Measures sessionfs, with both drivers, against a plain directory on the same disk, against what FUSE itself costs (passthrough), and
+ * a peer where it is installed. Asserts nothing.
  * `sessions`, only when asked for, writes 900,000 files (`--quick`: 90,000).
  * `bucket`, only when asked for, measures hybrid mode on an emulated bucket instead: that takes a quarter of an hour.
  * `--peers` measures all peers at everything, in turns, and prints a part of docs/benchmarks.md; `--write` puts it there, with its chart.
@@ -52,13 +53,23 @@ function chosenSubjects(): SubjectName[] {
 }
 
 const failures: string[] = [];
+/** What a transaction on sessionfs is made of. */
+const requests: MeasurementGroup[] = [];
 
 async function measureAll(names: readonly SubjectName[]): Promise<Measurement[]> {
   const sections: Record<string, () => Promise<Measurement[]>> = {
     operations: () => withScope((scope) => measureOperations(scope, names, options.quick ? 3 : 9)),
     workload: () => measureWorkload(names, options.quick ? 1 : 3, (failure) => failures.push(failure)),
     plain: () =>
-      withScope((scope) => measurePlain(scope, names, options.quick, (failure) => failures.push(failure))),
+      withScope((scope) =>
+        measurePlain(
+          scope,
+          names,
+          options.quick,
+          (failure) => failures.push(failure),
+          (group) => requests.push(group),
+        ),
+      ),
     baileys: () => measureGoals(names, options.quick, (failure) => failures.push(failure)),
     gap: () => withScope((scope) => measureGap(scope, options.quick ? 5 : 15)),
     neighbour: () => withScope((scope) => measureNeighbour(scope, options.quick ? 4 : 16)),
@@ -114,6 +125,7 @@ const names = chosen.filter((name) => !unusable.some((peer) => peer.name === nam
 const measured = await measureAll(names);
 const groups: MeasurementGroup[] = [
   ...(measured.length > 0 ? [{ subjects: names, baseline: BASELINE, measurements: measured }] : []),
+  ...requests,
   ...(parts.includes(BUCKET) ? await measureHybrid() : []),
 ];
 const tables = groups.map(({ subjects: columns, baseline, measurements }) => {

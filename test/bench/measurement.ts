@@ -1,5 +1,5 @@
-/** sessionfs is the direct driver, fuse-native the same with the other one. */
-export type SubjectName = 'ext4' | 'sessionfs' | 'fuse-native' | Peer;
+/** sessionfs is the direct driver, fuse-native the same with the other one. passthrough does nothing but be a FUSE filesystem. */
+export type SubjectName = 'ext4' | 'passthrough' | 'sessionfs' | 'fuse-native' | Peer;
 
 /** Other filesystems that encrypt. */
 export type Peer = 'gocryptfs' | 'cryfs' | 'rclone';

@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { repository } from '../support/repository.ts';
 import { loseZone } from './fleet/lost-zone.ts';
+import { measurement } from './measurement.ts';
 import { replacePart } from './page.ts';
 import { chartOfRatios } from './peers/chart.ts';
 import { versionOf, withChildren } from './peers/filesystems.ts';
 import { gcsfuseRelease } from './peers/report.ts';
+import { parseRequests, REQUEST_COLUMNS, recordRequests } from './requests.ts';
 
 test('a chart has a dot for each measured ratio, and lines that enclose them all', () => {
   const svg = chartOfRatios(
@@ -70,4 +72,34 @@ test('a lost zone is restored at the rate of the mounts that are left, after the
   const slow = loseZone({ ...zone, readsPerSecond: 50 });
   assert.ok(slow.boundByBucket > 0.9 && slow.allMs > all.allMs * 2);
   assert.ok(loseZone({ ...zone, takeoverMs: 9_000 }).allMs <= all.allMs - 80_000);
+});
+
+test('what a transaction asked for is the difference of two looks at the metrics, an fsync apart from the thread', () => {
+  const sample = (operation: string, count: number, seconds: number) =>
+    ['count', 'sum'].map(
+      (kind) =>
+        `sessionfs_operation_duration_seconds_${kind}{operation="${operation}"} ${kind === 'count' ? count : seconds}`,
+    );
+  const metrics = (...samples: string[][]) =>
+    parseRequests(`# HELP x\n${samples.flat().join('\n')}\nother 1\n`);
+  const before = metrics(sample('write', 100, 1), sample('fsync', 10, 1), sample('lookup', 7, 1));
+  const after = metrics(
+    sample('write', 120, 1.0004),
+    sample('fsync', 20, 1.003),
+    sample('lookup', 17, 1.0001),
+  );
+  const rows = measurement('x', '');
+  recordRequests(rows, before, after, 10);
+  const found = Object.fromEntries(
+    Object.entries(rows.rounds).map(([column, [value = Number.NaN]]) => [
+      column,
+      Math.round(value * 10) / 10,
+    ]),
+  );
+  assert.deepEqual(found, {
+    all: 4,
+    ...{ write: 2, read: 0, getattr: 0, setattr: 0, fsync: 1, names: 1 },
+    ...{ 'its thread, us': 50, 'an fsync, us': 300 },
+  });
+  assert.deepEqual(Object.keys(found), REQUEST_COLUMNS);
 });

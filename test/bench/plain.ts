@@ -1,4 +1,7 @@
-/** Files that are no JSON: large ones, databases, working trees. Beside the plain directory, round by round. */
+/**
+ * Files that are no JSON: large ones, databases, working trees. Beside the plain directory, round by round; and what of that sessionfs
+ * is asked for.
+ */
 import { spawnSync } from 'node:child_process';
 import {
   closeSync,
@@ -15,10 +18,21 @@ import Database from 'libsql';
 import type { Scope } from '../support/cleanup.ts';
 import { cleanEnvironment } from '../support/environment.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
-import { type Measurement, ratioTarget, record, type SubjectName, valueTarget } from './measurement.ts';
+import {
+  type Measurement,
+  type MeasurementGroup,
+  measurement,
+  ratioTarget,
+  record,
+  type SubjectName,
+  valueTarget,
+} from './measurement.ts';
 import { statsBeside } from './neighbour.ts';
+import { measureOwnWork } from './own-work.ts';
+import type { Opened } from './peers/filesystems.ts';
+import { REQUEST_COLUMNS, recordRequests } from './requests.ts';
 import { percentile } from './statistics.ts';
-import { subjects } from './subjects.ts';
+import { open } from './subjects.ts';
 
 const MIB = 1024 * 1024;
 const SEQUENTIAL_MIB = 64;
@@ -26,12 +40,15 @@ const PAGE = Buffer.alloc(4096, 0x5a);
 const VALUE = 'x'.repeat(500);
 const CONTENT = 'x'.repeat(100);
 
+/** Runs `work`, which does something `times` times: what that asks for is counted, what comes before and after is not. */
+type Counted = (times: number, work: () => void) => void;
+
 interface Work {
   name: string;
   unit: string;
   target?: Measurement['target'];
   /** In a new folder, which is gone afterwards. Returns the value. */
-  run(folder: string): number;
+  run(folder: string, counted: Counted): number;
 }
 
 interface Sizes {
@@ -41,35 +58,47 @@ interface Sizes {
   files: number;
 }
 
-/** `complain` is told of what cannot be measured here. */
+/** `complain` is told of what cannot be measured here, `tell` of what one of them asks sessionfs for. */
 export async function measurePlain(
   scope: Scope,
   names: readonly SubjectName[],
   isQuick: boolean,
   complain: (message: string) => void,
+  tell: (requests: MeasurementGroup) => void,
 ): Promise<Measurement[]> {
   const sizes = isQuick
     ? { rounds: 3, transactions: 200, synced: 20, files: 2000 }
     : { rounds: 5, transactions: 1000, synced: 100, files: 50_000 };
-  const roots: [SubjectName, string][] = [];
-  for (const name of names) roots.push([name, await subjects[name](scope)]);
+  const places: [SubjectName, Opened][] = [];
+  for (const name of names) places.push([name, await open(scope, name)]);
   const works = [...fileWorks(sizes), ...sqliteWorks(sizes), ...pythonWorks(sizes, complain)];
   const measurements: Measurement[] = [];
+  const requests: Measurement[] = [];
   for (const work of works) {
     const { name, unit, target } = work;
-    const measurement: Measurement = { name, unit, target, rounds: {} };
+    const measured: Measurement = { name, unit, target, rounds: {} };
+    const asked = measurement(name, '');
     for (let round = 0; round < sizes.rounds; round++)
-      for (const [subject, root] of roots) record(measurement, subject, runIn(root, work));
-    measurements.push(measurement);
+      for (const [subject, place] of places)
+        record(measured, subject, runIn(place, work, subject === 'sessionfs' ? asked : undefined));
+    measurements.push(measured);
+    if (Object.keys(asked.rounds).length > 0) requests.push(asked);
   }
-  return names.includes('sessionfs') ? [...measurements, ...(await measureBeside(scope))] : measurements;
+  if (!names.includes('sessionfs')) return measurements;
+  tell({ subjects: REQUEST_COLUMNS, baseline: '', measurements: requests });
+  return [...measurements, ...(await measureBeside(scope)), ...measureOwnWork(scope, sizes.rounds)];
 }
 
-function runIn(root: string, { run }: Work): number {
-  const folder = join(root, 'user1-+15550001');
+function runIn({ directory, requests }: Opened, { run }: Work, asked: Measurement | undefined): number {
+  const folder = join(directory, 'user1-+15550001');
   mkdirSync(folder);
   try {
-    return run(folder);
+    return run(folder, (times, work) => {
+      const before = asked && requests?.();
+      work();
+      const after = asked && requests?.();
+      if (asked && before && after) recordRequests(asked, before, after, times);
+    });
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -108,13 +137,18 @@ function fileWorks({ files }: Sizes): Work[] {
     {
       name: 'create, write 100 bytes, unlink',
       unit: 'us',
-      run: (folder) =>
-        timed(() => {
-          for (let i = 0; i < 1000; i++) {
-            writeFileSync(join(folder, 'file'), CONTENT);
-            unlinkSync(join(folder, 'file'));
-          }
-        }),
+      run: (folder, counted) => {
+        let ms = 0;
+        counted(1000, () => {
+          ms = timed(() => {
+            for (let i = 0; i < 1000; i++) {
+              writeFileSync(join(folder, 'file'), CONTENT);
+              unlinkSync(join(folder, 'file'));
+            }
+          });
+        });
+        return ms;
+      },
     },
     { name: 'git: add and commit 300 files, clone', unit: 'ms', target: ratioTarget('<=', 2), run: useGit },
   ];
@@ -132,14 +166,16 @@ function randomWrites(what: string, mebibytes: number, share: number, target: Me
     name: `write ${what}`,
     unit: 'us',
     target,
-    run: (folder) => {
+    run: (folder, counted) => {
       const fd = writeInSequence(join(folder, 'random'), mebibytes);
       const times: number[] = [];
-      for (let i = 0; i < 1500; i++) {
-        // Every page sooner or later, and not in order.
-        const page = (i * 7919) % (mebibytes * 256);
-        times.push(timed(() => writeSync(fd, PAGE, 0, PAGE.length, page * PAGE.length)) * 1000);
-      }
+      counted(1500, () => {
+        for (let i = 0; i < 1500; i++) {
+          // Every page sooner or later, and not in order.
+          const page = (i * 7919) % (mebibytes * 256);
+          times.push(timed(() => writeSync(fd, PAGE, 0, PAGE.length, page * PAGE.length)) * 1000);
+        }
+      });
       closeSync(fd);
       return percentile(times, share);
     },
@@ -192,7 +228,7 @@ function sqlite(
     name: `SQLite transaction (${what})`,
     unit: 'us',
     target,
-    run: (folder) => {
+    run: (folder, counted) => {
       const database = new Database(join(folder, 'state.db'));
       database.pragma(`journal_mode = ${journal}`);
       database.pragma(`synchronous = ${synchronous}`);
@@ -204,14 +240,16 @@ function sqlite(
       for (let i = 0; i < rows; i++) put.run('pre-key', String(i), VALUE);
       database.exec('COMMIT');
       const times: number[] = [];
-      for (let i = 0; i < transactions; i++) {
-        const transaction = () => {
-          database.exec('BEGIN IMMEDIATE');
-          put.run('session', String(i % 97), `${VALUE}${i}`);
-          database.exec('COMMIT');
-        };
-        times.push(timed(transaction) * 1000);
-      }
+      counted(transactions, () => {
+        for (let i = 0; i < transactions; i++) {
+          const transaction = () => {
+            database.exec('BEGIN IMMEDIATE');
+            put.run('session', String(i % 97), `${VALUE}${i}`);
+            database.exec('COMMIT');
+          };
+          times.push(timed(transaction) * 1000);
+        }
+      });
       database.close();
       return percentile(times, 0.5);
     },
@@ -251,10 +289,14 @@ for i in range(${count}):
   put(i)
   times.append(time.perf_counter() - at)
 print(sorted(times)[len(times) // 2] * 1e6)`;
-    const run = (folder: string) => {
-      const { status, stdout, stderr } = spawnSync('python3', ['-c', text, folder], { encoding: 'utf8' });
-      if (status !== 0) throw new Error(`${name} failed: ${stderr}`);
-      return Number(stdout);
+    const run = (folder: string, counted: Counted) => {
+      let median = Number.NaN;
+      counted(count, () => {
+        const { status, stdout, stderr } = spawnSync('python3', ['-c', text, folder], { encoding: 'utf8' });
+        if (status !== 0) throw new Error(`${name} failed: ${stderr}`);
+        median = Number(stdout);
+      });
+      return median;
     };
     return [{ name: `${name} transaction`, unit: 'us', target: ratioTarget('<=', target), run }];
   });

@@ -1,14 +1,18 @@
 import type { Scope } from '../support/cleanup.ts';
+import { freePort } from '../support/free-port.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import type { SubjectName } from './measurement.ts';
+import { openPassthrough } from './passthrough/mount.ts';
 import { type Opened, openPeer, withChildren } from './peers/filesystems.ts';
+import { requestsSoFar } from './requests.ts';
 
 /** A new, empty place of one kind to keep sessions in; gone with its scope. */
 type Open = (scope: Scope) => Promise<string>;
 
 export const subjects: Record<SubjectName, Open> = {
   ext4: async (scope) => (await open(scope, 'ext4')).directory,
+  passthrough: async (scope) => (await open(scope, 'passthrough')).directory,
   sessionfs: async (scope) => (await open(scope, 'sessionfs')).directory,
   'fuse-native': async (scope) => (await open(scope, 'fuse-native')).directory,
   gocryptfs: async (scope) => (await open(scope, 'gocryptfs')).directory,
@@ -17,17 +21,31 @@ export const subjects: Record<SubjectName, Open> = {
 };
 
 /** What is measured by default: the others are slow. */
-export const USUAL_SUBJECTS: readonly SubjectName[] = ['ext4', 'sessionfs', 'fuse-native', 'gocryptfs'];
+export const USUAL_SUBJECTS: readonly SubjectName[] = [
+  'ext4',
+  'passthrough',
+  'sessionfs',
+  'fuse-native',
+  'gocryptfs',
+];
 
 export async function open(scope: Scope, name: SubjectName): Promise<Opened> {
   switch (name) {
     case 'ext4':
       return { directory: temporaryDirectory(scope), processes: () => [] };
+    case 'passthrough':
+      return openPassthrough(scope);
     case 'sessionfs':
     case 'fuse-native': {
-      const env: Record<string, string> = name === 'sessionfs' ? {} : { SESSION_FUSE_DRIVER: 'fuse-native' };
+      const address = `127.0.0.1:${await freePort()}`;
+      const driver = name === 'sessionfs' ? {} : { SESSION_FUSE_DRIVER: 'fuse-native' };
+      const env = { SESSION_HTTP_ADDRESS: address, ...driver };
       const { mountPoint, pid } = await mountSessionfs(scope, { env });
-      return { directory: mountPoint, processes: () => withChildren(pid) };
+      return {
+        directory: mountPoint,
+        processes: () => withChildren(pid),
+        requests: () => requestsSoFar(`http://${address}/metrics`),
+      };
     }
     default:
       return openPeer(scope, name);

@@ -9,11 +9,14 @@ import { mountAnswers } from '../../support/mount-answers.ts';
 import { unmountBelow } from '../../support/mounts.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import type { Peer } from '../measurement.ts';
+import type { Requests } from '../requests.ts';
 
 export interface Opened {
   readonly directory: string;
   /** Those that serve it. */
   processes(): number[];
+  /** What it was asked for, where it counts that. */
+  requests?(): Requests;
 }
 
 interface PeerProgram {

@@ -1,0 +1,45 @@
+/** What FUSE itself costs: a filesystem in C that does nothing but hand on, compiled when it is measured. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { cleanUp, type Scope } from '../../support/cleanup.ts';
+import { DaemonProcess } from '../../support/daemon-process.ts';
+import { mountAnswers } from '../../support/mount-answers.ts';
+import { unmountBelow } from '../../support/mounts.ts';
+import { repository } from '../../support/repository.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { type Opened, withChildren } from '../peers/filesystems.ts';
+
+const SOURCE = join(repository, 'test/bench/passthrough/passthrough.c');
+const INSTALL = 'Debian, Ubuntu: apt-get install gcc pkg-config libfuse3-dev';
+
+export async function openPassthrough(scope: Scope): Promise<Opened> {
+  const directory = temporaryDirectory(scope);
+  const program = compile(directory);
+  const [behind, plain] = [join(directory, 'behind'), join(directory, 'plain')];
+  mkdirSync(behind);
+  mkdirSync(plain);
+  const daemon = new DaemonProcess(program, [behind, plain], process.env, directory);
+  cleanUp(scope, async () => {
+    daemon.killAll();
+    await daemon.waitForExit(10_000);
+    unmountBelow(plain);
+  });
+  await mountAnswers(daemon, plain, 'fuse.passthrough');
+  return { directory: plain, processes: () => withChildren(daemon.pid) };
+}
+
+/** Throws, with what to install, where it cannot be compiled. */
+function compile(directory: string): string {
+  const program = join(directory, 'passthrough');
+  const flags = output('pkg-config', ['--cflags', '--libs', 'fuse3']).trim().split(/\s+/);
+  output('cc', ['-O2', '-Wall', '-Wextra', '-o', program, SOURCE, ...flags]);
+  return program;
+}
+
+function output(command: string, args: readonly string[]): string {
+  const { error, status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' });
+  if (error !== undefined) throw new Error(`${command} is not installed (${INSTALL})`);
+  if (status !== 0) throw new Error(`it does not compile (${INSTALL}): ${stderr.split('\n')[0]}`);
+  return stdout;
+}
