@@ -227,6 +227,16 @@ describe('what a write costs', () => {
     assert.ok(ratio < 3.5, `${ratio} bytes appended for each byte written`);
   });
 
+  it('of what lies beside a database is its own bytes: an fsync does not seal it whole, for it is written over soon', (t) => {
+    for (const path of ['state.db-wal', 'state.db-journal']) {
+      const h = harness(t);
+      const node = writePieces(h, path);
+      assert.equal(h.fs.fsync(node), 0);
+      const ratio = appended(h) / (PIECES * PIECE.length);
+      assert.ok(ratio < 1.5, `${path}: ${ratio} bytes appended for each byte written`);
+    }
+  });
+
   it('is all that a new daemon needs: what was synced and not committed is there', async (t) => {
     const h = harness(t, { segmentBytes: 64 * 1024 });
     const node = writePieces(h, 'database');

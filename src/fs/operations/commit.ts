@@ -1,5 +1,6 @@
 /** The moment at which content becomes a file's durable version: one journal record, or an error and no change. */
 import { Errno, errnoOf, isDiskFull } from '../../lib/errno.ts';
+import { asCompanion } from '../../sqlite/companions.ts';
 import { isGatedName } from '../model/json-gate.ts';
 import type { FileNode } from '../model/node.ts';
 import type { Core } from '../state/core.ts';
@@ -19,13 +20,16 @@ export function commit(core: Core, node: FileNode, plain: Buffer): 0 | Errno {
 }
 
 /**
- * At fsync(2). The journal has every change already, but for pages of a full disk, and the caller waits until the disk has the journal, so a commit is not what
- * makes the file durable. It seals the whole file again: a database that syncs each page of a large file would pay for all of it.
+ * At fsync(2). The journal has every change already, but for pages of a full disk, and the caller waits until the disk has the
+ * journal, so a commit is not what makes the file durable. It seals the whole file again: a database that syncs each page of a
+ * large file would pay for all of it, and one that syncs its log before a checkpoint for what it is about to write over.
  */
 export function commitAtSync(core: Core, node: FileNode): 0 | Errno {
   const isDueAnyway =
     core.remote?.writeThrough === true || isGatedName(node.name) || node.working?.isAhead === true;
-  return isDueAnyway || node.working?.isMostlyNew === true ? commitPlain(core, node) : 0;
+  if (isDueAnyway) return commitPlain(core, node);
+  const isWorthIt = node.working?.isMostlyNew === true && asCompanion(node.name) === undefined;
+  return isWorthIt ? commitPlain(core, node) : 0;
 }
 
 /** Commits a working copy that is visible already: at fsync, at rename, when idle. Its times stay. */

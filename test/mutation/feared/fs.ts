@@ -222,6 +222,11 @@ export const fsMutations = [
       'a truncation takes the plain version before it along',
     ],
   ]),
+  ...fearedIn(
+    'src/fs/operations/commit.ts',
+    ['fs/pending.test.ts'],
+    [[' && asCompanion(node.name) === undefined', '', 'a checkpoint of SQLite seals its whole log']],
+  ),
   ...fearedIn('src/fs/operations/commit.ts', CONTENT, [
     [
       'core.records.put(node, path, plain));\n  if (failed !== 0) return failed;\n',
