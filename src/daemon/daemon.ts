@@ -4,6 +4,7 @@ import { type Connection, type Descriptors, type MountOwner, openConnection } fr
 import type { CoreClient, Loaded } from '../drivers/host/core-client.ts';
 import type { DaemonMessage, KernelMessage, RoutedMessage } from '../drivers/host/messages.ts';
 import { deferred } from '../lib/deferred.ts';
+import { inTime } from '../lib/in-time.ts';
 import { version } from '../lib/version.ts';
 import { FilesystemCounters } from '../observe/filesystem-counters.ts';
 import { type Logger, writeLogRecord } from '../observe/log.ts';
@@ -21,6 +22,8 @@ import { cacheName, staticStatusOf } from './status.ts';
 import { endMount, type Unmounted } from './unmount.ts';
 
 const SETTLE_DELAY_MS = 250;
+/** The mount is gone, and no caller waits for these any more. */
+const SYNCS_END_MS = 1_000;
 
 /** Serves `fuseFd`; resolves when the mount answers. Throws SessionfsError, and leaves nothing behind then. */
 export async function startDaemon(
@@ -173,6 +176,7 @@ export class Daemon {
       progress,
       replayed,
       requestRoll,
+      segmentsGone: () => parts.connection.segmentsGone(),
       roomMade,
       isVolatile: parts.start.config.cacheInMemory,
       onApplied,
@@ -214,11 +218,12 @@ export class Daemon {
 
   /** Leaves the mount to another daemon: every request that was read is answered, and everything is written down. */
   async handOver(): Promise<void> {
-    const { thread } = this.#parts;
+    const { thread, connection } = this.#parts;
     // Its end is no end of the mount.
     this.#unmounting ??= new Promise(() => {});
     thread.post({ type: 'hand-over' });
     await thread.ended;
+    await connection.syncsSettled();
     await this.#syncReplies.settled();
     await this.#store.sync().catch(() => {});
     await this.#parts.services.end();
@@ -281,8 +286,9 @@ export class Daemon {
   }
 
   async #untilEnded(): Promise<StopReport> {
-    const { log, fuseFd, lock, thread, services } = this.#parts;
+    const { log, fuseFd, lock, thread, connection, services } = this.#parts;
     const { uncommitted } = await thread.ended;
+    await inTime(connection.syncsSettled(), SYNCS_END_MS, undefined);
     const unmounted = await (this.#unmounting ?? { lazy: false, holders: [] });
     const lacking = await this.#store.finish();
     const isInCache = lacking?.length === 0;

@@ -20,6 +20,8 @@ export interface JournalServiceParts {
   trash?: Trash | undefined;
   /** Asks the kernel thread to close its journal segment. */
   requestRoll: () => void;
+  /** See JournalSyncOptions.onClosed. */
+  segmentsGone?: () => void;
   /** Tells the kernel thread that a checkpoint has made as much room as it could. */
   roomMade: () => void;
   /** Cloud mode: what the cache cannot take is an error, since nothing keeps the journal. */
@@ -40,6 +42,7 @@ export class JournalService {
     progress,
     replayed,
     requestRoll,
+    segmentsGone,
     isVolatile,
     roomMade,
     log,
@@ -74,6 +77,7 @@ export class JournalService {
       directory: journalDirectory,
       progress,
       replayed,
+      ...(segmentsGone === undefined ? {} : { onClosed: segmentsGone }),
       onFailure: (error) => {
         log.error({ error: String(error) }, 'The journal could not be brought to the disk');
         requestRoll();

@@ -33,9 +33,11 @@ export interface Descriptors {
 }
 
 const FSYNC = operationNames.indexOf('fsync');
+/** After so many fsyncs that the main thread has answered, a thread of its own is worth its memory. */
+const SYNCS_FOR_THREAD = 8;
 
 /** What only the direct driver needs. */
-export type DirectOptions = Omit<KernelThreadData, keyof CoreData | 'mailbox'>;
+export type DirectOptions = Omit<KernelThreadData, keyof CoreData | 'mailbox' | 'syncs'>;
 
 export interface MountNotifier extends Pick<KernelNotifier, 'inode' | 'entry'> {
   /** Replies to a call that waited for the disk for `ms`. `error`: 0 or a negative errno. */
@@ -54,6 +56,10 @@ export interface Connection {
   serve(initialized: Promise<void>): Promise<void>;
   /** The mount was taken away, and no process uses it any more: `thread` ends. */
   unmounted(): void;
+  /** Segments of the journal are gone: what has them open is to close them. */
+  segmentsGone(): void;
+  /** `thread` has ended: resolves when each fsync that it had read is answered, or has come to `listen` of `thread`. */
+  syncsSettled(): Promise<void>;
   /** Another process has taken the mount away or covered it, and it is still in use: makes `thread` end. */
   endOutOfSight(): Promise<void>;
 }
@@ -77,6 +83,7 @@ class DirectConnection implements Connection {
   readonly notifier: MountNotifier;
   readonly counters: readonly FilesystemCounters[];
   readonly #kernel: KernelNotifier;
+  readonly #link: WorkerLink;
   readonly #fuseFd: number;
   readonly #takeover: CoreData['takeover'];
 
@@ -87,17 +94,29 @@ class DirectConnection implements Connection {
       log.error({ error: String(error) }, 'the kernel refused a notification'),
     );
     this.#kernel = kernel;
-    const ownCounters = new FilesystemCounters();
-    this.counters = [new FilesystemCounters(data.counters), ownCounters];
+    const [ownCounters, syncCounters] = [new FilesystemCounters(), new FilesystemCounters()];
+    this.counters = [new FilesystemCounters(data.counters), ownCounters, syncCounters];
+    const link = new WorkerLink({ ...data, ...options });
+    this.#link = link;
+    let syncs = 0;
     this.notifier = {
       inode: (node, offset, length) => kernel.inode(node, offset, length),
       entry: (parent, name) => kernel.entry(parent, name),
       replySynced: (uniqueLo, uniqueHi, error, ms) => {
         kernel.replyError(uniqueLo, uniqueHi, error);
         ownCounters.operation(FSYNC, error, ms);
+        if (++syncs === SYNCS_FOR_THREAD) link.startSyncThread(syncCounters.shared);
       },
     };
-    this.thread = new CoreClient(new WorkerLink({ ...data, ...options }));
+    this.thread = new CoreClient(link);
+  }
+
+  segmentsGone(): void {
+    this.#link.segmentsGone();
+  }
+
+  syncsSettled(): Promise<void> {
+    return this.#link.syncsSettled();
   }
 
   mount(owner: MountOwner): Promise<string> {
@@ -156,6 +175,10 @@ class LibfuseConnection implements Connection {
   }
 
   async serve(): Promise<void> {}
+
+  segmentsGone(): void {}
+
+  async syncsSettled(): Promise<void> {}
 
   unmounted(): void {
     this.#link.unmounted();

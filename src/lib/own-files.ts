@@ -9,6 +9,7 @@ type Program =
   | 'api/status-probe'
   | 'daemon/main'
   | 'drivers/direct/kernel-thread'
+  | 'drivers/direct/sync-thread'
   | 'lib/bulk-thread';
 
 /** A program of the same build as the caller. */

@@ -1,12 +1,24 @@
 /** What a mount without a bucket says of its filesystem: metrics, status.json, and `sessionfs status`. */
 import assert from 'node:assert/strict';
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { runCli } from '../cli/run-cli.ts';
 import { parseExposition } from '../observe/support/prometheus-text.ts';
 import { freePort } from '../support/free-port.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
+import { until } from '../support/until.ts';
 import { sessionTree, writeTree } from './session-files.ts';
 
 const SESSION = 'user1-+15550001';
@@ -60,5 +72,31 @@ test('metrics and status tell what the filesystem did, holds, holds back and ref
     stdout,
     /^EIO +rename of \S+\.AbCd to \S+\/app-state\.json, at 2\S+:\d\dZ \(.* ago\): its 8 bytes are incomplete JSON$/m,
   );
+
+  const log = openSync(join(mountPoint, SESSION, 'log'), 'w');
+  t.after(() => closeSync(log));
+  const daemon = await mounted.daemonPid();
+  let syncs = 0;
+  // Of the journal: one to append, one each of the threads that sync it.
+  await until(() => {
+    writeSync(log, 'line');
+    fsyncSync(log);
+    syncs++;
+    return journalDescriptors(daemon) >= 3;
+  });
+  const synced = await scrape();
+  const fsyncs = 'sessionfs_operations_total{operation="fsync"}';
+  assert.equal((synced.get(fsyncs) ?? 0) - (after.get(fsyncs) ?? 0), syncs);
   await mounted.unmount();
 });
+
+function journalDescriptors(pid: number): number {
+  const links = readdirSync(`/proc/${pid}/fd`).map((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`);
+    } catch {
+      return '';
+    }
+  });
+  return links.filter((link) => link.includes('/journal/')).length;
+}

@@ -23,6 +23,7 @@ const OTHER_PROGRAMS = [
   'api/status-probe',
   'daemon/main',
   'drivers/direct/kernel-thread',
+  'drivers/direct/sync-thread',
   'lib/bulk-thread',
 ].map((name) => `src/${name}.ts`);
 

@@ -24,6 +24,21 @@ test('the journal is synced when nothing was appended since the mark that was sy
   assert.equal(progress.synced, true);
 });
 
+test('a thread beside main may sync the segment that main has settled, until the disk refuses it', () => {
+  const main = new JournalProgress();
+  const beside = new JournalProgress(main.shared);
+  assert.equal(beside.mayBeSynced(0), false);
+  main.settle(3);
+  assert.deepEqual([beside.mayBeSynced(3), beside.mayBeSynced(4)], [true, false]);
+  beside.refuse(3);
+  main.settle(3);
+  assert.equal(beside.mayBeSynced(3), false, 'for good');
+  main.settle(4);
+  assert.equal(beside.mayBeSynced(4), true);
+  main.settle(0);
+  assert.equal(beside.mayBeSynced(4), false);
+});
+
 test('a message is due once until it is acknowledged', () => {
   const progress = new JournalProgress();
   assert.deepEqual([progress.shouldNotify(), progress.shouldNotify()], [true, false]);

@@ -155,6 +155,26 @@ test('a failed sync rejects its callers and is reported; the segment stays faile
   assert.equal(rig.progress.synced, true);
 });
 
+test('another thread may sync a segment that was synced, but not while that is done again, nor once it has failed', async (t) => {
+  const rig = new SyncRig(t);
+  rig.append();
+  await rig.sync.sync();
+  assert.equal(rig.progress.mayBeSynced(1), true);
+  const { promise, resolve } = withResolvers();
+  rig.gate = promise;
+  rig.append();
+  const again = rig.sync.sync();
+  await turns();
+  assert.equal(rig.progress.mayBeSynced(1), false);
+  resolve();
+  await again;
+  assert.equal(rig.progress.mayBeSynced(1), true);
+  rig.append();
+  rig.failing = '1';
+  await assert.rejects(rig.sync.sync(), { code: 'EIO' });
+  assert.equal(rig.progress.mayBeSynced(1), false);
+});
+
 test('a sync that the timer started and that fails is reported, and no other caller is disturbed', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const rig = new SyncRig(t);

@@ -2,7 +2,6 @@
  * The thread that answers the kernel. It blocks in read(2) on /dev/fuse and waits for nothing else: what it has to know
  * in between comes as a message; a lookup on the mount, made by another process (waker.ts), wakes it.
  */
-import { setPriority } from 'node:os';
 import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { CoreHost, failureMessage } from '../host/core-host.ts';
 import type { FromCore, KernelThreadData, ToCore } from '../host/messages.ts';
@@ -10,13 +9,14 @@ import { Opcode } from './abi/opcodes.ts';
 import { DirectDriver, type DirectDriverHost } from './driver.ts';
 import { Mailbox } from './mailbox.ts';
 import { operationIndex } from './operation-index.ts';
-
-const KERNEL_THREAD_NICENESS = -10;
+import { runAtOnce } from './priority.ts';
+import { SyncQueue } from './sync-queue.ts';
 
 class KernelThread {
   readonly #data: KernelThreadData;
   readonly #port: MessagePort;
   readonly #mailbox: Mailbox;
+  readonly #syncs: SyncQueue;
   readonly host: CoreHost;
   #driver: DirectDriver | undefined;
 
@@ -24,6 +24,7 @@ class KernelThread {
     this.#data = data;
     this.#port = port;
     this.#mailbox = new Mailbox(data.mailbox);
+    this.#syncs = new SyncQueue(data.syncs);
     this.host = new CoreHost(data, (message, transfer) => this.#post(message, transfer), {
       retryParked: () => this.#driver?.retryParked(),
       answerStored: (request, error) => this.#driver?.answerStored(request, error),
@@ -60,8 +61,10 @@ class KernelThread {
     return {
       beforeRequest: () => (this.#mailbox.lower() ? this.#takeMessages() : 'continue'),
       afterRequest: () => this.host.afterRequest(),
-      syncThenReply: (uniqueLo, uniqueHi, slot) =>
-        this.#post({ to: 'kernel', type: 'sync-then-reply', uniqueLo, uniqueHi, slot }),
+      syncThenReply: (uniqueLo, uniqueHi, slot) => {
+        if (this.#syncs.add(uniqueLo, uniqueHi, slot)) return;
+        this.#post({ to: 'kernel', type: 'sync-then-reply', uniqueLo, uniqueHi, slot });
+      },
       store: (request, unstored) => this.host.store(request, unstored),
       answered: (request, interrupted) => this.host.answered(request, interrupted),
       makeRoom: () => this.host.makeRoom(),
@@ -114,17 +117,6 @@ function main(data: KernelThreadData, port: MessagePort): void {
     port.postMessage(failureMessage(error));
     port.close();
   }
-}
-
-/**
- * Every call on the mount waits for this thread, which has little to do: on a machine whose cores are all busy it is to run
- * at once. Only where that is permitted (root, CAP_SYS_NICE).
- */
-function runAtOnce(): void {
-  try {
-    // 0: the calling thread.
-    setPriority(0, KERNEL_THREAD_NICENESS);
-  } catch {}
 }
 
 if (parentPort !== null) {

@@ -71,6 +71,8 @@ export interface KernelThreadData extends CoreData {
   crashOn: string | undefined;
   /** Mailbox, shared with the main thread. */
   mailbox: SharedArrayBuffer;
+  /** SyncQueue, shared with the sync thread. */
+  syncs: SharedArrayBuffer;
 }
 
 export interface ReplayedJournal {

@@ -1,7 +1,7 @@
 /**
- * How far the journal is: written by the kernel thread (appends) and by main (syncs, retirements), read by both without
- * a message. Every field is one atomic word; a writer stores the append count last and a reader loads it first, so what
- * a count covers lies in segments up to the one loaded after it.
+ * How far the journal is: written by the kernel thread (appends), by main and the sync thread (syncs) and by main (retirements),
+ * read by all without a message. Every field is one atomic word; a writer stores the append count last and a reader loads it
+ * first, so what a count covers lies in segments up to the one loaded after it.
  */
 const Word = {
   SEGMENT: 0,
@@ -10,7 +10,9 @@ const Word = {
   SYNCED_APPENDS: 3,
   RETIRED: 4,
   NOTIFIED: 5,
-  COUNT: 6,
+  SETTLED: 6,
+  REFUSED: 7,
+  COUNT: 8,
 } as const;
 
 /** A position in the journal. `appends` counts records since the start and wraps: compare for equality only. */
@@ -51,9 +53,31 @@ export class JournalProgress {
     return Atomics.load(this.#words, Word.BYTES);
   }
 
-  /** Main: everything that `appends` counted is on stable storage. */
+  /** Everything that `appends` counted is on stable storage. A count that is not the newest known only makes for one more sync. */
   setSynced(appends: number): void {
     Atomics.store(this.#words, Word.SYNCED_APPENDS, appends);
+  }
+
+  /**
+   * Main: the segment's name and all segments before it are on stable storage, so one fdatasync of it brings there what was
+   * appended since. 0: while main syncs itself, and once that has failed.
+   */
+  settle(segment: number): void {
+    Atomics.store(this.#words, Word.SETTLED, segment);
+  }
+
+  /** Sync thread: the disk has refused it. The next sync is main's, whose own descriptor meets the error too. */
+  refuse(segment: number): void {
+    Atomics.store(this.#words, Word.REFUSED, segment);
+  }
+
+  /** Sync thread: an fdatasync of this segment brings all that was appended to stable storage. */
+  mayBeSynced(segment: number): boolean {
+    return (
+      segment !== 0 &&
+      Atomics.load(this.#words, Word.SETTLED) === segment &&
+      Atomics.load(this.#words, Word.REFUSED) !== segment
+    );
   }
 
   /** Whether everything appended since the start is on stable storage. */

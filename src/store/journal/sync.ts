@@ -17,6 +17,8 @@ export interface JournalSyncOptions {
   replayed: { segments: readonly number[]; nextSegment: number };
   /** A sync failed: checkpoint soon, since a second sync of the same pages proves nothing. */
   onFailure: (error: unknown) => void;
+  /** Segments that are gone were closed here: others that have them open are to do so, too. */
+  onClosed?: () => void;
   /** From the message about the first unsynced append to the sync; the promise is 100 ms in all. */
   syncDelayMs?: number;
   files?: FileOperations;
@@ -92,6 +94,7 @@ export class JournalSync {
     progress.acknowledge();
     const { appends, segment } = progress.mark();
     if (!progress.synced) this.#addGrown(segment);
+    if (this.#unsynced.size > 0) progress.settle(0);
     try {
       for (const number of this.#unsynced) await this.#syncSegment(number);
       if (this.#newNames) {
@@ -104,6 +107,7 @@ export class JournalSync {
       throw error;
     }
     progress.setSynced(appends);
+    progress.settle(segment);
     await this.#closeOlderThan(segment);
   }
 
@@ -148,10 +152,13 @@ export class JournalSync {
 
   /** An open descriptor would keep a deleted segment's disk space. */
   async #closeOlderThan(segment: number): Promise<void> {
+    let closed = 0;
     for (const [number, fd] of this.#descriptors) {
       if (number === segment && number > this.#options.progress.retired) continue;
       this.#descriptors.delete(number);
       await tolerate(this.#files.close(fd));
+      closed++;
     }
+    if (closed > 0) this.#options.onClosed?.();
   }
 }

@@ -26,6 +26,29 @@ export const driverMutations = [
       ],
     ],
   ),
+  ...fearedIn(
+    'src/drivers/direct/sync-thread.ts',
+    ['drivers/direct/sync-thread.test.ts'],
+    [
+      ['      fdatasyncSync(this.#open.fd);\n', '', 'an fsync is answered before the disk has the journal'],
+      [
+        '      this.#progress.refuse(segment);\n',
+        '',
+        'the second fsync after an error of the disk is success',
+      ],
+      [
+        '    if (!this.#progress.mayBeSynced(segment)) return false;\n    try {',
+        '    try {',
+        'segments before the newest are not synced',
+      ],
+      ['        this.#closeRetired();\n', '', 'segments that are gone keep their disk space'],
+      [
+        'isSynced) this.#reply(sync);',
+        'true) this.#reply(sync);',
+        'what the disk refuses is answered with success',
+      ],
+    ],
+  ),
   ...fearedIn('src/drivers/host/outcome.ts', DIRECT, [
     [
       "return unstored ?? (kind === 'await-sync' ? 'sync' : 'answer');",

@@ -139,6 +139,12 @@ export const journalMutations = [
       'a sync does not wait for the one before it',
     ],
     ['    progress.acknowledge();\n', '', 'no later append is heard of'],
+    [
+      '    if (this.#unsynced.size > 0) progress.settle(0);\n',
+      '',
+      'an error of the disk that this thread has met is success on another one',
+    ],
+    ['    progress.settle(segment);\n', '', 'the sync thread never answers'],
   ]),
   ...fearedIn(
     'src/store/journal/segments.ts',
