@@ -7,15 +7,7 @@ import { type SessionfsError, usage } from '../lib/errors.ts';
 import { nearestName } from '../lib/nearest-name.ts';
 import { quote } from '../lib/quote.ts';
 import { version } from '../lib/version.ts';
-import type { Arguments, CommandSpec, FlagSpec } from './command.ts';
-
-export interface Parsed extends Arguments {
-  readonly spec: CommandSpec;
-  /** All that follows the command's name. */
-  readonly args: readonly string[];
-  /** What stands behind `--`, for a command that takes one. */
-  readonly command: readonly string[];
-}
+import type { CommandLine, CommandSpec, FlagSpec } from './command.ts';
 
 /** What commander throws when it has printed what was asked for. */
 const SAID = ['commander.help', 'commander.helpDisplayed', 'commander.version'];
@@ -30,7 +22,7 @@ export function parseCommandLine(
   commands: readonly CommandSpec[],
   line: readonly string[],
   write: (text: string) => void = (text) => process.stdout.write(text),
-): Parsed | undefined {
+): CommandLine | undefined {
   const [name, ...args] = line;
   if (name === undefined) throw usage('which command?');
   const spec = commands.find((candidate) => candidate.name === name);

@@ -60,14 +60,18 @@ export interface Arguments {
   readonly directory: string | undefined;
 }
 
-export interface Invocation extends Arguments {
+/** A command line, taken apart. */
+export interface CommandLine extends Arguments {
   readonly spec: CommandSpec;
-  /** The whole table. */
-  readonly commands: readonly CommandSpec[];
   /** All that follows the command's name. */
   readonly args: readonly string[];
   /** What stands behind `--`, for a command that takes a command. */
   readonly command: readonly string[];
+}
+
+export interface Invocation extends CommandLine {
+  /** The whole table. */
+  readonly commands: readonly CommandSpec[];
   readonly env: NodeJS.ProcessEnv;
   /** They are in no environment any more. */
   readonly secrets: Secrets;

@@ -1,3 +1,4 @@
+/** How a command line names a session, or a file of one. */
 import { existsSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { cachePathBeside } from '../config/load.ts';

@@ -3,7 +3,6 @@
  * mount(8) and the direct driver work as they are; no process outside sees the mount. The command gets a user namespace of
  * its own below, in which the caller's numbers are what they are outside. native-notes/05-user-namespaces.md has what was tried.
  */
-
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import type { Config } from '../config/load.ts';

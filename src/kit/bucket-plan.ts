@@ -17,16 +17,16 @@ export interface BucketPlan {
 }
 
 /** Object permissions, and to read the bucket's rules: never storage.admin. */
-const ROLES = ['roles/storage.objectUser', 'roles/storage.legacyBucketReader'];
+export const ROLES = ['roles/storage.objectUser', 'roles/storage.legacyBucketReader'];
 const CUSTOM_ROLE = 'sessionfs';
 /** What sessionfs calls; the last one reads rules that would delete live sessions. */
-const PERMISSIONS = [
+export const PERMISSIONS = [
   'storage.objects.create',
   'storage.objects.delete',
   'storage.objects.get',
   'storage.objects.list',
   'storage.buckets.get',
-];
+] as const;
 
 /** What the member is granted on the bucket. */
 export function rolesOf({ customRole, project }: BucketPlan): readonly string[] {

@@ -9,6 +9,7 @@
  *     locks/HASH         the process that changes the object
  */
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { BucketError } from '../bucket-error.ts';
 
@@ -16,6 +17,11 @@ const OWN_FOLDER = '.sessionfs-objects';
 /** Of a name in a directory, in bytes, on every usual disk; and of an object's whole name, as at Google. */
 const COMPONENT_MAX = 255;
 const NAME_MAX = 1024;
+
+/** Whether the directory is a bucket. Opening any other one would make it one. */
+export function isBucketDirectory(path: string): boolean {
+  return existsSync(new DirectoryLayout(path).format);
+}
 
 export class DirectoryLayout {
   readonly root: string;

@@ -1,11 +1,12 @@
 /** `sessionfs doctor`: everything that a mount with this configuration needs, tried out one by one. Nothing of it stays. */
 import { existsSync } from 'node:fs';
-import { DirectoryLayout } from '../../bucket/directory/layout.ts';
+import { isBucketDirectory } from '../../bucket/directory/layout.ts';
 import { openBucket } from '../../bucket/open.ts';
 import { type Config, type Flags, loadConfig } from '../../config/load.ts';
 import { findKeys } from '../../crypto/key-source.ts';
 import { Keyring } from '../../crypto/keyring.ts';
 import { generatedKeyPath } from '../../lib/generated-key-path.ts';
+import { codeOf } from '../../lib/system-error.ts';
 import { Cache } from '../../store/cache/cache.ts';
 import { newKey } from '../new-key.ts';
 import { diskFindings } from './disk.ts';
@@ -86,7 +87,7 @@ async function keyFindings(config: Config, env: NodeJS.ProcessEnv): Promise<KeyR
   } catch (error) {
     if (
       config.storageType !== 'local' ||
-      (error as { code?: string }).code !== 'KEY_MISSING' ||
+      codeOf(error) !== 'KEY_MISSING' ||
       config.encryptionKeyFile ||
       config.encryptionKeyCommand
     )
@@ -146,9 +147,9 @@ async function* storeFindings(config: Config, keyring: Keyring | undefined): Asy
   }
 }
 
-/** Undefined: it is a bucket. Opening any other directory would make it one. */
+/** Undefined: it is a bucket. */
 function directoryFinding(path: string): Finding | undefined {
-  if (existsSync(new DirectoryLayout(path).format)) return undefined;
+  if (isBucketDirectory(path)) return undefined;
   return existsSync(path)
     ? finding('bucket', 'ok', `${path} is a directory that the first mount makes a bucket`)
     : finding('bucket', 'failed', `there is no directory ${path}`, 'Make it, or mount the disk that has it.');

@@ -12,16 +12,18 @@ import { OBJECT_ROOT } from '../../naming/object-name.ts';
 import { TRASH_ROOT } from '../../naming/trash-name.ts';
 import { createLogger } from '../../observe/log.ts';
 import { KeyCheck } from '../../remote/key-check.ts';
+import { PERMISSIONS, ROLES } from '../bucket-plan.ts';
 import { existing, roundTrip } from './disk.ts';
 import { type Finding, failure, finding } from './finding.ts';
 
-const PERMISSIONS: readonly (readonly [permission: string, without: string])[] = [
-  ['storage.objects.list', 'sessions of the bucket cannot be found'],
-  ['storage.objects.get', 'nothing can be restored'],
-  ['storage.objects.create', 'nothing can be backed up'],
-  ['storage.objects.delete', 'a file that was there before cannot be backed up'],
-  ['storage.buckets.get', 'rules that delete live sessions are not seen'],
-];
+/** What does not work without it. */
+const WITHOUT: Readonly<Record<(typeof PERMISSIONS)[number], string>> = {
+  'storage.objects.list': 'sessions of the bucket cannot be found',
+  'storage.objects.get': 'nothing can be restored',
+  'storage.objects.create': 'nothing can be backed up',
+  'storage.objects.delete': 'a file that was there before cannot be backed up',
+  'storage.buckets.get': 'rules that delete live sessions are not seen',
+};
 const REQUESTS = 3;
 const LATENCY_SLOW_MS = 300;
 const SKEW_MS = 30_000;
@@ -85,15 +87,11 @@ export async function permissionFindings(name: string, emulatorUrl: string | und
 }
 
 function inspect(name: string, emulatorUrl: string | undefined): Promise<GcsFacts> {
-  return inspectGcsBucket(
-    name,
-    emulatorUrl,
-    PERMISSIONS.map(([permission]) => permission),
-  );
+  return inspectGcsBucket(name, emulatorUrl, PERMISSIONS);
 }
 
 function permissionsOf({ permissions }: GcsFacts): Finding[] {
-  return PERMISSIONS.map(([permission, without]) =>
+  return Object.entries(WITHOUT).map(([permission, without]) =>
     permissionFinding(permission, without, permissions?.get(permission)),
   );
 }
@@ -103,12 +101,7 @@ function permissionFinding(permission: string, without: string, granted: boolean
     return finding(permission, 'unknown', 'the bucket does not say (testIamPermissions)');
   if (granted) return finding(permission, 'ok', 'granted');
   const result = permission === 'storage.buckets.get' ? 'warning' : 'failed';
-  return finding(
-    permission,
-    result,
-    `missing: ${without}`,
-    'Grant roles/storage.objectUser and roles/storage.legacyBucketReader on the bucket.',
-  );
+  return finding(permission, result, `missing: ${without}`, `Grant ${ROLES.join(' and ')} on the bucket.`);
 }
 
 function undoFinding({ softDeleteDays, versioning }: GcsFacts, address: string): Finding {

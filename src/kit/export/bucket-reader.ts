@@ -1,8 +1,7 @@
 /** A bucket that is read without a mount: retries, a check that a directory is one, and errors for the user. */
-import { existsSync } from 'node:fs';
 import type { Bucket } from '../../bucket/bucket.ts';
 import { BucketError } from '../../bucket/bucket-error.ts';
-import { DirectoryLayout } from '../../bucket/directory/layout.ts';
+import { isBucketDirectory } from '../../bucket/directory/layout.ts';
 import { openBucket } from '../../bucket/open.ts';
 import { retrying } from '../../bucket/retry.ts';
 import type { Config } from '../../config/load.ts';
@@ -49,7 +48,7 @@ export function unavailable(what: string, cause: BucketError): SessionfsError {
 
 /** A directory that is no bucket would be made one. Throws BUCKET_UNAVAILABLE. */
 export function requireDirectory(address: BucketAddress): void {
-  if (address.kind !== 'directory' || existsSync(new DirectoryLayout(address.path).format)) return;
+  if (address.kind !== 'directory' || isBucketDirectory(address.path)) return;
   throw new SessionfsError('BUCKET_UNAVAILABLE', `there is no bucket in ${address.path}`, {
     hint: 'Check its address (STORAGE_BUCKET), and that the disk with the directory is mounted.',
   });
