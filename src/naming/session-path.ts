@@ -1,8 +1,9 @@
 /** Which session a path of the mount, or an object of the bucket, belongs to, and what its name says about it. */
-import { fromObjectName } from './object-name.ts';
+import { fromObjectName, OBJECT_ROOT } from './object-name.ts';
 
 const CREDS = 'creds.json';
 const CREDS_SUFFIX = `/${CREDS}`;
+const ROOT_FOLDER = `${OBJECT_ROOT}/`;
 /** Beside it, while an application replaces it. */
 export const CREDS_BACKUP = `${CREDS}.bak`;
 
@@ -25,8 +26,24 @@ export function sessionOfCreds(path: string): string | undefined {
   return session.includes('/') ? undefined : session;
 }
 
+/** A last component that is the same in a path and in an object's name, wherever it lies below the root. */
+const plainName = /^\w[\w.@+=,-]*$/;
+/** Names come folder by folder: the last one, with its last slash, of which a plain name showed the session. */
+let latest: { folder: string; session: string } | undefined;
+
 /** Undefined for a name that no path of a mount has: a foreign object. */
 export function sessionOf(objectName: string): string | undefined {
+  const slash = objectName.lastIndexOf('/');
+  const folder = objectName.slice(0, slash + 1);
+  // In the root names are written in another way.
+  const isPlain = folder !== ROOT_FOLDER && plainName.test(objectName.slice(slash + 1));
+  if (isPlain && folder === latest?.folder) return latest.session;
+  const session = sessionOfAny(objectName);
+  if (isPlain && session !== undefined) latest = { folder, session };
+  return session;
+}
+
+function sessionOfAny(objectName: string): string | undefined {
   const identity = fromObjectName(objectName);
   if (identity === undefined) return undefined;
   const slash = identity.path.indexOf('/');

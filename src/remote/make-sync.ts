@@ -107,7 +107,7 @@ export function bucketNumbers(
   opener: SessionOpener,
   health: BucketHealth,
 ): MetricsSource {
-  const isHere = (session: string) => session !== '' && ledger.absentOf(session).length === 0;
+  const isHere = (session: string) => session !== '' && ledger.countsOf(session).absent === 0;
   return {
     dirtyFiles: () => ledger.dirtyCount,
     oldestDirtyMs: () => ledger.oldestDirtyMs(systemClock.wallMs()),

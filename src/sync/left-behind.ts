@@ -4,7 +4,7 @@ import { toObjectName } from '../naming/object-name.ts';
 import type { Cache } from '../store/cache/cache.ts';
 import { quarantineAll } from '../store/set-aside/quarantine.ts';
 import { removeImage } from './backup/database-images.ts';
-import type { ReadLedger } from './ledger/file.ts';
+import type { ReadLedger } from './ledger/reading.ts';
 
 export interface LeftBehind {
   /** Sessions of which the cache had something. */
@@ -23,7 +23,7 @@ export async function leaveBehind(cache: Cache, ledger: ReadLedger, nowMs: numbe
   if (ledger.damaged) return left;
   const touched = new Set<string>();
   for (const [session, { absent, dirty }] of ledger.state.sessions) {
-    if (session === '' || absent.size === 0 || dirty.size > 0) continue;
+    if (session === '' || absent === 0 || dirty.size > 0) continue;
     const files = await setAside(cache, session, nowMs, touched);
     if (files > 0) left.sessions.push(session);
     left.files += files;

@@ -2,6 +2,7 @@
  * A rule of the bucket may delete objects by their age, and a key file that never changes grows old while its session is in
  * use. So the objects of the sessions that are here are stored again before they are half that age.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Bucket } from '../bucket/bucket.ts';
 import { reasonOf } from '../bucket/bucket-error.ts';
 import { DAY_MS } from '../lib/clock.ts';
@@ -23,6 +24,8 @@ export interface LifecycleParts {
 }
 
 const LOOK_EVERY_MS = 3_600_000;
+/** Between two turns of the event loop: a few milliseconds' work. */
+const ENTRIES_AT_A_TIME = 2_000;
 
 export class LifecycleGuard {
   readonly #parts: LifecycleParts;
@@ -58,7 +61,9 @@ export class LifecycleGuard {
     const youngest = nowMs() - (days * DAY_MS) / 2;
     let objects = await this.#parts.rewriteOwners(youngest).catch(() => 0);
     const owners = objects;
+    let looked = 0;
     for (const entry of ledger.entries()) {
+      if (++looked % ENTRIES_AT_A_TIME === 0) await nextTurn();
       if (entry.local !== 'same' || entry.remote === undefined || entry.remote.updatedMs > youngest) continue;
       if (entry.shadowed) continue;
       // Another mount may have it by now.

@@ -57,16 +57,9 @@ export class MemoryLimit {
 
   #look(): void {
     const { ledger, limitBytes, evict } = this.#parts;
-    if (this.#isAsked || this.#bytes() <= limitBytes) return;
+    if (this.#isAsked || ledger.bytesHere <= limitBytes) return;
     this.#isAsked = true;
     evict(ledger.dirtySessions);
-  }
-
-  #bytes(): number {
-    let bytes = 0;
-    for (const { local, remote } of this.#parts.ledger.entries())
-      if (local !== 'absent') bytes += remote?.size ?? 0;
-    return bytes;
   }
 
   /** The ledger first: a daemon that takes over in between restores what is still there. */

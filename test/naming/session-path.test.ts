@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import {
   isCredentials,
   isTemporary,
@@ -41,5 +42,40 @@ test('credentials and temporary files are told by their names', () => {
       [false, false],
       [false, true],
     ],
+  );
+});
+
+test('the session of an object does not depend on what was asked for before', () => {
+  const part = fc.constantFrom(
+    'u',
+    '+1',
+    'v-+2',
+    'a.json',
+    'creds.json',
+    '%dir',
+    '.',
+    '..',
+    '',
+    'x%',
+    '%zz',
+    '-',
+    '+',
+  );
+  const objects = fc.array(
+    fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => ['sessions', ...parts].join('/')),
+    { maxLength: 8 },
+  );
+  fc.assert(
+    fc.property(objects, (names) => {
+      const alone = names.map((name) => {
+        assert.equal(sessionOf('sessions/another/+0/a'), 'another-+0');
+        return sessionOf(name);
+      });
+      assert.deepEqual(
+        names.map((name) => sessionOf(name)),
+        alone,
+      );
+    }),
+    { numRuns: 2_000 },
   );
 });

@@ -1,82 +1,24 @@
-/** The ledger's file: read in chunks at the start, and written anew, also while it is in use, where most of it is outdated. */
+/** The ledger's file is written anew, also while it is in use, where much of it is outdated. */
 import fs from 'node:fs';
 import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { syncDirectorySync } from '../../lib/durable-files.ts';
 import { fileOperations } from '../../lib/file-operations.ts';
-import { codeOf } from '../../lib/system-error.ts';
-import { fieldsOf, LEDGER_VERSION, type LedgerRecord, lengthLine, lineOf, parseLine } from './format.ts';
+import { fieldsOf, LEDGER_VERSION, type LedgerRecord, lengthLine, lineOf } from './format.ts';
 import type { Attempt, ObjectEntry } from './object-entry.ts';
-import { LedgerState } from './state.ts';
+import type { LedgerState } from './state.ts';
 
 export const LEDGER_FILE_MODE = 0o600;
-/** The file may have twice as many lines as what it says needs, and these. */
+/** The file may have so many times as many lines as what it says needs, and these: those that came since it was written are read slowly. */
+const LINES_FACTOR = 1.25;
 const SPARE_LINES = 1000;
-const CHUNK_BYTES = 1 << 20;
-/** A line names one object, of at most 1024 bytes; what is longer is none of ours. */
-const LINE_BYTES_MAX = 1 << 16;
-const NEWLINE = 0x0a;
+/** Of the file that is written in one go. */
+const CHUNK_LENGTH = 1 << 16;
 
-/** Most of it is outdated. */
+/** Much of it is outdated. */
 export function isWordy(state: LedgerState): boolean {
   const { records, entryCount, serving, epochs, attempts } = state;
-  return records > 2 * (entryCount + serving.size + epochs.size + attempts.size) + SPARE_LINES;
-}
-
-export interface ReadLedger {
-  state: LedgerState;
-  /** A line is none, or the file is shorter than it was. */
-  damaged: boolean;
-}
-
-/** Undefined: there is none, or none that says whose it is. Memory is bounded by what it says, not by its length. */
-export function readLedger(path: string): ReadLedger | undefined {
-  let fd: number;
-  try {
-    fd = fs.openSync(path, fs.constants.O_RDONLY);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-  try {
-    const state = new LedgerState();
-    let damaged = false;
-    for (const line of linesOf(fd)) {
-      const record = line === undefined ? undefined : parseLine(line);
-      if (record === undefined) damaged = true;
-      else state.apply(record);
-    }
-    // A power cut takes what was not durable; anything else that takes the end leaves whole lines, too.
-    if (fs.fstatSync(fd).size < (state.durableLength ?? 0)) damaged = true;
-    return state.id === '' ? undefined : { state, damaged };
-  } finally {
-    fs.closeSync(fd);
-  }
-}
-
-/** Each line without its end; undefined for one that is too long, or cut at the end of the file. */
-function* linesOf(fd: number): Generator<string | undefined> {
-  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-  /** Of a line that goes on in the next chunk; undefined: more than a line can have. */
-  let begun: Buffer | undefined = Buffer.alloc(0);
-  for (;;) {
-    const length = fs.readSync(fd, chunk, 0, chunk.length, null);
-    if (length === 0) break;
-    let at = 0;
-    for (let end = chunk.indexOf(NEWLINE); end >= 0 && end < length; end = chunk.indexOf(NEWLINE, at)) {
-      yield begun && textOf(begun, chunk.subarray(at, end));
-      begun = Buffer.alloc(0);
-      at = end + 1;
-    }
-    if (begun !== undefined && begun.length + length - at > LINE_BYTES_MAX) begun = undefined;
-    else if (begun !== undefined) begun = Buffer.concat([begun, chunk.subarray(at, length)]);
-  }
-  if (begun === undefined || begun.length > 0) yield undefined;
-}
-
-function textOf(begun: Buffer, rest: Buffer): string | undefined {
-  if (begun.length + rest.length > LINE_BYTES_MAX) return undefined;
-  return begun.length === 0 ? rest.toString() : Buffer.concat([begun, rest]).toString();
+  return records > LINES_FACTOR * (entryCount + serving.size + epochs.size + attempts.size) + SPARE_LINES;
 }
 
 function firstLine({ id, bucket }: LedgerState): string {
@@ -89,9 +31,16 @@ function* recordsOf(state: LedgerState): Generator<LedgerRecord> {
   for (const [session, epoch] of state.epochs)
     if (state.sessions.has(session)) yield ['epoch', session, epoch];
   for (const session of state.serving) yield ['serving', session];
-  for (const entry of state.entries()) yield* recordsOfEntry(entry, state.attempts.get(entry.name) ?? []);
+  for (const session of state.sessions.values())
+    for (const entry of inOrder(session.copies))
+      yield* recordsOfEntry(entry, state.attempts.get(entry.name) ?? []);
   for (const [name, attempts] of state.attempts)
     if (state.get(name) === undefined) yield* recordsOfAttempts(name, attempts);
+}
+
+/** Of their names: what comes so is read fast (SettledLines). */
+function inOrder(entries: Iterable<ObjectEntry>): ObjectEntry[] {
+  return [...entries].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function* recordsOfEntry(entry: ObjectEntry, attempts: readonly Attempt[]): Generator<LedgerRecord> {
@@ -122,7 +71,7 @@ function* chunksOf(state: LedgerState): Generator<{ bytes: Buffer; lines: number
   for (const record of recordsOf(state)) {
     text += lineOf(record);
     lines++;
-    if (text.length < LINE_BYTES_MAX) continue;
+    if (text.length < CHUNK_LENGTH) continue;
     yield { bytes: Buffer.from(text), lines };
     text = '';
     lines = 0;

@@ -7,6 +7,10 @@ import type { RemoteVersion } from './object-entry.ts';
 
 export const LEDGER_VERSION = 1;
 
+const CHECKSUM_DIGITS = 8;
+const DIGITS = Buffer.from('0123456789abcdef');
+const BLANK = 0x20;
+
 export type LedgerRecord =
   /** The first line: whose ledger this is, and of which bucket. */
   | ['ledger', version: number, id: string, bucket: string]
@@ -57,10 +61,28 @@ export function lengthLine(bytes: number): string {
   return lineOf(['length', String(bytes).padStart(15, '0')]);
 }
 
+/** Where a line's text begins, after its checksum. */
+export const TEXT_AT = CHECKSUM_DIGITS + 1;
+
 /** Undefined for a line that was cut, changed, or says nothing that this version knows. */
 export function parseLine(line: string): LedgerRecord | undefined {
-  const text = line.slice(9);
-  if (line[8] !== ' ' || checksum(text) !== line.slice(0, 8)) return undefined;
+  const bytes = Buffer.from(line);
+  return hasItsChecksum(bytes, 0, bytes.length) ? parseText(line.slice(TEXT_AT)) : undefined;
+}
+
+/** Of a line from `start` to `end` (exclusive), without its end. */
+export function hasItsChecksum(bytes: Buffer, start: number, end: number): boolean {
+  if (end - start < TEXT_AT || bytes[start + CHECKSUM_DIGITS] !== BLANK) return false;
+  let expected = crc32c(bytes, start + TEXT_AT, end);
+  for (let at = start + CHECKSUM_DIGITS - 1; at >= start; at--) {
+    if (bytes[at] !== DIGITS[expected & 0xf]) return false;
+    expected >>>= 4;
+  }
+  return true;
+}
+
+/** Of the part of a line after its checksum. */
+export function parseText(text: string): LedgerRecord | undefined {
   try {
     const record: unknown = JSON.parse(text);
     return isRecord(record) ? record : undefined;
@@ -69,8 +91,23 @@ export function parseLine(line: string): LedgerRecord | undefined {
   }
 }
 
+/** The object that it is of; undefined: it is of none. */
+export function objectOf(record: LedgerRecord): string | undefined {
+  switch (record[0]) {
+    case 'ledger':
+    case 'length':
+    case 'listed':
+    case 'mount':
+    case 'serving':
+    case 'epoch':
+      return undefined;
+    default:
+      return record[1];
+  }
+}
+
 function checksum(text: string): string {
-  return crc32c(Buffer.from(text)).toString(16).padStart(8, '0');
+  return crc32c(Buffer.from(text)).toString(16).padStart(CHECKSUM_DIGITS, '0');
 }
 
 const isString = (value: unknown) => typeof value === 'string';

@@ -14,18 +14,10 @@ import { fileOperations } from '../../lib/file-operations.ts';
 import { fromObjectName, toObjectName } from '../../naming/object-name.ts';
 import { backupOf, isTemporary, sessionOf } from '../../naming/session-path.ts';
 import { asCompanion } from '../../sqlite/companions.ts';
-import {
-  isWordy,
-  LEDGER_FILE_MODE,
-  noteLength,
-  type ReadLedger,
-  readLedger,
-  rewriteInUse,
-  rewriteLedger,
-  writeAllSync,
-} from './file.ts';
+import { isWordy, LEDGER_FILE_MODE, noteLength, rewriteInUse, rewriteLedger, writeAllSync } from './file.ts';
 import { fieldsOf, LEDGER_VERSION, type LedgerRecord, lineOf } from './format.ts';
 import type { Attempt, ObjectEntry, RemoteVersion } from './object-entry.ts';
+import { type ReadLedger, readLedger } from './reading.ts';
 import { isMove, LedgerState } from './state.ts';
 
 export interface LedgerOptions {
@@ -155,7 +147,10 @@ export class Ledger {
 
   /** The cache has a file, of any session. */
   get hasFilesHere(): boolean {
-    for (const { local } of this.entries()) if (local === 'same' || local === 'changed') return true;
+    for (const { size, absent, dirty } of this.#state.sessions.values()) {
+      const deleted = [...dirty].filter(({ local }) => local === 'deleted').length;
+      if (size > absent + deleted) return true;
+    }
     return false;
   }
 
@@ -177,12 +172,18 @@ export class Ledger {
   /** What the bucket holds, as far as is known. */
   inBucket(): { objects: number; bytes: number } {
     const total = { objects: 0, bytes: 0 };
-    for (const { remote } of this.#state.entries()) {
-      if (remote === undefined) continue;
-      total.objects++;
-      total.bytes += remote.size;
+    for (const { totals } of this.#state.sessions.values()) {
+      total.objects += totals.objects;
+      total.bytes += totals.bytes;
     }
     return total;
+  }
+
+  /** Of what the cache has, as the bucket has it. */
+  get bytesHere(): number {
+    let bytes = 0;
+    for (const { totals } of this.#state.sessions.values()) bytes += totals.bytesHere;
+    return bytes;
   }
 
   setListed(listed: boolean): void {
@@ -237,14 +238,14 @@ export class Ledger {
   countsOf(session: string): { readonly files: number; readonly dirty: number; readonly absent: number } {
     const entries = this.#state.sessions.get(session);
     return {
-      files: entries?.all.size ?? 0,
+      files: entries?.size ?? 0,
       dirty: entries?.dirty.size ?? 0,
-      absent: entries?.absent.size ?? 0,
+      absent: entries?.absent ?? 0,
     };
   }
 
   entriesOf(session: string): ObjectEntry[] {
-    return [...(this.#state.sessions.get(session)?.all.values() ?? [])];
+    return [...(this.#state.entriesOf(session)?.values() ?? [])];
   }
 
   dirtyOf(session: string): ObjectEntry[] {
@@ -256,12 +257,13 @@ export class Ledger {
   }
 
   absentOf(session: string): ObjectEntry[] {
-    return [...(this.#state.sessions.get(session)?.absent ?? [])];
+    if (this.countsOf(session).absent === 0) return [];
+    return this.entriesOf(session).filter(({ local }) => local === 'absent');
   }
 
   /** Sessions with something that only the bucket has. */
   get absentSessions(): string[] {
-    return this.sessionNames.filter((name) => (this.#state.sessions.get(name)?.absent.size ?? 0) > 0);
+    return this.sessionNames.filter((name) => this.countsOf(name).absent > 0);
   }
 
   /** Known sessions that applications are not to see before this mount has got the right to them, and their content. */
@@ -422,7 +424,7 @@ export class Ledger {
       this.#note(['gone', entry.name]);
       return;
     }
-    entry.remote = undefined;
+    this.#state.removed(entry);
   }
 
   /** The bucket's version is the one that counts. */
@@ -457,7 +459,7 @@ export class Ledger {
   /** To be uploaded although the bucket has it: a rule of the bucket is about to delete it. */
   refresh(entry: ObjectEntry): void {
     this.#note(['changed', entry.name, this.#nowMs()]);
-    entry.refresh = true;
+    this.#state.refresh(entry);
   }
 
   /** A database changed, although its own file did not: what lies beside it belongs to it. */
@@ -615,14 +617,14 @@ function catchUp(state: LedgerState, cachePath: string, cached: Iterable<string>
       state.apply(['same', name, ...fieldsOf(remote)]);
     else state.apply(['changed', name, Math.floor(atMs)]);
   }
-  for (const { name, local, remote } of [...state.entries()]) {
+  for (const { name, local, remote } of state.entries()) {
     if (names.has(name) || local === 'deleted') continue;
     state.apply(remote === undefined ? ['gone', name] : ['absent', name, ...fieldsOf(remote)]);
   }
 }
 
 function sessionsOnlyIn(state: LedgerState): string[] {
-  return [...state.sessions].flatMap(([session, { absent }]) => (absent.size > 0 ? [session] : []));
+  return [...state.sessions].flatMap(([session, { absent }]) => (absent > 0 ? [session] : []));
 }
 
 function newState(bucket: string): LedgerState {

@@ -11,32 +11,38 @@ export type RemoteVersion = Pick<ObjectVersion, 'generation' | 'crc32c' | 'size'
  */
 export type LocalState = 'same' | 'changed' | 'deleted' | 'absent';
 
+/**
+ * Only LedgerState changes one. There is one object for each row, for as long as anything refers to one of its session: see
+ * `SessionEntries`.
+ */
 export interface ObjectEntry {
   readonly name: string;
   /** The top-level directory of the mount it belongs to; '' for a file in the root. */
   readonly session: string;
-  local: LocalState;
+  /** All of the session, by name: whatever refers to one of them keeps all of them. */
+  readonly siblings: ReadonlyMap<string, ObjectEntry>;
+  readonly local: LocalState;
   /** Undefined: the bucket has no such object, as far as is known. */
-  remote: RemoteVersion | undefined;
+  readonly remote: RemoteVersion | undefined;
   /** To be stored although the bucket has it: a rule of the bucket is about to delete it. */
-  refresh: boolean;
+  readonly refresh: boolean;
   /**
    * `NAME.json.bak` while `NAME.json` is there: its readers have no use for it, and it is not uploaded. It stands in the ledger as
    * what it is, so that it goes as soon as its file is missing.
    */
-  shadowed: boolean;
+  readonly shadowed: boolean;
   /** Counts what happened to the file here, so that an upload knows whether it is still the newest version. */
-  change: number;
+  readonly change: number;
   /** What `change` was when the file was deleted last: what was read before it is of a file that is gone. */
-  deletedChange: number;
+  readonly deletedChange: number;
   /** When it stopped being 'same', in ms since the epoch. */
-  dirtySinceMs: number;
+  readonly dirtySinceMs: number;
   /** The moves between sessions, by their time, that made it and of which it was not stored yet. */
-  movedBy: readonly number[];
+  readonly movedBy: readonly number[];
   /** What `change` was after the last of these moves. */
-  movedChange: number;
+  readonly movedChange: number;
   /** The move to another session that deleted it: it stays in the bucket until what it became is there. */
-  deletedBy: number | undefined;
+  readonly deletedBy: number | undefined;
 }
 
 /** An upload that was begun, and that no reply came for: the bucket may hold it, or get it yet. */

@@ -10,15 +10,17 @@ import {
   type ObjectEntry,
   type RemoteVersion,
 } from './object-entry.ts';
+import { type MutableEntry, SessionEntries } from './session-entries.ts';
 
 /** Of one object; an upload that is forgotten counts as another run's, which overwrites nothing. */
 const ATTEMPTS_MAX = 16;
 
-export interface SessionEntries {
-  readonly all: Map<string, ObjectEntry>;
-  readonly dirty: Set<ObjectEntry>;
-  readonly absent: Set<ObjectEntry>;
-}
+/** So many entries may be in memory as objects, whether their sessions are in use or not. */
+const LOOSE_ENTRIES = 30_000;
+/** Beyond them a session is packed that was not used for so long. */
+const REST_MS = 2_000;
+/** Looked at for that, each time that another session is used. */
+const SESSIONS_AT_A_TIME = 8;
 
 interface Moved {
   /** Sessions. */
@@ -42,20 +44,40 @@ export class LedgerState {
   /** Lines of the file. */
   records = 0;
   entryCount = 0;
+  /** So many of them are objects; the others are packed. */
+  looseEntries = 0;
   /** By object: uploads whose outcome is not known. An object that is no more, here and in the bucket, may have some. */
   readonly attempts = new Map<string, readonly Attempt[]>();
   /** Moves of which not all is stored. */
   readonly #moved = new Map<number, Moved>();
   /** The same, by session that files were moved from. */
   readonly #movesFrom = new Map<string, Set<number>>();
+  /** Sessions whose entries are objects, and when each was used (ms, monotonic): the one that rests longest first. */
+  readonly #loose = new Map<SessionEntries, number>();
+  readonly #nowMs: () => number;
+  #used: SessionEntries | undefined;
+
+  /** `nowMs`: of a clock that does not jump. */
+  constructor(nowMs = () => performance.now()) {
+    this.#nowMs = nowMs;
+  }
 
   get(name: string): ObjectEntry | undefined {
     const session = sessionOf(name);
-    return session === undefined ? undefined : this.sessions.get(session)?.all.get(name);
+    return session === undefined ? undefined : this.entriesOf(session)?.get(name);
   }
 
+  /** All entries, session by session, each as it is when it is its turn. */
   *entries(): Generator<ObjectEntry> {
-    for (const { all } of this.sessions.values()) yield* all.values();
+    for (const session of this.sessions.values()) yield* session.looked.values();
+  }
+
+  /** By name. */
+  entriesOf(name: string): ReadonlyMap<string, ObjectEntry> | undefined {
+    const session = this.sessions.get(name);
+    if (session === undefined) return undefined;
+    this.#use(session);
+    return session.all;
   }
 
   /** Files of other sessions that this deleted one became, as far as the bucket does not have them. */
@@ -81,6 +103,11 @@ export class LedgerState {
 
   apply(record: LedgerRecord): void {
     this.records++;
+    this.applyCounted(record);
+  }
+
+  /** Of a line that `records` counts already. */
+  applyCounted(record: LedgerRecord): void {
     switch (record[0]) {
       case 'ledger':
         [, , this.id, this.bucket] = record;
@@ -163,7 +190,7 @@ export class LedgerState {
     return [...(this.sessions.get(session)?.dirty ?? [])].every((other) => other === entry);
   }
 
-  #movedBy(entry: ObjectEntry, move: number): void {
+  #movedBy(entry: MutableEntry, move: number): void {
     entry.movedBy = [...entry.movedBy, move];
     entry.movedChange = entry.change;
     const moved = this.#moved.get(move);
@@ -181,12 +208,34 @@ export class LedgerState {
 
   /** It is stored, or is no more. */
   endMoves(entry: ObjectEntry): void {
+    const changing = this.#changing(entry);
     for (const move of entry.movedBy) {
       const moved = this.#moved.get(move);
-      moved?.to.delete(entry);
+      moved?.to.delete(changing);
       if (moved?.to.size === 0) this.#forgetMove(move, moved.from);
     }
-    entry.movedBy = [];
+    changing.movedBy = [];
+  }
+
+  /** The bucket has the object no more. */
+  removed(entry: ObjectEntry): void {
+    this.#changing(entry).remote = undefined;
+  }
+
+  /** It is to be stored although the bucket has it. */
+  refresh(entry: ObjectEntry): void {
+    this.#changing(entry).refresh = true;
+  }
+
+  /** Call it before anything of the entry is changed: what was packed of its session is not true any more. */
+  #changing(entry: ObjectEntry): MutableEntry {
+    const session = this.sessions.get(entry.session);
+    // An entry that is no more may be the last one of its session, or there is another session of that name.
+    if (session?.looked === entry.siblings) {
+      this.#use(session);
+      void session.changing;
+    }
+    return entry as MutableEntry;
   }
 
   #forgetMove(move: number, from: ReadonlySet<string>): void {
@@ -230,21 +279,25 @@ export class LedgerState {
   }
 
   #drop(name: string): void {
-    const entry = this.get(name);
-    const session = entry && this.sessions.get(entry.session);
-    if (entry === undefined || session === undefined) return;
+    const found = this.get(name);
+    const session = found && this.sessions.get(found.session);
+    if (found === undefined || session === undefined) return;
+    const entry = this.#changing(found);
     this.endMoves(entry);
-    session.all.delete(name);
+    if (entry.local === 'absent') session.absent--;
+    session.changing.delete(name);
     this.entryCount--;
+    this.looseEntries--;
     session.dirty.delete(entry);
-    session.absent.delete(entry);
-    if (session.all.size === 0) this.sessions.delete(entry.session);
-    this.#shadow(entry, session);
+    if (session.size === 0) this.#end(session);
+    else this.#shadow(entry, session);
   }
 
-  #set(entry: ObjectEntry, local: LocalState, atMs: number): void {
+  #set(entry: MutableEntry, local: LocalState, atMs: number): void {
     const session = this.sessions.get(entry.session);
     if (!isDirty(entry)) entry.dirtySinceMs = Math.floor(atMs);
+    if (session !== undefined)
+      session.absent += Number(local === 'absent') - Number(entry.local === 'absent');
     entry.local = local;
     if (local !== 'changed') this.endMoves(entry);
     entry.deletedBy = undefined;
@@ -256,7 +309,7 @@ export class LedgerState {
   /** The entry came, went or changed: that decides whether its backup is uploaded. */
   #shadow(entry: ObjectEntry, session: SessionEntries, atMs = entry.dirtySinceMs): void {
     const name = backupOf(entry.name);
-    const backup = name === undefined ? undefined : session.all.get(name);
+    const backup = name === undefined ? undefined : session.changing.get(name);
     if (backup === undefined) return;
     const wasDirty = isDirty(backup);
     backup.shadowed = isShadowed(session, backup);
@@ -264,38 +317,70 @@ export class LedgerState {
     fileUnder(session, backup);
   }
 
-  /** Made where there is none. Undefined for a foreign name. */
-  #entry(name: string, local: LocalState, atMs: number): ObjectEntry | undefined {
-    const session = sessionOf(name);
-    if (session === undefined) return undefined;
-    let entries = this.sessions.get(session);
-    if (entries === undefined) {
-      entries = { all: new Map(), dirty: new Set(), absent: new Set() };
-      this.sessions.set(session, entries);
-    }
-    let entry = entries.all.get(name);
+  /** Made where there is none, and about to be changed. Undefined for a foreign name. */
+  #entry(name: string, local: LocalState, atMs: number): MutableEntry | undefined {
+    const of = sessionOf(name);
+    if (of === undefined) return undefined;
+    const session = this.sessionFor(of);
+    this.#use(session);
+    let entry = session.changing.get(name);
     if (entry === undefined) {
-      // Not dirty yet, whatever it is about to be: `#set` says so.
-      entry = {
-        name,
-        session,
-        local: 'same',
-        remote: undefined,
-        refresh: false,
-        shadowed: false,
-        change: 0,
-        dirtySinceMs: 0,
-        movedBy: [],
-        movedChange: 0,
-        deletedChange: 0,
-        deletedBy: undefined,
-      };
-      entry.shadowed = isShadowed(entries, entry);
-      entries.all.set(name, entry);
+      entry = session.newEntry(name);
+      entry.shadowed = isShadowed(session, entry);
+      session.changing.set(name, entry);
       this.entryCount++;
+      this.looseEntries++;
       this.#set(entry, local, atMs);
     }
     return entry;
+  }
+
+  /** Made where there is none. */
+  sessionFor(name: string): SessionEntries {
+    let session = this.sessions.get(name);
+    if (session === undefined) {
+      session = new SessionEntries(name);
+      this.sessions.set(name, session);
+    }
+    return session;
+  }
+
+  /** Packs a session that is not used for a while. `isReferredTo`: something outside may refer to an entry of it. */
+  rest(name: string, isReferredTo: boolean): void {
+    const session = this.sessions.get(name);
+    if (session !== undefined && this.#loose.has(session) && session.rest(isReferredTo))
+      this.#rested(session);
+  }
+
+  /** The session's entries are looked at, or change: then they are objects, and others that rest are packed. */
+  #use(session: SessionEntries): void {
+    if (session === this.#used) return;
+    this.#used = session;
+    const nowMs = this.#nowMs();
+    if (!this.#loose.delete(session)) this.looseEntries += session.size;
+    this.#loose.set(session, nowMs);
+    let looked = 0;
+    for (const [other, usedMs] of this.#loose) {
+      if (this.looseEntries <= LOOSE_ENTRIES || nowMs - usedMs < REST_MS) return;
+      if (looked++ === SESSIONS_AT_A_TIME) return;
+      if (other.rest(true)) this.#rested(other);
+      else {
+        // It waits for something: its turn comes again.
+        this.#loose.delete(other);
+        this.#loose.set(other, nowMs);
+      }
+    }
+  }
+
+  #rested(session: SessionEntries): void {
+    this.#loose.delete(session);
+    this.looseEntries -= session.size;
+    if (this.#used === session) this.#used = undefined;
+  }
+
+  #end(session: SessionEntries): void {
+    this.sessions.delete(session.name);
+    this.#rested(session);
   }
 }
 
@@ -306,11 +391,9 @@ function isShadowed({ all }: SessionEntries, { name, session }: ObjectEntry): bo
   return local !== undefined && local !== 'deleted';
 }
 
-function fileUnder({ dirty, absent }: SessionEntries, entry: ObjectEntry): void {
+function fileUnder({ dirty }: SessionEntries, entry: MutableEntry): void {
   if (isDirty(entry)) dirty.add(entry);
   else dirty.delete(entry);
-  if (entry.local === 'absent') absent.add(entry);
-  else absent.delete(entry);
 }
 
 /** Times in the ledger are whole milliseconds, but for those of moves between sessions: each of these has one of its own. */

@@ -11,6 +11,7 @@ import { sessionOf } from '../../naming/session-path.ts';
 import { ancestors, type ForeignObjects } from '../foreign-objects.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { isDirty, type ObjectEntry } from '../ledger/object-entry.ts';
+import { ListedNames } from './listed-names.ts';
 
 export interface Reconciled {
   /** Sessions that changed here and there. */
@@ -52,7 +53,7 @@ export class Reconciliation {
   readonly #options: ReconcileOptions;
   /** Sessions that something else than this cache has written. */
   readonly #newer = new Set<string>();
-  readonly #listed = new Set<string>();
+  readonly #listed = new ListedNames();
   /** Objects that are compared once all of the listing is known. */
   #postponed: ObjectVersion[] = [];
 
@@ -79,7 +80,7 @@ export class Reconciliation {
     const session = foreign.sessionOf(object.name);
     if (session === undefined || (floorOf && isBelow(floorOf(session), object.metadata))) return;
     const entry = this.#ledger.get(object.name);
-    this.#listed.add(entry?.name ?? object.name);
+    this.#listed.add(object.name, session);
     if (entry?.remote?.generation === object.generation) return;
     if (this.#isPostponed(object.name, session, entry)) this.#postponed.push(object);
     else await this.#compare(object, session);
@@ -146,7 +147,9 @@ export class Reconciliation {
 
   /** The bucket had it, and has it no more. */
   #isLost({ name, remote, session }: ObjectEntry): boolean {
-    return remote !== undefined && !this.#listed.has(name) && this.#options.except?.has(session) !== true;
+    return (
+      remote !== undefined && !this.#listed.has(name, session) && this.#options.except?.has(session) !== true
+    );
   }
 
   /** Of an entry that is lost: another mount deleted it, on purpose, and nothing here speaks against it. */
@@ -209,7 +212,7 @@ export class Reconciliation {
   #backupWithout({ name }: ObjectEntry): ObjectEntry | undefined {
     const backup = this.#ledger.backupOf(name);
     if (!backup?.shadowed || backup.local === 'absent') return undefined;
-    return backup.remote === undefined || !this.#listed.has(backup.name) ? backup : undefined;
+    return backup.remote === undefined || !this.#listed.has(backup.name, backup.session) ? backup : undefined;
   }
 
   async #compare(object: ObjectVersion, session: string): Promise<void> {

@@ -6,7 +6,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { settings } from '../../../src/config/settings.ts';
 import { costOf, measured, pricesOf } from '../../../src/kit/cost.ts';
-import { Ledger } from '../../../src/sync/ledger/ledger.ts';
+import { Ledger, ledgerPath } from '../../../src/sync/ledger/ledger.ts';
+import { readLedger } from '../../../src/sync/ledger/reading.ts';
 import type { Scope } from '../../support/cleanup.ts';
 import { markdownTable } from '../../support/markdown-table.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -163,18 +164,20 @@ function lostCells({ lost, requests, halfMs, allMs, boundByBucket }: Recovery, i
   ];
 }
 
-/** Of each object that a mount knows, in the main thread's heap. */
+/** Of each object that a mount knows and whose session rests, in the main thread's heap. */
 function ledgerBytes(scope: Scope): number {
   const cachePath = temporaryDirectory(scope);
   const ledger = Ledger.open({ cachePath, bucket: 'gs://fleet', cachedObjects: () => [] });
-  const before = usedBytes();
   for (let i = 0; i < LEDGER_SAMPLE; i++) {
     const session = Math.floor(i / measured.filesPerSession);
     const version = { generation: `17000000${i}`, crc32c: i, size: 700 + (i % 90), updatedMs: i };
     ledger.absent(`sessions/user${session}/+1555000${session}/pre-key-${i}.json`, version);
   }
+  ledger.close();
+  const before = usedBytes();
+  const read = readLedger(ledgerPath(cachePath));
   const bytes = (usedBytes() - before) / LEDGER_SAMPLE;
-  if (ledger.sessionNames.length === 0) throw new Error('the ledger is empty');
+  if (read?.state.entryCount !== LEDGER_SAMPLE) throw new Error('the ledger is incomplete');
   return bytes;
 }
 

@@ -163,6 +163,16 @@ export const outsideMutations = [
         "return '';",
         'the attributes of a session belong to none',
       ],
+      [
+        'const isPlain = folder !== ROOT_FOLDER && ',
+        'const isPlain = ',
+        'a file in the root belongs to another one',
+      ],
+      [
+        'if (isPlain && folder === latest?.folder)',
+        'if (folder === latest?.folder)',
+        'a foreign object belongs to the session before it',
+      ],
     ],
   ),
 ];

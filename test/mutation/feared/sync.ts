@@ -15,6 +15,7 @@ const LEDGER = [
   'sync/grants-in-time.test.ts',
   'sync/flush.test.ts',
 ];
+const PACKING = ['sync/ledger-packing.test.ts', 'sync/packed-rows.test.ts'];
 const BACKUPS = ['sync/backups-beside.test.ts'];
 const RECONCILE = [
   'sync/conflict-deaths.test.ts',
@@ -380,24 +381,9 @@ export const syncMutations = [
     ['    fs.fsyncSync(fd);\n', '', 'a power cut leaves an empty ledger under its name'],
     ['  syncDirectorySync(dirname(path));\n', '', 'a power cut takes the ledger together with its name'],
     [
-      'if (begun === undefined || begun.length > 0) yield undefined;',
-      '',
-      'a cut ledger takes changes for stored',
-    ],
-    [
-      'if (record === undefined) damaged = true;',
-      'if (record === undefined) continue;',
-      'a damaged line is ignored',
-    ],
-    [
       '  yield* recordsOfAttempts(name, attempts);\n',
       '',
       'a rewritten ledger forgets an upload whose answer was lost',
-    ],
-    [
-      'fs.fstatSync(fd).size < (state.durableLength ?? 0)',
-      'false',
-      'a ledger that was cut at a line end takes changes for stored',
     ],
     [
       '    fs.fsyncSync(fd);\n    noteLength',
@@ -417,6 +403,134 @@ export const syncMutations = [
       '',
       'a logout counts as stored where the ledger is lost and the bucket has not answered yet',
     ],
+  ]),
+  ...fearedIn('src/sync/ledger/reading.ts', LEDGER, [
+    [
+      'if (begun === undefined || begun.length > 0) yield undefined;',
+      '',
+      'a cut ledger takes changes for stored',
+    ],
+    [
+      '|| !reading.add(line)) damaged = true;',
+      ') damaged = true;\n    else reading.add(line);',
+      'a damaged line is ignored',
+    ],
+    [
+      'fs.fstatSync(fd).size < (state.durableLength ?? 0)',
+      'false',
+      'a ledger that was cut at a line end takes changes for stored',
+    ],
+  ]),
+  ...fearedIn('src/sync/ledger/reading.ts', PACKING, [
+    [
+      'if (isOfMove(record)) {',
+      'if (false) {',
+      'a renamed session is erased before it is stored under its new name',
+    ],
+    [
+      "    if (record[0] === 'listed') this.#apply();\n",
+      '',
+      'a logout counts as stored that came before the bucket had answered',
+    ],
+    [
+      'this.#gathered.get(record[1])?.push(record) !== undefined',
+      'false',
+      'a logout counts as stored that came before its session was compared',
+    ],
+    ['    this.#settled.close(session);\n', '', 'a start takes an older line for what the bucket has'],
+    [
+      '    this.#settled.leave();\n    this.#apply();',
+      '    this.#apply();',
+      'a start forgets the last session',
+    ],
+  ]),
+  ...fearedIn('src/sync/ledger/format.ts', LEDGER, [
+    ['if (bytes[at] !== DIGITS[expected & 0xf]) return false;', '', 'a damaged line counts'],
+  ]),
+  ...fearedIn('src/sync/ledger/settled-lines.ts', PACKING, [
+    [
+      '    if (!isAfter(entered, bytes, name)) return false;\n',
+      '',
+      'an object has two rows, and the older one may count',
+    ],
+    ['    this.#closed.add(session);\n', '', 'a change that came between two lines is forgotten'],
+    [' || isAt(bytes, at - BACKUP_END.length, BACKUP_END)', '', 'a backup is stored beside its file'],
+    [
+      "if (row.local === 'absent') entered.absent++;\n    else totals",
+      'totals',
+      'what only the bucket has is not restored',
+    ],
+    [' || folder !== folderOf(session)', '', 'rows of a folder count as those of another'],
+    ['    return this.#at + 1 === end;', '    return true;', 'half a line counts'],
+  ]),
+  ...fearedIn('src/sync/ledger/packed-rows.ts', PACKING, [
+    ['    if (written === text.length) {', '    if (true) {', 'a name that is not ASCII becomes another one'],
+    [
+      '      (row.refresh ? REFRESH : 0) |\n',
+      '',
+      'an object that a rule is about to delete is not stored again',
+    ],
+    [' || (digit === 0 && value === 0 && generation.length > 1)', '', 'a generation becomes another one'],
+    [
+      'generation.length > 0 && Number.isSafeInteger(value)',
+      'generation.length > 0',
+      'a generation becomes another one',
+    ],
+    [
+      'isCounted = row.change + row.deletedChange + row.movedChange > 0',
+      'isCounted = false',
+      'what changed during its upload counts as stored',
+    ],
+  ]),
+  ...fearedIn('src/sync/ledger/session-entries.ts', PACKING, [
+    [
+      '    this.#packed = undefined;\n    return this.#entries;',
+      '    return this.#entries;',
+      'what happened since a session rested is forgotten',
+    ],
+    [
+      '    if (this.dirty.size > 0) return undefined;\n',
+      '',
+      'a deletion becomes a change when its session rests',
+    ],
+    ['movedBy.length > 0 || ', '', 'a renamed session is erased before it is stored under its new name'],
+    [
+      'isReferredTo ? new WeakRef(this.#entries) : undefined',
+      'undefined',
+      'an upload that is under way takes its file for one that is gone',
+    ],
+    ['    this.#before = new WeakRef(entries);\n', '', 'what is noted of a file that is looked at is lost'],
+  ]),
+  ...fearedIn('src/sync/ledger/state.ts', PACKING, [
+    [
+      'this.#changing(entry).remote = undefined',
+      '(entry as MutableEntry).remote = undefined',
+      'an object that is gone is taken for one that is there',
+    ],
+    [
+      'this.#changing(entry).refresh = true',
+      '(entry as MutableEntry).refresh = true',
+      'an object that a rule is about to delete is not stored again',
+    ],
+    [
+      '    const changing = this.#changing(entry);\n    for',
+      '    const changing = entry as MutableEntry;\n    for',
+      'deletions wait for what is stored',
+    ],
+    ['nowMs - usedMs < REST_MS', 'false', 'sessions are packed between two calls of each'],
+    [
+      'if (other.rest(true)) this.#rested(other);',
+      'if (false) this.#rested(other);',
+      'memory grows with every session that was ever used',
+    ],
+  ]),
+  ...fearedIn('src/sync/reconcile/listed-names.ts', PACKING, [
+    [
+      '    if (session === this.#session) return;\n',
+      '    if (session === this.#session || this.#session !== undefined) return;\n',
+      'an object of one session counts as listed for another',
+    ],
+    ['&& this.#hasChanged)', '&& false)', 'objects count as lost, and are stored again'],
   ]),
   ...fearedIn('src/sync/ledger/state.ts', LEDGER, [
     ['    entry.change++;\n', '', 'what changed during its upload counts as stored'],
@@ -463,8 +577,8 @@ export const syncMutations = [
       'a file that changes while deletions are carried out is taken for one that only the bucket has',
     ],
     [
-      'listed.has(name) && this.#options.except?.has(session) !== true',
-      'listed.has(name)',
+      'listed.has(name, session) && this.#options.except?.has(session) !== true',
+      'listed.has(name, session)',
       'an old listing says that new objects are lost',
     ],
     [

@@ -1,7 +1,7 @@
 /** What lies in a computer's cache, and what that is to the bucket that the computer has now. */
 import { join } from 'node:path';
 import { fromObjectName } from '../../../src/naming/object-name.ts';
-import { readLedger } from '../../../src/sync/ledger/file.ts';
+import { readLedger } from '../../../src/sync/ledger/reading.ts';
 import type { LedgerState } from '../../../src/sync/ledger/state.ts';
 import { readdirSync, readFileSync, statSync } from '../platform/fs.ts';
 import type { Computer } from './computer.ts';
