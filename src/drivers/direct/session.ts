@@ -1,7 +1,7 @@
 /** The first exchange of a connection: which protocol both sides speak, and which of its options. */
 
 import { SessionfsError } from '../../lib/errors.ts';
-import { MAX_IO_BYTES } from '../../mount/io-size.ts';
+import { MAX_IO_BYTES, MAX_IO_BYTES_EVER } from '../../mount/io-size.ts';
 import type { NegotiatedSession } from '../host/messages.ts';
 import { FUSE_KERNEL_MINOR_VERSION, FUSE_KERNEL_VERSION } from './abi/headers.ts';
 import { fuse_init_out } from './abi/init.ts';
@@ -10,8 +10,8 @@ import { LITTLE_ENDIAN } from './abi/layout.ts';
 import { PAYLOAD, type Reply } from './reply.ts';
 
 /** What a read of the device needs room for: the largest WRITE, its headers, and the kernel's own minimum. */
-export const REQUEST_BUFFER_BYTES = MAX_IO_BYTES + 4096;
-/** Pages of one request; 1 MiB where a page is 4 KiB. */
+export const REQUEST_BUFFER_BYTES = MAX_IO_BYTES_EVER + 4096;
+/** Pages of one request, where a page is 4 KiB. */
 const MAX_PAGES = MAX_IO_BYTES / 4096;
 
 /** Linux 5.4, the oldest kernel whose protocol is spoken. */

@@ -47,7 +47,7 @@ test('the mount shows its type and the options that protect it', async (t) => {
   const table = (await readFile('/proc/mounts', 'utf8')).split('\n');
   const line = table.find((candidate) => candidate.includes(` ${mount.folder} `)) ?? '';
   assert.match(line, /^sessionfs \S+ fuse\.sessionfs rw,nosuid,nodev,noatime,/);
-  assert.match(line, /default_permissions,allow_other,max_read=1048576/);
+  assert.match(line, /default_permissions,allow_other,max_read=262144/);
   await assert.rejects(checkMountPoint(mount.folder), { code: 'MOUNT_POINT_BUSY' });
   await unmount(mount.folder);
 });

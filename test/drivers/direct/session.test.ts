@@ -82,9 +82,9 @@ test('the recorded INIT of Linux 6.18 is answered byte by byte', () => {
       '00 00 02 00', // max_readahead
       '21 30 c6 41', // flags
       '00 00 00 00', // max_background, congestion_threshold: the kernel's own
-      '00 00 10 00', // max_write: 1 MiB
+      '00 00 04 00', // max_write: 256 KiB
       '01 00 00 00', // time_gran: 1 ns
-      '00 01', // max_pages: 256
+      '40 00', // max_pages: 64
       '00 00', // map_alignment
       '80 00 00 00', // flags2: HAS_RESEND
       '00 00 00 00', // max_stack_depth

@@ -6,7 +6,7 @@ import {
   type FileSystemOperations,
   type FilesystemStatistics,
 } from '../../../fs/contract.ts';
-import { MAX_IO_BYTES } from '../../../mount/io-size.ts';
+import { MAX_IO_BYTES_EVER } from '../../../mount/io-size.ts';
 import { DirectoryListing } from '../directory-listing.ts';
 import { Reply } from '../reply.ts';
 import { Request } from '../request.ts';
@@ -15,7 +15,7 @@ import { Request } from '../request.ts';
 export class Exchange {
   readonly fs: FileSystemOperations;
   readonly request = new Request();
-  readonly reply = new Reply(MAX_IO_BYTES);
+  readonly reply = new Reply(MAX_IO_BYTES_EVER);
   readonly entry: Entry = { nodeId: 0, entryValidMs: 0, ...emptyAttributes() };
   readonly attributes: Attributes = emptyAttributes();
   readonly statistics: FilesystemStatistics = emptyStatistics();
