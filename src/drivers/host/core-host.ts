@@ -282,6 +282,7 @@ export class CoreHost {
   /** A handful of atomic reads when there is nothing to tell. */
   afterRequest(): void {
     const { filesystem } = this.#opened;
+    filesystem.prepare();
     const segment = filesystem.takeClosedSegment();
     if (!this.#progress.synced && this.#progress.shouldNotify())
       this.#post({ to: 'journal', type: 'appended' });

@@ -235,6 +235,11 @@ export class FileSystem implements FileSystemOperations {
     return isKnown ? unstored : { sessions: 'all', credentials: true };
   }
 
+  /** A request was answered: does what the next one would wait for. */
+  prepare(): void {
+    this.#core.records.prepare();
+  }
+
   /** While suspended every change fails with ENOSPC and is not tried: what room there is belongs to a checkpoint. */
   suspend(suspended: boolean): void {
     this.#core.records.suspended = suspended;

@@ -69,9 +69,7 @@ export class Records {
   /** On behalf of a request of the kernel, by its number. */
   begin(unique: number): void {
     if (this.suspended) throw systemError('ENOSPC', 'append', 'room is being made');
-    this.#placements.length = 0;
-    this.#news.length = 0;
-    this.#changing.clear();
+    this.#forget();
     this.#hasCaller = unique !== 0;
     this.#journal.begin(unique);
   }
@@ -89,18 +87,31 @@ export class Records {
       node.loaded = true;
       this.#journaled.add(node);
     }
-    this.#placements.length = 0;
     for (const name of this.#changing) this.#changedIn.set(name, this.#journal.segment);
     if (this.#journal.segment !== this.#segment) {
       this.#segment = this.#journal.segment;
       this.onSegment(this.#segment - 1);
     }
-    for (const tell of this.#news.splice(0)) tell();
+    const news = this.#news.length > 0 ? this.#news.splice(0) : this.#news;
+    this.#forget();
+    for (const tell of news) tell();
   }
 
   abort(): void {
-    this.#placements.length = 0;
+    this.#forget();
     this.#journal.abort();
+  }
+
+  /** When no caller waits: does ahead what the next one would wait for. */
+  prepare(): void {
+    this.#pieces.prepare();
+  }
+
+  /** Of the record in the making. Most writes of plain files leave nothing here, and to empty what is empty takes time, too. */
+  #forget(): void {
+    if (this.#placements.length > 0) this.#placements.length = 0;
+    if (this.#news.length > 0) this.#news.length = 0;
+    if (this.#changing.size > 0) this.#changing.clear();
   }
 
   /** `plain` becomes the durable version of `path`, with the node's present metadata, in place of what `replaced` has. */

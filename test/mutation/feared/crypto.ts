@@ -137,10 +137,11 @@ export const cryptoMutations = [
         'two processes share nonces',
       ],
       [
-        '    cipher.setAAD(Buffer.from(name));\n',
-        '    cipher.setAAD(Buffer.alloc(0));\n',
+        'ASSOCIATED_SIZE + this.#associated.write(name, ASSOCIATED_SIZE)',
+        'ASSOCIATED_SIZE',
         'a piece of one file is taken for one of another',
       ],
+      ['    this.#ready = undefined;\n', '', 'all pieces have the nonce that was made ahead'],
       ["throw new SealError('wrong-tag');", '', 'a changed piece opens'],
       [
         'if (this.#last?.of !== of || !this.#last.prefix.equals(prefix))',
