@@ -145,6 +145,31 @@ describe('a restored session', () => {
     assert.notEqual(`${after.mtimeSec}.${after.mtimeNsec}`, `${before.mtimeSec}.${before.mtimeNsec}`);
   });
 
+  it('has no time that its folders had before, whatever the seal says: the kernel may keep a listing of then', async (t) => {
+    const h = await withOld(t);
+    const open = (path: string) =>
+      assert.equal(h.fs.setattr(find(h, path), { mode: 0o710 }, newAttributes()), 0);
+    const time = (path: string) => {
+      const attributes = newAttributes();
+      assert.equal(h.fs.getattr(find(h, path), attributes), 0);
+      return attributes.mtimeSec * 1000 + attributes.mtimeNsec / 1e6;
+    };
+    const folders = [SESSION, `${SESSION}/old`];
+    for (const folder of folders) open(folder);
+    const listed = folders.map(time);
+    h.nowMs += 5000;
+    for (const folder of folders) write(h, `${folder}/more.json`, '{"old":3}');
+    h.settle();
+    await h.checkpoint();
+    h.hybrid.markAbsent([SESSION]);
+    h.restore(SESSION);
+    for (const [index, folder] of folders.entries()) assert.ok(time(folder) > (listed[index] ?? 0), folder);
+    const after = folders.map(time);
+    h.hybrid.markAbsent([SESSION]);
+    h.restore(SESSION, { unchanged: true });
+    assert.deepEqual(folders.map(time), after, 'the kernel keeps what it has');
+  });
+
   it('with nothing in it is empty', async (t) => {
     const h = await withOld(t);
     h.hybrid.markAbsent([SESSION]);

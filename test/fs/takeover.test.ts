@@ -47,6 +47,12 @@ function lookup(h: Harness, name: string, parent: number = ROOT_NODE): number {
   return h.fs.lookup(parent, name, entry) === 0 ? entry.nodeId : 0;
 }
 
+function attributesOf(h: Harness, node: number) {
+  const attributes = newAttributes();
+  assert.equal(h.fs.getattr(node, attributes), 0);
+  return attributes;
+}
+
 function contentOf(h: Harness, node: number): string {
   const out = Buffer.alloc(1000);
   const length = h.fs.read(node, 0, out.length, out, 0);
@@ -197,6 +203,73 @@ describe('numbers of nodes', () => {
     h.restart();
     assert.equal(h.fs.getattr(file, newAttributes()), Errno.ESTALE);
     assert.equal(h.fs.getattr(begun, newAttributes()), Errno.ESTALE);
+  });
+});
+
+describe('times', () => {
+  const timeOf = (h: Harness, node: number): string => {
+    const { mtimeSec, mtimeNsec } = attributesOf(h, node);
+    return `${mtimeSec}.${mtimeNsec}`;
+  };
+
+  it('of a file that is written all the time are those of the last write, for the next daemon and the next mount too', async (t) => {
+    const h = harness(t);
+    const file = make(h, 'log.txt', Buffer.from('one'));
+    const cut = make(h, 'cut.txt', Buffer.from('one'));
+    const plain = make(h, 'plain.json', Buffer.from('true'));
+    const held = make(h, 'held.json', JSON_A);
+    h.settle();
+    const before = timeOf(h, held);
+    h.nowMs += 5000;
+    request(h, () => h.fs.write(file, 3, Buffer.from('two'), false), 3);
+    request(h, () => h.fs.write(plain, 0, Buffer.from('false'), false), 5);
+    request(h, () => h.fs.write(held, 0, Buffer.from('['), false), 1);
+    const written = timeOf(h, file);
+    h.nowMs += 5000;
+    request(h, () => h.fs.setattr(cut, { size: 1 }, newAttributes()));
+    const truncated = attributesOf(h, cut).mtimeSec;
+    h.nowMs += 5000;
+    for (const next of [() => h.takeOver(), () => h.takeOver(), () => h.restart()]) {
+      next();
+      const [a, b, c] = ['log.txt', 'plain.json', 'cut.txt'].map((name) => lookup(h, name)) as [
+        number,
+        number,
+        number,
+      ];
+      assert.deepEqual([timeOf(h, a), timeOf(h, b)], [written, written]);
+      assert.ok(attributesOf(h, c).mtimeSec >= truncated);
+    }
+    h.settle();
+    assert.equal(timeOf(h, lookup(h, 'log.txt')), written, 'the version has it');
+    assert.equal(timeOf(h, lookup(h, 'held.json')), before);
+  });
+
+  it('of a change that failed are those before it', (t) => {
+    const h = harness(t);
+    const file = make(h, 'log.txt', Buffer.from('one'));
+    const before = timeOf(h, file);
+    h.nowMs += 5000;
+    h.fs.suspend(true);
+    request(h, () => h.fs.write(file, 3, Buffer.from('two'), false), Errno.ENOSPC);
+    request(h, () => h.fs.setattr(file, { size: 1 }, newAttributes()), Errno.ENOSPC);
+    assert.equal(timeOf(h, file), before);
+  });
+
+  it('of a folder are none that it had before: the kernel may keep a listing of then', async (t) => {
+    const h = harness(t);
+    const entry = newEntry();
+    request(h, () => h.fs.mkdir(ROOT_NODE, 'open', 0o1700, CALLER, entry));
+    const folder = entry.nodeId;
+    const file = make(h, 'a.json', undefined, folder);
+    const listed = timeOf(h, folder);
+    request(h, () => h.fs.write(file, 0, JSON_A, false), JSON_A.length);
+    for (let daemon = 0; daemon < 2; daemon++) {
+      h.nowMs += 5000;
+      h.takeOver();
+      assert.notEqual(timeOf(h, folder), listed);
+      assert.equal(attributesOf(h, folder).mode & 0o7777, 0o1700);
+      await h.checkpoint();
+    }
   });
 });
 

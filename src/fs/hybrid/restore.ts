@@ -15,7 +15,7 @@ import {
 import { makeOrphan } from '../operations/orphan.ts';
 import type { Core } from '../state/core.ts';
 import { applyDirectoryMeta } from '../state/directory-meta.ts';
-import { touch, touchAll } from '../state/times.ts';
+import { timesOf, touch, touchAll } from '../state/times.ts';
 import { forgetName } from './absent.ts';
 
 /** What is known of a restored session. */
@@ -105,7 +105,6 @@ class Restoration {
     if (!tree.root.children.has(session)) this.#rootChanged();
     const directory = this.#placeDirectory(session);
     if (directory === undefined) return;
-    const { mtimeSec, mtimeNsec } = directory;
     // What is there is among `files`, and the kernel may hold names of it as free.
     directory.assumeEmpty();
     this.#removeOthers(directory, new Set(files), new Set(directories));
@@ -113,8 +112,7 @@ class Restoration {
     for (const path of directories) this.#restoreDirectory(path);
     for (const path of files) this.#placeFile(path);
     directory.absent = false;
-    const hasNewTime = directory.mtimeSec !== mtimeSec || directory.mtimeNsec !== mtimeNsec;
-    if (!hasNewTime) this.#kernel.listingChanged(directory);
+    this.#kernel.listingChanged(directory);
   }
 
   #rootChanged(): void {
@@ -252,8 +250,10 @@ class Restoration {
     return node.segment !== NOT_COMMITTED && this.#core.contents.isInJournal(node);
   }
 
+  /** Its times stay: with an earlier one, as the seal may have it, the kernel takes a listing of then for the present one. */
   #loadMeta(node: DirectoryNode, path: string): void {
     const { cache, keyring, log, options } = this.#core;
+    const present = timesOf(node);
     try {
       applyDirectoryMeta(
         { keyring, owner: options.owner, log },
@@ -265,5 +265,6 @@ class Restoration {
       const fields = { directory: path, error: String(error) };
       log({ level: 'error', message: 'the attributes of a restored directory cannot be read', fields });
     }
+    Object.assign(node, present);
   }
 }

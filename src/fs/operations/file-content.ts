@@ -4,7 +4,7 @@ import { isGatedName, judgeWhole } from '../model/json-gate.ts';
 import { type FileNode, NOT_COMMITTED } from '../model/node.ts';
 import { WorkingCopy, type WorkingCopyUndo } from '../model/working-copy.ts';
 import type { Core } from '../state/core.ts';
-import { touch } from '../state/times.ts';
+import { timesOf, touch } from '../state/times.ts';
 import { commit, commitPlain, record } from './commit.ts';
 import { truncateOrphan, writeOrphan } from './orphan.ts';
 
@@ -99,12 +99,20 @@ function patch(core: Core, node: FileNode, at: number, data: Buffer): 0 | Errno 
   }
   // What is in the journal and cannot be in memory would fail every daemon that comes.
   working.reserve(at + data.length);
-  const failed = record(core, journal);
+  const failed = recordVisible(core, node, journal);
   if (failed !== 0) return failed;
   working.write(at, data, core.clock.monotonicMs());
   adoptWorkingCopy(core, node, working);
-  touch(core, node);
   return 0;
+}
+
+/** Of a change that readers see. What it writes down has the time of the change, which the next daemon goes on with. */
+function recordVisible(core: Core, node: FileNode, journal: () => void): 0 | Errno {
+  const before = timesOf(node);
+  touch(core, node);
+  const failed = record(core, journal);
+  if (failed !== 0) Object.assign(node, before);
+  return failed;
 }
 
 /** Truncation (and extension) to `size`. Of a *.json it only begins a new version: readers keep the committed one. */
@@ -133,7 +141,7 @@ function truncateNamed(core: Core, node: FileNode, size: number): 0 | Errno {
   working.truncate(size, core.clock.monotonicMs());
   if (size > 0 || !held) return settleChange(core, node, working, journal, undo);
   if (node.segment !== NOT_COMMITTED || working.journaled)
-    return keepChange(core, node, working, journal, undo);
+    return keepChange(core, node, working, record(core, journal), undo);
   // Of a new file that is still empty there is nothing to write down.
   core.pending.add(node);
   return 0;
@@ -152,25 +160,28 @@ function settleChange(
 ): 0 | Errno {
   const verdict = working.isHeldBack || isGatedName(node.name) ? working.verdict(core.scanBudget) : 'plain';
   const publishes = verdict === 'complete' || (verdict === 'plain' && node.hidden);
-  const failed = publishes
-    ? commit(core, node, working.view())
-    : keepChange(core, node, working, journal, undo);
-  if (failed !== 0 && publishes) working.undo(undo);
-  if (failed !== 0 || publishes) return failed;
-  if (verdict === 'plain') working.reveal();
-  if (working.isHeldBack) node.heldWrites++;
-  else touch(core, node);
+  if (publishes) {
+    const failed = commit(core, node, working.view());
+    if (failed !== 0) working.undo(undo);
+    return failed;
+  }
+  const isVisible = verdict === 'plain' || !working.isHeldBack;
+  const recorded = isVisible ? recordVisible(core, node, journal) : record(core, journal);
+  const failed = keepChange(core, node, working, recorded, undo);
+  if (failed !== 0) return failed;
+  if (isVisible) working.reveal();
+  else node.heldWrites++;
   return 0;
 }
 
+/** `failed`: why it could not be written down. */
 function keepChange(
   core: Core,
   node: FileNode,
   working: WorkingCopy,
-  journal: () => void,
+  failed: 0 | Errno,
   undo: WorkingCopyUndo,
 ): 0 | Errno {
-  const failed = record(core, journal);
   if (failed === 0) adoptWorkingCopy(core, node, working);
   else working.undo(undo);
   return failed;

@@ -41,23 +41,17 @@ function rebuildBegun(core: Core, builder: TreeBuilder, path: string, steps: rea
   if (piece === undefined || !builder.hasRoomFor(path)) return;
   const node = builder.newFile();
   applyMeta(node, piece.meta, core.options.owner);
-  node.working = rebuild(core, steps);
+  node.working = WorkingCopy.rebuilt(Buffer.alloc(0), steps, core.clock.monotonicMs());
   builder.attach(path, node);
   core.pending.add(node);
 }
 
 /** Where the version that it changes cannot be read now it waits for that: what was written is not given up. */
 function rebuildOver(core: Core, node: FileNode, path: string, steps: readonly WorkStep[]): void {
-  const [first] = steps;
   core.pending.add(node);
-  if (first?.kind === 'truncate' && first.size === 0) node.working = rebuild(core, steps);
-  else node.unbuilt = steps;
+  node.unbuilt = steps;
   // It is sealed again when it is committed, with its mode, owner and times.
   core.contents.load(node, path);
-}
-
-function rebuild(core: Core, steps: readonly WorkStep[]): WorkingCopy {
-  return WorkingCopy.rebuilt(Buffer.alloc(0), steps, core.clock.monotonicMs());
 }
 
 /** A folder that the disk does not give now costs the numbers of its files, and not the mount: what is open of them is stale. */

@@ -26,8 +26,9 @@ import type { JournalWriter } from '../../store/journal/writer.ts';
 import { type FileNode, IN_CACHE, NOT_COMMITTED, type Node } from '../model/node.ts';
 import type { Log, Owner } from '../model/options.ts';
 import type { Orphan } from '../model/orphans.ts';
-import { WorkingCopy } from '../model/working-copy.ts';
+import { WorkingCopy, type WorkStep } from '../model/working-copy.ts';
 import { OversizedContent } from './oversized-content.ts';
+import { touch } from './times.ts';
 
 /** What a small Buffer costs beside its bytes. */
 const BUFFER_OVERHEAD = 400;
@@ -157,12 +158,22 @@ export class Contents {
   #build(node: FileNode, path: string): boolean {
     const { unbuilt } = node;
     if (unbuilt === undefined) return true;
-    const base = this.read(node, path);
+    const base = beginsEmpty(unbuilt) ? Buffer.alloc(0) : this.read(node, path);
     if (typeof base === 'number' && node.unreadable === undefined) return false;
     node.unbuilt = undefined;
-    if (typeof base !== 'number')
-      node.working = WorkingCopy.rebuilt(base, unbuilt, this.#parts.clock.monotonicMs());
+    if (typeof base === 'number') return true;
+    node.working = WorkingCopy.rebuilt(base, unbuilt, this.#parts.clock.monotonicMs());
+    if (!node.working.isHeldBack) this.#changedIn(node, unbuilt);
     return true;
+  }
+
+  /** Readers see these changes: its time is that of the last one, or where that is not written down the present one. */
+  #changedIn(node: FileNode, steps: readonly WorkStep[]): void {
+    const last = steps.at(-1);
+    touch(this.#parts, node);
+    if (last?.kind !== 'write') return;
+    node.mtimeSec = node.ctimeSec = last.meta.mtimeSec;
+    node.mtimeNsec = node.ctimeNsec = last.meta.mtimeNsec;
   }
 
   #learn(node: FileNode, meta: SealedMeta, size: number): void {
@@ -201,6 +212,11 @@ export class Contents {
       fields: { file: path, reason },
     });
   }
+}
+
+/** The version before does not matter. */
+function beginsEmpty([first]: readonly WorkStep[]): boolean {
+  return first?.kind === 'truncate' && first.size === 0;
 }
 
 function wholeOf(orphan: Orphan): Buffer | Errno {

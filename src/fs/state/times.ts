@@ -1,7 +1,7 @@
 /** The times of nodes, from the filesystem's clock. */
 
+import type { Clock } from '../../lib/clock.ts';
 import type { Node } from '../model/node.ts';
-import type { Core } from './core.ts';
 
 export interface NodeTimes {
   mtimeSec: number;
@@ -15,7 +15,9 @@ export function timesOf(node: Node): NodeTimes {
   return { mtimeSec, mtimeNsec, ctimeSec, ctimeNsec };
 }
 
-type Timed = Pick<Core, 'clock'>;
+interface Timed {
+  readonly clock: Clock;
+}
 
 /** Content changed now. */
 export function touch(core: Timed, node: Node): void {
@@ -27,7 +29,7 @@ export function touch(core: Timed, node: Node): void {
 }
 
 /** Metadata changed now. */
-export function touchChange(core: Core, node: Node): void {
+export function touchChange(core: Timed, node: Node): void {
   const ms = core.clock.wallMs();
   node.ctimeSec = Math.floor(ms / 1000);
   node.ctimeNsec = Math.floor((ms - node.ctimeSec * 1000) * 1e6);

@@ -155,6 +155,20 @@ export const fsMutations = [
       'an rmdir that was carried out fails when it is sent again',
     ],
   ]),
+  ...fearedIn('src/fs/startup/tree-builder.ts', CONTENT, [
+    [
+      'if (this.parts.isTakeOver) Object.assign(node, present);',
+      '',
+      'after a take-over the kernel goes on showing a listing without the newest files',
+    ],
+  ]),
+  ...fearedIn('src/fs/hybrid/restore.ts', HYBRID, [
+    [
+      '    Object.assign(node, present);\n',
+      '',
+      'after a restore the kernel goes on showing a listing of before',
+    ],
+  ]),
   ...fearedIn('src/fs/operations/setattr.ts', CONTENT, [
     [
       'if (isRepeated(core) && isDone(node, change)) return 0;',
@@ -189,8 +203,18 @@ export const fsMutations = [
     ],
   ]),
   ...fearedIn('src/fs/operations/file-content.ts', CONTENT, [
+    [
+      'const failed = recordVisible(core, node, journal);',
+      'const failed = record(core, journal); touch(core, node);',
+      'after a crash a file has its new content and its old time, and backup tools leave it out',
+    ],
+    [
+      'if (failed !== 0) Object.assign(node, before);',
+      '',
+      'a write that failed changes the time of the file',
+    ],
     ['  else working.undo(undo);\n', '', 'a write that failed is published later'],
-    ['if (failed !== 0 && publishes) working.undo(undo);', '', 'a commit that failed is done twice'],
+    ['if (failed !== 0) working.undo(undo);', '', 'a commit that failed is done twice'],
     ['  working.journaled = true;\n', '', 'unfinished files go with their segment'],
     [
       'if (at + data.length > core.options.maxFileSize) return Errno.EFBIG;',
@@ -215,7 +239,7 @@ export const fsMutations = [
     ],
     ['  working.isAhead = true;\n', '', 'an fsync says of pages in memory that they are durable'],
     ['data.length >= lengthForWriters(node) &&', '', 'a write of the beginning of a file drops its end'],
-    ["if (verdict === 'plain') working.reveal();", '', 'a file that is no JSON never appears'],
+    ['if (isVisible) working.reveal();', '', 'a file that is no JSON never appears'],
     [
       'const failed = isGatedName(node.name) ? commitPlain(core, node) : 0;\n  if (failed !== 0) return failed;\n',
       '',
@@ -454,6 +478,11 @@ export const fsMutations = [
     'src/fs/state/contents.ts',
     [...CONTENT, ...HYBRID],
     [
+      [
+        'if (!node.working.isHeldBack) this.#changedIn(node, unbuilt);',
+        '',
+        'after a take-over a file that is being written has the time of the version before',
+      ],
       [
         'return node.segment > Math.max(IN_CACHE, this.retired);',
         'return node.segment > IN_CACHE;',
