@@ -5,14 +5,18 @@
  * Slot 0 holds the request that is being served, the others those that wait for something. A slot: u32 length of the request
  * (0: free), u32 bytes of it that are kept, f64 (of slot 0) the highest number of a request so far, the bytes. Little-endian.
  *
+ * Behind the slots lies the last WRITE of mapped pages, whole: no process made it, that could be told to try again.
+ *
  * One more slot, on every kernel: the request that is carried out for the second time or more. u32 1 (0: none is), u32 1 if an
  * earlier daemon had it, f64 its number. A daemon that dies meanwhile may have died of it: the supervisor counts.
  */
 import { readSync, writeSync } from 'node:fs';
-import { fuse_write_in } from './abi/files.ts';
+import { isInMemory, pathOfDescriptor } from '../../mount/memory-directory.ts';
+import { FUSE_WRITE_CACHE, fuse_write_in } from './abi/files.ts';
 import { fuse_in_header } from './abi/headers.ts';
 import { Opcode } from './abi/opcodes.ts';
 import { requestNumber } from './request.ts';
+import { REQUEST_BUFFER_BYTES } from './session.ts';
 
 const SLOT_BYTES = 8192;
 /** Most of the file is never written to, and takes no memory. */
@@ -24,6 +28,8 @@ const SERVING = 0;
 const NO_SLOT = 0;
 const REPEATED_AT = SLOTS * SLOT_BYTES;
 const REPEATED_BYTES = 16;
+const PAGES_AT = REPEATED_AT + SLOT_BYTES;
+const WRITE_HEADERS = fuse_in_header.SIZE + fuse_write_in.SIZE;
 
 /** A request that a daemon was carrying out again when it died. */
 export interface RepeatedRequest {
@@ -48,9 +54,12 @@ export class InFlight {
   #free: number[] = [];
   #last: number | undefined;
   readonly #repeated = Buffer.alloc(REPEATED_BYTES);
+  readonly #keepsPages: boolean;
 
-  constructor(fd: number) {
+  /** `keepsPages`: what files hold lies on no disk in plain text. */
+  constructor(fd: number, keepsPages = isInMemory(pathOfDescriptor(fd))) {
     this.#fd = fd;
+    this.#keepsPages = keepsPages;
   }
 
   /**
@@ -88,6 +97,7 @@ export class InFlight {
   serving(bytes: Buffer, length: number): void {
     this.#last = Math.max(this.last, numberOf(bytes));
     this.#slot.writeDoubleLE(this.#last, LAST_AT);
+    if (this.#keepsPages && isOfMappedPages(bytes, length)) this.#keepPages(bytes, length);
     this.#write(SERVING, bytes, length);
   }
 
@@ -116,6 +126,13 @@ export class InFlight {
 
   repeated(): void {
     writeSync(this.#fd, NOT_REPEATING, 0, NOT_REPEATING.length, REPEATED_AT);
+  }
+
+  /** Where there is no room it is lost if we die, and nothing else is. */
+  #keepPages(bytes: Buffer, length: number): void {
+    try {
+      writeSync(this.#fd, bytes, 0, length, PAGES_AT);
+    } catch {}
   }
 
   #findFree(): number[] {
@@ -148,7 +165,17 @@ export class InFlight {
     const kept = bytes.readUInt32LE(4);
     if (length < fuse_in_header.SIZE || kept < fuse_in_header.SIZE || kept > KEPT_MAX) return undefined;
     const request = bytes.subarray(SLOT_HEADER, SLOT_HEADER + kept);
-    return { slot, number: numberOf(request), bytes: request, isWhole: kept === length };
+    const number = numberOf(request);
+    const pages = slot === SERVING && kept < length ? this.#readPages(number, length) : undefined;
+    return pages ?? { slot, number, bytes: request, isWhole: kept === length };
+  }
+
+  /** Undefined: another request lies there, or none. */
+  #readPages(number: number, length: number): KeptRequest | undefined {
+    if (length > REQUEST_BUFFER_BYTES) return undefined;
+    const bytes = Buffer.alloc(length);
+    const isThere = readSync(this.#fd, bytes, 0, length, PAGES_AT) === length && numberOf(bytes) === number;
+    return isThere ? { slot: SERVING, number, bytes, isWhole: true } : undefined;
   }
 }
 
@@ -179,5 +206,10 @@ function numberOf(request: Buffer): number {
 function keptBytes(bytes: Buffer, length: number): number {
   const isWrite =
     length >= fuse_in_header.SIZE && bytes.readUInt32LE(fuse_in_header.opcode) === Opcode.FUSE_WRITE;
-  return isWrite ? Math.min(length, fuse_in_header.SIZE + fuse_write_in.SIZE) : length;
+  return isWrite ? Math.min(length, WRITE_HEADERS) : length;
+}
+
+function isOfMappedPages(bytes: Buffer, length: number): boolean {
+  if (length < WRITE_HEADERS || bytes.readUInt32LE(fuse_in_header.opcode) !== Opcode.FUSE_WRITE) return false;
+  return (bytes.readUInt32LE(fuse_in_header.SIZE + fuse_write_in.write_flags) & FUSE_WRITE_CACHE) !== 0;
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { FUSE_WRITE_CACHE, fuse_write_in } from '../../../src/drivers/direct/abi/files.ts';
 import { Opcode } from '../../../src/drivers/direct/abi/opcodes.ts';
 import { freeSlot, InFlight, type KeptRequest } from '../../../src/drivers/direct/in-flight.ts';
 import { endLostRequests } from '../../../src/drivers/direct/lost-requests.ts';
@@ -46,6 +47,26 @@ test('of a WRITE its data is not kept', (t) => {
   const [kept] = left(fd);
   assert.equal(kept?.isWhole, false);
   assert.deepEqual(kept?.bytes, write(2n).subarray(0, 80));
+});
+
+test('a WRITE of mapped pages is kept whole, but on no disk: no process could be told to try it again', (t) => {
+  const fd = memory(t);
+  const pages = (unique: bigint) => {
+    const bytes = write(unique);
+    bytes.writeUInt32LE(FUSE_WRITE_CACHE, 40 + fuse_write_in.write_flags);
+    return bytes;
+  };
+  const inFlight = new InFlight(fd, true);
+  inFlight.serving(pages(2n), pages(2n).length);
+  assert.deepEqual(left(fd), [{ slot: 0, number: 2, bytes: pages(2n), isWhole: true }]);
+  inFlight.serving(write(4n), write(4n).length);
+  assert.deepEqual(left(fd), [{ slot: 0, number: 4, bytes: write(4n).subarray(0, 80), isWhole: false }]);
+  inFlight.serving(pages(6n), pages(6n).length);
+  inFlight.served();
+  assert.deepEqual(left(fd), []);
+
+  new InFlight(fd, false).serving(pages(8n), pages(8n).length);
+  assert.equal(left(fd)[0]?.isWhole, false);
 });
 
 test('a request that waits is found until the thread that answers it releases it', (t) => {

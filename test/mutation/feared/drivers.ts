@@ -219,7 +219,7 @@ export const driverMutations = [
         'the highest number is wiped',
       ],
       [
-        'return isWrite ? Math.min(length, fuse_in_header.SIZE + fuse_write_in.SIZE) : length;',
+        'return isWrite ? Math.min(length, WRITE_HEADERS) : length;',
         'return length;',
         'the data of each WRITE is copied once more',
       ],
@@ -231,6 +231,17 @@ export const driverMutations = [
         'lengths in the file of another daemon are believed',
       ],
       ['isWhole: kept === length', 'isWhole: true', 'a cut request passes for a whole one'],
+      [
+        'isOfMappedPages(bytes, length)) this',
+        'isOfMappedPages(bytes, length) && length === 0) this',
+        'before Linux 6.9 mapped pages that a dead daemon was handed are lost without an error',
+      ],
+      [
+        'this.#keepsPages && isOfMappedPages',
+        '(this.#keepsPages || length > 0) && isOfMappedPages',
+        'what files hold lies on a disk in plain text',
+      ],
+      ['&& numberOf(bytes) === number;', ';', 'pages are written again that an older request had'],
     ],
   ),
   ...fearedIn('src/drivers/direct/request.ts', REQUEST, [
