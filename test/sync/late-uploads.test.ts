@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { cpSync, existsSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { ABSENT } from '../../src/bucket/bucket.ts';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { isDeletedMark } from '../../src/bucket/deleted-mark.ts';
 import { deferred } from '../../src/lib/deferred.ts';
@@ -95,6 +96,30 @@ test('… and where it was stored by a second try, or made again and deleted aga
     assert.deepEqual([machine.ledger.dirtyCount, machine.ledger.get(KEY_OBJECT)], [0, undefined]);
   }
   await arrive();
+  assert.deepEqual(await filesElsewhere(t, bucket), [CREDS]);
+});
+
+test('… and where it was to replace the mark of an earlier deletion', async (t) => {
+  const bucket = new MemoryBucket();
+  const put = bucket.put.bind(bucket);
+  const held: (() => Promise<unknown>)[] = [];
+  bucket.put = async (name, bytes, options) => {
+    const isRefused = held.length > 0 && options.ifGeneration === ABSENT;
+    if (name !== KEY_OBJECT || bytes.length === 0 || isRefused) return put(name, bytes, options);
+    held.push(() => put(name, bytes, options).catch(() => {}));
+    throw new BucketError('unreachable', 'no answer within 15 s');
+  };
+  const machine = new Machine(t, bucket, { grants: new FakeGrants({ epoch: 1, previousEpoch: 1 }) });
+  await machine.write(CREDS, 'ok creds');
+  for (let round = 1; round <= 2; round++) {
+    await machine.write(KEY, 'ok late');
+    await assert.rejects(machine.sync.flusher.flush(S), { kind: 'unreachable' });
+    assert.equal(held.length, round);
+    await machine.delete(KEY);
+    await machine.sync.flusher.flush(S);
+    assert.equal(machine.ledger.dirtyCount, 0);
+  }
+  for (const arrive of held) await arrive();
   assert.deepEqual(await filesElsewhere(t, bucket), [CREDS]);
 });
 

@@ -114,7 +114,9 @@ export async function remove(parts: UploadParts, entry: ObjectEntry): Promise<bo
   const { epoch, deadlineMs } = grant;
   const metadata = { ...signature(ledger.id, epoch), ...DELETED_MARK };
   await replaceOwn(parts, { entry, grant }, async (ifGeneration, found) => {
-    if (found !== undefined && found !== 'nothing' && isDeletedMark(found)) return;
+    const isMark = found !== undefined && found !== 'nothing' && isDeletedMark(found);
+    // An upload that is under way to replace this very mark cannot replace another one.
+    if (isMark && !ledger.mayReplace(found)) return;
     if (ledger.mayArrive(name)) await bucket.put(name, NOTHING, { ifGeneration, metadata, deadlineMs });
     else if (ifGeneration !== ABSENT) await bucket.delete(name, { ifGeneration, deadlineMs });
     else if (ledger.attemptsOf(name).length > 0 && found === undefined)

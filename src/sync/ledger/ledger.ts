@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { ABSENT } from '../../bucket/bucket.ts';
+import { ABSENT, type ObjectVersion } from '../../bucket/bucket.ts';
 import { newUploadId } from '../../bucket/upload.ts';
 import { Coalesced } from '../../lib/coalesced.ts';
 import { crc32c } from '../../lib/crc32c.ts';
@@ -391,6 +391,13 @@ export class Ledger {
   mayArrive(name: string): boolean {
     return this.attemptsOf(name).some(
       (attempt) => attempt.ifGeneration === ABSENT && this.#isUnderWay(attempt),
+    );
+  }
+
+  /** An upload that named this version may still be stored in its place. */
+  mayReplace({ name, generation }: ObjectVersion): boolean {
+    return this.attemptsOf(name).some(
+      (attempt) => attempt.ifGeneration === generation && this.#isUnderWay(attempt),
     );
   }
 

@@ -31,6 +31,11 @@ const RESTORE = ['sync/restore-durability.test.ts', 'sync/restore.test.ts', 'syn
 export const syncMutations = [
   ...fearedIn('src/sync/backup/upload.ts', UPLOAD, [
     [
+      'if (isMark && !ledger.mayReplace(found)) return;',
+      'if (isMark) return;',
+      'a deleted file comes back by a late upload that was to replace the mark of an earlier deletion',
+    ],
+    [
       'bucket.delete(name, { ifGeneration, deadlineMs })',
       'bucket.delete(name, { ifGeneration })',
       'a deletion outlasts the right to make it',
