@@ -1,20 +1,23 @@
 import assert from 'node:assert/strict';
 import {
   appendFileSync,
+  closeSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
   truncateSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { crc32c } from '../../src/lib/crc32c.ts';
 import { rewriteInUse } from '../../src/sync/ledger/file.ts';
-import { lineOf, parseLine } from '../../src/sync/ledger/format.ts';
+import { lengthLine, lineOf, parseLine } from '../../src/sync/ledger/format.ts';
 import { Ledger } from '../../src/sync/ledger/ledger.ts';
 import { LedgerState } from '../../src/sync/ledger/state.ts';
 import { repository } from '../support/repository.ts';
@@ -115,15 +118,46 @@ test('a cut or damaged line makes everything in the cache dirty, and nothing tha
     let ledger = open(cachePath, [CREDS]);
     ledger.same(CREDS, version);
     ledger.same(KEY, version);
+    await ledger.changed(['sessions/u/+2/creds.json'], []);
     ledger.close();
     const text = readFileSync(path, 'utf8');
     if (damage === 'cut') truncateSync(path, text.length - 3);
     else writeFileSync(path, text.replace(/\["same","sessions\/u\/\+1\/pre/, '["sane","sessions/u/+1/pre'));
     ledger = open(cachePath, [CREDS, KEY]);
     assert.deepEqual(shape(ledger, CREDS), { local: 'changed', remote: version, attempted: false }, damage);
-    assert.deepEqual(shape(ledger, KEY), { local: 'changed', remote: undefined, attempted: false }, damage);
+    const remote = damage === 'cut' ? version : undefined;
+    assert.deepEqual(shape(ledger, KEY), { local: 'changed', remote, attempted: false }, damage);
     ledger = reopened(ledger, cachePath, []);
     assert.equal(ledger.dirtyOf('u-+1').length, 2, 'it was written anew');
+    ledger.close();
+  }
+});
+
+test('what a power cut tears behind what was durable makes nothing dirty, and counts for nothing', async (t) => {
+  const torn: Record<string, (tail: string) => string> = {
+    'in the middle of a line': (tail) => tail.slice(0, -3),
+    'zeros to the end': (tail) => tail.slice(0, -9) + '\0'.repeat(9),
+    'a hole before a line that is whole': (tail) => `\0\0\0${tail.slice(3)}`,
+  };
+  for (const [how, tear] of Object.entries(torn)) {
+    const cachePath = temporaryDirectory(t);
+    const path = join(cachePath, 'bucket.log');
+    let ledger = open(cachePath);
+    ledger.same(CREDS, version);
+    await ledger.changed([KEY], []);
+    const durable = statSync(path).size;
+    ledger.same(KEY, version);
+    ledger.noteCurrent('u-+1', 3);
+    ledger.close();
+    const text = readFileSync(path, 'latin1');
+    writeFileSync(path, text.slice(0, durable) + tear(text.slice(durable)), 'latin1');
+    ledger = open(cachePath, [CREDS, KEY]);
+    const found = () => [ledger.wasDamaged, ledger.get(CREDS)?.local, ledger.epochOf('u-+1')];
+    assert.deepEqual(found(), [false, 'same', undefined], how);
+    await ledger.changed([], [KEY]);
+    ledger = reopened(ledger, cachePath, []);
+    assert.deepEqual(found(), [false, 'same', undefined], `${how}: what follows is appended to whole lines`);
+    assert.equal(ledger.get(KEY)?.local, 'deleted', how);
     ledger.close();
   }
 });
@@ -266,8 +300,12 @@ test('a ledger that is longer than any string is read, and so is what lies behin
   const ledger = open(cachePath);
   ledger.same(CREDS, version);
   ledger.close();
+  const secondLineAt = readFileSync(path).indexOf('\n') + 1;
   truncateSync(path, 600 * 2 ** 20);
   appendFileSync(path, `\n${lineOf(['same', KEY, '8', 1, 2, 3])}`);
+  const fd = openSync(path, 'r+');
+  writeSync(fd, lengthLine(statSync(path).size), secondLineAt);
+  closeSync(fd);
   const again = open(cachePath, [CREDS, KEY]);
   assert.deepEqual(shape(again, CREDS), { local: 'changed', remote: version, attempted: false });
   assert.deepEqual(again.get(KEY)?.remote, { ...version, generation: '8' });

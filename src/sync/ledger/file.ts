@@ -106,8 +106,9 @@ export function rewriteLedger(path: string, state: LedgerState): void {
       state.records += lines;
       size += bytes.length;
     }
-    fs.fsyncSync(fd);
+    // True as soon as the file has its name.
     noteLength(fd, state, size);
+    fs.fsyncSync(fd);
   } finally {
     fs.closeSync(fd);
   }

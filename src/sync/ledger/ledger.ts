@@ -94,7 +94,7 @@ export class Ledger {
       const state = read?.state ?? newState(bucket);
       if (read === undefined || read.damaged) markAll(state, options.cachedObjects(), nowMs());
       state.forgetAttempts(nowMs() - LATE_MS);
-      const isWhole = read?.damaged === false && state.durableLength !== undefined;
+      const isWhole = read?.damaged === false && !read.torn && state.durableLength !== undefined;
       if (!isWhole || isWordy(state)) rewriteLedger(path, state);
       return new Ledger(path, state, nowMs, read?.damaged === true);
     }

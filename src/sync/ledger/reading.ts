@@ -16,8 +16,10 @@ const RECORDS = { atLeast: 1 << 14, ofEach: 64, atMost: 1 << 17 };
 
 export interface ReadLedger {
   state: LedgerState;
-  /** A line is none, or the file is shorter than it was. */
+  /** A line of what was durable is none, or the file is shorter than that. */
   damaged: boolean;
+  /** A power cut left half a line, or none, behind what was durable. It counts for nothing, as what follows it does. */
+  torn: boolean;
 }
 
 /** Undefined: there is none, or none that says whose it is. Memory is bounded by what it says, not by its length. */
@@ -32,11 +34,18 @@ export function readLedger(path: string): ReadLedger | undefined {
   try {
     const reading = new Reading();
     let damaged = false;
-    for (const line of linesOf(fd)) if (line === undefined || !reading.add(line)) damaged = true;
+    let torn = false;
+    const position = { ofLine: 0 };
+    for (const line of linesOf(fd, position)) {
+      if (line !== undefined && reading.add(line)) continue;
+      torn = !damaged && position.ofLine >= reading.durableLength;
+      if (torn) break;
+      damaged = true;
+    }
     const state = reading.end();
     // A power cut takes what was not durable; anything else that takes the end leaves whole lines, too.
     if (fs.fstatSync(fd).size < (state.durableLength ?? 0)) damaged = true;
-    return state.id === '' ? undefined : { state, damaged };
+    return state.id === '' ? undefined : { state, damaged, torn };
   } finally {
     fs.closeSync(fd);
   }
@@ -49,9 +58,10 @@ interface Line {
   end: number;
 }
 
-/** Good until the next one is asked for; undefined for one that is too long, or cut at the end of the file. */
-function* linesOf(fd: number): Generator<Line | undefined> {
+/** Good until the next one is asked for; undefined for one that is too long, or cut at the end of the file. `position`: in the file. */
+function* linesOf(fd: number, position: { ofLine: number }): Generator<Line | undefined> {
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  let chunkAt = 0;
   /** Of a line that goes on in the next chunk; undefined: more than a line can have. */
   let begun: Buffer | undefined = NOTHING;
   for (;;) {
@@ -62,9 +72,11 @@ function* linesOf(fd: number): Generator<Line | undefined> {
       yield begun && lineOf(begun, chunk, at, end);
       begun = NOTHING;
       at = end + 1;
+      position.ofLine = chunkAt + at;
     }
     if (begun !== undefined && begun.length + length - at > LINE_BYTES_MAX) begun = undefined;
     else if (begun !== undefined) begun = Buffer.concat([begun, chunk.subarray(at, length)]);
+    chunkAt += length;
   }
   if (begun === undefined || begun.length > 0) yield undefined;
 }
@@ -86,6 +98,11 @@ class Reading {
   readonly #settled = new SettledLines(this.#state);
   readonly #gathered = new Map<string, LedgerRecord[]>();
   #gatheredCount = 0;
+
+  /** So much of the file at least; 0 stands for not known. */
+  get durableLength(): number {
+    return this.#state.durableLength || Number.POSITIVE_INFINITY;
+  }
 
   /** False: it is no line of a ledger. */
   add({ bytes, start, end }: Line): boolean {

@@ -391,9 +391,9 @@ export const syncMutations = [
       'a rewritten ledger forgets an upload whose answer was lost',
     ],
     [
-      '    fs.fsyncSync(fd);\n    noteLength',
-      '    noteLength',
-      'a ledger says that more of it is durable than is',
+      '    // True as soon as the file has its name.\n    noteLength(fd, state, size);\n',
+      '',
+      'a power cut at the start leaves a ledger that says nothing of its length',
     ],
     ["  yield ['deleted', name, entry.dirtySinceMs];\n", '', 'a rewritten ledger forgets deletions'],
     [
@@ -415,11 +415,13 @@ export const syncMutations = [
       '',
       'a cut ledger takes changes for stored',
     ],
+    ['      damaged = true;\n    }', '    }', 'a damaged line is ignored'],
     [
-      '|| !reading.add(line)) damaged = true;',
-      ') damaged = true;\n    else reading.add(line);',
-      'a damaged line is ignored',
+      'torn = !damaged && position.ofLine >= reading.durableLength;',
+      '',
+      'after a power cut everything that other mounts deleted comes back',
     ],
+    ['      if (torn) break;\n', '', 'lines behind a hole count, and what is missing there does not'],
     [
       'fs.fstatSync(fd).size < (state.durableLength ?? 0)',
       'false',

@@ -64,6 +64,11 @@ export function writeSync(
   return onOpen(fd, (disk) => disk.write(fd, bytes, position ?? undefined, true));
 }
 
+/** As one write: no process dies between its buffers. */
+export function writevSync(fd: number, buffers: readonly Uint8Array[], position?: number | null): number {
+  return onOpen(fd, (disk) => disk.write(fd, Buffer.concat(buffers), position ?? undefined, true));
+}
+
 export function ftruncateSync(fd: number, size = 0): void {
   onOpen(fd, (disk) => disk.truncate(fd, size));
 }

@@ -16,6 +16,8 @@ export class FileInode {
   /** The bytes up to here are on the disk, unless `#before` says what is there. */
   #durableSize = 0;
   #before: Buffer | undefined;
+  /** The shortest that it was cut to since the last sync. */
+  #shortest = Number.POSITIVE_INFINITY;
   /** A sync failed: the system called its pages clean, and no later sync brings them to the disk. */
   #lost = false;
   /** How often that happened; each descriptor that was open before is told once. */
@@ -45,6 +47,7 @@ export class FileInode {
 
   truncate(size: number): void {
     if (size < this.#durableSize) this.#keepBefore();
+    this.#shortest = Math.min(this.#shortest, size);
     this.#reserve(size);
     if (size > this.#size) this.#bytes.fill(0, this.#size, size);
     this.#size = size;
@@ -54,6 +57,7 @@ export class FileInode {
     if (this.#lost) return;
     this.#durableSize = this.#size;
     this.#before = undefined;
+    this.#shortest = Number.POSITIVE_INFINITY;
   }
 
   failSync(): void {
@@ -64,11 +68,12 @@ export class FileInode {
 
   /** The power goes: what is read afterwards is on the disk. */
   cut(chance: Prng): void {
-    const survived = this.#surviving(chance);
+    const survived = this.#withDurable(this.#surviving(chance));
     this.#bytes = survived;
     this.#size = survived.length;
     this.#durableSize = survived.length;
     this.#before = undefined;
+    this.#shortest = Number.POSITIVE_INFINITY;
     this.#lost = false;
     this.opened = 0;
   }
@@ -77,7 +82,6 @@ export class FileInode {
     const whole = Buffer.from(this.view);
     const before = this.#before ?? whole.subarray(0, this.#durableSize);
     if (this.#before === undefined && this.#durableSize === this.#size) return whole;
-    // Of what was overwritten or cut nothing is sure.
     const sure = this.#before === undefined ? this.#durableSize : 0;
     const cut = sure + chance.below(whole.length - sure + 1);
     switch (chance.below(5)) {
@@ -92,6 +96,19 @@ export class FileInode {
       default:
         return withoutSomeSectors(whole, sure, chance);
     }
+  }
+
+  /** What was durable and is still the file's is there: overwritten sectors as they were, or as they are now. */
+  #withDurable(survived: Buffer): Buffer {
+    const before = this.#before?.subarray(0, this.#shortest) ?? Buffer.alloc(0);
+    const found = Buffer.alloc(Math.max(survived.length, before.length));
+    survived.copy(found);
+    for (let at = 0; at < before.length; at += SECTOR_BYTES) {
+      const end = Math.min(before.length, at + SECTOR_BYTES);
+      const isNew = found.subarray(at, end).equals(this.#bytes.subarray(at, end));
+      if (!isNew) before.copy(found, at, at, end);
+    }
+    return found;
   }
 
   #keepBefore(): void {
