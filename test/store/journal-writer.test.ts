@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { SyncFileOperations } from '../../src/lib/file-operations.ts';
 import { syncFileOperations } from '../../src/lib/file-operations.ts';
-import { OpFlag, OpType } from '../../src/store/journal/format.ts';
+import { OpFlag, OpType, SegmentHeader } from '../../src/store/journal/format.ts';
 import { JournalProgress } from '../../src/store/journal/progress.ts';
 import { JournalWriter } from '../../src/store/journal/writer.ts';
 import { append, faultySync, mkdir, put, remove, replay, temporaryDirectory } from './support.ts';
@@ -208,6 +208,35 @@ test('where a torn record cannot be cut off the segment is abandoned, and the ne
     ['a', 'c'],
   );
   assert.ok(result.droppedBytes > 0);
+});
+
+test('a segment without a record is not abandoned: nothing would tell that none is missing before the next one', (t) => {
+  const directory = temporaryDirectory(t);
+  let broken = true;
+  const refuse = () => {
+    throw Object.assign(new Error('broken'), { code: 'EIO' });
+  };
+  const files: SyncFileOperations = {
+    ...syncFileOperations,
+    write: (fd, bytes, offset, length) => {
+      if (!broken || length === SegmentHeader.SIZE)
+        return syncFileOperations.write(fd, bytes, offset, length);
+      return length < 20 ? refuse() : syncFileOperations.write(fd, bytes, offset, 15);
+    },
+    ftruncate: (fd, size) => (broken ? refuse() : syncFileOperations.ftruncate(fd, size)),
+  };
+  const { writer } = open(t, directory, files);
+  assert.throws(() => append(writer, [put('a', 'a')]), { code: 'EIO' });
+  writer.roll();
+  assert.throws(() => append(writer, [put('b', 'b')]), { code: 'EIO' });
+  broken = false;
+  append(writer, [put('c', 'c')]);
+  const result = replay(directory);
+  assert.deepEqual(
+    result.seen.flat().map(({ path }) => path),
+    ['c'],
+  );
+  assert.equal(result.droppedBytes, 0);
 });
 
 test('a segment is on stable storage before the next one starts, unless it was already', (t) => {

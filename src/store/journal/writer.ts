@@ -33,11 +33,14 @@ export interface JournalWriterOptions {
   files?: SyncFileOperations;
 }
 
-/** The segment being appended to. `closing`: the next append goes to a new one. */
+/** The segment being appended to. */
 interface CurrentSegment {
   number: number;
   bytes: number;
+  /** The next append goes to a new one. */
   closing: boolean;
+  /** It has no record, and a part of one that could not be cut off. */
+  isTorn: boolean;
 }
 
 export const SEGMENT_BYTES = 16 * 1024 * 1024;
@@ -185,14 +188,21 @@ export class JournalWriter {
   /** A segment is made durable before the next one starts: a hole between two of them is never a power cut's work. */
   #segmentFor(recordBytes: number): CurrentSegment {
     const current = this.#current;
+    // Once the segments before it are gone, nothing in it would tell a replay that no record is missing before the next one.
+    if (current?.isTorn) this.#cutOff(current);
     const limit = this.#progress.synced ? this.#segmentBytes : this.#unsyncedSegmentBytes;
     const full = current && current.bytes + recordBytes > limit && current.bytes > SegmentHeader.SIZE;
     if (current && !full && !current.closing) return current;
     if (current && !this.#progress.synced) this.#segments.sync(current.number);
     const number = this.#nextSegment++;
     this.#segments.create(number);
-    this.#current = { number, bytes: SegmentHeader.SIZE, closing: false };
+    this.#current = { number, bytes: SegmentHeader.SIZE, closing: false, isTorn: false };
     return this.#current;
+  }
+
+  #cutOff(current: CurrentSegment): void {
+    this.#segments.truncate(current.number, current.bytes);
+    current.isTorn = false;
   }
 
   #append(current: CurrentSegment, end: number): void {
@@ -200,10 +210,11 @@ export class JournalWriter {
       this.#segments.append(current.number, this.buffer, end);
     } catch (error) {
       try {
-        this.#segments.truncate(current.number, current.bytes);
+        this.#cutOff(current);
       } catch {
         // The torn record stays as the end of an abandoned segment; the next one goes on with the same seq.
         current.closing = true;
+        current.isTorn = current.bytes === SegmentHeader.SIZE;
       }
       throw error;
     }

@@ -16,6 +16,11 @@ export const journalMutations = [
         'a torn record stays after a failed append',
       ],
       ['        current.closing = true;\n', '', 'a segment with a torn end is appended to'],
+      [
+        '    if (current?.isTorn) this.#cutOff(current);\n',
+        '',
+        'one failed write makes a journal that no daemon takes any more',
+      ],
       ['      throw error;\n    }\n  }\n}', '    }\n  }\n}', 'a failed append returns success'],
       [
         'if (current && !this.#progress.synced) this.#segments.sync(current.number);',
