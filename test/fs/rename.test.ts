@@ -67,6 +67,16 @@ test('incomplete JSON takes the place of no *.json, and is still there under its
   assert.equal(read(h, 'a.json'), '{"a":2}');
 });
 
+test('a folder is renamed away from the longest name that a folder may have', (t) => {
+  const h = harness(t);
+  const longest = 'n'.repeat(255);
+  mkdir(h, longest);
+  write(h, `${longest}/a.json`, '{"a":1}');
+  assert.equal(rename(h, longest, 'short'), 0);
+  assert.equal(rename(h, 'short', longest), 0);
+  assert.equal(read(h, `${longest}/a.json`), '{"a":1}');
+});
+
 test('a folder is not moved to where a name below it cannot be stored', (t) => {
   const h = harness(t);
   const long = (letter: string) => letter.repeat(200);

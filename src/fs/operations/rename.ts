@@ -83,9 +83,10 @@ function findVisible(core: Core, place: Place): Node | undefined {
 
 function refuseMove(core: Core, node: Node | undefined, from: Place, to: Place): 0 | Errno {
   if (node?.kind === 'control' || node === core.control || from.parent === core.control) return Errno.EPERM;
-  const refused = refuseName(core, to.parent, to.name, node?.kind === 'directory' ? 'directory' : undefined);
+  if (node === undefined) return 0;
+  const refused = refuseName(core, to.parent, to.name, node.kind === 'directory' ? 'directory' : undefined);
   if (refused !== 0) return refused;
-  return node?.kind === 'directory' && isInside(to.parent, node) ? Errno.EINVAL : 0;
+  return node.kind === 'directory' && isInside(to.parent, node) ? Errno.EINVAL : 0;
 }
 
 function refuseReplacement(node: Node, target: Node): 0 | Errno {

@@ -446,6 +446,11 @@ export const fsMutations = [
     'src/fs/operations/rename.ts',
     ['fs/rename.test.ts', ...CONTENT],
     [
+      [
+        '  if (node === undefined) return 0;\n  const refused',
+        '  if (node === undefined) return refuseName(core, to.parent, to.name);\n  const refused',
+        'a folder with the longest name cannot be renamed',
+      ],
       ['if (isRepeated(core)) return 0;', '', 'a rename that was carried out fails when it is sent again'],
       [
         'return isEmpty(target) ? 0 : Errno.ENOTEMPTY;',
