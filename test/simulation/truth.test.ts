@@ -126,6 +126,15 @@ test('what an operator brought back behind the holder, who made and deleted a fi
   runOn(undefined);
 });
 
+test('a file that another computer makes anew behind an operator follows the deletion of what that brought back', () => {
+  const { truth, store, path, first } = broughtBack();
+  const anew = truth.lineage.write(path, undefined, truth.knownTo({ name: 'm1', store }, path));
+  assert.equal(truth.lineage.leadsTo(first, anew), true);
+  const name = toObjectName(path, 'file');
+  store.put('m1 d1', name, sealed(path, JSON.stringify({ v: anew })), store.head(name).generation, {});
+  runOn(undefined);
+});
+
 test('nor is it when another mount takes the session over, and stores again all that it restored', () => {
   const { truth, store, path, deleted, storeAgain } = broughtBack();
   const again = truth.lineage.delete('m0', path, truth.lineage.write(path, deleted));

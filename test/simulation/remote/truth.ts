@@ -89,7 +89,9 @@ export class Truth {
    * deletion came from, since all of it was made, and deleted or moved on, before it was stored, shows nothing of it.
    */
   knownTo({ name, store }: { name: string; store: SimulatedStore }, path: string): Knows {
-    const there = this.#inBucket(store, path);
+    const found = this.#inBucket(store, path);
+    // Who opened the session before an operator brought that back has been shown what was deleted until then.
+    const there = this.#broughtBack.get(store)?.get(path)?.version === found ? undefined : found;
     const gone = this.#gone.get(store)?.get(path) ?? [];
     const leadsTo = (deletion: number) => (version: number) => this.lineage.leadsTo(version, deletion);
     const isShown = (deletion: number) =>
