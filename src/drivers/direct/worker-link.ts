@@ -24,6 +24,9 @@ function startThread(): Worker {
   return new Worker(programFile('drivers/direct/kernel-thread'), { name: 'sessionfs-kernel' });
 }
 
+/** It makes a few small objects for a call. */
+const SYNC_THREAD_LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16 };
+
 /** What the link adds for the thread. */
 type OwnParts = 'mailbox' | 'syncs';
 
@@ -74,6 +77,7 @@ export class WorkerLink implements CoreLink {
     this.#syncThread = new Worker(programFile('drivers/direct/sync-thread'), {
       name: 'sessionfs-sync',
       workerData: data satisfies SyncThreadData,
+      resourceLimits: SYNC_THREAD_LIMITS,
     });
     this.#syncThread.on('message', (message: FromCore) => this.#receive(message));
     // One that never began leaves all to the main thread, as before.
