@@ -519,11 +519,6 @@ export const syncMutations = [
       '(entry as MutableEntry).refresh = true',
       'an object that a rule is about to delete is not stored again',
     ],
-    [
-      '    const changing = this.#changing(entry);\n    for',
-      '    const changing = entry as MutableEntry;\n    for',
-      'deletions wait for what is stored',
-    ],
     ['nowMs - usedMs < REST_MS', 'false', 'sessions are packed between two calls of each'],
     [
       'if (other.rest(true)) this.#rested(other);',
