@@ -249,21 +249,29 @@ async function moveInCache(
   from: string,
   to: string,
   files: readonly string[],
+  newName?: string,
 ): Promise<CheckpointPlan> {
   const plan = new CheckpointPlan();
   const bytes = { segment: 1, seq: 1, unique: 0, dataPosition: 0 };
   const op = { flags: 0, arg: 0, data: Buffer.from('ok') };
   for (const file of files) {
-    await machine.cache.put(`${to}/${file}`, Buffer.from(`ok ${file}`));
+    const target = `${to}/${newName ?? file}`;
+    await machine.cache.put(target, Buffer.from(`ok ${file}`));
     await machine.cache.remove(`${from}/${file}`);
-    plan.add({ ...op, type: OpType.PUT, path: `${to}/${file}` }, bytes);
+    plan.add({ ...op, type: OpType.PUT, path: target }, bytes);
     plan.add({ ...op, type: OpType.DELETE, path: `${from}/${file}` }, bytes);
   }
   return plan;
 }
 
-async function move(machine: Machine, from: string, to: string, files: readonly string[]): Promise<void> {
-  await noteCheckpoint(machine.ledger, await moveInCache(machine, from, to, files));
+async function move(
+  machine: Machine,
+  from: string,
+  to: string,
+  files: readonly string[],
+  newName?: string,
+): Promise<void> {
+  await noteCheckpoint(machine.ledger, await moveInCache(machine, from, to, files, newName));
 }
 
 test('a renamed session is not deleted under its old name before all of it is stored under the new one', async (t) => {
@@ -336,6 +344,27 @@ test('what is moved to another session before its turn comes is deleted once tha
   await flush();
   assert.equal(contentsOf(bucket)[`${S}/last.json`], undefined);
   assert.equal(contentsOf(bucket)['v-+2/last.json'], 'ok last.json');
+});
+
+test('what is renamed within its session before its turn comes is stored by the same flush', async (t) => {
+  for (const [file, newFile] of [
+    ['last.json', 'renamed.json'],
+    ['creds.json', 'creds-old.json'],
+  ] as const) {
+    const bucket = new MemoryBucket();
+    const machine = new Machine(t, bucket);
+    // So many go at a time; the last one has to wait for one of them.
+    for (let key = 0; key < 8; key++) await machine.write(`${S}/key-${key}.json`, 'ok');
+    await machine.write(`${S}/${file}`, 'ok');
+    let renamed: Promise<void> | undefined;
+    bucket.before = async () => {
+      renamed ??= move(machine, S, S, [file], newFile);
+      await renamed;
+    };
+    await machine.sync.flusher.flush(S);
+    assert.equal(contentsOf(bucket)[`${S}/${newFile}`], `ok ${file}`);
+    assert.deepEqual(machine.ledger.dirtySessions, []);
+  }
 });
 
 test('credentials that were read before their session was renamed are not stored under its old name', async (t) => {

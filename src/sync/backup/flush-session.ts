@@ -16,6 +16,8 @@ export interface FlushParts extends UploadParts {
 }
 
 const FILES_AT_A_TIME = 64;
+/** Where files are gone when their turn comes: more than one that is renamed needs, and no endless chase after one that comes and goes. */
+const PASSES_MAX = 5;
 
 /**
  * Rejects with the first failure, once nothing is under way any more. Then nothing that relies on what failed was touched:
@@ -36,8 +38,7 @@ export async function flushSession(parts: FlushParts, session: string, done: Bac
     deleted.filter((entry) => inTheWay.has(entry)),
     done,
   );
-  await uploadKeys(parts, session, done, failed);
-  await uploadCredentials(parts, session, done, failed);
+  for (let pass = 1; !(await uploadChanged(parts, session, done, failed)) && pass < PASSES_MAX; pass++);
   const last = deleted.filter((entry) => !inTheWay.has(entry) && !ledger.isAwaited(entry));
   const isBackup = ({ name }: ObjectEntry) => backedUpBy(name) !== undefined;
   // A backup that outlives its file is read in its place.
@@ -50,11 +51,34 @@ export async function flushSession(parts: FlushParts, session: string, done: Bac
   if (failed[0] !== undefined) throw failed[0];
 }
 
-async function uploadKeys(parts: FlushParts, session: string, done: Backup, failed: Error[]): Promise<void> {
+/** False: a file was gone when its turn came. It may have been renamed, and what it is now is not stored yet. */
+async function uploadChanged(
+  parts: FlushParts,
+  session: string,
+  done: Backup,
+  failed: Error[],
+): Promise<boolean> {
+  const { ledger } = parts;
+  const credentials = changedOf(parts, session, true);
+  const hasKeys = await uploadKeys(parts, session, done, failed);
+  const isThere = (entry: ObjectEntry) => ledger.get(entry.name) === entry && entry.local !== 'deleted';
+  const isWhole = credentials.every(isThere) && hasKeys;
+  return (await uploadCredentials(parts, session, done, failed)) && isWhole;
+}
+
+async function uploadKeys(
+  parts: FlushParts,
+  session: string,
+  done: Backup,
+  failed: Error[],
+): Promise<boolean> {
+  let isWhole = true;
   const toUpload = await foldDatabases(parts, changedOf(parts, session, false), failed);
-  await mapLimit(toUpload, FILES_AT_A_TIME, ({ entry, image }) =>
-    uploadOne(parts, entry, () => (image ? readImage(entry, image) : readCached(parts, entry)), done),
-  );
+  await mapLimit(toUpload, FILES_AT_A_TIME, async ({ entry, image }) => {
+    const read = () => (image ? readImage(entry, image) : readCached(parts, entry));
+    if (!(await uploadOne(parts, entry, read, done))) isWhole = false;
+  });
+  return isWhole;
 }
 
 /**
@@ -66,16 +90,20 @@ async function uploadCredentials(
   session: string,
   done: Backup,
   failed: Error[],
-): Promise<void> {
+): Promise<boolean> {
   const read: CachedVersion[] = [];
+  let isWhole = true;
   for (const entry of changedOf(parts, session, true)) {
     const version = await readCached(parts, entry);
     if (version !== undefined) read.push(version);
+    else isWhole = false;
   }
-  if (read.length === 0) return;
+  if (read.length === 0) return isWhole;
   await parts.settleCommitted();
-  await uploadKeys(parts, session, done, failed);
-  for (const version of read) await uploadOne(parts, version.entry, async () => version, done);
+  if (!(await uploadKeys(parts, session, done, failed))) isWhole = false;
+  for (const version of read)
+    if (!(await uploadOne(parts, version.entry, async () => version, done))) isWhole = false;
+  return isWhole;
 }
 
 function changedOf({ ledger }: FlushParts, session: string, credentials: boolean): ObjectEntry[] {
@@ -102,17 +130,19 @@ async function removeAll(parts: FlushParts, entries: readonly ObjectEntry[], don
   });
 }
 
+/** False: the file is gone. */
 async function uploadOne(
   parts: FlushParts,
   entry: ObjectEntry,
   read: () => Promise<CachedVersion | undefined>,
   done: Backup,
-): Promise<void> {
+): Promise<boolean> {
   const bytes = await parts.inTurn(entry.name, async () => {
     const version = await read();
-    return version === undefined ? 0 : upload(parts, version);
+    return version && upload(parts, version);
   });
-  if (bytes === 0) return;
-  done.files++;
+  if (bytes === undefined) return false;
+  if (bytes > 0) done.files++;
   done.bytes += bytes;
+  return true;
 }

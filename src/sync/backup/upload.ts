@@ -66,10 +66,14 @@ export async function readImage(
 }
 
 /**
- * Stores what the cache held of a changed entry and notes it; returns the bytes that went, 0 where the bucket had them. Rejects
- * with ForeignWrite, BucketError, what the grants reject with, or a system error of the cache.
+ * Stores what the cache held of a changed entry and notes it; returns the bytes that went, 0 where the bucket had them; undefined:
+ * the file was deleted since it was read. Rejects with ForeignWrite, BucketError, what the grants reject with, or a system error of
+ * the cache.
  */
-export async function upload(parts: UploadParts, { entry, change, sealed }: CachedVersion): Promise<number> {
+export async function upload(
+  parts: UploadParts,
+  { entry, change, sealed }: CachedVersion,
+): Promise<number | undefined> {
   const { ledger } = parts;
   const content: Content = { size: sealed.length, crc32c: crc32c(sealed) };
   if (isThere(entry, content)) {
@@ -78,10 +82,10 @@ export async function upload(parts: UploadParts, { entry, change, sealed }: Cach
   }
   // A mount that may not write attempts nothing.
   const first = await parts.grants.grant(entry.session);
-  // Deleted since it was read. Where the ledger has forgotten it, nothing would ever delete what is stored now; and what
+  // Where the ledger has forgotten it, nothing would ever delete what is stored now; and what
   // credentials count on may have moved to another session with them.
-  const isGone = ledger.get(entry.name) !== entry || change < entry.deletedChange;
-  if (isGone || entry.shadowed) return 0;
+  if (ledger.get(entry.name) !== entry || change < entry.deletedChange) return undefined;
+  if (entry.shadowed) return 0;
   // An earlier flush may have sent the same upload, and heard nothing.
   const tries = { mayArrive: ledger.mayArrive(entry.name) };
   const version = await replaceOwn(parts, { entry, grant: first, content }, async (ifGeneration) => {

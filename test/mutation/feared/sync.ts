@@ -138,6 +138,18 @@ export const syncMutations = [
       'after a take-over nothing is stored again',
     ],
   ]),
+  ...fearedIn('src/sync/backup/flush-session.ts', UPLOAD, [
+    [
+      '&& pass < PASSES_MAX; pass++',
+      '&& pass < 1; pass++',
+      'what is renamed in the middle of a flush is not stored, and the flush says that it is',
+    ],
+    [
+      'credentials.every(isThere) && hasKeys',
+      'hasKeys',
+      'credentials that are renamed in the middle of a flush are not stored, and the flush says that they are',
+    ],
+  ]),
   ...fearedIn('src/sync/backup/flusher.ts', UPLOAD, [
     [
       '      await this.#parts.reconcile(session, grant);\n',
@@ -318,12 +330,12 @@ export const syncMutations = [
   ]),
   ...fearedIn('src/sync/backup/flush-session.ts', UPLOAD, [
     [
-      '  await uploadKeys(parts, session, done, failed);\n  await uploadCredentials(parts, session, done, failed);\n',
-      '  await uploadCredentials(parts, session, done, failed);\n  await uploadKeys(parts, session, done, failed);\n',
+      '  const hasKeys = await uploadKeys(parts, session, done, failed);\n',
+      '  await uploadCredentials(parts, session, done, failed);\n  const hasKeys = await uploadKeys(parts, session, done, failed);\n',
       'a failed key does not keep its credentials from the bucket',
     ],
     [
-      '  await parts.settleCommitted();\n  await uploadKeys(parts, session, done, failed);\n',
+      '  await parts.settleCommitted();\n  if (!(await uploadKeys(parts, session, done, failed))) isWhole = false;\n',
       '',
       'new credentials overtake their keys',
     ],
