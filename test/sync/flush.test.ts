@@ -346,6 +346,34 @@ test('what is moved to another session before its turn comes is deleted once tha
   assert.equal(contentsOf(bucket)['v-+2/last.json'], 'ok last.json');
 });
 
+test('what is made again and moved while its deletion waits is deleted once the other session has stored it', async (t) => {
+  const bucket = new MemoryBucket();
+  const clock = { ...systemClock, monotonicMs: () => nowMs };
+  let nowMs = 0;
+  const machine = new Machine(t, bucket, { clock });
+  // So many go at a time; the last one has to wait for one of them.
+  const paths = [0, 1, 2, 3, 4, 5, 6, 7, 'last'].map((key) => `${S}/${key}.json`);
+  for (const path of paths) await machine.write(path, 'ok');
+  await machine.sync.flusher.flush(S);
+  nowMs += 1_000;
+  for (const path of paths) await machine.delete(path);
+  let moved: Promise<void> | undefined;
+  const makeAndMove = async () => {
+    await machine.write(`${S}/last.json`, 'ok again');
+    await move(machine, S, 'v-+2', ['last.json']);
+  };
+  bucket.before = async ({ name }) => {
+    moved ??= makeAndMove();
+    await moved;
+    if (name.startsWith('sessions/v/')) unreachable();
+  };
+  await assert.rejects(machine.sync.flusher.flush(S), { kind: 'unreachable' });
+  assert.deepEqual(Object.keys(contentsOf(bucket)), [`${S}/last.json`]);
+  bucket.before = () => {};
+  await machine.sync.flusher.flush(S);
+  assert.deepEqual(Object.keys(contentsOf(bucket)), ['v-+2/last.json']);
+});
+
 test('what is renamed within its session before its turn comes is stored by the same flush', async (t) => {
   for (const [file, newFile] of [
     ['last.json', 'renamed.json'],

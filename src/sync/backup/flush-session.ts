@@ -37,16 +37,19 @@ export async function flushSession(parts: FlushParts, session: string, done: Bac
     parts,
     deleted.filter((entry) => inTheWay.has(entry)),
     done,
+    () => false,
   );
   for (let pass = 1; !(await uploadChanged(parts, session, done, failed)) && pass < PASSES_MAX; pass++);
-  const last = deleted.filter((entry) => !inTheWay.has(entry) && !ledger.isAwaited(entry));
+  const last = deleted.filter((entry) => !inTheWay.has(entry));
   const isBackup = ({ name }: ObjectEntry) => backedUpBy(name) !== undefined;
+  const isAwaited = (entry: ObjectEntry) => ledger.isAwaited(entry);
   // A backup that outlives its file is read in its place.
-  await removeAll(parts, last.filter(isBackup), done);
+  await removeAll(parts, last.filter(isBackup), done, isAwaited);
   await removeAll(
     parts,
     last.filter((entry) => !isBackup(entry)),
     done,
+    isAwaited,
   );
   if (failed[0] !== undefined) throw failed[0];
 }
@@ -123,9 +126,16 @@ function namesakes(deleted: readonly ObjectEntry[], changed: readonly ObjectEntr
   );
 }
 
-async function removeAll(parts: FlushParts, entries: readonly ObjectEntry[], done: Backup): Promise<void> {
+/** `isKept`: an object that is to stay for the time being, asked when its turn comes: the file may have been made again, and moved. */
+async function removeAll(
+  parts: FlushParts,
+  entries: readonly ObjectEntry[],
+  done: Backup,
+  isKept: (entry: ObjectEntry) => boolean,
+): Promise<void> {
   await mapLimit(entries, FILES_AT_A_TIME, async (entry) => {
-    if (await parts.inTurn(entry.name, () => remove(parts, entry))) done.deletes++;
+    const removeOne = async () => !isKept(entry) && (await remove(parts, entry));
+    if (await parts.inTurn(entry.name, removeOne)) done.deletes++;
     if (parts.ledger.get(entry.name) === undefined) await removeImage(parts.locate, entry.name);
   });
 }

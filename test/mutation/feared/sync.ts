@@ -140,6 +140,11 @@ export const syncMutations = [
   ]),
   ...fearedIn('src/sync/backup/flush-session.ts', UPLOAD, [
     [
+      'const isAwaited = (entry: ObjectEntry) => ledger.isAwaited(entry);',
+      'const awaited = new Set(last.filter((entry) => ledger.isAwaited(entry)));\n  const isAwaited = (entry: ObjectEntry) => awaited.has(entry);',
+      'a file that is made again and moved while its deletion waits is deleted before it is stored elsewhere',
+    ],
+    [
       '&& pass < PASSES_MAX; pass++',
       '&& pass < 1; pass++',
       'what is renamed in the middle of a flush is not stored, and the flush says that it is',
@@ -264,7 +269,7 @@ export const syncMutations = [
   ]),
   ...fearedIn('src/sync/backup/flush-session.ts', BACKUPS, [
     [
-      '  await removeAll(parts, last.filter(isBackup), done);\n',
+      '  await removeAll(parts, last.filter(isBackup), done, isAwaited);\n',
       '',
       'a deleted file is read from its backup',
     ],
@@ -340,13 +345,13 @@ export const syncMutations = [
       'new credentials overtake their keys',
     ],
     [
-      'if (await parts.inTurn(entry.name, () => remove(parts, entry))) done.deletes++;',
+      'if (await parts.inTurn(entry.name, removeOne)) done.deletes++;',
       'done.deletes++;',
       'deletions never reach the bucket',
     ],
     [
-      ' && !ledger.isAwaited(entry)',
-      '',
+      '!isKept(entry) && (await remove(parts, entry))',
+      'remove(parts, entry)',
       'a session that was renamed is erased before it is stored under its new name',
     ],
     ['deleted.filter((entry) => inTheWay.has(entry))', '[]', 'a file blocks the folder that takes its place'],
