@@ -260,8 +260,10 @@ test('what is noted of an entry that is only looked at is noted of its row', () 
   const state = applied([FIRST, same(object)]);
   state.rest('u-+1', false);
   for (const entry of state.entries()) state.refresh(entry);
-  assert.equal(state.get(object)?.refresh, true);
-  state.rest('u-+1', false);
+  for (let round = 0; round < 2; round++) {
+    assert.equal(state.get(object)?.refresh, true);
+    state.rest('u-+1', false);
+  }
   for (const entry of state.entries()) state.removed(entry);
   assert.equal(state.get(object)?.remote, undefined);
 });
