@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileOperations } from '../../src/lib/file-operations.ts';
+import { systemError } from '../../src/lib/system-error.ts';
 import { BALLAST_BYTES } from '../../src/store/cache/ballast.ts';
 import { OpFlag, OpType } from '../../src/store/journal/format.ts';
 import { append, faultyAsync, mkdir, put, Rig, remove, rmdir } from './support.ts';
@@ -198,6 +200,26 @@ test('the room that the reserve gives is enough to go on, segment by segment', a
   assert.equal(report.outcome, 'complete');
   assert.deepEqual(rig.segments(), []);
   assert.equal(rig.cache.readSync('f5').toString(), 'content');
+});
+
+test('where there is room for the files, and none for what is noted of them, the reserve gives it', async (t) => {
+  const rig = new Rig(t, 200);
+  append(rig.writer, [put('first', 'x')]);
+  await rig.checkpoint();
+  for (let i = 0; i < 6; i++) append(rig.writer, [put(`f${i}`, 'content')]);
+  const reserve = join(rig.cachePath, 'reserve');
+  const closed = rig.writer.roll();
+  let hasRoom = false;
+  const onApplied = async () => {
+    if (fs.existsSync(reserve) || !hasRoom) throw systemError('ENOSPC', 'write', 'the disk is full');
+  };
+  const checkpointer = rig.checkpointer(fileOperations, { onApplied });
+  const full = await checkpointer.run(closed);
+  assert.deepEqual([full.outcome, full.segmentsRetired], ['disk-full', 0]);
+  await rig.checkpointer().reserve();
+  hasRoom = true;
+  assert.equal((await checkpointer.run(closed)).outcome, 'complete');
+  assert.deepEqual(rig.segments(), []);
 });
 
 test('a torn closed segment waits until the next one explains it', async (t) => {

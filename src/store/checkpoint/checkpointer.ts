@@ -170,8 +170,7 @@ export class Checkpointer {
       throw error;
     }
     const { owed, untold, told } = this.#divide(plan, applied);
-    await this.#options.onApplied?.(told);
-    await this.#options.nodes?.append(plan.nodes);
+    if (!(await this.#tell(told, plan))) return false;
     this.#owed = owed;
     this.#untold = untold;
     this.#appliedUpTo = Math.max(this.#appliedUpTo, numbers.at(-1) ?? 0);
@@ -179,6 +178,18 @@ export class Checkpointer {
     this.#noteFailed(applied, report);
     await this.#retireUpTo(Math.min(this.#appliedUpTo, owed.since - 1, untold.since - 1), report);
     return true;
+  }
+
+  /** What the segments said and the cache's files do not say. False: the disk is full. */
+  async #tell(told: CheckpointPlan, { nodes }: CheckpointPlan): Promise<boolean> {
+    try {
+      await this.#options.onApplied?.(told);
+      await this.#options.nodes?.append(nodes);
+      return true;
+    } catch (error) {
+      if (isDiskFull(errnoOf(error))) return false;
+      throw error;
+    }
   }
 
   /**

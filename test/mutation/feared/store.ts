@@ -85,8 +85,18 @@ export const storeMutations = [
       '      return true;\n    }\n    const { owed',
       'segments go although they could not be applied',
     ],
-    ['    await this.#options.nodes?.append(plan.nodes);\n', '', 'node numbers go with their segment'],
+    ['      await this.#options.nodes?.append(nodes);\n', '', 'node numbers go with their segment'],
     ['    await this.#ballast.release();\n', '', 'a full disk stays full'],
+    [
+      'if (!(await this.#tell(told, plan))) return false;',
+      'await this.#tell(told, plan);',
+      'segments go on a full disk that did not take what they said',
+    ],
+    [
+      '      if (isDiskFull(errnoOf(error))) return false;\n      throw error;\n    }\n  }',
+      '      throw error;\n    }\n  }',
+      'a disk that is full when a checkpoint is nearly done stays full',
+    ],
   ]),
   ...fearedIn('src/store/checkpoint/apply.ts', CHECKPOINT, [
     ['  await run.keepOld();\n', '', 'a file that did not open is overwritten'],
