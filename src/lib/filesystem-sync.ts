@@ -30,6 +30,8 @@ class SyncShell {
     if (shell === undefined) return Promise.resolve(false);
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
+      // Its end, too, is waited for: then what it said ends first.
+      shell.ref();
       (shell.stdout as Socket).ref();
       shell.stdin.write(`${path}\n`);
     });
@@ -54,7 +56,9 @@ class SyncShell {
     const lines = `${this.#said}${text}`.split('\n');
     this.#said = lines.pop() ?? '';
     for (const status of lines) this.#waiting.shift()?.(status === '0');
-    if (this.#waiting.length === 0) (this.#shell?.stdout as Socket | undefined)?.unref();
+    if (this.#waiting.length > 0) return;
+    this.#shell?.unref();
+    (this.#shell?.stdout as Socket | undefined)?.unref();
   }
 
   /** What it was still to do is not done. */
