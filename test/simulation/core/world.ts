@@ -259,8 +259,9 @@ export class CoreWorld implements World {
   #loseMount(daemon: Daemon, withPower: boolean): void {
     const { history } = this.#kernel;
     this.#isBusy = true;
+    const answered = history.newest;
     this.#addWhatMayBeDone(history);
-    if (!withPower) history.promise(history.newest - (this.#kernel.unanswered.length > 0 ? 1 : 0));
+    if (!withPower) history.promise(answered);
     daemon.die();
     if (withPower) this.#disk.cutPower();
     this.#reconnect(withPower ? 'after a power cut' : 'after a restart');
