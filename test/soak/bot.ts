@@ -53,10 +53,12 @@ export interface BotNews {
   readonly ended?: true;
 }
 
+/** SQLite's errors of I/O; the last one is SQLITE_CANTOPEN, where it could not make a file. */
+const IO_ERROR = /SQLITE_IOERR|disk I\/O error|Unable to open connection to local database .*: 14\b/;
 /** The codes of a full disk; SQLite says so in its own words, or fails with I/O. */
-const FULL =
-  /ENOSPC|SQLITE_FULL|SQLITE_IOERR|disk is full|disk I\/O error|database is locked|cannot start a transaction/;
-const IO_ERROR = /SQLITE_IOERR|disk I\/O error/;
+const FULL = new RegExp(
+  `ENOSPC|SQLITE_FULL|disk is full|database is locked|cannot start a transaction|${IO_ERROR.source}`,
+);
 const RETRY_MS = 50;
 const SAY_MS = 1000;
 /** One step of so many reads its whole session first. */
