@@ -165,6 +165,19 @@ describe('numbers of nodes', () => {
     assert.equal(contentOf(h, file), '{"a":1}');
   });
 
+  it('that could not be written down do not make a write fail that was carried out', (t) => {
+    const h = harness(t);
+    const file = make(h, 'a.json');
+    const done = request(h, () => h.fs.write(file, 0, JSON_A, false), JSON_A.length);
+    h.takeOver({ unanswered: [done] });
+    const unknown = 2 ** 20;
+    h.fs.begin(done);
+    assert.equal(h.fs.write(unknown, 0, JSON_A, false), JSON_A.length);
+    h.fs.begin(0);
+    assert.equal(h.fs.write(unknown, 0, JSON_A, false), Errno.ESTALE);
+    assert.equal(contentOf(h, lookup(h, 'a.json')), String(JSON_A));
+  });
+
   it('of files that only the cache has are good for writing, before anyone looks the file up', async (t) => {
     const h = harness(t);
     const file = make(h, 'creds.json', JSON_A);

@@ -145,6 +145,11 @@ export const fsMutations = [
   ...fearedIn('src/fs/operations/filesystem.ts', CONTENT, [
     ['if (isRepeated(this.#core)) return data.length;', '', 'an append is done twice'],
     [
+      'return isRepeated(this.#core) ? data.length : Errno.ESTALE;',
+      'return Errno.ESTALE;',
+      'a write that was carried out fails when it is sent again',
+    ],
+    [
       'return isRepeated(this.#core) ? 0 : unlink',
       'return unlink',
       'an unlink that was carried out fails when it is sent again',
