@@ -294,6 +294,44 @@ test('a renamed session is not deleted under its old name before all of it is st
   }
 });
 
+test('what is lost here before it was stored where it was moved to stays in the bucket where it was', async (t) => {
+  const to = 'v-+2';
+  const rounds = [
+    { lost: ['a.json'], stay: ['a.json'] },
+    // Credentials are of no use without their keys.
+    { lost: ['creds.json'], stay: ['a.json', 'b.json', 'creds.json'] },
+    // The bucket never had it.
+    { lost: ['new.json'], stay: [] },
+    { lost: ['other.json'], stay: ['old.json'] },
+  ];
+  const run = async ({ lost, stay }: (typeof rounds)[number]) => {
+    const bucket = new MemoryBucket();
+    const machine = new Machine(t, bucket);
+    const files = ['creds.json', 'a.json', 'b.json'];
+    for (const file of [...files, 'old.json']) await machine.write(`${S}/${file}`, `ok ${file}`);
+    await machine.sync.flusher.flush(S);
+    await machine.write(`${S}/new.json`, 'ok');
+    await move(machine, S, to, [...files, 'new.json']);
+    await move(machine, S, to, ['old.json'], 'other.json');
+    for (const file of lost) await machine.cache.remove(`${to}/${file}`);
+    await machine.sync.fetchMissing(to);
+    await machine.sync.flusher.flushAll();
+    const here = [...files, 'new.json', 'other.json'].filter((file) => !lost.includes(file));
+    const paths = [...stay.map((file) => `${S}/${file}`), ...here.map((file) => `${to}/${file}`)];
+    assert.deepEqual(Object.keys(contentsOf(bucket)).sort(), paths.sort());
+    assert.deepEqual(machine.ledger.absentSessions, stay.length > 0 ? [S] : []);
+    if (stay.length === 0) return;
+    await machine.sync.restorer.restore(S);
+    for (const file of stay) assert.equal(machine.read(`${S}/${file}`), `ok ${file}`);
+    const told = machine.lines.filter(({ msg }) => msg.includes('stay where it was moved from'));
+    assert.deepEqual(
+      told.map((line) => line.files),
+      [stay.length],
+    );
+  };
+  await Promise.all(rounds.map(run));
+});
+
 test('what a checkpoint under way moves to another session is deleted once that session has stored it', async (t) => {
   const bucket = new MemoryBucket();
   const machine = new Machine(t, bucket);

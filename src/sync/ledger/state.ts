@@ -85,6 +85,15 @@ export class LedgerState {
     return deletedBy === undefined ? [] : this.#awaited(deletedBy, session);
   }
 
+  /** Deleted files of other sessions that a move made this one of, or others beside it, as far as the bucket has them. */
+  sourcesOf({ session, movedBy }: ObjectEntry): ObjectEntry[] {
+    return movedBy.flatMap((move) => {
+      const from = [...(this.#moved.get(move)?.from ?? [])].filter((other) => other !== session);
+      const deleted = from.flatMap((other) => [...(this.sessions.get(other)?.dirty ?? [])]);
+      return deleted.filter(({ deletedBy, remote }) => deletedBy === move && remote !== undefined);
+    });
+  }
+
   /** Those that files of the session were moved by. */
   movesFrom(session: string): ReadonlySet<number> {
     return new Set(this.#movesFrom.get(session));

@@ -6,13 +6,15 @@ import { crc32c } from '../../lib/crc32c.ts';
 import { Limiter } from '../../lib/limiter.ts';
 import { NamedLocks } from '../../lib/named-locks.ts';
 import { ifMissing } from '../../lib/system-error.ts';
-import { fromObjectName } from '../../naming/object-name.ts';
+import { fromObjectName, toObjectName } from '../../naming/object-name.ts';
+import { completesSession } from '../../naming/session-path.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { Cache } from '../../store/cache/cache.ts';
 import { quarantineAll } from '../../store/set-aside/quarantine.ts';
 import type { SyncEvents } from '../events.ts';
 import type { ForeignObjects } from '../foreign-objects.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import type { ObjectEntry } from '../ledger/object-entry.ts';
 import { hasCompanions, setKnownCompanionsAside } from '../restore/companions.ts';
 import type { WriteGrant } from '../write-grant.ts';
 import { yieldSession } from './conflict.ts';
@@ -134,6 +136,8 @@ export class Comparison {
     await settle();
     const lost = missing();
     if (lost.length === 0) return;
+    const kept = movedFrom(ledger, lost);
+    for (const { name, remote } of kept) if (remote !== undefined) ledger.absent(name, remote);
     for (const entry of lost) {
       if (entry.remote !== undefined) ledger.absent(entry.name, entry.remote);
       else ledger.forget(entry);
@@ -142,6 +146,11 @@ export class Comparison {
       { session, files: lost.length, changed: lost.filter(({ remote }) => remote === undefined).length },
       'Files of a session are gone from the cache directory; they are restored from the bucket',
     );
+    if (kept.length > 0)
+      log.warn(
+        { session, ...named(kept.map(({ name }) => name)) },
+        'What is gone from the cache directory was moved to this session, and not stored since: the versions in the bucket stay where it was moved from',
+      );
   }
 
   /** Whether the cache holds the very bytes of a version. */
@@ -208,6 +217,36 @@ export class Comparison {
       'A session changed here and in the bucket: the version in the bucket is taken, the files that changed here are kept aside',
     );
   }
+}
+
+/**
+ * What the bucket has of files that are lost here and were not stored since they were moved: no other version is left. Credentials
+ * come with all that was moved from their session, without which they are of no use.
+ */
+function movedFrom(ledger: Ledger, lost: readonly ObjectEntry[]): ObjectEntry[] {
+  const kept = new Set<ObjectEntry>();
+  const gone = new Set(lost.map(({ name }) => name));
+  for (const entry of lost) {
+    const sources = ledger.moveSourcesOf(entry);
+    const placeOf = ({ name, session }: ObjectEntry) => placeIn(entry.session, name, session);
+    const same = sources.filter((source) => placeOf(source) === entry.name);
+    // A file that got another name.
+    const others = sources.filter((source) => gone.has(placeOf(source)) || !ledger.get(placeOf(source)));
+    for (const source of same.length > 0 ? same : others) {
+      kept.add(source);
+      if (!completesSession(source.name)) continue;
+      for (const other of sources) if (other.session === source.session) kept.add(other);
+    }
+  }
+  return [...kept];
+}
+
+/** Where a whole session that is renamed has the object. */
+function placeIn(session: string, name: string, from: string): string {
+  const identity = fromObjectName(name);
+  if (identity === undefined) return name;
+  const path = session + identity.path.slice(from.length);
+  return toObjectName(path, identity.directoryMeta ? 'directory' : 'file');
 }
 
 /** Until the next start no flush may say of a file that was deleted here that the bucket has it no more. */

@@ -281,6 +281,27 @@ export const syncMutations = [
   ]),
   ...fearedIn(
     'src/sync/reconcile/comparison.ts',
+    ['sync/flush.test.ts'],
+    [
+      [
+        'const kept = movedFrom(ledger, lost);',
+        'const kept = lost.length > 0 ? [] : movedFrom(ledger, lost);',
+        'the last version of a file that is lost after a move is deleted',
+      ],
+      [
+        'if (!completesSession(source.name)) continue;',
+        'if (completesSession(source.name)) continue;',
+        'credentials stay without their keys',
+      ],
+      [
+        'for (const source of same.length > 0 ? same : others) {',
+        'for (const source of same.length > 0 ? same : sources) {',
+        'what is stored under its new name stays under its old one, too',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/sync/reconcile/comparison.ts',
     ['sync/shared.test.ts'],
     [
       [
