@@ -210,6 +210,12 @@ export class Kernel {
     }
   }
 
+  /** The disk did not give a folder that this daemon should have taken over: it knows what is in it by new numbers. */
+  notTakenOver(folder: string): void {
+    for (const handle of this.#handles)
+      if (!handle.stale && pathOf(handle.node).startsWith(`/${folder}/`)) handle.stale = 'perhaps';
+  }
+
   /** It may be done already: then its file is gone, and what it had is lost. */
   #mayBeStale(call: Call): void {
     if (call.do !== 'unlink' && call.do !== 'rmdir' && call.do !== 'rename') return;

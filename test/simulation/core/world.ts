@@ -221,6 +221,8 @@ export class CoreWorld implements World {
   }
 
   #hear(message: string, fields: Readonly<Record<string, unknown>>): void {
+    if (message.startsWith('a folder cannot be read from the cache; files of it that were open before'))
+      this.#kernel.notTakenOver(String(fields.folder));
     if (!message.startsWith('incomplete JSON was given up')) return;
     const path = String(fields.file);
     let at: ModelNode | undefined = this.#kernel.model.root;
