@@ -169,7 +169,7 @@ class Bot {
     const fd = openSync(file, existsSync(file) ? 'r+' : 'w+');
     try {
       if (content.length === 0) ftruncateSync(fd, 0);
-      else writeSync(fd, content, from, content.length - from, from);
+      else writeAll(fd, content.subarray(from), from);
     } finally {
       closeSync(fd);
     }
@@ -178,7 +178,7 @@ class Bot {
   #store({ folder: session }: SessionModel, folder: string, { name, to = '' }: Change): void {
     const fd = openSync(join(folder, name), 'w');
     try {
-      writeSync(fd, contentOf(`${session}/${name}`, to));
+      writeAll(fd, contentOf(`${session}/${name}`, to), 0);
       fsyncSync(fd);
     } finally {
       closeSync(fd);
@@ -245,6 +245,12 @@ class Bot {
 
 function noNews() {
   return { noSpace: 0, longestMs: 0, ioErrors: [] as string[], violations: [] as string[] };
+}
+
+/** write(2) may take a part only: of a full disk the next one says so. */
+function writeAll(fd: number, content: Buffer, position: number): void {
+  for (let at = 0; at < content.length; )
+    at += writeSync(fd, content, at, content.length - at, position + at);
 }
 
 function remove(path: string): void {
