@@ -140,3 +140,26 @@ test('a few files need no thread', async (t) => {
   assert.ok(!disk.done.includes('ended'));
   assertStored(rig);
 });
+
+test('files are read in the order of the journal, so that no segment is read once for each of them', async (t) => {
+  const rig = new Rig(t);
+  const segments = 4;
+  append(rig.writer, [mkdir('s')]);
+  for (let i = 0; i < segments * 25; i++) append(rig.writer, [put(`s/f${i}`, 'first')]);
+  for (let part = 0; part < segments; part++) {
+    rig.writer.roll();
+    for (let i = part; i < segments * 25; i += segments) append(rig.writer, [put(`s/f${i}`, `${i}`)]);
+  }
+  const { read } = ClosedSegments.prototype;
+  const order: number[] = [];
+  t.mock.method(ClosedSegments.prototype, 'read', function (this: ClosedSegments, bytes: StoredBytes) {
+    order.push(bytes.segment);
+    return read.call(this, bytes);
+  });
+  const report = await rig.checkpoint();
+  assert.deepEqual([report.outcome, report.filesWritten], ['complete', segments * 25]);
+  assert.equal(new Set(order).size, segments);
+  const changes = order.filter((segment, at) => at > 0 && segment !== order[at - 1]);
+  assert.equal(changes.length, segments - 1);
+  for (let i = 0; i < segments * 25; i++) assert.equal(rig.tree()[`s/f${i}`], `${i}`);
+});

@@ -51,6 +51,9 @@ interface Write extends StagedFile {
   bytes: StoredBytes;
 }
 
+const inJournalOrder = ({ bytes: a }: Write, { bytes: b }: Write) =>
+  a.segment - b.segment || a.position - b.position;
+
 /**
  * Everything that did not fail is durable on return. Throws a full disk's error, and any other one where nothing could be
  * carried out; what was staged and not published is removed again.
@@ -155,10 +158,14 @@ class Apply {
       throw failures[0]?.error;
   }
 
+  /**
+   * In the order of the journal: few segments are kept in memory, and one of 16 MiB would be read for each file that is in another
+   * than the file before it.
+   */
   *#groups(): Generator<Write[]> {
     let group: Write[] = [];
     let bytes = 0;
-    for (const write of this.#writes()) {
+    for (const write of [...this.#writes()].sort(inJournalOrder)) {
       group.push(write);
       bytes += write.bytes.length;
       if (group.length < this.#options.groupFiles && bytes < this.#options.groupBytes) continue;

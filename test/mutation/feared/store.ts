@@ -129,6 +129,11 @@ export const storeMutations = [
     ['store/checkpoint-bulk.test.ts'],
     [
       [
+        '[...this.#writes()].sort(inJournalOrder)',
+        'this.#writes()',
+        'a checkpoint of many segments reads one of them for each file, and never ends under load',
+      ],
+      [
         'if (!together || !(await files.syncAll()))',
         'if (!together)',
         'files that were written together are renamed before they are durable',
