@@ -4,7 +4,7 @@ import type { Config } from '../config/load.ts';
 import { copyForReading, makeCopyFolder } from '../kit/read-only-copy.ts';
 import { warn } from './command.ts';
 import { startProgress } from './progress.ts';
-import { STOP_SIGNALS } from './stop-signals.ts';
+import { onStopSignal } from './stop-signals.ts';
 
 const SHOWN = 5;
 
@@ -35,15 +35,11 @@ async function copy(config: Config, env: NodeJS.ProcessEnv, folder: string): Pro
 }
 
 async function untilSignal<T>(remove: () => void, work: () => Promise<T>): Promise<T> {
-  const end = (signal: NodeJS.Signals) => {
+  const off = onStopSignal((signal) => {
     off();
     remove();
     process.kill(process.pid, signal);
-  };
-  const off = () => {
-    for (const signal of STOP_SIGNALS) process.removeListener(signal, end);
-  };
-  for (const signal of STOP_SIGNALS) process.on(signal, end);
+  });
   try {
     return await work();
   } finally {

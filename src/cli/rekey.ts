@@ -19,7 +19,7 @@ import { Supervisor } from '../supervisor/supervisor.ts';
 import { flagValue, type Invocation, printEither } from './command.ts';
 import { startProgress } from './progress.ts';
 import { flagsOf } from './setting-flags.ts';
-import { STOP_SIGNALS } from './stop-signals.ts';
+import { onStopSignal } from './stop-signals.ts';
 
 const RATE = 200;
 const SHOWN = 5;
@@ -171,7 +171,7 @@ async function untilSignal<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const stopped = deferred<NodeJS.Signals>();
-  for (const signal of STOP_SIGNALS) process.on(signal, stopped.resolve);
+  const off = onStopSignal(stopped.resolve);
   let end: (() => Promise<unknown>) | undefined;
   try {
     end = await begin();
@@ -182,7 +182,7 @@ async function untilSignal<T>(
     });
   } finally {
     // A second signal ends the process at once.
-    for (const signal of STOP_SIGNALS) process.off(signal, stopped.resolve);
+    off();
     await end?.();
   }
 }

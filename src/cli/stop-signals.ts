@@ -2,9 +2,17 @@ import { closeSync, constants, openSync } from 'node:fs';
 import type { Logger } from '../observe/log.ts';
 
 /** Those that end a command. */
-export const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 export type StopSignal = (typeof STOP_SIGNALS)[number];
+
+/** Until the function that it returns is called, such a signal does what `listener` does, and nothing else. */
+export function onStopSignal(listener: (signal: NodeJS.Signals) => void): () => void {
+  for (const signal of STOP_SIGNALS) process.on(signal, listener);
+  return () => {
+    for (const signal of STOP_SIGNALS) process.off(signal, listener);
+  };
+}
 
 /** SIGHUP: the terminal of a mount in the foreground is gone. Without a terminal it is asked to open its log anew. */
 export function stopSignals(hasTerminal = hasControllingTerminal()): StopSignal[] {

@@ -1,11 +1,12 @@
 /** Files that were unlinked while they are open: where their content is, and how much of it there may be. */
 import assert from 'node:assert/strict';
-import fs, { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import fs, { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ROOT_NODE } from '../../src/fs/contract.ts';
 import { Errno } from '../../src/lib/errno.ts';
 import { systemError } from '../../src/lib/system-error.ts';
+import { openFiles } from '../support/open-files.ts';
 import { type Harness, newAttributes } from './harness.ts';
 import { harness, read, unlink, write } from './support.ts';
 
@@ -40,14 +41,8 @@ function unlinked(h: Harness, name: string, content = ''): number {
 
 /** The files of this process that have no name any more, below the cache. */
 function spillFiles(h: Harness): string[] {
-  return readdirSync('/proc/self/fd').flatMap((fd) => {
-    try {
-      const target = readlinkSync(`/proc/self/fd/${fd}`);
-      return target.startsWith(join(h.cachePath, 'tmp')) ? [`/proc/self/fd/${fd}`] : [];
-    } catch {
-      return [];
-    }
-  });
+  const spilled = openFiles('self').filter(({ target }) => target.startsWith(join(h.cachePath, 'tmp')));
+  return spilled.map(({ fd }) => fd);
 }
 
 function filled(bytes: number): Buffer {

@@ -5,9 +5,7 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
-  readdirSync,
   readFileSync,
-  readlinkSync,
   renameSync,
   writeFileSync,
   writeSync,
@@ -18,6 +16,7 @@ import { runCli } from '../cli/run-cli.ts';
 import { parseExposition } from '../observe/support/prometheus-text.ts';
 import { freePort } from '../support/free-port.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
+import { openFiles } from '../support/open-files.ts';
 import { until } from '../support/until.ts';
 import { sessionTree, writeTree } from './session-files.ts';
 
@@ -91,12 +90,5 @@ test('metrics and status tell what the filesystem did, holds, holds back and ref
 });
 
 function journalDescriptors(pid: number): number {
-  const links = readdirSync(`/proc/${pid}/fd`).map((fd) => {
-    try {
-      return readlinkSync(`/proc/${pid}/fd/${fd}`);
-    } catch {
-      return '';
-    }
-  });
-  return links.filter((link) => link.includes('/journal/')).length;
+  return openFiles(pid).filter(({ target }) => target.includes('/journal/')).length;
 }

@@ -158,7 +158,8 @@ class GcsBucket implements Bucket {
   async #listPast(kind: PastKind, prefix: string, page?: string): Promise<PastPage> {
     const what = `cannot list ${kind === 'version' ? 'the versions' : 'what was soft-deleted'} of ${this.address}/${prefix}`;
     const query = {
-      ...{ prefix, fields: PAST_FIELDS },
+      prefix,
+      fields: PAST_FIELDS,
       ...(kind === 'version' ? { versions: true } : { softDeleted: true }),
     };
     const read = (resource: File) => pastVersionOf(kind, resource);
@@ -174,7 +175,9 @@ class GcsBucket implements Bucket {
   ): Promise<{ found: T[]; nextPage: string | undefined }> {
     return this.#request('list', what, 'bucket', async (deadline) => {
       const [found, , answer] = await this.#bucket(deadline).getFiles({
-        ...{ ...query, maxResults: PAGE_SIZE, autoPaginate: false },
+        ...query,
+        maxResults: PAGE_SIZE,
+        autoPaginate: false,
         ...(page === undefined ? {} : { pageToken: page }),
       });
       const nextPage = (answer as { nextPageToken?: string } | undefined)?.nextPageToken;

@@ -161,8 +161,9 @@ function readCached(cachePath: string, session: string): SealedFiles {
         continue;
       }
       const path = entry.isFile() ? pathIn(session, name) : undefined;
-      const sealed = path === undefined ? undefined : readIfThere(join(cachePath, name));
-      if (path !== undefined && sealed !== undefined) files.set(path, sealed);
+      if (path === undefined) continue;
+      const sealed = readIfThere(join(cachePath, name));
+      if (sealed !== undefined) files.set(path, sealed);
     }
   };
   visit(toObjectName(session, 'directory'));

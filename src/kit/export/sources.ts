@@ -60,8 +60,9 @@ export async function readObjects(
   await mapLimit(objects, concurrency, async ({ name, metadata, size }) => {
     if (isDeletedMark({ metadata })) return;
     const path = pathIn(session, name);
-    const bytes = path === undefined ? undefined : await readIfThere(bucket, name, size);
-    if (path !== undefined && bytes !== undefined) files.set(path, bytes);
+    if (path === undefined) return;
+    const bytes = await readIfThere(bucket, name, size);
+    if (bytes !== undefined) files.set(path, bytes);
   });
   return files;
 }

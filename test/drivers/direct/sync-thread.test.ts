@@ -1,15 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  symlinkSync,
-  unlinkSync,
-} from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, symlinkSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
@@ -23,6 +14,7 @@ import { JournalProgress } from '../../../src/store/journal/progress.ts';
 import { JournalSync } from '../../../src/store/journal/sync.ts';
 import { JournalWriter } from '../../../src/store/journal/writer.ts';
 import { append, put } from '../../store/support.ts';
+import { openFiles } from '../../support/open-files.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { until } from '../../support/until.ts';
 
@@ -89,14 +81,7 @@ class Rig {
 
   /** Descriptors of this process on journal segments. */
   descriptors(): number {
-    const links = readdirSync('/proc/self/fd').map((fd) => {
-      try {
-        return readlinkSync(`/proc/self/fd/${fd}`);
-      } catch {
-        return '';
-      }
-    });
-    return links.filter((link) => link.startsWith(this.journalDirectory)).length;
+    return openFiles('self').filter(({ target }) => target.startsWith(this.journalDirectory)).length;
   }
 }
 

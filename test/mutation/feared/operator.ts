@@ -285,7 +285,7 @@ export const operatorMutations = [
     ['kit/export/moment.test.ts'],
     [
       [
-        'for (const signal of STOP_SIGNALS) process.on(signal, stop);',
+        'onStopSignal((signal) => stopped.abort(signal))',
         '',
         'a signal leaves what was soft-deleted in the bucket',
       ],
@@ -310,13 +310,7 @@ export const operatorMutations = [
   ...fearedIn(
     'src/cli/rekey.ts',
     ['cli/rekey.test.ts'],
-    [
-      [
-        'for (const signal of STOP_SIGNALS) process.on(signal, stopped.resolve);',
-        '',
-        'Ctrl-C leaves the folder of the mount for it',
-      ],
-    ],
+    [['onStopSignal(stopped.resolve)', '', 'Ctrl-C leaves the folder of the mount for it']],
   ),
   ...fearedIn(
     'src/kit/bucket-plan.ts',
