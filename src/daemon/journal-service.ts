@@ -20,7 +20,7 @@ export interface JournalServiceParts {
   trash?: Trash | undefined;
   /** Asks the kernel thread to close its journal segment. */
   requestRoll: () => void;
-  /** See JournalSyncOptions.onClosed. */
+  /** Segments are gone: others that have them open are to close them. */
   segmentsGone?: () => void;
   /** Tells the kernel thread that a checkpoint has made as much room as it could. */
   roomMade: () => void;
@@ -56,7 +56,7 @@ export class JournalService {
       journalDirectory,
       cache,
       progress,
-      onRetired: () => {},
+      onRetired: () => segmentsGone?.(),
       nodes,
       log,
       ...(onApplied === undefined ? {} : { onApplied }),
@@ -77,7 +77,6 @@ export class JournalService {
       directory: journalDirectory,
       progress,
       replayed,
-      ...(segmentsGone === undefined ? {} : { onClosed: segmentsGone }),
       onFailure: (error) => {
         log.error({ error: String(error) }, 'The journal could not be brought to the disk');
         requestRoll();

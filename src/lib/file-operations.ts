@@ -8,7 +8,6 @@ import { promisify } from 'node:util';
 import { BulkFiles } from './bulk-files.ts';
 import { cgroupLimits } from './cgroup-limits.ts';
 import { syncFilesystem } from './filesystem-sync.ts';
-import { kernelIsAtLeast } from './kernel-version.ts';
 import { codeOf, systemError } from './system-error.ts';
 
 const DIRECTORY_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY;
@@ -76,11 +75,6 @@ async function writeAll(fd: number, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** Before 5.8 the kernel's syncfs(2) reports no write that failed. */
-function reportsFailedWrites(): boolean {
-  return process.platform === 'linux' && kernelIsAtLeast(5, 8);
-}
-
 const THREAD_MEMORY_BYTES = 256 * 1024 * 1024;
 const THREAD_TASKS = 50;
 
@@ -106,7 +100,7 @@ export const fileOperations: FileOperations = {
   unlink: promisify(fs.unlink),
   mkdir: promisify(fs.mkdir),
   rmdir: promisify(fs.rmdir),
-  syncFilesystem: async (path) => reportsFailedWrites() && (await syncFilesystem(path)),
+  syncFilesystem,
   bulk: () => (roomForThread() ? new BulkFiles() : undefined),
 };
 

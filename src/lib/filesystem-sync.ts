@@ -6,6 +6,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
+import { kernelIsAtLeast } from './kernel-version.ts';
 import { toolEnvironment } from './system-tools.ts';
 
 /** A path a line; says the status of each sync. */
@@ -82,12 +83,17 @@ function spawnShell(): Shell | undefined {
 
 const shell = new SyncShell();
 
+/** Before 5.8 the kernel's syncfs(2) reports no write that failed. */
+function reportsFailedWrites(): boolean {
+  return process.platform === 'linux' && kernelIsAtLeast(5, 8);
+}
+
 /** Starts the process that `syncFilesystem` needs. */
 export function prepareFilesystemSync(): void {
-  shell.prepare();
+  if (reportsFailedWrites()) shell.prepare();
 }
 
 /** See FileOperations.syncFilesystem. */
-export function syncFilesystem(path: string): Promise<boolean> {
-  return shell.sync(path);
+export async function syncFilesystem(path: string): Promise<boolean> {
+  return reportsFailedWrites() && (await shell.sync(path));
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { SyncFileOperations } from '../../src/lib/file-operations.ts';
 import { syncFileOperations } from '../../src/lib/file-operations.ts';
-import { OpFlag, OpType, SegmentHeader } from '../../src/store/journal/format.ts';
+import { OpFlag, OpType, SegmentHeader, segmentPath } from '../../src/store/journal/format.ts';
 import { JournalProgress } from '../../src/store/journal/progress.ts';
 import { JournalWriter } from '../../src/store/journal/writer.ts';
 import { append, faultySync, mkdir, put, remove, replay, temporaryDirectory } from './support.ts';
@@ -237,6 +237,36 @@ test('a segment without a record is not abandoned: nothing would tell that none 
     ['c'],
   );
   assert.equal(result.droppedBytes, 0);
+});
+
+test('a segment without a record that is gone meanwhile is not cut off: what is appended goes into the next one', (t) => {
+  const directory = temporaryDirectory(t);
+  let broken = true;
+  const refuse = () => {
+    throw Object.assign(new Error('broken'), { code: 'EIO' });
+  };
+  const files: SyncFileOperations = {
+    ...syncFileOperations,
+    write: (fd, bytes, offset, length) =>
+      broken && length !== SegmentHeader.SIZE
+        ? refuse()
+        : syncFileOperations.write(fd, bytes, offset, length),
+    ftruncate: (fd, size) => (broken ? refuse() : syncFileOperations.ftruncate(fd, size)),
+  };
+  const { writer, progress } = open(t, directory, files);
+  assert.throws(() => append(writer, [put('a', 'a')]), { code: 'EIO' });
+  const number = writer.roll();
+  progress.setRetired(number);
+  fs.rmSync(segmentPath(directory, number));
+  writer.closeRetired();
+  broken = false;
+  append(writer, [put('b', 'b')]);
+  assert.deepEqual(
+    replay(directory)
+      .seen.flat()
+      .map(({ path }) => path),
+    ['b'],
+  );
 });
 
 test('a segment is on stable storage before the next one starts, unless it was already', (t) => {

@@ -65,6 +65,10 @@ export class SyncQueue {
     return Atomics.load(this.#words, Word.STATE) === State.OPEN;
   }
 
+  get isClosed(): boolean {
+    return Atomics.load(this.#words, Word.STATE) === State.CLOSED;
+  }
+
   /** The reader, once it is ready; no-op on one that was closed before. */
   open(): void {
     Atomics.compareExchange(this.#words, Word.STATE, State.UNREAD, State.OPEN);

@@ -66,6 +66,7 @@ class SyncThread {
   #sync(): boolean {
     const { appends, segment } = this.#progress.mark();
     if (!this.#progress.mayBeSynced(segment)) return false;
+    if (this.#progress.synced) return true;
     try {
       if (this.#open.segment !== segment) this.#openSegment(segment);
       // One that was opened after the main thread had met an error would not meet it again.

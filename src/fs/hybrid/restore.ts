@@ -15,7 +15,7 @@ import {
 import { makeOrphan } from '../operations/orphan.ts';
 import type { Core } from '../state/core.ts';
 import { applyDirectoryMeta } from '../state/directory-meta.ts';
-import { timesOf, touch, touchAll } from '../state/times.ts';
+import { touch, touchAll } from '../state/times.ts';
 import { forgetName } from './absent.ts';
 
 /** What is known of a restored session. */
@@ -250,13 +250,11 @@ class Restoration {
     return node.segment !== NOT_COMMITTED && this.#core.contents.isInJournal(node);
   }
 
-  /** Its times stay: with an earlier one, as the seal may have it, the kernel takes a listing of then for the present one. */
   #loadMeta(node: DirectoryNode, path: string): void {
     const { cache, keyring, log, options } = this.#core;
-    const present = timesOf(node);
     try {
       applyDirectoryMeta(
-        { keyring, owner: options.owner, log },
+        { keyring, owner: options.owner, log, keepsTimes: true },
         node,
         path,
         cache.readDirectoryMetaSync(path),
@@ -265,6 +263,5 @@ class Restoration {
       const fields = { directory: path, error: String(error) };
       log({ level: 'error', message: 'the attributes of a restored directory cannot be read', fields });
     }
-    Object.assign(node, present);
   }
 }

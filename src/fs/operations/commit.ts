@@ -12,9 +12,14 @@ const LARGE_BYTES = 1024 * 1024;
 /** `plain` was written now and becomes the durable version; on failure the version before it stays. */
 export function commit(core: Core, node: FileNode, plain: Buffer): 0 | Errno {
   if (!core.contents.load(node, core.tree.pathOf(node))) return Errno.EIO;
+  return asOfNow(core, node, () => store(core, node, plain));
+}
+
+/** `work` writes down the node with the present time; where it fails the node keeps the one before. */
+export function asOfNow(core: Core, node: FileNode, work: () => 0 | Errno): 0 | Errno {
   const before = timesOf(node);
   touch(core, node);
-  const failed = store(core, node, plain);
+  const failed = work();
   if (failed !== 0) Object.assign(node, before);
   return failed;
 }

@@ -4,8 +4,8 @@ import { isGatedName, judgeWhole } from '../model/json-gate.ts';
 import { type FileNode, NOT_COMMITTED } from '../model/node.ts';
 import { WorkingCopy, type WorkingCopyUndo } from '../model/working-copy.ts';
 import type { Core } from '../state/core.ts';
-import { timesOf, touch } from '../state/times.ts';
-import { commit, commitPlain, record } from './commit.ts';
+import { touch } from '../state/times.ts';
+import { asOfNow, commit, commitPlain, record } from './commit.ts';
 import { truncateOrphan, writeOrphan } from './orphan.ts';
 
 /** The smallest page of any machine: a write that covers one may leave it up to date in the kernel. */
@@ -108,11 +108,7 @@ function patch(core: Core, node: FileNode, at: number, data: Buffer): 0 | Errno 
 
 /** Of a change that readers see. What it writes down has the time of the change, which the next daemon goes on with. */
 function recordVisible(core: Core, node: FileNode, journal: () => void): 0 | Errno {
-  const before = timesOf(node);
-  touch(core, node);
-  const failed = record(core, journal);
-  if (failed !== 0) Object.assign(node, before);
-  return failed;
+  return asOfNow(core, node, () => record(core, journal));
 }
 
 /** Truncation (and extension) to `size`. Of a *.json it only begins a new version: readers keep the committed one. */

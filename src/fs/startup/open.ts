@@ -95,8 +95,8 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
   const { counters = new FilesystemCounters() } = options;
   const root = new DirectoryNode(S_IFDIR | (options.rootMode & 0o7777), owner.uid, owner.gid);
   const tree = new Tree(root);
-  const isTakeOver = options.inherited !== undefined;
-  const builder = new TreeBuilder({ tree, keyring, owner, clock, log, isTakeOver });
+  const keepsTimes = options.inherited !== undefined;
+  const builder = new TreeBuilder({ tree, keyring, owner, clock, log, keepsTimes });
   const reader = new SessionReader(builder, cache);
   reader.readRoot();
   const replay = new JournalReplay(builder, options.inherited);

@@ -7,7 +7,7 @@ import type { Log, Owner } from '../model/options.ts';
 import type { Tree } from '../model/tree.ts';
 import { DEFAULT_DIRECTORY_MODE } from '../operations/directories.ts';
 import { applyDirectoryMeta } from '../state/directory-meta.ts';
-import { timesOf, touchAll } from '../state/times.ts';
+import { touchAll } from '../state/times.ts';
 
 export interface BuilderParts {
   tree: Tree;
@@ -15,8 +15,8 @@ export interface BuilderParts {
   owner: Owner;
   clock: Clock;
   log: Log;
-  /** The kernel may keep listings of an earlier daemon. */
-  isTakeOver: boolean;
+  /** See applyDirectoryMeta. */
+  keepsTimes: boolean;
 }
 
 export class TreeBuilder {
@@ -50,15 +50,9 @@ export class TreeBuilder {
     return node;
   }
 
-  /**
-   * With the sealed attributes in `meta`, if there are any. Not with their time where the kernel may keep a listing: it takes that
-   * for the present one if the folder has the time that it had then.
-   */
+  /** With the sealed attributes in `meta`, if there are any. */
   placeDirectoryWith(path: string, meta: Buffer | undefined): void {
-    const node = this.placeDirectory(path);
-    const present = timesOf(node);
-    applyDirectoryMeta(this.parts, node, path, meta);
-    if (this.parts.isTakeOver) Object.assign(node, present);
+    applyDirectoryMeta(this.parts, this.placeDirectory(path), path, meta);
   }
 
   /** A file of which there is no committed version; not in the tree yet. */

@@ -17,8 +17,6 @@ export interface JournalSyncOptions {
   replayed: { segments: readonly number[]; nextSegment: number };
   /** A sync failed: checkpoint soon, since a second sync of the same pages proves nothing. */
   onFailure: (error: unknown) => void;
-  /** Segments that are gone were closed here: others that have them open are to do so, too. */
-  onClosed?: () => void;
   /** From the message about the first unsynced append to the sync; the promise is 100 ms in all. */
   syncDelayMs?: number;
   files?: FileOperations;
@@ -152,13 +150,10 @@ export class JournalSync {
 
   /** An open descriptor would keep a deleted segment's disk space. */
   async #closeOlderThan(segment: number): Promise<void> {
-    let closed = 0;
     for (const [number, fd] of this.#descriptors) {
       if (number === segment && number > this.#options.progress.retired) continue;
       this.#descriptors.delete(number);
       await tolerate(this.#files.close(fd));
-      closed++;
     }
-    if (closed > 0) this.#options.onClosed?.();
   }
 }

@@ -189,7 +189,7 @@ export class JournalWriter {
   #segmentFor(recordBytes: number): CurrentSegment {
     const current = this.#current;
     // Once the segments before it are gone, nothing in it would tell a replay that no record is missing before the next one.
-    if (current?.isTorn) this.#cutOff(current);
+    if (current?.isTorn && current.number > this.#progress.retired) this.#cutOff(current);
     const limit = this.#progress.synced ? this.#segmentBytes : this.#unsyncedSegmentBytes;
     const full = current && current.bytes + recordBytes > limit && current.bytes > SegmentHeader.SIZE;
     if (current && !full && !current.closing) return current;

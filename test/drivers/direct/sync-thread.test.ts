@@ -1,12 +1,22 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, readFileSync, symlinkSync, unlinkSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { fuse_out_header } from '../../../src/drivers/direct/abi/headers.ts';
 import { SyncQueue } from '../../../src/drivers/direct/sync-queue.ts';
 import type { SyncThreadData } from '../../../src/drivers/direct/sync-thread.ts';
+import { SyncThreadLink } from '../../../src/drivers/direct/sync-thread-link.ts';
 import { programFile } from '../../../src/lib/own-files.ts';
 import { FilesystemCounters } from '../../../src/observe/filesystem-counters.ts';
 import { segmentPath } from '../../../src/store/journal/format.ts';
@@ -46,7 +56,6 @@ class Rig {
       progress,
       replayed: { segments: [], nextSegment: 1 },
       onFailure: () => {},
-      onClosed: () => queue.nudge(),
     });
     const shared = { queue: queue.shared, progress: progress.shared, counters: counters.shared };
     this.thread = new Worker(programFile('drivers/direct/sync-thread'), {
@@ -123,6 +132,7 @@ test('what is not usual is left to the main thread: before its first sync, after
   const refusing = segmentPath(rig.journalDirectory, 2);
   unlinkSync(refusing);
   symlinkSync('/dev/null', refusing);
+  rig.append();
   await leaves(5);
   assert.equal(rig.progress.mayBeSynced(2), false);
   assert.deepEqual(rig.replies(), []);
@@ -132,13 +142,15 @@ test('a segment that is gone is closed, and a thread whose queue is closed answe
   const rig = await opened(t);
   rig.append();
   await rig.sync.sync();
+  rig.append();
   assert.ok(rig.queue.add(1, 0, 0));
   await until(() => rig.replies().length === 1);
   const before = rig.descriptors();
   rig.roll();
   rig.append();
-  rig.progress.setRetired(1);
   await rig.sync.sync();
+  rig.progress.setRetired(1);
+  rig.queue.nudge();
   // The writer's stays open until its next append; this thread's and the main thread's are gone, one of segment 2 came.
   await until(() => rig.descriptors() === before);
   const exited = once(rig.thread, 'exit');
@@ -148,6 +160,50 @@ test('a segment that is gone is closed, and a thread whose queue is closed answe
   await exited;
   assert.deepEqual(rig.replies(), [1, 3]);
   assert.equal(rig.queue.add(5, 0, 0), false);
+});
+
+test('where all is on the disk already none is written, and a segment that is gone is no reason for another way', async (t) => {
+  const rig = await opened(t);
+  rig.append();
+  await rig.sync.sync();
+  rig.progress.setRetired(1);
+  unlinkSync(segmentPath(rig.journalDirectory, 1));
+  assert.ok(rig.queue.add(1, 0, 0));
+  await until(() => rig.replies().length + rig.left.length === 1);
+  assert.deepEqual([rig.replies(), rig.left], [[1], []]);
+});
+
+test('a thread that has ended before it began, or cannot be started, is not waited for and takes no call', async (t) => {
+  const directory = temporaryDirectory(t);
+  const failures: Error[] = [];
+  const events = { left: () => {}, failed: (error: Error) => void failures.push(error) };
+  const shared = {
+    progress: new JournalProgress().shared,
+    counters: new FilesystemCounters().shared,
+    journalDirectory: directory,
+    fuseFd: -1,
+    inFlightFd: -1,
+  };
+  const broken = join(directory, 'broken.mjs');
+  writeFileSync(broken, 'throw new Error("another version of it lies on the disk");');
+  const gone = new SyncThreadLink(events, broken);
+  gone.begin(shared);
+  await gone.end();
+  // It has exited by now.
+  await gone.end();
+  const refused = new SyncThreadLink(events, 'no absolute path');
+  refused.begin(shared);
+  await refused.end();
+  const begun = join(directory, 'begun');
+  const marking = join(directory, 'marking.mjs');
+  writeFileSync(marking, `import { writeFileSync } from 'node:fs'; writeFileSync('${begun}', '');`);
+  const late = new SyncThreadLink(events, marking);
+  await late.end();
+  late.begin(shared);
+  await late.end();
+  assert.equal(existsSync(begun), false);
+  for (const { queue } of [gone, refused, late]) assert.equal(queue.add(1, 0, 0), false);
+  assert.deepEqual(failures, []);
 });
 
 test('a queue takes so many calls as it has room for, in their order, however often it went round', () => {

@@ -27,6 +27,23 @@ export const driverMutations = [
     ],
   ),
   ...fearedIn(
+    'src/drivers/direct/sync-thread-link.ts',
+    ['drivers/direct/sync-thread.test.ts'],
+    [
+      [
+        "thread.once('exit', () => resolve())",
+        '() => resolve()',
+        'a hand-over waits for ever for a thread that has ended',
+      ],
+      [
+        '    } catch {\n      return;\n',
+        '    } catch (error) {\n      throw error;\n',
+        'a daemon dies where no thread can be started',
+      ],
+      [' || this.queue.isClosed', '', 'a thread is begun for a mount that ends'],
+    ],
+  ),
+  ...fearedIn(
     'src/drivers/direct/sync-thread.ts',
     ['drivers/direct/sync-thread.test.ts'],
     [
@@ -37,9 +54,14 @@ export const driverMutations = [
         'the second fsync after an error of the disk is success',
       ],
       [
-        '    if (!this.#progress.mayBeSynced(segment)) return false;\n    try {',
-        '    try {',
+        '    if (!this.#progress.mayBeSynced(segment)) return false;\n    if (this',
+        '    if (this',
         'segments before the newest are not synced',
+      ],
+      [
+        '    if (this.#progress.synced) return true;\n',
+        '',
+        'once a segment that is synced is gone each fsync takes the long way',
       ],
       ['        this.#closeRetired();\n', '', 'segments that are gone keep their disk space'],
       [

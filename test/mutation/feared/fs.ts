@@ -160,17 +160,17 @@ export const fsMutations = [
       'an rmdir that was carried out fails when it is sent again',
     ],
   ]),
-  ...fearedIn('src/fs/startup/tree-builder.ts', CONTENT, [
+  ...fearedIn('src/fs/state/directory-meta.ts', CONTENT, [
     [
-      'if (this.parts.isTakeOver) Object.assign(node, present);',
+      'if (keepsTimes) Object.assign(node, present);',
       '',
       'after a take-over the kernel goes on showing a listing without the newest files',
     ],
   ]),
   ...fearedIn('src/fs/hybrid/restore.ts', HYBRID, [
     [
-      '    Object.assign(node, present);\n',
-      '',
+      'keepsTimes: true',
+      'keepsTimes: false',
       'after a restore the kernel goes on showing a listing of before',
     ],
   ]),
@@ -212,11 +212,6 @@ export const fsMutations = [
       'const failed = recordVisible(core, node, journal);',
       'const failed = record(core, journal); touch(core, node);',
       'after a crash a file has its new content and its old time, and backup tools leave it out',
-    ],
-    [
-      'if (failed !== 0) Object.assign(node, before);',
-      '',
-      'a write that failed changes the time of the file',
     ],
     ['  else working.undo(undo);\n', '', 'a write that failed is published later'],
     ['if (failed !== 0) working.undo(undo);', '', 'a commit that failed is done twice'],

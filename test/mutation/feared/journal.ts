@@ -17,9 +17,14 @@ export const journalMutations = [
       ],
       ['        current.closing = true;\n', '', 'a segment with a torn end is appended to'],
       [
-        '    if (current?.isTorn) this.#cutOff(current);\n',
+        '    if (current?.isTorn && current.number > this.#progress.retired) this.#cutOff(current);\n',
         '',
         'one failed write makes a journal that no daemon takes any more',
+      ],
+      [
+        ' && current.number > this.#progress.retired',
+        '',
+        'after one failed write none succeeds until a restart',
       ],
       ['      throw error;\n    }\n  }\n}', '    }\n  }\n}', 'a failed append returns success'],
       [
