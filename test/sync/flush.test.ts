@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { toObjectName } from '../../src/naming/object-name.ts';
 import { CheckpointPlan } from '../../src/store/checkpoint/plan.ts';
 import { OpType } from '../../src/store/journal/format.ts';
+import { rewriteLedger } from '../../src/sync/ledger/file.ts';
+import { ledgerPath } from '../../src/sync/ledger/ledger.ts';
 import { noteCheckpoint } from '../../src/sync/ledger/note-checkpoint.ts';
+import { readLedger } from '../../src/sync/ledger/reading.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
 import { FakeGrants } from './lease-support.ts';
 import { contentsOf, Machine } from './support.ts';
@@ -294,6 +297,14 @@ test('a renamed session is not deleted under its old name before all of it is st
   }
 });
 
+/** A file that is written anew tells of a session that files were moved from before it tells of those that they were moved to. */
+function restartedOnRewritten(t: TestContext, { ledger, cache, bucket }: Machine): Machine {
+  ledger.close();
+  const path = ledgerPath(cache.path);
+  rewriteLedger(path, readLedger(path)?.state ?? assert.fail());
+  return new Machine(t, bucket, { cachePath: cache.path });
+}
+
 test('what is lost here before it was stored where it was moved to stays in the bucket where it was', async (t) => {
   const to = 'v-+2';
   const rounds = [
@@ -304,15 +315,16 @@ test('what is lost here before it was stored where it was moved to stays in the 
     { lost: ['new.json'], stay: [] },
     { lost: ['other.json'], stay: ['old.json'] },
   ];
-  const run = async ({ lost, stay }: (typeof rounds)[number]) => {
+  const run = async ({ lost, stay }: (typeof rounds)[number], isRewritten: boolean) => {
     const bucket = new MemoryBucket();
-    const machine = new Machine(t, bucket);
+    let machine = new Machine(t, bucket);
     const files = ['creds.json', 'a.json', 'b.json'];
     for (const file of [...files, 'old.json']) await machine.write(`${S}/${file}`, `ok ${file}`);
     await machine.sync.flusher.flush(S);
     await machine.write(`${S}/new.json`, 'ok');
     await move(machine, S, to, [...files, 'new.json']);
     await move(machine, S, to, ['old.json'], 'other.json');
+    if (isRewritten) machine = restartedOnRewritten(t, machine);
     for (const file of lost) await machine.cache.remove(`${to}/${file}`);
     await machine.sync.fetchMissing(to);
     await machine.sync.flusher.flushAll();
@@ -329,7 +341,7 @@ test('what is lost here before it was stored where it was moved to stays in the 
       [stay.length],
     );
   };
-  await Promise.all(rounds.map(run));
+  await Promise.all(rounds.flatMap((round) => [run(round, false), run(round, true)]));
 });
 
 test('what a checkpoint under way moves to another session is deleted once that session has stored it', async (t) => {

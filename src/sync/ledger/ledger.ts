@@ -342,9 +342,9 @@ export class Ledger {
     return this.#state.targetsOf(entry).length > 0;
   }
 
-  /** What the bucket still has of files that were moved to where this one is, under the names from before: deletions wait for it. */
-  moveSourcesOf(entry: ObjectEntry): ObjectEntry[] {
-    return this.#state.sourcesOf(entry);
+  /** What the bucket still has of files that these moves took from other sessions than this one, by their move. */
+  moveSourcesOf(session: string, moves: ReadonlySet<number>): ReadonlyMap<number, readonly ObjectEntry[]> {
+    return this.#state.sourcesOf(session, moves);
   }
 
   /** What stands for the deleted file is not in the bucket yet: without its object there would be neither of the two. */

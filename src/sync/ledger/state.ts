@@ -85,13 +85,19 @@ export class LedgerState {
     return deletedBy === undefined ? [] : this.#awaited(deletedBy, session);
   }
 
-  /** Deleted files of other sessions that a move made this one of, or others beside it, as far as the bucket has them. */
-  sourcesOf({ session, movedBy }: ObjectEntry): ObjectEntry[] {
-    return movedBy.flatMap((move) => {
-      const from = [...(this.#moved.get(move)?.from ?? [])].filter((other) => other !== session);
-      const deleted = from.flatMap((other) => [...(this.sessions.get(other)?.dirty ?? [])]);
-      return deleted.filter(({ deletedBy, remote }) => deletedBy === move && remote !== undefined);
-    });
+  /**
+   * Files of other sessions that these moves deleted, by their move, as far as the bucket has them. By the files themselves: a ledger
+   * that was written anew may tell of them before it tells of what they became.
+   */
+  sourcesOf(session: string, moves: ReadonlySet<number>): Map<number, ObjectEntry[]> {
+    const sources = new Map([...moves].map((move): [number, ObjectEntry[]] => [move, []]));
+    for (const { name, dirty } of this.sessions.values()) {
+      if (name === session) continue;
+      for (const entry of dirty)
+        if (entry.deletedBy !== undefined && entry.remote !== undefined)
+          sources.get(entry.deletedBy)?.push(entry);
+    }
+    return sources;
   }
 
   /** Those that files of the session were moved by. */

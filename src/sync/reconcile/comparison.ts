@@ -136,7 +136,7 @@ export class Comparison {
     await settle();
     const lost = missing();
     if (lost.length === 0) return;
-    const kept = movedFrom(ledger, lost);
+    const kept = movedFrom(ledger, session, lost);
     for (const { name, remote } of kept) if (remote !== undefined) ledger.absent(name, remote);
     for (const entry of lost) {
       if (entry.remote !== undefined) ledger.absent(entry.name, entry.remote);
@@ -146,9 +146,9 @@ export class Comparison {
       { session, files: lost.length, changed: lost.filter(({ remote }) => remote === undefined).length },
       'Files of a session are gone from the cache directory; they are restored from the bucket',
     );
-    if (kept.length > 0)
+    if (kept.size > 0)
       log.warn(
-        { session, ...named(kept.map(({ name }) => name)) },
+        { session, ...named([...kept].map(({ name }) => name)) },
         'What is gone from the cache directory was moved to this session, and not stored since: the versions in the bucket stay where it was moved from',
       );
   }
@@ -223,22 +223,37 @@ export class Comparison {
  * What the bucket has of files that are lost here and were not stored since they were moved: no other version is left. Credentials
  * come with all that was moved from their session, without which they are of no use.
  */
-function movedFrom(ledger: Ledger, lost: readonly ObjectEntry[]): ObjectEntry[] {
+function movedFrom(ledger: Ledger, session: string, lost: readonly ObjectEntry[]): Set<ObjectEntry> {
   const kept = new Set<ObjectEntry>();
   const gone = new Set(lost.map(({ name }) => name));
-  for (const entry of lost) {
-    const sources = ledger.moveSourcesOf(entry);
-    const placeOf = ({ name, session }: ObjectEntry) => placeIn(entry.session, name, session);
-    const same = sources.filter((source) => placeOf(source) === entry.name);
-    // A file that got another name.
-    const others = sources.filter((source) => gone.has(placeOf(source)) || !ledger.get(placeOf(source)));
-    for (const source of same.length > 0 ? same : others) {
+  const byMove = ledger.moveSourcesOf(session, new Set(lost.flatMap(({ movedBy }) => movedBy)));
+  for (const [first, ...others] of groupedBy(lost, ({ movedBy }) => movedBy.join()).values()) {
+    const sources = first.movedBy.flatMap((move) => byMove.get(move) ?? []);
+    const placed = groupedBy(sources, (source) => placeIn(session, source.name, source.session));
+    const isFree = (place: string) => gone.has(place) || !ledger.get(place);
+    const at = (places: readonly string[]) => places.flatMap((place) => placed.get(place) ?? []);
+    const names = [first, ...others].map(({ name }) => name);
+    // A file that got another name is one of those whose place is free.
+    const isRenamed = names.some((name) => !placed.has(name));
+    const complete = new Set<string>();
+    for (const source of at(isRenamed ? [...names, ...[...placed.keys()].filter(isFree)] : names)) {
       kept.add(source);
-      if (!completesSession(source.name)) continue;
-      for (const other of sources) if (other.session === source.session) kept.add(other);
+      if (completesSession(source.name)) complete.add(source.session);
     }
+    for (const source of sources) if (complete.has(source.session)) kept.add(source);
   }
-  return [...kept];
+  return kept;
+}
+
+function groupedBy<T>(all: readonly T[], keyOf: (one: T) => string): Map<string, [T, ...T[]]> {
+  const groups = new Map<string, [T, ...T[]]>();
+  for (const one of all) {
+    const key = keyOf(one);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [one]);
+    else group.push(one);
+  }
+  return groups;
 }
 
 /** Where a whole session that is renamed has the object. */

@@ -280,22 +280,33 @@ export const syncMutations = [
     ],
   ]),
   ...fearedIn(
+    'src/sync/ledger/state.ts',
+    ['sync/flush.test.ts'],
+    [
+      [
+        'sources.get(entry.deletedBy)?.push(entry);',
+        'if (this.#moved.get(entry.deletedBy)?.from.has(name)) sources.get(entry.deletedBy)?.push(entry);',
+        'after a restart, the last version of a file that is lost after a move is deleted',
+      ],
+    ],
+  ),
+  ...fearedIn(
     'src/sync/reconcile/comparison.ts',
     ['sync/flush.test.ts'],
     [
       [
-        'const kept = movedFrom(ledger, lost);',
-        'const kept = lost.length > 0 ? [] : movedFrom(ledger, lost);',
+        'const kept = movedFrom(ledger, session, lost);',
+        'const kept = lost.length > 0 ? new Set<ObjectEntry>() : movedFrom(ledger, session, lost);',
         'the last version of a file that is lost after a move is deleted',
       ],
       [
-        'if (!completesSession(source.name)) continue;',
-        'if (completesSession(source.name)) continue;',
+        'if (completesSession(source.name)) complete',
+        'if (!completesSession(source.name)) complete',
         'credentials stay without their keys',
       ],
       [
-        'for (const source of same.length > 0 ? same : others) {',
-        'for (const source of same.length > 0 ? same : sources) {',
+        '[...placed.keys()].filter(isFree)',
+        '[...placed.keys()]',
         'what is stored under its new name stays under its old one, too',
       ],
     ],
