@@ -55,7 +55,7 @@ export class DeletedSessions {
   #isDeleted(session: string): boolean {
     const { ledger, cache, leases, opener } = this.#parts;
     if (!leases.holds(session) || opener.isWaiting(session) || ledger.conflicts.has(session)) return false;
-    if (ledger.entriesOf(session).length > 0) return false;
+    if (ledger.countsOf(session).files > 0) return false;
     return !existsSync(cache.files.locate(toObjectName(session, 'directory')));
   }
 }

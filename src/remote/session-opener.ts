@@ -196,7 +196,7 @@ export class SessionOpener {
   async #serve(session: string, held: Held): Promise<boolean> {
     const { sync, ledger } = this.#parts;
     if (!(await this.#reconcile(session, held, false))) return false;
-    if (ledger.absentOf(session).length === 0) {
+    if (ledger.countsOf(session).absent === 0) {
       if (!(await this.#isStillHeld(session, held, () => this.#isServable(session)))) return false;
       sync.restorer.announce(session);
     } else if (!(await sync.restorer.restore(session, () => this.#isRestoreValid(session, held))))
@@ -242,7 +242,8 @@ export class SessionOpener {
   /** The whole session is in the cache, and no other mount held it when the bucket last answered. */
   #isServable(session: string): boolean {
     const { servesUnconfirmed, ledger, leases } = this.#parts;
-    const isHere = ledger.entriesOf(session).length > 0 && ledger.absentOf(session).length === 0;
+    const { files, absent } = ledger.countsOf(session);
+    const isHere = files > 0 && absent === 0;
     return servesUnconfirmed && isHere && leases.wasHeldElsewhere(session) === false;
   }
 

@@ -26,8 +26,7 @@ class Played {
   isVerified = true;
   wasHeldElsewhere: boolean | undefined = false;
   failure: BucketError | undefined;
-  entries: unknown[] = [{}];
-  absent: unknown[] = [];
+  counts = { files: 1, absent: 0 };
   reconcile = async () => {};
   readonly opener;
 
@@ -35,7 +34,7 @@ class Played {
     this.opener = openOpener(t, {
       leases: this.#leases(),
       sync: this.#sync(),
-      ledger: { absentOf: () => this.absent, entriesOf: () => this.entries } as unknown as Ledger,
+      ledger: { countsOf: () => this.counts } as unknown as Ledger,
       refuse: () => this.done.push('refused'),
       ...parts,
     });
@@ -81,7 +80,7 @@ class Played {
         restore: async (_session: string, isValid: () => Promise<boolean>) => {
           const valid = await isValid();
           this.done.push(valid ? 'restored' : 'restored in vain');
-          this.absent = [];
+          this.counts.absent = 0;
           return valid;
         },
       },
@@ -106,7 +105,7 @@ test(
   async (t) => {
     for (const spoil of ['epoch', 'owner'] as const) {
       const played = new Played(t);
-      played.absent = [{}];
+      played.counts.absent = 1;
       if (spoil === 'epoch') played.epoch++;
       else played.isVerified = false;
       played.opener.want(S);
@@ -143,8 +142,8 @@ for (const [what, spoil, isServed] of [
     false,
   ],
   ['another mount had it', (played: Played) => (played.wasHeldElsewhere = true), false],
-  ['a part of it is only in the bucket', (played: Played) => (played.absent = [{}]), false],
-  ['nothing is known of it', (played: Played) => (played.entries = []), false],
+  ['a part of it is only in the bucket', (played: Played) => (played.counts.absent = 1), false],
+  ['nothing is known of it', (played: Played) => (played.counts.files = 0), false],
 ] as const)
   test(`without the bucket, ${what}: ${isServed ? 'served' : 'waited for'}`, options, async (t) => {
     const played = new Played(t);
@@ -199,7 +198,7 @@ async function contended(t: TestContext, waitLimitMs: number) {
     reconcileSession: async () => {},
     flusher: { refresh: () => {} },
   } as unknown as BucketSync;
-  const ledger = { absentOf: () => [], entriesOf: () => [] } as unknown as Ledger;
+  const ledger = { countsOf: () => ({ files: 0, absent: 0 }) } as unknown as Ledger;
   const opener = openOpener(t, {
     leases,
     sync,

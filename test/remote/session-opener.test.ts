@@ -33,7 +33,7 @@ function rig(t: TestContext) {
     settle: async () => {},
     flusher: { refresh: () => {} },
   } as unknown as BucketSync;
-  const ledger = { absentOf: () => [], entriesOf: () => [] } as unknown as Ledger;
+  const ledger = { countsOf: () => ({ files: 0, absent: 0 }) } as unknown as Ledger;
   const sessions = openOpener(t, { leases, sync, ledger, servesUnconfirmed: false });
   cleanUp(t, async () => answer());
   return { bucket, leases, sessions, given, answer };

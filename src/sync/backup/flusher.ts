@@ -260,7 +260,7 @@ export class Flusher {
     }
     this.#failing.clear(session);
     this.#outcomes.set(session, { lastBackupAt: new Date().toISOString(), lastError: undefined });
-    if (done.deletes > 0 && ledger.entriesOf(session).length === 0) events.emptied(session);
+    if (done.deletes > 0 && ledger.countsOf(session).files === 0) events.emptied(session);
     if (done.files + done.deletes === 0) return;
     events.backup('success', done);
     const ms = Math.round(performance.now() - startedMs);

@@ -30,7 +30,7 @@ export class Refreshes {
   begin(session: string, { epoch, refresh }: WriteGrant): void {
     if (!refresh || this.#begun.get(session) === epoch) return;
     // An object that is not here cannot be stored again, and must not fall below the floor: its restore asks for this anew.
-    if (this.#ledger.absentOf(session).length > 0) return;
+    if (this.#ledger.countsOf(session).absent > 0) return;
     this.#begun.set(session, epoch);
     for (const entry of this.#ledger.entriesOf(session))
       if (entry.local === 'same' || (entry.local === 'changed' && entry.remote !== undefined))

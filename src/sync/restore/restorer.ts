@@ -86,7 +86,7 @@ export class Restorer {
     const startedMs = performance.now();
     const total = { files: 0, bytes: 0, corrupt: 0 };
     const told = new WaitLog(log, session, startedMs);
-    for (let attempt = 0; ledger.absentOf(session).length > 0; attempt++) {
+    for (let attempt = 0; ledger.countsOf(session).absent > 0; attempt++) {
       if (this.#ended.signal.aborted) return false;
       try {
         const { files, bytes, corrupt, moved } = await restoreSession(parts, session);

@@ -216,7 +216,7 @@ export const remoteMutations = [
     ['remote/deleted-sessions.test.ts'],
     [
       [
-        'if (ledger.entriesOf(session).length > 0) return false;',
+        'if (ledger.countsOf(session).files > 0) return false;',
         '',
         'a session is released before its deletion is stored',
       ],

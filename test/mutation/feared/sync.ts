@@ -127,7 +127,7 @@ export const syncMutations = [
       'the floor is raised before everything was stored again',
     ],
     [
-      'if (this.#ledger.absentOf(session).length > 0) return;',
+      'if (this.#ledger.countsOf(session).absent > 0) return;',
       '',
       'the floor is raised over what only the bucket has',
     ],
