@@ -16,7 +16,7 @@ import { generatedKeyPath } from '../lib/generated-key-path.ts';
 import { sizeText } from '../lib/human.ts';
 import { mapLimit } from '../lib/map-limit.ts';
 import { codeOf, messageOf } from '../lib/system-error.ts';
-import { OBJECT_ROOT, toObjectName } from '../naming/object-name.ts';
+import { folderOf, OBJECT_ROOT } from '../naming/object-name.ts';
 import { sessionOf } from '../naming/session-path.ts';
 import { createLogger } from '../observe/log.ts';
 import { KeyCheck } from '../remote/key-check.ts';
@@ -198,7 +198,7 @@ export class BucketCopy {
       if (attempt === ATTEMPTS) return false;
       this.#drop(session, wanted);
       await this.#copy(wanted, () => {});
-      wanted = await this.#list(`${toObjectName(session, 'directory')}/`, session);
+      wanted = await this.#list(folderOf(session), session);
     }
     return true;
   }

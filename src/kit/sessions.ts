@@ -7,7 +7,7 @@ import type { Keyring } from '../crypto/keyring.ts';
 import { SealError } from '../crypto/seal-error.ts';
 import { openSealed, readHeader } from '../crypto/sealed-file.ts';
 import { SessionfsError } from '../lib/errors.ts';
-import { OBJECT_ROOT, toObjectName } from '../naming/object-name.ts';
+import { folderOf, OBJECT_ROOT, toObjectName } from '../naming/object-name.ts';
 import { sessionOf } from '../naming/session-path.ts';
 import { Cache } from '../store/cache/cache.ts';
 import { withBucket, withBucketIfAny } from './export/bucket-reader.ts';
@@ -193,7 +193,7 @@ async function sealedFile(
   return withBucket(config, address, async (bucket) => {
     const sealed = await readObject(bucket, toObjectName(path, 'file'));
     if (sealed !== undefined) return { sealed, place: 'bucket' };
-    const { objects } = await bucket.list(`${toObjectName(session, 'directory')}/`);
+    const { objects } = await bucket.list(folderOf(session));
     throw objects.some((object) => !isDeletedMark(object))
       ? noFile(session, name)
       : noSession(config, session, { hasCache, address });

@@ -24,7 +24,7 @@ import { mapLimit } from '../lib/map-limit.ts';
 import { requirePrivatePath } from '../lib/private-path.ts';
 import { codeOf, messageOf } from '../lib/system-error.ts';
 import { imageName } from '../naming/image-name.ts';
-import { toObjectName } from '../naming/object-name.ts';
+import { folderOf, toObjectName } from '../naming/object-name.ts';
 import { asCompanion, companionName } from '../sqlite/companions.ts';
 import { fold } from '../sqlite/fold.ts';
 import { isDatabase, SqliteError } from '../sqlite/format.ts';
@@ -196,7 +196,7 @@ export class Verification {
 
   async #objects(bucket: Bucket, session: string): Promise<Map<string, Stored>> {
     const found = new Map<string, Stored>();
-    const versions = await listAll(bucket, `${toObjectName(session, 'directory')}/`);
+    const versions = await listAll(bucket, folderOf(session));
     await mapLimit(versions, this.#parts.config.backupConcurrency, async (version) => {
       const path = isDeletedMark(version) ? undefined : pathIn(session, version.name);
       if (path === undefined) return;

@@ -57,9 +57,14 @@ export function toObjectName(path: string, kind: EntryKind): string {
   return `${OBJECT_ROOT}/${parts.join('/')}`;
 }
 
+/** What the names of all objects in the directory `path` begin with. */
+export function folderOf(path: string): string {
+  return `${toObjectName(path, 'directory')}/`;
+}
+
 /** The object that holds the attributes of the directory `path`. */
 export function directoryMetaName(path: string): string {
-  return `${toObjectName(path, 'directory')}/${DIRECTORY_META_COMPONENT}`;
+  return folderOf(path) + DIRECTORY_META_COMPONENT;
 }
 
 function candidatePath(name: string, kind: EntryKind): string | undefined {

@@ -12,7 +12,7 @@ import { ownerCodec, ownerName } from '../../lease/records/owner.ts';
 import { readLeaseRecord } from '../../lease/records/record.ts';
 import { countText } from '../../lib/human.ts';
 import { mapLimit } from '../../lib/map-limit.ts';
-import { toObjectName } from '../../naming/object-name.ts';
+import { folderOf } from '../../naming/object-name.ts';
 import { sessionOfCreds } from '../../naming/session-path.ts';
 import { withBucket } from './bucket-reader.ts';
 import { pathIn, type SealedFiles } from './sealed-session.ts';
@@ -78,7 +78,7 @@ export async function readMoment(request: MomentRequest, warn: Warn): Promise<Mo
 
 /** All versions of the session's files that the bucket tells of. */
 async function listVersions(bucket: Bucket, session: string, warn: Warn): Promise<PastVersion[]> {
-  const prefix = `${toObjectName(session, 'directory')}/`;
+  const prefix = folderOf(session);
   const found: PastVersion[] = [];
   for (const kind of PAST_KINDS)
     for await (const page of pagesOf(bucket, kind, prefix, warn)) found.push(...page);

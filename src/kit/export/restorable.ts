@@ -7,7 +7,7 @@ import type { Config } from '../../config/load.ts';
 import { isKeptCredentials } from '../../naming/kept-database.ts';
 import { keptVersionObjectName } from '../../naming/kept-version-name.ts';
 import { parseKeptVersionObject } from '../../naming/kept-version-object.ts';
-import { OBJECT_ROOT, toObjectName } from '../../naming/object-name.ts';
+import { folderOf, OBJECT_ROOT } from '../../naming/object-name.ts';
 import { isCredentials, sessionOf } from '../../naming/session-path.ts';
 import { parseTrashObject, trashDirectory, trashObjectPrefix } from '../../naming/trash-name.ts';
 import { asCompanion } from '../../sqlite/companions.ts';
@@ -77,7 +77,7 @@ async function listMoments(
   session: string | undefined,
   warn: (text: string) => void,
 ): Promise<Restorable[]> {
-  const prefix = session === undefined ? `${OBJECT_ROOT}/` : `${toObjectName(session, 'directory')}/`;
+  const prefix = session === undefined ? `${OBJECT_ROOT}/` : folderOf(session);
   const found: Restorable[] = [];
   for (const kind of PAST_KINDS) {
     const [files, creds] = [new Map<string, Span>(), new Map<string, Span>()];

@@ -13,7 +13,7 @@ import {
   keptVersionObject,
   parseKeptVersionObject,
 } from '../../naming/kept-version-object.ts';
-import { fromObjectName, toObjectName } from '../../naming/object-name.ts';
+import { folderOf, fromObjectName } from '../../naming/object-name.ts';
 import { KeptVersions, listKeptVersions } from '../../store/set-aside/kept-versions.ts';
 import { withBucket } from './bucket-reader.ts';
 import { isIn, pathIn, readSealedSession } from './sealed-session.ts';
@@ -56,7 +56,7 @@ export async function readObjects(
   concurrency: number,
 ): Promise<SealedVersions['files']> {
   const files: SealedVersions['files'] = new Map();
-  const objects = await listAll(bucket, `${toObjectName(session, 'directory')}/`);
+  const objects = await listAll(bucket, folderOf(session));
   await mapLimit(objects, concurrency, async ({ name, metadata, size }) => {
     if (isDeletedMark({ metadata })) return;
     const path = pathIn(session, name);
@@ -69,9 +69,7 @@ export async function readObjects(
 
 /** What the names of the session's kept versions begin with in the bucket; undefined: those of all. */
 export function keptVersionPrefixOf(session: string | undefined): string {
-  return session === undefined
-    ? KEPT_VERSION_ROOT
-    : keptVersionObject(`${toObjectName(session, 'directory')}/`);
+  return session === undefined ? KEPT_VERSION_ROOT : keptVersionObject(folderOf(session));
 }
 
 async function readKeptVersions(

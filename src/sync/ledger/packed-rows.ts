@@ -2,7 +2,6 @@
  * The rows of a session at rest, one after another in one string, a character a byte: some 45 bytes a row, where its objects take ten
  * times as much. A row is what ObjectEntry says of an object that waits for nothing.
  */
-import { toObjectName } from '../../naming/object-name.ts';
 import type { LocalState, ObjectEntry, RemoteVersion } from './object-entry.ts';
 
 /** In the order of their numbers. What is deleted waits, and is not packed. */
@@ -22,7 +21,6 @@ const FULL_BYTE = 128;
 /** Twice as much is still exact. */
 const EXACT_TIME_MAX = 2 ** 52;
 const NO_EXACT_TIME = 1;
-const ZERO = 0x30;
 
 /** What is packed of an entry, but for its name. */
 export type Row = Omit<ObjectEntry, 'name' | 'session' | 'siblings' | 'movedBy' | 'deletedBy'>;
@@ -50,21 +48,10 @@ export interface SettledRow {
   updatedMs: number;
 }
 
-/** Names in a session's folder follow this one in the bucket. */
-export function folderOf(session: string): string {
-  return `${toObjectName(session, 'directory')}/`;
-}
-
 /** A generation that is a plain number, as Google's are, is kept as one. */
 function generationNumber(generation: string): number | undefined {
-  let value = 0;
-  for (let at = 0; at < generation.length; at++) {
-    const digit = generation.charCodeAt(at) - ZERO;
-    if (!(digit >= 0 && digit <= 9) || (digit === 0 && value === 0 && generation.length > 1))
-      return undefined;
-    value = 10 * value + digit;
-  }
-  return generation.length > 0 && Number.isSafeInteger(value) ? value : undefined;
+  const value = Number(generation);
+  return value >= 0 && Number.isSafeInteger(value) && String(value) === generation ? value : undefined;
 }
 
 export class RowWriter {

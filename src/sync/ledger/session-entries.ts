@@ -3,8 +3,9 @@
  * session. So as long as anything refers to one of them, none is made a second time: two entries are the same row only
  * where they are the same object.
  */
+import { folderOf } from '../../naming/object-name.ts';
 import type { ObjectEntry } from './object-entry.ts';
-import { folderOf, type Row, RowWriter, unpackRows } from './packed-rows.ts';
+import { type Row, RowWriter, unpackRows } from './packed-rows.ts';
 
 /** LedgerState's own view of an entry. */
 export type MutableEntry = { -readonly [Field in keyof ObjectEntry]: ObjectEntry[Field] };

@@ -2,8 +2,9 @@
  * Most lines of a ledger say of one object more that the bucket has it, session by session and in the order of the names. They go
  * into memory packed, without becoming objects before: a start reads a million of them a second.
  */
+import { folderOf } from '../../naming/object-name.ts';
 import { sessionOf } from '../../naming/session-path.ts';
-import { folderOf, type Range, RowWriter, type SettledRow } from './packed-rows.ts';
+import { type Range, RowWriter, type SettledRow } from './packed-rows.ts';
 import type { Totals } from './session-entries.ts';
 import type { LedgerState } from './state.ts';
 

@@ -223,6 +223,7 @@ export class LedgerState {
 
   /** It is stored, or is no more. */
   endMoves(entry: ObjectEntry): void {
+    if (entry.movedBy.length === 0) return;
     const changing = this.#changing(entry);
     for (const move of entry.movedBy) {
       const moved = this.#moved.get(move);

@@ -1,5 +1,5 @@
 /** The names of a listing, to be asked for at its end. They come session by session: those of the sessions before are packed. */
-import { toObjectName } from '../../naming/object-name.ts';
+import { folderOf } from '../../naming/object-name.ts';
 
 /** No name has one. */
 const SEPARATOR = '\n';
@@ -33,6 +33,6 @@ export class ListedNames {
     this.#session = session;
     this.#names = new Set(packed?.split(SEPARATOR));
     this.#hasChanged = false;
-    this.#folderLength = toObjectName(session, 'directory').length + 1;
+    this.#folderLength = folderOf(session).length;
   }
 }

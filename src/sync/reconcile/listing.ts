@@ -6,7 +6,7 @@ import { isDeletedMark } from '../../bucket/deleted-mark.ts';
 import { listPages } from '../../bucket/list-all.ts';
 import { backOff } from '../../lib/backoff.ts';
 import { inTime } from '../../lib/in-time.ts';
-import { OBJECT_ROOT, toObjectName } from '../../naming/object-name.ts';
+import { folderOf, OBJECT_ROOT } from '../../naming/object-name.ts';
 import type { ForeignObjects } from '../foreign-objects.ts';
 import { removeOldMarks } from './deleted-marks.ts';
 
@@ -122,7 +122,7 @@ export async function listSession(
 ): Promise<Listed> {
   const listed: Listed = new Map();
   // Below a user's name lie also the sessions of that user.
-  for await (const objects of listPages(bucket, `${toObjectName(session, 'directory')}/`, known))
+  for await (const objects of listPages(bucket, folderOf(session), known))
     for (const object of objects)
       if (foreign.sessionOf(object.name) === session && !isDeletedMark(object))
         listed.set(object.name, object);

@@ -526,12 +526,8 @@ export const syncMutations = [
       '',
       'an object that a rule is about to delete is not stored again',
     ],
-    [' || (digit === 0 && value === 0 && generation.length > 1)', '', 'a generation becomes another one'],
-    [
-      'generation.length > 0 && Number.isSafeInteger(value)',
-      'generation.length > 0',
-      'a generation becomes another one',
-    ],
+    [' && String(value) === generation', '', 'a generation becomes another one'],
+    [' && Number.isSafeInteger(value)', '', 'a generation becomes another one'],
     [
       'isCounted = row.change + row.deletedChange + row.movedChange > 0',
       'isCounted = false',
