@@ -370,6 +370,16 @@ test('what a checkpoint under way moves to another session is deleted once that 
   assert.deepEqual(machine.ledger.dirtySessions, []);
 });
 
+/** The first request begins `move`, and all wait for it. Session v-+2 cannot be stored. */
+function moveAtFirst(bucket: MemoryBucket, move: () => Promise<void>): void {
+  let moved: Promise<void> | undefined;
+  bucket.before = async ({ name }) => {
+    moved ??= move();
+    await moved;
+    if (name.startsWith('sessions/v/')) unreachable();
+  };
+}
+
 test('what is moved to another session before its turn comes is deleted once that session has stored it', async (t) => {
   const bucket = new MemoryBucket();
   const clock = { ...systemClock, monotonicMs: () => nowMs };
@@ -381,12 +391,7 @@ test('what is moved to another session before its turn comes is deleted once tha
   // So many go at a time; the last one has to wait for one of them.
   for (let key = 0; key < 8; key++) await machine.write(`${S}/key-${key}.json`, 'ok');
   await machine.write(`${S}/last.json`, 'ok 2');
-  let moved: Promise<void> | undefined;
-  bucket.before = async ({ name }) => {
-    moved ??= move(machine, S, 'v-+2', ['last.json']);
-    await moved;
-    if (name.startsWith('sessions/v/')) unreachable();
-  };
+  moveAtFirst(bucket, () => move(machine, S, 'v-+2', ['last.json']));
   const flush = () => machine.sync.flusher.flush(S);
   for (let round = 0; round < 2; round++) await assert.rejects(flush(), { kind: 'unreachable' });
   assert.equal(contentsOf(bucket)[`${S}/last.json`], 'ok 1');
@@ -407,16 +412,10 @@ test('what is made again and moved while its deletion waits is deleted once the 
   await machine.sync.flusher.flush(S);
   nowMs += 1_000;
   for (const path of paths) await machine.delete(path);
-  let moved: Promise<void> | undefined;
-  const makeAndMove = async () => {
+  moveAtFirst(bucket, async () => {
     await machine.write(`${S}/last.json`, 'ok again');
     await move(machine, S, 'v-+2', ['last.json']);
-  };
-  bucket.before = async ({ name }) => {
-    moved ??= makeAndMove();
-    await moved;
-    if (name.startsWith('sessions/v/')) unreachable();
-  };
+  });
   await assert.rejects(machine.sync.flusher.flush(S), { kind: 'unreachable' });
   assert.deepEqual(Object.keys(contentsOf(bucket)), [`${S}/last.json`]);
   bucket.before = () => {};
@@ -434,11 +433,7 @@ test('what is renamed within its session before its turn comes is stored by the 
     // So many go at a time; the last one has to wait for one of them.
     for (let key = 0; key < 8; key++) await machine.write(`${S}/key-${key}.json`, 'ok');
     await machine.write(`${S}/${file}`, 'ok');
-    let renamed: Promise<void> | undefined;
-    bucket.before = async () => {
-      renamed ??= move(machine, S, S, [file], newFile);
-      await renamed;
-    };
+    moveAtFirst(bucket, () => move(machine, S, S, [file], newFile));
     await machine.sync.flusher.flush(S);
     assert.equal(contentsOf(bucket)[`${S}/${newFile}`], `ok ${file}`);
     assert.deepEqual(machine.ledger.dirtySessions, []);

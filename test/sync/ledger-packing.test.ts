@@ -8,13 +8,14 @@ import fc from 'fast-check';
 import { crc32c } from '../../src/lib/crc32c.ts';
 import { sessionOf } from '../../src/naming/session-path.ts';
 import { rewriteLedger } from '../../src/sync/ledger/file.ts';
-import { type LedgerRecord, lineOf, parseLine } from '../../src/sync/ledger/format.ts';
+import { type LedgerRecord, lineOf } from '../../src/sync/ledger/format.ts';
 import type { ObjectEntry } from '../../src/sync/ledger/object-entry.ts';
 import { readLedger } from '../../src/sync/ledger/reading.ts';
 import { LedgerState } from '../../src/sync/ledger/state.ts';
 import { ListedNames } from '../../src/sync/reconcile/listed-names.ts';
 import { repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { parseLine } from './ledger-line.ts';
 
 const FIRST: LedgerRecord = ['ledger', 1, 'id', 'gs://b'];
 const NAMES = [

@@ -17,11 +17,12 @@ import { test } from 'node:test';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { crc32c } from '../../src/lib/crc32c.ts';
 import { rewriteInUse } from '../../src/sync/ledger/file.ts';
-import { lengthLine, lineOf, parseLine } from '../../src/sync/ledger/format.ts';
+import { lengthLine, lineOf } from '../../src/sync/ledger/format.ts';
 import { Ledger } from '../../src/sync/ledger/ledger.ts';
 import { LedgerState } from '../../src/sync/ledger/state.ts';
 import { repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { parseLine } from './ledger-line.ts';
 
 const CREDS = 'sessions/u/+1/creds.json';
 const KEY = 'sessions/u/+1/pre-key-1.json';

@@ -15,6 +15,13 @@ export interface FlushParts extends UploadParts {
   databases: DatabaseImages;
 }
 
+interface Progress {
+  readonly done: Backup;
+  readonly failed: Error[];
+  /** A file was gone when its turn came. It may have been renamed, and what it is now is not stored yet. */
+  isGone: boolean;
+}
+
 const FILES_AT_A_TIME = 64;
 /** Where files are gone when their turn comes: more than one that is renamed needs, and no endless chase after one that comes and goes. */
 const PASSES_MAX = 5;
@@ -26,7 +33,7 @@ const PASSES_MAX = 5;
  */
 export async function flushSession(parts: FlushParts, session: string, done: Backup): Promise<void> {
   const { ledger } = parts;
-  const failed: Error[] = [];
+  const progress: Progress = { done, failed: [], isGone: true };
   const dirty = ledger.dirtyOf(session);
   const deleted = dirty.filter(({ local }) => local === 'deleted');
   const inTheWay = namesakes(
@@ -39,7 +46,10 @@ export async function flushSession(parts: FlushParts, session: string, done: Bac
     done,
     () => false,
   );
-  for (let pass = 1; !(await uploadChanged(parts, session, done, failed)) && pass < PASSES_MAX; pass++);
+  for (let pass = 0; progress.isGone && pass < PASSES_MAX; pass++) {
+    progress.isGone = false;
+    await uploadChanged(parts, session, progress);
+  }
   const last = deleted.filter((entry) => !inTheWay.has(entry));
   const isBackup = ({ name }: ObjectEntry) => backedUpBy(name) !== undefined;
   const isAwaited = (entry: ObjectEntry) => ledger.isAwaited(entry);
@@ -51,62 +61,42 @@ export async function flushSession(parts: FlushParts, session: string, done: Bac
     done,
     isAwaited,
   );
-  if (failed[0] !== undefined) throw failed[0];
+  const [failure] = progress.failed;
+  if (failure !== undefined) throw failure;
 }
 
-/** False: a file was gone when its turn came. It may have been renamed, and what it is now is not stored yet. */
-async function uploadChanged(
-  parts: FlushParts,
-  session: string,
-  done: Backup,
-  failed: Error[],
-): Promise<boolean> {
+async function uploadChanged(parts: FlushParts, session: string, progress: Progress): Promise<void> {
   const { ledger } = parts;
   const credentials = changedOf(parts, session, true);
-  const hasKeys = await uploadKeys(parts, session, done, failed);
+  await uploadKeys(parts, session, progress);
   const isThere = (entry: ObjectEntry) => ledger.get(entry.name) === entry && entry.local !== 'deleted';
-  const isWhole = credentials.every(isThere) && hasKeys;
-  return (await uploadCredentials(parts, session, done, failed)) && isWhole;
+  if (!credentials.every(isThere)) progress.isGone = true;
+  await uploadCredentials(parts, session, progress);
 }
 
-async function uploadKeys(
-  parts: FlushParts,
-  session: string,
-  done: Backup,
-  failed: Error[],
-): Promise<boolean> {
-  let isWhole = true;
-  const toUpload = await foldDatabases(parts, changedOf(parts, session, false), failed);
-  await mapLimit(toUpload, FILES_AT_A_TIME, async ({ entry, image }) => {
+async function uploadKeys(parts: FlushParts, session: string, progress: Progress): Promise<void> {
+  const toUpload = await foldDatabases(parts, changedOf(parts, session, false), progress.failed);
+  await mapLimit(toUpload, FILES_AT_A_TIME, ({ entry, image }) => {
     const read = () => (image ? readImage(entry, image) : readCached(parts, entry));
-    if (!(await uploadOne(parts, entry, read, done))) isWhole = false;
+    return uploadOne(parts, entry, read, progress);
   });
-  return isWhole;
 }
 
 /**
  * A checkpoint may bring newer credentials into the cache while their keys are uploaded. So the credentials are read first, then
  * every key that was committed before them goes, and then what was read.
  */
-async function uploadCredentials(
-  parts: FlushParts,
-  session: string,
-  done: Backup,
-  failed: Error[],
-): Promise<boolean> {
+async function uploadCredentials(parts: FlushParts, session: string, progress: Progress): Promise<void> {
   const read: CachedVersion[] = [];
-  let isWhole = true;
   for (const entry of changedOf(parts, session, true)) {
     const version = await readCached(parts, entry);
     if (version !== undefined) read.push(version);
-    else isWhole = false;
+    else progress.isGone = true;
   }
-  if (read.length === 0) return isWhole;
+  if (read.length === 0) return;
   await parts.settleCommitted();
-  if (!(await uploadKeys(parts, session, done, failed))) isWhole = false;
-  for (const version of read)
-    if (!(await uploadOne(parts, version.entry, async () => version, done))) isWhole = false;
-  return isWhole;
+  await uploadKeys(parts, session, progress);
+  for (const version of read) await uploadOne(parts, version.entry, async () => version, progress);
 }
 
 function changedOf({ ledger }: FlushParts, session: string, credentials: boolean): ObjectEntry[] {
@@ -140,19 +130,19 @@ async function removeAll(
   });
 }
 
-/** False: the file is gone. */
 async function uploadOne(
   parts: FlushParts,
   entry: ObjectEntry,
   read: () => Promise<CachedVersion | undefined>,
-  done: Backup,
-): Promise<boolean> {
+  progress: Progress,
+): Promise<void> {
   const bytes = await parts.inTurn(entry.name, async () => {
     const version = await read();
     return version && upload(parts, version);
   });
-  if (bytes === undefined) return false;
-  if (bytes > 0) done.files++;
-  done.bytes += bytes;
-  return true;
+  if (bytes === undefined) progress.isGone = true;
+  else {
+    progress.done.bytes += bytes;
+    if (bytes > 0) progress.done.files++;
+  }
 }

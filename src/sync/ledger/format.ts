@@ -64,12 +64,6 @@ export function lengthLine(bytes: number): string {
 /** Where a line's text begins, after its checksum. */
 export const TEXT_AT = CHECKSUM_DIGITS + 1;
 
-/** Undefined for a line that was cut, changed, or says nothing that this version knows. */
-export function parseLine(line: string): LedgerRecord | undefined {
-  const bytes = Buffer.from(line);
-  return hasItsChecksum(bytes, 0, bytes.length) ? parseText(line.slice(TEXT_AT)) : undefined;
-}
-
 /** Of a line from `start` to `end` (exclusive), without its end. */
 export function hasItsChecksum(bytes: Buffer, start: number, end: number): boolean {
   if (end - start < TEXT_AT || bytes[start + CHECKSUM_DIGITS] !== BLANK) return false;
@@ -81,7 +75,7 @@ export function hasItsChecksum(bytes: Buffer, start: number, end: number): boole
   return true;
 }
 
-/** Of the part of a line after its checksum. */
+/** Of the part of a line after its checksum; undefined: it says nothing that this version knows. */
 export function parseText(text: string): LedgerRecord | undefined {
   try {
     const record: unknown = JSON.parse(text);

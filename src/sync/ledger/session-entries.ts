@@ -11,12 +11,19 @@ import { type Row, RowWriter, unpackRows } from './packed-rows.ts';
 export type MutableEntry = { -readonly [Field in keyof ObjectEntry]: ObjectEntry[Field] };
 type Entries = Map<string, MutableEntry>;
 
-export interface Totals {
+interface Totals {
   /** That the bucket has. */
   objects: number;
   bytes: number;
   /** Of what the cache has, as far as the bucket has a version of it. */
   bytesHere: number;
+}
+
+/** What rows come to. */
+export interface SettledRows {
+  size: number;
+  absent: number;
+  totals: Totals;
 }
 
 interface Packed {
@@ -100,7 +107,7 @@ export class SessionEntries {
   }
 
   /** Adds rows that `RowWriter` made, of objects that nothing happened to, to a session that nothing else was said of. */
-  addSettled(rows: string, { size, absent, totals }: { size: number; absent: number; totals: Totals }): void {
+  addSettled(rows: string, { size, absent, totals }: SettledRows): void {
     const { objects, bytes, bytesHere } = this.totals;
     this.#packed = {
       rows: (this.#packed?.rows ?? '') + rows,

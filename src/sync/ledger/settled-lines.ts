@@ -5,7 +5,7 @@
 import { folderOf } from '../../naming/object-name.ts';
 import { sessionOf } from '../../naming/session-path.ts';
 import { type Range, RowWriter, type SettledRow } from './packed-rows.ts';
-import type { Totals } from './session-entries.ts';
+import type { SettledRows } from './session-entries.ts';
 import type { LedgerState } from './state.ts';
 
 const KINDS = (['same', 'absent'] as const).map((local) => ({ local, head: Buffer.from(`["${local}","`) }));
@@ -26,15 +26,12 @@ const BACKUP_END = Buffer.from('.bak');
 /** Longer names are no object's. */
 const NAME_BYTES_MAX = 1024;
 
-interface Entered {
+interface Entered extends SettledRows {
   session: string;
   folder: Buffer;
   /** The name that came last, of so many bytes. */
   last: Buffer;
   lastLength: number;
-  size: number;
-  absent: number;
-  totals: Totals;
 }
 
 export class SettledLines {
@@ -96,8 +93,7 @@ export class SettledLines {
     this.#entered = undefined;
     this.#last.set(entered.session, Buffer.from(entered.last.subarray(0, entered.lastLength)));
     if (entered.size === 0) return;
-    this.#state.sessionFor(entered.session).addSettled(this.#writer.take(), entered);
-    this.#state.entryCount += entered.size;
+    this.#state.addSettled(entered.session, this.#writer.take(), entered);
   }
 
   /** The session whose folder the name lies in, of that which it shares with the name before. */

@@ -10,7 +10,7 @@ import {
   type ObjectEntry,
   type RemoteVersion,
 } from './object-entry.ts';
-import { type MutableEntry, SessionEntries } from './session-entries.ts';
+import { type MutableEntry, SessionEntries, type SettledRows } from './session-entries.ts';
 
 /** Of one object; an upload that is forgotten counts as another run's, which overwrites nothing. */
 const ATTEMPTS_MAX = 16;
@@ -337,7 +337,7 @@ export class LedgerState {
   #entry(name: string, local: LocalState, atMs: number): MutableEntry | undefined {
     const of = sessionOf(name);
     if (of === undefined) return undefined;
-    const session = this.sessionFor(of);
+    const session = this.#sessionFor(of);
     this.#use(session);
     let entry = session.changing.get(name);
     if (entry === undefined) {
@@ -351,8 +351,14 @@ export class LedgerState {
     return entry;
   }
 
+  /** See SessionEntries. */
+  addSettled(name: string, rows: string, said: SettledRows): void {
+    this.#sessionFor(name).addSettled(rows, said);
+    this.entryCount += said.size;
+  }
+
   /** Made where there is none. */
-  sessionFor(name: string): SessionEntries {
+  #sessionFor(name: string): SessionEntries {
     let session = this.sessions.get(name);
     if (session === undefined) {
       session = new SessionEntries(name);

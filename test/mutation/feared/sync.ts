@@ -367,12 +367,12 @@ export const syncMutations = [
   ]),
   ...fearedIn('src/sync/backup/flush-session.ts', UPLOAD, [
     [
-      '  const hasKeys = await uploadKeys(parts, session, done, failed);\n',
-      '  await uploadCredentials(parts, session, done, failed);\n  const hasKeys = await uploadKeys(parts, session, done, failed);\n',
+      '  await uploadKeys(parts, session, progress);\n  const isThere',
+      '  await uploadCredentials(parts, session, progress);\n  await uploadKeys(parts, session, progress);\n  const isThere',
       'a failed key does not keep its credentials from the bucket',
     ],
     [
-      '  await parts.settleCommitted();\n  if (!(await uploadKeys(parts, session, done, failed))) isWhole = false;\n',
+      '  await parts.settleCommitted();\n  await uploadKeys(parts, session, progress);\n',
       '',
       'new credentials overtake their keys',
     ],
