@@ -150,8 +150,8 @@ export const syncMutations = [
       'what is renamed in the middle of a flush is not stored, and the flush says that it is',
     ],
     [
-      'credentials.every(isThere) && hasKeys',
-      'hasKeys',
+      '  if (!credentials.every(isThere)) progress.isGone = true;\n',
+      '',
       'credentials that are renamed in the middle of a flush are not stored, and the flush says that they are',
     ],
   ]),
