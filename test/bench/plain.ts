@@ -40,8 +40,8 @@ const PAGE = Buffer.alloc(4096, 0x5a);
 const VALUE = 'x'.repeat(500);
 const CONTENT = 'x'.repeat(100);
 
-/** Runs `work`, which does something `times` times: what that asks for is counted, what comes before and after is not. */
-type Counted = (times: number, work: () => void) => void;
+/** Runs `work`, which does something `times` times: what that asks for is counted, what comes before and after is not. Returns what it returns. */
+type Counted = <T>(times: number, work: () => T) => T;
 
 interface Work {
   name: string;
@@ -76,7 +76,7 @@ export async function measurePlain(
   const requests: Measurement[] = [];
   for (const work of works) {
     const { name, unit, target } = work;
-    const measured: Measurement = { name, unit, target, rounds: {} };
+    const measured: Measurement = { ...measurement(name, unit), target };
     const asked = measurement(name, '');
     for (let round = 0; round < sizes.rounds; round++)
       for (const [subject, place] of places)
@@ -95,9 +95,10 @@ function runIn({ directory, requests }: Opened, { run }: Work, asked: Measuremen
   try {
     return run(folder, (times, work) => {
       const before = asked && requests?.();
-      work();
+      const result = work();
       const after = asked && requests?.();
       if (asked && before && after) recordRequests(asked, before, after, times);
+      return result;
     });
   } finally {
     rmSync(folder, { recursive: true });
@@ -137,18 +138,15 @@ function fileWorks({ files }: Sizes): Work[] {
     {
       name: 'create, write 100 bytes, unlink',
       unit: 'us',
-      run: (folder, counted) => {
-        let ms = 0;
-        counted(1000, () => {
-          ms = timed(() => {
+      run: (folder, counted) =>
+        counted(1000, () =>
+          timed(() => {
             for (let i = 0; i < 1000; i++) {
               writeFileSync(join(folder, 'file'), CONTENT);
               unlinkSync(join(folder, 'file'));
             }
-          });
-        });
-        return ms;
-      },
+          }),
+        ),
     },
     { name: 'git: add and commit 300 files, clone', unit: 'ms', target: ratioTarget('<=', 2), run: useGit },
   ];
@@ -289,15 +287,12 @@ for i in range(${count}):
   put(i)
   times.append(time.perf_counter() - at)
 print(sorted(times)[len(times) // 2] * 1e6)`;
-    const run = (folder: string, counted: Counted) => {
-      let median = Number.NaN;
+    const run = (folder: string, counted: Counted) =>
       counted(count, () => {
         const { status, stdout, stderr } = spawnSync('python3', ['-c', text, folder], { encoding: 'utf8' });
         if (status !== 0) throw new Error(`${name} failed: ${stderr}`);
-        median = Number(stdout);
+        return Number(stdout);
       });
-      return median;
-    };
     return [{ name: `${name} transaction`, unit: 'us', target: ratioTarget('<=', target), run }];
   });
 }
