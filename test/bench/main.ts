@@ -16,7 +16,13 @@ import { measureBucket } from './bucket/measure.ts';
 import { measureCheckpoint } from './checkpoint.ts';
 import { reportFleet } from './fleet/report.ts';
 import { measureGap } from './gap.ts';
-import { BASELINE, type Measurement, type MeasurementGroup, type SubjectName } from './measurement.ts';
+import {
+  BASELINE,
+  type Measurement,
+  type MeasurementGroup,
+  SUBJECTS,
+  type SubjectName,
+} from './measurement.ts';
 import { measureNeighbour } from './neighbour.ts';
 import { measureOperations } from './operations.ts';
 import { writePart } from './page.ts';
@@ -26,7 +32,7 @@ import { measurePlain } from './plain.ts';
 import { summarize, table } from './report.ts';
 import { measureScale } from './scale.ts';
 import { measureSessions } from './sessions.ts';
-import { subjects, USUAL_SUBJECTS, unusablePeers, withScope } from './subjects.ts';
+import { USUAL_SUBJECTS, unusableSubjects, withScope } from './subjects.ts';
 import { measureWorkload } from './workload.ts';
 
 const { values: options } = parseArgs({
@@ -46,9 +52,8 @@ const EXT4_MAGIC = 0xef53;
 
 function chosenSubjects(): SubjectName[] {
   const asked = options.subjects.split(',');
-  const unknown = asked.filter((name) => !Object.hasOwn(subjects, name));
-  if (unknown.length > 0)
-    throw new Error(`--subjects: ${unknown.join(', ')}; known: ${Object.keys(subjects).join(', ')}`);
+  const unknown = asked.filter((name) => !SUBJECTS.some((known) => known === name));
+  if (unknown.length > 0) throw new Error(`--subjects: ${unknown.join(', ')}; known: ${SUBJECTS.join(', ')}`);
   return asked as SubjectName[];
 }
 
@@ -120,8 +125,8 @@ if (options.only === 'fleet') {
 }
 
 const chosen = chosenSubjects();
-const unusable = parts.some(hasBaseline) ? await unusablePeers(chosen) : [];
-const names = chosen.filter((name) => !unusable.some((peer) => peer.name === name));
+const unusable = parts.some(hasBaseline) ? await unusableSubjects(chosen) : [];
+const names = chosen.filter((name) => !unusable.some((subject) => subject.name === name));
 const measured = await measureAll(names);
 const groups: MeasurementGroup[] = [
   ...(measured.length > 0 ? [{ subjects: names, baseline: BASELINE, measurements: measured }] : []),

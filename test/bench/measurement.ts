@@ -1,8 +1,10 @@
-/** sessionfs is the direct driver, fuse-native the same with the other one. passthrough does nothing but be a FUSE filesystem. */
-export type SubjectName = 'ext4' | 'passthrough' | 'sessionfs' | 'fuse-native' | Peer;
-
 /** Other filesystems that encrypt. */
-export type Peer = 'gocryptfs' | 'cryfs' | 'rclone';
+const PEERS = ['gocryptfs', 'cryfs', 'rclone'] as const;
+export type Peer = (typeof PEERS)[number];
+
+/** sessionfs is the direct driver, fuse-native the same with the other one. passthrough does nothing but be a FUSE filesystem. */
+export const SUBJECTS = ['ext4', 'passthrough', 'sessionfs', 'fuse-native', ...PEERS] as const;
+export type SubjectName = (typeof SUBJECTS)[number];
 
 /** The plain directory that everything else is compared with, whatever filesystem it lies on. */
 export const BASELINE: SubjectName = 'ext4';

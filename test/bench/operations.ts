@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Scope } from '../support/cleanup.ts';
 import { type Measurement, ratioTarget, record, type SubjectName } from './measurement.ts';
-import { subjects } from './subjects.ts';
+import { openDirectory } from './subjects.ts';
 
 const FILES = 50;
 /** A JSON text of 700 bytes, as of a young session file. */
@@ -88,7 +88,7 @@ export async function measureOperations(
   rounds: number,
 ): Promise<Measurement[]> {
   const sessions: [SubjectName, Session][] = [];
-  for (const name of names) sessions.push([name, makeSession(await subjects[name](scope))]);
+  for (const name of names) sessions.push([name, makeSession(await openDirectory(scope, name))]);
   const measurements: Measurement[] = [];
   for (const operation of operations) {
     const measurement: Measurement = {

@@ -7,19 +7,6 @@ import { openPassthrough } from './passthrough/mount.ts';
 import { type Opened, openPeer, withChildren } from './peers/filesystems.ts';
 import { requestsSoFar } from './requests.ts';
 
-/** A new, empty place of one kind to keep sessions in; gone with its scope. */
-type Open = (scope: Scope) => Promise<string>;
-
-export const subjects: Record<SubjectName, Open> = {
-  ext4: async (scope) => (await open(scope, 'ext4')).directory,
-  passthrough: async (scope) => (await open(scope, 'passthrough')).directory,
-  sessionfs: async (scope) => (await open(scope, 'sessionfs')).directory,
-  'fuse-native': async (scope) => (await open(scope, 'fuse-native')).directory,
-  gocryptfs: async (scope) => (await open(scope, 'gocryptfs')).directory,
-  cryfs: async (scope) => (await open(scope, 'cryfs')).directory,
-  rclone: async (scope) => (await open(scope, 'rclone')).directory,
-};
-
 /** What is measured by default: the others are slow. */
 export const USUAL_SUBJECTS: readonly SubjectName[] = [
   'ext4',
@@ -29,6 +16,7 @@ export const USUAL_SUBJECTS: readonly SubjectName[] = [
   'gocryptfs',
 ];
 
+/** A new, empty place to keep sessions in; gone with its scope. */
 export async function open(scope: Scope, name: SubjectName): Promise<Opened> {
   switch (name) {
     case 'ext4':
@@ -52,7 +40,11 @@ export async function open(scope: Scope, name: SubjectName): Promise<Opened> {
   }
 }
 
-/** A peer that cannot be measured here, and why. */
+export async function openDirectory(scope: Scope, name: SubjectName): Promise<string> {
+  return (await open(scope, name)).directory;
+}
+
+/** A subject that cannot be measured here, and why. */
 export interface Unusable {
   readonly name: SubjectName;
   readonly reason: string;
@@ -60,12 +52,12 @@ export interface Unusable {
 
 const REASON_LENGTH = 120;
 
-/** Opens each peer once: one that is not installed, or cannot mount here, must not end the measurement of the others. */
-export async function unusablePeers(names: readonly SubjectName[]): Promise<Unusable[]> {
+/** Opens each subject once: one that is not installed, or cannot mount here, must not end the measurement of the others. */
+export async function unusableSubjects(names: readonly SubjectName[]): Promise<Unusable[]> {
   const unusable: Unusable[] = [];
   for (const name of names.filter(isOther)) {
     try {
-      await withScope((scope) => subjects[name](scope));
+      await withScope((scope) => open(scope, name));
     } catch (error) {
       unusable.push({ name, reason: shortened(error) });
     }

@@ -1,6 +1,6 @@
 import { runWorkload } from '../support/run-workload.ts';
 import { type Measurement, ratioTarget, record, type SubjectName } from './measurement.ts';
-import { subjects, withScope } from './subjects.ts';
+import { openDirectory, withScope } from './subjects.ts';
 
 const BURST_FILES = 812;
 const ATTEMPTS = 3;
@@ -44,7 +44,7 @@ interface Run {
 async function goodRun(name: SubjectName, complain: (message: string) => void): Promise<Run> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const { ok, error, disk, msgsPerSec, storeOps } = await withScope(async (scope) =>
-      runWorkload(await subjects[name](scope), '--mode', 'init', '--k', '4', '--m', '400'),
+      runWorkload(await openDirectory(scope, name), '--mode', 'init', '--k', '4', '--m', '400'),
     );
     if (ok && msgsPerSec && storeOps) {
       // The four bursts run at once: the last one to end is the end of the burst.

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { runWorkload } from '../../support/run-workload.ts';
 import { type Measurement, measurement, ratioTarget, record, type SubjectName } from '../measurement.ts';
 import { percentile } from '../statistics.ts';
-import { open, subjects, withScope } from '../subjects.ts';
+import { open, openDirectory, withScope } from '../subjects.ts';
 
 type Complain = (message: string) => void;
 
@@ -50,7 +50,7 @@ export async function measureGoals(
       await measureBaileys(name, 'multi-file', sizes, rows, complain);
       await withScope(async (scope) =>
         measureCalls(
-          await subjects[name](scope),
+          await openDirectory(scope, name),
           name,
           sizes,
           rows,
@@ -146,7 +146,7 @@ async function measureBaileys(
 ): Promise<void> {
   try {
     const given = ['--mode', 'init', '--k', '4', '--m', String(messages), '--state', state];
-    const run = await withScope(async (scope) => runWorkload(await subjects[name](scope), ...given));
+    const run = await withScope(async (scope) => runWorkload(await openDirectory(scope, name), ...given));
     if (!run.ok || !run.msgsPerSec) throw new Error(run.error ?? run.disk?.bad.join(', ') ?? 'not ok');
     rows.record(state === 'multi-file' ? MESSAGES : SQLITE, name, run.msgsPerSec.direct);
     // The bursts run at once: the last one to end is the end of them all.

@@ -6,7 +6,7 @@ import { repository } from '../../support/repository.ts';
 import type { MeasurementGroup, Peer, SubjectName } from '../measurement.ts';
 import { writePart } from '../page.ts';
 import { summarize, table } from '../report.ts';
-import { unusablePeers } from '../subjects.ts';
+import { unusableSubjects } from '../subjects.ts';
 import { measurePeersOnBucket } from './bucket.ts';
 import { type Bars, chartOfRatios } from './chart.ts';
 import { peers, versionOf } from './filesystems.ts';
@@ -26,9 +26,9 @@ export async function reportPeers(quick: boolean): Promise<PeersReport> {
     process.stderr.write(`  ${message}\n`);
     if (!notes.includes(message)) notes.push(message);
   };
-  const unusable = await unusablePeers(NAMES);
+  const unusable = await unusableSubjects(NAMES);
   for (const { name, reason } of unusable) complain(`${name} cannot run: ${reason}`);
-  const names = NAMES.filter((name) => !unusable.some((peer) => peer.name === name));
+  const names = NAMES.filter((name) => !unusable.some((subject) => subject.name === name));
   const local: MeasurementGroup = {
     subjects: names,
     baseline: 'ext4',
