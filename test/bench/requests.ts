@@ -1,5 +1,5 @@
 /** What the kernel asked sessionfs for while something was measured, as the metrics of the mount count it. */
-import { spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { type Measurement, record } from './measurement.ts';
 
 /** By operation, since the mount began. `seconds`: from the request to the reply. */
@@ -17,9 +17,9 @@ const FETCH = 'fetch(process.argv[1]).then((r) => r.text()).then((t) => process.
 
 /** Waits without an event loop: what is measured has none. */
 export function requestsSoFar(url: string): Requests {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', FETCH, url], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`${url}: ${stderr}`);
-  return parseRequests(stdout);
+  return parseRequests(
+    execFileSync(process.execPath, ['-e', FETCH, url], { encoding: 'utf8', stdio: 'pipe' }),
+  );
 }
 
 /** `metrics`: in the text format of Prometheus. */

@@ -2,31 +2,22 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { cleanUp, type Scope } from '../../support/cleanup.ts';
-import { DaemonProcess } from '../../support/daemon-process.ts';
-import { mountAnswers } from '../../support/mount-answers.ts';
-import { unmountBelow } from '../../support/mounts.ts';
+import type { Scope } from '../../support/cleanup.ts';
 import { repository } from '../../support/repository.ts';
-import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { type Opened, withChildren } from '../peers/filesystems.ts';
+import { type Opened, serve } from '../peers/filesystems.ts';
 
 const SOURCE = join(repository, 'test/bench/passthrough/passthrough.c');
 const INSTALL = 'Debian, Ubuntu: apt-get install gcc pkg-config libfuse3-dev';
 
-export async function openPassthrough(scope: Scope): Promise<Opened> {
-  const directory = temporaryDirectory(scope);
-  const program = compile(directory);
-  const [behind, plain] = [join(directory, 'behind'), join(directory, 'plain')];
-  mkdirSync(behind);
-  mkdirSync(plain);
-  const daemon = new DaemonProcess(program, [behind, plain], process.env, directory);
-  cleanUp(scope, async () => {
-    daemon.killAll();
-    await daemon.waitForExit(10_000);
-    unmountBelow(plain);
+export function openPassthrough(scope: Scope): Promise<Opened> {
+  return serve(scope, {
+    type: 'fuse.passthrough',
+    command(directory, mountPoint) {
+      const behind = join(directory, 'behind');
+      mkdirSync(behind);
+      return { args: [compile(directory), behind, mountPoint] };
+    },
   });
-  await mountAnswers(daemon, plain, 'fuse.passthrough');
-  return { directory: plain, processes: () => withChildren(daemon.pid) };
 }
 
 /** Throws, with what to install, where it cannot be compiled. */

@@ -19,13 +19,17 @@ export interface Opened {
   requests?(): Requests;
 }
 
-interface PeerProgram {
+/** A filesystem that a program in the foreground serves. */
+interface Served {
   /** As /proc/self/mountinfo names it. */
   readonly type: string;
-  readonly versionArgs: readonly string[];
-  readonly packages: string;
   /** Makes an empty filesystem in `directory`; returns the command that serves it at `mountPoint`, in the foreground. */
   command(directory: string, mountPoint: string): { args: readonly string[]; env?: Record<string, string> };
+}
+
+interface PeerProgram extends Served {
+  readonly versionArgs: readonly string[];
+  readonly packages: string;
 }
 
 const PASSWORD = 'benchmark';
@@ -95,9 +99,14 @@ export function versionOf(command: string, versionArgs: readonly string[]): stri
 }
 
 export async function openPeer(scope: Scope, name: Peer): Promise<Opened> {
-  const { type, versionArgs, packages, command } = peers[name];
-  if (versionOf(name, versionArgs) === undefined)
-    throw new Error(`not installed (Debian, Ubuntu: apt-get install ${packages})`);
+  const peer = peers[name];
+  if (versionOf(name, peer.versionArgs) === undefined)
+    throw new Error(`not installed (Debian, Ubuntu: apt-get install ${peer.packages})`);
+  return serve(scope, peer);
+}
+
+/** Resolves when it is mounted; gone with its scope. */
+export async function serve(scope: Scope, { type, command }: Served): Promise<Opened> {
   const directory = temporaryDirectory(scope);
   const plain = join(directory, 'plain');
   mkdirSync(plain);
