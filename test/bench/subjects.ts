@@ -16,28 +16,40 @@ export const USUAL_SUBJECTS: readonly SubjectName[] = [
   'gocryptfs',
 ];
 
+interface OpenOptions {
+  /** Whether sessionfs is to count its requests, which takes an HTTP server; no other subject does. */
+  readonly counts?: boolean;
+}
+
 /** A new, empty place to keep sessions in; gone with its scope. */
-export async function open(scope: Scope, name: SubjectName): Promise<Opened> {
+export async function open(
+  scope: Scope,
+  name: SubjectName,
+  { counts = false }: OpenOptions = {},
+): Promise<Opened> {
   switch (name) {
     case 'ext4':
       return { directory: temporaryDirectory(scope), processes: () => [] };
     case 'passthrough':
       return openPassthrough(scope);
     case 'sessionfs':
-    case 'fuse-native': {
-      const address = `127.0.0.1:${await freePort()}`;
-      const driver = name === 'sessionfs' ? {} : { SESSION_FUSE_DRIVER: 'fuse-native' };
-      const env = { SESSION_HTTP_ADDRESS: address, ...driver };
-      const { mountPoint, pid } = await mountSessionfs(scope, { env });
-      return {
-        directory: mountPoint,
-        processes: () => withChildren(pid),
-        requests: () => requestsSoFar(`http://${address}/metrics`),
-      };
-    }
+      return counts ? openCounting(scope) : openSessionfs(scope);
+    case 'fuse-native':
+      return openSessionfs(scope, { SESSION_FUSE_DRIVER: 'fuse-native' });
     default:
       return openPeer(scope, name);
   }
+}
+
+async function openSessionfs(scope: Scope, env: Record<string, string> = {}): Promise<Opened> {
+  const { mountPoint, pid } = await mountSessionfs(scope, { env });
+  return { directory: mountPoint, processes: () => withChildren(pid) };
+}
+
+async function openCounting(scope: Scope): Promise<Opened> {
+  const address = `127.0.0.1:${await freePort()}`;
+  const opened = await openSessionfs(scope, { SESSION_HTTP_ADDRESS: address });
+  return { ...opened, requests: () => requestsSoFar(`http://${address}/metrics`) };
 }
 
 export async function openDirectory(scope: Scope, name: SubjectName): Promise<string> {
