@@ -18,6 +18,8 @@ const FIRST_CAPACITY = 1 << 16;
 /** The most that one call below writes. */
 const NUMBER_BYTES_MAX = 9;
 const FULL_BYTE = 128;
+/** So much, and more, does not fit into four bytes. */
+const FOUR_BYTES = 2 ** 28;
 /** Twice as much is still exact. */
 const EXACT_TIME_MAX = 2 ** 52;
 const NO_EXACT_TIME = 1;
@@ -133,8 +135,14 @@ export class RowWriter {
   #number(value: number): void {
     this.#reserve(NUMBER_BYTES_MAX);
     let left = value;
-    for (; left >= FULL_BYTE; left = Math.floor(left / FULL_BYTE))
-      this.#bytes[this.#length++] = (left % FULL_BYTE) | FULL_BYTE;
+    // Small integers are what the engine is fast with.
+    while (left >= FOUR_BYTES) {
+      const rest = Math.floor(left / FOUR_BYTES);
+      const four = left - rest * FOUR_BYTES;
+      for (let shift = 0; shift < 28; shift += 7) this.#bytes[this.#length++] = (four >>> shift) | FULL_BYTE;
+      left = rest;
+    }
+    for (; left >= FULL_BYTE; left >>>= 7) this.#bytes[this.#length++] = left | FULL_BYTE;
     this.#bytes[this.#length++] = left;
   }
 

@@ -19,6 +19,8 @@ const NINE = 0x39;
 const BACKSLASH = 0x5c;
 const BLANK = 0x20;
 const TILDE = 0x7e;
+/** As many digits at a time as a small integer takes. */
+const PART_MAX = 1e8;
 /** Others stand in another way in the name of an object, or in a line. */
 const isPlain = tableOf(/[\w.@+=,-]/);
 const isFirst = tableOf(/\w/);
@@ -156,8 +158,17 @@ export class SettledLines {
   #number(bytes: Buffer, start: number, terminator: number): number | undefined {
     let value = 0;
     let at = start;
-    for (let digit = bytes[at] as number; digit >= ZERO && digit <= NINE; digit = bytes[++at] as number)
-      value = 10 * value + digit - ZERO;
+    let digit = bytes[at] as number;
+    // Small integers are what the engine is fast with.
+    while (digit >= ZERO && digit <= NINE) {
+      let part = 0;
+      let scale = 1;
+      for (; digit >= ZERO && digit <= NINE && scale < PART_MAX; digit = bytes[++at] as number) {
+        part = 10 * part + digit - ZERO;
+        scale *= 10;
+      }
+      value = value * scale + part;
+    }
     const isCanonical = at > start && (bytes[start] !== ZERO || at === start + 1);
     if (!isCanonical || !Number.isSafeInteger(value) || bytes[at] !== terminator) return undefined;
     this.#at = at;
