@@ -3,7 +3,11 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { type Row, RowWriter, unpackRows } from '../../src/sync/ledger/packed-rows.ts';
 
-const count = fc.oneof(fc.nat(300), fc.maxSafeNat());
+const count = fc.oneof(
+  fc.nat(300),
+  fc.maxSafeNat(),
+  fc.constantFrom(2 ** 28 - 1, 2 ** 28, 2 ** 31, 2 ** 32 - 1),
+);
 const time = fc.oneof(
   fc.maxSafeNat(),
   fc.maxSafeInteger(),
