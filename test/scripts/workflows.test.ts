@@ -78,6 +78,29 @@ test('the changelog has what is not released first, then versions from the newes
   assert.deepEqual(versions, newestFirst);
 });
 
+const CHANGELOG_GROUPS = ['Added', 'Changed', 'Deprecated', 'Removed', 'Fixed', 'Security'];
+const LONGEST_POINT = 175;
+
+/** What a reader of a version's section stumbles over: points outside of the groups, groups of other names or order, long points. */
+function ungrouped(section: string): string[] {
+  const lines = section.split('\n').filter((line) => line !== '');
+  const groups = lines.flatMap((line) => /^### (.*)$/.exec(line)?.[1] ?? []);
+  const known = CHANGELOG_GROUPS.filter((group) => groups.includes(group));
+  const grouped = lines.slice(lines.findIndex((line) => line.startsWith('### ')));
+  return [
+    ...(groups.join() === known.join() ? [] : [`groups: ${groups.join(', ')}`]),
+    ...lines.filter((line) => line.startsWith('- ') && !grouped.includes(line)),
+    ...grouped.filter((line) => !/^(?:####? |- )/.test(line) || line.length > LONGEST_POINT),
+  ];
+}
+
+test('what is not released is grouped for its readers, one line a point', () => {
+  const text = readFileSync(join(repository, 'CHANGELOG.md'), 'utf8');
+  assert.deepEqual(ungrouped(/## Unreleased\n([\s\S]*?)(?=\n## |$)/.exec(text)?.[1] ?? ''), []);
+  const bad = '- early\n\n### Fixed\n\n- a point\n  of two lines\n\n### Added\n\n- b\n';
+  assert.deepEqual(ungrouped(bad), ['groups: Fixed, Added', '- early', '  of two lines']);
+});
+
 test('the notes of a release are its section of the changelog; a tag of another version is refused', (t) => {
   const checkout = new Checkout(t, {
     'package.json': JSON.stringify({ name: 'sessionfs', version: '1.2.3', type: 'module' }),
