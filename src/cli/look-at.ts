@@ -2,7 +2,7 @@
 import { type Config, loadConfig } from '../config/load.ts';
 import type { Source } from '../kit/export/export-session.ts';
 import type { Invocation } from './command.ts';
-import { type NamedPath, pathNamed } from './named-session.ts';
+import { mountPointsOf, type NamedPath, pathNamed } from './named-session.ts';
 import { flagsOf } from './setting-flags.ts';
 
 export interface Looked extends Pick<NamedPath, 'session' | 'file'> {
@@ -15,7 +15,7 @@ export interface Looked extends Pick<NamedPath, 'session' | 'file'> {
 /** Throws USAGE, CONFIG_INVALID. */
 export function lookAt({ directory: named, given, env: inherited, secrets }: Invocation): Looked {
   const env = { ...inherited, ...secrets };
-  const { mountPoint, session, file } = pathNamed(named);
+  const { mountPoint, session, file } = pathNamed(named, mountPointsOf(env));
   const config = loadConfig(env, flagsOf({ given, directory: mountPoint }));
   return { config, env, session, file, from: given.get('--from') as Source };
 }

@@ -1,7 +1,7 @@
 /** How a command line names a session, or a file of one. */
 import { existsSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import { cachePathBeside } from '../config/load.ts';
+import { cachePathBeside, loadMountPoint } from '../config/load.ts';
 import { usage } from '../lib/errors.ts';
 import { quote } from '../lib/quote.ts';
 
@@ -28,20 +28,26 @@ export interface NamedPath {
 }
 
 /**
- * Of `[DIR/]SESSION[/FILE]` or `DIR`. DIR is the longest beginning that has a cache, or that is given as an absolute or
+ * Of `[DIR/]SESSION[/FILE]` or `DIR`. DIR is the longest beginning that is a mount point, or that is given as an absolute or
  * dotted path. Throws USAGE.
  */
-export function pathNamed(named: string | undefined, hasCache = hasCacheBeside): NamedPath {
+export function pathNamed(
+  named: string | undefined,
+  isMountPoint: (directory: string) => boolean,
+): NamedPath {
   if (named === undefined) return { mountPoint: undefined, session: undefined, file: '' };
   const path = named.replace(/\/+$/, '');
   for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
     const directory = path.slice(0, end);
-    if (hasCache(directory)) return { mountPoint: directory, ...splitSession(path.slice(end + 1)) };
+    if (isMountPoint(directory)) return { mountPoint: directory, ...splitSession(path.slice(end + 1)) };
   }
   if (!/^\.{0,2}\//.test(path)) return { mountPoint: undefined, ...splitSession(path) };
-  throw usage(`${quote(named)} names no session: no folder of it has a cache`, {
-    hint: 'Name the session alone, and its cache with --cache-path, or its bucket with --bucket.',
-  });
+  throw usage(
+    `${quote(named)} names no session: no folder of it has a cache, and none is SESSION_STORAGE_PATH`,
+    {
+      hint: 'Name the session alone, and its cache with --cache-path, or its bucket with --bucket.',
+    },
+  );
 }
 
 function splitSession(path: string): Pick<NamedPath, 'session' | 'file'> {
@@ -51,6 +57,11 @@ function splitSession(path: string): Pick<NamedPath, 'session' | 'file'> {
   return { session, file: rest.join('/') };
 }
 
-export function hasCacheBeside(directory: string): boolean {
-  return existsSync(cachePathBeside(resolve(directory)));
+/**
+ * Whether a folder is a mount point: by the cache beside it, or by the settings. A new machine has no cache yet, and cloud mode
+ * never has one. Throws CONFIG_INVALID.
+ */
+export function mountPointsOf(env: NodeJS.ProcessEnv): (directory: string) => boolean {
+  const set = loadMountPoint(env, undefined);
+  return (directory) => existsSync(cachePathBeside(resolve(directory))) || resolve(directory) === set;
 }

@@ -2,13 +2,13 @@
 import { dirname, resolve } from 'node:path';
 import { locateMount, requireWritable, statusOf } from '../api/locate.ts';
 import { type Config, loadConfig } from '../config/load.ts';
-import { listRestorable } from '../kit/export/restorable.ts';
+import { KEPT_SOON, listRestorable } from '../kit/export/restorable.ts';
 import { type RestoredSession, restoreSession, restoreTo } from '../kit/export/restore-session.ts';
 import { usage } from '../lib/errors.ts';
 import { columns, countText, momentText, secondText } from '../lib/human.ts';
 import { quote } from '../lib/quote.ts';
 import { flagValue, type Invocation, printEither, warn } from './command.ts';
-import { hasCacheBeside, type NamedPath, pathNamed, sessionNamed } from './named-session.ts';
+import { mountPointsOf, type NamedPath, pathNamed, sessionNamed } from './named-session.ts';
 import { flagsOf } from './setting-flags.ts';
 import { shield } from './shield.ts';
 
@@ -17,7 +17,7 @@ export async function run(invocation: Invocation): Promise<number> {
 }
 
 async function list(invocation: Invocation): Promise<number> {
-  const { session: asked, mountPoint } = listed(invocation.directory);
+  const { session: asked, mountPoint } = listed(invocation);
   const config = configOf(invocation, mountPoint);
   const kept = (await listRestorable(config, asked, warn)).map(({ session, what, ms, sinceMs, source }) => ({
     session,
@@ -37,15 +37,16 @@ async function list(invocation: Invocation): Promise<number> {
     kept,
     rows.length > 0
       ? columns([['kept', 'session', 'what', 'source'], ...rows]).join('\n')
-      : 'Nothing is kept that could be brought back.',
+      : `Nothing is kept that could be brought back. ${KEPT_SOON}`,
   );
   return 0;
 }
 
-/** A mount point, unless it is a path below one that has a cache. */
-function listed(named: string | undefined): Pick<NamedPath, 'mountPoint' | 'session'> {
-  const isBelow = named !== undefined && !hasCacheBeside(named) && hasCacheBeside(dirname(named));
-  return isBelow ? pathNamed(named) : { mountPoint: named, session: undefined };
+/** A mount point, unless it is a path below one. */
+function listed({ directory: named, env }: Invocation): Pick<NamedPath, 'mountPoint' | 'session'> {
+  const isMountPoint = mountPointsOf(env);
+  const isBelow = named !== undefined && !isMountPoint(named) && isMountPoint(dirname(named));
+  return isBelow ? pathNamed(named, isMountPoint) : { mountPoint: named, session: undefined };
 }
 
 async function restore(invocation: Invocation): Promise<number> {

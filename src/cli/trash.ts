@@ -1,4 +1,5 @@
 /** `sessionfs trash`: lists what is kept of removed sessions, or deletes it for good. */
+import { KEPT_SOON } from '../kit/export/restorable.ts';
 import { emptyTrashed, listTrashed, type Trashed } from '../kit/trash.ts';
 import { type SessionfsError, usage } from '../lib/errors.ts';
 import { columns, countText, durationMs, momentText, secondText, sizeText } from '../lib/human.ts';
@@ -16,7 +17,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const filter = { session, beforeMs: Date.now() - olderMs };
   if (action === 'list') {
     const trashed = await listTrashed(config, filter);
-    printEither(invocation, trashed, trashed.length === 0 ? NOTHING : table(trashed));
+    printEither(invocation, trashed, trashed.length === 0 ? `${NOTHING} ${KEPT_SOON}` : table(trashed));
     return 0;
   }
   if (!given.has('--yes')) throw unconfirmed(await listTrashed(config, filter));

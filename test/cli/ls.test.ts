@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ABSENT } from '../../src/bucket/bucket.ts';
 import { openBucket } from '../../src/bucket/open.ts';
-import { pathNamed } from '../../src/cli/named-session.ts';
+import { mountPointsOf, pathNamed as parsePath } from '../../src/cli/named-session.ts';
 import { cachePathBeside } from '../../src/config/load.ts';
 import { sealedSize } from '../../src/crypto/sealed-file.ts';
 import type { ListedFile, ListedSession } from '../../src/kit/sessions.ts';
@@ -122,11 +122,43 @@ test('cat prints nothing that is not verified: another key, a file that was move
     assert.deepEqual([result.status, result.stdout], [exitStatus[code], ''], result.stderr);
 });
 
+const ofMountPoints = (env: NodeJS.ProcessEnv) => (named: string | undefined) =>
+  parsePath(named, mountPointsOf(env));
+
+test('a new machine and cloud mode have no cache: a path names a mount by the settings, too', async (t) => {
+  const directory = temporaryDirectory(t);
+  const bucket = join(directory, 'bucket');
+  mkdirSync(bucket);
+  const opened = await openBucket({ kind: 'directory', path: bucket });
+  await opened.put('.sessionfs/note', Buffer.alloc(1), { ifGeneration: ABSENT, metadata: {} });
+  opened.close();
+  const env = {
+    SESSION_STORAGE_TYPE: 'hybrid',
+    STORAGE_BUCKET: `file://${bucket}`,
+    SESSION_ENCRYPTION_KEY: KEY,
+  };
+  for (const command of ['ls', 'verify', 'trash list'])
+    for (const [named, path] of [
+      ['sessions', undefined],
+      ['./sessions/', undefined],
+      [join(directory, 'elsewhere'), 'elsewhere'],
+    ] as const) {
+      const settings = path === undefined ? env : { ...env, SESSION_STORAGE_PATH: path };
+      const { status, stderr } = runCli([...command.split(' '), named], settings, directory);
+      assert.deepEqual([status, stderr], [0, ''], `${command} ${named}`);
+    }
+  const mountPoint = join(directory, 'elsewhere');
+  const pathNamed = ofMountPoints({ SESSION_STORAGE_PATH: mountPoint });
+  assert.deepEqual(pathNamed(`${mountPoint}/a-+1/b`), { mountPoint, session: 'a-+1', file: 'b' });
+  assert.throws(() => pathNamed(`${directory}/other/a-+1`), { code: 'USAGE' });
+});
+
 test('a path names a mount by the cache beside it', (t) => {
   const directory = temporaryDirectory(t);
   mkdirSync(join(directory, 'sessions.sealed'));
   writeFileSync(join(directory, 'other'), '');
   const mountPoint = join(directory, 'sessions');
+  const pathNamed = ofMountPoints({});
   assert.deepEqual(pathNamed(undefined), { mountPoint: undefined, session: undefined, file: '' });
   assert.deepEqual(pathNamed(`${mountPoint}/`), { mountPoint, session: undefined, file: '' });
   assert.deepEqual(pathNamed(`${mountPoint}/a-+1`), { mountPoint, session: 'a-+1', file: '' });
@@ -142,6 +174,7 @@ test('a path names a mount of root by its cache elsewhere, where others may chan
   const directory = temporaryDirectory(t);
   chmodSync(directory, 0o777);
   const mountPoint = join(directory, 'sessions');
+  const pathNamed = ofMountPoints({});
   assert.throws(() => pathNamed(`${mountPoint}/a-+1`), { code: 'USAGE' });
   const cache = cachePathBeside(mountPoint);
   assert.match(cache, /^\/var\/lib\/sessionfs\//);

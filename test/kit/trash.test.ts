@@ -136,6 +136,10 @@ test('only what was meant goes, for good, and nothing without --yes', async (t) 
   assert.match(kept.run('empty', '--yes').stdout, /1 archive of removed sessions deleted for good/);
   assert.deepEqual(await kept.left(), ['note']);
   assert.equal(kept.run('empty', '--yes').stdout, 'The trash is empty.\n');
+  assert.match(
+    kept.run('list').stdout,
+    /^The trash is empty\. What was removed just now shows up within 10 s\.\n$/,
+  );
 });
 
 test('a bucket that fails: what was deleted is said, and the cache comes first', async (t) => {

@@ -20,6 +20,9 @@ import { isIn } from './sealed-session.ts';
 import { keptVersionPrefixOf, readIfThere } from './sources.ts';
 import type { SealedVersions } from './versions.ts';
 
+/** A checkpoint keeps it (`INTERVAL_MS` in store/checkpoint/schedule.ts). */
+export const KEPT_SOON = 'What was removed just now shows up within 10 s.';
+
 export type RestorableSource = 'kept version' | 'trash' | MomentSource;
 
 /** What can be brought back: credentials that were kept, a session whose folder was removed, or a session at some moments. */

@@ -19,7 +19,7 @@ import { logsIn, stateOfSession } from '../baileys.ts';
 import { type ExportRequest, findVersions, keyringOf, requireComplete, sourcesOf } from './export-session.ts';
 import { checkFolder, writeFolder } from './folder.ts';
 import { readMoment, type Shield } from './moment.ts';
-import { type RestorableSource, readTrash } from './restorable.ts';
+import { KEPT_SOON, type RestorableSource, readTrash } from './restorable.ts';
 import { type OpenedFile, type OpenedVersions, openVersions, type SealedVersions } from './versions.ts';
 
 interface Wanted extends Pick<ExportRequest, 'session' | 'config'> {
@@ -260,7 +260,7 @@ function refusingLinks<T>(session: string, work: () => T): T {
 function nothingKept({ session, atMs }: Wanted): SessionfsError {
   const until = atMs === undefined ? '' : ` until ${secondText(new Date(atMs).toISOString())}`;
   return new SessionfsError('SESSION_NOT_FOUND', `nothing of ${session} was kept${until}`, {
-    hint: 'sessionfs restore --list DIR lists what can be brought back.',
+    hint: `sessionfs restore --list DIR lists what can be brought back. ${KEPT_SOON}`,
   });
 }
 
