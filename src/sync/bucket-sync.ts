@@ -104,7 +104,7 @@ export class BucketSync {
       bucket,
       learnOwners,
       known: ledger.known,
-      begins: () => this.#comparison.listingBegins(),
+      begins: () => this.#comparison.listingBegins((session) => this.flusher.isFlushing(session)),
       pageMs: listingPageMs,
       nowMs,
     });

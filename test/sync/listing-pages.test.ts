@@ -1,10 +1,11 @@
 /** A long listing: page by page, with turns for others, and true as far as it came. */
 import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
 import { test } from 'node:test';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { toObjectName } from '../../src/naming/object-name.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
-import { FakeGrants } from './lease-support.ts';
+import { FakeGrants, grantOf } from './lease-support.ts';
 import { contentsOf, Machine } from './support.ts';
 
 const S = 'u-+1';
@@ -15,6 +16,21 @@ function bucketOf(paths: readonly string[], pageSize: number): MemoryBucket {
   bucket.pageSize = pageSize;
   for (const path of paths) bucket.store(object(path), Buffer.from('ok'), { 'sessionfs-writer': 'other' });
   return bucket;
+}
+
+/** Something that waits until it is let go. */
+function hold() {
+  const events = new EventEmitter();
+  const reached = once(events, 'reached');
+  const gone = once(events, 'gone');
+  return {
+    reached,
+    wait: async () => {
+      events.emit('reached');
+      await gone;
+    },
+    letGo: () => void events.emit('gone'),
+  };
 }
 
 test('each page is noted before the next but one is asked for, and others have their turn in it', async (t) => {
@@ -94,4 +110,50 @@ test('an upload that begins while a page is noted is on the disk before it is se
     assert.equal(next.ledger.attemptsOf('sessions/v/+2/x').length, length + 1);
     assert.deepEqual(next.ledger.absentSessions, [S]);
   });
+});
+
+test('a list that is older than what a flush under way stores tells of no conflict', async (t) => {
+  const bucket = new MemoryBucket();
+  let nowMs = 0;
+  // No object waits for its next turn.
+  const clock = { wallMs: Date.now, monotonicMs: () => (nowMs += 1_000) };
+  const machine = new Machine(t, bucket, { grants: new FakeGrants(), clock });
+  const { ledger, sync } = machine;
+  await machine.write(`${S}/creds.json`, 'ok 1');
+  await sync.flusher.flush(S);
+  ledger.serve(S);
+  const list = bucket.list.bind(bucket);
+  const whole = () => {
+    sync.start();
+    return machine.until(() => machine.namesKnown);
+  };
+  const comparisons: [prefix: string, begin: () => Promise<void>][] = [
+    ['sessions/', whole],
+    [S, () => sync.reconcileSession(S, grantOf(), true)],
+  ];
+  for (const [version, [prefix, begin]] of comparisons.entries()) {
+    ledger.setListed(false);
+    await machine.write(`${S}/creds.json`, `ok ${version + 2}`);
+    const upload = hold();
+    bucket.before = ({ operation }) => (operation === 'put' ? upload.wait() : undefined);
+    const flushed = sync.flusher.flush(S);
+    await upload.reached;
+    const answer = hold();
+    bucket.list = async (...given) => {
+      const page = await list(...given);
+      if (given[0].startsWith(prefix)) await answer.wait();
+      return page;
+    };
+    const compared = begin();
+    await Promise.race([answer.reached, compared]);
+    upload.letGo();
+    await flushed;
+    answer.letGo();
+    await compared;
+    assert.deepEqual([...ledger.conflicts], [], prefix);
+  }
+  assert.deepEqual(
+    machine.counted.filter((event) => event.startsWith('conflict')),
+    [],
+  );
 });

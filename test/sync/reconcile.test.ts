@@ -204,6 +204,7 @@ test('a conflict of a session that applications see stays to be found; one that 
       {
         bucket: rig.bucket,
         ledger: rig.ledger,
+        compared: new Set(),
         resolve: async (session, _listing, served) => void resolved.push([session, served]),
         holds: async () => false,
         remove: async () => {},

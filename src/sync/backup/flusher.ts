@@ -157,6 +157,11 @@ export class Flusher {
     return this.#inTurn(session, work);
   }
 
+  /** Something of the session may be under way to the bucket. */
+  isFlushing(session: string): boolean {
+    return this.#running.has(session);
+  }
+
   /** Why the session is not backed up at present. */
   failureOf(session: string): Failure | undefined {
     return this.#failing.of(session);

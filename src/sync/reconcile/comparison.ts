@@ -51,15 +51,18 @@ export class Comparison {
   /** One at a time for each session. */
   readonly #locks = new NamedLocks();
   readonly #lists = new Limiter(LISTS_AT_A_TIME);
-  /** Sessions that were compared, or are written, since the newest listing began. */
+  /** Sessions that were compared since the newest listing began, or are written since before it did. */
   readonly #newer = new Set<string>();
+  /** Sessions that were compared by themselves since this daemon began, and are in no conflict. */
+  readonly #compared = new Set<string>();
 
   constructor(parts: ComparisonParts) {
     this.#parts = parts;
   }
 
-  listingBegins(): void {
-    this.#newer.clear();
+  /** `isWritten`: a flush of the session is under way. What it stores may be newer than the listing. */
+  listingBegins(isWritten: (session: string) => boolean): void {
+    for (const session of this.#newer) if (!isWritten(session)) this.#newer.delete(session);
   }
 
   /** With all that the bucket has, page by page. Rejects as the pages do, or with BucketError. */
@@ -102,6 +105,7 @@ export class Comparison {
     const parts = {
       bucket,
       ledger,
+      compared: this.#compared,
       foreign,
       holds: (version: ObjectVersion) => this.#holds(version),
       remove: (names: readonly string[]) => this.#remove(names),

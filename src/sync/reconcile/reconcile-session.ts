@@ -9,6 +9,8 @@ import { type Reconciled, type ReconcileOptions, Reconciliation, takeStale } fro
 export interface ReconcileSessionParts {
   bucket: Bucket;
   ledger: Ledger;
+  /** Sessions that were compared here since this daemon began: they need no listing of the whole bucket. */
+  compared: Set<string>;
   foreign: ForeignObjects;
   holds: ReconcileOptions['holds'];
   remove: ReconcileOptions['remove'];
@@ -29,15 +31,17 @@ export function isCurrent(ledger: Ledger, session: string, { epoch, previousEpoc
  * and are not to stay. Rejects with BucketError.
  */
 export async function reconcileSession(
-  { bucket, ledger, foreign, holds, remove, resolve, apply }: ReconcileSessionParts,
+  { bucket, ledger, compared, foreign, holds, remove, resolve, apply }: ReconcileSessionParts,
   session: string,
   grant: WriteGrant,
   served: () => boolean,
 ): Promise<ObjectVersion[]> {
   if (session === '' || grant.epoch === 0) return [];
   let stale: ObjectVersion[] = [];
-  // Without the listing of the whole bucket nothing says that this cache is not an older copy that was put back.
-  if (!ledger.listed || !isCurrent(ledger, session, grant)) {
+  // Without any listing nothing says that this cache is not an older copy that was put back. One is enough: a second one may be
+  // older than what a flush stores meanwhile.
+  const isListed = ledger.listed || compared.has(session);
+  if (!isListed || !isCurrent(ledger, session, grant)) {
     const listed = await listSession(bucket, session, foreign, ledger.known);
     stale = takeStale(listed, () => grant.floor);
     const comparing = new Reconciliation(ledger, {
@@ -60,5 +64,6 @@ export async function reconcileSession(
     }
   }
   ledger.noteCurrent(session, grant.epoch);
+  compared.add(session);
   return stale;
 }

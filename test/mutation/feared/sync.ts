@@ -702,8 +702,24 @@ export const syncMutations = [
     ['      remove,\n', '      remove: async () => {},\n', 'files that another mount deleted are served'],
     ['  ledger.noteCurrent(session, grant.epoch);\n', '', 'each opening lists the session'],
     ['grant.previousEpoch > 0 && ', '', 'what the bucket lost is deleted here, too'],
-    ['!ledger.listed || ', '', 'a cache that was put back from a copy is served'],
+    ['!isListed || ', '', 'a cache that was put back from a copy is served'],
   ]),
+  ...fearedIn(
+    'src/sync/reconcile/reconcile-session.ts',
+    ['sync/listing-pages.test.ts'],
+    [[' || compared.has(session)', '', 'a session is in conflict with what its own flush stores meanwhile']],
+  ),
+  ...fearedIn(
+    'src/sync/reconcile/comparison.ts',
+    ['sync/listing-pages.test.ts'],
+    [
+      [
+        'if (!isWritten(session)) this.#newer',
+        'this.#newer',
+        'a session is in conflict with what its own flush stores during a listing',
+      ],
+    ],
+  ),
   ...fearedIn('src/sync/reconcile/quarantine-stale.ts', RECONCILE, [
     [
       'if (found !== generation) throw',
