@@ -173,6 +173,28 @@ test('after an unclean take-over every object is stored again, then the floor is
   assert.equal(bucket.calls.length, puts);
 });
 
+test('the floor is not raised over what waits for the session that it was moved to', async (t) => {
+  const bucket = new MemoryBucket();
+  const grants = new FakeGrants({ epoch: 2, previousEpoch: 1, refresh: true });
+  grants.grant = async (session) => (session === S ? grants.granted : grantOf());
+  const machine = new Machine(t, bucket, { grants });
+  const { ledger, sync } = machine;
+  theirs(bucket, 'creds.json', 'ok', 1);
+  await sync.reconcileSession(S, grants.granted, false);
+  await sync.restorer.restore(S);
+  await machine.cache.put('v-+2/creds.json', Buffer.from('ok'));
+  await machine.cache.remove(`${S}/creds.json`);
+  const [from, to] = [name('creds.json'), toObjectName('v-+2/creds.json', 'file')];
+  await ledger.changed([to], [from], [{ deleted: [from], put: [to] }]);
+  ledger.conflicts.add('v-+2');
+  sync.flusher.refresh(S);
+  await assert.rejects(sync.flusher.flush(S));
+  assert.deepEqual([grants.floors, bucket.objects.has(from)], [[], true]);
+  ledger.conflicts.clear();
+  await sync.flusher.flush(S);
+  assert.deepEqual([grants.floors, bucket.objects.has(from)], [[`${S} 2`], false]);
+});
+
 test('in step: of the epoch that was found or the one that was made, and of no other', async (t) => {
   const machine = new Machine(t, new MemoryBucket());
   const grant = grantOf({ epoch: 5, previousEpoch: 4 });

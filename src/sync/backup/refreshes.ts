@@ -3,6 +3,7 @@
  * the mount before still writes can no longer be taken for the session's.
  */
 import type { Ledger } from '../ledger/ledger.ts';
+import type { ObjectEntry } from '../ledger/object-entry.ts';
 import type { WriteGrant, WriteGrants } from '../write-grant.ts';
 
 export class Refreshes {
@@ -40,10 +41,15 @@ export class Refreshes {
   /** After a flush: raises the floor if every object was stored again. Rejects as `WriteGrants.floorRaised` does. */
   async end(session: string, { epoch, refresh }: WriteGrant): Promise<void> {
     if (refresh && this.#begun.get(session) === epoch) {
-      if (this.#ledger.entriesOf(session).some((entry) => entry.refresh && !entry.shadowed)) return;
+      if (this.#ledger.entriesOf(session).some(isBelow)) return;
       await this.#grants.floorRaised(session, epoch);
       this.#begun.delete(session);
     }
     this.#wanted.delete(session);
   }
+}
+
+/** The bucket has it as a version that a higher floor would lie above. What was moved on and is not stored there yet must not be lost, either. */
+function isBelow({ local, remote, refresh, shadowed }: ObjectEntry): boolean {
+  return local === 'deleted' ? remote !== undefined : refresh && !shadowed;
 }
