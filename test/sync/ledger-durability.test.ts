@@ -1,5 +1,6 @@
 /** When what the ledger notes is on stable storage, and what a disk that fails leaves of it. */
 import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -75,6 +76,31 @@ test('a ledger that is written anew is on stable storage before it has its name,
     { what: 'name', path, from: aside },
     { what: 'sync', path: cachePath },
   ]);
+});
+
+test('a ledger that was written anew in use is the one that is used, and nothing is durable before its name is', async (t) => {
+  const cachePath = temporaryDirectory(t);
+  const path = join(cachePath, 'bucket.log');
+  const ledger = open(t, cachePath);
+  const { fsyncSync } = fs;
+  let isFailing = true;
+  const events = new EventEmitter();
+  const failed = once(events, 'failed');
+  t.mock.method(fs, 'fsyncSync', (fd: number) => {
+    if (!isFailing || fs.readlinkSync(`/proc/self/fd/${fd}`) !== cachePath) return fsyncSync(fd);
+    events.emit('failed');
+    throw systemError('EMFILE', 'open', cachePath);
+  });
+  const inode = fs.statSync(path).ino;
+  // Most of it is outdated, so that it is written anew.
+  for (let line = 0; line < 1_200; line++) ledger.same(CREDS, { ...version, generation: String(line) });
+  await failed;
+  assert.notEqual(fs.statSync(path).ino, inode);
+  await assert.rejects(ledger.changed([CREDS], []), { code: 'EMFILE' });
+  isFailing = false;
+  await ledger.changed([KEY], []);
+  const next = open(t, cachePath);
+  assert.deepEqual([next.get(CREDS)?.local, next.get(KEY)?.local], ['changed', 'changed']);
 });
 
 test('a line that the disk took half of is taken back: what follows is read, and nothing counts as changed', async (t) => {

@@ -17,8 +17,9 @@ import { test } from 'node:test';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { crc32c } from '../../src/lib/crc32c.ts';
 import { rewriteInUse } from '../../src/sync/ledger/file.ts';
-import { lengthLine, lineOf } from '../../src/sync/ledger/format.ts';
+import { fieldsOf, type LedgerRecord, lengthLine, lineOf } from '../../src/sync/ledger/format.ts';
 import { Ledger } from '../../src/sync/ledger/ledger.ts';
+import { readLedger } from '../../src/sync/ledger/reading.ts';
 import { LedgerState } from '../../src/sync/ledger/state.ts';
 import { repository } from '../support/repository.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -399,8 +400,39 @@ test('what is noted in the last moment before a new file is used is in it, and o
     assert.deepEqual(readdirSync(cachePath), isOver ? [] : ['bucket.log']);
     if (isOver) continue;
     assert.equal(statSync(path).size, used);
+    assert.equal(
+      readLedger(path)?.state.durableLength,
+      used,
+      'also after a power cut that tears the next line',
+    );
     assert.match(readFileSync(path, 'utf8'), /first.*\n.*last.*\n$/);
   }
+});
+
+test('an upload of a file that is made again while the ledger is written anew is not forgotten', async (t) => {
+  const path = join(temporaryDirectory(t), 'bucket.log');
+  const state = new LedgerState();
+  state.apply(['ledger', 1, 'id', 'gs://b']);
+  state.apply(['same', CREDS, ...fieldsOf(version)]);
+  state.apply(['attempt', KEY, 'upload', '0', 1, 7]);
+  for (let file = 0; file < 2_000; file++)
+    state.apply(['same', `sessions/v/+2/${file}.json`, ...fieldsOf(version)]);
+  const made: LedgerRecord = ['changed', KEY, 8];
+  let since = '';
+  const isOver = () => {
+    if (state.get(KEY) !== undefined) return false;
+    state.apply(made);
+    since = lineOf(made);
+    return false;
+  };
+  const takeSince = () => {
+    const bytes = Buffer.from(since);
+    since = '';
+    return { bytes, lines: 1 };
+  };
+  await rewriteInUse(path, state, takeSince, isOver, () => {});
+  const read = readLedger(path)?.state;
+  assert.deepEqual([read?.get(KEY)?.local, read?.attempts.get(KEY)?.length], ['changed', 1]);
 });
 
 test('from one bucket to another and back: the first one’s ledger is taken up again, compared with the cache', async (t) => {

@@ -31,11 +31,16 @@ function* recordsOf(state: LedgerState): Generator<LedgerRecord> {
   for (const [session, epoch] of state.epochs)
     if (state.sessions.has(session)) yield ['epoch', session, epoch];
   for (const session of state.serving) yield ['serving', session];
+  // Of those that are known without a file one may be made meanwhile, in a session that was written before.
+  const told = new Set<string>();
   for (const session of state.sessions.values())
-    for (const entry of inOrder(session.copies))
-      yield* recordsOfEntry(entry, state.attempts.get(entry.name) ?? []);
+    for (const entry of inOrder(session.copies)) {
+      const attempts = state.attempts.get(entry.name) ?? [];
+      if (attempts.length > 0) told.add(entry.name);
+      yield* recordsOfEntry(entry, attempts);
+    }
   for (const [name, attempts] of state.attempts)
-    if (state.get(name) === undefined) yield* recordsOfAttempts(name, attempts);
+    if (!told.has(name)) yield* recordsOfAttempts(name, attempts);
 }
 
 /** Of their names: what comes so is read fast (SettledLines). */
@@ -112,17 +117,19 @@ export function rewriteLedger(path: string, state: LedgerState): void {
   } finally {
     fs.closeSync(fd);
   }
-  publish(path);
+  fs.renameSync(`${path}.new`, path);
+  syncName(path);
 }
 
-function publish(path: string): void {
-  fs.renameSync(`${path}.new`, path);
-  // Lines appended from now on must not hang on a name that a power cut takes.
+/** Lines that are appended after `rewriteInUse` must not hang on a name that a power cut takes. Throws system errors. */
+export function syncName(path: string): void {
   syncDirectorySync(dirname(path));
 }
 
 export interface RewrittenLedger {
   fd: number;
+  /** Of the same file, for `noteLength`. */
+  lengthFd: number;
   size: number;
   lines: number;
 }
@@ -130,8 +137,9 @@ export interface RewrittenLedger {
 /**
  * Writes a file that is in use anew, while records go on being applied and appended: `appendedSince` takes out those of
  * them that it has not taken out before. Every line says what is from then on, so those may be repeated after a snapshot that
- * has seen some of them. `use` gets the descriptor to append to from then on, once all of it is durable; it is not called
- * where `isOver` says so first. Rejects with system errors; then the file is as it was.
+ * has seen some of them. `use` gets the descriptors from then on, once all of it is durable, but for its name (`syncName`): it must
+ * not throw, since there is no way back. It is not called where `isOver` says so first. Rejects with system errors; then the file is
+ * as it was.
  */
 export async function rewriteInUse(
   path: string,
@@ -142,34 +150,37 @@ export async function rewriteInUse(
 ): Promise<void> {
   const flags = fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_TRUNC | fs.constants.O_APPEND;
   const fd = fs.openSync(`${path}.new`, flags, LEDGER_FILE_MODE);
-  const written: RewrittenLedger = { fd, size: 0, lines: 0 };
+  const written: RewrittenLedger = { fd, lengthFd: -1, size: 0, lines: 0 };
   const write = ({ bytes, lines }: { bytes: Buffer; lines: number }) => {
     writeAllSync(fd, bytes);
     written.size += bytes.length;
     written.lines += lines;
   };
   try {
+    written.lengthFd = fs.openSync(`${path}.new`, fs.constants.O_WRONLY);
     for (const chunk of chunksOf(state)) {
       write(chunk);
       await nextTurn();
-      if (isOver()) return giveUp(path, fd);
+      if (isOver()) return giveUp(path, written);
     }
     write(appendedSince());
     await fileOperations.fdatasync(fd);
-    if (isOver()) return giveUp(path, fd);
+    if (isOver()) return giveUp(path, written);
     // Nothing is appended to the file before between these lines.
     write(appendedSince());
+    noteLength(written.lengthFd, state, written.size);
     fs.fdatasyncSync(fd);
-    publish(path);
-    use(written);
+    fs.renameSync(`${path}.new`, path);
   } catch (error) {
-    giveUp(path, fd);
+    giveUp(path, written);
     throw error;
   }
+  use(written);
 }
 
-function giveUp(path: string, fd: number): void {
+function giveUp(path: string, { fd, lengthFd }: RewrittenLedger): void {
   fs.closeSync(fd);
+  if (lengthFd >= 0) fs.closeSync(lengthFd);
   try {
     fs.unlinkSync(`${path}.new`);
   } catch {

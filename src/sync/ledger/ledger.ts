@@ -14,7 +14,16 @@ import { fileOperations } from '../../lib/file-operations.ts';
 import { fromObjectName, toObjectName } from '../../naming/object-name.ts';
 import { backupOf, isTemporary, sessionOf } from '../../naming/session-path.ts';
 import { asCompanion } from '../../sqlite/companions.ts';
-import { isWordy, LEDGER_FILE_MODE, noteLength, rewriteInUse, rewriteLedger, writeAllSync } from './file.ts';
+import {
+  isWordy,
+  LEDGER_FILE_MODE,
+  noteLength,
+  type RewrittenLedger,
+  rewriteInUse,
+  rewriteLedger,
+  syncName,
+  writeAllSync,
+} from './file.ts';
 import { fieldsOf, LEDGER_VERSION, type LedgerRecord, lineOf } from './format.ts';
 import type { Attempt, ObjectEntry, RemoteVersion } from './object-entry.ts';
 import { type ReadLedger, readLedger } from './reading.ts';
@@ -61,6 +70,8 @@ export class Ledger {
   #size: number;
   /** So much of it is on stable storage at least. */
   #durableSize = 0;
+  /** Its name is on stable storage: a power cut brings no file from before back. */
+  #isNamed = true;
   /** What was appended since the file began to be written anew; undefined: it is not being written. */
   #since: { bytes: Buffer[]; lines: number } | undefined;
   /** Not before the file has so many lines: the last time failed. */
@@ -557,6 +568,7 @@ export class Ledger {
   }
 
   async #sync(): Promise<void> {
+    this.#syncName();
     const fd = this.#fd;
     const size = this.#size;
     const sync = fileOperations.fdatasync(fd);
@@ -586,17 +598,27 @@ export class Ledger {
     }
   }
 
-  #use({ fd, size, lines }: { fd: number; size: number; lines: number }): void {
-    const old = this.#fd;
-    const lengthFd = fs.openSync(this.#path, fs.constants.O_WRONLY);
-    fs.closeSync(this.#lengthFd);
+  #syncName(): void {
+    if (!this.#isNamed) syncName(this.#path);
+    this.#isNamed = true;
+  }
+
+  #use({ fd, lengthFd, size, lines }: RewrittenLedger): void {
+    const old = [this.#fd, this.#lengthFd];
     this.#lengthFd = lengthFd;
-    noteLength(this.#lengthFd, this.#state, size);
     this.#fd = fd;
     this.#size = size;
     this.#durableSize = size;
     this.#state.records = lines;
-    void Promise.allSettled([...this.#syncing]).then(() => fs.closeSync(old));
+    void Promise.allSettled([...this.#syncing]).then(() => {
+      for (const each of old) fs.closeSync(each);
+    });
+    this.#isNamed = false;
+    try {
+      this.#syncName();
+    } catch {
+      // Nothing counts as durable before it succeeds.
+    }
   }
 }
 

@@ -122,9 +122,14 @@ export const syncMutations = [
   ]),
   ...fearedIn('src/sync/backup/refreshes.ts', UPLOAD, [
     [
-      'if (this.#ledger.entriesOf(session).some((entry) => entry.refresh && !entry.shadowed)) return;',
+      'if (this.#ledger.entriesOf(session).some(isBelow)) return;',
       '',
       'the floor is raised before everything was stored again',
+    ],
+    [
+      "local === 'deleted' ? remote !== undefined : ",
+      '',
+      'what was moved to another session and is not stored there counts as a late write',
     ],
     [
       'if (this.#ledger.countsOf(session).absent > 0) return;',
@@ -430,10 +435,25 @@ export const syncMutations = [
       '',
       'after a power cut an upload is taken for one of another run',
     ],
+    [
+      '    this.#syncName();\n    const fd = this.#fd;\n',
+      '    const fd = this.#fd;\n',
+      'a power cut brings back the ledger from before it was written anew',
+    ],
   ]),
   ...fearedIn('src/sync/ledger/file.ts', LEDGER, [
     ['    fs.fsyncSync(fd);\n', '', 'a power cut leaves an empty ledger under its name'],
     ['  syncDirectorySync(dirname(path));\n', '', 'a power cut takes the ledger together with its name'],
+    [
+      'if (!told.has(name)) yield*',
+      'if (state.get(name) === undefined) yield*',
+      'a late upload of a file that was made again meanwhile is taken for another mount’s',
+    ],
+    [
+      '    noteLength(written.lengthFd, state, written.size);\n',
+      '',
+      'a power cut after the ledger was written anew brings back what other mounts deleted',
+    ],
     [
       '  yield* recordsOfAttempts(name, attempts);\n',
       '',
