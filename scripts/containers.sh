@@ -71,9 +71,12 @@ make_base_image() {
   mirror=$(debian_mirror)
   [ -n "$mirror" ] || die 'CANNOT TEST CONTAINERS HERE: apt of this machine knows no mirror of Debian'
   rm -rf "$system"
+  fetch_node "$node_release" "$containers/node-$node_release" &
+  local node=$!
   quietly 'making a base image (debootstrap), this takes a minute' \
     debootstrap --variant=minbase bookworm "$system" "$mirror" || die 'no base image, see above'
   rm -rf "$system"/var/cache/apt/* "$system"/var/lib/apt/lists/* "$system"/usr/share/{doc,man,locale}/*
+  wait "$node" || exit 1
   fetch_node "$node_release" "$containers/node-$node_release"
   install -D "$fetched_node" "$system/usr/local/bin/node"
   mkdir -p "$system/usr/local/lib/node_modules"
@@ -122,14 +125,16 @@ install_python_tools() {
 }
 
 prepare_containers() {
-  lock_checkout
+  lock_checkout containers
   install_container_tools
   configure_podman
-  install_python_tools
+  install_python_tools &
+  local python_tools=$!
   make_base_image
-  unlock_checkout
   make_emulator_image
   make_systemd_image
+  wait "$python_tools" || exit 1
+  unlock_checkout
   # Steps of builds of other days; today's make the next build fast.
   podman image prune --force --filter until=24h >/dev/null
 }

@@ -47,9 +47,12 @@ install_monitoring_checks() {
 
 # install_tools FILE...: what these test files need.
 install_tools() {
-  case $* in *dist/test/observe/status-page/*) install_browser ;; esac
+  local monitoring=
   case $* in *dist/test/deploy/*)
+    install_monitoring_checks &
+    monitoring=$!
     install_promtool
-    install_monitoring_checks
     ;; esac
+  case $* in *dist/test/observe/status-page/*) install_browser ;; esac
+  [ -z "$monitoring" ] || wait "$monitoring" || exit 1
 }
