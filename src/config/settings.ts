@@ -331,7 +331,7 @@ const secretVariables: readonly Described[] = [
     variable: 'SESSION_ENCRYPTION_KEY',
     flag: undefined,
     default: undefined,
-    meaning: 'encryption key, 64 hex digits; hybrid and cloud mode require it or its file',
+    meaning: 'encryption key, 64 hex digits; hybrid and cloud mode require it, its file or its command',
   },
   {
     variable: 'SESSION_ENCRYPTION_KEYS_PREVIOUS',
