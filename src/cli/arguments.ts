@@ -8,6 +8,7 @@ import { nearestName } from '../lib/nearest-name.ts';
 import { quote } from '../lib/quote.ts';
 import { version } from '../lib/version.ts';
 import type { CommandLine, CommandSpec, FlagSpec } from './command.ts';
+import { writeOut } from './output.ts';
 
 /** What commander throws when it has printed what was asked for. */
 const SAID = ['commander.help', 'commander.helpDisplayed', 'commander.version'];
@@ -21,7 +22,7 @@ const DIRECTORY_DEFAULT = 'DIR defaults to SESSION_STORAGE_PATH, or ./sessions.'
 export function parseCommandLine(
   commands: readonly CommandSpec[],
   line: readonly string[],
-  write: (text: string) => void = (text) => process.stdout.write(text),
+  write: (text: string) => void = writeOut,
 ): CommandLine | undefined {
   const [name, ...args] = line;
   if (name === undefined) throw usage('which command?');

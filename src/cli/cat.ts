@@ -3,13 +3,11 @@ import { readPlainFile } from '../kit/sessions.ts';
 import { usage } from '../lib/errors.ts';
 import type { Invocation } from './command.ts';
 import { lookAt } from './look-at.ts';
+import { writeOut } from './output.ts';
 
 export async function run(invocation: Invocation): Promise<number> {
   const { config, env, session, file, from } = lookAt(invocation);
   if (session === undefined || file === '') throw usage('which file? sessionfs cat [DIR/]SESSION/FILE');
-  const plain = await readPlainFile(config, env, { session, name: file, from });
-  await new Promise<void>((resolve, reject) => {
-    process.stdout.write(plain, (error) => (error ? reject(error) : resolve()));
-  });
+  writeOut(await readPlainFile(config, env, { session, name: file, from }));
   return 0;
 }

@@ -4,6 +4,7 @@ import { printableText } from '../lib/human.ts';
 import { quote } from '../lib/quote.ts';
 import type { Secrets } from '../lib/secrets.ts';
 import { messageOf } from '../lib/system-error.ts';
+import { writeError, writeOut } from './output.ts';
 
 export interface FlagSpec {
   /** With its dashes. */
@@ -79,7 +80,7 @@ export interface Invocation extends CommandLine {
 
 /** As it is: what a program reads. */
 export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  writeOut(`${text}\n`);
 }
 
 /** For people: nothing in it is an order to a terminal. */
@@ -99,7 +100,7 @@ export function printEither({ given }: Pick<Arguments, 'given'>, value: unknown,
 
 /** A line for people, beside what a program may read on stdout. */
 export function warn(text: string): void {
-  process.stderr.write(`sessionfs: ${printableText(text)}\n`);
+  writeError(`sessionfs: ${printableText(text)}\n`);
 }
 
 /** The checked value of an operand; see `flagValue`. */

@@ -5,6 +5,7 @@ import type { Secrets } from '../lib/secrets.ts';
 import { messageOf } from '../lib/system-error.ts';
 import { parseCommandLine } from './arguments.ts';
 import { commands } from './commands.ts';
+import { writeError } from './output.ts';
 
 /** Never throws: prints what went wrong to stderr and returns the exit status for it. */
 export async function dispatch(
@@ -18,7 +19,7 @@ export async function dispatch(
     const run = await parsed.spec.load();
     return await run({ ...parsed, commands, env, secrets });
   } catch (error) {
-    process.stderr.write(`${printableText(describe(error, env, args[0]))}\n`);
+    writeError(`${printableText(describe(error, env, args[0]))}\n`);
     return error instanceof SessionfsError ? error.exitStatus : exitStatus.INTERNAL;
   }
 }

@@ -77,4 +77,7 @@ test('flush without a bucket and logs without a log say what to do', (t) => {
     stderr,
     new RegExp(`there is no log ${directory}/sessions\\.sealed\\.log\n {2}A mount in the foreground`),
   );
+  const folder = runCli(['logs', mountPoint, '--log-file', directory]);
+  assert.equal(folder.status, exitStatus.LOG_NOT_FOUND);
+  assert.match(folder.stderr, /^sessionfs: the log \S+ cannot be read: it is a directory\n {2}\S.*\n$/);
 });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -14,6 +15,8 @@ import { KEY } from '../fs/harness.ts';
 import { harness, mkdir, unlink, write } from '../fs/support.ts';
 import { readTree } from '../mounted/session-files.ts';
 import { cleanUp } from '../support/cleanup.ts';
+import { cliMain } from '../support/cli-main.ts';
+import { cleanEnvironment } from '../support/environment.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { runCli } from './run-cli.ts';
 
@@ -151,6 +154,30 @@ test('a new machine and cloud mode have no cache: a path names a mount by the se
   const pathNamed = ofMountPoints({ SESSION_STORAGE_PATH: mountPoint });
   assert.deepEqual(pathNamed(`${mountPoint}/a-+1/b`), { mountPoint, session: 'a-+1', file: 'b' });
   assert.throws(() => pathNamed(`${directory}/other/a-+1`), { code: 'USAGE' });
+});
+
+test('what a pipe does not hold at once is printed all the same, and of what a file does not take the end is told', async (t) => {
+  const h = harness(t);
+  mkdir(h, SESSION);
+  for (let n = 0; n < 500; n++) write(h, `${SESSION}/key-${n}.json`, '{}');
+  write(h, `${SESSION}/large.json`, JSON.stringify('x'.repeat(5000)));
+  h.crash();
+  const run = (script: string, ...args: readonly string[]) =>
+    spawnSync('sh', ['-c', script, process.execPath, cliMain, ...args, '--cache-path', h.cachePath], {
+      env: cleanEnvironment({ SESSION_ENCRYPTION_KEY: KEY }),
+      encoding: 'utf8',
+      timeout: 60_000,
+    });
+  const slow = run('"$0" "$@" | { sleep 1; cat; }', 'ls', SESSION, '--json');
+  assert.equal((JSON.parse(slow.stdout) as ListedFile[]).length, 501);
+  // A write beyond the limit is a short one, and the next one fails.
+  const full = run(
+    `trap '' XFSZ; ulimit -f 1; exec "$0" "$@" >'${h.cachePath}.out'`,
+    'cat',
+    `${SESSION}/large.json`,
+  );
+  assert.deepEqual([full.status, full.stdout], [exitStatus.OUTPUT_NOT_WRITTEN, '']);
+  assert.match(full.stderr, /^sessionfs: the output cannot be written: EFBIG\n/);
 });
 
 test('a path names a mount by the cache beside it', (t) => {

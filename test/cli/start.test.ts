@@ -1,8 +1,10 @@
 /** Starts that cannot go well for a reason outside of sessionfs: each says in two lines what is wrong and what to do. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { exitStatus } from '../../src/lib/errors.ts';
 import { cliMain } from '../support/cli-main.ts';
@@ -62,5 +64,25 @@ test('a read-only mount whose copy has no place, also in a process of its own', 
     });
     assert.equal(status, exitStatus.CACHE_NOT_WRITABLE, stderr);
     assert.match(stderr, /^sessionfs: the copy cannot be made in \S+none: ENOENT\n {2}\S.* TMPDIR\.\n$/);
+  }
+});
+
+test('output that a full disk does not take is an error, of a key too', () => {
+  const script = 'exec "$0" "$@" keygen >/dev/full';
+  const { status, stderr } = run('sh', ['-c', script, process.execPath, cliMain]);
+  assert.equal(status, exitStatus.OUTPUT_NOT_WRITTEN);
+  assert.match(stderr, /^sessionfs: the output cannot be written: ENOSPC\n {2}\S.*\n$/);
+});
+
+test('a reader that has gone ends nothing with a stack', async () => {
+  for (const [args, closed, open, expected] of [
+    [['man'], 'stdout', 'stderr', 0],
+    [['nonsense'], 'stderr', 'stdout', exitStatus.USAGE],
+  ] as const) {
+    const child = spawn(process.execPath, [cliMain, ...args], { env: cleanEnvironment(), timeout: 60_000 });
+    child[closed].destroy();
+    const rest = text(child[open]);
+    const [status] = await once(child, 'close');
+    assert.deepEqual([status, await rest], [expected, '']);
   }
 });
