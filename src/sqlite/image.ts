@@ -96,23 +96,28 @@ export class DatabaseImage {
     const count = this.#view.getUint16(at + 3);
     const pointers = at + (isInterior ? 12 : 8);
     if (pointers + 2 * count > start + this.#usable) throw new SqliteError(`page ${root} is damaged`);
+    // Cells lie beside each other: one that thousands of places name would be read thousands of times.
+    const room = { left: this.#usable };
     for (let cell = 0; cell < count; cell++) {
       const place = start + this.#view.getUint16(pointers + 2 * cell);
       if (place < pointers + 2 * count || place + 4 > start + this.#usable)
         throw new SqliteError(`page ${root} is damaged`);
       if (isInterior) yield* this.#payloads(this.#view.getUint32(place), depth + 1);
       if (type !== INTERIOR_TABLE)
-        yield this.#payload(place + (isInterior ? 4 : 0), isIndex, start + this.#usable);
+        yield this.#payload(place + (isInterior ? 4 : 0), isIndex, start + this.#usable, room);
     }
     if (isInterior) yield* this.#payloads(this.#view.getUint32(at + 8), depth + 1);
   }
 
-  #payload(at: number, isIndex: boolean, end: number): Uint8Array {
+  /** `room`: what the cells of the page may still take. */
+  #payload(at: number, isIndex: boolean, end: number, room: { left: number }): Uint8Array {
     const cell = new CellReader(this.#bytes, at, end);
     const size = cell.number();
     if (!isIndex) cell.number();
     if (size > this.#bytes.length) throw new SqliteError('a row is longer than the database');
     const local = cell.take(localBytes(size, this.#usable, isIndex));
+    room.left -= local.length;
+    if (room.left < 0) throw new SqliteError('cells of a page overlap');
     return local.length === size ? local : this.#overflowing(local, viewOf(cell.take(4)).getUint32(0), size);
   }
 

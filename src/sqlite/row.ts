@@ -109,11 +109,18 @@ class Search {
     const cells = view.getUint16(start + 3);
     const pointers = start + (type === LEAF ? 8 : 12);
     if (pointers + 2 * cells > this.#usableBytes) throw new SqliteError(`page ${root} has too many cells`);
+    // Cells lie beside each other: one that thousands of places name would be read thousands of times.
+    let room = this.#usableBytes;
     for (let cell = 0; cell < cells; cell++) {
       const at = view.getUint16(pointers + 2 * cell);
       if (at + 4 > this.#usableBytes) throw new SqliteError(`page ${root} has a cell outside of it`);
-      if (type === LEAF) yield this.#payload(page, at);
-      else yield* this.#rows(view.getUint32(at), depth + 1);
+      if (type === INTERIOR) yield* this.#rows(view.getUint32(at), depth + 1);
+      else {
+        const payload = this.#payload(page, at);
+        room -= payload.local.length;
+        if (room < 0) throw new SqliteError(`page ${root} has cells that overlap`);
+        yield payload;
+      }
     }
     if (type === INTERIOR) yield* this.#rows(view.getUint32(start + 8), depth + 1);
   }

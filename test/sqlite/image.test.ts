@@ -105,6 +105,22 @@ test('damage is noticed: pages that are cut off, used twice, by nothing, or no p
   );
 });
 
+test('a row that a page names again and again is damage, and is not read again and again', (t) => {
+  const path = join(temporaryDirectory(t), 'auth.db');
+  const database = new Database(path);
+  database.exec('PRAGMA page_size = 4096; CREATE TABLE numbers (a)');
+  database.prepare('INSERT INTO numbers VALUES (?)').run('x'.repeat(3_000));
+  database.close();
+  const bytes = Buffer.from(readFileSync(path));
+  new DatabaseImage(bytes).check();
+  const [root, cells, pointers] = [4_096, 3, 8];
+  for (let cell = 1; cell < 10; cell++)
+    bytes.copyWithin(root + pointers + 2 * cell, root + pointers, root + pointers + 2);
+  bytes.writeUInt16BE(10, root + cells);
+  assert.throws(() => new DatabaseImage(bytes).check(), /overlap/);
+  assert.throws(() => new DatabaseImage(bytes).rows('numbers'), /overlap/);
+});
+
 test('whatever bytes change, it ends, and fails as damage does or not at all', (t) => {
   const { bytes } = databaseOf(t, SHAPES[0] as Shape);
   let seed = 42;

@@ -208,6 +208,19 @@ test('a table that is stored in another way is not known, and no table is none',
   rmSync(path);
 });
 
+test('a row that a page names again and again is not read again and again', (t) => {
+  const { path, database } = open(t, ['page_size = 4096']);
+  database.exec('CREATE TABLE creds (key, value)');
+  save(database, 'v'.repeat(3_000), 'another');
+  const bytes = readFileSync(path);
+  assert.equal(textOf(find(bytes)), undefined);
+  const [root, cells, pointers] = [4_096, 3, 8];
+  for (let cell = 1; cell < 10; cell++)
+    bytes.copyWithin(root + pointers + 2 * cell, root + pointers, root + pointers + 2);
+  bytes.writeUInt16BE(10, root + cells);
+  assert.match(String(find(bytes).error), /overlap/);
+});
+
 test('whatever the bytes are, the search ends, and nothing but an error comes of it', (t) => {
   const { path, database } = open(t, ['page_size = 512']);
   database.exec(TABLE);

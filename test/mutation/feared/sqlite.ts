@@ -48,6 +48,11 @@ export const sqliteMutations = [
       'what is reserved of each page is taken for content',
     ],
     ['if (at + 4 > this.#usableBytes)', 'if (false)', 'a place in a page is believed'],
+    [
+      'room -= payload.local.length;',
+      '',
+      'a page that names one row again and again holds up all calls for minutes',
+    ],
   ]),
   ...fearedIn('src/sqlite/write-ahead-log.ts', ROW, [
     [
