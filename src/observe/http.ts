@@ -63,12 +63,13 @@ export async function serveHttp(address: HttpAddress, pages: HttpPages, log: Log
 }
 
 /**
- * Keeps at most CONNECTIONS_MAX connections. A new one takes the place of the one that has been without a request for longest:
- * silent clients must not keep a probe out. Only when every other one is being answered, the new one is refused.
+ * Keeps at most CONNECTIONS_MAX connections. A new one takes the place of the one that has waited for its client for longest, for
+ * a request, the rest of one, or to take the answer: such clients must not keep a probe out. Only when an answer is being made for
+ * every other one, the new one is refused.
  */
 function evictIdle(server: Server): void {
   const open = new Set<Socket>();
-  /** In the order in which they came: each has at most one request, and is idle until that has come. */
+  /** In the order in which they began to wait for their clients; each has at most one request. */
   const idle = new Set<Socket>();
   const forget = (socket: Socket) => {
     open.delete(socket);
@@ -83,8 +84,20 @@ function evictIdle(server: Server): void {
     forget(oldest);
     oldest.destroy();
   });
-  for (const event of ['request', 'checkContinue'] as const)
-    server.on(event, ({ socket }: IncomingMessage) => idle.delete(socket));
+  const asked = (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request;
+    if (hasBody(request)) request.once('end', () => idle.delete(socket));
+    else idle.delete(socket);
+    // The answer is made; what is left is the client's part.
+    response.once('prefinish', () => {
+      if (open.has(socket)) idle.add(socket);
+    });
+  };
+  for (const event of ['request', 'checkContinue'] as const) server.on(event, asked);
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 async function respond(

@@ -135,6 +135,24 @@ test('a request that is being answered is never dropped for a newer connection',
   for (const client of busy) assert.match(await client.untilClosed(), /# done/);
 });
 
+test('clients that do not take their answers keep no probe out', async (t) => {
+  let asked = 0;
+  const render = async () => {
+    asked++;
+    return '# much\n'.repeat(1_000_000);
+  };
+  const { port } = await served(t, { metrics: { contentType: 'text/plain', render } });
+  const clients = await connectAll(t, port, 64);
+  for (const client of clients) {
+    client.pause();
+    await client.send('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n');
+  }
+  await until(() => asked === clients.length);
+  const probe = await RawClient.connect(t, port);
+  await probe.send(GET_HEALTH);
+  assert.match(await probe.untilClosed(), /^HTTP\/1\.1 200 /);
+});
+
 test('close ends with silent, half-sent and unanswered requests still there', async (t) => {
   let asked = () => {};
   const arrived = new Promise<void>((resolve) => {

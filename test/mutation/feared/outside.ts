@@ -32,6 +32,7 @@ export const outsideMutations = [
     ['env[setting.variable] || setting.default', 'setting.default', 'a setting is ignored'],
   ]),
   ...fearedIn('src/observe/http.ts', HTTP, [
+    ['if (open.has(socket)) idle.add(socket);', '', 'clients that take no answer keep probes out'],
     ['maxHeaderSize: HEADER_BYTES_MAX,', '', 'a header of any length is taken'],
     ["    'Cache-Control': 'no-store',\n", '', 'an old answer of a probe is taken for the present one'],
     ["Connection: 'close',", '', 'a kept connection delays the end of the daemon'],

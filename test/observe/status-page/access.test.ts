@@ -3,6 +3,8 @@ import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import { isLoopbackAddress } from '../../../src/observe/status-page/access.ts';
+import { until } from '../../support/until.ts';
+import { RawClient } from '../support/raw-client.ts';
 import { reportOf, sessionOf } from './support/reports.ts';
 import { served } from './support/served.ts';
 
@@ -217,4 +219,17 @@ test('an address is of this machine only, or not', () => {
     '1127.0.0.1',
   ])
     assert.equal(isLoopbackAddress(address), false, address);
+});
+
+test('forms that are never sent whole keep no probe out', async (t) => {
+  const { port, statusPage } = await served(t, { token: TOKEN });
+  const { mock } = t.mock.method(statusPage, 'respond');
+  for (let index = 0; index < 64; index++) {
+    const client = await RawClient.connect(t, port);
+    await client.send('POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\ntoken=');
+  }
+  await until(() => mock.callCount() === 64);
+  const probe = await RawClient.connect(t, port);
+  await probe.send('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n');
+  assert.match(await probe.untilClosed(), /^HTTP\/1\.1 200 /);
 });

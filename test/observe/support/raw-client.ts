@@ -36,6 +36,11 @@ export class RawClient {
     return new Promise((resolve) => this.#socket.write(text, 'latin1', (error) => resolve(!error)));
   }
 
+  /** Takes nothing from now on. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
   /** Everything that was received until the server closed the connection; rejects when it never does. */
   async untilClosed(): Promise<string> {
     let guard: NodeJS.Timeout | undefined;
