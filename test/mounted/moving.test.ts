@@ -51,6 +51,8 @@ test('a mount moves to another machine, gets another key, and becomes a plain fo
   mkdirSync(join(first.home, 'sessions'));
   const started = runCli(['mount', '--daemonize'], {}, first.home);
   assert.equal(started.status, 0, started.stderr);
+  const control = readdirSync(join(first.home, 'sessions/.sessionfs'));
+  assert.deepEqual(control, ['status.json'], 'docs/operations.md#the-control-folder');
   const tree = sessionTree(SESSION);
   writeTree(join(first.home, 'sessions'), tree);
   first.run(blockWith('tar -cf'));
