@@ -263,11 +263,13 @@ test('the start waits for a long listing as long as its pages come, and no longe
 
 test('files in the root are there before the names are said to be known', async (t) => {
   const bucket = new MemoryBucket();
-  await stored(bucket, { 'top.json': 'ok' });
+  // One that was sealed with a missing key holds up no session.
+  await stored(bucket, { 'top.json': 'ok', 'old.txt': 'key' });
   const machine = new Machine(t, bucket);
   await machine.sync.prepare();
   await machine.until(() => machine.namesKnown);
-  assert.deepEqual(machine.restored, [{ session: '', files: ['top.json'], directories: [] }]);
+  assert.deepEqual(machine.restored, [{ session: '', files: ['old.txt', 'top.json'], directories: [] }]);
+  assert.equal(machine.lines.find(({ served }) => served === 'EIO')?.reason, 'unknown-key');
 });
 
 test('without the bucket what is here is served, the listing comes when it can, and the reason is told', async (t) => {

@@ -65,9 +65,11 @@ export async function download(
   const identity = fromObjectName(entry.name);
   if (identity === undefined) throw new Error(`${entry.name} is the name of no file`);
   const verdict = verify(identity.path, identity.directoryMeta, object.bytes);
-  if (verdict.kind === 'key') throw new KeyUnknown(entry.name, verdict.keyId);
-  if (verdict.kind === 'corrupt') {
-    return { kind: 'corrupt', object, bytes: object.bytes, reason: verdict.reason };
+  if (verdict.kind === 'key' && entry.session !== '') throw new KeyUnknown(entry.name, verdict.keyId);
+  if (verdict.kind !== 'opens') {
+    // No name in the root is known before all files there are: one that was waited for would hold up every session.
+    const reason = verdict.kind === 'key' ? 'unknown-key' : verdict.reason;
+    return { kind: 'corrupt', object, bytes: object.bytes, reason };
   }
   return { kind: 'staged', object, staged: await stage(cache, object.bytes) };
 }
