@@ -1,6 +1,5 @@
 /** What a daemon says about its mount in `.sessionfs/status.json`, read so that a mount that hangs does not hang the reader. */
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { programFile } from '../lib/own-files.ts';
 import { nodeArguments } from '../lib/process-protection.ts';
 import type { MountStatus } from './contract.ts';
@@ -16,7 +15,8 @@ export type StatusReading =
   | { readonly kind: 'denied' }
   | { readonly kind: 'hung' };
 
-export const STATUS_FILE = join('.sessionfs', 'status.json');
+/** Folder and file. */
+export const STATUS_FILE = ['.sessionfs', 'status.json'] as const;
 export const ANSWER_TIMEOUT_MS = 5000;
 
 const PROBE = programFile('api/status-probe');
@@ -29,7 +29,7 @@ export async function readMountStatus(
   directory: string,
   timeoutMs = ANSWER_TIMEOUT_MS,
 ): Promise<StatusReading> {
-  const output = await probe(join(directory, STATUS_FILE), timeoutMs);
+  const output = await probe(directory, timeoutMs);
   if (output === undefined) return { kind: 'hung' };
   const { text, code } = output;
   if (code === 'ENOTCONN' || code === 'ECONNABORTED') return { kind: 'stale' };
@@ -60,9 +60,9 @@ interface ProbeOutput {
   readonly code?: string;
 }
 
-function probe(path: string, timeoutMs: number): Promise<ProbeOutput | undefined> {
+function probe(directory: string, timeoutMs: number): Promise<ProbeOutput | undefined> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...nodeArguments(), PROBE, path], {
+    const child = spawn(process.execPath, [...nodeArguments(), PROBE, directory, ...STATUS_FILE], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const chunks: Buffer[] = [];

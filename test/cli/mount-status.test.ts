@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { type MountStatus, parseStatus, readMountStatus, STATUS_FILE } from '../../src/api/mount-status.ts';
 import { table } from '../../src/cli/status.ts';
 import { agoText } from '../../src/lib/human.ts';
+import { cleanUp } from '../support/cleanup.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const status: MountStatus = {
@@ -21,7 +23,7 @@ const status: MountStatus = {
 };
 
 function withStatusFile(directory: string): string {
-  const path = join(directory, STATUS_FILE);
+  const path = join(directory, ...STATUS_FILE);
   mkdirSync(dirname(path));
   return path;
 }
@@ -43,10 +45,43 @@ test('a directory without a status file is not a mount', async (t) => {
   assert.deepEqual(await readMountStatus(join(directory, 'none')), { kind: 'absent' });
 });
 
+/** A mount that no process serves, until the end of the test. */
+const UNSERVED = `
+  exec 3<>/dev/fuse
+  mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 unserved "$0" || exit 1
+  echo ready
+  exec sleep 600`;
+
 test('a mount that does not answer is given up, and nothing of the attempt stays', async (t) => {
   const directory = temporaryDirectory(t);
-  assert.equal(spawnSync('sh', ['-c', 'mkfifo "$0"', withStatusFile(directory)]).status, 0);
+  const holder = spawn('sh', ['-c', UNSERVED, directory], { stdio: ['ignore', 'pipe', 'inherit'] });
+  cleanUp(t, () => void holder.kill('SIGKILL'));
+  await once(holder.stdout, 'data');
   assert.deepEqual(await readMountStatus(directory, 300), { kind: 'hung' });
+});
+
+test('root opens nothing that another user put in the place of a status', async (t) => {
+  const secret = join(temporaryDirectory(t), 'secret');
+  writeFileSync(secret, JSON.stringify(status));
+  const ways: Record<string, (path: string) => void> = {
+    'a link': (path) => symlinkSync(secret, path),
+    'a FIFO': (path) => assert.equal(spawnSync('mkfifo', [path]).status, 0),
+    'a device without an end': (path) => symlinkSync('/dev/zero', path),
+    'more than a status has': (path) => {
+      writeFileSync(path, '{}');
+      truncateSync(path, 200 * 1024 * 1024);
+    },
+  };
+  for (const [what, make] of Object.entries(ways)) {
+    const directory = temporaryDirectory(t);
+    make(withStatusFile(directory));
+    assert.deepEqual(await readMountStatus(directory), { kind: 'absent' }, what);
+  }
+  const directory = temporaryDirectory(t);
+  writeFileSync(withStatusFile(directory), JSON.stringify(status));
+  const linked = temporaryDirectory(t);
+  symlinkSync(join(directory, '.sessionfs'), join(linked, '.sessionfs'));
+  assert.deepEqual(await readMountStatus(linked), { kind: 'absent' });
 });
 
 test('what no daemon of ours wrote is not a status', () => {

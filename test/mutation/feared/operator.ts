@@ -7,6 +7,22 @@ const FLUSH = ['cli/flush.test.ts'];
 
 export const operatorMutations = [
   ...fearedIn(
+    'src/api/status-probe.ts',
+    ['cli/mount-status.test.ts'],
+    [
+      [
+        "if (length > BYTES_MAX) throw systemError('EFBIG', 'read', 'it is no status');",
+        '',
+        'a file without an end, in the place of a status, takes all memory',
+      ],
+      [
+        'mount.directory(folder)',
+        'OpenDirectory.open(`/proc/self/fd/${mount.fd}/${folder}`)',
+        'a link leads root out of the mount that it asks',
+      ],
+    ],
+  ),
+  ...fearedIn(
     'src/cli/service-manager.ts',
     ['cli/service-manager.test.ts'],
     [
