@@ -13,7 +13,7 @@ const BUILT_IN_FUSERMOUNT = '/usr/local/bin/fusermount';
 const LINUX_OPTIONS = ['subtype=sessionfs', 'noatime', 'nonempty', 'big_writes'];
 
 /** Names and attributes may be a second old to the kernel: libfuse 2 has no way to take them back. */
-const CACHED_SECONDS = 1;
+export const CACHED_SECONDS = 1;
 
 /**
  * One argument for libfuse. Reads go to the core each time (direct_io): the kernel's pages would show the pieces of a version

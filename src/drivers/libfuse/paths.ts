@@ -2,11 +2,14 @@
 import { type Entry, emptyAttributes, type FileSystemOperations, ROOT_NODE } from '../../fs/contract.ts';
 import { Errno } from '../../lib/errno.ts';
 import type { NodeReferences, OpenFiles } from './handles.ts';
+import { CACHED_SECONDS } from './mount.ts';
 
 /** What the native side makes of bytes that are no UTF-8. */
 const REPLACEMENT = '\ufffd';
 /** What libfuse renames a file to that is removed while it is open. */
 const HIDDEN_NAME = /^\.fuse_hidden[0-9a-f]{16}$/;
+/** The kernel believes in names for `CACHED_SECONDS`, and some more. */
+const KEPT_MS = 2 * CACHED_SECONDS * 1000;
 
 export interface Place {
   /** Held: release it. */
@@ -25,7 +28,7 @@ export class LibfusePaths {
   readonly #fs: FileSystemOperations;
   readonly #references: NodeReferences;
   readonly #files: OpenFiles;
-  /** Files that have lost their name and are still open, each held, by the name that libfuse gave them. */
+  /** Files that libfuse gave another name because they were open when theirs was to go, each held, by that name. */
   readonly #hidden = new Map<string, number>();
 
   constructor(fs: FileSystemOperations, references: NodeReferences, files: OpenFiles) {
@@ -80,13 +83,23 @@ export class LibfusePaths {
     this.#hidden.set(name, node);
   }
 
-  /** False: that is no such name. */
+  /**
+   * The file is closed. False: that is no such name. A rename that was refused leaves the file its own name, and libfuse asks
+   * for it by this one as long as the kernel believes in what it looked up before.
+   */
   unhide(name: string): boolean {
     const node = this.#hidden.get(name);
     if (node === undefined) return false;
+    if (this.#isInPlace(node)) setTimeout(() => this.#drop(name), KEPT_MS).unref();
+    else this.#drop(name);
+    return true;
+  }
+
+  #drop(name: string): void {
+    const node = this.#hidden.get(name);
+    if (node === undefined) return;
     this.#hidden.delete(name);
     this.#references.release(node);
-    return true;
   }
 
   #lookup(parent: number, name: string): number {

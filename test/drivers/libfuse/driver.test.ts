@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LibfuseDriver } from '../../../src/drivers/libfuse/driver.ts';
 import { errnoOfThisSystem } from '../../../src/drivers/libfuse/errno.ts';
+import { CACHED_SECONDS } from '../../../src/drivers/libfuse/mount.ts';
 import { PARKED } from '../../../src/fs/contract.ts';
 import { Errno } from '../../../src/lib/errno.ts';
 import { CALLER, Harness } from '../../fs/harness.ts';
@@ -128,6 +129,25 @@ test('an open file that is removed goes on under the name that libfuse hides it 
   assert.deepEqual(libfuse.call(thread, 'readdir', '/').more[0], ['.', '..']);
   assert.equal(libfuse.call(thread, 'release', `/${HIDDEN}`, handle).result, 0);
   assert.equal(rig.status('unlink', `/${HIDDEN}`), 0);
+  assert.equal(rig.status('getattr', `/${HIDDEN}`), Errno.ENOENT);
+  assert.equal(lookupsIn(harness), 0);
+});
+
+test('an open file that a refused rename was to replace is there for those that the kernel sends to the name before', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { rig, harness } = realRig(t);
+  const { libfuse, thread } = rig;
+  const handle = rig.create('/a.json', '{"good":1}');
+  libfuse.call(thread, 'release', '/cut', rig.create('/cut', '{"cut'));
+  assert.equal(libfuse.call(thread, 'rename', '/a.json', `/${HIDDEN}`).result, 0);
+  assert.equal(libfuse.call(thread, 'rename', '/cut', '/a.json').result, Errno.EIO);
+  assert.equal(libfuse.call(thread, 'release', `/${HIDDEN}`, handle).result, 0);
+  assert.equal(rig.status('unlink', `/${HIDDEN}`), 0);
+  const reader = rig.open(`/${HIDDEN}`, constants.O_RDONLY);
+  assert.equal(rig.read(`/${HIDDEN}`, reader), '{"good":1}');
+  assert.equal(libfuse.call(thread, 'release', `/${HIDDEN}`, reader).result, 0);
+  assert.deepEqual(libfuse.call(thread, 'readdir', '/').more[0], ['.', '..', 'a.json', 'cut']);
+  t.mock.timers.tick(2 * CACHED_SECONDS * 1000);
   assert.equal(rig.status('getattr', `/${HIDDEN}`), Errno.ENOENT);
   assert.equal(lookupsIn(harness), 0);
 });

@@ -16,6 +16,22 @@ const REQUEST = [
 
 export const driverMutations = [
   ...fearedIn(
+    'src/drivers/libfuse/paths.ts',
+    ['drivers/libfuse/driver.test.ts'],
+    [
+      [
+        'if (this.#isInPlace(node)) ',
+        'if (this.#hidden.size === 0) ',
+        'after a refused rename over an open file its name is not found for a second',
+      ],
+      [
+        'if (this.#isInPlace(node)) ',
+        '',
+        'a file that was removed while open stays in memory after the last close',
+      ],
+    ],
+  ),
+  ...fearedIn(
     'src/drivers/host/disk-full-recovery.ts',
     ['mounted/disk-full.test.ts'],
     [
