@@ -6,6 +6,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -475,4 +476,9 @@ test('from one bucket to another and back: the first one’s ledger is taken up 
   );
   assert.deepEqual(readdirSync(cachePath).sort(), ['bucket.log', `bucket.log.${second.id}`, 'sessions']);
   back.close();
+  // Starts with the second bucket, and then with the first one, that died before they had taken up any.
+  renameSync(join(cachePath, 'bucket.log'), join(cachePath, `bucket.log.${id}`));
+  const again = open(cachePath, [kept, changed, added], 'gs://one');
+  assert.deepEqual([again.id, again.get(kept)?.local, again.get(lost)?.local], [id, 'same', 'absent']);
+  again.close();
 });

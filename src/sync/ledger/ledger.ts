@@ -101,7 +101,9 @@ export class Ledger {
     const nowMs = options.nowMs ?? Date.now;
     const read = options.read ?? readLedger(path);
     const bucket = options.bucket ?? read?.state.bucket ?? '';
-    if (read === undefined || read.state.bucket === bucket) {
+    // Also where there is none: a start that was to take it up again may have died before it did.
+    const earlier = read?.state.bucket === bucket ? undefined : findLedger(options.cachePath, bucket);
+    if (read?.state.bucket === bucket || (read ?? earlier) === undefined) {
       const state = read?.state ?? newState(bucket);
       if (read === undefined || read.damaged) markAll(state, options.cachedObjects(), nowMs());
       state.forgetAttempts(nowMs() - LATE_MS);
@@ -109,12 +111,11 @@ export class Ledger {
       if (!isWhole || isWordy(state)) rewriteLedger(path, state);
       return new Ledger(path, state, nowMs, read?.damaged === true);
     }
-    const left = read.state;
-    const earlier = findLedger(options.cachePath, bucket);
+    const left = read?.state;
     const state = earlier?.state ?? newState(bucket);
     if (earlier === undefined || earlier.damaged) markAll(state, options.cachedObjects(), nowMs());
     else catchUp(state, options.cachePath, options.cachedObjects(), nowMs());
-    fs.renameSync(path, `${path}.${left.id}`);
+    if (left !== undefined) fs.renameSync(path, `${path}.${left.id}`);
     rewriteLedger(path, state);
     if (earlier !== undefined) fs.unlinkSync(earlier.path);
     return new Ledger(path, state, nowMs, earlier?.damaged === true, left);

@@ -394,6 +394,11 @@ export const syncMutations = [
     ['deleted.filter((entry) => inTheWay.has(entry))', '[]', 'a file blocks the folder that takes its place'],
   ]),
   ...fearedIn('src/sync/ledger/ledger.ts', LEDGER, [
+    [
+      '|| (read ?? earlier) === undefined) {',
+      '|| read === undefined) {',
+      'a start that dies while it goes to another bucket makes the next one store everything anew',
+    ],
     ['    await this.#sync();\n', '', 'a power cut makes the ledger forget a change'],
     [
       'if (this.#durableSize < this.#size) await',
