@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { test } from 'node:test';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
-import { toObjectName } from '../../src/naming/object-name.ts';
+import { folderOf, toObjectName } from '../../src/naming/object-name.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
 import { FakeGrants, grantOf } from './lease-support.ts';
 import { contentsOf, Machine } from './support.ts';
@@ -129,7 +129,7 @@ test('a list that is older than what a flush under way stores tells of no confli
   };
   const comparisons: [prefix: string, begin: () => Promise<void>][] = [
     ['sessions/', whole],
-    [S, () => sync.reconcileSession(S, grantOf(), true)],
+    [folderOf(S), () => sync.reconcileSession(S, grantOf(), true)],
   ];
   for (const [version, [prefix, begin]] of comparisons.entries()) {
     ledger.setListed(false);
