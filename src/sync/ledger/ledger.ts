@@ -612,7 +612,7 @@ export class Ledger {
     this.#durableSize = size;
     this.#state.records = lines;
     void Promise.allSettled([...this.#syncing]).then(() => {
-      for (const each of old) fs.closeSync(each);
+      for (const each of old) closeUnused(each);
     });
     this.#isNamed = false;
     try {
@@ -620,6 +620,15 @@ export class Ledger {
     } catch {
       // Nothing counts as durable before it succeeds.
     }
+  }
+}
+
+/** What a disk says of it concerns a file that has no name any more. */
+function closeUnused(fd: number): void {
+  try {
+    fs.closeSync(fd);
+  } catch {
+    // See above.
   }
 }
 
