@@ -1,4 +1,5 @@
 /** `sessionfs doctor`: the first thing to run where something does not work. */
+import { statusOf } from '../api/locate.ts';
 import { examine, verdictOf } from '../kit/doctor/doctor.ts';
 import type { Finding } from '../kit/doctor/finding.ts';
 import { exitStatus } from '../lib/errors.ts';
@@ -31,6 +32,9 @@ export async function run(invocation: Invocation): Promise<number> {
       return own.kind === 'permitted' ? undefined : own.reason;
     },
     requirePlainMountPoint,
+    requireAnswer: async (path) => {
+      await statusOf(path, 'for its status');
+    },
   });
   for await (const line of examination) {
     findings.push(line);

@@ -6,6 +6,7 @@ import { loadMountPoint } from '../config/load.ts';
 import { usage } from '../lib/errors.ts';
 import { quote } from '../lib/quote.ts';
 import { type Invocation, printEither } from './command.ts';
+import { withoutLastSlash } from './named-session.ts';
 
 interface Target {
   /** The mount point. */
@@ -34,16 +35,18 @@ async function targetOf({ env, operands }: Invocation): Promise<Target> {
     return { path: await mountOf(first), session: sessionName(second) };
   const mounted = await mountOf(first).catch(() => undefined);
   if (mounted !== undefined) return { path: mounted, session: undefined };
-  const parent = first.includes('/') ? dirname(first) : undefined;
+  const named = withoutLastSlash(first);
+  const parent = named.includes('/') ? dirname(named) : undefined;
   const path = await mountOf(parent).catch(() => undefined);
   // As the user typed it: what is not there is the mount.
   return path === undefined
     ? { path: await mountOf(first), session: undefined }
-    : { path, session: basename(first) };
+    : { path, session: basename(named) };
 }
 
-function sessionName(session: string | undefined): string | undefined {
-  if (session === undefined) return undefined;
-  if (session.includes('/')) throw usage(`${quote(session)} names no session`);
+function sessionName(named: string | undefined): string | undefined {
+  if (named === undefined) return undefined;
+  const session = withoutLastSlash(named);
+  if (session === '' || session.includes('/')) throw usage(`${quote(named)} names no session`);
   return session;
 }

@@ -1,5 +1,5 @@
 /** `sessionfs ls`: the sessions of cache and bucket, or the files of one. */
-import { type ListedFile, type ListedSession, listFiles, listSessions } from '../kit/sessions.ts';
+import { type ListedFile, type ListedSession, listFiles, listSessions, noFile } from '../kit/sessions.ts';
 import { agoText, columns, sizeText } from '../lib/human.ts';
 import { type Invocation, printEither } from './command.ts';
 import { lookAt } from './look-at.ts';
@@ -13,6 +13,7 @@ export async function run(invocation: Invocation): Promise<number> {
   }
   const files = await listFiles(config, session, from);
   const shown = files.filter(({ name }) => file === '' || name === file || name.startsWith(`${file}/`));
+  if (file !== '' && shown.length === 0) throw noFile(session, file);
   printEither(invocation, shown, fileTable(shown));
   return 0;
 }

@@ -13,9 +13,15 @@ export interface NamedSession {
 
 /** Of `[DIR/]SESSION`. Throws USAGE. */
 export function sessionNamed(named: string): NamedSession {
-  const session = basename(named);
+  const path = withoutLastSlash(named);
+  const session = basename(path);
   if (session === '' || session === '.' || session === '..') throw usage(`${quote(named)} names no session`);
-  return { session, mountPoint: named.includes('/') ? dirname(named) : undefined };
+  return { session, mountPoint: path.includes('/') ? dirname(path) : undefined };
+}
+
+/** A shell completes a folder's name with one. */
+export function withoutLastSlash(path: string): string {
+  return path.replace(/\/+$/, '');
 }
 
 export interface NamedPath {
@@ -36,7 +42,8 @@ export function pathNamed(
   isMountPoint: (directory: string) => boolean,
 ): NamedPath {
   if (named === undefined) return { mountPoint: undefined, session: undefined, file: '' };
-  const path = named.replace(/\/+$/, '');
+  const path = withoutLastSlash(named);
+  if (path === '') throw usage(`${quote(named)} is neither a mount point nor a session`);
   for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
     const directory = path.slice(0, end);
     if (isMountPoint(directory)) return { mountPoint: directory, ...splitSession(path.slice(end + 1)) };

@@ -7,6 +7,7 @@ import { UNMOUNT_TIMEOUT_S, unmountFlushed } from '../api/unmount.ts';
 import { type Config, loadConfig } from '../config/load.ts';
 import { integer } from '../config/parsers.ts';
 import { withBucketIfAny } from '../kit/export/bucket-reader.ts';
+import { sourcesOf } from '../kit/export/export-session.ts';
 import { type RekeyReport, rekey, sealedInBucket, sealedInCache } from '../kit/rekey.ts';
 import { currentKeyId } from '../kit/sessions.ts';
 import { deferred } from '../lib/deferred.ts';
@@ -37,6 +38,9 @@ export async function run(invocation: Invocation): Promise<number> {
   const config = loadConfig(env, flagsOf(invocation));
   const { mountPoint } = config;
   const mounted = await locateMount(mountPoint).catch(ifNotMounted);
+  // A mount would make a cache where there is none, and find nothing in it that another key seals.
+  if (mounted === undefined)
+    sourcesOf(config.storageType === 'local' ? { ...config, bucket: undefined } : config, undefined);
   const work = (path: string) => sealAgain(config, env, path, rate);
   const { sealed, sessions, left, keyId, mode } =
     mounted === undefined ? await onOwnMount(config, invocation, work) : await work(mounted);

@@ -1,4 +1,5 @@
 /** `sessionfs restore`: brings back a removed session, or the credentials that one lost, or lists what could be brought back. */
+import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { locateMount, requireWritable, statusOf } from '../api/locate.ts';
 import { type Config, loadConfig } from '../config/load.ts';
@@ -8,7 +9,7 @@ import { usage } from '../lib/errors.ts';
 import { columns, countText, momentText, secondText } from '../lib/human.ts';
 import { quote } from '../lib/quote.ts';
 import { flagValue, type Invocation, printEither, warn } from './command.ts';
-import { mountPointsOf, type NamedPath, pathNamed, sessionNamed } from './named-session.ts';
+import { mountPointsOf, type NamedPath, pathNamed, sessionNamed, withoutLastSlash } from './named-session.ts';
 import { flagsOf } from './setting-flags.ts';
 import { shield } from './shield.ts';
 
@@ -42,11 +43,13 @@ async function list(invocation: Invocation): Promise<number> {
   return 0;
 }
 
-/** A mount point, unless it is a path below one. */
+/** A mount point, unless it is a path below one, or no folder but a mere name: that of a session, as without --list. */
 function listed({ directory: named, env }: Invocation): Pick<NamedPath, 'mountPoint' | 'session'> {
+  if (named === undefined) return { mountPoint: undefined, session: undefined };
   const isMountPoint = mountPointsOf(env);
-  const isBelow = named !== undefined && !isMountPoint(named) && isMountPoint(dirname(named));
-  return isBelow ? pathNamed(named, isMountPoint) : { mountPoint: named, session: undefined };
+  const isBelow = !isMountPoint(named) && isMountPoint(dirname(named));
+  const isName = !withoutLastSlash(named).includes('/') && !existsSync(named);
+  return isBelow || isName ? pathNamed(named, isMountPoint) : { mountPoint: named, session: undefined };
 }
 
 async function restore(invocation: Invocation): Promise<number> {

@@ -7,7 +7,7 @@ import type { Keyring } from '../crypto/keyring.ts';
 import { SealError } from '../crypto/seal-error.ts';
 import { openSealed, readHeader } from '../crypto/sealed-file.ts';
 import { SessionfsError } from '../lib/errors.ts';
-import { folderOf, OBJECT_ROOT, toObjectName } from '../naming/object-name.ts';
+import { DIRECTORY_META_COMPONENT, folderOf, OBJECT_ROOT, toObjectName } from '../naming/object-name.ts';
 import { sessionOf } from '../naming/session-path.ts';
 import { Cache } from '../store/cache/cache.ts';
 import { withBucket, withBucketIfAny } from './export/bucket-reader.ts';
@@ -66,13 +66,19 @@ export async function listSessionsIn({ config, hasCache, bucket }: Places): Prom
 function bySession(objects: readonly ObjectVersion[]): Map<string, ObjectVersion[]> {
   const found = new Map<string, ObjectVersion[]>();
   for (const object of objects) {
-    const session = isDeletedMark(object) ? undefined : sessionOf(object.name);
+    if (isDeletedMark(object) || isOfFolder(object.name)) continue;
+    const session = sessionOf(object.name);
     if (session === undefined) continue;
     const own = found.get(session);
     if (own === undefined) found.set(session, [object]);
     else own.push(object);
   }
   return found;
+}
+
+/** The attributes of one are no file of a session. */
+function isOfFolder(objectName: string): boolean {
+  return objectName.endsWith(`/${DIRECTORY_META_COMPONENT}`);
 }
 
 function cachedSummary({
@@ -200,7 +206,7 @@ async function sealedFile(
   });
 }
 
-function noFile(session: string, name: string): SessionfsError {
+export function noFile(session: string, name: string): SessionfsError {
   return new SessionfsError('FILE_NOT_FOUND', `there is no file ${name} in session ${session}`, {
     hint: `sessionfs ls ${session} lists its files.`,
   });

@@ -12,6 +12,7 @@ import { parseTrashObject, TRASH_FILES, trashDirectory, trashObjectPrefix } from
 import { listTrash } from '../store/checkpoint/trash.ts';
 import { archiveFile } from '../store/set-aside/archive.ts';
 import { unavailable, withBucketIfAny } from './export/bucket-reader.ts';
+import { sourcesOf } from './export/export-session.ts';
 
 /** One removal of a session. */
 export interface Trashed {
@@ -46,22 +47,24 @@ interface Found {
   readonly inBucket: readonly Place[];
 }
 
-/** The oldest first. Throws BUCKET_UNAVAILABLE and system errors. */
+/** The oldest first. Throws SESSION_NOT_FOUND (there is neither cache nor bucket), CACHE_NOT_WRITABLE, BUCKET_UNAVAILABLE and system errors. */
 export async function listTrashed(config: Config, filter: TrashFilter): Promise<Trashed[]> {
+  sourcesOf(config, undefined);
   return withBucketIfAny(config, config.bucket, async (bucket) =>
     merged(await find(config, bucket, filter), config),
   );
 }
 
 /**
- * Deletes them for good, in the cache first: a mount stores in the bucket what its cache has. Returns what went. Throws UNSAFE_PATH,
- * BUCKET_UNAVAILABLE, which says how far it came, and system errors.
+ * Deletes them for good, in the cache first: a mount stores in the bucket what its cache has. Returns what went. Throws as `listTrashed` does, and
+ * UNSAFE_PATH; BUCKET_UNAVAILABLE says how far it came.
  */
 export async function emptyTrashed(
   config: Config,
   filter: TrashFilter,
   progress: Report,
 ): Promise<Trashed[]> {
+  sourcesOf(config, undefined);
   return withBucketIfAny(config, config.bucket, (bucket) => emptyIn(bucket, config, filter, progress));
 }
 

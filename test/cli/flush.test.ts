@@ -27,7 +27,9 @@ test('flush, the status of every mount and of its sessions, and a forced end', {
   for (const [args, cwd] of [
     [['flush', `${mountPoint}/${SESSION}`], undefined],
     [['flush', SESSION], machine.directory],
+    [['flush', `${SESSION}/`], machine.directory],
     [['flush', mountPoint, SESSION], undefined],
+    [['flush', mountPoint, `${SESSION}/`], undefined],
   ] as const) {
     const { status, stdout, stderr } = runCli([...args, '--json'], {}, cwd);
     assert.equal(status, 0, stderr);
@@ -68,8 +70,18 @@ test('flush, the status of every mount and of its sessions, and a forced end', {
   assert.deepEqual(readdirSync(join(machine.directory, 'out')).sort(), ['a.json', 'creds.json']);
 });
 
-test('flush without a bucket and logs without a log say what to do', (t) => {
-  const { directory, mountPoint } = new Account(t).machine();
+test('what there is nothing for says what to do, and makes nothing', (t) => {
+  const { directory, mountPoint, key } = new Account(t).machine();
+  const before = readdirSync(directory);
+  for (const args of [['rekey'], ['trash', 'list'], ['trash', 'empty', '--yes'], ['restore', '--list']]) {
+    const { status, stdout, stderr } = runCli(args, {
+      SESSION_STORAGE_PATH: mountPoint,
+      SESSION_ENCRYPTION_KEY: key,
+    });
+    assert.deepEqual([status, stdout], [exitStatus.SESSION_NOT_FOUND, ''], args.join(' '));
+    assert.match(stderr, /^sessionfs: there is no cache in \S+\n {2}Name the mount /);
+  }
+  assert.deepEqual(readdirSync(directory), before);
   assert.equal(runCli(['flush', mountPoint]).status, exitStatus.NOT_MOUNTED);
   const { status, stderr } = runCli(['logs', mountPoint]);
   assert.equal(status, exitStatus.LOG_NOT_FOUND);

@@ -134,6 +134,10 @@ test('the mount of a daemon that was killed, and its supervisor before it, is re
   const status = runCli(['status', mountPoint]);
   assert.equal(status.status, exitStatus.NOT_MOUNTED);
   assert.match(status.stderr, /has died/);
+  assert.match(
+    runCli(['doctor', mountPoint]).stdout,
+    /^WARNING mount point +the daemon of the mount on \S+ has died \(NOT_MOUNTED\)\n +sessionfs mount DIR/m,
+  );
   const unmount = runCli(['unmount', mountPoint]);
   assert.equal(unmount.status, 0, unmount.stderr);
   assert.match(unmount.stdout, /had died; its mount is removed/);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ABSENT } from '../../src/bucket/bucket.ts';
 import { openBucket } from '../../src/bucket/open.ts';
-import { mountPointsOf, pathNamed as parsePath } from '../../src/cli/named-session.ts';
+import { mountPointsOf, pathNamed as parsePath, sessionNamed } from '../../src/cli/named-session.ts';
 import { cachePathBeside } from '../../src/config/load.ts';
 import { sealedSize } from '../../src/crypto/sealed-file.ts';
 import type { ListedFile, ListedSession } from '../../src/kit/sessions.ts';
@@ -180,6 +180,29 @@ test('what a pipe does not hold at once is printed all the same, and of what a f
   assert.match(full.stderr, /^sessionfs: the output cannot be written: EFBIG\n/);
 });
 
+test('what has no name of a session or of a file is said, and folders are no files', async (t) => {
+  const { h, bucket } = await killedMount(t);
+  const opened = await openBucket({ kind: 'directory', path: bucket.slice('file://'.length) });
+  await opened.put('sessions/user/+3/%dir', Buffer.alloc(1), { ifGeneration: ABSENT, metadata: {} });
+  opened.close();
+  const run = (...args: string[]) =>
+    runCli([...args, '--cache-path', h.cachePath], { SESSION_ENCRYPTION_KEY: KEY });
+  for (const command of ['ls', 'verify', 'trash', 'stat']) {
+    const { status, stderr } = run(command, '/');
+    assert.equal(status, exitStatus.USAGE, command);
+    assert.match(stderr, /^sessionfs: "\/" is neither a mount point nor a session\n/);
+  }
+  const none = run('ls', `${SESSION}/none`);
+  assert.deepEqual([none.status, none.stdout], [exitStatus.FILE_NOT_FOUND, '']);
+  // Longer than a name on the disk may be.
+  for (const args of [['ls'], ['verify'], ['export', '--to', `${h.cachePath}.out`]]) {
+    const { status, stderr } = run(...args, 'x'.repeat(300));
+    assert.equal(status, exitStatus.SESSION_NOT_FOUND, stderr);
+  }
+  const listed = JSON.parse(run('ls', '--json', '--bucket', bucket).stdout) as ListedSession[];
+  assert.equal(listed.find(({ session }) => session === 'user-+3')?.bucket?.files, 1);
+});
+
 test('a path names a mount by the cache beside it', (t) => {
   const directory = temporaryDirectory(t);
   mkdirSync(join(directory, 'sessions.sealed'));
@@ -193,6 +216,14 @@ test('a path names a mount by the cache beside it', (t) => {
   assert.deepEqual(pathNamed('a-+1/b'), { mountPoint: undefined, session: 'a-+1', file: 'b' });
   assert.throws(() => pathNamed(`${directory}/other/a-+1`), { code: 'USAGE' });
   assert.throws(() => pathNamed('..'), { code: 'USAGE' });
+});
+
+test('the last slash of a folder’s name, as a shell completes it, names no other session', () => {
+  for (const slash of ['', '/', '//']) {
+    assert.deepEqual(sessionNamed(`a-+1${slash}`), { session: 'a-+1', mountPoint: undefined });
+    assert.deepEqual(sessionNamed(`./x/a-+1${slash}`), { session: 'a-+1', mountPoint: './x' });
+  }
+  for (const none of ['/', '.', '../', 'x/..']) assert.throws(() => sessionNamed(none), { code: 'USAGE' });
 });
 
 test('a path names a mount of root by its cache elsewhere, where others may change the folder', {

@@ -38,6 +38,7 @@ async function findings(env: Record<string, string>, mountPoint: string): Promis
     flags: { mountPoint },
     rootless: () => 'not tried',
     requirePlainMountPoint: () => {},
+    requireAnswer: async () => {},
   });
   for await (const line of examination)
     if (all.get(line.check)?.result !== 'failed') all.set(line.check, line);

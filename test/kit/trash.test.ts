@@ -109,6 +109,12 @@ test('the trash of cache and bucket is one list, the oldest first', async (t) =>
     kept.list('here-+2').map(({ session }) => session),
     ['here-+2'],
   );
+  const where = ['--cache-path', kept.cachePath, '--bucket', `file://${kept.bucket}`];
+  const restorable = runCli(['restore', '--list', 'here-+2', '--json', ...where]);
+  assert.deepEqual(
+    JSON.parse(restorable.stdout).map(({ session }: { session: string }) => session),
+    ['here-+2'],
+  );
   // What is damaged is listed too, so that it can be deleted.
   writeFileSync(join(trashDirectory(kept.cachePath), trashName('here-+2', YOUNG)), 'SFST');
   assert.match(kept.run().stdout, /^\S+:\d\dZ \(1 d ago\) {2}\S+:\d\dZ {2}- {6}4 B +cache +here-\+2$/m);

@@ -17,7 +17,7 @@ import type { Config } from '../../config/load.ts';
 import { sizeText } from '../../lib/human.ts';
 import { requirePrivatePath } from '../../lib/private-path.ts';
 import { codeOf } from '../../lib/system-error.ts';
-import { findMountSync } from '../../mount/mountinfo.ts';
+import { FILESYSTEM_TYPE, findMountSync } from '../../mount/mountinfo.ts';
 import { type Finding, failure, finding } from './finding.ts';
 
 const FREE_LOW_BYTES = 256 * 1024 * 1024;
@@ -26,9 +26,15 @@ const SYNCS = 5;
 const SYNC_SLOW_MS = 50;
 const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
-/** `requirePlain`: throws where the mount point holds what a mount would hide. */
-export function diskFindings(config: Config, requirePlain: (path: string) => void): Finding[] {
-  const point = mountPointFinding(config.mountPoint, requirePlain);
+export interface MountPointChecks {
+  /** Throws where the mount point holds what a mount would hide. */
+  requirePlainMountPoint(path: string): void;
+  /** Rejects where the mount that is there does not answer: NOT_MOUNTED, MOUNT_NOT_ANSWERING, MOUNT_NOT_PERMITTED. */
+  requireAnswer(path: string): Promise<void>;
+}
+
+export async function diskFindings(config: Config, checks: MountPointChecks): Promise<Finding[]> {
+  const point = await mountPointFinding(config.mountPoint, checks);
   if (config.cacheInMemory)
     return [point, finding('cache', 'ok', 'in memory: cloud mode keeps nothing on the disk')];
   const place = existing(config.cachePath);
@@ -46,18 +52,32 @@ export function diskFindings(config: Config, requirePlain: (path: string) => voi
   ];
 }
 
-function mountPointFinding(path: string, requirePlain: (path: string) => void): Finding {
+async function mountPointFinding(path: string, checks: MountPointChecks): Promise<Finding> {
   try {
     // A mount that hangs is not looked into.
-    if (findMountSync(path) !== undefined) return finding('mount point', 'ok', `${path}, mounted now`);
+    const mount = findMountSync(path);
+    if (mount?.type === FILESYSTEM_TYPE) return await mountedFinding(path, checks);
+    if (mount !== undefined) return finding('mount point', 'ok', `${path}, mounted now`);
     if (lstatSync(path).isFile())
       return finding('mount point', 'failed', `${path} is a file`, 'Name a directory.');
-    requirePlain(path);
+    checks.requirePlainMountPoint(path);
     return finding('mount point', 'ok', path);
   } catch (error) {
     if (codeOf(error) === 'ENOENT')
       return finding('mount point', 'warning', `${path} does not exist`, `mkdir ${path}`);
     return failure('mount point', error);
+  }
+}
+
+async function mountedFinding(path: string, checks: MountPointChecks): Promise<Finding> {
+  try {
+    await checks.requireAnswer(path);
+    return finding('mount point', 'ok', `${path}, mounted now`);
+  } catch (error) {
+    const code = codeOf(error);
+    // A new mount covers one whose daemon has died.
+    const result = code === 'NOT_MOUNTED' ? 'warning' : code === 'MOUNT_NOT_PERMITTED' ? 'unknown' : 'failed';
+    return failure('mount point', error, result);
   }
 }
 

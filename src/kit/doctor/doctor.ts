@@ -9,7 +9,7 @@ import { generatedKeyPath } from '../../lib/generated-key-path.ts';
 import { codeOf } from '../../lib/system-error.ts';
 import { Cache } from '../../store/cache/cache.ts';
 import { newKey } from '../new-key.ts';
-import { diskFindings } from './disk.ts';
+import { diskFindings, type MountPointChecks } from './disk.ts';
 import { type Finding, failure, finding, type Result } from './finding.ts';
 import { machineFindings } from './machine.ts';
 import {
@@ -23,24 +23,17 @@ import {
   settingsFindings,
 } from './store.ts';
 
-export interface Examination {
+export interface Examination extends MountPointChecks {
   readonly env: NodeJS.ProcessEnv;
   readonly flags: Flags;
   /** Why an ordinary user cannot mount in a namespace of their own; undefined: they can. */
   rootless(config: Config): string | undefined;
-  /** Throws where the mount point holds what a mount would hide. */
-  requirePlainMountPoint(path: string): void;
 }
 
 const SETTINGS_HINT = 'sessionfs mount --help lists the settings: correct it, or leave it out.';
 
 /** Yields each line as it is known. Never throws. */
-export async function* examine({
-  env,
-  flags,
-  rootless,
-  requirePlainMountPoint,
-}: Examination): AsyncGenerator<Finding> {
+export async function* examine({ env, flags, rootless, ...checks }: Examination): AsyncGenerator<Finding> {
   let config: Config;
   try {
     config = loadConfig(env, flags);
@@ -53,7 +46,7 @@ export async function* examine({
   yield* machineFindings(config, () => rootless(config));
   const key = await keyFindings(config, env);
   yield* key.findings;
-  yield* diskFindings(config, requirePlainMountPoint);
+  yield* await diskFindings(config, checks);
   yield* storeFindings(config, key.keyring);
   key.keyring?.destroy();
 }

@@ -15,6 +15,7 @@ import { ARCHIVE_BYTES_MAX, listTrash } from '../../store/checkpoint/trash.ts';
 import { damaged, unpackArchive } from '../../store/set-aside/archive.ts';
 import { listKeptVersions } from '../../store/set-aside/kept-versions.ts';
 import { withBucket } from './bucket-reader.ts';
+import { sourcesOf } from './export-session.ts';
 import { MOMENT_SOURCES, type MomentSource, PAST_KINDS, pagesOf } from './moment.ts';
 import { isIn } from './sealed-session.ts';
 import { keptVersionPrefixOf, readIfThere } from './sources.ts';
@@ -37,14 +38,15 @@ export interface Restorable {
 }
 
 /**
- * Of all sessions, or one, the oldest first. `warn` is told where the bucket's versions may not be listed. Throws BUCKET_UNAVAILABLE
- * and system errors.
+ * Of all sessions, or one, the oldest first. `warn` is told where the bucket's versions may not be listed. Throws SESSION_NOT_FOUND
+ * (there is neither cache nor bucket), CACHE_NOT_WRITABLE, BUCKET_UNAVAILABLE and system errors.
  */
 export async function listRestorable(
   config: Config,
   session: string | undefined,
   warn: (text: string) => void,
 ): Promise<Restorable[]> {
+  sourcesOf(config, undefined);
   const { bucket: address } = config;
   const there =
     address &&

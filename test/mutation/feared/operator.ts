@@ -66,6 +66,39 @@ export const operatorMutations = [
     ],
   ),
   ...fearedIn(
+    'src/cli/rekey.ts',
+    ['cli/flush.test.ts'],
+    [
+      [
+        'if (mounted === undefined)\n    sourcesOf(',
+        'if (false)\n    sourcesOf(',
+        'a mistyped folder is called sealed with the new key',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/kit/doctor/disk.ts',
+    ['cli/lifecycle.test.ts'],
+    [
+      [
+        'if (mount?.type === FILESYSTEM_TYPE) return',
+        'if (false) return',
+        'the first thing to run calls a dead mount well',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/kit/trash.ts',
+    ['cli/flush.test.ts'],
+    [
+      [
+        '): Promise<Trashed[]> {\n  sourcesOf(config, undefined);\n  return withBucketIfAny(config, config.bucket, async',
+        '): Promise<Trashed[]> {\n  return withBucketIfAny(config, config.bucket, async',
+        'a mistyped folder is said to keep nothing of a session that was removed',
+      ],
+    ],
+  ),
+  ...fearedIn(
     'src/cli/output.ts',
     ['cli/ls.test.ts', 'cli/start.test.ts'],
     [
