@@ -63,6 +63,27 @@ describe('an unlinked open file', () => {
     assert.ok(bytes !== undefined && bytes <= MIB, `${bytes}`);
   });
 
+  it('has the time of its last change', (t) => {
+    const h = harness(t);
+    const node = unlinked(h, 'f', 'begun before');
+    const changes: [string, () => unknown][] = [
+      ['write', () => h.fs.write(node, 3, Buffer.from('more'), false)],
+      ['truncate', () => h.fs.setattr(node, { size: 2 }, newAttributes())],
+      ['fallocate', () => h.fs.fallocate(node, 0, 9, false)],
+    ];
+    for (const [name, change] of changes) {
+      h.nowMs += 5000;
+      change();
+      const attributes = newAttributes();
+      h.fs.getattr(node, attributes);
+      assert.deepEqual(
+        [attributes.mtimeSec, attributes.ctimeSec],
+        [Math.floor(h.nowMs / 1000), Math.floor(h.nowMs / 1000)],
+        name,
+      );
+    }
+  });
+
   it('is what a local file would be, whatever is written, cut and extended', (t) => {
     const h = harness(t);
     const node = unlinked(h, 'f', 'begun before');

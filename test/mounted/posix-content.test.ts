@@ -9,6 +9,7 @@ import {
   fstatSync,
   fsyncSync,
   ftruncateSync,
+  futimesSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -38,9 +39,11 @@ for (const name of ['plain', 'creds.json']) {
     assert.deepEqual(readdirSync(folder), []);
     const out = Buffer.alloc(100);
     assert.equal(out.toString('utf8', 0, readSync(fd, out, 0, 100, 0)), '{"version":1}');
+    futimesSync(fd, 1000, 1000);
     writeSync(fd, ' and more');
+    assert.ok(fstatSync(fd).mtimeMs > 1_000_000);
     ftruncateSync(fd, 20);
-    assert.equal(fstatSync(fd).size, 20);
+    assert.deepEqual([fstatSync(fd).size, fstatSync(fd).nlink], [20, 0]);
     assert.equal(out.toString('utf8', 0, readSync(fd, out, 0, 100, 0)), '{"version":1} and mo');
     // The name is free for another file meanwhile.
     writeFileSync(join(folder, name), '{}');

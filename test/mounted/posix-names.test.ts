@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import {
   closeSync,
   existsSync,
+  fstatSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -21,7 +22,7 @@ import { opendir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Errno } from '../../src/lib/errno.ts';
-import { directTest } from '../support/driver.ts';
+import { directTest, isNative } from '../support/driver.ts';
 import { CoreFiles } from './support/core-files.ts';
 import { outcome } from './support/probe.ts';
 import { hasPython, python } from './support/python.ts';
@@ -232,8 +233,12 @@ test('a folder goes with all that is in it', () => {
   const top = join(folder, 'top');
   mkdirSync(join(top, 'a/b/c'), { recursive: true });
   for (const name of ['x.json', 'a/y.json', 'a/b/c/z']) writeFileSync(join(top, name), '{}');
+  const open = openSync(top, 'r');
   rmSync(top, { recursive: true });
   assert.deepEqual(readdirSync(folder), []);
+  // libfuse names open folders by paths: there fstat(2) gives ENOENT.
+  if (!isNative) assert.equal(fstatSync(open).nlink, 0);
+  closeSync(open);
 });
 
 test('the mount point itself can be neither removed nor renamed', () => {

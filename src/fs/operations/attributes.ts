@@ -49,6 +49,7 @@ const UNCOUNTED = 1;
 
 /** A listing of the root with attributes reads none of the directories that have no other ones in them. */
 function linksOf({ cache, tree }: Core, node: DirectoryNode): number {
+  if (node.parent === undefined && node !== tree.root) return 0;
   if (!node.isRead) {
     try {
       const links = cache.linksSync(tree.pathOf(node)) ?? 2;

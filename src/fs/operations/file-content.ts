@@ -40,7 +40,7 @@ export function writeFile(core: Core, node: FileNode, offset: number, data: Buff
   const at = append ? lengthForWriters(node) : offset;
   if (at + data.length > core.options.maxFileSize) return Errno.EFBIG;
   if (data.length === 0) return 0;
-  if (node.parent === undefined) return writeOrphan(node, at, data);
+  if (node.parent === undefined) return writeOrphan(core, node, at, data);
   if (data.length >= PAGE_BYTES) node.mayHavePages = true;
   const taken = core.databases.beforeWrite(node, at, data);
   if (typeof taken === 'number') return taken;

@@ -3,6 +3,7 @@
 import { Errno } from '../../lib/errno.ts';
 import type { FileNode } from '../model/node.ts';
 import type { Core } from '../state/core.ts';
+import { touch } from '../state/times.ts';
 
 /**
  * Call before the record that removes the name is written: its content and attributes may be gone after that. The caller of
@@ -30,13 +31,17 @@ export function makeOrphan(core: Core, node: FileNode, content: Buffer | undefin
   if (content !== undefined) node.unreadable = undefined;
 }
 
-export function writeOrphan({ orphan }: FileNode, at: number, data: Buffer): number {
-  const failed = orphan?.write(at, data) ?? Errno.EIO;
-  return failed === 0 ? data.length : failed;
+export function writeOrphan(core: Core, node: FileNode, at: number, data: Buffer): number {
+  const failed = node.orphan?.write(at, data) ?? Errno.EIO;
+  if (failed !== 0) return failed;
+  touch(core, node);
+  return data.length;
 }
 
 /** Whatever it had, an empty file has none of it. */
 export function truncateOrphan(core: Core, node: FileNode, size: number): 0 | Errno {
   if (size === 0) node.orphan ??= core.orphans.adopt(Buffer.alloc(0));
-  return node.orphan?.truncate(size) ?? Errno.EIO;
+  const failed = node.orphan?.truncate(size) ?? Errno.EIO;
+  if (failed === 0) touch(core, node);
+  return failed;
 }

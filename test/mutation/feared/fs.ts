@@ -23,6 +23,22 @@ const GATE = ['fs/json-gate.test.ts', 'fs/failures.test.ts', 'fs/gate-work.test.
 
 export const fsMutations = [
   ...fearedIn(
+    'src/fs/operations/orphan.ts',
+    ['fs/orphans.test.ts'],
+    [
+      [
+        'if (failed !== 0) return failed;\n  touch(core, node);',
+        'if (failed !== 0) return failed;',
+        'a write to a file that was removed while open leaves its time',
+      ],
+      [
+        'if (failed === 0) touch(core, node);',
+        '',
+        'a file that was removed while open is cut and keeps its time',
+      ],
+    ],
+  ),
+  ...fearedIn(
     'src/fs/model/working-copy.ts',
     ['fs/working-copy.test.ts'],
     [
