@@ -8,6 +8,7 @@ import {
   statSync,
   truncateSync,
   unlinkSync,
+  utimesSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -63,7 +64,9 @@ export const contentDeviations: Deviations = {
   'fallocate reserves nothing and punches no holes'({ folder }) {
     const file = join(folder, 'file');
     writeFileSync(file, 'content');
+    utimesSync(file, 1000, 1000);
     assert.equal(fallocate('--keep-size', '--length', '1048576', file).status, 0);
+    assert.equal(statSync(file).mtimeMs, 1_000_000);
     assert.equal(statSync(file).size, 7);
     assert.ok(statSync(file).blocks <= 1);
     assert.equal(fallocate('--length', '100', file).status, 0);

@@ -20,9 +20,11 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { driverUnderTest } from '../../support/driver.ts';
 import { mountSessionfs } from '../../support/mount-sessionfs.ts';
 import type { Deviations } from '../support/deviation.ts';
 import { exists, outcome, until } from '../support/probe.ts';
+import { hasPython, python } from '../support/python.ts';
 
 const OLD = '{"version":1}';
 const NEW = '{"version":2,"longer":true}';
@@ -191,6 +193,37 @@ export const gateReaders: Deviations = {
     const late = readSync(fd, out, early, 50, early);
     assert.equal(out.toString('utf8', 0, early + late), '{"a":1,"b":2}');
     closeSync(fd);
+  },
+
+  'sendfile and splice through an older descriptor may get held-back content'({ t, folder }) {
+    if (!hasPython) return t.diagnostic('python3 is missing here: sendfile was not tried');
+    const script = `
+old, new = b'{"old":"' + b'o' * 20000 + b'"}', b'{"new":"' + b'n' * 30000 + b'"}'
+def sent(fd):
+    source, sink = os.pipe()
+    content = b''
+    while (count := os.sendfile(sink, fd, len(content), 4000)) > 0:
+        content += os.read(source, count)
+    return 'old' if content == old else 'new' if content == new else 'neither'
+def fresh():
+    return sent(os.open(sys.argv[1], os.O_RDONLY))
+with open(sys.argv[1], 'wb') as file:
+    file.write(old)
+reader, writer = os.open(sys.argv[1], os.O_RDONLY), os.open(sys.argv[1], os.O_WRONLY)
+found = [sent(reader)]
+os.ftruncate(writer, 0)
+found.append(fresh())
+os.pwrite(writer, new[:9000], 0)
+found.append(fresh())
+os.pwrite(writer, new[9000:20000], 9000)
+os.fstat(reader)
+found.append(sent(reader) if sys.argv[2] == 'direct' else fresh())
+os.pwrite(writer, new[20000:], 20000)
+found.append(fresh())
+print(*found)
+`;
+    const found = python(script, join(folder, 'creds.json'), driverUnderTest);
+    assert.equal(found, 'old old old old new');
   },
 
   'The commit gate ends with the name'({ folder }) {

@@ -93,6 +93,12 @@ export const nameDeviations: Deviations = {
       'EILSEQ',
     );
     assert.deepEqual(readdirSync(folder), []);
+    const replacement = join(folder, '\ufffd');
+    assert.equal(
+      outcome(() => mkdirSync(replacement)),
+      isNative ? 'EILSEQ' : 'ok',
+    );
+    if (!isNative) rmSync(replacement, { recursive: true });
     writeFileSync(join(folder, 'é😀\u0001 \n'), 'valid');
     assert.deepEqual(readdirSync(folder), ['é😀\u0001 \n']);
   },
