@@ -9,6 +9,7 @@ import {
 } from '../kit/export/export-session.ts';
 import { listRefused } from '../kit/export/versions.ts';
 import { usage } from '../lib/errors.ts';
+import { countText } from '../lib/human.ts';
 import { type Invocation, printEither, warn } from './command.ts';
 import { sessionNamed } from './named-session.ts';
 import { flagsOf } from './setting-flags.ts';
@@ -24,7 +25,7 @@ export async function run(invocation: Invocation): Promise<number> {
   printEither(
     invocation,
     { session, folder, files: files.length, keptVersions: keptVersions.length, refused, refusedVersions },
-    `Exported ${session} to ${folder}: files ${files.length}, versions set aside ${keptVersions.length}\nThey are not encrypted: anyone who can read them can use the account.`,
+    `Exported ${session} to ${folder}: ${countText(files.length, 'file')}, ${countText(keptVersions.length, 'kept version')}\nThey are not encrypted: anyone who can read them can use the account.`,
   );
   requireComplete(exported);
   return 0;

@@ -52,10 +52,14 @@ export async function run(invocation: Invocation): Promise<number> {
         hint: 'They changed meanwhile, or another mount holds them: run it again, or there. It goes on with what is left.',
       },
     );
+  const [objects, versions] =
+    mode === 'local'
+      ? ['', '']
+      : [', and its objects', ', and for what soft delete or versioning of the bucket holds'];
   printEither(
     invocation,
     { mountPoint: mounted ?? mountPoint, keyId, sealed, sessions, left },
-    `sessionfs: ${sealed} files and folders were sealed again; ${countText(sessions, 'session')} in ${mounted ?? mountPoint}${mode === 'local' ? '' : ', and their objects,'} are all sealed with key ${keyId}.\nEarlier keys are needed only for kept versions and the trash, and for what soft delete or versioning of the bucket holds.`,
+    `sessionfs: ${sealed} ${sealed === 1 ? 'file or folder was' : 'files and folders were'} sealed again; all of ${mounted ?? mountPoint} (${countText(sessions, 'session')})${objects} is sealed with key ${keyId}.\nEarlier keys are needed only for kept versions and the trash${versions}.`,
   );
   return 0;
 }

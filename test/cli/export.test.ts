@@ -70,7 +70,7 @@ test('the newest complete version of every file is written, from cache and journ
   });
   assert.deepEqual(
     stdout.split('\n')[0],
-    `Exported ${SESSION} to ${exported.folder}: files 4, versions set aside 0`,
+    `Exported ${SESSION} to ${exported.folder}: 4 files, 0 kept versions`,
   );
   assert.match(stdout, /not encrypted/);
   const creds = statSync(join(exported.folder, 'creds.json'));

@@ -31,7 +31,7 @@ function blockWith(line: string): string {
 }
 
 /** A machine is a folder, and has `sessionfs` in its PATH. */
-function machine(t: TestContext): { home: string; run: (block: string) => void } {
+function machine(t: TestContext): { home: string; run: (block: string) => string } {
   const home = temporaryDirectory(t);
   const bin = temporaryDirectory(t);
   const command = `#!/bin/sh\nexec ${process.execPath} ${cliMain} "$@"\n`;
@@ -42,6 +42,7 @@ function machine(t: TestContext): { home: string; run: (block: string) => void }
     const options = { env, cwd: home, input: block, encoding: 'utf8', timeout: 300_000 } as const;
     const { status, stdout, stderr } = spawnSync('bash', ['-e'], options);
     assert.equal(status, 0, `${block}\n${stdout}${stderr}`);
+    return stdout;
   };
   return { home, run };
 }
@@ -62,7 +63,9 @@ test('a mount moves to another machine, gets another key, and becomes a plain fo
   const sessions = join(second.home, 'sessions');
   assert.deepEqual(readTree(sessions), tree);
   const before = readFileSync(join(second.home, 'sessions.sealed.key'), 'utf8');
-  second.run(blockWith('mv sessions.sealed.key sessions.old.key'));
+  const rekeyed = second.run(blockWith('mv sessions.sealed.key sessions.old.key'));
+  assert.match(rekeyed, /were sealed again; all of \S+ \(1 session\) is sealed with key [0-9a-f]{16}\.$/m);
+  assert.match(rekeyed, /^Earlier keys are needed only for kept versions and the trash\.$/m);
   assert.deepEqual(readTree(sessions), tree);
   assert.notEqual(readFileSync(join(second.home, 'sessions.sealed.key'), 'utf8'), before);
   const { mode, mtimeMs } = statSync(join(sessions, SESSION, 'creds.json'));
