@@ -75,6 +75,11 @@ export interface GetOptions {
 /** No object of a mount is larger: a file's limit is 1 GiB, and a seal adds little. */
 export const OBJECT_BYTES_MAX = 2 ** 30 + 2 ** 16;
 
+/** What may be read of an object, which lies in memory whole, whatever a listing says of its size. */
+export function bytesLimit({ maxBytes = OBJECT_BYTES_MAX }: GetOptions): number {
+  return Math.min(maxBytes, OBJECT_BYTES_MAX);
+}
+
 /** The `ifGeneration` of a name that must not exist. */
 export const ABSENT = '0';
 

@@ -68,6 +68,12 @@ const put = (bucket: Bucket, uploadId?: string) =>
     ...(uploadId === undefined ? {} : { uploadId }),
   });
 
+test('of an object that is larger than any file nothing is read, whatever its reader takes', async (t) => {
+  const headers = { 'Content-Length': 5e12, 'x-goog-generation': '7', 'x-goog-hash': `crc32c=${SUM}` };
+  const { bucket } = await rig(t, (_, response) => response.writeHead(200, headers).write('x'));
+  await assert.rejects(bucket.get('x', { maxBytes: 5e12 }), ofKind('corrupt', /more than the 1073807360/));
+});
+
 test('an upload that was stored with another checksum or size is corrupt', async (t) => {
   for (const wrong of [{ crc32c: WRONG_SUM }, { size: '1' }]) {
     const { bucket } = await rig(t, (_, response) => json(response, resource(wrong)));

@@ -1,13 +1,19 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { ABSENT } from '../../src/bucket/bucket.ts';
 import { openBucket } from '../../src/bucket/open.ts';
 import { createClient, loadSdk, type Sdk } from '../../src/bucket/s3/client.ts';
 import { s3Error } from '../../src/bucket/s3/error.ts';
 import { deletesAfterDays } from '../../src/bucket/s3/lifecycle.ts';
+import { openS3Bucket } from '../../src/bucket/s3/s3-bucket.ts';
 import { describedBy, etagOf, generationOf } from '../../src/bucket/s3/version.ts';
+import { crc32c } from '../../src/lib/crc32c.ts';
 import { SessionfsError } from '../../src/lib/errors.ts';
+import { cleanUp, type Scope } from '../support/cleanup.ts';
 import { S3_CREDENTIALS } from '../support/s3-server.ts';
 import { ofKind, openS3, s3BehindProxy } from './subjects.ts';
 
@@ -154,4 +160,51 @@ test('no error carries what was in the request or the answer', () => {
   const shown = `${error.message} ${error.hint} ${JSON.stringify(error)} ${String(error.cause)}`;
   assert.doesNotMatch(shown, /secret-token/);
   assert.match(shown, /HTTP 403, AccessDenied/);
+});
+
+/** As a server that has these objects, by their sizes, of another program than sessionfs. */
+async function foreignServer(scope: Scope, sizes: Readonly<Record<string, number>>) {
+  const reads: string[] = [];
+  const entry = (name: string) =>
+    `<Contents><Key>${name}</Key><ETag>"e-${name}"</ETag><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>`;
+  const server = createServer(({ method, url = '' }, response) => {
+    const name = decodeURIComponent(new URL(url, 'http://x').pathname).split('/').slice(2).join('/');
+    if (name === '') {
+      const entries = Object.keys(sizes).map(entry).join('');
+      response.end(`<ListBucketResult><IsTruncated>false</IsTruncated>${entries}</ListBucketResult>`);
+      return;
+    }
+    const headers = {
+      'Content-Length': sizes[name],
+      ETag: `"e-${name}"`,
+      'Last-Modified': new Date(0).toUTCString(),
+    };
+    response.writeHead(200, headers);
+    if (method === 'GET') reads.push(name);
+    const size = method === 'GET' ? (sizes[name] ?? 0) : 0;
+    if (size > 100) response.write('x');
+    else response.end('x'.repeat(size));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  cleanUp(scope, () => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { reads, endpointUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+test('an object that is larger than any file keeps none of the others out of a listing', async (t) => {
+  Object.assign(process.env, S3_CREDENTIALS);
+  const { reads, endpointUrl } = await foreignServer(t, { huge: 5e12, small: 9 });
+  const bucket = await openS3Bucket({ name: 'any', endpointUrl });
+  t.after(() => bucket.close());
+  const { objects } = await bucket.list('');
+  const found = objects.map(({ name, size, crc32c: sum }) => [name, size, sum]).sort();
+  assert.deepEqual(found, [
+    ['huge', 5e12, 0],
+    ['small', 9, crc32c(Buffer.alloc(9, 'x'))],
+  ]);
+  assert.deepEqual(reads, ['small']);
+  await assert.rejects(bucket.get('huge', { maxBytes: 5e12 }), ofKind('corrupt', /more than the 1073807360/));
 });

@@ -8,10 +8,10 @@ import { sharedAbort } from '../../lib/shared-abort.ts';
 import { codeOf } from '../../lib/system-error.ts';
 import {
   type Bucket,
+  bytesLimit,
   type ChangeOptions,
   type Condition,
   type GetOptions,
-  OBJECT_BYTES_MAX,
   type ObjectPage,
   type ObjectVersion,
   type PutOptions,
@@ -76,8 +76,9 @@ class DirectoryBucket implements Bucket {
     });
   }
 
-  get(name: string, { maxBytes = OBJECT_BYTES_MAX }: GetOptions = {}): Promise<StoredObject> {
+  get(name: string, options: GetOptions = {}): Promise<StoredObject> {
     const what = `cannot read ${this.address}/${name}`;
+    const maxBytes = bytesLimit(options);
     return this.#call(what, async (deadline) => {
       const paths = this.#layout.object(name);
       const found = await unlessMissing(stat(paths.file));

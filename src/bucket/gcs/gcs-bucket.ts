@@ -5,11 +5,11 @@ import { sharedAbort } from '../../lib/shared-abort.ts';
 import {
   ABSENT,
   type Bucket,
+  bytesLimit,
   type ChangeOptions,
   type Condition,
   type GetOptions,
   type History,
-  OBJECT_BYTES_MAX,
   type ObjectPage,
   type ObjectVersion,
   type PastKind,
@@ -86,12 +86,9 @@ class GcsBucket implements Bucket {
   }
 
   /** `generation`: of an older version that the bucket still has. */
-  get(
-    name: string,
-    { maxBytes = OBJECT_BYTES_MAX }: GetOptions = {},
-    generation?: string,
-  ): Promise<StoredObject> {
+  get(name: string, options: GetOptions = {}, generation?: string): Promise<StoredObject> {
     const what = `cannot read ${this.address}/${name}`;
+    const maxBytes = bytesLimit(options);
     const refusal = () => tooLarge(what, maxBytes);
     const work = async (deadline: Deadline) => {
       const file = this.#file(name, deadline);

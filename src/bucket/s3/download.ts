@@ -9,19 +9,29 @@ export async function collectBody(
   maxBytes: number,
   tooLarge: () => Error,
 ): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of chunksOf(body, deadline, maxBytes, tooLarge)) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** Throws what `collectBody` rejects with. */
+export async function* chunksOf(
+  body: unknown,
+  deadline: Deadline,
+  maxBytes: number,
+  tooLarge: () => Error,
+): AsyncGenerator<Buffer> {
   const stream = body as Readable;
   const giveUp = () => stream.destroy(deadline.signal.reason);
   deadline.signal.addEventListener('abort', giveUp, { once: true });
   try {
     deadline.signal.throwIfAborted();
-    const chunks: Buffer[] = [];
     let length = 0;
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       length += chunk.length;
       if (length > maxBytes) throw tooLarge();
-      chunks.push(chunk);
+      yield chunk;
     }
-    return Buffer.concat(chunks);
   } finally {
     deadline.signal.removeEventListener('abort', giveUp);
     stream.on('error', () => {});

@@ -12,6 +12,7 @@ import { sharedAbort } from '../../lib/shared-abort.ts';
 import {
   ABSENT,
   type Bucket,
+  bytesLimit,
   type ChangeOptions,
   type Condition,
   type GetOptions,
@@ -32,7 +33,7 @@ import { DEFAULT_TIMEOUT_MS, type Deadline, timeLeft, withDeadline } from '../de
 import { ownVersion, prepareUpload, splitMetadata, type Upload } from '../upload.ts';
 import type { BucketOperation } from '../wrap.ts';
 import { createClient, loadSdk, type Sdk } from './client.ts';
-import { collectBody } from './download.ts';
+import { chunksOf, collectBody } from './download.ts';
 import { isConflict, isUnknownHeader, s3Error } from './error.ts';
 import { pageOf, placeOf } from './history.ts';
 import { deletesAfterDays } from './lifecycle.ts';
@@ -134,12 +135,9 @@ export class S3Bucket implements Bucket {
   }
 
   /** `versionId`: of an older version that the bucket still has. */
-  get(
-    name: string,
-    { maxBytes = OBJECT_BYTES_MAX }: GetOptions = {},
-    versionId?: string,
-  ): Promise<StoredObject> {
+  get(name: string, options: GetOptions = {}, versionId?: string): Promise<StoredObject> {
     const what = `cannot read ${this.address}/${name}`;
+    const maxBytes = bytesLimit(options);
     const refusal = () => tooLarge(what, maxBytes);
     const work = async (deadline: Deadline) => {
       const answer = await this.#client.send(
@@ -169,14 +167,33 @@ export class S3Bucket implements Bucket {
       const command = new this.#sdk.HeadObjectCommand({ Bucket: this.#name, Key: name });
       const answer = await this.#client.send(command, { abortSignal: signal });
       const { trailerBytes, crc32c: sum, rest } = readMetadata(answer.Metadata);
-      if (sum === undefined) return undefined;
-      const size = (answer.ContentLength ?? 0) - trailerBytes;
-      return this.#note(versionOf(name, answer, { size, crc32c: sum, ...rest }));
+      const stored = answer.ContentLength ?? 0;
+      // What is larger than any file is never read, so its checksum tells nothing.
+      if (sum === undefined && stored <= OBJECT_BYTES_MAX) return undefined;
+      const size = Math.max(0, stored - trailerBytes);
+      return this.#note(versionOf(name, answer, { size, crc32c: sum ?? 0, ...rest }));
     });
-    if (described !== undefined) return described;
-    // Nothing but its bytes tells the checksum of what something else has stored.
-    const { bytes: _, ...version } = await this.get(name);
-    return version;
+    return described ?? this.#summed(name);
+  }
+
+  /** Nothing but its bytes tells the checksum of what something else has stored. They are not kept: a listing may have many. */
+  #summed(name: string): Promise<ObjectVersion> {
+    const what = `cannot look up ${this.address}/${name}`;
+    const refusal = () => tooLarge(what, OBJECT_BYTES_MAX);
+    return this.#request('get', what, async (deadline) => {
+      const answer = await this.#client.send(
+        new this.#sdk.GetObjectCommand({ Bucket: this.#name, Key: name }),
+        { abortSignal: deadline.signal },
+      );
+      const { trailerBytes, crc32c: noted, rest } = readMetadata(answer.Metadata);
+      let [sum, size] = [0, -trailerBytes];
+      for await (const chunk of chunksOf(answer.Body, deadline, OBJECT_BYTES_MAX, refusal)) {
+        sum = crc32c(chunk, 0, chunk.length, sum);
+        size += chunk.length;
+      }
+      if (size + trailerBytes !== answer.ContentLength) throw damaged(`${this.address}/${name}`);
+      return this.#note(versionOf(name, answer, { size: Math.max(0, size), crc32c: noted ?? sum, ...rest }));
+    });
   }
 
   put(name: string, bytes: Uint8Array, options: PutOptions): Promise<ObjectVersion> {

@@ -1,6 +1,6 @@
 /** Where `sessionfs export` finds a session: in the cache with its journal, and in the bucket. */
 import type { Bucket } from '../../bucket/bucket.ts';
-import { isMissing } from '../../bucket/bucket-error.ts';
+import { BucketError, isMissing } from '../../bucket/bucket-error.ts';
 import { isDeletedMark } from '../../bucket/deleted-mark.ts';
 import { listAll } from '../../bucket/list-all.ts';
 import type { Config } from '../../config/load.ts';
@@ -100,7 +100,10 @@ export async function readObject(bucket: Bucket, name: string): Promise<Buffer |
   }
 }
 
-/** Undefined: it was deleted since it was listed. */
+/**
+ * Undefined: it was deleted since it was listed. Without bytes, which no seal fits, where they are not what was stored or are more
+ * than any file has: one such object keeps none of the others from being read.
+ */
 export async function readIfThere(
   bucket: Bucket,
   name: string,
@@ -110,6 +113,7 @@ export async function readIfThere(
     return (await bucket.get(name, { maxBytes })).bytes;
   } catch (error) {
     if (isMissing(error)) return undefined;
+    if (error instanceof BucketError && error.kind === 'corrupt') return Buffer.alloc(0);
     throw error;
   }
 }

@@ -6,6 +6,24 @@ const S3 = ['bucket/s3-faults.test.ts', 'bucket/s3.test.ts'];
 const HISTORY = ['bucket/history.test.ts'];
 
 export const bucketMutations = [
+  ...fearedIn('src/bucket/bucket.ts', GCS, [
+    [
+      'return Math.min(maxBytes, OBJECT_BYTES_MAX);',
+      'return maxBytes;',
+      'an object takes as much memory as a listing says that it has',
+    ],
+  ]),
+  ...fearedIn(
+    'src/bucket/s3/s3-bucket.ts',
+    ['bucket/s3.test.ts'],
+    [
+      [
+        'if (sum === undefined && stored <= OBJECT_BYTES_MAX) return undefined;',
+        'if (sum === undefined) return undefined;',
+        'an object that another program stored fails each listing',
+      ],
+    ],
+  ),
   ...fearedIn('src/bucket/gcs/gcs-bucket.ts', HISTORY, [
     [
       'generation: id, ifGenerationMatch: ABSENT }',
