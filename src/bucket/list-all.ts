@@ -28,14 +28,17 @@ async function* pages<Page extends { readonly nextPage: string | undefined }>(
   prefix: string,
   ask: (page?: string) => Promise<Page>,
 ): AsyncGenerator<Page> {
+  const asked = new Set<string>();
   let at: string | undefined;
-  do {
+  for (;;) {
     const page = await ask(at);
     yield page;
-    if (page.nextPage !== undefined && page.nextPage === at)
-      throw new BucketError('unreachable', `the listing of ${address}/${prefix} does not go on`);
     at = page.nextPage;
-  } while (at !== undefined);
+    if (at === undefined) return;
+    if (asked.has(at))
+      throw new BucketError('unreachable', `the listing of ${address}/${prefix} does not go on`);
+    asked.add(at);
+  }
 }
 
 export async function listAll(bucket: Bucket, prefix: string): Promise<ObjectVersion[]> {

@@ -1,6 +1,7 @@
 /** The object that says which mount holds a session. docs/file-format.md describes it. */
 import type { Bucket } from '../../bucket/bucket.ts';
 import { BucketError } from '../../bucket/bucket-error.ts';
+import { listPages } from '../../bucket/list-all.ts';
 import { fromObjectName, OBJECT_ROOT, toObjectName } from '../../naming/object-name.ts';
 import type { OwnerRecord, Seen } from '../protocol.ts';
 import { type Codec, printFlag, printText, seen } from './record.ts';
@@ -57,9 +58,7 @@ export interface ListedOwners {
 export async function listOwners(bucket: Bucket): Promise<ListedOwners> {
   const owners = new Map<string, ListedOwner>();
   const malformed = new Map<string, BucketError>();
-  let page: string | undefined;
-  do {
-    const { objects, nextPage } = await bucket.list(OWNERS_ROOT, page);
+  for await (const objects of listPages(bucket, OWNERS_ROOT)) {
     for (const version of objects) {
       const session = sessionOfOwner(version.name);
       if (session === undefined) continue;
@@ -70,7 +69,6 @@ export async function listOwners(bucket: Bucket): Promise<ListedOwners> {
         malformed.set(session, error);
       }
     }
-    page = nextPage;
-  } while (page !== undefined);
+  }
   return { owners, malformed };
 }

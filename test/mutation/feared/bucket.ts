@@ -6,6 +6,11 @@ const S3 = ['bucket/s3-faults.test.ts', 'bucket/s3.test.ts'];
 const HISTORY = ['bucket/history.test.ts'];
 
 export const bucketMutations = [
+  ...fearedIn(
+    'src/bucket/list-all.ts',
+    ['bucket/list-all.test.ts'],
+    [['asked.add(at);', '', 'a listing that goes round in a circle never ends']],
+  ),
   ...fearedIn('src/bucket/bucket.ts', GCS, [
     [
       'return Math.min(maxBytes, OBJECT_BYTES_MAX);',

@@ -17,7 +17,7 @@ export const operatorMutations = [
       ],
       [
         'mount.directory(folder)',
-        'OpenDirectory.open(`/proc/self/fd/${mount.fd}/${folder}`)',
+        "OpenDirectory.open('/proc/self/fd/' + mount.fd + '/' + folder)",
         'a link leads root out of the mount that it asks',
       ],
     ],
