@@ -39,7 +39,12 @@ export async function startDaemon(
     newFiles.locked();
     return await startLocked(start, descriptors, owner, lock, log);
   } catch (error) {
-    if (start.takeover === undefined) newFiles.remove();
+    const path = start.takeover === undefined ? newFiles.remove() : undefined;
+    if (path !== undefined)
+      log.warn(
+        { path },
+        'The start failed, and its new encryption key is removed: nothing was sealed with it',
+      );
     lock.release();
     throw error;
   }

@@ -9,6 +9,12 @@ const NOT_OURS = 'lost+found';
 /** Under this identity the bucket knows the mount: it stays, and its cache with it. */
 const IDENTITY = 'mount-id';
 
+function removeIfThere(path: string): string | undefined {
+  if (!existsSync(path)) return undefined;
+  rmSync(path);
+  return path;
+}
+
 export class NewFiles {
   readonly #cachePath: string;
   readonly #wasDirectory: boolean;
@@ -28,14 +34,18 @@ export class NewFiles {
     this.#wasCache = existsSync(this.#cachePath) && Cache.readKeyId(this.#cachePath) !== undefined;
   }
 
-  /** Removes what was not there before; the lock must be held. What cannot be removed stays. */
-  remove(): void {
-    if (this.#wasCache !== false || existsSync(join(this.#cachePath, IDENTITY))) return;
+  /**
+   * Removes what was not there before; the lock must be held. What cannot be removed stays. Returns the path of the key that is
+   * gone, if one was made.
+   */
+  remove(): string | undefined {
+    if (this.#wasCache !== false || existsSync(join(this.#cachePath, IDENTITY))) return undefined;
     try {
       this.#removeCache();
-      if (!this.#wasKey) rmSync(generatedKeyPath(this.#cachePath), { force: true });
+      return this.#wasKey ? undefined : removeIfThere(generatedKeyPath(this.#cachePath));
     } catch {
       // A disk that refuses this has made the start fail, and its error is told.
+      return undefined;
     }
   }
 

@@ -34,8 +34,10 @@ for (const daemonize of [false, true]) {
     const { within, mountPoint } = emptyFolder(t);
     const address = `127.0.0.1:${await takenPort(t)}`;
     const args = [mountPoint, '--http-address', address, ...(daemonize ? ['--daemonize'] : [])];
-    assertRefused({ within, args }, TAKEN);
+    const said = assertRefused({ within, args }, TAKEN);
     assert.deepEqual(readdirSync(within), ['sessions']);
+    // Its log said to back the key up; on the terminal of a daemonized start no word of a key is left.
+    assert.equal(/key is removed/.test(said), !daemonize);
     const mounted = await mountSessionfs(t, { mountPoint });
     await mounted.unmount();
   });

@@ -30,9 +30,9 @@ const LOOKS = 100;
 
 /**
  * The start fails with the error's own exit status and says so in two lines of stderr, what is wrong and what to do, beside
- * which there is only the log; and leaves no mount, no process and no held lock that was not there before.
+ * which there is only the log; and leaves no mount, no process and no held lock that was not there before. Returns stderr.
  */
-export function assertRefused(attempt: Attempt, { code, message, hint }: Refusal): void {
+export function assertRefused(attempt: Attempt, { code, message, hint }: Refusal): string {
   const before = traces(attempt.within);
   const { status, stdout, stderr } = run(attempt);
   const said = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('{'));
@@ -45,6 +45,7 @@ export function assertRefused(attempt: Attempt, { code, message, hint }: Refusal
   for (let look = 0; look < LOOKS && !isDeepStrictEqual(traces(attempt.within), before); look++)
     spawnSync('sleep', ['0.1']);
   assert.deepEqual(traces(attempt.within), before);
+  return stderr;
 }
 
 function run({ args, env = {}, under = [] }: Attempt) {

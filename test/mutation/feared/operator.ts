@@ -23,6 +23,17 @@ export const operatorMutations = [
     ],
   ),
   ...fearedIn(
+    'src/cli/named-session.ts',
+    ['cli/ls.test.ts'],
+    [
+      [
+        ' || resolve(directory) === set;',
+        ';',
+        'in cloud mode, and on a new machine, verify and ls take the mount point for a session that there is not',
+      ],
+    ],
+  ),
+  ...fearedIn(
     'src/cli/service-manager.ts',
     ['cli/service-manager.test.ts'],
     [
