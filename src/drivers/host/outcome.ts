@@ -3,7 +3,7 @@
  * payload it put into the reply; a negative errno is a failure; the names below (and PARKED) lie outside both.
  */
 import { type FileSystemOperations, PARKED, type Unstored } from '../../fs/contract.ts';
-import { isDiskFull } from '../../lib/errno.ts';
+import { Errno, isDiskFull } from '../../lib/errno.ts';
 
 /** The kernel wants no answer to this request. */
 export const NO_REPLY = PARKED - 1;
@@ -13,6 +13,13 @@ export const AWAIT_SYNC = PARKED - 2;
 /** Two error numbers that only the protocol needs. */
 export const EPROTO = -71;
 export const ENOTTY = -25;
+
+/**
+ * A file is to be made, and its name is there. The kernel has looked it up and did not find it: the *.json was unfinished then,
+ * and its maker has completed it since. open(2) without O_EXCL must not fail of that, and whether it has O_EXCL is not told. With
+ * this error the kernel looks the name up once more, and does what the caller wants with the file that it finds.
+ */
+export const LOOK_AGAIN = Errno.ESTALE;
 
 /** The kernel refuses a reply whose error is not above this. */
 const ERROR_LIMIT = -512;

@@ -18,7 +18,7 @@ import { isGatedName } from '../../fs/model/json-gate.ts';
 import type { Owner } from '../../fs/model/options.ts';
 import { Errno } from '../../lib/errno.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../../lib/file-type.ts';
-import { AWAIT_SYNC } from '../host/outcome.ts';
+import { AWAIT_SYNC, LOOK_AGAIN } from '../host/outcome.ts';
 import { NodeReferences, OpenFiles } from './handles.ts';
 import { LibfusePaths } from './paths.ts';
 import { newStat, newStatistics, putStat, putStatistics, timeOf, typeOnly } from './stat.ts';
@@ -82,6 +82,7 @@ export class LibfuseOperations {
     const status = this.#in(path, (parent, name) =>
       this.#fs.mknod(parent, name, S_IFREG | (mode & PERMISSION_BITS), this.#caller, entry),
     );
+    if (status === Errno.EEXIST) return LOOK_AGAIN;
     return status === 0 ? this.#opened(this.#references.adopt(entry.nodeId), path, flags) : status;
   }
 

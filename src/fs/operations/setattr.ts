@@ -38,7 +38,8 @@ function withTime(node: Node, change: AttributeChange): AttributeChange {
  * Of a file whose change is held back the kernel is to keep no page: a write into one that is up to date shows at once,
  * one into a page that is not stays unseen until it is answered. What it is told of the modification time here it takes without
  * dropping any, so a size that differs makes it drop them all: one byte less, since with one byte more it would fill readers'
- * buffers up with zeros. No application sees it, because each read and stat of the file must ask for its attributes first.
+ * buffers up with zeros. No application sees it, because each read and stat of the file must ask for its attributes first; only
+ * sendfile(2) and splice(2) do not.
  *
  * Before the first write there is nothing to hide: the attributes are those of the version that readers get. A write makes
  * the kernel ask for size and times again by itself, and not for the mode, which each open looks at.

@@ -98,6 +98,13 @@ test('a WRITE to a file opened with O_APPEND appends, unless it comes from the p
   ]);
 });
 
+test('a file that was there at MKNOD and not at the lookup before is looked up again; other kinds get EEXIST', () => {
+  const { fs, kernel } = serve();
+  fs.status = Errno.EEXIST;
+  const errors = [0o100600, 0o600, 0o010600].map((mode) => kernel.ask(mknod(mode))[0]?.readInt32LE(4));
+  assert.deepEqual(errors, [Errno.ESTALE, Errno.ESTALE, Errno.EEXIST]);
+});
+
 test('MKNOD hands on the type and the permissions of a file', () => {
   const { fs, kernel } = serve();
   for (const mode of [0o600, 0o100640, 0o010600, 0o140755]) {

@@ -118,6 +118,15 @@ test('a truncated *.json keeps its version, and an append goes to the end that t
   assert.equal(rig.read('/log', log), 'one two');
 });
 
+test('a file that was completed after a lookup had missed it is looked up again by the next creator', (t) => {
+  const { rig } = realRig(t);
+  rig.create('/a.json', '{"a":1}');
+  assert.equal(
+    rig.libfuse.call(rig.thread, 'create', '/a.json', CREATE).result,
+    errnoOfThisSystem(Errno.ESTALE),
+  );
+});
+
 test('an open file that is removed goes on under the name that libfuse hides it by', (t) => {
   const { rig, harness } = realRig(t);
   const { libfuse, thread } = rig;

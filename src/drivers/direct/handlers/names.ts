@@ -5,7 +5,8 @@
 
 import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../../../fs/contract.ts';
 import { Errno } from '../../../lib/errno.ts';
-import { S_IFDIR, S_IFMT } from '../../../lib/file-type.ts';
+import { S_IFDIR, S_IFMT, S_IFREG } from '../../../lib/file-type.ts';
+import { LOOK_AGAIN } from '../../host/outcome.ts';
 import { fuse_link_in, fuse_mkdir_in, fuse_mknod_in, fuse_rename_in, fuse_rename2_in } from '../abi/names.ts';
 import { Opcode } from '../abi/opcodes.ts';
 import type { Exchange, Operation } from './exchange.ts';
@@ -25,7 +26,8 @@ function mknod(exchange: Exchange): number {
   const name = request.nextName();
   if (typeof name !== 'string') return name;
   const status = fs.mknod(request.node, name, mode, request.caller, entry);
-  return created(exchange, status);
+  const isFile = (mode & S_IFMT) === 0 || (mode & S_IFMT) === S_IFREG;
+  return isFile && status === Errno.EEXIST ? LOOK_AGAIN : created(exchange, status);
 }
 
 function mkdir(exchange: Exchange): number {
