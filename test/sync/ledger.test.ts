@@ -361,6 +361,22 @@ test('a ledger is written anew while it is in use, and loses nothing that is not
   next.close();
 });
 
+test('a ledger that needs several lines for each file is not written anew again and again', async (t) => {
+  const cachePath = temporaryDirectory(t);
+  const inode = () => statSync(join(cachePath, 'bucket.log')).ino;
+  const ledger = open(cachePath);
+  const names = Array.from({ length: 2_000 }, (_, index) => `sessions/u/+1/${index}.json`);
+  for (const name of names) ledger.same(name, version);
+  const first = inode();
+  await ledger.changed(names, []);
+  while (inode() === first) await nextTurn();
+  const second = inode();
+  for (const name of names.slice(0, 100)) ledger.ours(name, { ...version, generation: '8' });
+  for (let turn = 0; turn < 500; turn++) await nextTurn();
+  assert.equal(inode(), second);
+  ledger.close();
+});
+
 test('what was moved to another session is known to the next process, also after the ledger was written anew', async (t) => {
   const cachePath = temporaryDirectory(t);
   const [from, to, further] = ['sessions/u/+1/a.json', 'sessions/v/+2/a.json', 'sessions/w/+3/a.json'];

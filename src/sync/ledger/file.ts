@@ -18,7 +18,12 @@ const CHUNK_LENGTH = 1 << 16;
 /** Much of it is outdated. */
 export function isWordy(state: LedgerState): boolean {
   const { records, entryCount, serving, epochs, attempts } = state;
-  return records > LINES_FACTOR * (entryCount + serving.size + epochs.size + attempts.size) + SPARE_LINES;
+  return records > spared(entryCount + serving.size + epochs.size + attempts.size);
+}
+
+/** A file that needs so many lines may have so many before it is written anew. */
+export function spared(lines: number): number {
+  return LINES_FACTOR * lines + SPARE_LINES;
 }
 
 function firstLine({ id, bucket }: LedgerState): string {

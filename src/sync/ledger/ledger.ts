@@ -21,6 +21,7 @@ import {
   type RewrittenLedger,
   rewriteInUse,
   rewriteLedger,
+  spared,
   syncName,
   writeAllSync,
 } from './file.ts';
@@ -74,7 +75,7 @@ export class Ledger {
   #isNamed = true;
   /** What was appended since the file began to be written anew; undefined: it is not being written. */
   #since: { bytes: Buffer[]; lines: number } | undefined;
-  /** Not before the file has so many lines: the last time failed. */
+  /** Not before the file has so many lines: the last time failed, or it needs more than one line for what waits. */
   #rewriteAt = 0;
   /** Syncs of the file that are under way: it must not be closed meanwhile. */
   readonly #syncing = new Set<Promise<void>>();
@@ -611,6 +612,7 @@ export class Ledger {
     this.#size = size;
     this.#durableSize = size;
     this.#state.records = lines;
+    this.#rewriteAt = spared(lines);
     void Promise.allSettled([...this.#syncing]).then(() => {
       for (const each of old) closeUnused(each);
     });

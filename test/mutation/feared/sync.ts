@@ -395,6 +395,11 @@ export const syncMutations = [
   ]),
   ...fearedIn('src/sync/ledger/ledger.ts', LEDGER, [
     [
+      '    this.#rewriteAt = spared(lines);\n',
+      '',
+      'while many files wait to be stored the whole ledger is written again and again',
+    ],
+    [
       '|| (read ?? earlier) === undefined) {',
       '|| read === undefined) {',
       'a start that dies while it goes to another bucket makes the next one store everything anew',
