@@ -465,6 +465,30 @@ test('credentials that were read before their session was renamed are not stored
   }
 });
 
+test('credentials wait for a key that is renamed when its turn comes', async (t) => {
+  const bucket = new MemoryBucket();
+  const grants = new FakeGrants();
+  const machine = new Machine(t, bucket, { grants });
+  await machine.write(`${S}/creds.json`, 'ok');
+  let settled = 0;
+  machine.settle = async () => {
+    // The second time is after the credentials were read.
+    if (++settled === 2) await machine.write(`${S}/key.json`, 'ok');
+  };
+  const key = (file: string) => toObjectName(`${S}/${file}.json`, 'file');
+  grants.grant = async () => {
+    if (machine.ledger.get(key('key'))?.local !== 'changed') return grants.granted;
+    await machine.cache.put(`${S}/renamed.json`, Buffer.from('ok'));
+    await machine.cache.remove(`${S}/key.json`);
+    await machine.ledger.changed([key('renamed')], [key('key')]);
+    return grants.granted;
+  };
+  const order: string[] = [];
+  bucket.after = ({ name }) => void order.push(name);
+  await machine.sync.flusher.flush(S);
+  assert.deepEqual(order, [key('renamed'), key('creds')]);
+});
+
 test('what was never stored and is moved on while it is being stored is followed', async (t) => {
   for (const ask of ['all', 'source'] as const) {
     const bucket = new MemoryBucket();

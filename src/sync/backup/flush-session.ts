@@ -74,12 +74,15 @@ async function uploadChanged(parts: FlushParts, session: string, progress: Progr
   await uploadCredentials(parts, session, progress);
 }
 
-async function uploadKeys(parts: FlushParts, session: string, progress: Progress): Promise<void> {
+/** False: one was gone when its turn came. */
+async function uploadKeys(parts: FlushParts, session: string, progress: Progress): Promise<boolean> {
   const toUpload = await foldDatabases(parts, changedOf(parts, session, false), progress.failed);
-  await mapLimit(toUpload, FILES_AT_A_TIME, ({ entry, image }) => {
+  let isWhole = true;
+  await mapLimit(toUpload, FILES_AT_A_TIME, async ({ entry, image }) => {
     const read = () => (image ? readImage(entry, image) : readCached(parts, entry));
-    return uploadOne(parts, entry, read, progress);
+    if (!(await uploadOne(parts, entry, read, progress))) isWhole = false;
   });
+  return isWhole;
 }
 
 /**
@@ -95,7 +98,8 @@ async function uploadCredentials(parts: FlushParts, session: string, progress: P
   }
   if (read.length === 0) return;
   await parts.settleCommitted();
-  await uploadKeys(parts, session, progress);
+  // One that was renamed meanwhile goes under its new name before them.
+  for (let pass = 0; pass < PASSES_MAX; pass++) if (await uploadKeys(parts, session, progress)) break;
   for (const version of read) await uploadOne(parts, version.entry, async () => version, progress);
 }
 
@@ -130,19 +134,22 @@ async function removeAll(
   });
 }
 
+/** False: the file was gone when its turn came. */
 async function uploadOne(
   parts: FlushParts,
   entry: ObjectEntry,
   read: () => Promise<CachedVersion | undefined>,
   progress: Progress,
-): Promise<void> {
+): Promise<boolean> {
   const bytes = await parts.inTurn(entry.name, async () => {
     const version = await read();
     return version && upload(parts, version);
   });
-  if (bytes === undefined) progress.isGone = true;
-  else {
-    progress.done.bytes += bytes;
-    if (bytes > 0) progress.done.files++;
+  if (bytes === undefined) {
+    progress.isGone = true;
+    return false;
   }
+  progress.done.bytes += bytes;
+  if (bytes > 0) progress.done.files++;
+  return true;
 }

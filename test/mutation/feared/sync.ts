@@ -155,6 +155,11 @@ export const syncMutations = [
       'what is renamed in the middle of a flush is not stored, and the flush says that it is',
     ],
     [
+      'if (await uploadKeys(parts, session, progress)) break;',
+      '{\n    await uploadKeys(parts, session, progress);\n    break;\n  }',
+      'credentials are stored before a key that was renamed just then',
+    ],
+    [
       '  if (!credentials.every(isThere)) progress.isGone = true;\n',
       '',
       'credentials that are renamed in the middle of a flush are not stored, and the flush says that they are',
