@@ -382,7 +382,7 @@ export const syncMutations = [
       'a failed key does not keep its credentials from the bucket',
     ],
     [
-      '  await parts.settleCommitted();\n  await uploadKeys(parts, session, progress);\n',
+      '  for (let pass = 0; pass < PASSES_MAX; pass++) if (await uploadKeys(parts, session, progress)) break;\n',
       '',
       'new credentials overtake their keys',
     ],
