@@ -340,6 +340,38 @@ test('of what is deleted in a session in conflict no flush says that it is store
   }
 });
 
+test('of what is deleted in a session that another mount has taken over no flush says that it is stored', async (t) => {
+  for (const how of ['deleted', 'renamed'] as const) {
+    const bucket = new MemoryBucket();
+    const grants = new FakeGrants({ epoch: 2, previousEpoch: 1 });
+    const machine = new Machine(t, bucket, { grants });
+    const { ledger, cache, sync } = machine;
+    ledger.setListed(true);
+    ledger.serve(S);
+    await machine.write(`${S}/a.json`, 'ok mine');
+    grants.isTaken = true;
+    await assert.rejects(sync.flusher.flush(S), Lost);
+    grants.isTaken = false;
+    theirs(bucket, 'a.json', 'ok theirs', 3);
+    grants.granted = grantOf({ epoch: 4, previousEpoch: 3 });
+    if (how === 'deleted') await machine.delete(`${S}/a.json`);
+    else {
+      await cache.put('v-+2/a.json', Buffer.from('ok mine'));
+      await cache.remove(`${S}/a.json`);
+      const [from, to] = [name('a.json'), toObjectName('v-+2/a.json', 'file')];
+      await ledger.changed([to], [from], [{ deleted: [from], put: [to] }]);
+    }
+    await assert.rejects(sync.flusher.flushAll(), SessionInConflict, how);
+    assert.equal(contentsOf(bucket)['v-+2/a.json'], how === 'renamed' ? 'ok mine' : undefined);
+    await sync.end();
+    ledger.close();
+
+    const daemon = new Machine(t, bucket, { grants, cachePath: cache.path });
+    await assert.rejects(daemon.sync.flusher.flushAll(), SessionInConflict);
+    assert.equal(contentsOf(bucket)[`${S}/a.json`], 'ok theirs');
+  }
+});
+
 test('of what is deleted before a session was ever compared no flush says that it is stored', async (t) => {
   for (const isInBucket of [true, false]) {
     const bucket = new MemoryBucket();

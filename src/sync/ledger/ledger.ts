@@ -305,7 +305,18 @@ export class Ledger {
     }
     if (records.length === 0) return;
     this.#append(records);
+    for (const [kind, name] of records) if (kind === 'deleted') this.#doubtInConflict(name);
     await this.#sync();
+  }
+
+  /**
+   * What the bucket has of a session that another mount has taken over is not known: of what is deleted here one deletion stays, so that
+   * no flush says that all is stored, of the next daemon neither.
+   */
+  #doubtInConflict(name: string): void {
+    const session = sessionOf(name);
+    if (session !== undefined && this.conflicts.has(session) && !this.isDirty(session))
+      this.doubt(name, true);
   }
 
   /** What lay beside a database is no object, but without it the database may be another. */

@@ -322,6 +322,17 @@ export const syncMutations = [
     ],
   ),
   ...fearedIn(
+    'src/sync/ledger/ledger.ts',
+    ['sync/shared.test.ts'],
+    [
+      [
+        "    for (const [kind, name] of records) if (kind === 'deleted') this.#doubtInConflict(name);\n",
+        '',
+        'a flush says that all is stored of a session that another mount has taken over',
+      ],
+    ],
+  ),
+  ...fearedIn(
     'src/sync/reconcile/comparison.ts',
     ['sync/shared.test.ts'],
     [
