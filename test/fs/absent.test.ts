@@ -149,6 +149,41 @@ describe('an absent session', () => {
     assert.ok(h.invalidated.includes(`inode ${session} -1`));
   });
 
+  it('keeps its number through a take-over where no more than its name is known', (t) => {
+    const h = harness(t, { bucket: BUCKET });
+    for (const name of [SESSION, OTHER]) h.hybrid.learnName(name, true);
+    const numbers = [SESSION, OTHER].map((name) => find(h, name));
+    // Nothing was in the bucket.
+    h.hybrid.restore(OTHER, [], []);
+    h.takeOver();
+    assert.deepEqual(
+      [SESSION, OTHER].map((name) => find(h, name)),
+      numbers,
+    );
+    for (const number of numbers) {
+      assert.equal(names(h, number), PARKED);
+      assert.ok(h.invalidated.includes(`inode ${number} -1`));
+    }
+    assert.deepEqual(h.wanted, [SESSION, OTHER]);
+  });
+
+  it('is none that was removed or renamed before a take-over, nor a file', async (t) => {
+    const h = harness(t, { bucket: BUCKET });
+    for (const name of ['v-+1', 'v-+2', 'v-+3']) mkdir(h, name);
+    write(h, 'root.json', '{"a":1}');
+    write(h, 'gone', 'x');
+    await h.checkpoint();
+    h.fs.rmdir(ROOT_NODE, 'v-+1');
+    h.fs.rename(ROOT_NODE, 'v-+2', ROOT_NODE, 'v-+4', 0);
+    h.fs.unlink(ROOT_NODE, 'gone');
+    h.takeOver();
+    assert.deepEqual(names(h, ROOT_NODE), ['root.json', 'v-+3', 'v-+4']);
+    await h.checkpoint();
+    h.takeOver();
+    assert.deepEqual(names(h, ROOT_NODE), ['root.json', 'v-+3', 'v-+4']);
+    assert.deepEqual(names(h, find(h, 'v-+3')), []);
+  });
+
   it('does not become one where a file has its name', (t) => {
     const h = harness(t, { bucket: BUCKET });
     write(h, SESSION, 'plain');

@@ -3,10 +3,12 @@
  * needs their content waits (state/presence.ts) until it was restored (restore.ts).
  */
 
+import type { KnownNodes } from '../../store/checkpoint/node-table.ts';
 import { DirectoryNode, type Node } from '../model/node.ts';
 import { CONTROL_NAME } from '../operations/control-files.ts';
 import { DEFAULT_DIRECTORY_MODE } from '../operations/directories.ts';
 import type { Core } from '../state/core.ts';
+import { isNoSession } from '../state/remote.ts';
 import { touch, touchAll } from '../state/times.ts';
 
 /** A file of that name in the root stays, and the session is out of reach behind it. Names that no path has are left out. */
@@ -19,6 +21,17 @@ export function markAbsent(core: Core, sessions: readonly string[]): void {
     else if (existing.kind === 'directory') existing.absent = true;
     else reportTaken(core, session);
   }
+}
+
+/**
+ * Sessions whose folders the kernel was told of by the daemon before, and of which nothing is here: it had learned their names
+ * (HybridSessions.learnName), or found them empty. Whether the bucket has them is to be asked again.
+ */
+export function knownByName({ tree, remote }: Core, { byPath }: KnownNodes): string[] {
+  if (remote === undefined) return [];
+  return [...byPath.keys()].filter(
+    (path) => !path.includes('/') && !isNoSession(path) && !tree.root.children.has(path),
+  );
 }
 
 function makeAbsent(core: Core, session: string): void {

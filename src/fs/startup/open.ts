@@ -15,7 +15,7 @@ import { type ReplayResult, replayJournal } from '../../store/journal/replay.ts'
 import { JournalWriter } from '../../store/journal/writer.ts';
 import { KeptVersions } from '../../store/set-aside/kept-versions.ts';
 import type { FilesystemStatistics, Invalidator } from '../contract.ts';
-import { forgetInKernel, markAbsent } from '../hybrid/absent.ts';
+import { forgetInKernel, knownByName, markAbsent } from '../hybrid/absent.ts';
 import { HybridSessions } from '../hybrid/hybrid-sessions.ts';
 import { DirectoryNode, type FileNode } from '../model/node.ts';
 import type { FileSystemOptions, Log } from '../model/options.ts';
@@ -168,10 +168,11 @@ export function openFileSystem(options: OpenFileSystemOptions): OpenedFileSystem
   touchAll(core, core.control);
   for (const node of replay.placed) journaled.add(node);
   rebuildWorkingCopies(core, builder, replay.unfinished);
-  const absent = remote?.absentAtStart ?? [];
+  const { inherited } = options;
+  const absent = [...(remote?.absentAtStart ?? []), ...(inherited ? knownByName(core, inherited) : [])];
   markAbsent(core, absent);
-  if (options.inherited !== undefined) {
-    inheritNumbers(core, options.inherited);
+  if (inherited !== undefined) {
+    inheritNumbers(core, inherited);
     if (remote !== undefined) forgetInKernel(core, absent);
   }
   const questions = remote && new ControlQuestions(core, remote);

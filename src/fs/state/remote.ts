@@ -37,7 +37,7 @@ export interface RemoteHost {
 /** A caller looks a folder up before it makes it: that it asks twice need not cost two requests. */
 const NAME_VALID_MS = 3_000;
 /** Files in the root are not looked for elsewhere. */
-function isNoSession(name: string): boolean {
+export function isNoSession(name: string): boolean {
   return name.startsWith('.') || name.endsWith('.json') || name.endsWith('.tmp');
 }
 

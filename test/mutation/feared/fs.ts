@@ -645,6 +645,11 @@ export const fsMutations = [
       '',
       'the kernel serves old files of a session that is absent',
     ],
+    [
+      "(path) => !path.includes('/') && !isNoSession(path) && !tree.root.children.has(path)",
+      '() => false',
+      'a folder of which no more than its name was known cannot be listed after a take-over',
+    ],
   ]),
   ...fearedIn('src/fs/hybrid/restore.ts', HYBRID, [
     [
