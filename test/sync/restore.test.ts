@@ -7,6 +7,7 @@ import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import { toObjectName } from '../../src/naming/object-name.ts';
 import { MemoryBucket } from '../support/memory-bucket.ts';
+import { until } from '../support/until.ts';
 import { FakeGrants, grantOf } from './lease-support.ts';
 import { contentsOf, Machine } from './support.ts';
 
@@ -139,6 +140,35 @@ test('no download takes more than the listed size, nor more than a file may have
       .map(({ object: name, reason }) => `${name} ${reason}`),
     [`${object(`${S}/large.json`)} too-large`],
   );
+});
+
+test('large objects of all sessions come a few at a time, small ones wait for none of them', async (t) => {
+  const bucket = new MemoryBucket();
+  const bytes = 100 * 1024 * 1024;
+  const large = [S, 'v-+2'];
+  await stored(bucket, { 'w-+3/creds.json': 'ok' });
+  for (const session of large)
+    for (const file of ['creds', 'a', 'b', 'c']) {
+      const version = bucket.store(object(`${session}/${file}.json`), Buffer.from('ok'));
+      bucket.objects.set(version.name, { ...version, size: bytes, bytes: Buffer.from('ok') });
+    }
+  const machine = new Machine(t, bucket, { maxBytes: 2 * bytes });
+  await machine.sync.prepare();
+  const isHere = deferred<void>();
+  let [underWay, most] = [0, 0];
+  bucket.before = async ({ operation, name }) => {
+    if (operation !== 'get' || name === object('w-+3/creds.json')) return;
+    most = Math.max(most, ++underWay);
+    await isHere.promise;
+    underWay--;
+  };
+  const restores = large.map((session) => machine.sync.restorer.restore(session));
+  await until(() => underWay >= 2);
+  await machine.sync.restorer.restore('w-+3');
+  isHere.resolve();
+  await Promise.all(restores);
+  assert.equal(most, 2);
+  assert.equal(machine.restored.length, 3);
 });
 
 test('what stands in for an object that could not be fetched never takes its place', async (t) => {

@@ -1,6 +1,7 @@
 /** One session, from the bucket to the cache, whole. */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import type { ByteBudget } from '../../lib/byte-budget.ts';
 import { mapLimit } from '../../lib/map-limit.ts';
 import { codeOf, ifMissing } from '../../lib/system-error.ts';
 import { fromObjectName } from '../../naming/object-name.ts';
@@ -24,6 +25,8 @@ export interface RestoreParts extends DownloadParts {
   log: Logger;
   /** ms since the epoch. */
   nowMs: () => number;
+  /** For large objects under way, of all sessions. */
+  memory: ByteBudget;
 }
 
 export interface Restored {
@@ -47,6 +50,8 @@ interface Progress {
 
 /** Objects under way in the bucket and on the disk together; of the former, as many at a time as have a turn. */
 const FILES_AT_A_TIME = 64;
+/** Hardly any file of a session has as much: what is smaller waits for no other session. */
+const LARGE_BYTES = 1024 * 1024;
 const NAMES_IN_LINE = 100;
 
 /**
@@ -63,9 +68,14 @@ export async function restoreSession(parts: RestoreParts, session: string): Prom
   const noted = absent.length > 0 ? ledger.settle() : undefined;
   try {
     await mapLimit(absent, FILES_AT_A_TIME, async (entry) => {
-      const downloaded = await download(parts, entry);
-      await noted;
-      await keep(parts, entry, downloaded, progress);
+      const fetch = async () => {
+        const downloaded = await download(parts, entry);
+        await noted;
+        await keep(parts, entry, downloaded, progress);
+      };
+      const size = entry.remote?.size ?? 0;
+      // All of it is in memory until it is on the disk; whether it is sealed shows then.
+      await (size > LARGE_BYTES ? parts.memory.run(size, fetch) : fetch());
     });
   } finally {
     foreign.tell();

@@ -1,10 +1,11 @@
 /**
  * Restores a session when a call touches it, for as long as that takes: the call waits while the restore is retried. No
- * session waits for another one.
+ * session waits for another one, but large objects for room in memory.
  */
 
 import { reasonOf } from '../../bucket/bucket-error.ts';
 import { backOff } from '../../lib/backoff.ts';
+import { ByteBudget } from '../../lib/byte-budget.ts';
 import { type Failure, Failures } from '../../lib/failures.ts';
 import { Limiter } from '../../lib/limiter.ts';
 import { sharedAbort } from '../../lib/shared-abort.ts';
@@ -19,7 +20,7 @@ export interface SessionContent extends CachedContent {
   confirmed?: true;
 }
 
-export interface RestorerParts extends Omit<RestoreParts, 'inTurn'> {
+export interface RestorerParts extends Omit<RestoreParts, 'inTurn' | 'memory'> {
   /** Requests to the bucket at a time, for each session. */
   concurrency: number;
   /** The cache holds exactly this of the session, durably. */
@@ -30,12 +31,15 @@ export interface RestorerParts extends Omit<RestoreParts, 'inTurn'> {
 
 const RETRY = { minMs: 250, maxMs: 15_000 };
 const REPEAT_LOG_MS = 30_000;
+/** A session has a few MB. A writer of the bucket, who need not have the key, may store any number of large objects beside these. */
+const BYTES_AT_A_TIME = 256 * 1024 * 1024;
 
 export class Restorer {
   readonly #parts: RestorerParts;
   readonly #running = new Map<string, Promise<boolean>>();
   readonly #failures = new Failures();
   readonly #ended = sharedAbort();
+  readonly #memory = new ByteBudget(BYTES_AT_A_TIME);
 
   constructor(parts: RestorerParts) {
     this.#parts = parts;
@@ -82,7 +86,11 @@ export class Restorer {
   async #restore(session: string, isValid: () => Promise<boolean>): Promise<boolean> {
     const { ledger, cache, events, log, restored } = this.#parts;
     const limiter = new Limiter(this.#parts.concurrency);
-    const parts: RestoreParts = { ...this.#parts, inTurn: (request) => limiter.run(request) };
+    const parts: RestoreParts = {
+      ...this.#parts,
+      inTurn: (request) => limiter.run(request),
+      memory: this.#memory,
+    };
     const startedMs = performance.now();
     const total = { files: 0, bytes: 0, corrupt: 0 };
     const told = new WaitLog(log, session, startedMs);
