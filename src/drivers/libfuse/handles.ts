@@ -72,6 +72,10 @@ export class OpenFiles {
     return this.#files.get(handle);
   }
 
+  hasNode(node: number): boolean {
+    return [...this.#files.values()].some((file) => file.node === node);
+  }
+
   /** The nodes of files that were opened under this path. */
   nodesAt(path: string): number[] {
     return [...this.#files.values()].filter((file) => file.path === path).map(({ node }) => node);

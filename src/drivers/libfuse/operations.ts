@@ -202,6 +202,11 @@ export class LibfuseOperations {
     return status;
   }
 
+  /** Only of such a file libfuse makes a hidden one; another one is renamed by an application. */
+  isOpen(path: string): boolean {
+    return this.#with(this.paths.resolveOwn(path), (node) => (this.#files.hasNode(node) ? 1 : 0)) === 1;
+  }
+
   /**
    * libfuse renames an open file whose name is to go, so that it can go on asking for it. What it does next says whether the
    * name is removed or replaced: until then nothing changes.

@@ -123,8 +123,8 @@ export class LibfuseRequests {
     try {
       this.#fs.begin(unique);
       const { renames } = call;
-      if (renames !== undefined && LibfusePaths.isHiddenName(splitPath(renames.to).name))
-        return this.#hide(thread, renames);
+      const hides = renames !== undefined && LibfusePaths.isHiddenName(splitPath(renames.to).name);
+      if (hides && this.#operations.isOpen(renames.from)) return this.#hide(thread, renames);
       return call.run(this.#operations);
     } catch (error) {
       this.#host.unexpected(error, call.name);

@@ -161,6 +161,16 @@ test('an open file that a refused rename was to replace is there for those that 
   assert.equal(lookupsIn(harness), 0);
 });
 
+test('a file that is not open keeps its content under a name like those of hidden files', (t) => {
+  const { rig } = realRig(t);
+  const { libfuse, thread } = rig;
+  libfuse.call(thread, 'release', '/a.json', rig.create('/a.json', '{"a":1}'));
+  assert.equal(libfuse.call(thread, 'rename', '/a.json', `/${HIDDEN}`).result, 0);
+  assert.equal(rig.status('getattr', '/a.json'), Errno.ENOENT);
+  assert.deepEqual(libfuse.call(thread, 'readdir', '/').more[0], ['.', '..', HIDDEN]);
+  assert.equal(rig.read(`/${HIDDEN}`, rig.open(`/${HIDDEN}`, constants.O_RDONLY)), '{"a":1}');
+});
+
 test('an open file is replaced in one step: a caller that looks it up in between waits, and never finds it missing', (t) => {
   const { rig } = realRig(t);
   const { libfuse, thread, other } = rig;

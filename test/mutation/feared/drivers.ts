@@ -16,6 +16,17 @@ const REQUEST = [
 
 export const driverMutations = [
   ...fearedIn(
+    'src/drivers/libfuse/requests.ts',
+    ['drivers/libfuse/driver.test.ts'],
+    [
+      [
+        'hides && this.#operations.isOpen(renames.from)',
+        'hides',
+        'a file that is renamed to a name like those of hidden files is removed',
+      ],
+    ],
+  ),
+  ...fearedIn(
     'src/drivers/direct/handlers/names.ts',
     ['drivers/direct/dispatcher.test.ts'],
     [
