@@ -62,6 +62,20 @@ export async function requireAnswer(
   }
 }
 
+/** For a daemon that starts, or takes over. */
+const START_TIMEOUT_MS = 10_000;
+
+/**
+ * Before a mount on `directory`, an absolute path: the calls of the start would wait for ever for a mount that is there and does not
+ * answer. Throws MOUNT_NOT_ANSWERING.
+ */
+export async function requireNoHungMount(directory: string): Promise<void> {
+  const path = await locateMount(directory).catch(() => undefined);
+  if (path === undefined) return;
+  const { kind } = await readMountStatus(path, START_TIMEOUT_MS);
+  if (kind === 'hung') throw (await restarting(path)) ?? (await notAnswering(path, START_TIMEOUT_MS));
+}
+
 function notMounted(directory: string): SessionfsError {
   return new SessionfsError('NOT_MOUNTED', `no sessionfs is mounted on ${directory}`, {
     hint: 'sessionfs mount DIR mounts it; sessionfs status lists what is mounted.',

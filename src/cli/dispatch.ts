@@ -1,5 +1,5 @@
 /** From a command line to an exit status; every error ends here, in one form. */
-import { exitStatus, SessionfsError, USAGE_HINT } from '../lib/errors.ts';
+import { exitStatus, SessionfsError, USAGE_HINT, usage } from '../lib/errors.ts';
 import { printableText } from '../lib/human.ts';
 import type { Secrets } from '../lib/secrets.ts';
 import { messageOf } from '../lib/system-error.ts';
@@ -18,10 +18,19 @@ export async function dispatch(
     if (parsed === undefined) return 0;
     const run = await parsed.spec.load();
     return await run({ ...parsed, commands, env, secrets });
-  } catch (error) {
+  } catch (thrown) {
+    const error = withoutDirectory(thrown) ?? thrown;
     writeError(`${printableText(describe(error, env, args[0]))}\n`);
     return error instanceof SessionfsError ? error.exitStatus : exitStatus.INTERNAL;
   }
+}
+
+/** What node:path says of a relative path where the working directory was deleted. */
+function withoutDirectory(error: unknown): SessionfsError | undefined {
+  if ((error as { syscall?: unknown } | null)?.syscall !== 'uv_cwd') return undefined;
+  return usage('a path is relative to the working directory, which has been deleted', {
+    hint: 'Change to another one, or name the path from / on.',
+  });
 }
 
 function describe(error: unknown, env: NodeJS.ProcessEnv, command: string | undefined): string {

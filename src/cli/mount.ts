@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { filesBeside } from '../api/launch.ts';
 import { type Launcher, takeLauncher } from '../api/launcher.ts';
+import { requireNoHungMount } from '../api/locate.ts';
 import { flagTexts } from '../api/options.ts';
 import { receiveSecrets } from '../api/passed-secrets.ts';
 import { loadConfig } from '../config/load.ts';
@@ -36,6 +37,7 @@ async function mount(invocation: Invocation, launcher: Launcher | undefined): Pr
   const pidFile = absolute(parsed.given.get('--pid-file'));
   const logFile = absolute(parsed.given.get('--log-file'));
   const isReadOnly = parsed.given.has(readOnlyFlag.flag);
+  await requireNoHungMount(config.mountPoint);
   if (parsed.given.has('--daemonize')) {
     const files = filesBeside(config, isReadOnly);
     return daemonize({

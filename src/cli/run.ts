@@ -1,4 +1,5 @@
 /** `sessionfs run`: a mount for as long as a command runs. The container's entry point, or the line before `node bot.js`. */
+import { requireNoHungMount } from '../api/locate.ts';
 import { receiveSecrets } from '../api/passed-secrets.ts';
 import { type Config, loadConfig } from '../config/load.ts';
 import { exitStatus, usage } from '../lib/errors.ts';
@@ -24,6 +25,7 @@ export async function run(invocation: Invocation): Promise<number> {
   if (caller !== undefined && process.connected) process.disconnect();
   if (command.length === 0) throw usage('which command? It follows --: sessionfs run [DIR] -- COMMAND');
   const config = loadConfig({ ...env, ...secrets }, flagsOf(invocation));
+  await requireNoHungMount(config.mountPoint);
   const log = createLogger({ level: config.logLevel });
   if (caller === undefined && wantsOwnNamespace(config)) {
     const own = ownNamespace(config);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
@@ -16,6 +17,8 @@ import { isRunning } from '../../src/api/process-watch.ts';
 import { waitUntilGone } from '../../src/api/unmount.ts';
 import { exitStatus } from '../../src/lib/errors.ts';
 import { cleanUp } from '../support/cleanup.ts';
+import { cliMain } from '../support/cli-main.ts';
+import { cleanEnvironment } from '../support/environment.ts';
 import { mountAt } from '../support/mounts.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { runCli } from './run-cli.ts';
@@ -171,7 +174,17 @@ test('unmount of a mount in use ends it, says who used it, and exits with a stat
 test('of a daemon that is stopped status names the process, and says what lets it go on and where its log is', async (t) => {
   const { mountPoint, daemonPid } = await daemonize(t);
   process.kill(daemonPid, 'SIGSTOP');
+  // Beside it a second mount, which would wait for ever.
+  const second = spawn(process.execPath, [cliMain, 'mount', mountPoint], {
+    env: cleanEnvironment(),
+    stdio: 'ignore',
+    timeout: 60_000,
+    killSignal: 'SIGKILL',
+  });
+  const ended = once(second, 'exit');
+  cleanUp(t, () => void second.kill('SIGKILL'));
   const { status, stdout, stderr } = runCli(['status', mountPoint]);
+  assert.deepEqual(await ended, [exitStatus.MOUNT_NOT_ANSWERING, null]);
   process.kill(daemonPid, 'SIGCONT');
   assert.deepEqual([status, stdout], [exitStatus.MOUNT_NOT_ANSWERING, '']);
   assert.match(

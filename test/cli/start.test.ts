@@ -44,14 +44,20 @@ test('a node that is too old', () => {
 test('a working directory that was deleted', (t) => {
   const directory = join(temporaryDirectory(t), 'gone');
   mkdirSync(directory);
-  const script = 'cd "$1" && rmdir "$1" && exec "$2" "$3" mount';
-  const { status, stderr } = run('sh', ['-c', script, 'sh', directory, process.execPath, cliMain]);
-  assert.equal(status, exitStatus.CONFIG_INVALID);
-  assert.match(
-    stderr,
-    /^sessionfs: .*is relative to the working directory, which has been deleted: change to another one\n$/m,
-  );
-  assert.doesNotMatch(stderr, /defect/);
+  const script = 'cd "$0" && rmdir "$0" && exec "$@"';
+  for (const [args, expected, end] of [
+    [['mount'], exitStatus.CONFIG_INVALID, ': change to another one'],
+    [['keygen', '--out', 'key'], exitStatus.USAGE, '\n {2}Change to another one, .*'],
+  ] as const) {
+    mkdirSync(directory, { recursive: true });
+    const { status, stderr } = run('sh', ['-c', script, directory, process.execPath, cliMain, ...args]);
+    assert.equal(status, expected);
+    assert.match(
+      stderr,
+      new RegExp(`^sessionfs: .*is relative to the working directory, which has been deleted${end}\\n$`, 'm'),
+    );
+    assert.doesNotMatch(stderr, /defect/);
+  }
 });
 
 test('a read-only mount whose copy has no place, also in a process of its own', (t) => {
