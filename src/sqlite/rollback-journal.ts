@@ -3,6 +3,8 @@ import { isPageSize, isPowerOfTwo, pageSizeOf, resized, viewOf } from './format.
 import type { PagePositions } from './pages.ts';
 
 const MAGIC = Buffer.from('d9d505f920a163d7', 'hex');
+const MAGIC_START = 0xd9d505f9;
+const MAGIC_END = 0x20a163d7;
 const HEADER_FIELDS_BYTES = 28;
 const SECTOR_BYTES_MIN = 32;
 const SECTOR_BYTES_MAX = 65_536;
@@ -49,7 +51,8 @@ export interface PagesBefore {
 
 /** Undefined: no transaction is under way, or it has changed nothing yet. */
 export function pagesBefore(database: Uint8Array, journal: Uint8Array): PagesBefore | undefined {
-  const first = readHeader(journal, 0);
+  const view = viewOf(journal);
+  const first = readHeader(view, 0);
   if (first === undefined) return undefined;
   const sizes = sizesIn(journal, database);
   if (sizes === undefined) return undefined;
@@ -58,9 +61,9 @@ export function pagesBefore(database: Uint8Array, journal: Uint8Array): PagesBef
   const positions = new Map<number, number>();
   const found = { pageBytes, databasePages, positions };
   for (let at = 0; ; ) {
-    const header = readHeader(journal, at);
+    const header = readHeader(view, at);
     if (header === undefined || at + sectorBytes > journal.length) return found;
-    const end = readRecords(positions, journal, at + sectorBytes, { ...header, ...sizes, databasePages });
+    const end = readRecords(found, view, at + sectorBytes, header);
     if (end === undefined) return found;
     at = Math.ceil(end / sectorBytes) * sectorBytes;
   }
@@ -68,31 +71,30 @@ export function pagesBefore(database: Uint8Array, journal: Uint8Array): PagesBef
 
 /** The records behind one header. Returns where they end; undefined: none of the rest counts. */
 function readRecords(
-  positions: Map<number, number>,
-  journal: Uint8Array,
+  { positions, pageBytes, databasePages }: PagesBefore & { positions: Map<number, number> },
+  view: DataView,
   start: number,
-  { records, nonce, pageBytes, databasePages }: Header,
+  { records, nonce }: Pick<Header, 'records' | 'nonce'>,
 ): number | undefined {
-  const view = viewOf(journal);
   const recordBytes = NUMBER_BYTES + pageBytes + CHECKSUM_BYTES;
-  const room = Math.floor((journal.length - start) / recordBytes);
+  const room = Math.floor((view.byteLength - start) / recordBytes);
   const lockedPage = LOCKED_BYTE / pageBytes + 1;
   let at = start;
   for (let left = records === UNCOUNTED ? room : records; left > 0; left--, at += recordBytes) {
-    if (at + recordBytes > journal.length) return undefined;
+    if (at + recordBytes > view.byteLength) return undefined;
     const number = view.getUint32(at);
     if (number === 0 || number === lockedPage) return undefined;
     if (number > databasePages) continue;
-    const page = journal.subarray(at + NUMBER_BYTES, at + NUMBER_BYTES + pageBytes);
-    if (view.getUint32(at + NUMBER_BYTES + pageBytes) !== checksumOf(page, nonce)) return undefined;
+    const sum = checksumOf(view, at + NUMBER_BYTES, pageBytes, nonce);
+    if (view.getUint32(at + NUMBER_BYTES + pageBytes) !== sum) return undefined;
     positions.set(number, at + NUMBER_BYTES);
   }
   return at;
 }
 
-function checksumOf(page: Uint8Array, nonce: number): number {
+function checksumOf(view: DataView, start: number, pageBytes: number, nonce: number): number {
   let sum = nonce;
-  for (let at = page.length - CHECKSUM_STEP; at > 0; at -= CHECKSUM_STEP) sum += page[at] as number;
+  for (let at = pageBytes - CHECKSUM_STEP; at > 0; at -= CHECKSUM_STEP) sum += view.getUint8(start + at);
   return sum >>> 0;
 }
 
@@ -101,12 +103,13 @@ export function isJournal(content: Uint8Array): boolean {
   return content.length >= MAGIC.length && MAGIC.equals(content.subarray(0, MAGIC.length));
 }
 
+/** Costs little: a journal may have millions of headers. */
 function readHeader(
-  journal: Uint8Array,
+  view: DataView,
   at: number,
 ): Pick<Header, 'records' | 'nonce' | 'databasePages'> | undefined {
-  if (at + HEADER_FIELDS_BYTES > journal.length || !isJournal(journal.subarray(at))) return undefined;
-  const view = viewOf(journal);
+  if (at + HEADER_FIELDS_BYTES > view.byteLength) return undefined;
+  if (view.getUint32(at) !== MAGIC_START || view.getUint32(at + 4) !== MAGIC_END) return undefined;
   return {
     records: view.getUint32(at + 8),
     nonce: view.getUint32(at + 12),

@@ -8,6 +8,7 @@ import type { Pages } from './pages.ts';
 
 /** Tables with rows of this kind are small: what is larger is not searched. */
 const PAGES_MAX = 2_000;
+const CELLS_MAX = 100_000;
 const DEPTH_MAX = 20;
 const VALUE_BYTES_MAX = 4 * 1024 * 1024;
 /** SQLite reserves no more of the smallest page. */
@@ -27,6 +28,8 @@ export interface FoundRow {
   readonly error: SqliteError | undefined;
   /** While these are as they are, another search finds the same. */
   readonly pages: ReadonlySet<number>;
+  /** Pages and cells that were looked at. */
+  readonly steps: number;
 }
 
 /** A database without any page is one without tables. */
@@ -35,10 +38,10 @@ export function findRow(pages: Pages, table: string, key: string): FoundRow {
   try {
     const root = search.rootOf(table);
     const value = root === undefined ? undefined : search.valueOf(root, key);
-    return { value, error: undefined, pages: search.seen };
+    return { value, error: undefined, pages: search.seen, steps: search.steps };
   } catch (error) {
     if (!(error instanceof SqliteError)) throw error;
-    return { value: undefined, error, pages: search.seen };
+    return { value: undefined, error, pages: search.seen, steps: search.steps };
   }
 }
 
@@ -57,9 +60,14 @@ class Search {
   readonly #pages: Pages;
   #usableBytes = 0;
   #encoding = 0;
+  #cells = 0;
 
   constructor(pages: Pages) {
     this.#pages = pages;
+  }
+
+  get steps(): number {
+    return this.seen.size + this.#cells;
   }
 
   /** SQLite's names do not differ by case. */
@@ -111,6 +119,8 @@ class Search {
     if (pointers + 2 * cells > this.#usableBytes) throw new SqliteError(`page ${root} has too many cells`);
     // Cells lie beside each other: one that thousands of places name would be read thousands of times.
     let room = this.#usableBytes;
+    this.#cells += cells;
+    if (this.#cells > CELLS_MAX) throw new SqliteError('the table has too many rows');
     for (let cell = 0; cell < cells; cell++) {
       const at = view.getUint16(pointers + 2 * cell);
       if (at + 4 > this.#usableBytes) throw new SqliteError(`page ${root} has a cell outside of it`);

@@ -221,6 +221,50 @@ test('a row that a page names again and again is not read again and again', (t) 
   assert.match(String(find(bytes).error), /overlap/);
 });
 
+test('a table of a hundred thousand rows, as a few pages can have it, is not searched', (t) => {
+  const { path, database } = open(t, ['page_size = 65536']);
+  database.exec('CREATE TABLE creds (key, value)');
+  const [PAGE, root, cells, leaves] = [65_536, 65_536, 32_000, 4];
+  const whole = readFileSync(path);
+  const bytes = Buffer.concat([whole, Buffer.alloc(PAGE * leaves)]);
+  const first = whole.length / PAGE + 1;
+  bytes.writeUInt8(5, root);
+  bytes.writeUInt16BE(leaves - 1, root + 3);
+  bytes.writeUInt32BE(first, root + 8);
+  for (let leaf = 1; leaf < leaves; leaf++) {
+    bytes.writeUInt16BE(1_000 + 8 * leaf, root + 12 + 2 * (leaf - 1));
+    bytes.writeUInt32BE(first + leaf, root + 1_000 + 8 * leaf);
+  }
+  // One row of one byte, which each of the places names.
+  for (let at = whole.length; at < bytes.length; at += PAGE) {
+    bytes.writeUInt8(13, at);
+    bytes.writeUInt16BE(cells, at + 3);
+    for (let cell = 0; cell < cells; cell++) bytes.writeUInt16BE(PAGE - 8, at + 8 + 2 * cell);
+    bytes.fill(1, at + PAGE - 8, at + PAGE - 5);
+  }
+  assert.match(String(find(bytes).error), /too many rows/);
+  bytes.writeUInt16BE(1, whole.length + 3);
+  assert.equal(textOf(find(bytes)), undefined);
+});
+
+test('a journal of nothing but headers is read in no time', () => {
+  const journal = Buffer.alloc(64 * 1024 * 1024);
+  Buffer.from('d9d505f920a163d7', 'hex').copy(journal);
+  for (const [at, value] of [
+    [12, 1],
+    [16, 1],
+    [20, 32],
+    [24, 512],
+  ] as const)
+    journal.writeUInt32BE(value, at);
+  for (let filled = 32; filled < journal.length; filled *= 2) journal.copyWithin(filled, 0, filled);
+  const began = process.cpuUsage();
+  assert.equal(pagesBefore(Buffer.alloc(512), journal)?.positions.size, 0);
+  // What others do on this machine takes nothing of it.
+  const { user } = process.cpuUsage(began);
+  assert.ok(user < 3_000_000, `${user} us`);
+});
+
 test('whatever the bytes are, the search ends, and nothing but an error comes of it', (t) => {
   const { path, database } = open(t, ['page_size = 512']);
   database.exec(TABLE);

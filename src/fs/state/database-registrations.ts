@@ -27,18 +27,17 @@ import { goesOn, type Registered } from '../model/registration.ts';
 import { absentSessionOf, isInside, sessionOfNode } from '../model/tree.ts';
 import { metaOf } from './contents.ts';
 import {
-  advance,
   NO_ROW,
   newWatch,
   pagesUnder,
   type Row,
-  rowAfter,
   rowIn,
   touches,
   type Watch,
   watchFrom,
 } from './database-rows.ts';
 import { type Kept, LOGOUT_MS, type LostCredentials, type RegistrationParts } from './kept-registrations.ts';
+import { visitStates } from './log-states.ts';
 
 /** A log that is written all the time is looked at so often, and less often where its database is large. */
 const LOOK_MS = 2_000;
@@ -345,29 +344,22 @@ export class DatabaseRegistrations {
     const watch = this.#watchOf(database, log, bytes, header);
     watch.atMs = this.#parts.clock.monotonicMs();
     const before = pagesOver(this.#pagesOf(database, header.pageBytes), bytes, watch.pages);
-    watch.row ??= rowIn(before);
     const transactions = [...transactionsOf(bytes, header, watch.position)];
-    const row = rowAfter(watch.row, before, bytes, transactions);
-    if (row !== undefined) {
-      if (row.value !== undefined && database.parent !== undefined)
-        this.#seen(database.parent, database.name, row.value);
-      for (const each of transactions) advance(watch, each, row);
-      return 0;
-    }
-    for (const transaction of transactions) {
-      const after = touches(watch.row, transaction.pages)
-        ? rowIn(pagesOver(before, bytes, transaction.pages), watch.row.registration)
-        : watch.row;
-      const until = bytes.subarray(0, watch.position);
-      const effect = this.#follow(database, watch.row, after, until);
-      if (typeof effect === 'number') {
-        this.#due.add(log);
-        return effect;
-      }
-      effect();
-      advance(watch, transaction, after);
-    }
-    return 0;
+    const failed = visitStates({ watch, before, log: bytes }, transactions, {
+      steady: ({ value }) => {
+        if (value !== undefined && database.parent !== undefined)
+          this.#seen(database.parent, database.name, value);
+      },
+      follow: (row, after) => {
+        const until = bytes.subarray(0, watch.position);
+        const effect = this.#follow(database, row, after, until);
+        if (typeof effect === 'number') return effect;
+        effect();
+        return 0;
+      },
+    });
+    if (failed !== 0) this.#due.add(log);
+    return failed;
   }
 
   #watchOf(database: FileNode, log: FileNode, bytes: Uint8Array, header: LogHeader): Watch {

@@ -2,7 +2,7 @@
 import { findCredentials } from '../../sqlite/credentials.ts';
 import { type PagePositions, type Pages, pagesOf, pagesOver } from '../../sqlite/pages.ts';
 import type { PagesBefore } from '../../sqlite/rollback-journal.ts';
-import { LOG_START, type LogHeader, type Transaction, transactionsOf } from '../../sqlite/write-ahead-log.ts';
+import { LOG_START, type LogHeader, transactionsOf } from '../../sqlite/write-ahead-log.ts';
 import { goesOn, type Registration, readRegistration } from '../model/registration.ts';
 
 /** The row in one state of a database. */
@@ -14,6 +14,8 @@ export interface Row {
   readonly pages: ReadonlySet<number>;
   /** The last one that is known. */
   readonly registration: Registration;
+  /** What it takes to find it, about the same time each. */
+  readonly steps: number;
 }
 
 /** What was seen of one use of a write-ahead log. */
@@ -30,6 +32,8 @@ export interface Watch {
   atMs: number;
 }
 
+const STEPS_PER_ROW = 20;
+const BYTES_PER_STEP = 256;
 const NOT_YET = Number.NEGATIVE_INFINITY;
 const NO_REGISTRATION: Registration = { kind: 'none' };
 
@@ -38,41 +42,25 @@ export const NO_ROW: Row = {
   isKnown: true,
   pages: new Set(),
   registration: NO_REGISTRATION,
+  steps: 0,
 };
 
 /** `last`: what was known before, which counts where nothing is known of this state. */
 export function rowIn(pages: Pages, last: Registration = NO_REGISTRATION): Row {
-  const { value, error, pages: seen } = findCredentials(pages);
-  if (error !== undefined) return { value: undefined, isKnown: false, pages: seen, registration: last };
+  const { value, error, pages: seen, steps: looked } = findCredentials(pages);
+  const steps = STEPS_PER_ROW + looked + (value?.length ?? 0) / BYTES_PER_STEP;
+  if (error !== undefined)
+    return { value: undefined, isKnown: false, pages: seen, registration: last, steps };
   const isSame = last.kind === 'registered' && value !== undefined && goesOn(last, value);
   const registration = isSame ? last : value === undefined ? NO_REGISTRATION : readRegistration(value);
-  return { value, isKnown: true, pages: seen, registration };
-}
-
-/**
- * The row after all of these transactions, where none of them can have lost a registration: they left the row alone, or it goes on.
- * Undefined: look at each of them.
- */
-export function rowAfter(
-  row: Row,
-  before: Pages,
-  log: Uint8Array,
-  transactions: readonly Transaction[],
-): Row | undefined {
-  if (!transactions.some(({ pages }) => touches(row, pages))) return row;
-  if (row.registration.kind !== 'registered') return undefined;
-  const written = new Map(transactions.flatMap(({ pages }) => [...pages]));
-  const after = rowIn(pagesOver(before, log, written), row.registration);
-  return after.registration === row.registration && after.isKnown ? after : undefined;
-}
-
-export function advance(watch: Watch, { pages, end }: Transaction, row: Row): void {
-  for (const [page, position] of pages) watch.pages.set(page, position);
-  watch.position = end;
-  watch.row = row;
+  return { value, isKnown: true, pages: seen, registration, steps };
 }
 
 export function touches({ pages: read }: Row, written: PagePositions): boolean {
+  if (written.size < read.size) {
+    for (const page of written.keys()) if (read.has(page)) return true;
+    return false;
+  }
   for (const page of read) if (written.has(page)) return true;
   return false;
 }

@@ -14,7 +14,7 @@ export const sqliteMutations = [
   ]),
   ...fearedIn('src/sqlite/rollback-journal.ts', FOLD, [
     [
-      'if (view.getUint32(at + NUMBER_BYTES + pageBytes) !== checksumOf(page, nonce)) return undefined;',
+      'if (view.getUint32(at + NUMBER_BYTES + pageBytes) !== sum) return undefined;',
       '',
       'a torn record is played back',
     ],
@@ -54,6 +54,40 @@ export const sqliteMutations = [
       'a page that names one row again and again holds up all calls for minutes',
     ],
   ]),
+  ...fearedIn('src/sqlite/row.ts', ROW, [
+    [
+      'if (this.#cells > CELLS_MAX)',
+      'if (false)',
+      'a table of millions of rows that lie in one place holds up all calls',
+    ],
+  ]),
+  ...fearedIn(
+    'src/fs/state/log-states.ts',
+    ['fs/log-states.test.ts'],
+    [
+      ['if (after !== row) steps -= after.steps;', '', 'a log of 64 MB holds up all calls for minutes'],
+      [
+        "if (row.registration.kind === 'registered' && after.isKnown) steps -= STEPS_PER_LOSS;",
+        '',
+        'a log writes a database for each of its thousands of transactions',
+      ],
+      [
+        'if (isRest) some = [...some, ...left.splice(0).reverse().flat()];',
+        'if (isRest) left.splice(0);',
+        'what is left of a long log is never looked at',
+      ],
+      [
+        'left.push(some.slice(half), some.slice(0, half));',
+        'left.push(some.slice(0, half), some.slice(half));',
+        'states are visited out of their order',
+      ],
+      [
+        'if (isSteady(row, after)) steady(after);',
+        'if (after === row) steady(after);',
+        'each state is looked at by itself',
+      ],
+    ],
+  ),
   ...fearedIn('src/sqlite/write-ahead-log.ts', ROW, [
     [
       'if ([...transaction.pages].some(isIn)) end = transaction.end;',
