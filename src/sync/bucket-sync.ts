@@ -97,7 +97,7 @@ export class BucketSync {
     const foreign = new ForeignObjects(log);
     this.#foreign = foreign;
     this.#comparison = new Comparison({
-      ...{ bucket, ledger, cache, foreign, floorOf, wroteElsewhere, compared, events, log, nowMs },
+      ...{ bucket, ledger, cache, foreign, floorOf, wroteElsewhere, compared, events, log, nowMs, maxBytes },
       settle: () => mount.settle('committed'),
     });
     this.#listing = new Listing({
@@ -113,7 +113,7 @@ export class BucketSync {
       ...{ bucket, ledger, grants, intervalMs, events, log, databases: parts.databases },
       locate: (name) => cache.files.locate(name),
       setAside: async (stale, deadlineMs) => {
-        const moved = await moveAside(bucket, stale, nowMs(), deadlineMs);
+        const moved = await moveAside(bucket, stale, { nowMs: nowMs(), deadlineMs, maxBytes });
         tellOfStale(log, sessionOf(stale.name) ?? '', 1, [moved]);
       },
       inTurn: (name, request) => pacer.inTurn(name, request),

@@ -220,6 +220,8 @@ test('a conflict of a session that applications see stays to be found; one that 
   }
 });
 
+const MOVE = { nowMs: 1_000, deadlineMs: Number.POSITIVE_INFINITY, maxBytes: 1_000 };
+
 test('a late write is set aside in just the version that was listed, by the deadline', async (t) => {
   for (const isReplaced of [false, true]) {
     const rig = new Rig(t);
@@ -232,7 +234,7 @@ test('a late write is set aside in just the version that was listed, by the dead
       deadlines.push((options as { deadlineMs?: number }).deadlineMs);
       return remove(object, options);
     };
-    const moved = await quarantineStale(rig.bucket, listed, 1_000, 12_345);
+    const moved = await quarantineStale(rig.bucket, listed, { ...MOVE, deadlineMs: 12_345 });
     const aside = `.sessionfs/set-aside/${name('late.json')}.1000`;
     assert.deepEqual(
       [moved, [...rig.bucket.objects.keys()]],
@@ -249,7 +251,7 @@ test('a version that replaces the late one while it is set aside stays', async (
   rig.bucket.before = ({ operation }) => {
     if (operation === 'put') rig.theirs(name('late.json'));
   };
-  assert.deepEqual(await quarantineStale(rig.bucket, listed, 1_000, Number.POSITIVE_INFINITY), []);
+  assert.deepEqual(await quarantineStale(rig.bucket, listed, MOVE), []);
   assert.ok(rig.bucket.objects.has(name('late.json')));
 });
 

@@ -253,7 +253,14 @@ test('what lies below the floor is not restored, and goes into quarantine in jus
     name.endsWith('late.json'),
   );
   theirs(bucket, 'late.json', 'ok newer', 4);
-  assert.deepEqual(await quarantineStale(bucket, listed, 7, Number.POSITIVE_INFINITY), []);
+  assert.deepEqual(
+    await quarantineStale(bucket, listed, {
+      nowMs: 7,
+      deadlineMs: Number.POSITIVE_INFINITY,
+      maxBytes: 1_000,
+    }),
+    [],
+  );
   assert.equal(contentsOf(bucket)[`${S}/late.json`], 'ok newer');
 });
 
@@ -287,6 +294,31 @@ test('what an operator puts below the floor, signed by this cache, goes aside wh
       [['warn', S, 1, [aside]]],
     );
   }
+});
+
+test('a late write that is larger than a file of the mount may be is not read, and the message says what to do', async (t) => {
+  const bucket = new MemoryBucket();
+  const grants = new FakeGrants({ epoch: 4, previousEpoch: 4, floor: 3 });
+  const machine = new Machine(t, bucket, { grants, maxBytes: 1_000 });
+  machine.ledger.setListed(true);
+  machine.ledger.noteCurrent(S, 4);
+  const large = 'x'.repeat(1_001);
+  theirs(bucket, 'a.json', large, 2);
+  const read: string[] = [];
+  bucket.before = ({ operation, name: object }) => void (operation === 'get' && read.push(object));
+  await machine.write(`${S}/a.json`, 'ok 1');
+  const failed = await machine.sync.flusher.flush(S).then(
+    () => undefined,
+    (error: unknown) => error as Error & { hint?: string },
+  );
+  assert.match(`${failed?.message}: ${failed?.hint}`, /too large to be moved aside.*SESSION_MAX_FILE_SIZE/);
+  await machine.sync.reconcileSession(S, grantOf({ epoch: 5, previousEpoch: 3, floor: 3 }), false);
+  assert.deepEqual([read, contentsOf(bucket)[`${S}/a.json`]], [[], large]);
+  const told = machine.lines.find(({ objects }) => objects === 1);
+  assert.deepEqual(told?.moved, []);
+  await bucket.delete(name('a.json'), { ifGeneration: bucket.objects.get(name('a.json'))?.generation ?? '' });
+  await machine.sync.flusher.flush(S);
+  assert.deepEqual(contentsOf(bucket), { [`${S}/a.json`]: 'ok 1' });
 });
 
 test('an own upload below the floor whose answer was lost is replaced, and not kept', async (t) => {

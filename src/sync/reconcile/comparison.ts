@@ -40,17 +40,22 @@ export interface ComparisonParts {
   log: Logger;
   /** ms since the epoch. */
   nowMs: () => number;
+  /** Of an object of this mount. */
+  maxBytes: number;
 }
 
 /** After a restart every session that is in use asks at the same time. */
 const LISTS_AT_A_TIME = 16;
 const NAMES_IN_LINE = 100;
+/** Of as many sessions at a time late writes are moved aside: each takes the memory of one object. */
+const ASIDES_AT_A_TIME = 4;
 
 export class Comparison {
   readonly #parts: ComparisonParts;
   /** One at a time for each session. */
   readonly #locks = new NamedLocks();
   readonly #lists = new Limiter(LISTS_AT_A_TIME);
+  readonly #asides = new Limiter(ASIDES_AT_A_TIME);
   /** Sessions that were compared since the newest listing began, or are written since before it did. */
   readonly #newer = new Set<string>();
   /** Sessions that were compared by themselves since this daemon began, and are in no conflict. */
@@ -100,7 +105,7 @@ export class Comparison {
    * BucketError. `served`: an application may have seen what is here.
    */
   async session(session: string, grant: WriteGrant, served: () => boolean): Promise<void> {
-    const { bucket, ledger, foreign, log, nowMs } = this.#parts;
+    const { bucket, ledger, foreign, log, nowMs, maxBytes } = this.#parts;
     if (grant.epoch > 0) this.#newer.add(session);
     const parts = {
       bucket,
@@ -118,7 +123,10 @@ export class Comparison {
     // No application has seen what was found before.
     if (!served()) ledger.conflicts.delete(session);
     if (stale.length === 0) return;
-    const moved = await quarantineStale(bucket, stale, nowMs(), grant.deadlineMs);
+    const { deadlineMs } = grant;
+    const moved = await this.#asides.run(() =>
+      quarantineStale(bucket, stale, { nowMs: nowMs(), deadlineMs, maxBytes }),
+    );
     tellOfStale(log, session, stale.length, moved);
   }
 

@@ -777,6 +777,11 @@ export const syncMutations = [
       ],
     ],
   ),
+  ...fearedIn(
+    'src/sync/reconcile/quarantine-stale.ts',
+    ['sync/shared.test.ts'],
+    [['if (size > maxBytes)', 'if (false)', 'objects that a writer of the bucket stored take all memory']],
+  ),
   ...fearedIn('src/sync/reconcile/quarantine-stale.ts', RECONCILE, [
     [
       'if (found !== generation) throw',
