@@ -40,7 +40,7 @@ class Rig {
     for (const path of paths) await this.cache.put(path, Buffer.from(`sealed ${path}`));
   }
 
-  /** `put PATH CONTENT`, `delete PATH`, `rmdir PATH`; a list of them is one record. */
+  /** `put PATH CONTENT`, `delete PATH`, `mkdir PATH`, `rmdir PATH`; a list of them is one record. */
   async collect(...records: (string | string[])[]): Promise<void> {
     const plan = new CheckpointPlan();
     for (const record of records) {
@@ -53,7 +53,8 @@ class Rig {
   #add(plan: CheckpointPlan, op: string): void {
     const [what, path = '', ...content] = op.split(' ');
     const data = Buffer.from(content.join(' '));
-    const type = { put: OpType.PUT, delete: OpType.DELETE, rmdir: OpType.RMDIR }[what ?? ''];
+    const types = { put: OpType.PUT, delete: OpType.DELETE, mkdir: OpType.MKDIR, rmdir: OpType.RMDIR };
+    const type = (types as Record<string, OpType>)[what ?? ''];
     assert.ok(type !== undefined);
     const segment = this.#journal.push(data) - 1;
     plan.add({ type, flags: 0, path, arg: 0, data }, { seq: this.#seq, unique: 0, segment, dataPosition: 0 });
@@ -61,11 +62,18 @@ class Rig {
 
   /** Of the only archive. */
   content(): Record<string, string> {
-    const [only, ...more] = listTrash(this.cache.path);
+    const [only, ...more] = this.contents();
     assert.ok(only !== undefined && more.length === 0, `${more.length + 1} archives`);
-    assert.equal(only.session, S);
-    const files = unpackArchive(readFileSync(join(trashDirectory(this.cache.path), only.name)));
-    return Object.fromEntries([...files].map(([path, sealed]) => [path, sealed.toString()]));
+    return only;
+  }
+
+  /** The oldest first. */
+  contents(): Record<string, string>[] {
+    return listTrash(this.cache.path).map(({ name, session }) => {
+      assert.equal(session, S);
+      const files = unpackArchive(readFileSync(join(trashDirectory(this.cache.path), name)));
+      return Object.fromEntries([...files].map(([path, sealed]) => [path, sealed.toString()]));
+    });
   }
 }
 
@@ -151,18 +159,59 @@ test('a session that was made anew and removed again within minutes leaves the o
   await rig.collect(`put ${S}/creds.json sealed fresh`);
   rig.nowMs += 60_000;
   await rig.collect(`put ${S}/creds.json sealed fresh`, `delete ${S}/creds.json`, `rmdir ${S}`);
-  const archives = listTrash(rig.cache.path).map(({ name }) =>
-    Object.fromEntries(
-      [...unpackArchive(readFileSync(join(trashDirectory(rig.cache.path), name)))].map(([path, sealed]) => [
-        path,
-        sealed.toString(),
-      ]),
-    ),
-  );
-  assert.deepEqual(archives, [
+  assert.deepEqual(rig.contents(), [
     { [`${S}/creds.json`]: `sealed ${S}/creds.json`, [`${S}/old-key.json`]: `sealed ${S}/old-key.json` },
     { [`${S}/creds.json`]: 'sealed fresh' },
   ]);
+});
+
+test('a session that is removed and made anew before one checkpoint is kept, each time by itself', async (t) => {
+  const rig = new Rig(t);
+  const creds = `${S}/creds.json`;
+  const key = `${S}/key.json`;
+  const removed = [`delete ${creds}`, `delete ${key}`, `rmdir ${S}`];
+  await rig.put(creds, key);
+  const first = { [creds]: `sealed ${creds}`, [key]: 'sealed newer' };
+  await rig.collect(`put ${key} sealed newer`, ...removed, `mkdir ${S}`, `put ${creds} sealed fresh`);
+  assert.deepEqual(rig.contents(), [first]);
+  // It dies before it ends, and is carried out again.
+  await rig.cache.put(creds, Buffer.from('sealed fresh'));
+  await rig.put(`${S}/of-fresh.json`);
+  await rig.cache.remove(key);
+  const kept = rig.kept.length;
+  await rig.collect(...[...removed, `mkdir ${S}`, `put ${creds} sealed fresh`, `put ${S}/of-fresh.json x`]);
+  assert.deepEqual(rig.contents(), [first]);
+  assert.equal(rig.kept.length, kept);
+  await rig.cache.remove(`${S}/of-fresh.json`);
+  // The next one begins with what that checkpoint left.
+  await rig.collect(
+    ...removed,
+    ...[`mkdir ${S}`, `put ${creds} sealed second`, `put ${S}/of-second.json x`],
+    ...[`delete ${creds}`, `delete ${S}/of-second.json`, `rmdir ${S}`],
+    ...[`mkdir ${S}`, `put ${key} sealed third`, `delete ${key}`, `rmdir ${S}`],
+  );
+  assert.deepEqual(rig.contents(), [
+    first,
+    { [creds]: 'sealed fresh' },
+    { [creds]: 'sealed second', [`${S}/of-second.json`]: 'x' },
+    { [key]: 'sealed third' },
+  ]);
+  assert.deepEqual(
+    rig.kept.map(([, replaced]) => replaced),
+    [undefined, undefined, undefined, undefined],
+  );
+  assert.deepEqual(rig.warnings, []);
+});
+
+test('a folder in the place of a session that was renamed is no removal', async (t) => {
+  const rig = new Rig(t);
+  await rig.put(`${S}/creds.json`);
+  await rig.collect(
+    [`delete ${S}/creds.json`, `rmdir ${S}`, 'mkdir user-+50', 'put user-+50/creds.json x'],
+    `mkdir ${S}`,
+    `put ${S}/creds.json sealed fresh`,
+  );
+  assert.deepEqual([rig.kept, rig.warnings], [[], []]);
 });
 
 test('a folder that is too large is not read, and costs no other session its archive', async (t) => {

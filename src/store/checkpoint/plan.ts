@@ -33,11 +33,20 @@ export interface PlannedMove {
   readonly put: string[];
 }
 
+/** A folder in the root that was removed, and made anew. */
+export interface RemadeFolder {
+  readonly path: string;
+  /** What the plan said of its files when it was made anew: they are gone. */
+  readonly files: ReadonlyMap<string, FilePlan>;
+}
+
 export class CheckpointPlan {
   readonly files = new Map<string, FilePlan>();
   readonly directories = new Map<string, DirectoryPlan>();
   /** What the kernel knows by number, by path; undefined: nothing any more. Under '': the largest number that was given. */
   readonly nodes = new Map<string, number | undefined>();
+  /** In the order in which they were made. */
+  readonly remade: RemadeFolder[] = [];
   /** Operations that a later one made needless. */
   superseded = 0;
   readonly #moves: PlannedMove[] = [];
@@ -138,8 +147,19 @@ export class CheckpointPlan {
   }
 
   #directory(path: string, plan: DirectoryPlan): void {
-    if (this.directories.has(path)) this.superseded++;
+    const before = this.directories.get(path);
+    if (before) this.superseded++;
+    if (before?.exists === false && plan.exists && !path.includes('/')) this.#noteRemade(path);
     this.directories.set(path, plan);
+  }
+
+  #noteRemade(path: string): void {
+    const earlier = this.remade.filter((each) => each.path === path).map(({ files }) => files);
+    const isNew = (file: string, plan: FilePlan) => !earlier.some((files) => files.get(file) === plan);
+    const gone = [...this.files].filter(
+      ([file, plan]) => file.startsWith(`${path}/`) && plan.put === undefined && isNew(file, plan),
+    );
+    if (gone.length > 0) this.remade.push({ path, files: new Map(gone) });
   }
 }
 

@@ -16,7 +16,7 @@ import type { TrashUsage } from '../cache/usage.ts';
 import { packArchive, unpackArchive } from '../set-aside/archive.ts';
 import { listByTime } from '../set-aside/kept-versions.ts';
 import type { StoreLog } from './log.ts';
-import type { CheckpointPlan, FilePlan, StoredBytes } from './plan.ts';
+import type { CheckpointPlan, FilePlan, RemadeFolder, StoredBytes } from './plan.ts';
 
 export interface TrashParts {
   cache: Cache;
@@ -56,10 +56,13 @@ interface Recent {
 
 /** What is known of the files of a session that goes, by path. */
 interface Removal {
+  readonly session: string;
   readonly planned: ReadonlyMap<string, FilePlan>;
   readonly recent: ReadonlyMap<string, Recent>;
-  /** The archive that was made of it last. */
-  readonly earlier: () => Archive | undefined;
+  /** What has the names of its files after it was made anew; undefined: it was not. */
+  readonly successors: ReadonlyMap<string, FilePlan> | undefined;
+  /** The first one of this session in a plan. What later ones take was made since: the cache has nothing of it, nor an archive. */
+  readonly isFirst: boolean;
 }
 
 type Archive = NonNullable<ReturnType<typeof parseTrashName>>;
@@ -87,26 +90,51 @@ export class Trash {
       log.warn({ error: messageOf(error) }, NOT_PRUNED);
     }
     const sessions = removedSessions(plan, moved);
-    const planned = bySession(sessions, plan.files);
-    const recent = bySession(sessions, this.#recent);
-    let archives: ReadonlyMap<string, Archive> | undefined;
+    const removals = this.#removalsIn(plan, sessions);
+    let archives: Map<string, Archive> | undefined;
     const newest = () => {
       archives ??= new Map(listTrash(this.#parts.cache.path).map((each) => [each.session, each]));
       return archives;
     };
-    for (const session of sessions) {
+    for (const removal of removals) {
+      const { session } = removal;
       try {
-        const removal = {
-          planned: planned.get(session) ?? new Map(),
-          recent: recent.get(session) ?? new Map(),
-          earlier: () => newest().get(session),
-        };
-        await this.#keep(session, removal, moved, read);
+        const made = await this.#keep(removal, newest, moved, read);
+        if (made !== undefined) newest().set(session, made);
       } catch (error) {
         log.warn({ session, error: messageOf(error) }, NOT_KEPT);
       }
     }
+    for (const { session } of removals) sessions.add(session);
     await this.#remember(plan, moved, sessions, read);
+  }
+
+  /** Of one session in the order in which they were made: it may have been made anew, and removed again. */
+  #removalsIn(plan: CheckpointPlan, sessions: ReadonlySet<string>): Removal[] {
+    const remade = plan.remade.filter(isOfSession);
+    const all = new Set([...sessions, ...remade.map(({ path }) => path)]);
+    const planned = bySession(sessions, plan.files);
+    const recent = bySession(all, this.#recent);
+    const removals: Removal[] = [];
+    const begun = new Set<string>();
+    const add = (session: string, files: Removal['planned'], successors: Removal['successors']) => {
+      const isFirst = !begun.has(session);
+      begun.add(session);
+      removals.push({
+        session,
+        planned: files,
+        recent: (isFirst && recent.get(session)) || new Map(),
+        successors,
+        isFirst,
+      });
+    };
+    for (const { path, files } of remade) {
+      add(path, files, plan.files);
+      for (const [file, gone] of files)
+        if (planned.get(path)?.get(file) === gone) planned.get(path)?.delete(file);
+    }
+    for (const session of sessions) add(session, planned.get(session) ?? new Map(), undefined);
+    return removals;
   }
 
   /** Files that go while the credentials of their session stay, for now. */
@@ -150,24 +178,27 @@ export class Trash {
     return size === undefined ? undefined : { size, read: () => readFile(file).catch(ifMissing) };
   }
 
+  /** Returns the archive that was made; undefined: there is nothing to keep. */
   async #keep(
-    session: string,
-    { planned, recent, earlier: lastArchive }: Removal,
+    { session, planned, recent, successors, isFirst }: Removal,
+    newest: () => ReadonlyMap<string, Archive>,
     moved: ReadonlySet<string>,
     read: ReadJournal,
-  ): Promise<void> {
+  ): Promise<Archive | undefined> {
     const { cache, nowMs } = this.#parts;
     const found = new Map<string, Found>();
-    for (const path of await cachedPaths(cache, session)) {
+    for (const path of isFirst ? await cachedPaths(cache, session) : []) {
       if (moved.has(path) || planned.get(path)?.put !== undefined) continue;
+      if (successors !== undefined && !planned.has(path)) continue;
       const cached = await this.#cached(path);
-      if (cached !== undefined) found.set(path, cached);
+      const put = successors?.get(path)?.put;
+      if (cached !== undefined) found.set(path, put === undefined ? cached : unlessItIs(cached, put, read));
     }
     for (const [path, { put, before }] of planned)
       if (!put && before && !moved.has(path))
         found.set(path, { size: before.length, read: () => read(before) });
     // Of a folder that was renamed nothing is left here.
-    if (found.size === 0) return;
+    if (found.size === 0) return undefined;
     for (const [path, { sealed, ms }] of recent)
       if (nowMs() - ms < RECENT_MS && !found.has(path) && !planned.get(path)?.put)
         found.set(path, { size: sealed.length, read: async () => sealed });
@@ -178,15 +209,16 @@ export class Trash {
       const sealed = await each.read();
       if (sealed !== undefined) files.set(path, sealed);
     }
-    if (files.size === 0) return;
-    const last = lastArchive();
-    const earlier = last !== undefined && nowMs() - last.ms < SAME_REMOVAL_MS ? last : undefined;
+    if (files.size === 0) return undefined;
+    const last = newest().get(session);
+    const earlier = isFirst && last && nowMs() - last.ms < SAME_REMOVAL_MS ? last : undefined;
     const first = earlier && (await this.#firstPart(earlier.name, files));
-    if (first === undefined) await this.#write(session, files, undefined);
-    else await this.#write(session, new Map([...first, ...files]), earlier?.name);
+    if (first !== undefined)
+      return this.#write(session, Math.floor(nowMs()), new Map([...first, ...files]), earlier?.name);
+    return this.#write(session, timeAfter(last, nowMs()), files, undefined);
   }
 
-  #warnOfSize(session: string, bytes: number): void {
+  #warnOfSize(session: string, bytes: number): undefined {
     this.#parts.log.warn({ session, bytes }, 'A removed session is too large for the trash');
   }
 
@@ -205,14 +237,19 @@ export class Trash {
     return unpackArchive(await readFile(join(trashDirectory(this.#parts.cache.path), name)));
   }
 
-  async #write(session: string, files: Map<string, Buffer>, earlier: string | undefined): Promise<void> {
-    const { cache, nowMs, kept } = this.#parts;
+  async #write(
+    session: string,
+    ms: number,
+    files: Map<string, Buffer>,
+    earlier: string | undefined,
+  ): Promise<Archive | undefined> {
+    const { cache, kept } = this.#parts;
     const archive = packArchive(files);
     if (archive.length > ARCHIVE_BYTES_MAX) return this.#warnOfSize(session, archive.length);
     const directory = trashDirectory(cache.path);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     await syncDirectory(cache.path);
-    const name = trashName(session, Math.floor(nowMs()));
+    const name = trashName(session, ms);
     const temporary = join(cache.path, 'tmp', 'trash');
     try {
       await writeDurably(temporary, archive);
@@ -223,6 +260,7 @@ export class Trash {
     }
     if (earlier !== undefined && earlier !== name) await unlink(join(directory, earlier)).catch(ifMissing);
     kept(name, earlier);
+    return { name, session, ms };
   }
 
   async #prune(): Promise<void> {
@@ -231,6 +269,13 @@ export class Trash {
     for (const { name, ms } of listTrash(cache.path))
       if (nowMs() - ms > days * DAY_MS) await unlink(join(trashDirectory(cache.path), name)).catch(ifMissing);
   }
+}
+
+/** No archive takes the place of another one that was made in the same millisecond. */
+function timeAfter(last: Archive | undefined, nowMs: number): number {
+  const ms = Math.floor(nowMs);
+  const isJustMade = last !== undefined && last.ms >= ms && last.ms - ms < SAME_REMOVAL_MS;
+  return isJustMade ? last.ms + 1 : ms;
 }
 
 /** Makes room on a full disk. Never throws. */
@@ -273,6 +318,10 @@ function removedSessions(plan: CheckpointPlan, moved: ReadonlySet<string>): Set<
   return sessions;
 }
 
+function isOfSession({ path, files }: RemadeFolder): boolean {
+  return isSessionFolder(path) || [...files.keys()].some((file) => sessionOfCreds(file) !== undefined);
+}
+
 /** In one pass, however many sessions there are. */
 function bySession<T>(
   sessions: ReadonlySet<string>,
@@ -283,6 +332,18 @@ function bySession<T>(
   if (sessions.size === 0) return found;
   for (const [path, each] of files) found.get(sessionOfPath(path, 'file'))?.set(path, each);
   return found;
+}
+
+/** A checkpoint that did not end is carried out again: the file may be the one that took the place of what was removed. */
+function unlessItIs({ size, read }: Found, put: StoredBytes, readJournal: ReadJournal): Found {
+  const isIt = async (sealed: Buffer) => size === put.length && sealed.equals(await readJournal(put));
+  return {
+    size,
+    read: async () => {
+      const sealed = await read();
+      return sealed === undefined || (await isIt(sealed)) ? undefined : sealed;
+    },
+  };
 }
 
 const isOf = (session: string, path: string) => path.startsWith(`${session}/`);

@@ -34,12 +34,27 @@ export const storeMutations = [
         'const first = undefined;',
         'a removal that takes two checkpoints loses its credentials',
       ],
+      [
+        'put === undefined ? cached : unlessItIs(cached, put, read)',
+        'cached',
+        'a session that was made anew is taken for the removed one',
+      ],
+      ['isJustMade ? last.ms + 1 : ms', 'ms', 'an archive takes the place of another one'],
+      ['const earlier = isFirst && last', 'const earlier = last', 'two removed sessions are mixed'],
     ],
   ),
   ...fearedIn(
     'src/store/checkpoint/plan.ts',
     ['store/trash.test.ts'],
-    [['...(was && { before: was })', '', 'what was not in the cache yet is not in the trash']],
+    [
+      ['...(was && { before: was })', '', 'what was not in the cache yet is not in the trash'],
+      [
+        "if (before?.exists === false && plan.exists && !path.includes('/')) this.#noteRemade(path);",
+        '',
+        'a removed session that is made anew at once is not in the trash',
+      ],
+      [' && isNew(file, plan)', '', 'two sessions of one name are mixed in the trash'],
+    ],
   ),
   ...fearedIn(
     'src/store/checkpoint/checkpointer.ts',
