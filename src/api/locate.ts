@@ -1,5 +1,5 @@
 /** Finds a sessionfs mount by the name that a user typed, without a system call that a dead daemon could leave hanging. */
-import { realpathSync } from 'node:fs';
+import { readlinkSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { SessionfsError } from '../lib/errors.ts';
 import { FILESYSTEM_TYPE, findMount } from '../mount/mountinfo.ts';
@@ -7,13 +7,21 @@ import { readRestartState } from '../supervisor/restart-notice.ts';
 import { ANSWER_TIMEOUT_MS, readMountStatus, type StatusReading } from './mount-status.ts';
 import { serversOf } from './process-watch.ts';
 
+/** As the kernel has it. */
+const LINKS_MAX = 40;
+
 type IsMounted = (path: string) => Promise<boolean>;
 
-/** The mount point as the kernel lists it. `directory` is absolute. Throws NOT_MOUNTED. */
+/**
+ * The mount point as the kernel lists it. `directory` is absolute. A link is followed step by step, and nothing that is mounted is
+ * looked at: that would already ask the daemon. Throws NOT_MOUNTED.
+ */
 export async function locateMount(directory: string, isMounted: IsMounted = isMountPoint): Promise<string> {
-  for (const resolve of [resolveParent, realpathSync]) {
-    const path = attempt(resolve, directory);
+  let named: string | undefined = directory;
+  for (let links = 0; named !== undefined && links < LINKS_MAX; links++) {
+    const path = attempt(resolveParent, named);
     if (path !== undefined && (await isMounted(path))) return path;
+    named = path && attempt(targetOf, path);
   }
   throw notMounted(directory);
 }
@@ -135,9 +143,17 @@ export function notPermitted(what: string): SessionfsError {
   });
 }
 
-/** First without a look at the directory itself: if it is the mount, that would already ask the daemon. */
+/** Without a look at the directory itself. */
 function resolveParent(directory: string): string {
-  return join(realpathSync(dirname(directory)), basename(directory));
+  const name = basename(directory);
+  if (name === '.' || name === '..') return realpathSync.native(directory);
+  return join(realpathSync.native(dirname(directory)), name);
+}
+
+/** Not normalized: what comes before a `..` may be a link. Throws where `path` is no link. */
+function targetOf(path: string): string {
+  const target = readlinkSync(path);
+  return target.startsWith('/') ? target : `${dirname(path)}/${target}`;
 }
 
 function attempt(resolve: (path: string) => string, directory: string): string | undefined {

@@ -17,11 +17,17 @@ test('a mount is found by its own name, below a linked directory, and by a link 
   }
 });
 
-test('a name that is mounted is not resolved: only its daemon could answer that', async (t) => {
+test('a name that is mounted, or that links lead to, is not resolved: only its daemon could answer that', async (t) => {
   const directory = temporaryDirectory(t);
   const unanswering = join(directory, 'mount');
   symlinkSync(unanswering, unanswering);
-  assert.equal(await locateMount(unanswering, async (path) => path === unanswering), unanswering);
+  mkdirSync(join(directory, 'deep', 'deeper'), { recursive: true });
+  symlinkSync('mount', join(directory, 'link'));
+  symlinkSync('deep/deeper', join(directory, 'elsewhere'));
+  symlinkSync('elsewhere/../../link', join(directory, 'twice'));
+  for (const name of ['mount', 'link', 'twice'])
+    assert.equal(await locateMount(join(directory, name), async (path) => path === unanswering), unanswering);
+  await assert.rejects(locateMount(unanswering), { code: 'NOT_MOUNTED' }, 'links without an end');
 });
 
 test('what is not mounted, or mounted by another program, is not found', async (t) => {

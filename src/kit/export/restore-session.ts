@@ -61,6 +61,13 @@ interface Found extends Omit<Kept, 'files'> {
 }
 
 const CREDS = 'creds.json';
+/** What a file is called until it is whole. An application's name for the same: what it left of a write goes. */
+const TEMPORARY = `${CREDS}.tmp`;
+/**
+ * The credentials of a session until all its other files are there: in a folder that has it a restore was cut short. A name that
+ * goes to no bucket.
+ */
+const UNFINISHED = `${CREDS}.restored.tmp`;
 const SHOWN = 3;
 const NO_BYTES = Buffer.alloc(0);
 /** No mount has a larger file. */
@@ -85,18 +92,20 @@ export async function restoreSession(
   try {
     const credentials = () => findCredentials(request, sources, warn);
     const removed = () => findRemoved(request);
-    const what = hasKeys(mountPoint, session) ? 'credentials' : 'session';
+    const begun = fileIn(mountPoint, session, UNFINISHED);
+    const what = begun === undefined && hasKeys(mountPoint, session) ? 'credentials' : 'session';
     const [first, second] = what === 'credentials' ? [credentials, removed] : [removed, credentials];
     const found =
       (await findMoment(request, what, keyring, warn)) ??
       open(keyring, request, (await first()) ?? (await second()));
     requireComplete(found.opened);
-    const opened = found.opened.files;
+    const opened = found.opened.files.filter((file) => file.name !== UNFINISHED);
+    if (begun !== undefined) requireBegun(mountPoint, session, opened, begun);
     const [{ name, plain } = { name: '', plain: NO_BYTES }] = opened;
     const database = found.what === 'credentials' && name !== CREDS ? databaseNamed(name) : undefined;
     const files =
       database === undefined
-        ? write(mountPoint, session, opened)
+        ? write(mountPoint, session, opened, found.what)
         : writeDatabase(mountPoint, session, { name: database, plain });
     return { session, folder, what: found.what, files, keptMs: found.ms, source: found.source };
   } finally {
@@ -266,14 +275,50 @@ function nothingKept({ session, atMs }: Wanted): SessionfsError {
 
 /** What is there may be newer than what was kept, and the account goes on with it. */
 function refuseIfPaired(mountPoint: string, session: string): void {
-  const text = inFolder(mountPoint, session, (folder) => {
-    try {
-      return folder.withFile(CREDS, (fd) => fs.readFileSync(fd, 'utf8'));
-    } catch (error) {
-      return ifMissing(error);
-    }
-  });
-  if (text !== undefined && isPaired(text)) throw alreadyPaired(session, join(mountPoint, session, CREDS));
+  const creds = fileIn(mountPoint, session, CREDS);
+  if (creds !== undefined && isPaired(creds.toString()))
+    throw alreadyPaired(session, join(mountPoint, session, CREDS));
+}
+
+function fileIn(mountPoint: string, session: string, name: string): Buffer | undefined {
+  return inFolder(mountPoint, session, (folder) => contentIn(folder, name));
+}
+
+/** Undefined: there is no such file. */
+function contentIn(folder: OpenDirectory, name: string): Buffer | undefined {
+  try {
+    return folder.withFile(name, (fd) => fs.readFileSync(fd));
+  } catch (error) {
+    return ifMissing(error);
+  }
+}
+
+/** What a restore that was cut short left is a part of these files, and no application has written since. Throws RESTORE_REFUSED. */
+function requireBegun(
+  mountPoint: string,
+  session: string,
+  files: readonly OpenedFile[],
+  begun: Buffer,
+): void {
+  const wanted = new Map(files.map(({ name, plain }) => [name, plain]));
+  const isPart = (folder: OpenDirectory, prefix: string): boolean =>
+    folder.entries().every((entry) => {
+      const name = prefix + entry.name;
+      if (belongsToCredentials(name) || entry.name === TEMPORARY) return true;
+      if (entry.isDirectory())
+        return within(folder.directory(entry.name), (below) => isPart(below, `${name}/`));
+      const plain = wanted.get(name);
+      return entry.isFile() && plain !== undefined && contentIn(folder, entry.name)?.equals(plain) === true;
+    });
+  const isSame = wanted.get(CREDS)?.equals(begun) === true;
+  if (isSame && inFolder(mountPoint, session, (folder) => isPart(folder, ''))) return;
+  throw new SessionfsError(
+    'RESTORE_REFUSED',
+    `a restore of ${session} was cut short, and what is in its folder now is no part of what would be restored`,
+    {
+      hint: `Move ${join(mountPoint, session)} out of the mount, and restore again, with --at for an earlier moment than now.`,
+    },
+  );
 }
 
 function alreadyPaired(session: string, file: string): SessionfsError {
@@ -293,10 +338,15 @@ function isPaired(text: string): boolean {
 }
 
 /** Keys first, credentials last, owned as the folder is, or the mount. Returns how many files were written. */
-function write(mountPoint: string, session: string, files: readonly OpenedFile[]): number {
+function write(
+  mountPoint: string,
+  session: string,
+  files: readonly OpenedFile[],
+  what: Kept['what'],
+): number {
   return refusingLinks(session, () =>
     within(OpenDirectory.open(mountPoint), (mount) =>
-      within(folderIn(mount, session, mount.stat()), (folder) => writeAll(folder, files)),
+      within(folderIn(mount, session, mount.stat()), (folder) => writeAll(folder, files, what)),
     ),
   );
 }
@@ -336,19 +386,12 @@ function inFolderOf<T>(
 
 /** As SQLite would find them; undefined: there are none that can be found. */
 function credentialsIn(folder: OpenDirectory, name: string): string | undefined {
-  const read = (file: string) => {
-    try {
-      return folder.withFile(file, (fd) => fs.readFileSync(fd));
-    } catch (error) {
-      return ifMissing(error);
-    }
-  };
-  const database = read(name);
+  const database = contentIn(folder, name);
   if (database === undefined) return undefined;
   return credentialsOf({
     database,
-    log: read(companionName(name, 'wal')),
-    journal: read(companionName(name, 'journal')),
+    log: contentIn(folder, companionName(name, 'wal')),
+    journal: contentIn(folder, companionName(name, 'journal')),
   });
 }
 
@@ -375,24 +418,20 @@ function replaceDatabase(folder: OpenDirectory, name: string, plain: Buffer, own
   }
 }
 
-function writeAll(folder: OpenDirectory, files: readonly OpenedFile[]): number {
+/**
+ * It can be cut short at any moment, and repeated: no file is there before it is whole, and of a session the credentials are
+ * there from the beginning, under a name that says what is missing, and get their own one last.
+ */
+function writeAll(folder: OpenDirectory, files: readonly OpenedFile[], what: Kept['what']): number {
   const owner = folder.stat();
-  const isCreds = ({ name }: OpenedFile) => name === CREDS;
-  let written = 0;
-  for (const { name, plain } of files.filter((each) => !isCreds(each)))
+  const creds = files.find(({ name }) => name === CREDS);
+  const early = what === 'session' ? creds : undefined;
+  if (early !== undefined) publish(folder, UNFINISHED, early.plain, owner);
+  let written = creds === undefined ? 0 : 1;
+  for (const { name, plain } of files.filter((file) => file !== creds))
     if (writeBelow(folder, name.split('/'), plain, owner)) written++;
-  for (const { plain } of files.filter(isCreds)) {
-    const temporary = `${CREDS}.tmp`;
-    try {
-      remove(folder, temporary);
-      writeFile(folder, temporary, plain, owner);
-      fs.renameSync(folder.at(temporary), folder.at(CREDS));
-      written++;
-    } catch (error) {
-      remove(folder, temporary);
-      throw error;
-    }
-  }
+  if (early !== undefined) fs.renameSync(folder.at(UNFINISHED), folder.at(CREDS));
+  else if (creds !== undefined) publish(folder, CREDS, creds.plain, owner);
   return written;
 }
 
@@ -413,14 +452,22 @@ function folderIn(parent: OpenDirectory, name: string, { uid, gid }: Owner): Ope
 /** False: there is a file of that name already. */
 function writeBelow(folder: OpenDirectory, parts: readonly string[], plain: Buffer, owner: Owner): boolean {
   return inFolderOf(folder, parts, owner, (below, name) => {
-    try {
-      writeFile(below, name, plain, owner);
-      return true;
-    } catch (error) {
-      if (codeOf(error) === 'EEXIST') return false;
-      throw error;
-    }
+    if (fs.lstatSync(below.at(name), { throwIfNoEntry: false }) !== undefined) return false;
+    publish(below, name, plain, owner);
+    return true;
   });
+}
+
+/** Whole at once, in the place of what has the name. */
+function publish(folder: OpenDirectory, name: string, plain: Buffer, owner: Owner): void {
+  try {
+    remove(folder, TEMPORARY);
+    writeFile(folder, TEMPORARY, plain, owner);
+    fs.renameSync(folder.at(TEMPORARY), folder.at(name));
+  } catch (error) {
+    remove(folder, TEMPORARY);
+    throw error;
+  }
 }
 
 const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;

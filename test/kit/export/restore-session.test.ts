@@ -1,6 +1,14 @@
 /** What `sessionfs restore` writes, and where: the folder of the session is its user's, who may be no friend of root's. */
 import assert from 'node:assert/strict';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import fs, {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { loadConfig } from '../../../src/config/load.ts';
@@ -70,14 +78,15 @@ class Rig {
 
   /** A database with these credentials, as it was kept. */
   keep(path: string, creds: string): void {
-    const keyring = this.#keyring();
-    const plain = databaseWith(join(this.top, 'kept.db'), creds);
+    this.keepFile(`${path}.registered`, databaseWith(join(this.top, 'kept.db'), creds));
+  }
+
+  keepFile(path: string, plain: Buffer): void {
     const out = Buffer.alloc(sealedSize(plain.length));
-    sealInto(out, 0, keyring, `${path}.registered`, META, plain);
+    sealInto(out, 0, this.#keyring(), path, META, plain);
     const directory = keptVersionDirectory(this.#config.cachePath);
     mkdirSync(directory, { recursive: true });
-    const name = keptVersionName(keptVersionPrefix(`${path}.registered`), 1_700_000_000_001);
-    writeFileSync(join(directory, name), out);
+    writeFileSync(join(directory, keptVersionName(keptVersionPrefix(path), 1_700_000_000_001)), out);
   }
 
   restore(): Promise<RestoredSession> {
@@ -135,6 +144,61 @@ for (const where of ['.', 'deep', 'creds.json'])
     await assert.rejects(rig.restore(), { code: 'RESTORE_REFUSED' });
     assert.deepEqual(readdirSync(elsewhere), []);
   });
+
+/** A disk that is full in the middle of the given file. */
+async function restoreCut(t: TestContext, rig: Rig, content: string): Promise<void> {
+  const write = t.mock.method(fs, 'writeFileSync', (fd: number, plain: Buffer) => {
+    const isLast = plain.toString() === content;
+    fs.writeSync(fd, isLast ? plain.subarray(1) : plain);
+    if (isLast) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+  });
+  await assert.rejects(rig.restore(), { code: 'ENOSPC' });
+  write.mock.restore();
+}
+
+test('a restore that was cut short goes on with the same session, and with no other one', async (t) => {
+  const creds = FILES[`${S}/creds.json`] ?? '';
+  const files = { ...FILES, [`${S}/app.db`]: 'of the application', [`${S}/last.json`]: '{"last":1}' };
+  const rig = new Rig(t, files);
+  rig.keepFile(`${S}/creds.json`, Buffer.from('{"me":{"id":"50"}}'));
+  await restoreCut(t, rig, 'of the application');
+  assert.deepEqual(
+    readdirSync(rig.folder).sort(),
+    ['creds.json.restored.tmp', 'deep'],
+    'no half file is there',
+  );
+  await restoreCut(t, rig, '{"last":1}');
+  // What a kill leaves, and an application that was about to write.
+  writeFileSync(join(rig.folder, 'creds.json.tmp'), 'of');
+  writeFileSync(join(rig.folder, 'creds.json.bak'), 'of an application');
+
+  const changed = join(rig.folder, 'deep/key.json');
+  writeFileSync(changed, '{"key":2}');
+  await assert.rejects(rig.restore(), { code: 'RESTORE_REFUSED', message: /cut short/ });
+  writeFileSync(changed, FILES[`${S}/deep/key.json`] ?? '');
+  writeFileSync(join(rig.folder, 'creds.json.restored.tmp'), '{"me":{"id":"50"}}');
+  await assert.rejects(rig.restore(), { code: 'RESTORE_REFUSED', message: /cut short/ });
+  writeFileSync(join(rig.folder, 'creds.json.restored.tmp'), creds);
+
+  const { what, files: written } = await rig.restore();
+  assert.deepEqual([what, written], ['session', 2]);
+  const names = ['app.db', 'creds.json', 'creds.json.bak', 'deep', 'last.json'];
+  assert.deepEqual(readdirSync(rig.folder).sort(), names);
+  for (const [path, text] of Object.entries(files))
+    assert.equal(readFileSync(join(rig.mountPoint, path), 'utf8'), text);
+});
+
+test('credentials that were cut short leave nothing that a later restore would take for a session', async (t) => {
+  const rig = new Rig(t, FILES);
+  const kept = '{"me":{"id":"50"}}';
+  rig.keepFile(`${S}/creds.json`, Buffer.from(kept));
+  mkdirSync(rig.folder);
+  writeFileSync(join(rig.folder, 'key.json'), '{}');
+  await restoreCut(t, rig, kept);
+  assert.deepEqual(readdirSync(rig.folder), ['key.json']);
+  assert.equal((await rig.restore()).what, 'credentials');
+  assert.deepEqual(readdirSync(rig.folder).sort(), ['creds.json', 'key.json']);
+});
 
 test('an archive with files of another session is refused', async (t) => {
   const rig = new Rig(t, { 'user-+50/creds.json': '{"me":{"id":"50"}}' });

@@ -82,6 +82,17 @@ export const operatorMutations = [
     [["if (kind === 'hung') throw", 'if (false) throw', 'a mount on one that hangs waits for ever']],
   ),
   ...fearedIn(
+    'src/api/locate.ts',
+    ['api/locate.test.ts'],
+    [
+      [
+        'named = path && attempt(targetOf, path);',
+        'named = path && attempt(realpathSync.native, path);',
+        'a link to a mount that hangs cannot be asked about, nor ended by force',
+      ],
+    ],
+  ),
+  ...fearedIn(
     'src/cli/rekey.ts',
     ['cli/flush.test.ts'],
     [
@@ -328,6 +339,32 @@ export const operatorMutations = [
       ["if (holder === '' ||", 'if (true ||', 'objects come and go in a session that another mount holds'],
       ['if (covered > 0)', 'if (false)', 'it is not said which objects are in the way'],
       ['stop.throwIfAborted();', '', 'a signal is not heeded while a thousand objects come and go'],
+    ],
+  ),
+  ...fearedIn(
+    'src/kit/export/restore-session.ts',
+    ['kit/export/restore-session.test.ts'],
+    [
+      [
+        'const what = begun === undefined && hasKeys(mountPoint, session)',
+        'const what = hasKeys(mountPoint, session)',
+        'half of the keys that a killed restore left get the credentials of another account',
+      ],
+      [
+        'if (begun !== undefined) requireBegun(mountPoint, session, opened, begun);',
+        '',
+        'a restore is gone on with among the keys of another account',
+      ],
+      [
+        'contentIn(folder, entry.name)?.equals(plain) === true',
+        'true',
+        'a restore is gone on with where an application has written since',
+      ],
+      [
+        'fs.renameSync(folder.at(TEMPORARY), folder.at(name));\n  } catch',
+        'writeFile(folder, name, plain, owner);\n  } catch',
+        'a file that a full disk cut short counts as restored the next time',
+      ],
     ],
   ),
   ...fearedIn(
