@@ -1,9 +1,10 @@
 /** A path that the cache cannot store costs itself: everything else is stored, and nothing of it is lost. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { fileOperations } from '../../src/lib/file-operations.ts';
+import { systemError } from '../../src/lib/system-error.ts';
 import type { CheckpointPlan } from '../../src/store/checkpoint/plan.ts';
 import { append, faultyAsync, mkdir, put, Rig, remove, replay, rmdir } from './support.ts';
 
@@ -137,6 +138,27 @@ test('a directory whose name a file keeps is that directory’s failure', async 
   const report = await rig.checkpoint();
   assert.deepEqual([report.outcome, report.unstored.sort()], ['partial', ['d', 'd/x']]);
   assert.equal(rig.cache.readSync('y').toString(), 'y');
+});
+
+test('a folder goes with the file in it that the disk did not remove at first', async (t) => {
+  const rig = new Rig(t);
+  append(rig.writer, [mkdir('s-+1'), mkdir('s-+1/deep'), put('s-+1/deep/key.json', 'v1')]);
+  await rig.checkpoint();
+  let fails = true;
+  const unlink = async (path: string) => {
+    if (fails && basename(path) === 'key.json') throw systemError('EPERM', 'unlink', 'injected');
+    await fileOperations.unlink(path);
+  };
+  const checkpointer = rig.checkpointer({ ...fileOperations, unlink });
+  append(rig.writer, [remove('s-+1/deep/key.json')]);
+  append(rig.writer, [rmdir('s-+1/deep')]);
+  append(rig.writer, [rmdir('s-+1')]);
+  append(rig.writer, [put('s-+2/creds.json', 'x')]);
+  const report = await checkpointer.run(rig.writer.roll());
+  assert.deepEqual(report.unstored, ['s-+1/deep/key.json', 's-+1/deep', 's-+1']);
+  fails = false;
+  assert.equal((await checkpointer.run(rig.writer.roll())).outcome, 'complete');
+  assert.equal(fs.existsSync(join(rig.cachePath, 'sessions/s/+1')), false);
 });
 
 test('a name that no disk takes is that name’s failure', async (t) => {

@@ -115,9 +115,17 @@ class Apply {
     for (const [path, plan] of gone.sort(([a], [b]) => depth(b) - depth(a))) {
       await this.#attempt(path, plan, async () => {
         const removed = await this.#cache.files.removeDirectory(path, this.#touched);
-        if (!removed) this.applied.directoriesKept.push(path);
+        if (removed) return;
+        const within = this.#failureBelow(path);
+        if (within !== undefined) throw within.error;
+        this.applied.directoriesKept.push(path);
       });
     }
+  }
+
+  /** What stays only because the disk failed just then goes with the next try; so does the directory that it is in. */
+  #failureBelow(directory: string): PathFailure | undefined {
+    return [...this.applied.failed.values()].find(({ path }) => path.startsWith(`${directory}/`));
   }
 
   async makeDirectories(): Promise<void> {
