@@ -16,7 +16,7 @@ import {
   type Write,
 } from './protocol.ts';
 import { ownerCodec, ownerName } from './records/owner.ts';
-import { readLeaseRecord, untilWon, writeLeaseRecord } from './records/record.ts';
+import { COUNT_MAX, corruptField, readLeaseRecord, untilWon, writeLeaseRecord } from './records/record.ts';
 
 /** A session that this mount holds. */
 export interface Holding extends Held {
@@ -146,6 +146,8 @@ export class Ownership {
     previousEpoch: number,
   ): Promise<Holding | undefined> {
     const { holder, epoch } = write.record;
+    // No mounts get that far: another one could not read what is written here, and neither could this one.
+    if (epoch > COUNT_MAX) throw corruptField(ownerName(session), 'epoch');
     this.#attempts.set(session, { holder, epoch, previousEpoch, how });
     const owner = await this.write(session, write);
     if (owner === undefined) return undefined;

@@ -501,6 +501,41 @@ test('a malformed owner object blocks its own session, says how to clear it, and
   assert.equal(again.leases.isUnreadable('v-+2'), false);
 });
 
+test('values that no mount can go on from lock no session out without a word, and deleting the object ends it', async (t) => {
+  for (const how of ['released', 'held'] as const) {
+    const rig = new Rig(t);
+    const [a, gone] = [await rig.mount('a'), await rig.mount('gone')];
+    await gone.leases.acquire(S);
+    await gone.leases.end();
+    const { holder = '' } = rig.owner() ?? {};
+    const spoiled = {
+      holder: how === 'held' ? holder : '-',
+      name: 'gone',
+      epoch: '9'.repeat(15),
+      floor: '0',
+      refresh: '0',
+    };
+    rig.bucket.store(ownerName(S), Buffer.alloc(0), spoiled);
+    const inbox = await rig.inbox(gone);
+    if (how === 'held')
+      rig.bucket.store(inboxName(holder), Buffer.alloc(0), { ...inbox, permission: '9'.repeat(15) });
+    const waiting = a.leases.acquire(S);
+    await rig.clock.pass(100_000);
+    const told = () => a.lines.filter(({ msg }) => msg.startsWith('Cannot read the lease of the session'));
+    assert.match(String(told()[0]?.reason), how === 'held' ? /"permission"/ : /"epoch"/);
+    assert.match(String(told()[0]?.hint), /delete this object/);
+    if (how === 'held') {
+      rig.bucket.objects.delete(inboxName(holder));
+      await rig.clock.pass(200_000);
+      assert.match(String(told().at(-1)?.reason), /"epoch"/);
+    }
+    assert.deepEqual(rig.owner(), spoiled);
+    rig.bucket.objects.delete(ownerName(S));
+    await rig.clock.pass(10_000);
+    assert.equal((await waiting).how, 'created');
+  }
+});
+
 test('a store that refuses every change as a lost race is asked with pauses, and not without end', async (t) => {
   const rig = new Rig(t);
   const a = await rig.mount('a');

@@ -4,6 +4,9 @@ import { type Codec, printFlag, printText } from './record.ts';
 
 export const MOUNTS_PREFIX = '.sessionfs/mounts/';
 
+/** No mount's setting is longer. A contender waits half as long again: more would shut it out for years, without a word. */
+const PERMISSION_MAX_MS = 2 ** 31 - 1;
+
 export function inboxName(mountId: string): string {
   return MOUNTS_PREFIX + mountId;
 }
@@ -13,7 +16,7 @@ export const inboxCodec: Codec<InboxRecord> = {
     start: field.text('start'),
     challenge: field.text('challenge'),
     condemned: field.flag('condemned'),
-    grantMs: field.count('permission'),
+    grantMs: field.count('permission', PERMISSION_MAX_MS),
     name: field.text('name'),
   }),
   write: ({ start, challenge, condemned, grantMs, name }) => ({

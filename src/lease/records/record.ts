@@ -82,6 +82,16 @@ export function printableName(name: string): string {
   return printable === '' || printable === EMPTY ? '?' : printable;
 }
 
+/** What is written must be read again. */
+export const COUNT_MAX = 999_999_999_999_999;
+
+/** Of an object that sessionfs did not write as it is. */
+export function corruptField(name: string, key: string): BucketError {
+  return new BucketError('corrupt', `${name} has no valid "${key}" in its metadata`, {
+    hint: 'Something else than sessionfs changed it. Stop the mounts that use this session, delete this object, and start them again.',
+  });
+}
+
 /** Typed fields of metadata. Each method throws 'corrupt' if the value is missing or malformed. */
 export class Fields {
   readonly #version: ObjectVersion;
@@ -96,10 +106,10 @@ export class Fields {
     return value === EMPTY ? '' : value;
   }
 
-  count(key: string): number {
+  count(key: string, max = COUNT_MAX): number {
     const text = this.text(key);
     const value = Number(text);
-    if (!/^\d{1,15}$/.test(text)) throw this.corrupt(key);
+    if (!/^\d{1,15}$/.test(text) || value > max) throw this.corrupt(key);
     return value;
   }
 
@@ -110,8 +120,6 @@ export class Fields {
   }
 
   corrupt(key: string): BucketError {
-    return new BucketError('corrupt', `${this.#version.name} has no valid "${key}" in its metadata`, {
-      hint: 'Something else than sessionfs changed it. Stop the mounts that use this session, delete this object, and start them again.',
-    });
+    return corruptField(this.#version.name, key);
   }
 }

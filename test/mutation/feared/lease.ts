@@ -232,4 +232,26 @@ export const leaseMutations = [
       ['releasing: identity.releasing }', 'releasing: [] }', 'a new id forgets the releases under way'],
     ],
   ),
+  ...fearedIn(
+    'src/lease/ownership.ts',
+    ['lease/leases.test.ts'],
+    [
+      [
+        "if (epoch > COUNT_MAX) throw corruptField(ownerName(session), 'epoch');",
+        '',
+        'an epoch is written that no mount can read again',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/lease/records/inbox.ts',
+    ['lease/leases.test.ts'],
+    [
+      [
+        "field.count('permission', PERMISSION_MAX_MS)",
+        "field.count('permission')",
+        'a bad inbox shuts a session out for thousands of years',
+      ],
+    ],
+  ),
 ];
