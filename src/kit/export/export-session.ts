@@ -3,6 +3,9 @@ import type { Config } from '../../config/load.ts';
 import { findKeys } from '../../crypto/key-source.ts';
 import type { Keyring } from '../../crypto/keyring.ts';
 import { SessionfsError } from '../../lib/errors.ts';
+import { countText } from '../../lib/human.ts';
+import { absentObjects } from '../../remote/absent-objects.ts';
+import { companionsOf } from '../../sqlite/companions.ts';
 import { Cache } from '../../store/cache/cache.ts';
 import { checkFolder, writeFolder } from './folder.ts';
 import type { Shield } from './moment.ts';
@@ -94,21 +97,36 @@ export async function findVersions(
   warn: (text: string) => void,
 ): Promise<SealedVersions> {
   const none: SealedVersions = { files: new Map(), keptVersions: [] };
+  const absent =
+    fromCache && !onlyKeptVersions ? absentObjects(config.cachePath, session) : new Set<string>();
   const here = fromCache ? await readFromCache(config.cachePath, session) : none;
   if (onlyKeptVersions) here.files.clear();
   const lacksFiles = here.files.size === 0 && !onlyKeptVersions;
+  if (!lacksFiles && absent.size > 0 && !fromBucket)
+    warn(`${countText(absent.size, 'file')} of ${session} are only in the bucket, and are left out`);
   let there = none;
   try {
-    if (fromBucket) there = await readFromBucket(config, session, lacksFiles);
+    if (fromBucket) there = await readFromBucket(config, session, lacksFiles ? 'all' : absent);
   } catch (error) {
-    const isEnough = !lacksFiles || here.keptVersions.length > 0;
-    if (!isEnough || !(error instanceof SessionfsError)) throw error;
+    if (!(error instanceof SessionfsError)) throw error;
+    if (!lacksFiles && absent.size > 0) throw partial(session, absent.size, error);
+    if (lacksFiles && here.keptVersions.length === 0) throw error;
     warn(`${error.message}; only what the cache has is exported`);
   }
+  for (const path of there.files.keys())
+    for (const companion of companionsOf(path)) here.files.delete(companion.path);
   return {
-    files: lacksFiles ? there.files : here.files,
+    files: new Map([...here.files, ...there.files]),
     keptVersions: withoutRepeats([...there.keptVersions, ...here.keptVersions]),
   };
+}
+
+/** Half a session passes for a whole one. */
+function partial(session: string, missing: number, { code, message }: SessionfsError): SessionfsError {
+  const what = `${session} is not restored yet, and ${countText(missing, 'file')} of it cannot be had`;
+  return new SessionfsError(code, `${what}: ${message}`, {
+    hint: 'Try again when the bucket can be read. --from cache exports what the cache has of it.',
+  });
 }
 
 function requireSome({ session, config, onlyKeptVersions, ...from }: Request, opened: OpenedVersions): void {

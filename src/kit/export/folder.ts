@@ -1,5 +1,5 @@
 /** The folder that plaintext goes to: made for it, readable by its owner only, and nothing in it is ever overwritten. */
-import {
+import fs, {
   closeSync,
   constants,
   fchmodSync,
@@ -9,8 +9,7 @@ import {
   openSync,
   readdirSync,
   rmdirSync,
-  rmSync,
-  writeFileSync,
+  unlinkSync,
 } from 'node:fs';
 import { relative, sep } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -38,7 +37,8 @@ export function checkFolder(folder: string, cachePath: string): void {
 
 /**
  * Makes the folder and writes all of it: directories 0700, files 0600. No step follows a link that another user may put there
- * meanwhile. Throws EXPORT_TARGET; what was written until then stays, unless `stop` has ended it: then nothing does.
+ * meanwhile. Throws EXPORT_TARGET: then what was written is deleted again, and nothing else, so that half a session passes for none
+ * and the same folder can be named again.
  */
 export async function writeFolder(
   folder: string,
@@ -48,13 +48,18 @@ export async function writeFolder(
   try {
     const isMade = mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined;
     const directory = OpenDirectory.open(folder);
+    const written = new Written(directory);
     try {
       fchmodSync(directory.fd, 0o700);
       for (const [count, file] of files.entries()) {
         if (count % AT_A_TIME === 0) await setImmediate();
-        if (stop.aborted) throw takenBack(directory, isMade ? folder : undefined);
-        writeOne(directory, file.name.split('/'), file);
+        if (stop.aborted) throw new Error('it was stopped, and what was written is deleted again');
+        written.add(file);
       }
+    } catch (error) {
+      written.takeBack();
+      if (isMade) attempt(() => rmdirSync(folder));
+      throw error;
     } finally {
       directory.close();
     }
@@ -63,35 +68,81 @@ export async function writeFolder(
   }
 }
 
-/** The folder was empty, so all that is in it was written here. `folder`: where it was not there either. */
-function takenBack(directory: OpenDirectory, folder: string | undefined): Error {
-  for (const { name } of directory.entries()) rmSync(directory.at(name), { recursive: true, force: true });
-  if (folder !== undefined) rmdirSync(folder);
-  return new Error('it was stopped, and what was written is deleted again');
+interface Made {
+  readonly parts: readonly string[];
+  readonly isFolder: boolean;
 }
 
-function writeOne(directory: OpenDirectory, [part = '', ...rest]: readonly string[], file: OpenedFile): void {
-  if (part === '' || part === '.' || part === '..') throw new Error(`${file.name} would lie elsewhere`);
-  if (rest.length > 0) {
-    within(made(directory, part), (below) => writeOne(below, rest, file));
-    return;
+/** What one run has written into the folder: another one may write into it, too. */
+class Written {
+  readonly #folder: OpenDirectory;
+  readonly #made: Made[] = [];
+
+  constructor(folder: OpenDirectory) {
+    this.#folder = folder;
   }
-  const fd = openSync(directory.at(part), WRITE_FLAGS, 0o600);
-  try {
-    writeFileSync(fd, file.plain);
-    futimesSync(fd, file.mtimeSec, file.mtimeSec);
-  } finally {
-    closeSync(fd);
+
+  add(file: OpenedFile): void {
+    const parts = file.name.split('/');
+    if (parts.some((part) => part === '' || part === '.' || part === '..'))
+      throw new Error(`${file.name} would lie elsewhere`);
+    this.#write(this.#folder, parts, parts, file);
+  }
+
+  takeBack(): void {
+    for (const { parts, isFolder } of this.#made.toReversed()) {
+      const remove = isFolder ? rmdirSync : unlinkSync;
+      attempt(() => inFolderOf(this.#folder, parts, (below, name) => remove(below.at(name))));
+    }
+  }
+
+  #write(
+    directory: OpenDirectory,
+    [part = '', ...rest]: readonly string[],
+    parts: readonly string[],
+    file: OpenedFile,
+  ): void {
+    if (rest.length > 0) {
+      const above = parts.slice(0, parts.length - rest.length);
+      within(this.#folderIn(directory, part, above), (below) => this.#write(below, rest, parts, file));
+      return;
+    }
+    const fd = openSync(directory.at(part), WRITE_FLAGS, 0o600);
+    try {
+      this.#made.push({ parts, isFolder: false });
+      fs.writeFileSync(fd, file.plain);
+      futimesSync(fd, file.mtimeSec, file.mtimeSec);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #folderIn(parent: OpenDirectory, name: string, parts: readonly string[]): OpenDirectory {
+    try {
+      const made = parent.makeDirectory(name);
+      this.#made.push({ parts, isFolder: true });
+      return made;
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error;
+      return parent.directory(name);
+    }
   }
 }
 
-function made(parent: OpenDirectory, name: string): OpenDirectory {
+function inFolderOf(
+  folder: OpenDirectory,
+  [part = '', ...rest]: readonly string[],
+  use: (folder: OpenDirectory, name: string) => void,
+): void {
+  if (rest.length === 0) use(folder, part);
+  else within(folder.directory(part), (below) => inFolderOf(below, rest, use));
+}
+
+/** What cannot be removed stays. */
+function attempt(step: () => void): void {
   try {
-    return parent.makeDirectory(name);
-  } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error;
-    return parent.directory(name);
-  }
+    step();
+  } catch {}
 }
 
 function notEmpty(folder: string): SessionfsError {

@@ -36,17 +36,20 @@ export async function readFromCache(cachePath: string, session: string): Promise
   return { files, keptVersions };
 }
 
-/** `withFiles` false: only kept versions. Throws BUCKET_UNAVAILABLE. */
+/** With kept versions, and the objects that are wanted. Throws BUCKET_UNAVAILABLE. */
 export async function readFromBucket(
   config: Config,
   session: string,
-  withFiles: boolean,
+  wanted: 'all' | ReadonlySet<string>,
 ): Promise<SealedVersions> {
   const { bucket: address, backupConcurrency } = config;
   if (address === undefined) return { files: new Map(), keptVersions: [] };
   return withBucket(config, address, async (bucket) => ({
     keptVersions: await readKeptVersions(bucket, session, backupConcurrency),
-    files: withFiles ? await readObjects(bucket, session, backupConcurrency) : new Map(),
+    files:
+      wanted === 'all' || wanted.size > 0
+        ? await readObjects(bucket, session, backupConcurrency, wanted)
+        : new Map(),
   }));
 }
 
@@ -54,11 +57,12 @@ export async function readObjects(
   bucket: Bucket,
   session: string,
   concurrency: number,
+  wanted: 'all' | ReadonlySet<string> = 'all',
 ): Promise<SealedVersions['files']> {
   const files: SealedVersions['files'] = new Map();
   const objects = await listAll(bucket, folderOf(session));
   await mapLimit(objects, concurrency, async ({ name, metadata, size }) => {
-    if (isDeletedMark({ metadata })) return;
+    if (isDeletedMark({ metadata }) || (wanted !== 'all' && !wanted.has(name))) return;
     const path = pathIn(session, name);
     if (path === undefined) return;
     const bytes = await readIfThere(bucket, name, size);

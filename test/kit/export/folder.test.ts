@@ -1,6 +1,6 @@
 /** What a stop in the middle leaves of a folder with plain files: nothing. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import fs, { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { writeFolder } from '../../../src/kit/export/folder.ts';
@@ -34,4 +34,28 @@ test('a stop takes back what was written, and the same folder can be named again
   assert.deepEqual([existsSync(made), readdirSync(there)], [false, []]);
   await writeFolder(made, files, new AbortController().signal);
   assert.deepEqual([readdirSync(made).length, readdirSync(join(made, 'deep')).length], [101, 100]);
+});
+
+test('a failure takes back what was written, and nothing else', async (t) => {
+  const folder = join(temporaryDirectory(t), 'folder');
+  const never = new AbortController().signal;
+  const writing = writeFolder(folder, files, never);
+  // Another command that found the folder empty.
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'key-150.json'), 'of another');
+  await assert.rejects(writing, { code: 'EXPORT_TARGET', message: /EEXIST/ });
+  assert.deepEqual(readdirSync(folder), ['key-150.json']);
+});
+
+test('a full disk leaves no half of a session', async (t) => {
+  const folder = join(temporaryDirectory(t), 'folder');
+  const never = new AbortController().signal;
+  let writes = 0;
+  const write = t.mock.method(fs, 'writeFileSync', (fd: number, plain: Buffer) => {
+    fs.writeSync(fd, plain);
+    if (++writes === 150) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+  });
+  await assert.rejects(writeFolder(folder, files, never), { code: 'EXPORT_TARGET', message: /ENOSPC/ });
+  write.mock.restore();
+  assert.ok(!existsSync(folder));
 });

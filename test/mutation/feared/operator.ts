@@ -82,6 +82,35 @@ export const operatorMutations = [
     [["if (kind === 'hung') throw", 'if (false) throw', 'a mount on one that hangs waits for ever']],
   ),
   ...fearedIn(
+    'src/kit/export/folder.ts',
+    ['kit/export/folder.test.ts'],
+    [
+      ['      written.takeBack();\n', '', 'half a session passes for a whole one'],
+      [
+        'this.#made.push({ parts, isFolder: false });\n',
+        '',
+        'half a session passes for a whole one, and the folder cannot be named again',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/kit/export/export-session.ts',
+    ['kit/export/export-session.test.ts'],
+    [
+      [
+        "lacksFiles ? 'all' : absent)",
+        "lacksFiles ? 'all' : new Set())",
+        'the half of a session that was restored is exported as all of it',
+      ],
+      [
+        'throw partial(session, absent.size, error);',
+        ';',
+        'while the bucket is away half a session is exported as a whole one',
+      ],
+      ['here.files.delete(companion.path);', ';', 'a database is exported beside the log of another version'],
+    ],
+  ),
+  ...fearedIn(
     'src/api/locate.ts',
     ['api/locate.test.ts'],
     [
