@@ -167,6 +167,40 @@ describe('an absent session', () => {
     assert.deepEqual(h.wanted, [SESSION, OTHER]);
   });
 
+  it('gives what is in it the numbers back that it had before a take-over, where nothing of it was here', async (t) => {
+    const h = harness(t, { bucket: BUCKET });
+    mkdir(h, SESSION);
+    const inner = mkdir(h, `${SESSION}/sub`);
+    const paths = [`${SESSION}/creds.json`, `${SESSION}/sub/key.json`, `${SESSION}/gone.json`] as const;
+    const [file, deep, gone] = paths.map((path) => write(h, path, '{"a":1}')) as [number, number, number];
+    await h.checkpoint();
+    assert.equal(h.hybrid.evictLeastUsed([]), SESSION);
+    const sealed = paths.map((path) => h.opened.cache.readSync(path));
+    for (const path of paths) await h.opened.cache.remove(path);
+    await h.opened.cache.rmdir(`${SESSION}/sub`);
+    h.takeOver({ bucket: WITH_SESSION });
+    h.takeOver({ bucket: WITH_SESSION });
+    const calls = [
+      h.fs.getattr(inner, newAttributes()),
+      names(h, inner),
+      h.fs.read(file, 0, 100, out, 0),
+      h.fs.write(deep, 0, Buffer.from('{}'), false),
+      h.fs.setattr(gone, { mode: 0o640 }, newAttributes()),
+    ];
+    assert.deepEqual(calls, [PARKED, PARKED, PARKED, PARKED, PARKED]);
+    assert.deepEqual(h.wanted, [SESSION]);
+    assert.equal(h.fs.getattr(gone + 1, newAttributes()), Errno.ESTALE);
+    for (const [index, path] of paths.slice(0, 2).entries())
+      await h.opened.cache.put(path, sealed[index] as Buffer);
+    h.restore(SESSION);
+    assert.equal(h.fs.read(deep, 0, 100, out, 0), 7);
+    assert.deepEqual([find(h, paths[0]), find(h, paths[1]), find(h, `${SESSION}/sub`)], [file, deep, inner]);
+    assert.equal(h.fs.getattr(gone, newAttributes()), Errno.ESTALE);
+    for (const told of [`inode ${inner} -1`, `inode ${file} 0`, `inode ${deep} 0`])
+      assert.ok(h.invalidated.includes(told), told);
+    assert.ok(!h.invalidated.includes(`entry ${inner} key.json`), 'an application may be in it');
+  });
+
   it('is none that was removed or renamed before a take-over, nor a file', async (t) => {
     const h = harness(t, { bucket: BUCKET });
     for (const name of ['v-+1', 'v-+2', 'v-+3']) mkdir(h, name);

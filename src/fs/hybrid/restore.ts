@@ -82,6 +82,8 @@ class Restoration {
   readonly #kernel: KernelView;
   /** What was written, and is no version yet, was written to these very files. */
   readonly #keepsWork: boolean;
+  /** See AwaitedNumbers. */
+  #numbers: ReadonlyMap<string, number> = new Map();
 
   constructor(core: Core, kernel: KernelView, keepsWork = false) {
     this.#core = core;
@@ -105,6 +107,7 @@ class Restoration {
     if (!tree.root.children.has(session)) this.#rootChanged();
     const directory = this.#placeDirectory(session);
     if (directory === undefined) return;
+    this.#numbers = tree.awaited.take(session);
     // What is there is among `files`, and the kernel may hold names of it as free.
     directory.assumeEmpty();
     this.#removeOthers(directory, new Set(files), new Set(directories));
@@ -232,8 +235,16 @@ class Restoration {
     if (parent === undefined) return false;
     const name = path.slice(slash + 1);
     this.#core.tree.attach(parent, name, node);
-    this.#kernel.nameAppeared(parent, name);
+    const number = this.#numbers.get(path);
+    if (number === undefined) this.#kernel.nameAppeared(parent, name);
+    else this.#inherit(node, number);
     return true;
+  }
+
+  /** The kernel may have attributes and pages of what it was. */
+  #inherit(node: Node, number: number): void {
+    this.#core.tree.inherit(node, number);
+    this.#core.invalidator.inode(number, node.kind === 'file' ? 0 : -1, 0);
   }
 
   /** The cache has no version of it: the journal has one, or what one is being made of. */

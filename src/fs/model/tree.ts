@@ -1,6 +1,7 @@
 /** The names: which node is where, and which number the kernel knows it by. */
 
 import { ROOT_NODE } from '../contract.ts';
+import { AwaitedNumbers } from './awaited-numbers.ts';
 import type { DirectoryNode, Node, SpecialNode } from './node.ts';
 
 const FIRST_FREE_NODE = 64;
@@ -21,6 +22,7 @@ export class Tree {
   #nextId = FIRST_FREE_NODE;
   /** Nodes that were given a number which no record holds yet. */
   readonly unrecorded: Node[] = [];
+  readonly awaited = new AwaitedNumbers();
   /** FIFOs and sockets that have a name: only the journal knows them. */
   readonly specials = new Set<SpecialNode>();
   /** Those in memory. */

@@ -286,7 +286,7 @@ export class FileSystem implements FileSystemOperations {
 
   setattr(id: number, change: AttributeChange, out: Attributes): Status {
     const node = this.#core.tree.byId(id);
-    if (node === undefined) return Errno.ESTALE;
+    if (node === undefined) return this.#presence.ofUnknown(id);
     if (takesOrders(node) && changesOnlyContent(change)) {
       fillAttributes(this.#core, node, out);
       return 0;
@@ -375,7 +375,7 @@ export class FileSystem implements FileSystemOperations {
   write(id: number, offset: number, data: Buffer, append: boolean, writer?: number | 'kernel'): number {
     const node = this.#core.tree.byId(id);
     // The number of a file that was made just before its daemon died may not be written down.
-    if (node === undefined) return isRepeated(this.#core) ? data.length : Errno.ESTALE;
+    if (node === undefined) return isRepeated(this.#core) ? data.length : this.#presence.ofUnknown(id);
     if (takesOrders(node)) return this.#questions?.order(data) ?? Errno.EPERM;
     const waits = this.#presence.toWrite(node);
     if (waits !== 0) return waits;
@@ -431,7 +431,7 @@ export class FileSystem implements FileSystemOperations {
   /** A node together with what it stands for: PARKED until its session is restored. */
   #present(id: number): Node | Exclude<Status, 0> {
     const node = this.#core.tree.byId(id);
-    if (node === undefined) return Errno.ESTALE;
+    if (node === undefined) return this.#presence.ofUnknown(id);
     const waits = this.#presence.inside(node);
     if (waits !== 0) return waits;
     this.#used(node);
@@ -447,9 +447,9 @@ export class FileSystem implements FileSystemOperations {
     return node.kind !== 'file' || node.isReady || contents.load(node, tree.pathOf(node));
   }
 
-  #directory(id: number): DirectoryNode | Errno {
+  #directory(id: number): DirectoryNode | Exclude<Status, 0> {
     const node = this.#core.tree.byId(id);
-    if (node === undefined) return Errno.ESTALE;
+    if (node === undefined) return this.#presence.ofUnknown(id);
     if (node.kind !== 'directory') return Errno.ENOTDIR;
     return node.isRead || node.absent || this.#read(node) ? node : Errno.EIO;
   }

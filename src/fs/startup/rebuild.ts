@@ -57,11 +57,13 @@ function rebuildOver(core: Core, node: FileNode, path: string, steps: readonly W
 /** A folder that the disk does not give now costs the numbers of its files, and not the mount: what is open of them is stale. */
 export function inheritNumbers({ tree, log }: Pick<Core, 'tree' | 'log'>, known: KnownNodes): void {
   const unreadable = new Set<string>();
+  const awaited = new Map<string, Map<string, number>>();
   for (const [path, id] of known.byPath) {
     const top = sessionOfPath(path, 'directory');
     try {
       const node = unreadable.has(top) && path !== top ? undefined : tree.resolve(path);
       if (node !== undefined) tree.inherit(node, id);
+      else if (isAbsent(tree, top)) noteAwaited(awaited, top, path, id);
     } catch (error) {
       unreadable.add(top);
       const message =
@@ -69,4 +71,21 @@ export function inheritNumbers({ tree, log }: Pick<Core, 'tree' | 'log'>, known:
       log({ level: 'error', message, fields: { folder: top, error: String(error) } });
     }
   }
+  for (const [session, numbers] of awaited) tree.awaited.add(session, numbers);
+}
+
+function isAbsent({ root }: Core['tree'], session: string): boolean {
+  const folder = root.children.get(session);
+  return folder?.kind === 'directory' && folder.absent;
+}
+
+function noteAwaited(
+  awaited: Map<string, Map<string, number>>,
+  session: string,
+  path: string,
+  id: number,
+): void {
+  const numbers = awaited.get(session);
+  if (numbers === undefined) awaited.set(session, new Map([[path, id]]));
+  else numbers.set(path, id);
 }

@@ -42,6 +42,15 @@ export class Presence {
     return node.parent === this.#core.tree.root ? 0 : this.of(node);
   }
 
+  /** For a number that no node has: an earlier daemon may have given it to what is in a session that is absent. */
+  ofUnknown(id: number): Exclude<Waits, 0> | typeof Errno.ESTALE {
+    const { tree } = this.#core;
+    const session = tree.awaited.sessionOf(id);
+    const folder = session === undefined ? undefined : tree.root.children.get(session);
+    const waits = folder?.kind === 'directory' && folder.absent ? this.of(folder) : 0;
+    return waits === 0 ? Errno.ESTALE : waits;
+  }
+
   toLookUp(directory: DirectoryNode, name: string): Waits {
     return this.of(directory) || this.#forName(directory, name);
   }

@@ -161,7 +161,7 @@ export const fsMutations = [
   ...fearedIn('src/fs/operations/filesystem.ts', CONTENT, [
     ['if (isRepeated(this.#core)) return data.length;', '', 'an append is done twice'],
     [
-      'return isRepeated(this.#core) ? data.length : Errno.ESTALE;',
+      'return isRepeated(this.#core) ? data.length : this.#presence.ofUnknown(id);',
       'return Errno.ESTALE;',
       'a write that was carried out fails when it is sent again',
     ],
@@ -595,6 +595,33 @@ export const fsMutations = [
       'one folder that cannot be read stops each take-over',
     ],
   ]),
+  ...fearedIn(
+    'src/fs/startup/rebuild.ts',
+    ['fs/absent.test.ts'],
+    [
+      [
+        'else if (isAbsent(tree, top)) noteAwaited(awaited, top, path, id);',
+        '',
+        'an open file of a session that is not here is stale',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/fs/hybrid/restore.ts',
+    ['fs/absent.test.ts'],
+    [
+      [
+        'else this.#inherit(node, number);',
+        '',
+        'a file that was open before a take-over is stale once it is restored',
+      ],
+      [
+        "    this.#core.invalidator.inode(number, node.kind === 'file' ? 0 : -1, 0);\n",
+        '',
+        'the kernel shows what a restored file was before a take-over',
+      ],
+    ],
+  ),
   ...fearedIn('src/fs/startup/session-reader.ts', IDLE, [
     [
       'if (found !== undefined) found.id = numbers[index] as number;',
