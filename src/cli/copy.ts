@@ -23,7 +23,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const copied = await copyBucket(request, progressPrinter());
   const { objects, copied: sent, bytes, others: foreign } = copied;
   if (foreign > 0) warn(`${to} has ${foreign} more objects, which ${from} has not; they are left alone`);
-  const text = `${to} has all ${objects} objects of ${from}, compared byte by byte: ${sent} copied now (${bytes} bytes), ${objects - sent} were there`;
+  const text = `${to} has all ${objects} objects of ${from}: ${sent} copied now (${bytes} bytes) and compared byte by byte, ${objects - sent} were there with the same size, checksum and metadata`;
   printEither(invocation, copied, text);
   return 0;
 }

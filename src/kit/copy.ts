@@ -2,6 +2,7 @@
  * Copies all that mounts have stored from one bucket to another one, sealed as it is. What the destination has already is not
  * sent again, so a copy that was cut short goes on. Each object is read back and compared.
  */
+import { statSync } from 'node:fs';
 import { ABSENT, type Bucket, type ObjectVersion } from '../bucket/bucket.ts';
 import { BucketError } from '../bucket/bucket-error.ts';
 import { listAll } from '../bucket/list-all.ts';
@@ -55,7 +56,7 @@ export async function copyBucket(
   request: CopyRequest,
   report: (progress: Progress) => void,
 ): Promise<Copied> {
-  if (JSON.stringify(request.from) === JSON.stringify(request.to))
+  if (isSameBucket(request.from, request.to))
     throw new SessionfsError('USAGE', 'source and destination are the same bucket');
   requireDirectory(request.from);
   const opened: Bucket[] = [];
@@ -75,6 +76,14 @@ export async function copyBucket(
   }
 }
 
+/** Also where a directory has two names: by a link, or by two mounts of it. */
+function isSameBucket(one: BucketAddress, other: BucketAddress): boolean {
+  if (one.kind !== 'directory' || other.kind !== 'directory')
+    return JSON.stringify(one) === JSON.stringify(other);
+  const [a, b] = [one, other].map(({ path }) => statSync(path, { bigint: true, throwIfNoEntry: false }));
+  return one.path === other.path || (a !== undefined && a.dev === b?.dev && a.ino === b.ino);
+}
+
 type Options = Pick<CopyRequest, 'overwrite' | 'force' | 'atATime'>;
 
 /** See `copyBucket`. Rejects with BucketError too. */
@@ -84,6 +93,7 @@ export async function copyObjects(
   { overwrite, force, atATime }: Options,
   report: (progress: Progress) => void,
 ): Promise<Copied> {
+  const owners = await generationsOf(source);
   if (!force) for (const bucket of [source, target]) await requireUnused(bucket);
   const objects: ObjectVersion[] = [];
   const there = new Map<string, ObjectVersion>();
@@ -104,8 +114,7 @@ export async function copyObjects(
       report({ done, total: objects.length, bytes });
     });
   }
-  // A mount that began meanwhile may have changed what was copied.
-  if (!force) await requireUnused(source);
+  if (!force) await requireUntouched(source, owners);
   const names = new Set(objects.map(({ name }) => name));
   const others = [...there.keys()].filter((name) => !names.has(name)).length;
   return { objects: objects.length, copied: left.length, bytes, others };
@@ -125,6 +134,23 @@ async function requireUnused(bucket: Bucket): Promise<void> {
       hint: 'End its mounts with sessionfs unmount, then copy. If a mount is gone for good, add --force.',
     },
   );
+}
+
+/** A mount that began meanwhile, also one that has ended since, may have changed what was copied. Throws BUCKET_IN_USE. */
+async function requireUntouched(bucket: Bucket, before: ReadonlyMap<string, string>): Promise<void> {
+  await requireUnused(bucket);
+  const now = await generationsOf(bucket);
+  if (now.size === before.size && [...now].every(([name, generation]) => before.get(name) === generation))
+    return;
+  throw new SessionfsError('BUCKET_IN_USE', `${bucket.address} was used by a mount while it was copied`, {
+    hint: 'Copy again, with --overwrite: what that mount changed may be copied in part.',
+  });
+}
+
+/** Of the owners: a mount that takes a session or gives it back changes one. */
+async function generationsOf(bucket: Bucket): Promise<ReadonlyMap<string, string>> {
+  const owners = await listAll(bucket, OWNERS_ROOT);
+  return new Map(owners.map(({ name, generation }) => [name, generation]));
 }
 
 /** Throws COPY_CONFLICT. */

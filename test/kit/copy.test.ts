@@ -1,6 +1,6 @@
 /** `sessionfs copy`, between each kind of bucket. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ABSENT, type Bucket } from '../../src/bucket/bucket.ts';
@@ -132,6 +132,16 @@ test('a bucket in which a mount holds sessions is neither copied nor written to,
     if (operation === 'put') await mount.leases.acquire(S);
   };
   await assert.rejects(copyObjects(rig.bucket, second, options, silent), inUse, 'it began meanwhile');
+  await mount.leases.release([S]);
+
+  const third = new MemoryBucket();
+  third.before = async ({ operation }) => {
+    if (operation !== 'put') return;
+    await mount.leases.acquire(S);
+    await mount.leases.release([S]);
+  };
+  const wasUsed = ofCode('BUCKET_IN_USE', /was used by a mount while/);
+  await assert.rejects(copyObjects(rig.bucket, third, options, silent), wasUsed, 'it came and went');
 });
 
 test('addresses are opened and closed; the same one twice is refused', async (t) => {
@@ -154,5 +164,11 @@ test('addresses are opened and closed; the same one twice is refused', async (t)
     ofCode('BUCKET_UNAVAILABLE'),
   );
   assert.ok(!existsSync(missing), 'it would be made a bucket');
-  await assert.rejects(copyBucket({ ...request, from: address(a), to: address(a) }, silent), ofCode('USAGE'));
+  const link = join(directory, 'link');
+  symlinkSync(a, link);
+  for (const to of [a, link])
+    await assert.rejects(
+      copyBucket({ ...request, from: address(a), to: address(to) }, silent),
+      ofCode('USAGE'),
+    );
 });

@@ -18,6 +18,16 @@ export const remoteMutations = [
         '',
         'a bucket that changes is copied',
       ],
+      [
+        'now.size === before.size && [...now].every(',
+        'true || [...now].every(',
+        'what a mount changed that came and went is copied in part',
+      ],
+      [
+        'a.dev === b?.dev && a.ino === b.ino',
+        'false',
+        'a directory is copied to itself, and counts as saved',
+      ],
       ['if (!overwrite) requireNew(left, there, target);', '', 'a copy overwrites other sessions'],
       [
         'stored.generation !== generation || !isSame(read, stored) || !stored.bytes.equals(read.bytes)',
