@@ -40,14 +40,23 @@ class Rig {
     for (const path of paths) await this.cache.put(path, Buffer.from(`sealed ${path}`));
   }
 
-  /** `put PATH CONTENT`, `delete PATH`, `mkdir PATH`, `rmdir PATH`; a list of them is one record. */
-  async collect(...records: (string | string[])[]): Promise<void> {
-    const plan = new CheckpointPlan();
+  /** Returns the plan. `put PATH CONTENT`, `delete PATH`, `mkdir PATH`, `rmdir PATH`; a list of them is one record. */
+  async collect(...records: (string | string[])[]): Promise<CheckpointPlan> {
+    return this.collectOver(undefined, ...records);
+  }
+
+  /** `owed`: what could not be carried out before. */
+  async collectOver(
+    owed: CheckpointPlan | undefined,
+    ...records: (string | string[])[]
+  ): Promise<CheckpointPlan> {
+    const plan = new CheckpointPlan(owed);
     for (const record of records) {
       this.#seq++;
       for (const op of [record].flat()) this.#add(plan, op);
     }
     await this.trash.collect(plan, async ({ segment }: StoredBytes) => this.#journal[segment] as Buffer);
+    return plan;
   }
 
   #add(plan: CheckpointPlan, op: string): void {
@@ -239,6 +248,20 @@ test('a checkpoint that is carried out again makes one archive, beside one that 
   await rig.collect(`delete ${S}/creds.json`, `delete ${S}/a.json`);
   assert.equal(listTrash(rig.cache.path).length, 2);
   assert.deepEqual(rig.warnings, []);
+});
+
+test('what the cache could not remove yet is kept once', async (t) => {
+  const rig = new Rig(t);
+  await rig.put(`${S}/creds.json`, `${S}/a.json`);
+  const owed = await rig.collect(`delete ${S}/creds.json`, `delete ${S}/a.json`, `rmdir ${S}`);
+  rig.nowMs += 10_000;
+  await rig.collectOver(owed);
+  await rig.collectOver(owed, 'put user-+50/creds.json x');
+  assert.equal(rig.kept.length, 1);
+  rig.nowMs += 10_000;
+  await rig.collectOver(owed, `put ${S}/late.json sealed late`, `delete ${S}/late.json`);
+  assert.equal(rig.content()[`${S}/late.json`], 'sealed late');
+  assert.equal(rig.kept.length, 2);
 });
 
 test('deleted keys, a renamed session and other folders are not kept', async (t) => {

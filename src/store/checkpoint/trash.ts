@@ -16,7 +16,7 @@ import type { TrashUsage } from '../cache/usage.ts';
 import { packArchive, unpackArchive } from '../set-aside/archive.ts';
 import { listByTime } from '../set-aside/kept-versions.ts';
 import type { StoreLog } from './log.ts';
-import type { CheckpointPlan, FilePlan, RemadeFolder, StoredBytes } from './plan.ts';
+import type { CheckpointPlan, DirectoryPlan, FilePlan, RemadeFolder, StoredBytes } from './plan.ts';
 
 export interface TrashParts {
   cache: Cache;
@@ -75,6 +75,8 @@ export class Trash {
   /** By path, the earliest first. */
   readonly #recent = new Map<string, Recent>();
   #recentBytes = 0;
+  /** Removals of which there is an archive. One that the cache cannot carry out is in each plan until it can. */
+  readonly #kept = new WeakSet<FilePlan | DirectoryPlan>();
 
   constructor(parts: TrashParts) {
     this.#parts = parts;
@@ -98,9 +100,12 @@ export class Trash {
     };
     for (const removal of removals) {
       const { session } = removal;
+      const parts = removalsOf(removal, plan);
+      if (parts.length > 0 && parts.every((part) => this.#kept.has(part))) continue;
       try {
         const made = await this.#keep(removal, newest, moved, read);
         if (made !== undefined) newest().set(session, made);
+        for (const part of parts) this.#kept.add(part);
       } catch (error) {
         log.warn({ session, error: messageOf(error) }, NOT_KEPT);
       }
@@ -316,6 +321,16 @@ function removedSessions(plan: CheckpointPlan, moved: ReadonlySet<string>): Set<
     if (session !== undefined) sessions.add(session);
   }
   return sessions;
+}
+
+/** What the plan removes of it. */
+function removalsOf(
+  { session, planned }: Removal,
+  { directories }: CheckpointPlan,
+): (FilePlan | DirectoryPlan)[] {
+  const directory = directories.get(session);
+  const files = [...planned.values()].filter(({ put }) => put === undefined);
+  return directory?.exists === false ? [directory, ...files] : files;
 }
 
 function isOfSession({ path, files }: RemadeFolder): boolean {

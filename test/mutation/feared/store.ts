@@ -39,6 +39,11 @@ export const storeMutations = [
         'cached',
         'a session that was made anew is taken for the removed one',
       ],
+      [
+        'for (const part of parts) this.#kept.add(part);',
+        '',
+        'a removal that the cache cannot carry out is stored in the bucket again and again',
+      ],
       ['isJustMade ? last.ms + 1 : ms', 'ms', 'an archive takes the place of another one'],
       ['const earlier = isFirst && last', 'const earlier = last', 'two removed sessions are mixed'],
     ],
