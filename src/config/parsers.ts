@@ -126,7 +126,8 @@ function bucketNameProblem(name: string): string | undefined {
 
 function directoryBucket(text: string): BucketAddress {
   try {
-    if (text.startsWith('file:///')) return { kind: 'directory', path: resolve(fileURLToPath(text)) };
+    const found = text.startsWith('file:///') ? fileURLToPath(text) : '\0';
+    if (!found.includes('\0')) return { kind: 'directory', path: resolve(found) };
   } catch {
     // Not a file URL after all.
   }

@@ -1,7 +1,7 @@
 /** The identity of a mount, kept in its cache, so that a restart goes on as the same holder. */
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readCacheFile } from '../lib/cache-file.ts';
 import { renameDurably, writeDurably } from '../lib/durable-files.ts';
 import { codeOf } from '../lib/system-error.ts';
 
@@ -29,6 +29,10 @@ export interface IdentityStore {
 
 const FILE = 'mount-id';
 const FORMER_MAX = 32;
+/** A million sessions that are being released have shorter names. */
+const BYTES_MAX = 64 * 1024 * 1024;
+const HINT =
+  'Remove it: the mount goes on under a new id, and has its sessions back after SESSION_LEASE_TAKEOVER.';
 
 export function newIdentity(): Identity {
   return { id: newId(), opened: false, nonce: newId(), started: false, former: [], releasing: [] };
@@ -75,11 +79,12 @@ export function identityFile(cachePath: string): IdentityStore {
   const path = join(cachePath, FILE);
   return {
     load: async () => {
-      const text = await readFile(path, 'utf8').catch((error: unknown) => {
-        if (codeOf(error) === 'ENOENT') return '';
+      try {
+        return parse(readCacheFile(path, BYTES_MAX, HINT));
+      } catch (error) {
+        if (codeOf(error) === 'ENOENT') return undefined;
         throw error;
-      });
-      return parse(text);
+      }
     },
     save: async (identity) => {
       const aside = `${path}.new`;

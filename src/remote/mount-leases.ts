@@ -12,6 +12,7 @@ import type { OwnerRecord } from '../lease/protocol.ts';
 import { ownerCodec, ownerName } from '../lease/records/owner.ts';
 import { readLeaseRecord } from '../lease/records/record.ts';
 import { leaseTimes } from '../lease/settings.ts';
+import { SessionfsError } from '../lib/errors.ts';
 import type { Failure } from '../lib/failures.ts';
 import { sharedAbort } from '../lib/shared-abort.ts';
 import type { Logger } from '../observe/log.ts';
@@ -71,7 +72,7 @@ export class MountLeases implements WriteGrants {
       } catch (error) {
         if (!isLogged)
           log.error(
-            { error: String(error) },
+            { error: String(error), hint: error instanceof SessionfsError ? error.hint : undefined },
             'Cannot save the identity of this mount in its cache; sessions wait until it can (retry in 1 s)',
           );
         const { signal } = this.#over;

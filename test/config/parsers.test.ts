@@ -69,7 +69,7 @@ test('a bucket is a GCS name, with or without gs://, one of S3, or a directory',
     'name-',
     'a b c',
   ]);
-  refuses(parse.bucket, ['file://srv/bucket', 'file:/srv', 'file:', 'file:///%2f']);
+  refuses(parse.bucket, ['file://srv/bucket', 'file:/srv', 'file:', 'file:///%2f', 'file:///a%00b']);
 });
 
 test('what is wrong with a bucket name is said', () => {

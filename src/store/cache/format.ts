@@ -1,6 +1,7 @@
 /** Whether a directory is fit to be the cache, said before anything is mounted. */
 import fs from 'node:fs';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { readCacheFile } from '../../lib/cache-file.ts';
 import { SessionfsError } from '../../lib/errors.ts';
 import { actsAsRoot } from '../../lib/private-path.ts';
 import { codeOf } from '../../lib/system-error.ts';
@@ -8,6 +9,8 @@ import { codeOf } from '../../lib/system-error.ts';
 export const CACHE_VERSION = 1;
 const FORMAT_NAME = 'sessionfs-cache';
 const FORMAT_FILE = 'format.json';
+const FORMAT_BYTES_MAX = 1 << 16;
+const FORMAT_HINT = 'Choose another SESSION_CACHE_PATH, or restore this file from a copy of the cache.';
 const FORMAT_FILE_NEW = 'format.json.new';
 /** What may lie in a directory that is to become a cache: an interrupted start, or a fresh ext4 volume. */
 const HARMLESS = new Set(['lock', FORMAT_FILE_NEW, 'lost+found']);
@@ -18,8 +21,9 @@ const DIRECTORIES = ['journal', 'tmp', 'sessions'];
 export function readKeyId(cachePath: string): string | undefined {
   let text: string;
   try {
-    text = fs.readFileSync(join(cachePath, FORMAT_FILE), 'utf8');
+    text = readCacheFile(join(cachePath, FORMAT_FILE), FORMAT_BYTES_MAX, FORMAT_HINT);
   } catch (error) {
+    if (error instanceof SessionfsError) throw error;
     if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined;
     throw notWritable(cachePath, error);
   }
@@ -37,7 +41,7 @@ function parseFormat(cachePath: string, text: string): string {
       'CACHE_FORMAT',
       `${join(cachePath, FORMAT_FILE)} is not a sessionfs cache's format file`,
       {
-        hint: 'Choose another SESSION_CACHE_PATH, or restore this file from a copy of the cache.',
+        hint: FORMAT_HINT,
       },
     );
   }

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import fs, { constants } from 'node:fs';
 import { join } from 'node:path';
+import { readCacheFile } from '../../lib/cache-file.ts';
 import { SessionfsError } from '../../lib/errors.ts';
 import { requirePrivatePath } from '../../lib/private-path.ts';
 import { codeOf } from '../../lib/system-error.ts';
@@ -16,6 +17,7 @@ export interface CacheLock {
 /** open(2) of macOS takes the lock itself; Linux has neither that flag nor a flock in Node, but a flock(1). */
 const DARWIN_O_EXLOCK = 0x20;
 const FLOCK_BUSY = 1;
+const PID_BYTES_MAX = 64;
 const FLOCK_TIMEOUT_MS = 10_000;
 
 /**
@@ -79,11 +81,14 @@ function makeDirectory(path: string): void {
 function openLockFile(cachePath: string, lockPath: string): number {
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
   try {
-    if (process.platform !== 'darwin') return fs.openSync(lockPath, flags, 0o600);
-    return fs.openSync(lockPath, flags | DARWIN_O_EXLOCK | constants.O_NONBLOCK, 0o600);
+    const ownLock = process.platform === 'darwin' ? DARWIN_O_EXLOCK : 0;
+    const fd = fs.openSync(lockPath, flags | ownLock | constants.O_NONBLOCK, 0o600);
+    if (fs.fstatSync(fd).isFile()) return fd;
+    fs.closeSync(fd);
   } catch (error) {
     throw codeOf(error) === 'EAGAIN' ? locked(cachePath, lockPath) : unusable(cachePath, error);
   }
+  throw new SessionfsError('CACHE_FORMAT', `${lockPath} is not a regular file`, { hint: 'Remove it.' });
 }
 
 /** For the message to a second process. On a full disk the lock counts without it. */
@@ -115,11 +120,20 @@ function runFlock(fd: number, cachePath: string, lockPath: string): void {
 }
 
 function locked(cachePath: string, lockPath: string): SessionfsError {
-  const pid = fs.existsSync(lockPath) ? /^\d+/.exec(fs.readFileSync(lockPath, 'utf8'))?.[0] : undefined;
+  const pid = pidIn(lockPath);
   const holder = pid ? `process ${pid}` : 'another process';
   return new SessionfsError('CACHE_LOCKED', `the cache ${cachePath} is in use by ${holder}`, {
     hint: 'Stop that process, or give each mount its own SESSION_CACHE_PATH.',
   });
+}
+
+/** Undefined: it does not say. */
+function pidIn(lockPath: string): string | undefined {
+  try {
+    return /^\d{1,10}(?=\n)/.exec(readCacheFile(lockPath, PID_BYTES_MAX, ''))?.[0];
+  } catch {
+    return undefined;
+  }
 }
 
 function unusable(cachePath: string, cause: unknown): SessionfsError {

@@ -5,13 +5,23 @@
  *
  * One JSON array a line: ["path",number], or ["path"] for a path that is gone; ["",number] is the largest number given.
  */
-import { readFileSync, rmSync } from 'node:fs';
+import { closeSync, readSync, rmSync } from 'node:fs';
 import { appendFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openCacheFile } from '../../lib/cache-file.ts';
+import { SessionfsError } from '../../lib/errors.ts';
 import { codeOf } from '../../lib/system-error.ts';
 
 /** Beyond this, and twice what it was after the last rewrite, the table is written anew without what is gone. */
 const REWRITE_BYTES = 4 * 1024 * 1024;
+const CHUNK_BYTES = 1 << 20;
+/** A path is shorter. */
+const LINE_BYTES_MAX = 1 << 20;
+/** No mount gives so many: those that follow are exact. */
+const NUMBER_MAX = 2 ** 48;
+const HINT = 'Unmount, remove it, and mount again.';
+const NEWLINE = 0x0a;
+const NOTHING = Buffer.alloc(0);
 
 export interface KnownNodes {
   byPath: Map<string, number>;
@@ -29,7 +39,12 @@ export class NodeTable {
 
   /** A new mount: the kernel knows nothing. */
   clearSync(): void {
-    rmSync(this.#path, { force: true });
+    try {
+      rmSync(this.#path, { force: true });
+    } catch (cause) {
+      if (codeOf(cause) !== 'ERR_FS_EISDIR') throw cause;
+      throw new SessionfsError('CACHE_FORMAT', `${this.#path} is not a regular file`, { cause, hint: HINT });
+    }
   }
 
   /** The nodes known; a line that was cut by a crash is also in the journal. */
@@ -73,11 +88,36 @@ function lineOf([path, number]: readonly [string, number | undefined]): string {
   return `${JSON.stringify(number === undefined ? [path] : [path, number])}\n`;
 }
 
-function readLines(path: string): string[] {
+function* readLines(path: string): Generator<string> {
+  const fd = openIfThere(path);
+  if (fd === undefined) return;
+  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  /** Of a line that goes on in the next chunk; undefined: more than a line can have. */
+  let begun: Buffer | undefined = NOTHING;
   try {
-    return readFileSync(path, 'utf8').split('\n');
+    for (let length = readSync(fd, chunk); length > 0; length = readSync(fd, chunk)) {
+      const bytes = chunk.subarray(0, length);
+      let at = 0;
+      for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, at)) {
+        if (begun !== undefined && begun.length + end - at <= LINE_BYTES_MAX)
+          yield Buffer.concat([begun, bytes.subarray(at, end)]).toString('utf8');
+        begun = NOTHING;
+        at = end + 1;
+      }
+      const isLong: boolean = begun === undefined || begun.length + length - at > LINE_BYTES_MAX;
+      begun = isLong ? undefined : Buffer.concat([begun as Buffer, bytes.subarray(at)]);
+    }
+    if (begun !== undefined) yield begun.toString('utf8');
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openIfThere(path: string): number | undefined {
+  try {
+    return openCacheFile(path, HINT);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return [];
+    if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
   }
 }
@@ -88,7 +128,9 @@ function parse(line: string): [path?: string, number?: number] {
     if (!Array.isArray(value) || typeof value[0] !== 'string') return [];
     const [path, number] = value as [string, unknown];
     if (number === undefined) return [path];
-    return Number.isSafeInteger(number) && (number as number) > 0 ? [path, number as number] : [];
+    const isNumber =
+      Number.isSafeInteger(number) && (number as number) > 0 && (number as number) <= NUMBER_MAX;
+    return isNumber ? [path, number as number] : [];
   } catch {
     return [];
   }

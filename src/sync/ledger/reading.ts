@@ -1,5 +1,6 @@
 /** The ledger's file is read in chunks, and comes into memory packed: what is in use becomes objects when it is used. */
 import fs from 'node:fs';
+import { openCacheFile } from '../../lib/cache-file.ts';
 import { codeOf } from '../../lib/system-error.ts';
 import { sessionOf } from '../../naming/session-path.ts';
 import { hasItsChecksum, type LedgerRecord, objectOf, parseText, TEXT_AT } from './format.ts';
@@ -9,6 +10,7 @@ import { isMove, LedgerState } from './state.ts';
 const CHUNK_BYTES = 1 << 20;
 /** A line names one object, of at most 1024 bytes; what is longer is none of ours. */
 const LINE_BYTES_MAX = 1 << 16;
+const HINT = 'Remove it: what the cache holds is then compared with the bucket.';
 const NEWLINE = 0x0a;
 const NOTHING = Buffer.alloc(0);
 /** In memory as objects until they are applied: so many at least, more where they are of many sessions, and not more than the last. */
@@ -26,7 +28,7 @@ export interface ReadLedger {
 export function readLedger(path: string): ReadLedger | undefined {
   let fd: number;
   try {
-    fd = fs.openSync(path, fs.constants.O_RDONLY);
+    fd = openCacheFile(path, HINT);
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw error;

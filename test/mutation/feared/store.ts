@@ -317,4 +317,32 @@ export const storeMutations = [
       ],
     ],
   ),
+  ...fearedIn(
+    'src/lib/cache-file.ts',
+    ['store/hostile-files.test.ts'],
+    [
+      [
+        'if (fs.fstatSync(fd).isFile()) return fd;',
+        'if (fd >= 0) return fd;',
+        'a FIFO in the cache holds up each start for ever',
+      ],
+      [
+        'if (size <= maxBytes) return',
+        'if (size >= 0) return',
+        'a start reads gigabytes of what is no file of a cache',
+      ],
+    ],
+  ),
+  ...fearedIn(
+    'src/store/checkpoint/node-table.ts',
+    ['store/hostile-files.test.ts'],
+    [
+      [
+        ' && (number as number) <= NUMBER_MAX',
+        '',
+        'two files get one number, because those that follow are not exact',
+      ],
+      ['length + end - at <= LINE_BYTES_MAX', 'length >= 0', 'a line that no daemon wrote counts'],
+    ],
+  ),
 ];
