@@ -4,6 +4,7 @@ import { EventEmitter, once } from 'node:events';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileOperations } from '../../src/lib/file-operations.ts';
 import { systemError } from '../../src/lib/system-error.ts';
 import { Ledger } from '../../src/sync/ledger/ledger.ts';
@@ -122,6 +123,54 @@ test('a line that the disk took half of is taken back: what follows is read, and
   ledger.close();
   const next = open(t, cachePath);
   assert.deepEqual([next.dirtySessions, next.get(KEY)?.local, next.get(CREDS)?.local], [[], 'same', 'same']);
+});
+
+/** Returns how to end it. */
+function fillDisk(t: TestContext): () => void {
+  const full = t.mock.method(fs, 'writeSync', (() => {
+    throw systemError('ENOSPC', 'write', 'injected');
+  }) as never);
+  return () => full.mock.restore();
+}
+
+test('what a full disk refuses is noted before anything that comes later', async (t) => {
+  const cachePath = temporaryDirectory(t);
+  const ledger = open(t, cachePath);
+  ledger.same(CREDS, version);
+  await ledger.changed([KEY], []);
+  const [creds, key] = [ledger.get(CREDS), ledger.get(KEY)];
+  assert.ok(creds && key);
+  const end = fillDisk(t);
+  ledger.touched(creds);
+  end();
+  ledger.noObject(key);
+  const next = open(t, cachePath);
+  assert.deepEqual([next.get(CREDS)?.local, next.get(KEY)], ['changed', undefined]);
+});
+
+test('where a full disk refuses more than is kept, the ledger is written anew once there is space', async (t) => {
+  const cachePath = temporaryDirectory(t);
+  const ledger = open(t, cachePath);
+  const keyOf = (number: number) => `sessions/u/+1/pre-key-${number}.json`;
+  const end = fillDisk(t);
+  for (let number = 0; number < 3_000; number++) ledger.same(keyOf(number), version);
+  end();
+  const path = join(cachePath, 'bucket.log');
+  const { ino } = fs.statSync(path);
+  await ledger.changed([CREDS], []);
+  for (let turn = 0; turn < 100_000 && fs.statSync(path).ino === ino; turn++) await nextTurn();
+  const next = open(t, cachePath);
+  assert.deepEqual([next.countsOf('u-+1').files, next.get(CREDS)?.local], [3_001, 'changed']);
+});
+
+test('what waits for a full disk is written before the ledger is closed', (t) => {
+  const cachePath = temporaryDirectory(t);
+  const ledger = open(t, cachePath);
+  const end = fillDisk(t);
+  ledger.same(CREDS, version);
+  end();
+  ledger.close();
+  assert.equal(open(t, cachePath).get(CREDS)?.local, 'same');
 });
 
 test('a temporary file is never noted: renaming it is what counts', async (t) => {

@@ -50,6 +50,8 @@ export interface Move {
 const LEDGER_NAME = 'bucket.log';
 /** A request that was given up is not under way for so long: its connection was closed. */
 const LATE_MS = 3_600_000;
+/** Lines that wait for a disk that takes no more. */
+const WAITING_LINES_MAX = 1_000;
 /** No lease has this epoch. */
 const OUTDATED_EPOCH = 0;
 
@@ -80,9 +82,14 @@ export class Ledger {
   /** Syncs of the file that are under way: it must not be closed meanwhile. */
   readonly #syncing = new Set<Promise<void>>();
   #moveMs = 0;
-  /** Calls of `together` that run, and the lines that they have noted. */
+  /** Calls of `together` that run. */
   #gathering = 0;
-  #gathered: string[] = [];
+  /** Lines of what is noted that the file does not have yet: they go before any other, so that none is missing before a later one. */
+  #waiting: string[] = [];
+  /** The disk took none of them the last time. */
+  #isRefused = false;
+  /** More waited than is kept: the file lacks lines until it is written anew. */
+  #lacksLines = false;
   readonly #attempts = new Coalesced(() => this.#sync());
   /** Sessions whose objects another mount has written: nothing of them is uploaded by this run. */
   readonly conflicts = new Set<string>();
@@ -392,7 +399,7 @@ export class Ledger {
     const isAgain = (before: Attempt) => before.ifGeneration === ifGeneration && before.crc32c === crc;
     const id = this.attemptsOf(name).find(isAgain)?.id ?? newUploadId();
     this.#note(['attempt', name, id, ifGeneration, crc, Math.floor(this.#nowMs())]);
-    this.#writeGathered();
+    this.#writeWaiting();
     await this.#attempts.run().catch(() => {});
     return id;
   }
@@ -514,6 +521,7 @@ export class Ledger {
 
   close(): void {
     if (this.#fd < 0) return;
+    this.#writeWaiting();
     for (const fd of [this.#fd, this.#lengthFd]) fs.closeSync(fd);
     this.#fd = -1;
   }
@@ -523,7 +531,7 @@ export class Ledger {
    * after a power cut when no note of them is: nothing would ever take out what another mount deletes.
    */
   async settle(): Promise<void> {
-    this.#writeGathered();
+    this.#writeWaiting();
     if (this.#durableSize < this.#size) await this.#attempts.run().catch(() => {});
   }
 
@@ -534,36 +542,31 @@ export class Ledger {
       await work();
     } finally {
       this.#gathering--;
-      if (this.#gathering === 0) this.#writeGathered();
+      if (this.#gathering === 0) this.#writeWaiting();
     }
   }
 
-  #writeGathered(): void {
-    if (this.#gathered.length === 0) return;
+  #writeWaiting(): void {
+    if (this.#waiting.length === 0) return;
     try {
       this.#append([]);
+      this.#isRefused = false;
     } catch {
-      // Later questions to the bucket are all that it costs.
-      this.#gathered = [];
+      this.#isRefused = true;
     }
   }
 
-  /** What only saves a later question to the bucket is true in memory even where the disk takes no more. */
+  /** What is noted of the bucket is true in memory even where the disk takes no more. */
   #note(...records: LedgerRecord[]): void {
-    if (this.#gathering > 0) {
-      for (const record of records) this.#state.apply(record);
-      this.#gathered.push(...records.map(lineOf));
-      return;
-    }
-    try {
-      this.#append(records);
-    } catch {
-      for (const record of records) this.#state.apply(record);
-    }
+    for (const record of records) this.#state.apply(record);
+    // What comes after these is told of by a file that is written anew.
+    if (this.#isRefused && this.#waiting.length >= WAITING_LINES_MAX) this.#lacksLines = true;
+    else for (const record of records) this.#waiting.push(lineOf(record));
+    if (this.#gathering === 0) this.#writeWaiting();
   }
 
   #append(records: readonly LedgerRecord[]): void {
-    const lines = [...this.#gathered, ...records.map(lineOf)];
+    const lines = [...this.#waiting, ...records.map(lineOf)];
     const bytes = Buffer.from(lines.join(''));
     try {
       writeAllSync(this.#fd, bytes);
@@ -572,12 +575,13 @@ export class Ledger {
       throw error;
     }
     this.#size += bytes.length;
-    this.#gathered = [];
+    this.#waiting = [];
     for (const record of records) this.#state.apply(record);
     if (this.#since !== undefined) {
       this.#since.bytes.push(bytes);
       this.#since.lines += lines.length;
-    } else if (isWordy(this.#state) && this.#state.records >= this.#rewriteAt) void this.#rewrite();
+    } else if (this.#lacksLines || (isWordy(this.#state) && this.#state.records >= this.#rewriteAt))
+      void this.#rewrite();
   }
 
   async #sync(): Promise<void> {
@@ -595,17 +599,25 @@ export class Ledger {
   /** Never rejects: a file that cannot be written anew goes on growing, and is tried again when it is twice as long. */
   async #rewrite(): Promise<void> {
     this.#state.forgetAttempts(this.#nowMs() - LATE_MS);
+    const lackedLines = this.#lacksLines;
+    this.#lacksLines = false;
     this.#since = { bytes: [], lines: 0 };
+    // What waits meanwhile may be told of in part only.
     const takeSince = () => {
       const { bytes, lines } = this.#since ?? { bytes: [], lines: 0 };
       this.#since = { bytes: [], lines: 0 };
-      return { bytes: Buffer.concat(bytes), lines };
+      const waiting = this.#waiting;
+      return {
+        bytes: Buffer.concat([...bytes, Buffer.from(waiting.join(''))]),
+        lines: lines + waiting.length,
+      };
     };
     try {
       const isOver = () => this.#fd < 0;
       await rewriteInUse(this.#path, this.#state, takeSince, isOver, (written) => this.#use(written));
     } catch {
       this.#rewriteAt = 2 * this.#state.records;
+      this.#lacksLines ||= lackedLines;
     } finally {
       this.#since = undefined;
     }

@@ -433,6 +433,16 @@ export const syncMutations = [
     ],
     ['    await this.#sync();\n', '', 'a power cut makes the ledger forget a change'],
     [
+      '      this.#isRefused = true;',
+      '      this.#waiting = [];',
+      'a full disk drops the note that a database changed, and not the one after it',
+    ],
+    [
+      'if (this.#lacksLines || (',
+      'if ((',
+      'a full disk that refuses many notes drops some of them, and not those after them',
+    ],
+    [
       'if (this.#durableSize < this.#size) await',
       'await',
       'each restore waits for a sync of what is durable already',
@@ -838,7 +848,7 @@ export const syncMutations = [
     ['sync/listing-pages.test.ts'],
     [
       [
-        '    this.#writeGathered();\n    await this.#attempts',
+        '    this.#writeWaiting();\n    await this.#attempts',
         '    await this.#attempts',
         "an upload that is not noted is taken for another run's",
       ],
