@@ -45,9 +45,35 @@ export interface RekeyReport {
   readonly left: readonly string[];
 }
 
-/** Throws REKEY_UNFINISHED where the mount seals with another key, and system errors. */
+/** Throws REKEY_UNFINISHED where the mount seals with another key, or was ended meanwhile, and system errors. */
 export async function rekey(parts: RekeyParts): Promise<RekeyReport> {
-  const work = new Rekey(parts, (await lstat(parts.mountPoint)).dev);
+  const device = await deviceOf(parts.mountPoint);
+  if (device === undefined) throw ended(parts.mountPoint);
+  const report = await rekeyAll(parts, device).catch((error: unknown) => ({ error }));
+  // The folder below has no sessions.
+  if ((await deviceOf(parts.mountPoint)) !== device) throw ended(parts.mountPoint);
+  if ('error' in report) throw report.error;
+  return report;
+}
+
+/** Undefined: nothing is mounted there, or its daemon has died. */
+async function deviceOf(mountPoint: string): Promise<number | undefined> {
+  try {
+    const [{ dev }, above] = await Promise.all([lstat(mountPoint), lstat(`${mountPoint}/..`)]);
+    return dev === above.dev ? undefined : dev;
+  } catch {
+    return undefined;
+  }
+}
+
+function ended(mountPoint: string): SessionfsError {
+  return new SessionfsError('REKEY_UNFINISHED', `the mount on ${mountPoint} was ended meanwhile`, {
+    hint: 'Run it again: it goes on with what is left.',
+  });
+}
+
+async function rekeyAll(parts: RekeyParts, device: number): Promise<RekeyReport> {
+  const work = new Rekey(parts, device);
   const entries = await readdir(parts.mountPoint, { withFileTypes: true });
   const left: string[] = [];
   for (const [index, entry] of entries.entries()) {

@@ -111,6 +111,17 @@ export const operatorMutations = [
     ],
   ),
   ...fearedIn(
+    'src/kit/rekey.ts',
+    ['kit/rekey.test.ts'],
+    [
+      [
+        'return dev === above.dev ? undefined : dev;',
+        'return dev;',
+        'of a mount that another rekey has ended all is called sealed with the new key',
+      ],
+    ],
+  ),
+  ...fearedIn(
     'src/api/locate.ts',
     ['api/locate.test.ts'],
     [
