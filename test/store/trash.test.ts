@@ -212,6 +212,26 @@ test('a session that is removed and made anew before one checkpoint is kept, eac
   assert.deepEqual(rig.warnings, []);
 });
 
+test('files that were replaced by renames just before the removal are kept', async (t) => {
+  const rig = new Rig(t);
+  const creds = `${S}/creds.json`;
+  await rig.put(creds, `${S}/key.json`);
+  await rig.collect(
+    // As Baileys' develop branch saves a file.
+    ...[`put ${creds}.tmp sealed newer`, [`delete ${creds}`, `put ${creds}.bak sealed ${creds}`]],
+    [`delete ${creds}.tmp`, `put ${creds} sealed newer`],
+    // The session is renamed, and back.
+    [`delete ${S}/key.json`, 'put other/key.json sealed key'],
+    ['delete other/key.json', `put ${S}/key.json sealed key`],
+    ...[`delete ${creds}`, `delete ${creds}.bak`, `delete ${S}/key.json`, `rmdir ${S}`],
+  );
+  assert.deepEqual(rig.content(), {
+    [creds]: 'sealed newer',
+    [`${creds}.bak`]: `sealed ${creds}`,
+    [`${S}/key.json`]: 'sealed key',
+  });
+});
+
 test('a folder in the place of a session that was renamed is no removal', async (t) => {
   const rig = new Rig(t);
   await rig.put(`${S}/creds.json`);

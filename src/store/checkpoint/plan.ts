@@ -18,6 +18,8 @@ export interface FilePlan {
   keepOld: boolean;
   /** Of a file that is gone: what it was, where the plan put it before. */
   before?: StoredBytes;
+  /** Of a file that is gone: the record that took it away. */
+  goneBy?: PlannedMove;
   /** The first segment that is needed to carry this out after a restart. */
   since: number;
 }
@@ -81,7 +83,7 @@ export class CheckpointPlan {
       case OpType.DELETE:
         this.nodes.set(op.path, undefined);
         this.#record.deleted.push(op.path);
-        this.#file(op.path, { put: undefined, keepOld: false, since: segment });
+        this.#file(op.path, { put: undefined, keepOld: false, since: segment, goneBy: this.#record });
         break;
       case OpType.MKDIR:
       case OpType.DIRECTORY_META:
@@ -161,6 +163,11 @@ export class CheckpointPlan {
     );
     if (gone.length > 0) this.remade.push({ path, files: new Map(gone) });
   }
+}
+
+/** It is under another name. */
+export function wasMoved(plan: FilePlan | undefined): boolean {
+  return plan?.goneBy !== undefined && isMove(plan.goneBy);
 }
 
 function isMove({ deleted, put }: PlannedMove): boolean {

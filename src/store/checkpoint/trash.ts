@@ -16,7 +16,14 @@ import type { TrashUsage } from '../cache/usage.ts';
 import { packArchive, unpackArchive } from '../set-aside/archive.ts';
 import { listByTime } from '../set-aside/kept-versions.ts';
 import type { StoreLog } from './log.ts';
-import type { CheckpointPlan, DirectoryPlan, FilePlan, RemadeFolder, StoredBytes } from './plan.ts';
+import {
+  type CheckpointPlan,
+  type DirectoryPlan,
+  type FilePlan,
+  type RemadeFolder,
+  type StoredBytes,
+  wasMoved,
+} from './plan.ts';
 
 export interface TrashParts {
   cache: Cache;
@@ -85,13 +92,12 @@ export class Trash {
   /** Before the plan is carried out. Never rejects: a removal does not wait for it. */
   async collect(plan: CheckpointPlan, read: ReadJournal): Promise<void> {
     const { nowMs, log } = this.#parts;
-    const moved = new Set(plan.moves.flatMap(({ deleted }) => deleted));
     try {
       if (nowMs() - this.#prunedMs >= PRUNE_EVERY_MS) await this.#prune();
     } catch (error) {
       log.warn({ error: messageOf(error) }, NOT_PRUNED);
     }
-    const sessions = removedSessions(plan, moved);
+    const sessions = removedSessions(plan);
     const removals = this.#removalsIn(plan, sessions);
     let archives: Map<string, Archive> | undefined;
     const newest = () => {
@@ -103,7 +109,7 @@ export class Trash {
       const parts = removalsOf(removal, plan);
       if (parts.length > 0 && parts.every((part) => this.#kept.has(part))) continue;
       try {
-        const made = await this.#keep(removal, newest, moved, read);
+        const made = await this.#keep(removal, newest, read);
         if (made !== undefined) newest().set(session, made);
         for (const part of parts) this.#kept.add(part);
       } catch (error) {
@@ -111,7 +117,7 @@ export class Trash {
       }
     }
     for (const { session } of removals) sessions.add(session);
-    await this.#remember(plan, moved, sessions, read);
+    await this.#remember(plan, sessions, read);
   }
 
   /** Of one session in the order in which they were made: it may have been made anew, and removed again. */
@@ -143,17 +149,12 @@ export class Trash {
   }
 
   /** Files that go while the credentials of their session stay, for now. */
-  async #remember(
-    plan: CheckpointPlan,
-    moved: ReadonlySet<string>,
-    removed: ReadonlySet<string>,
-    read: ReadJournal,
-  ): Promise<void> {
+  async #remember(plan: CheckpointPlan, removed: ReadonlySet<string>, read: ReadJournal): Promise<void> {
     const ms = this.#parts.nowMs();
     this.#forget((path, each) => ms - each.ms >= RECENT_MS || removed.has(sessionOfPath(path, 'file')));
-    const gone = [...plan.files].filter(([path, { put }]) => {
+    const gone = [...plan.files].filter(([path, file]) => {
       const session = sessionOfPath(path, 'file');
-      return put === undefined && session !== '' && !moved.has(path) && !removed.has(session);
+      return file.put === undefined && session !== '' && !wasMoved(file) && !removed.has(session);
     });
     for (const [path, { before }] of gone.slice(-RECENT_FILES_MAX)) {
       const found = before ? { size: before.length, read: () => read(before) } : await this.#cached(path);
@@ -187,21 +188,22 @@ export class Trash {
   async #keep(
     { session, planned, recent, successors, isFirst }: Removal,
     newest: () => ReadonlyMap<string, Archive>,
-    moved: ReadonlySet<string>,
     read: ReadJournal,
   ): Promise<Archive | undefined> {
     const { cache, nowMs } = this.#parts;
     const found = new Map<string, Found>();
     for (const path of isFirst ? await cachedPaths(cache, session) : []) {
-      if (moved.has(path) || planned.get(path)?.put !== undefined) continue;
+      if (wasMoved(planned.get(path)) || planned.get(path)?.put !== undefined) continue;
       if (successors !== undefined && !planned.has(path)) continue;
       const cached = await this.#cached(path);
       const put = successors?.get(path)?.put;
       if (cached !== undefined) found.set(path, put === undefined ? cached : unlessItIs(cached, put, read));
     }
-    for (const [path, { put, before }] of planned)
-      if (!put && before && !moved.has(path))
+    for (const [path, file] of planned) {
+      const { put, before } = file;
+      if (!put && before && !wasMoved(file))
         found.set(path, { size: before.length, read: () => read(before) });
+    }
     // Of a folder that was renamed nothing is left here.
     if (found.size === 0) return undefined;
     for (const [path, { sealed, ms }] of recent)
@@ -312,12 +314,12 @@ export async function trashUsage(cachePath: string): Promise<TrashUsage> {
  * Sessions whose folder goes, or whose credentials do: the first removal of all as a rule, and the rest may take until the next
  * checkpoint.
  */
-function removedSessions(plan: CheckpointPlan, moved: ReadonlySet<string>): Set<string> {
+function removedSessions(plan: CheckpointPlan): Set<string> {
   const sessions = new Set<string>();
   for (const [path, { exists }] of plan.directories)
     if (!exists && !path.includes('/') && isSessionFolder(path)) sessions.add(path);
-  for (const [path, { put }] of plan.files) {
-    const session = put === undefined && !moved.has(path) ? sessionOfCreds(path) : undefined;
+  for (const [path, file] of plan.files) {
+    const session = file.put === undefined && !wasMoved(file) ? sessionOfCreds(path) : undefined;
     if (session !== undefined) sessions.add(session);
   }
   return sessions;

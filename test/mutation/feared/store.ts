@@ -12,15 +12,15 @@ export const storeMutations = [
     'src/store/checkpoint/trash.ts',
     ['store/trash.test.ts'],
     [
-      ['moved.has(path) || planned', 'planned', 'a renamed session is taken for a removed one'],
+      ['wasMoved(planned.get(path)) || planned', 'planned', 'a renamed session is taken for a removed one'],
       [
-        '!put && before && !moved.has(path)',
+        '!put && before && !wasMoved(file)',
         '!put && before && false',
         'the newest versions of a removed session are lost',
       ],
       ['nowMs() - ms > days * DAY_MS', 'false', 'removed sessions stay for good'],
       [
-        '    await this.#remember(plan, moved, sessions, read);\n',
+        '    await this.#remember(plan, sessions, read);\n',
         '',
         'a removal that takes long loses its first keys',
       ],
@@ -57,6 +57,16 @@ export const storeMutations = [
         "if (before?.exists === false && plan.exists && !path.includes('/')) this.#noteRemade(path);",
         '',
         'a removed session that is made anew at once is not in the trash',
+      ],
+      [
+        'since: segment, goneBy: this.#record });',
+        'since: segment });',
+        'a session that was renamed is in the trash, too',
+      ],
+      [
+        'plan?.goneBy !== undefined && isMove(plan.goneBy)',
+        'false',
+        'a session that was moved away is taken for a removed one',
       ],
       [' && isNew(file, plan)', '', 'two sessions of one name are mixed in the trash'],
     ],
