@@ -209,6 +209,8 @@ test('a session that is removed and made anew before one checkpoint is kept, eac
     rig.kept.map(([, replaced]) => replaced),
     [undefined, undefined, undefined, undefined],
   );
+  const seconds = listTrash(rig.cache.path).map(({ ms }) => Math.floor(ms / 1000));
+  assert.equal(new Set(seconds).size, 4, 'restore --at does not tell them apart');
   assert.deepEqual(rig.warnings, []);
 });
 

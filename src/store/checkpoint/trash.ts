@@ -44,6 +44,7 @@ const RECENT_MS = 60_000;
 const RECENT_BYTES_MAX = 8 * 1024 * 1024;
 const RECENT_FILES_MAX = 2_000;
 const RECENT_FILE_BYTES_MAX = 256 * 1024;
+const SECOND_MS = 1_000;
 const PRUNE_EVERY_MS = 3_600_000;
 
 const NOT_KEPT = 'A removed session could not be kept in the trash of the cache; it is removed all the same';
@@ -278,11 +279,16 @@ export class Trash {
   }
 }
 
-/** No archive takes the place of another one that was made in the same millisecond. */
+/** No archive takes the place of another one, nor has its second: `restore --list` shows no more of the time, and `--at` needs no more. */
 function timeAfter(last: Archive | undefined, nowMs: number): number {
   const ms = Math.floor(nowMs);
-  const isJustMade = last !== undefined && last.ms >= ms && last.ms - ms < SAME_REMOVAL_MS;
-  return isJustMade ? last.ms + 1 : ms;
+  const isJustMade =
+    last !== undefined && secondOf(last.ms) >= secondOf(ms) && last.ms - ms < SAME_REMOVAL_MS;
+  return isJustMade ? last.ms + SECOND_MS : ms;
+}
+
+function secondOf(ms: number): number {
+  return Math.floor(ms / SECOND_MS);
 }
 
 /** Makes room on a full disk. Never throws. */

@@ -44,7 +44,7 @@ export const storeMutations = [
         '',
         'a removal that the cache cannot carry out is stored in the bucket again and again',
       ],
-      ['isJustMade ? last.ms + 1 : ms', 'ms', 'an archive takes the place of another one'],
+      ['isJustMade ? last.ms + SECOND_MS : ms', 'ms', 'an archive takes the place of another one'],
       ['const earlier = isFirst && last', 'const earlier = last', 'two removed sessions are mixed'],
     ],
   ),
