@@ -106,7 +106,7 @@ export async function findVersions(
     warn(`${countText(absent.size, 'file')} of ${session} are only in the bucket, and are left out`);
   let there = none;
   try {
-    if (fromBucket) there = await readFromBucket(config, session, lacksFiles ? 'all' : absent);
+    if (fromBucket) there = await readFromBucket(config, session, lacksFiles ? 'all' : absent, warn);
   } catch (error) {
     if (!(error instanceof SessionfsError)) throw error;
     if (!lacksFiles && absent.size > 0) throw partial(session, absent.size, error);

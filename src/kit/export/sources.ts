@@ -1,5 +1,5 @@
 /** Where `sessionfs export` finds a session: in the cache with its journal, and in the bucket. */
-import type { Bucket } from '../../bucket/bucket.ts';
+import type { Bucket, ObjectVersion } from '../../bucket/bucket.ts';
 import { BucketError, isMissing } from '../../bucket/bucket-error.ts';
 import { isDeletedMark } from '../../bucket/deleted-mark.ts';
 import { listAll } from '../../bucket/list-all.ts';
@@ -36,11 +36,15 @@ export async function readFromCache(cachePath: string, session: string): Promise
   return { files, keptVersions };
 }
 
-/** With kept versions, and the objects that are wanted. Throws BUCKET_UNAVAILABLE. */
+/**
+ * With kept versions, and the objects that are wanted. `warn` is told where a mount stores some of them all the time. Throws
+ * BUCKET_UNAVAILABLE.
+ */
 export async function readFromBucket(
   config: Config,
   session: string,
   wanted: 'all' | ReadonlySet<string>,
+  warn: (text: string) => void,
 ): Promise<SealedVersions> {
   const { bucket: address, backupConcurrency } = config;
   if (address === undefined) return { files: new Map(), keptVersions: [] };
@@ -48,25 +52,77 @@ export async function readFromBucket(
     keptVersions: await readKeptVersions(bucket, session, backupConcurrency),
     files:
       wanted === 'all' || wanted.size > 0
-        ? await readObjects(bucket, session, backupConcurrency, wanted)
+        ? await readAtOnce(bucket, session, { concurrency: backupConcurrency, wanted, warn })
         : new Map(),
   }));
 }
 
+interface Read {
+  readonly bytes: Buffer;
+  /** Of the version that was read, or was listed and cannot be read. */
+  readonly generation: string;
+}
+
+interface AtOnce {
+  readonly concurrency: number;
+  readonly wanted: 'all' | ReadonlySet<string>;
+  readonly warn: (text: string) => void;
+}
+
+/** A mount stores a session within seconds, and then rests for a while. */
+const ATTEMPTS = 10;
+
+/** All of one moment: credentials of after a flush, with keys of before it, are no session. Rejects with BucketError. */
+export async function readAtOnce(
+  bucket: Bucket,
+  session: string,
+  { concurrency, wanted, warn }: AtOnce,
+): Promise<SealedVersions['files']> {
+  const files = new Map<string, Read>();
+  const isRead = ({ name, generation }: ObjectVersion) => files.get(name)?.generation === generation;
+  let listed = await listFiles(bucket, session, wanted);
+  for (let attempt = 0; ; attempt++) {
+    const names = new Set(listed.map(({ name }) => name));
+    for (const name of files.keys()) if (!names.has(name)) files.delete(name);
+    const changed = listed.filter((version) => !isRead(version));
+    await mapLimit(changed, concurrency, async (version) => {
+      const read = await readVersion(bucket, version);
+      if (read === undefined) files.delete(version.name);
+      else files.set(version.name, read);
+    });
+    listed = await listFiles(bucket, session, wanted);
+    if (listed.length === files.size && listed.every(isRead)) break;
+    if (attempt + 1 < ATTEMPTS) continue;
+    warn(`${session} changed in the bucket each time it was read: its files are of different moments`);
+    break;
+  }
+  return new Map([...files].map(([name, { bytes }]) => [pathIn(session, name) ?? name, bytes]));
+}
+
+async function listFiles(
+  bucket: Bucket,
+  session: string,
+  wanted: AtOnce['wanted'],
+): Promise<ObjectVersion[]> {
+  const objects = await listAll(bucket, folderOf(session));
+  return objects.filter(
+    (object) =>
+      !isDeletedMark(object) &&
+      pathIn(session, object.name) !== undefined &&
+      (wanted === 'all' || wanted.has(object.name)),
+  );
+}
+
+/** Each file by itself. */
 export async function readObjects(
   bucket: Bucket,
   session: string,
   concurrency: number,
-  wanted: 'all' | ReadonlySet<string> = 'all',
 ): Promise<SealedVersions['files']> {
   const files: SealedVersions['files'] = new Map();
-  const objects = await listAll(bucket, folderOf(session));
-  await mapLimit(objects, concurrency, async ({ name, metadata, size }) => {
-    if (isDeletedMark({ metadata }) || (wanted !== 'all' && !wanted.has(name))) return;
-    const path = pathIn(session, name);
-    if (path === undefined) return;
+  await mapLimit(await listFiles(bucket, session, 'all'), concurrency, async ({ name, size }) => {
     const bytes = await readIfThere(bucket, name, size);
-    if (bytes !== undefined) files.set(path, bytes);
+    if (bytes !== undefined) files.set(pathIn(session, name) ?? name, bytes);
   });
   return files;
 }
@@ -113,11 +169,20 @@ export async function readIfThere(
   name: string,
   maxBytes: number,
 ): Promise<Buffer | undefined> {
+  return (await readVersion(bucket, { name, size: maxBytes, generation: '' }))?.bytes;
+}
+
+/** See `readIfThere`. */
+async function readVersion(
+  bucket: Bucket,
+  { name, size, generation }: Pick<ObjectVersion, 'name' | 'size' | 'generation'>,
+): Promise<Read | undefined> {
   try {
-    return (await bucket.get(name, { maxBytes })).bytes;
+    return await bucket.get(name, { maxBytes: size });
   } catch (error) {
     if (isMissing(error)) return undefined;
-    if (error instanceof BucketError && error.kind === 'corrupt') return Buffer.alloc(0);
+    if (error instanceof BucketError && error.kind === 'corrupt')
+      return { bytes: Buffer.alloc(0), generation };
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tooLarge } from '../../../src/bucket/bucket-error.ts';
-import { readObjects } from '../../../src/kit/export/sources.ts';
+import { readAtOnce, readObjects } from '../../../src/kit/export/sources.ts';
 import { MemoryBucket } from '../../support/memory-bucket.ts';
 
 test('an object that cannot be read as it was stored keeps no other file of the session from being read', async () => {
@@ -18,4 +18,36 @@ test('an object that cannot be read as it was stored keeps no other file of the 
     paths.map((path) => read.get(path)?.toString()),
     ['sealed', ''],
   );
+});
+
+test('a session that is stored while it is read comes as it was at one moment, or is said to be of several', async () => {
+  const bucket = new MemoryBucket();
+  const put = (file: string, text: string) => bucket.store(`sessions/u/${file}`, Buffer.from(text));
+  put('creds.json', 'of keys 1');
+  put('key-1.json', '1');
+  put('old.json', 'goes');
+  let flushes = 0;
+  bucket.before = ({ operation, name }) => {
+    if (operation !== 'get' || !name.endsWith('creds.json') || flushes > 0) return;
+    flushes++;
+    put('key-2.json', '2');
+    put('creds.json', `of keys 2, ${flushes}`);
+    bucket.objects.delete('sessions/u/old.json');
+  };
+  const warnings: string[] = [];
+  const read = async () => {
+    const files = await readAtOnce(bucket, 'u', {
+      concurrency: 1,
+      wanted: 'all',
+      warn: (text) => warnings.push(text),
+    });
+    return [...files].map(([path, bytes]) => `${path} ${bytes}`).sort();
+  };
+  assert.deepEqual(await read(), ['u/creds.json of keys 2, 1', 'u/key-1.json 1', 'u/key-2.json 2']);
+  assert.deepEqual(warnings, []);
+  bucket.before = ({ operation }) => {
+    if (operation === 'list') put('key-2.json', `${++flushes}`);
+  };
+  assert.equal((await read()).length, 3);
+  assert.match(warnings.join(), /^u changed in the bucket each time it was read/);
 });
