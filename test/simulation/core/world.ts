@@ -17,6 +17,8 @@ import { type Climate, climateOf, type Trouble, Troubles } from './troubles.ts';
 
 const APPLICATIONS = 3;
 const GATE_IDLE_MS = 10_000;
+/** The files of a folder rest together, which takes six times as long at most (src/fs/operations/pending.ts). */
+const GIVEN_UP_MS = 6 * GATE_IDLE_MS + 2_000;
 /** Until everything incomplete is given up, and more. */
 const QUIET_MS = 30_000;
 const OLD_DEVICE_MS = 5_000;
@@ -78,6 +80,8 @@ export class CoreWorld implements World {
     this.#troubles.end();
     this.#endDeaths();
     await run(this.#machine.nowMs + QUIET_MS);
+    // What is made anew lets the applications go on when it is at rest.
+    for (let tries = 0; this.#isBusy && tries < 20; tries++) await run(this.#machine.nowMs + QUIET_MS);
     this.#applications.paused = true;
     for (let tries = 0; !this.#isQuiet && tries < 20; tries++) await run(this.#machine.nowMs + QUIET_MS);
     if (!this.#isQuiet)
@@ -291,7 +295,7 @@ export class CoreWorld implements World {
         this.#start(false, (daemon) => {
           daemon.process.operationsLeft = Number.POSITIVE_INFINITY;
           this.#mustBeKnown(daemon, history, when);
-          this.#machine.schedule(GATE_IDLE_MS + 2_000, () => this.#settledAfter(when), null);
+          this.#machine.schedule(GIVEN_UP_MS, () => this.#settledAfter(when), null);
         }),
       null,
     );
