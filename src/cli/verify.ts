@@ -4,7 +4,7 @@ import { keysOf, listSessionsIn, placesOf } from '../kit/sessions.ts';
 import { isFault, type SessionReport, Verification } from '../kit/verify.ts';
 import { exitStatus, SessionfsError } from '../lib/errors.ts';
 import { columns, countText, listText } from '../lib/human.ts';
-import { type Invocation, printEither } from './command.ts';
+import { type Invocation, printEither, warn } from './command.ts';
 import { lookAt } from './look-at.ts';
 import { startProgress } from './progress.ts';
 
@@ -16,13 +16,17 @@ export async function run(invocation: Invocation): Promise<number> {
   const keyring = await keysOf(config, env);
   const repair = invocation.given.has('--repair');
   const reports: SessionReport[] = [];
+  const repaired: string[] = [];
   await withBucketIfAny(config, address, async (bucket) => {
     const sessions =
       session === undefined
         ? (await listSessionsIn({ config, hasCache, bucket })).map((listed) => listed.session)
         : [session];
     const bar = await startProgress('sessions');
-    const verification = await Verification.begin({ config, keyring, bucket, hasCache, repair });
+    const verification = await Verification.begin({
+      ...{ config, keyring, bucket, hasCache, repair },
+      repaired: (path, place) => repaired.push(`${path} in the ${place}`),
+    });
     try {
       for (const name of sessions) {
         reports.push(await verification.session(name));
@@ -32,6 +36,9 @@ export async function run(invocation: Invocation): Promise<number> {
       bar.stop();
       verification.end();
     }
+  }).catch((error: unknown) => {
+    for (const file of repaired) warn(`repaired before this failed: ${file}`);
+    throw error;
   });
   if (session !== undefined && reports.every(({ files, problems }) => files + problems.length === 0))
     throw new SessionfsError('SESSION_NOT_FOUND', `there is no session ${session} in cache or bucket`, {

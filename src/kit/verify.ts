@@ -63,6 +63,8 @@ export interface VerifyParts {
   readonly bucket: Bucket | undefined;
   readonly hasCache: boolean;
   readonly repair: boolean;
+  /** Told of each repair at once: a failure after it leaves no report. */
+  readonly repaired: (path: string, place: Problem['place']) => void;
 }
 
 interface Stored {
@@ -253,20 +255,20 @@ export class Verification {
         ? async () => DATABASE_NOTE
         : (bytes: Buffer) => this.#mendCache(path, here, bytes);
       const repair = good === undefined ? undefined : () => mend(good);
-      problems.push(await this.#problem({ file, place: 'cache', reason: cache.refused }, repair));
+      problems.push(await this.#problem({ path, file, place: 'cache', reason: cache.refused }, repair));
     }
     if (bucket !== undefined && 'refused' in bucket && there !== undefined) {
       const [kept, copy] = isOfDatabase ? [image, this.#open(path, image)] : [here, cache];
       const good = plainOf(copy) === undefined ? undefined : kept;
       const repair = good === undefined ? undefined : () => this.#mendBucket(session, there, good);
-      problems.push(await this.#problem({ file, place: 'bucket', reason: bucket.refused }, repair));
+      problems.push(await this.#problem({ path, file, place: 'bucket', reason: bucket.refused }, repair));
     }
     return problems;
   }
 
   /** `repair` undefined: there is no good copy. It returns why it did nothing; undefined: it is repaired. */
   async #problem(
-    found: Pick<Problem, 'file' | 'place' | 'reason'>,
+    { path, ...found }: Pick<Problem, 'file' | 'place' | 'reason'> & { readonly path: string },
     repair: (() => Promise<string | undefined>) | undefined,
   ): Promise<Problem> {
     const other = found.place === 'cache' ? 'bucket' : 'cache';
@@ -276,6 +278,7 @@ export class Verification {
       return not(`the ${other} has no good copy: see kept versions (sessionfs restore --list)`);
     if (!this.#parts.repair) return not(`--repair takes the good copy of the ${other}`);
     const refusal = await repair();
+    if (refusal === undefined) this.#parts.repaired(path, found.place);
     return refusal === undefined
       ? { ...found, repaired: true, note: `replaced by the copy of the ${other}` }
       : not(refusal);

@@ -171,6 +171,20 @@ test('--repair replaces what does not open by a good copy, keeps the damaged one
   assert.equal(content, 'damaged here');
 });
 
+test('a repair that fails half-way says what it has repaired', async (t) => {
+  const verified = await Verified.make(t);
+  const good = readFileSync(verified.place('pre-key-2.json'));
+  writeFileSync(verified.place('pre-key-2.json'), 'damaged here');
+  await verified.store('only-there.json', good);
+  // It cannot be read.
+  const object = toObjectName(`${SESSION}/only-there.json`, 'file');
+  mkdirSync(join(verified.cachePath, 'images', object), { recursive: true });
+  const { status, stderr } = verified.run('--repair');
+  assert.equal(status, exitStatus.CACHE_FORMAT);
+  assert.match(stderr, /repaired before this failed: user-\+1\/pre-key-2\.json in the cache\n/);
+  assert.deepEqual(readFileSync(verified.place('pre-key-2.json')), good);
+});
+
 test('a session that another mount holds is not repaired in the bucket', async (t) => {
   const verified = await Verified.make(t);
   await verified.store('session-a.json', Buffer.from('damaged there'));

@@ -122,6 +122,17 @@ export const operatorMutations = [
     ],
   ),
   ...fearedIn(
+    'src/kit/verify.ts',
+    ['cli/verify.test.ts'],
+    [
+      [
+        'if (refusal === undefined) this.#parts.repaired(path, found.place);',
+        '',
+        'files were replaced, and nothing says which',
+      ],
+    ],
+  ),
+  ...fearedIn(
     'src/kit/rekey.ts',
     ['kit/rekey.test.ts'],
     [
