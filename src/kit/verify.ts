@@ -30,6 +30,7 @@ import { fold } from '../sqlite/fold.ts';
 import { isDatabase, SqliteError } from '../sqlite/format.ts';
 import { lockCache } from '../store/cache/lock.ts';
 import { type Completeness, type SessionState, stateOfDatabase, stateOfSession } from './baileys.ts';
+import { requireRoom } from './export/room.ts';
 import { pathIn, readSealedSession } from './export/sealed-session.ts';
 
 export interface Problem {
@@ -199,6 +200,7 @@ export class Verification {
   async #objects(bucket: Bucket, session: string): Promise<Map<string, Stored>> {
     const found = new Map<string, Stored>();
     const versions = await listAll(bucket, folderOf(session));
+    requireRoom(session, versions);
     await mapLimit(versions, this.#parts.config.backupConcurrency, async (version) => {
       const path = isDeletedMark(version) ? undefined : pathIn(session, version.name);
       if (path === undefined) return;

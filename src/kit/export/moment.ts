@@ -15,6 +15,7 @@ import { mapLimit } from '../../lib/map-limit.ts';
 import { folderOf } from '../../naming/object-name.ts';
 import { sessionOfCreds } from '../../naming/session-path.ts';
 import { withBucket } from './bucket-reader.ts';
+import { requireRoom } from './room.ts';
 import { pathIn, type SealedFiles } from './sealed-session.ts';
 
 export const PAST_KINDS = ['version', 'soft-deleted'] as const satisfies readonly PastKind[];
@@ -161,6 +162,7 @@ async function read(
   warn: Warn,
 ): Promise<Moment | undefined> {
   const files: SealedFiles = new Map();
+  requireRoom(session, picked);
   const readOne = async (version: Picked) => {
     const maxBytes = Math.min(version.size, OBJECT_BYTES_MAX);
     const found = await bucket.history?.read(version, { maxBytes });

@@ -16,6 +16,7 @@ import {
 import { folderOf, fromObjectName } from '../../naming/object-name.ts';
 import { KeptVersions, listKeptVersions } from '../../store/set-aside/kept-versions.ts';
 import { withBucket } from './bucket-reader.ts';
+import { requireRoom } from './room.ts';
 import { isIn, pathIn, readSealedSession } from './sealed-session.ts';
 import type { KeptVersion, SealedVersions } from './versions.ts';
 
@@ -105,12 +106,14 @@ async function listFiles(
   wanted: AtOnce['wanted'],
 ): Promise<ObjectVersion[]> {
   const objects = await listAll(bucket, folderOf(session));
-  return objects.filter(
+  const files = objects.filter(
     (object) =>
       !isDeletedMark(object) &&
       pathIn(session, object.name) !== undefined &&
       (wanted === 'all' || wanted.has(object.name)),
   );
+  requireRoom(session, files);
+  return files;
 }
 
 /** Each file by itself. */
@@ -139,6 +142,7 @@ async function readKeptVersions(
 ): Promise<KeptVersion[]> {
   const keptVersions: KeptVersion[] = [];
   const objects = await listAll(bucket, keptVersionPrefixOf(session));
+  requireRoom(session, objects);
   await mapLimit(objects, concurrency, async ({ name, size }) => {
     const parsed = parseKeptVersionObject(name);
     const path = parsed && fromObjectName(parsed.objectName)?.path;

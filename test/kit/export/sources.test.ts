@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tooLarge } from '../../../src/bucket/bucket-error.ts';
+import { requireRoom } from '../../../src/kit/export/room.ts';
 import { readAtOnce, readObjects } from '../../../src/kit/export/sources.ts';
 import { MemoryBucket } from '../../support/memory-bucket.ts';
 
@@ -50,4 +51,39 @@ test('a session that is stored while it is read comes as it was at one moment, o
   };
   assert.equal((await read()).length, 3);
   assert.match(warnings.join(), /^u changed in the bucket each time it was read/);
+});
+
+test('a session that cannot be in memory is refused before an object of it is read, with what to do', async () => {
+  const bucket = new MemoryBucket();
+  for (const file of ['creds.json', 'huge.json']) bucket.store(`sessions/u/${file}`, Buffer.from('sealed'));
+  const list = bucket.list.bind(bucket);
+  bucket.list = async (...asked) => {
+    const page = await list(...asked);
+    const sizeOf = (name: string, size: number) => (name.endsWith('/huge.json') ? 2 ** 50 : size);
+    return {
+      ...page,
+      objects: page.objects.map((each) => ({ ...each, size: sizeOf(each.name, each.size) })),
+    };
+  };
+  const read: string[] = [];
+  bucket.before = ({ operation, name }) => void (operation === 'get' && read.push(name));
+  await assert.rejects(readObjects(bucket, 'u', 2), (error: Error & { code?: string; hint?: string }) => {
+    assert.deepEqual([error.code, read], ['MEMORY_UNAVAILABLE', []]);
+    assert.match(error.message, /^u has 1 PiB in the bucket/);
+    assert.match(String(error.hint), /sessionfs ls SESSION/);
+    return true;
+  });
+  // What is not wanted takes no room.
+  const wanted = await readAtOnce(bucket, 'u', {
+    concurrency: 2,
+    wanted: new Set(['sessions/u/creds.json']),
+    warn: assert.fail,
+  });
+  assert.deepEqual([...wanted.values()].map(String), ['sealed']);
+});
+
+test('a session has room where it is there twice: sealed and opened', () => {
+  requireRoom('u', [{ size: 30 }, { size: 20 }], 100);
+  assert.throws(() => requireRoom('u', [{ size: 30 }, { size: 21 }], 100), { code: 'MEMORY_UNAVAILABLE' });
+  requireRoom('u', []);
 });

@@ -506,4 +506,21 @@ export const operatorMutations = [
   ...fearedIn('src/api/unmount.ts', FLUSH, [
     ['if (await isMountPoint(path)) await unmountByForce(path);', '', 'a forced unmount leaves a dead mount'],
   ]),
+  ...fearedIn(
+    'src/kit/export/room.ts',
+    ['kit/export/sources.test.ts'],
+    [
+      [
+        'if (COPIES * bytes <= memoryBytes) return;',
+        'return;',
+        'a command is killed that reads a session of terabytes',
+      ],
+      ['const COPIES = 2;', 'const COPIES = 1;', 'a command is killed when it opens what it read'],
+    ],
+  ),
+  ...fearedIn(
+    'src/kit/export/sources.ts',
+    ['kit/export/sources.test.ts'],
+    [['  requireRoom(session, files);\n', '', 'an export is killed that reads a session of terabytes']],
+  ),
 ];
