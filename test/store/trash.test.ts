@@ -214,6 +214,25 @@ test('a session that is removed and made anew before one checkpoint is kept, eac
   assert.deepEqual(rig.warnings, []);
 });
 
+test('a session that is emptied, and made anew in the same folder, is kept; one that goes on is not', async (t) => {
+  const rig = new Rig(t);
+  const creds = `${S}/creds.json`;
+  const key = `${S}/key.json`;
+  await rig.put(creds, key);
+  const anew = [`delete ${creds}`, `delete ${key}`, `put ${creds} sealed fresh`];
+  await rig.collect(`delete ${creds}`, `put ${creds} sealed again`);
+  await rig.collect(`put ${S}/late.json x`, ...anew);
+  await rig.put(`${S}/other.json`);
+  await rig.collect(...anew);
+  assert.deepEqual([rig.kept, rig.warnings], [[], []]);
+  await rig.cache.remove(`${S}/other.json`);
+  await rig.collect(...anew, `put ${S}/new-key.json x`);
+  assert.deepEqual(rig.content(), { [creds]: `sealed ${creds}`, [key]: `sealed ${key}` });
+  await rig.cache.remove(key);
+  await rig.collect(`delete ${creds}`, `put ${creds} sealed again`);
+  assert.equal(rig.kept.length, 1, 'a file that is saved by removing it first');
+});
+
 test('files that were replaced by renames just before the removal are kept', async (t) => {
   const rig = new Rig(t);
   const creds = `${S}/creds.json`;

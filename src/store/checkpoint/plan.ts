@@ -2,6 +2,7 @@
  * What a run of segments comes to, path by path: the last word on each, and no more. Every journal operation says what is,
  * not what changes, so the plan can be carried out again after any part of it was.
  */
+import { belongsToCredentials, sessionOfCreds } from '../../naming/session-path.ts';
 import { type JournalOp, OpFlag, type OpPlace, OpType } from '../journal/format.ts';
 
 /** Sealed bytes in a segment's file. */
@@ -35,9 +36,11 @@ export interface PlannedMove {
   readonly put: string[];
 }
 
-/** A folder in the root that was removed, and made anew. */
+/** A folder in the root that was removed and made anew, or that new credentials came into, with nothing else in it as far as the plan says. */
 export interface RemadeFolder {
   readonly path: string;
+  /** It was not removed itself. */
+  readonly stayed: boolean;
   /** What the plan said of its files when it was made anew: they are gone. */
   readonly files: ReadonlyMap<string, FilePlan>;
 }
@@ -145,23 +148,32 @@ export class CheckpointPlan {
     const keepOld = plan.keepOld || before?.keepOld === true;
     const was = plan.put === undefined ? (before?.put ?? before?.before) : undefined;
     const since = before?.keepOld ? before.since : plan.since;
+    if (plan.put && before?.put === undefined && before && !wasMoved(before)) this.#noteEmptied(path);
     this.files.set(path, { ...plan, keepOld, since, ...(was && { before: was }) });
   }
 
   #directory(path: string, plan: DirectoryPlan): void {
     const before = this.directories.get(path);
     if (before) this.superseded++;
-    if (before?.exists === false && plan.exists && !path.includes('/')) this.#noteRemade(path);
+    if (before?.exists === false && plan.exists && !path.includes('/')) this.#noteRemade(path, false);
     this.directories.set(path, plan);
   }
 
-  #noteRemade(path: string): void {
+  #noteEmptied(path: string): void {
+    const session = sessionOfCreds(path);
+    if (session === undefined) return;
+    const files = [...this.files].filter(([file]) => file.startsWith(`${session}/`));
+    const hadKeys = files.some(([file]) => !belongsToCredentials(file.slice(session.length + 1)));
+    if (hadKeys && files.every(([, { put }]) => put === undefined)) this.#noteRemade(session, true);
+  }
+
+  #noteRemade(path: string, stayed: boolean): void {
     const earlier = this.remade.filter((each) => each.path === path).map(({ files }) => files);
     const isNew = (file: string, plan: FilePlan) => !earlier.some((files) => files.get(file) === plan);
     const gone = [...this.files].filter(
       ([file, plan]) => file.startsWith(`${path}/`) && plan.put === undefined && isNew(file, plan),
     );
-    if (gone.length > 0) this.remade.push({ path, files: new Map(gone) });
+    if (gone.length > 0) this.remade.push({ path, stayed, files: new Map(gone) });
   }
 }
 

@@ -69,6 +69,8 @@ interface Removal {
   readonly recent: ReadonlyMap<string, Recent>;
   /** What has the names of its files after it was made anew; undefined: it was not. */
   readonly successors: ReadonlyMap<string, FilePlan> | undefined;
+  /** Only if it was all that was in the folder, which stayed. */
+  readonly isIfEmptied: boolean;
   /** The first one of this session in a plan. What later ones take was made since: the cache has nothing of it, nor an archive. */
   readonly isFirst: boolean;
 }
@@ -112,12 +114,12 @@ export class Trash {
       try {
         const made = await this.#keep(removal, newest, read);
         if (made !== undefined) newest().set(session, made);
+        if (made !== undefined || !removal.isIfEmptied) sessions.add(session);
         for (const part of parts) this.#kept.add(part);
       } catch (error) {
         log.warn({ session, error: messageOf(error) }, NOT_KEPT);
       }
     }
-    for (const { session } of removals) sessions.add(session);
     await this.#remember(plan, sessions, read);
   }
 
@@ -129,7 +131,12 @@ export class Trash {
     const recent = bySession(all, this.#recent);
     const removals: Removal[] = [];
     const begun = new Set<string>();
-    const add = (session: string, files: Removal['planned'], successors: Removal['successors']) => {
+    const add = (
+      session: string,
+      files: Removal['planned'],
+      successors: Removal['successors'],
+      isIfEmptied: boolean,
+    ) => {
       const isFirst = !begun.has(session);
       begun.add(session);
       removals.push({
@@ -137,15 +144,16 @@ export class Trash {
         planned: files,
         recent: (isFirst && recent.get(session)) || new Map(),
         successors,
+        isIfEmptied,
         isFirst,
       });
     };
-    for (const { path, files } of remade) {
-      add(path, files, plan.files);
+    for (const { path, files, stayed } of remade) {
+      add(path, files, plan.files, stayed);
       for (const [file, gone] of files)
         if (planned.get(path)?.get(file) === gone) planned.get(path)?.delete(file);
     }
-    for (const session of sessions) add(session, planned.get(session) ?? new Map(), undefined);
+    for (const session of sessions) add(session, planned.get(session) ?? new Map(), undefined, false);
     return removals;
   }
 
@@ -187,13 +195,15 @@ export class Trash {
 
   /** Returns the archive that was made; undefined: there is nothing to keep. */
   async #keep(
-    { session, planned, recent, successors, isFirst }: Removal,
+    { session, planned, recent, successors, isIfEmptied, isFirst }: Removal,
     newest: () => ReadonlyMap<string, Archive>,
     read: ReadJournal,
   ): Promise<Archive | undefined> {
     const { cache, nowMs } = this.#parts;
     const found = new Map<string, Found>();
-    for (const path of isFirst ? await cachedPaths(cache, session) : []) {
+    const cachedFiles = isFirst ? await cachedPaths(cache, session) : [];
+    if (isIfEmptied && cachedFiles.some((path) => !planned.has(path))) return undefined;
+    for (const path of cachedFiles) {
       if (wasMoved(planned.get(path)) || planned.get(path)?.put !== undefined) continue;
       if (successors !== undefined && !planned.has(path)) continue;
       const cached = await this.#cached(path);

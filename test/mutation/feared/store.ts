@@ -44,6 +44,11 @@ export const storeMutations = [
         '',
         'a removal that the cache cannot carry out is stored in the bucket again and again',
       ],
+      [
+        'if (isIfEmptied && cachedFiles.some((path) => !planned.has(path))) return undefined;',
+        '',
+        'a session that goes on is in the trash',
+      ],
       ['isJustMade ? last.ms + SECOND_MS : ms', 'ms', 'an archive takes the place of another one'],
       ['const earlier = isFirst && last', 'const earlier = last', 'two removed sessions are mixed'],
     ],
@@ -54,7 +59,7 @@ export const storeMutations = [
     [
       ['...(was && { before: was })', '', 'what was not in the cache yet is not in the trash'],
       [
-        "if (before?.exists === false && plan.exists && !path.includes('/')) this.#noteRemade(path);",
+        "if (before?.exists === false && plan.exists && !path.includes('/')) this.#noteRemade(path, false);",
         '',
         'a removed session that is made anew at once is not in the trash',
       ],
@@ -68,6 +73,12 @@ export const storeMutations = [
         'false',
         'a session that was moved away is taken for a removed one',
       ],
+      [
+        'this.#noteEmptied(path);',
+        '{}',
+        'a session that is emptied and made anew at once is not in the trash',
+      ],
+      ['hadKeys && ', '', 'credentials that are removed and written anew fill the trash'],
       [' && isNew(file, plan)', '', 'two sessions of one name are mixed in the trash'],
     ],
   ),
