@@ -115,7 +115,7 @@ export const operatorMutations = [
       ],
       [
         'throw partial(session, absent.size, error);',
-        ';',
+        '{}',
         'while the bucket is away half a session is exported as a whole one',
       ],
       ['here.files.delete(companion.path);', ';', 'a database is exported beside the log of another version'],
