@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadConfig } from '../../src/config/load.ts';
@@ -42,6 +43,10 @@ test('the token comes from the environment, or from a file, without the end of i
 test('a token that can be guessed or read in two ways, and a file without one, stop the start and are not repeated', (t) => {
   const file = join(temporaryDirectory(t), 'token');
   writeFileSync(file, '');
+  const [fifo, large] = [`${file}.fifo`, `${file}.large`];
+  execFileSync('mkfifo', [fifo]);
+  writeFileSync(large, '');
+  truncateSync(large, 3 * 2 ** 30);
   for (const [env, said] of [
     [
       { SESSION_HTTP_TOKEN: 'fifteen-letters' },
@@ -50,6 +55,9 @@ test('a token that can be guessed or read in two ways, and a file without one, s
     [{ SESSION_HTTP_TOKEN: `${TOKEN} ${TOKEN}` }, /^SESSION_HTTP_TOKEN must hold a token/],
     [{ SESSION_HTTP_TOKEN_FILE: file }, /^the file .*token must hold a token of at least 16 .* it has 0$/],
     [{ SESSION_HTTP_TOKEN_FILE: `${file}s` }, /^the token file .*tokens cannot be read: ENOENT$/],
+    [{ SESSION_HTTP_TOKEN_FILE: fifo }, /^the token file .*fifo cannot be read: it is not a regular file$/],
+    [{ SESSION_HTTP_TOKEN_FILE: '/dev/zero' }, /zero cannot be read: it is not a regular file$/],
+    [{ SESSION_HTTP_TOKEN_FILE: large }, /large cannot be read: it has 3221225472 bytes$/],
     [{ SESSION_HTTP_TOKEN: TOKEN, SESSION_HTTP_TOKEN_FILE: file }, /are both set$/],
   ] as const) {
     const { code, message, hint } = refusal(env);
