@@ -194,14 +194,14 @@ test('a session that is removed and made anew before one checkpoint is kept, eac
   await rig.cache.remove(`${S}/of-fresh.json`);
   // The next one begins with what that checkpoint left.
   await rig.collect(
-    ...removed,
+    ...[`put ${key} sealed of-fresh`, ...removed],
     ...[`mkdir ${S}`, `put ${creds} sealed second`, `put ${S}/of-second.json x`],
     ...[`delete ${creds}`, `delete ${S}/of-second.json`, `rmdir ${S}`],
     ...[`mkdir ${S}`, `put ${key} sealed third`, `delete ${key}`, `rmdir ${S}`],
   );
   assert.deepEqual(rig.contents(), [
     first,
-    { [creds]: 'sealed fresh' },
+    { [creds]: 'sealed fresh', [key]: 'sealed of-fresh' },
     { [creds]: 'sealed second', [`${S}/of-second.json`]: 'x' },
     { [key]: 'sealed third' },
   ]);
