@@ -69,7 +69,7 @@ export class RemoteSessions {
     const { takeover, ledger, log, kernel, sync } = this.#parts;
     if (takeover) return;
     try {
-      await kernel.settle('committed');
+      await sync.settle();
       // Includes sessions that only the journal knew.
       kernel.post({ type: 'absent', sessions: ledger.unservedSessions });
     } catch (error) {

@@ -19,6 +19,7 @@ import { LifecycleGuard } from './lifecycle-guard.ts';
 import { Comparison } from './reconcile/comparison.ts';
 import { Listing, listSession, type Pages } from './reconcile/listing.ts';
 import { moveAside, tellOfStale } from './reconcile/quarantine-stale.ts';
+import { isCurrent } from './reconcile/reconcile-session.ts';
 import type { DownloadParts } from './restore/download.ts';
 import type { RestoreParts } from './restore/restore-session.ts';
 import { Restorer, type SessionContent } from './restore/restorer.ts';
@@ -76,6 +77,8 @@ export class BucketSync {
   readonly #comparison: Comparison;
   readonly #foreign: ForeignObjects;
   readonly #ended = new AbortController();
+  /** The cache and the ledger have what earlier daemons left in the journal. */
+  #isSettled = false;
 
   constructor(parts: BucketSyncParts) {
     const {
@@ -98,7 +101,8 @@ export class BucketSync {
     this.#foreign = foreign;
     this.#comparison = new Comparison({
       ...{ bucket, ledger, cache, foreign, floorOf, wroteElsewhere, compared, events, log, nowMs, maxBytes },
-      settle: () => mount.settle('committed'),
+      settle: () => this.settle(),
+      absent: (sessions) => mount.absent(sessions),
     });
     this.#listing = new Listing({
       bucket,
@@ -181,8 +185,9 @@ export class BucketSync {
   }
 
   /** Brings all that was committed so far into the cache and the ledger. Rejects when it cannot. */
-  settle(): Promise<void> {
-    return this.#parts.mount.settle('committed');
+  async settle(): Promise<void> {
+    await this.#parts.mount.settle('committed');
+    this.#isSettled = true;
   }
 
   /** See Comparison. */
@@ -213,8 +218,20 @@ export class BucketSync {
   }
 
   async #reconcile(session: string, grant: WriteGrant, served: () => boolean): Promise<void> {
-    if (!served()) await this.#comparison.fetchMissing(session);
+    if (!served()) {
+      if (!this.#isSettled && this.#isReplaced(session, grant)) await this.settle();
+      await this.#comparison.fetchMissing(session);
+    }
     await this.#comparison.session(session, grant, served);
+  }
+
+  /**
+   * The bucket has, or may have, newer versions than those here. What is in the journal only, after a start on a full disk, would be
+   * no conflict, and go over what is restored.
+   */
+  #isReplaced(session: string, grant: WriteGrant): boolean {
+    const { ledger } = this.#parts;
+    return ledger.countsOf(session).absent > 0 || !isCurrent(ledger, session, grant);
   }
 
   async #listUntilKnown(): Promise<void> {

@@ -332,6 +332,7 @@ test('what is lost here before it was stored where it was moved to stays in the 
     const paths = [...stay.map((file) => `${S}/${file}`), ...here.map((file) => `${to}/${file}`)];
     assert.deepEqual(Object.keys(contentsOf(bucket)).sort(), paths.sort());
     assert.deepEqual(machine.ledger.absentSessions, stay.length > 0 ? [S] : []);
+    assert.deepEqual([...machine.absent], machine.ledger.absentSessions, 'the mount hears of the old name');
     if (stay.length === 0) return;
     await machine.sync.restorer.restore(S);
     for (const file of stay) assert.equal(machine.read(`${S}/${file}`), `ok ${file}`);

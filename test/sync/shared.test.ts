@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { ABSENT } from '../../src/bucket/bucket.ts';
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { epochOf, signature } from '../../src/bucket/object-metadata.ts';
+import { systemError } from '../../src/lib/system-error.ts';
 import { toObjectName } from '../../src/naming/object-name.ts';
 import { SessionInConflict } from '../../src/sync/backup/flusher.ts';
 import { ForeignWrite } from '../../src/sync/backup/upload.ts';
@@ -530,4 +531,43 @@ test('after a restart the sessions that are in use are not all listed at the sam
   await Promise.all(sessions.map((session) => machine.sync.reconcileSession(session, grant, false)));
   assert.equal(bucket.calls.length, sessions.length);
   assert.ok(most <= 16, `${most} at a time`);
+});
+
+test('what a start on a full disk leaves in the journal is compared before another mount’s version is restored', async (t) => {
+  for (const isListed of [true, false]) {
+    const bucket = new MemoryBucket();
+    const grants = new FakeGrants({ epoch: 2 });
+    const before = new Machine(t, bucket, { grants });
+    const [creds, key] = ['creds.json', 'key.json'].map((file) => `${S}/${file}`) as [string, string];
+    for (const path of [creds, key]) await before.write(path, 'ok');
+    await before.sync.reconcileSession(S, grantOf({ epoch: 2 }), false);
+    await before.sync.flusher.flush(S);
+    before.ledger.close();
+    const machine = new Machine(t, bucket, { grants, cachePath: before.cache.path });
+    for (const path of [creds, key])
+      bucket.store(toObjectName(path, 'file'), Buffer.from('ok theirs'), signature('another', 3));
+    machine.settle = () => Promise.reject(systemError('ENOSPC', 'write', 'injected'));
+    if (isListed) {
+      machine.sync.begin();
+      await machine.sync.prepare();
+    }
+    const open = () => machine.sync.reconcileSession(S, grantOf({ epoch: 4, previousEpoch: 3 }), false);
+    await assert.rejects(open(), { code: 'ENOSPC' }, 'its callers wait');
+    machine.settle = () => machine.write(key, 'ok in the journal');
+    await open();
+    assert.equal(machine.ledger.isDirty(S), false, 'the change is in quarantine');
+    await machine.sync.restorer.restore(S);
+    assert.deepEqual([machine.read(creds), machine.read(key)], ['ok theirs', 'ok theirs']);
+    assert.ok(
+      machine.messages().some((message) => message.startsWith('A session changed here and in the bucket')),
+    );
+  }
+});
+
+test('a session that no other mount had is served although the journal does not go into the cache', async (t) => {
+  const machine = new Machine(t, new MemoryBucket(), { grants: new FakeGrants({ epoch: 2 }) });
+  await machine.write(`${S}/key.json`, 'ok');
+  machine.ledger.noteCurrent(S, 2);
+  machine.settle = () => Promise.reject(systemError('ENOSPC', 'write', 'injected'));
+  await machine.sync.reconcileSession(S, grantOf({ epoch: 3, previousEpoch: 2 }), false);
 });

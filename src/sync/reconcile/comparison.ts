@@ -35,6 +35,8 @@ export interface ComparisonParts {
   compared: (except: ReadonlySet<string>) => void;
   /** Brings all that was committed so far into the cache and the ledger. Rejects when it cannot. */
   settle: () => Promise<void>;
+  /** See MountSide. */
+  absent: (sessions: string[]) => void;
   events: SyncEvents;
   foreign: ForeignObjects;
   log: Logger;
@@ -135,7 +137,7 @@ export class Comparison {
    * application sees the session. Rejects where the journal does not go into the cache.
    */
   async fetchMissing(session: string): Promise<void> {
-    const { ledger, cache, log, settle } = this.#parts;
+    const { ledger, cache, log, settle, absent } = this.#parts;
     const missing = () =>
       ledger
         .entriesOf(session)
@@ -158,6 +160,7 @@ export class Comparison {
       { session, files: lost.length, changed: lost.filter(({ remote }) => remote === undefined).length },
       'Files of a session are gone from the cache directory; they are restored from the bucket',
     );
+    absent(sessionsNotHere(ledger, kept));
     if (kept.size > 0)
       log.warn(
         { session, ...named([...kept].map(({ name }) => name)) },
@@ -255,6 +258,13 @@ function movedFrom(ledger: Ledger, session: string, lost: readonly ObjectEntry[]
     for (const source of sources) if (complete.has(source.session)) kept.add(source);
   }
   return kept;
+}
+
+/** Of these files, those of which no other file is here: what an application has made anew under the name goes on. */
+function sessionsNotHere(ledger: Ledger, kept: ReadonlySet<ObjectEntry>): string[] {
+  const isHere = ({ local }: ObjectEntry) => local === 'same' || local === 'changed';
+  const sessions = new Set([...kept].map(({ session }) => session));
+  return [...sessions].filter((session) => session !== '' && !ledger.entriesOf(session).some(isHere));
 }
 
 function groupedBy<T>(all: readonly T[], keyOf: (one: T) => string): Map<string, [T, ...T[]]> {
