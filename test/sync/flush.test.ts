@@ -345,6 +345,35 @@ test('what is lost here before it was stored where it was moved to stays in the 
   await Promise.all(rounds.flatMap((round) => [run(round, false), run(round, true)]));
 });
 
+test('what was moved to a name that another mount has stored meanwhile stays in the bucket where it was', async (t) => {
+  const bucket = new MemoryBucket();
+  const first = new Machine(t, bucket);
+  const [to, files] = ['v-+2', ['creds.json', 'a.json']];
+  for (const file of files) await first.write(`${S}/${file}`, `ok ${file}`);
+  await first.sync.flusher.flush(S);
+  await move(first, S, to, files);
+  bucket.store(toObjectName(`${to}/creds.json`, 'file'), Buffer.from('ok theirs'));
+  await first.sync.end();
+  first.ledger.close();
+  const machine = new Machine(t, bucket, { cachePath: first.cache.path });
+  // An operator did that: what is kept aside lacks it.
+  await machine.cache.remove(`${to}/creds.json`);
+  await machine.sync.prepare();
+  await machine.sync.flusher.flushAll();
+  assert.deepEqual(contentsOf(bucket), {
+    [`${S}/creds.json`]: 'ok creds.json',
+    [`${S}/a.json`]: 'ok a.json',
+    [`${to}/creds.json`]: 'ok theirs',
+  });
+  assert.deepEqual(machine.ledger.absentSessions.toSorted(), [S, to]);
+  assert.deepEqual(machine.ledger.dirtySessions, []);
+  const told = machine.lines.filter(({ msg }) => msg.includes('stay where it was moved from'));
+  assert.deepEqual(
+    told.map(({ session, files }) => [session, files]),
+    [[to, 2]],
+  );
+});
+
 test('what a checkpoint under way moves to another session is deleted once that session has stored it', async (t) => {
   const bucket = new MemoryBucket();
   const machine = new Machine(t, bucket);

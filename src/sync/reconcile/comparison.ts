@@ -137,7 +137,7 @@ export class Comparison {
    * application sees the session. Rejects where the journal does not go into the cache.
    */
   async fetchMissing(session: string): Promise<void> {
-    const { ledger, cache, log, settle, absent } = this.#parts;
+    const { ledger, cache, log, settle } = this.#parts;
     const missing = () =>
       ledger
         .entriesOf(session)
@@ -150,8 +150,7 @@ export class Comparison {
     await settle();
     const lost = missing();
     if (lost.length === 0) return;
-    const kept = movedFrom(ledger, session, lost);
-    for (const { name, remote } of kept) if (remote !== undefined) ledger.absent(name, remote);
+    const kept = this.#leaveSources(session, lost);
     for (const entry of lost) {
       if (entry.remote !== undefined) ledger.absent(entry.name, entry.remote);
       else ledger.forget(entry);
@@ -160,12 +159,16 @@ export class Comparison {
       { session, files: lost.length, changed: lost.filter(({ remote }) => remote === undefined).length },
       'Files of a session are gone from the cache directory; they are restored from the bucket',
     );
-    absent(sessionsNotHere(ledger, kept));
-    if (kept.size > 0)
-      log.warn(
-        { session, ...named([...kept].map(({ name }) => name)) },
-        'What is gone from the cache directory was moved to this session, and not stored since: the versions in the bucket stay where it was moved from',
-      );
+    tellOfSources(log, session, kept);
+  }
+
+  /** See movedFrom: what the bucket has of it is restored under the names from before. Returns those objects. */
+  #leaveSources(session: string, moved: readonly ObjectEntry[]): string[] {
+    const { ledger, absent } = this.#parts;
+    const kept = movedFrom(ledger, session, moved);
+    for (const { name, remote } of kept) if (remote !== undefined) ledger.absent(name, remote);
+    if (kept.size > 0) absent(sessionsNotHere(ledger, kept));
+    return [...kept].map(({ name }) => name);
   }
 
   /** Whether the cache holds the very bytes of a version. */
@@ -225,18 +228,30 @@ export class Comparison {
       );
       return;
     }
+    // What was moved here was never stored under this name, and will not be.
+    const moved = ledger.entriesOf(session).filter(({ movedBy }) => movedBy.length > 0);
+    const sources = this.#leaveSources(session, moved);
     const kept = await yieldSession(ledger, cache, session, listed, nowMs());
     events.conflict(kept.length);
     log.error(
       { session, ...named(kept), keptIn: cache.files.locate('set-aside') },
       'A session changed here and in the bucket: the version in the bucket is taken, the files that changed here are kept aside',
     );
+    tellOfSources(log, session, sources);
   }
 }
 
+function tellOfSources(log: ComparisonParts['log'], session: string, sources: readonly string[]): void {
+  if (sources.length === 0) return;
+  log.warn(
+    { session, ...named(sources) },
+    'What was moved to this session was not stored since, and cannot be any more: the versions in the bucket stay where it was moved from',
+  );
+}
+
 /**
- * What the bucket has of files that are lost here and were not stored since they were moved: no other version is left. Credentials
- * come with all that was moved from their session, without which they are of no use.
+ * What the bucket has of files that are lost here, or yield to others, and were not stored since they were moved: no other version of them
+ * is left there. Credentials come with all that was moved from their session, without which they are of no use.
  */
 function movedFrom(ledger: Ledger, session: string, lost: readonly ObjectEntry[]): Set<ObjectEntry> {
   const kept = new Set<ObjectEntry>();

@@ -332,14 +332,19 @@ export const syncMutations = [
     ['sync/flush.test.ts'],
     [
       [
-        'const kept = movedFrom(ledger, session, lost);',
-        'const kept = lost.length > 0 ? new Set<ObjectEntry>() : movedFrom(ledger, session, lost);',
+        'const kept = this.#leaveSources(session, lost);',
+        'const kept: string[] = [];',
         'the last version of a file that is lost after a move is deleted',
       ],
       [
-        'absent(sessionsNotHere(ledger, kept));',
+        'if (kept.size > 0) absent(sessionsNotHere(ledger, kept));',
         '',
         'what is lost after a rename does not exist under its old name, either, before the next start',
+      ],
+      [
+        'const sources = this.#leaveSources(session, moved);',
+        'const sources = moved.map(({ name }) => name);',
+        'a renamed session is nowhere in the bucket once another mount has stored one under its new name',
       ],
       [
         'if (completesSession(source.name)) complete',
