@@ -737,3 +737,42 @@ test('a bucket that refuses every change is asked a few times, not for ever', as
     assert.ok(bucket.calls.length <= 15, `${kind}: ${bucket.calls.length} requests`);
   }
 });
+
+test('what is made anew under the name of a session that was moved waits until that is stored', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  const { flusher } = machine.sync;
+  const files = ['key-1.json', 'key-2.json', 'creds.json'];
+  for (const file of files) await machine.write(`${S}/${file}`, `ok ${file}`);
+  await flusher.flush(S);
+  const { lastBackupAt } = flusher.outcomeOf(S);
+  await move(machine, S, 'v-+2', files);
+  for (const file of ['key-1.json', 'creds.json']) await machine.write(`${S}/${file}`, 'ok new');
+  bucket.before = ({ name }) => (name.startsWith('sessions/v/') ? unreachable() : undefined);
+  for (const flush of [() => flusher.flush(S), () => flusher.flushAll()])
+    await assert.rejects(flush(), { kind: 'unreachable' });
+  const placed = (session: string) => files.map((file) => [`${session}/${file}`, `ok ${file}`]);
+  assert.deepEqual(contentsOf(bucket), Object.fromEntries(placed(S)));
+  assert.deepEqual(flusher.outcomeOf(S).lastBackupAt, lastBackupAt);
+  bucket.before = () => {};
+  await flusher.flush(S);
+  const anew = ['key-1.json', 'creds.json'].map((file) => [`${S}/${file}`, 'ok new']);
+  assert.deepEqual(contentsOf(bucket), Object.fromEntries([...placed('v-+2'), ...anew]));
+  assert.deepEqual(machine.ledger.dirtySessions, []);
+});
+
+test('sessions that were exchanged are stored, and do not wait for each other', async (t) => {
+  const bucket = new MemoryBucket();
+  const machine = new Machine(t, bucket);
+  const filesOf = { [S]: ['creds.json', 'a.json'], 'v-+2': ['creds.json', 'b.json'] };
+  for (const [session, files] of Object.entries(filesOf))
+    for (const file of files) await machine.write(`${session}/${file}`, 'ok');
+  await machine.sync.flusher.flushAll();
+  await move(machine, S, 'w-+3', ['creds.json', 'a.json']);
+  await move(machine, 'v-+2', S, ['creds.json', 'b.json']);
+  await move(machine, 'w-+3', 'v-+2', ['creds.json', 'a.json']);
+  await machine.sync.flusher.flushAll();
+  const paths = [`${S}/b.json`, `${S}/creds.json`, 'v-+2/a.json', 'v-+2/creds.json'];
+  assert.deepEqual(Object.keys(contentsOf(bucket)).sort(), paths);
+  assert.deepEqual(machine.ledger.dirtySessions, []);
+});

@@ -29,10 +29,12 @@ const PASSES_MAX = 5;
 /**
  * Rejects with the first failure, once nothing is under way any more. Then nothing that relies on what failed was touched:
  * the bucket holds a session that works, older or newer. Deletions of what was moved to another session stay dirty until that
- * session has stored it. A database of which no image can be made is told of at the end. `done` counts what went, also then.
+ * session has stored it; where its credentials were moved, what was made anew under its name waits, too. A database of which no image
+ * can be made is told of at the end. `done` counts what went, also then.
  */
 export async function flushSession(parts: FlushParts, session: string, done: Backup): Promise<void> {
   const { ledger } = parts;
+  if (ledger.isHeldBack(session)) return;
   const progress: Progress = { done, failed: [], isGone: true };
   const dirty = ledger.dirtyOf(session);
   const deleted = dirty.filter(({ local }) => local === 'deleted');
@@ -46,7 +48,7 @@ export async function flushSession(parts: FlushParts, session: string, done: Bac
     done,
     () => false,
   );
-  for (let pass = 0; progress.isGone && pass < PASSES_MAX; pass++) {
+  for (let pass = 0; !ledger.isHeldBack(session) && progress.isGone && pass < PASSES_MAX; pass++) {
     progress.isGone = false;
     await uploadChanged(parts, session, progress);
   }

@@ -264,6 +264,7 @@ export class Flusher {
       throw error;
     }
     this.#failing.clear(session);
+    if (ledger.isHeldBack(session)) return;
     this.#outcomes.set(session, { lastBackupAt: new Date().toISOString(), lastError: undefined });
     if (done.deletes > 0 && ledger.countsOf(session).files === 0) events.emptied(session);
     if (done.files + done.deletes === 0) return;

@@ -12,7 +12,7 @@ import { Coalesced } from '../../lib/coalesced.ts';
 import { crc32c } from '../../lib/crc32c.ts';
 import { fileOperations } from '../../lib/file-operations.ts';
 import { fromObjectName, toObjectName } from '../../naming/object-name.ts';
-import { backupOf, isTemporary, sessionOf } from '../../naming/session-path.ts';
+import { backupOf, completesSession, isTemporary, sessionOf } from '../../naming/session-path.ts';
 import { asCompanion } from '../../sqlite/companions.ts';
 import {
   isWordy,
@@ -366,6 +366,22 @@ export class Ledger {
     const awaited = this.dirtyOf(session).flatMap((entry) => this.#state.targetsOf(entry));
     const targets = [...awaited, ...this.#state.movedFrom(session, before)];
     return [...new Set(targets.map((target) => target.session))];
+  }
+
+  /**
+   * The credentials of the session were moved to another one that has not stored them yet, and the bucket has files here that went with
+   * them: what is made anew under the name would lie between those. Sessions that wait for each other in a circle do not wait.
+   */
+  isHeldBack(session: string): boolean {
+    const awaited = this.#credentialsMovedTo(session);
+    for (const target of awaited) for (const next of this.#credentialsMovedTo(target)) awaited.add(next);
+    return awaited.size > 0 && !awaited.has(session);
+  }
+
+  #credentialsMovedTo(session: string): Set<string> {
+    const byMove = new Map(this.dirtyOf(session).map((entry) => [entry.deletedBy, entry]));
+    const targets = [...byMove.values()].flatMap((entry) => this.#state.targetsOf(entry));
+    return new Set(targets.filter(({ name }) => completesSession(name)).map((target) => target.session));
   }
 
   /** What a deleted file was moved to is not in the bucket yet. */
