@@ -157,7 +157,7 @@ describe('a folder in the root', () => {
     assert.equal(h.fs.readdir(ROOT_NODE, 0, add), 0);
     assert.deepEqual(listed.sort(), [...FOLDERS, 'empty-+3', 'top.json'].sort());
     assert.equal(h.fs.lookup(find(h, 'deep-+2'), 'creds.json', entry), Errno.EIO);
-    assert.throws(() => h.fs.rmdir(ROOT_NODE, 'deep-+2'), { code: 'EIO' }, 'and not missing');
+    assert.equal(h.fs.rmdir(ROOT_NODE, 'deep-+2'), Errno.EIO, 'and not missing');
   });
 
   it('that cannot be read costs a take-over nothing but the numbers of its files', async (t) => {

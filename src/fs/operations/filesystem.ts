@@ -349,7 +349,8 @@ export class FileSystem implements FileSystemOperations {
     if (node === undefined || (node.kind === 'file' && node.hidden)) return Errno.ENOENT;
     if (node.kind !== 'directory') return Errno.ENOTDIR;
     node.usedMs = this.#core.clock.monotonicMs();
-    return node === this.#core.control ? Errno.EPERM : removeDirectory(this.#core, node);
+    if (node === this.#core.control) return Errno.EPERM;
+    return node.isRead || this.#read(node) ? removeDirectory(this.#core, node) : Errno.EIO;
   }
 
   rename(parent: number, name: string, newParent: number, newName: string, flags: number): Status {

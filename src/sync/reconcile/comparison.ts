@@ -141,10 +141,7 @@ export class Comparison {
     const missing = () =>
       ledger
         .entriesOf(session)
-        .filter(
-          ({ local, name }) =>
-            (local === 'same' || local === 'changed') && !existsSync(cache.files.locate(name)),
-        );
+        .filter((entry) => (entry.local === 'same' || entry.local === 'changed') && !isInCache(cache, entry));
     if (missing().length === 0) return;
     // A checkpoint may have removed files that the ledger has not heard of yet.
     await settle();
@@ -228,9 +225,11 @@ export class Comparison {
       );
       return;
     }
-    // What was moved here was never stored under this name, and will not be.
-    const moved = ledger.entriesOf(session).filter(({ movedBy }) => movedBy.length > 0);
-    const sources = this.#leaveSources(session, moved);
+    // What was moved here was never stored under this name, and will not be. What is here is kept aside.
+    const lost = ledger
+      .entriesOf(session)
+      .filter((entry) => entry.movedBy.length > 0 && !isInCache(cache, entry));
+    const sources = this.#leaveSources(session, lost);
     const kept = await yieldSession(ledger, cache, session, listed, nowMs());
     events.conflict(kept.length);
     log.error(
@@ -239,6 +238,10 @@ export class Comparison {
     );
     tellOfSources(log, session, sources);
   }
+}
+
+function isInCache(cache: Cache, { name }: ObjectEntry): boolean {
+  return existsSync(cache.files.locate(name));
 }
 
 function tellOfSources(log: ComparisonParts['log'], session: string, sources: readonly string[]): void {

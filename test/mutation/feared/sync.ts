@@ -358,8 +358,8 @@ export const syncMutations = [
         'what is lost after a rename does not exist under its old name, either, before the next start',
       ],
       [
-        'const sources = this.#leaveSources(session, moved);',
-        'const sources = moved.map(({ name }) => name);',
+        'const sources = this.#leaveSources(session, lost);',
+        'const sources = lost.map(({ name }) => name);',
         'a renamed session is nowhere in the bucket once another mount has stored one under its new name',
       ],
       [
