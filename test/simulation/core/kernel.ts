@@ -214,6 +214,7 @@ export class Kernel {
   notTakenOver(folder: string): void {
     for (const handle of this.#handles)
       if (!handle.stale && pathOf(handle.node).startsWith(`/${folder}/`)) handle.stale = 'perhaps';
+    this.listings.renumbered(({ node }) => `${pathOf(node)}/`.startsWith(`/${folder}/`));
   }
 
   /** It may be done already: then its file is gone, and what it had is lost. */

@@ -6,6 +6,7 @@ interface Listing {
   untouched: Set<string>;
   told: Set<string>;
   offset: number;
+  isRenumbered: boolean;
 }
 
 type List = Extract<Call, { do: 'list' }>;
@@ -43,6 +44,11 @@ export class Listings {
     }
   }
 
+  /** Names there have new numbers, which are larger: a listing goes on in the order of numbers, so it may tell them again. */
+  renumbered(isThere: (handle: Handle) => boolean): void {
+    for (const [handle, listing] of this.#open) if (isThere(handle)) listing.isRenumbered = true;
+  }
+
   /** What is wrong with it. */
   answered(
     { at, offset, count }: List,
@@ -51,11 +57,12 @@ export class Listings {
   ): string | undefined {
     let listing = this.#open.get(at);
     if (offset === 0 || listing === undefined) {
-      listing = { untouched: new Set(present), told: new Set(), offset: 0 };
+      listing = { untouched: new Set(present), told: new Set(), offset: 0, isRenumbered: false };
       this.#open.set(at, listing);
     }
     for (const name of names) {
-      if (listing.told.has(name) && listing.untouched.has(name)) return `${name} is told twice`;
+      if (listing.told.has(name) && listing.untouched.has(name) && !listing.isRenumbered)
+        return `${name} is told twice`;
       listing.told.add(name);
     }
     listing.offset = nextOffset;
