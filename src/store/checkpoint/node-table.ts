@@ -5,23 +5,21 @@
  *
  * One JSON array a line: ["path",number], or ["path"] for a path that is gone; ["",number] is the largest number given.
  */
-import { closeSync, readSync, rmSync } from 'node:fs';
+import { closeSync, rmSync } from 'node:fs';
 import { appendFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openCacheFile } from '../../lib/cache-file.ts';
 import { SessionfsError } from '../../lib/errors.ts';
+import { linesOf } from '../../lib/lines.ts';
 import { codeOf } from '../../lib/system-error.ts';
 
 /** Beyond this, and twice what it was after the last rewrite, the table is written anew without what is gone. */
 const REWRITE_BYTES = 4 * 1024 * 1024;
-const CHUNK_BYTES = 1 << 20;
 /** A path is shorter. */
 const LINE_BYTES_MAX = 1 << 20;
 /** No mount gives so many: those that follow are exact. */
 const NUMBER_MAX = 2 ** 48;
 const HINT = 'Unmount, remove it, and mount again.';
-const NEWLINE = 0x0a;
-const NOTHING = Buffer.alloc(0);
 
 export interface KnownNodes {
   byPath: Map<string, number>;
@@ -91,23 +89,9 @@ function lineOf([path, number]: readonly [string, number | undefined]): string {
 function* readLines(path: string): Generator<string> {
   const fd = openIfThere(path);
   if (fd === undefined) return;
-  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-  /** Of a line that goes on in the next chunk; undefined: more than a line can have. */
-  let begun: Buffer | undefined = NOTHING;
   try {
-    for (let length = readSync(fd, chunk); length > 0; length = readSync(fd, chunk)) {
-      const bytes = chunk.subarray(0, length);
-      let at = 0;
-      for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, at)) {
-        if (begun !== undefined && begun.length + end - at <= LINE_BYTES_MAX)
-          yield Buffer.concat([begun, bytes.subarray(at, end)]).toString('utf8');
-        begun = NOTHING;
-        at = end + 1;
-      }
-      const isLong: boolean = begun === undefined || begun.length + length - at > LINE_BYTES_MAX;
-      begun = isLong ? undefined : Buffer.concat([begun as Buffer, bytes.subarray(at)]);
-    }
-    if (begun !== undefined) yield begun.toString('utf8');
+    for (const { bytes, start, end, what } of linesOf(fd, LINE_BYTES_MAX))
+      if (what !== 'long') yield bytes.toString('utf8', start, end);
   } finally {
     closeSync(fd);
   }

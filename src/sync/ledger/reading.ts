@@ -1,18 +1,16 @@
 /** The ledger's file is read in chunks, and comes into memory packed: what is in use becomes objects when it is used. */
 import fs from 'node:fs';
 import { openCacheFile } from '../../lib/cache-file.ts';
+import { type Line, linesOf } from '../../lib/lines.ts';
 import { codeOf } from '../../lib/system-error.ts';
 import { sessionOf } from '../../naming/session-path.ts';
 import { hasItsChecksum, type LedgerRecord, objectOf, parseText, TEXT_AT } from './format.ts';
 import { SettledLines } from './settled-lines.ts';
 import { isMove, LedgerState } from './state.ts';
 
-const CHUNK_BYTES = 1 << 20;
 /** A line names one object, of at most 1024 bytes; what is longer is none of ours. */
 const LINE_BYTES_MAX = 1 << 16;
 const HINT = 'Remove it: what the cache holds is then compared with the bucket.';
-const NEWLINE = 0x0a;
-const NOTHING = Buffer.alloc(0);
 /** In memory as objects until they are applied: so many at least, more where they are of many sessions, and not more than the last. */
 const RECORDS = { atLeast: 1 << 14, ofEach: 64, atMost: 1 << 17 };
 
@@ -37,10 +35,9 @@ export function readLedger(path: string): ReadLedger | undefined {
     const reading = new Reading();
     let damaged = false;
     let torn = false;
-    const position = { ofLine: 0 };
-    for (const line of linesOf(fd, position)) {
-      if (line !== undefined && reading.add(line)) continue;
-      torn = !damaged && position.ofLine >= reading.durableLength;
+    for (const line of linesOf(fd, LINE_BYTES_MAX)) {
+      if (line.what === 'whole' && reading.add(line)) continue;
+      torn = !damaged && line.position >= reading.durableLength;
       if (torn) break;
       damaged = true;
     }
@@ -51,43 +48,6 @@ export function readLedger(path: string): ReadLedger | undefined {
   } finally {
     fs.closeSync(fd);
   }
-}
-
-/** Without its end. */
-interface Line {
-  bytes: Buffer;
-  start: number;
-  end: number;
-}
-
-/** Good until the next one is asked for; undefined for one that is too long, or cut at the end of the file. `position`: in the file. */
-function* linesOf(fd: number, position: { ofLine: number }): Generator<Line | undefined> {
-  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-  let chunkAt = 0;
-  /** Of a line that goes on in the next chunk; undefined: more than a line can have. */
-  let begun: Buffer | undefined = NOTHING;
-  for (;;) {
-    const length = fs.readSync(fd, chunk, 0, chunk.length, null);
-    if (length === 0) break;
-    let at = 0;
-    for (let end = chunk.indexOf(NEWLINE); end >= 0 && end < length; end = chunk.indexOf(NEWLINE, at)) {
-      yield begun && lineOf(begun, chunk, at, end);
-      begun = NOTHING;
-      at = end + 1;
-      position.ofLine = chunkAt + at;
-    }
-    if (begun !== undefined && begun.length + length - at > LINE_BYTES_MAX) begun = undefined;
-    else if (begun !== undefined) begun = Buffer.concat([begun, chunk.subarray(at, length)]);
-    chunkAt += length;
-  }
-  if (begun === undefined || begun.length > 0) yield undefined;
-}
-
-function lineOf(begun: Buffer, chunk: Buffer, start: number, end: number): Line | undefined {
-  if (begun.length + end - start > LINE_BYTES_MAX) return undefined;
-  if (begun.length === 0) return { bytes: chunk, start, end };
-  const bytes = Buffer.concat([begun, chunk.subarray(start, end)]);
-  return { bytes, start: 0, end: bytes.length };
 }
 
 /**
@@ -107,7 +67,7 @@ class Reading {
   }
 
   /** False: it is no line of a ledger. */
-  add({ bytes, start, end }: Line): boolean {
+  add({ bytes, start, end }: Readonly<Line>): boolean {
     if (!hasItsChecksum(bytes, start, end)) return false;
     if (!this.#settled.take(bytes, start + TEXT_AT, end)) {
       const record = parseText(bytes.toString('utf8', start + TEXT_AT, end));

@@ -363,7 +363,18 @@ export const storeMutations = [
         '',
         'two files get one number, because those that follow are not exact',
       ],
-      ['length + end - at <= LINE_BYTES_MAX', 'length >= 0', 'a line that no daemon wrote counts'],
+    ],
+  ),
+  ...fearedIn(
+    'src/lib/lines.ts',
+    ['lib/lines.test.ts', 'store/hostile-files.test.ts'],
+    [
+      [
+        "begun.length + end - start > maxBytes ? 'long'",
+        "false ? 'long'",
+        'a line that no daemon wrote counts',
+      ],
+      ['line.position = chunkAt + at;', 'line.position = at;', 'a damaged ledger is taken for a torn one'],
     ],
   ),
 ];

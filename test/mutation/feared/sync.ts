@@ -567,15 +567,13 @@ export const syncMutations = [
       'a logout counts as stored where the ledger is lost and the bucket has not answered yet',
     ],
   ]),
+  ...fearedIn('src/lib/lines.ts', LEDGER, [
+    ["line.what = 'cut';\n  yield line;", "line.what = 'cut';", 'a cut ledger takes changes for stored'],
+  ]),
   ...fearedIn('src/sync/ledger/reading.ts', LEDGER, [
-    [
-      'if (begun === undefined || begun.length > 0) yield undefined;',
-      '',
-      'a cut ledger takes changes for stored',
-    ],
     ['      damaged = true;\n    }', '    }', 'a damaged line is ignored'],
     [
-      'torn = !damaged && position.ofLine >= reading.durableLength;',
+      'torn = !damaged && line.position >= reading.durableLength;',
       '',
       'after a power cut everything that other mounts deleted comes back',
     ],
