@@ -158,6 +158,8 @@ describe('a folder in the root', () => {
     assert.deepEqual(listed.sort(), [...FOLDERS, 'empty-+3', 'top.json'].sort());
     assert.equal(h.fs.lookup(find(h, 'deep-+2'), 'creds.json', entry), Errno.EIO);
     assert.equal(h.fs.rmdir(ROOT_NODE, 'deep-+2'), Errno.EIO, 'and not missing');
+    assert.equal(h.fs.rename(ROOT_NODE, 'deep-+2', ROOT_NODE, 'new', 0), Errno.EIO);
+    assert.equal(h.fs.rename(ROOT_NODE, 'empty-+3', ROOT_NODE, 'deep-+2', 0), Errno.EIO);
   });
 
   it('that cannot be read costs a take-over nothing but the numbers of its files', async (t) => {

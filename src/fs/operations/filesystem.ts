@@ -350,7 +350,7 @@ export class FileSystem implements FileSystemOperations {
     if (node.kind !== 'directory') return Errno.ENOTDIR;
     node.usedMs = this.#core.clock.monotonicMs();
     if (node === this.#core.control) return Errno.EPERM;
-    return node.isRead || this.#read(node) ? removeDirectory(this.#core, node) : Errno.EIO;
+    return this.#isRead(node) ? removeDirectory(this.#core, node) : Errno.EIO;
   }
 
   rename(parent: number, name: string, newParent: number, newName: string, flags: number): Status {
@@ -360,6 +360,9 @@ export class FileSystem implements FileSystemOperations {
     if (typeof to === 'number') return to;
     const waits = this.#presence.toMove(from, name) || this.#presence.toMove(to, newName);
     if (waits !== 0) return waits;
+    const places = [findChild(this.#core, from, name), findChild(this.#core, to, newName)];
+    const areRead = places.every((node) => node?.kind !== 'directory' || this.#isRead(node));
+    if (!areRead && !isRepeated(this.#core)) return Errno.EIO;
     return rename(this.#core, { parent: from, name }, { parent: to, name: newName }, flags);
   }
 
@@ -452,7 +455,12 @@ export class FileSystem implements FileSystemOperations {
     const node = this.#core.tree.byId(id);
     if (node === undefined) return this.#presence.ofUnknown(id);
     if (node.kind !== 'directory') return Errno.ENOTDIR;
-    return node.isRead || node.absent || this.#read(node) ? node : Errno.EIO;
+    return node.absent || this.#isRead(node) ? node : Errno.EIO;
+  }
+
+  /** False: the disk does not give now what is in it. */
+  #isRead(directory: DirectoryNode): boolean {
+    return directory.isRead || this.#read(directory);
   }
 
   /** What is in use stays in memory. */

@@ -655,9 +655,14 @@ export const fsMutations = [
   ]),
   ...fearedIn('src/fs/operations/filesystem.ts', UNREAD, [
     [
-      'return node.isRead || node.absent || this.#read(node) ? node : Errno.EIO;',
+      'return node.absent || this.#isRead(node) ? node : Errno.EIO;',
       'return node;',
       'a session that cannot be read is an unexpected failure, said with each call',
+    ],
+    [
+      '    if (!areRead && !isRepeated(this.#core)) return Errno.EIO;\n',
+      '',
+      'to rename a session that cannot be read is an unexpected failure',
     ],
   ]),
   ...fearedIn('src/fs/hybrid/absent.ts', HYBRID, [
