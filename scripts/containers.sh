@@ -77,6 +77,7 @@ make_base_image() {
     debootstrap --variant=minbase bookworm "$system" "$mirror" || die 'no base image, see above'
   rm -rf "$system"/var/cache/apt/* "$system"/var/lib/apt/lists/* "$system"/usr/share/{doc,man,locale}/*
   wait "$node" || exit 1
+  # It is there now; here it sets $fetched_node.
   fetch_node "$node_release" "$containers/node-$node_release"
   install -D "$fetched_node" "$system/usr/local/bin/node"
   mkdir -p "$system/usr/local/lib/node_modules"

@@ -126,8 +126,8 @@ function bucketNameProblem(name: string): string | undefined {
 
 function directoryBucket(text: string): BucketAddress {
   try {
-    const found = text.startsWith('file:///') ? fileURLToPath(text) : '\0';
-    if (!found.includes('\0')) return { kind: 'directory', path: resolve(found) };
+    const path = text.startsWith('file:///') ? fileURLToPath(text) : undefined;
+    if (path !== undefined && !path.includes('\0')) return { kind: 'directory', path: resolve(path) };
   } catch {
     // Not a file URL after all.
   }

@@ -5,7 +5,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Cloud, filesBelow, flushAll } from '../hybrid/support/cloud.ts';
+import { Cloud, filesBelow, flushAll, flushUntilStored } from '../hybrid/support/cloud.ts';
 import { makeMoreKeys } from '../hybrid/support/more-keys.ts';
 import { logLines } from '../hybrid/support.ts';
 import { difference, type Tree } from '../mounted/session-files.ts';
@@ -130,20 +130,6 @@ function isJson(text: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** A lease that a busy machine renews late makes a flush fail, which is asked for again. */
-async function flushUntilStored(mounted: Mounted): Promise<void> {
-  const isStored = async () => {
-    try {
-      await flushAll(mounted);
-      return true;
-    } catch (error) {
-      assert.equal((error as NodeJS.ErrnoException).code, 'EIO');
-      return false;
-    }
-  };
-  await untilSlow(isStored).catch((error) => assert.fail(`${error}; the log:\n${mounted.log()}`));
 }
 
 /** A machine takes both accounts over, goes on with them, and dies for good while it stores the keys that they made. */

@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { filesBelow, flushAll } from '../hybrid/support/cloud.ts';
+import { filesBelow, flushAll, flushUntilStored } from '../hybrid/support/cloud.ts';
 import { Reader } from '../hybrid/support/reader.ts';
 import { logged, logLines, SESSION } from '../hybrid/support.ts';
 import { until } from '../support/until.ts';
@@ -32,7 +32,7 @@ async function rig(
   const holder = await all.mount(env);
   await mkdir(join(holder.mounted.mountPoint, SESSION));
   await writeFile(join(holder.mounted.mountPoint, SESSION, 'creds.json'), '{"v":1}');
-  await flushAll(holder.mounted);
+  await flushUntilStored(holder.mounted);
   const other = await all.mount(env);
   const reader = new Reader(t, join(other.mounted.mountPoint, SESSION, 'creds.json'));
   await reader.waits();

@@ -1,4 +1,5 @@
 /** Hybrid mode on Google's own code path: a bucket of the emulator, the proxy in front of it, and machines that mount it. */
+import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Tree } from '../../mounted/session-files.ts';
@@ -50,6 +51,20 @@ export class Cloud {
 /** `echo all > .sessionfs/flush`; rejects with EIO when not everything went. */
 export function flushAll({ mountPoint }: Mounted): Promise<void> {
   return writeFile(join(mountPoint, '.sessionfs/flush'), 'all\n');
+}
+
+/** A lease that a busy machine renews late makes a flush fail, which is asked for again. */
+export async function flushUntilStored(mounted: Mounted): Promise<void> {
+  const isStored = async () => {
+    try {
+      await flushAll(mounted);
+      return true;
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, 'EIO');
+      return false;
+    }
+  };
+  await untilSlow(isStored).catch((error) => assert.fail(`${error}; the log:\n${mounted.log()}`));
 }
 
 /** Resolves when everything is in the bucket; it requests no flush. */
