@@ -78,6 +78,24 @@ export function within<T>(directory: OpenDirectory, use: (directory: OpenDirecto
   }
 }
 
+/**
+ * Calls `use` with the folder that the file `name` lies in, and its name there: names are parts of a path below `folder`, and `enter`
+ * opens each folder on the way. Throws for a name that leads elsewhere.
+ */
+export function inFolderOf<T>(
+  folder: OpenDirectory,
+  name: string,
+  enter: (parent: OpenDirectory, name: string) => OpenDirectory,
+  use: (folder: OpenDirectory, name: string) => T,
+): T {
+  const parts = name.split('/');
+  if (parts.some((part) => part === '' || part === '.' || part === '..'))
+    throw new Error(`${name} would lie elsewhere`);
+  const descend = (at: OpenDirectory, [part = '', ...rest]: readonly string[]): T =>
+    rest.length === 0 ? use(at, part) : within(enter(at, part), (below) => descend(below, rest));
+  return descend(folder, parts);
+}
+
 /** `size` bytes from the start of the file; undefined: it has fewer or more now. */
 export function readExactly(fd: number, size: number): Buffer | undefined {
   const bytes = Buffer.alloc(size + 1);

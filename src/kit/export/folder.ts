@@ -14,7 +14,7 @@ import fs, {
 import { relative, sep } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { SessionfsError } from '../../lib/errors.ts';
-import { OpenDirectory, within } from '../../lib/open-directory.ts';
+import { inFolderOf, OpenDirectory } from '../../lib/open-directory.ts';
 import { codeOf } from '../../lib/system-error.ts';
 import type { OpenedFile } from './versions.ts';
 
@@ -69,7 +69,8 @@ export async function writeFolder(
 }
 
 interface Made {
-  readonly parts: readonly string[];
+  /** Below the folder. */
+  readonly name: string;
   readonly isFolder: boolean;
 }
 
@@ -83,33 +84,26 @@ class Written {
   }
 
   add(file: OpenedFile): void {
-    const parts = file.name.split('/');
-    if (parts.some((part) => part === '' || part === '.' || part === '..'))
-      throw new Error(`${file.name} would lie elsewhere`);
-    this.#write(this.#folder, parts, parts, file);
+    const above: string[] = [];
+    const enter = (parent: OpenDirectory, name: string) => {
+      above.push(name);
+      return this.#folderIn(parent, name, above.join('/'));
+    };
+    inFolderOf(this.#folder, file.name, enter, (below, name) => this.#write(below, name, file));
   }
 
   takeBack(): void {
-    for (const { parts, isFolder } of this.#made.toReversed()) {
+    const enter = (parent: OpenDirectory, name: string) => parent.directory(name);
+    for (const { name, isFolder } of this.#made.toReversed()) {
       const remove = isFolder ? rmdirSync : unlinkSync;
-      attempt(() => inFolderOf(this.#folder, parts, (below, name) => remove(below.at(name))));
+      attempt(() => inFolderOf(this.#folder, name, enter, (below, last) => remove(below.at(last))));
     }
   }
 
-  #write(
-    directory: OpenDirectory,
-    [part = '', ...rest]: readonly string[],
-    parts: readonly string[],
-    file: OpenedFile,
-  ): void {
-    if (rest.length > 0) {
-      const above = parts.slice(0, parts.length - rest.length);
-      within(this.#folderIn(directory, part, above), (below) => this.#write(below, rest, parts, file));
-      return;
-    }
-    const fd = openSync(directory.at(part), WRITE_FLAGS, 0o600);
+  #write(directory: OpenDirectory, last: string, file: OpenedFile): void {
+    const fd = openSync(directory.at(last), WRITE_FLAGS, 0o600);
     try {
-      this.#made.push({ parts, isFolder: false });
+      this.#made.push({ name: file.name, isFolder: false });
       fs.writeFileSync(fd, file.plain);
       futimesSync(fd, file.mtimeSec, file.mtimeSec);
     } finally {
@@ -117,25 +111,16 @@ class Written {
     }
   }
 
-  #folderIn(parent: OpenDirectory, name: string, parts: readonly string[]): OpenDirectory {
+  #folderIn(parent: OpenDirectory, last: string, name: string): OpenDirectory {
     try {
-      const made = parent.makeDirectory(name);
-      this.#made.push({ parts, isFolder: true });
+      const made = parent.makeDirectory(last);
+      this.#made.push({ name, isFolder: true });
       return made;
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw error;
-      return parent.directory(name);
+      return parent.directory(last);
     }
   }
-}
-
-function inFolderOf(
-  folder: OpenDirectory,
-  [part = '', ...rest]: readonly string[],
-  use: (folder: OpenDirectory, name: string) => void,
-): void {
-  if (rest.length === 0) use(folder, part);
-  else within(folder.directory(part), (below) => inFolderOf(below, rest, use));
 }
 
 /** What cannot be removed stays. */

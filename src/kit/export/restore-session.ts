@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Keyring } from '../../crypto/keyring.ts';
 import { SessionfsError } from '../../lib/errors.ts';
 import { listText, secondText } from '../../lib/human.ts';
-import { OpenDirectory, within } from '../../lib/open-directory.ts';
+import { inFolderOf, OpenDirectory, within } from '../../lib/open-directory.ts';
 import { codeOf, ifMissing } from '../../lib/system-error.ts';
 import { keptDatabaseOf } from '../../naming/kept-database.ts';
 import { belongsToCredentials } from '../../naming/session-path.ts';
@@ -360,7 +360,7 @@ function writeDatabase(
   return refusingLinks(session, () =>
     within(OpenDirectory.open(mountPoint), (mount) =>
       within(folderIn(mount, session, mount.stat()), (folder) =>
-        inFolderOf(folder, name.split('/'), folder.stat(), (below, last) => {
+        inFolderOf(folder, name, making(folder.stat()), (below, last) => {
           const creds = credentialsIn(below, last);
           if (creds !== undefined && isPaired(creds))
             throw alreadyPaired(session, join(mountPoint, session, name));
@@ -373,16 +373,7 @@ function writeDatabase(
 }
 
 /** Folders are made where they are missing. */
-function inFolderOf<T>(
-  folder: OpenDirectory,
-  [part = '', ...rest]: readonly string[],
-  owner: Owner,
-  use: (folder: OpenDirectory, name: string) => T,
-): T {
-  if (part === '' || part === '.' || part === '..') throw new Error('a file would lie elsewhere');
-  if (rest.length === 0) return use(folder, part);
-  return within(folderIn(folder, part, owner), (below) => inFolderOf(below, rest, owner, use));
-}
+const making = (owner: Owner) => (parent: OpenDirectory, name: string) => folderIn(parent, name, owner);
 
 /** As SQLite would find them; undefined: there are none that can be found. */
 function credentialsIn(folder: OpenDirectory, name: string): string | undefined {
@@ -429,7 +420,7 @@ function writeAll(folder: OpenDirectory, files: readonly OpenedFile[], what: Kep
   if (early !== undefined) publish(folder, UNFINISHED, early.plain, owner);
   let written = creds === undefined ? 0 : 1;
   for (const { name, plain } of files.filter((file) => file !== creds))
-    if (writeBelow(folder, name.split('/'), plain, owner)) written++;
+    if (writeBelow(folder, name, plain, owner)) written++;
   if (early !== undefined) fs.renameSync(folder.at(UNFINISHED), folder.at(CREDS));
   else if (creds !== undefined) publish(folder, CREDS, creds.plain, owner);
   return written;
@@ -450,10 +441,10 @@ function folderIn(parent: OpenDirectory, name: string, { uid, gid }: Owner): Ope
 }
 
 /** False: there is a file of that name already. */
-function writeBelow(folder: OpenDirectory, parts: readonly string[], plain: Buffer, owner: Owner): boolean {
-  return inFolderOf(folder, parts, owner, (below, name) => {
-    if (fs.lstatSync(below.at(name), { throwIfNoEntry: false }) !== undefined) return false;
-    publish(below, name, plain, owner);
+function writeBelow(folder: OpenDirectory, name: string, plain: Buffer, owner: Owner): boolean {
+  return inFolderOf(folder, name, making(owner), (below, last) => {
+    if (fs.lstatSync(below.at(last), { throwIfNoEntry: false }) !== undefined) return false;
+    publish(below, last, plain, owner);
     return true;
   });
 }

@@ -87,7 +87,7 @@ export const operatorMutations = [
     [
       ['      written.takeBack();\n', '', 'half a session passes for a whole one'],
       [
-        'this.#made.push({ parts, isFolder: false });\n',
+        'this.#made.push({ name: file.name, isFolder: false });\n',
         '',
         'half a session passes for a whole one, and the folder cannot be named again',
       ],
