@@ -52,9 +52,6 @@ export const quickLeases = {
   SESSION_LEASE_POLL: '50',
 };
 
-/** These tests mount some hundred times; test/crash has the standby. It would cost each mount that lives for 5 s another start. */
-const noStandby = { SESSIONFS_TEST_STANDBY_MS: '600000' };
-
 export class Machine {
   readonly directory: string;
   readonly mountPoint: string;
@@ -85,7 +82,6 @@ export class Machine {
         STORAGE_BUCKET: bucket,
         SESSION_ENCRYPTION_KEY: key,
         ...quickLeases,
-        ...noStandby,
         ...env,
       },
     });

@@ -181,7 +181,11 @@ test('a few seconds of everything going wrong lose nothing', { timeout: 300_000 
   const out = temporaryDirectory(t);
   const args = ['--minutes', '0.1', '--sessions', '8', '--seed', '1', '--spare', 'clock,full', '--out', out];
   const child = spawn(process.execPath, [join(repository, 'dist/test/soak/main.js'), ...args], {
-    env: cleanEnvironment({ SESSIONFS_TEST_GCS_EMULATOR: await gcsEmulator(), CI: 'true' }),
+    env: cleanEnvironment({
+      SESSIONFS_TEST_GCS_EMULATOR: await gcsEmulator(),
+      SESSIONFS_TEST_STANDBY_MS: '5000',
+      CI: 'true',
+    }),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const said: string[] = [];
