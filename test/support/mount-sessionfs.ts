@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, type FSWatcher, mkdirSync, watch } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { cleanUp, type Scope } from './cleanup.ts';
 import { cliMain } from './cli-main.ts';
 import { DaemonProcess, type Exit } from './daemon-process.ts';
@@ -46,6 +47,7 @@ export interface Mounted {
   kill(): Promise<void>;
 }
 
+const START_HANG_MS = 20_000;
 const KILL_HANG_MS = 20_000;
 const SHUTDOWN_HANG_MS = 60_000;
 
@@ -54,6 +56,7 @@ export async function mountSessionfs(scope: Scope, options: MountOptions = {}): 
   const mountPoint = options.mountPoint ?? join(temporaryDirectory(scope), 'sessions');
   if (!mountAt(mountPoint)) mkdirSync(mountPoint, { recursive: true });
   const pidFile = join(temporaryDirectory(scope), 'supervisor.pid');
+  const pidFileMade = watch(dirname(pidFile));
   const args = [cliMain, 'mount', mountPoint, `--pid-file=${pidFile}`, ...(options.args ?? [])];
   const daemon = new DaemonProcess(
     options.node ?? process.execPath,
@@ -67,6 +70,7 @@ export async function mountSessionfs(scope: Scope, options: MountOptions = {}): 
     unmountBelow(mountPoint);
   };
   cleanUp(scope, takeDown);
+  await firstEvent(pidFileMade, daemon);
   await mountAnswers(daemon, mountPoint, 'fuse.sessionfs');
   await supervisorKnows(daemon, pidFile);
   return {
@@ -80,6 +84,16 @@ export async function mountSessionfs(scope: Scope, options: MountOptions = {}): 
     crash: () => daemon.killAll(),
     kill: takeDown,
   };
+}
+
+/**
+ * To ask the mount every few milliseconds takes a quarter of a start's processor time. Resolves as well when the command has ended,
+ * or nothing happens for long: the look after this says what is wrong.
+ */
+async function firstEvent(watcher: FSWatcher, daemon: DaemonProcess): Promise<void> {
+  const ended = daemon.waitForExit(START_HANG_MS).catch(() => undefined);
+  await Promise.race([once(watcher, 'change'), ended]);
+  watcher.close();
 }
 
 /**
