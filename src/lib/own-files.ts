@@ -1,6 +1,6 @@
 /**
- * The files of this package that sessionfs starts or reads. No other module knows where they are. This one lies a folder below the
- * programs in both places where it is found: `dist/src/lib/`, which tsc makes, and `dist/bundle/chunks/`, of scripts/bundle.
+ * The files of this package that sessionfs starts or reads. No other module knows where they are. In `dist/src`, which tsc makes, this
+ * one is `lib/own-files.js`, and scripts/bundle tells each program of `dist/bundle` that it is there, too.
  */
 import { fileURLToPath } from 'node:url';
 

@@ -95,3 +95,18 @@ export interface DaemonFacts {
 }
 
 export type LeaseHow = 'already' | 'created' | 'released' | 'taken-over';
+
+export interface Sample {
+  /** Where it is not the metric's: of a histogram, with `_bucket`, `_sum` or `_count`. */
+  readonly metricName?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** Its numbers as they are at a scrape. */
+export interface Metric {
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  samples(): readonly Sample[];
+}

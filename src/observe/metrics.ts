@@ -1,5 +1,4 @@
 /** The daemon's counters, by methods whose arguments are the only values that a label can have. docs/operations.md lists the metrics. */
-import { type Counter, Gauge, Histogram } from 'prom-client';
 import { FilesystemMetrics } from './filesystem-metrics.ts';
 import type {
   BackupCounts,
@@ -11,6 +10,7 @@ import type {
   LeaseHow,
   MetricsSource,
   RestoreResult,
+  Sample,
 } from './measurements.ts';
 import { addProcessMetrics } from './process-metrics.ts';
 import { MetricRegistry } from './registry.ts';
@@ -18,6 +18,8 @@ import { MetricRegistry } from './registry.ts';
 const RESTORE_BUCKETS_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 const REQUEST_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15];
 const MS = 1e-3;
+/** Of what `render` gives. */
+const TEXT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 /** Results of requests that say something of one object, and nothing of the bucket. */
 const NORMAL_RESULTS = ['ok', 'missing', 'precondition'];
 
@@ -75,12 +77,11 @@ export class Metrics {
       result: ['success', 'corrupt', 'failure'],
     },
   );
-  readonly #restoreSeconds = new Histogram({
-    name: 'sessionfs_restore_duration_seconds',
-    help: 'From the first touch of a session until it was there.',
-    buckets: RESTORE_BUCKETS_S,
-    registers: [this.#registry],
-  });
+  readonly #restoreSeconds = this.#registry.histogram(
+    'sessionfs_restore_duration_seconds',
+    'From the first touch of a session until it was there.',
+    RESTORE_BUCKETS_S,
+  );
   readonly #requests = this.#registry.counter(
     'sessionfs_bucket_operations_total',
     'Requests to the bucket, by operation, class (as charged: A, B, free) and result (ok, or what failed).',
@@ -90,13 +91,12 @@ export class Metrics {
       result: [],
     },
   );
-  readonly #requestSeconds = new Histogram({
-    name: 'sessionfs_bucket_operation_duration_seconds',
-    help: 'How long a request to the bucket took, by operation.',
-    buckets: REQUEST_BUCKETS_S,
-    labelNames: ['operation'],
-    registers: [this.#registry],
-  });
+  readonly #requestSeconds = this.#registry.histogram(
+    'sessionfs_bucket_operation_duration_seconds',
+    'How long a request to the bucket took, by operation.',
+    REQUEST_BUCKETS_S,
+    { operation: [] },
+  );
   readonly #requestBytes = this.#registry.counter(
     'sessionfs_bucket_bytes_total',
     'Content that requests carried, by operation: put, get.',
@@ -139,18 +139,15 @@ export class Metrics {
     'sessionfs_daemon_restarts_total',
     'Daemons of this mount that died and were replaced.',
   );
-  readonly #build = new Gauge({
-    name: 'sessionfs_build_info',
-    help: 'Always 1; labels: version, mode, driver.',
-    labelNames: ['version', 'mode', 'driver'],
-    registers: [this.#registry],
-  });
-  readonly #sessions: Gauge<'state'>;
   readonly #filesystem: FilesystemMetrics;
+  #build: Omit<DaemonFacts, 'restarts'> | undefined;
   #files: FileNumbers | undefined;
 
   constructor() {
     const registry = this.#registry;
+    registry.computedGauges('sessionfs_build_info', 'Always 1; labels: version, mode, driver.', () =>
+      this.#build === undefined ? [] : [{ labels: { ...this.#build }, value: 1 }],
+    );
     const asked = (name: string, help: string, value: (source: MetricsSource) => number) =>
       registry.computedGauge(name, help, () =>
         this.#source === undefined ? undefined : value(this.#source),
@@ -177,18 +174,16 @@ export class Metrics {
     );
     asked('sessionfs_storage_bytes', 'Sealed bytes in the bucket.', (source) => source.storageBytes());
     asked('sessionfs_storage_objects', 'Objects in the bucket.', (source) => source.storageObjects());
-    this.#sessions = new Gauge({
-      name: 'sessionfs_sessions',
-      help: 'Sessions, by state: local (their files are here), remote (in the bucket only).',
-      labelNames: ['state'],
-      registers: [registry],
-    });
+    registry.computedGauges(
+      'sessionfs_sessions',
+      'Sessions, by state: local (their files are here), remote (in the bucket only).',
+      () => this.#sessions(),
+    );
     addProcessMetrics(registry);
   }
 
-  /** For the `Content-Type` of what `render` gives. */
   get contentType(): string {
-    return this.#registry.contentType;
+    return TEXT_TYPE;
   }
 
   /** Where the numbers of the bucket come from; without one they have no samples, as in local mode. */
@@ -203,99 +198,103 @@ export class Metrics {
 
   /** Called once. */
   daemon({ version, mode, driver, restarts }: DaemonFacts): void {
-    this.#build.set({ version, mode, driver }, 1);
-    this.#restarts.inc(restarts);
+    this.#build = { version, mode, driver };
+    this.#restarts.add({}, restarts);
   }
 
   backup(result: 'success' | 'failure', { files, bytes, deletes }: BackupCounts): void {
-    this.#backups.inc({ result });
-    this.#backupFiles.inc(files);
-    this.#backupBytes.inc(bytes);
-    this.#backupDeletes.inc(deletes);
+    this.#backups.add({ result });
+    this.#backupFiles.add({}, files);
+    this.#backupBytes.add({}, bytes);
+    this.#backupDeletes.add({}, deletes);
   }
 
   /** `ms`: since the first touch. An attempt that failed has no place in the histogram: the session is not there yet. */
   restore(result: RestoreResult, ms: number): void {
-    this.#restores.inc({ result });
-    if (result !== 'failure') this.#restoreSeconds.observe(ms * MS);
+    this.#restores.add({ result });
+    if (result !== 'failure') this.#restoreSeconds.observe({}, ms * MS);
   }
 
   bucketOperation({ operation, class: charged, result, bytes, ms }: BucketRequest): void {
-    this.#requests.inc({ operation, class: charged, result });
+    this.#requests.add({ operation, class: charged, result });
     this.#requestSeconds.observe({ operation }, ms * MS);
-    if (operation === 'put' || operation === 'get') this.#requestBytes.inc({ operation }, bytes);
+    if (operation === 'put' || operation === 'get') this.#requestBytes.add({ operation }, bytes);
   }
 
   /** Of one session; `quarantined`: its files that lost, kept beside the cache. */
   conflict(quarantined: number): void {
-    this.#conflicts.inc();
-    this.#quarantined.inc(quarantined);
+    this.#conflicts.add({});
+    this.#quarantined.add({}, quarantined);
   }
 
   credentialsRemoved(): void {
-    this.#credentialsRemoved.inc();
+    this.#credentialsRemoved.add({});
   }
 
   freshRegistration(): void {
-    this.#freshRegistrations.inc();
+    this.#freshRegistrations.add({});
   }
 
   leaseAcquired(how: LeaseHow, waitedMs: number): void {
-    this.#leases.inc({ how });
-    this.#leaseWaits.inc(waitedMs * MS);
+    this.#leases.add({ how });
+    this.#leaseWaits.add({}, waitedMs * MS);
   }
 
   leaseLost(): void {
-    this.#leasesLost.inc();
+    this.#leasesLost.add({});
   }
 
   lifecycleRefreshed(objects: number): void {
-    this.#refreshed.inc(objects);
+    this.#refreshed.add({}, objects);
   }
 
   /** Costs as much as a scrape. */
   async overview(): Promise<Overview> {
     const files = await this.#filesystem.refresh();
     const { calls, sharedSessions, disk } = this.#filesystem;
-    return { totals: { ...(await this.#totals()), calls, sharedSessions }, files, disk };
+    return { totals: { ...this.#totals(), calls, sharedSessions }, files, disk };
   }
 
-  async #totals(): Promise<Omit<MetricTotals, 'calls' | 'sharedSessions'>> {
-    const by = async (counter: Counter<'result'>, result: string) =>
-      (await counter.get()).values.find(({ labels }) => labels.result === result)?.value ?? 0;
-    const sum = async (counter: Counter<string>) =>
-      (await counter.get()).values.reduce((total, { value }) => total + value, 0);
+  #totals(): Omit<MetricTotals, 'calls' | 'sharedSessions'> {
     const requestErrors: Record<string, number> = {};
-    for (const { labels, value } of (await this.#requests.get()).values) {
-      const result = String(labels.result);
+    for (const { labels, value } of this.#requests.samples()) {
+      const { result } = labels;
       if (!NORMAL_RESULTS.includes(result)) requestErrors[result] = (requestErrors[result] ?? 0) + value;
     }
+    const restores = {
+      failure: this.#restores.total({ result: 'failure' }),
+      corrupt: this.#restores.total({ result: 'corrupt' }),
+    };
     return {
-      backups: await by(this.#backups, 'success'),
-      backupFailures: await by(this.#backups, 'failure'),
-      backupFiles: await sum(this.#backupFiles),
-      backupBytes: await sum(this.#backupBytes),
-      restores: await by(this.#restores, 'success'),
-      restoreFailures: (await by(this.#restores, 'failure')) + (await by(this.#restores, 'corrupt')),
-      requests: await sum(this.#requests),
+      backups: this.#backups.total({ result: 'success' }),
+      backupFailures: this.#backups.total({ result: 'failure' }),
+      backupFiles: this.#backupFiles.total(),
+      backupBytes: this.#backupBytes.total(),
+      restores: this.#restores.total({ result: 'success' }),
+      restoreFailures: restores.failure + restores.corrupt,
+      requests: this.#requests.total(),
       requestErrors,
-      conflicts: await sum(this.#conflicts),
-      freshRegistrations: await sum(this.#freshRegistrations),
-      credentialsRemoved: await sum(this.#credentialsRemoved),
-      leasesLost: await sum(this.#leasesLost),
+      conflicts: this.#conflicts.total(),
+      freshRegistrations: this.#freshRegistrations.total(),
+      credentialsRemoved: this.#credentialsRemoved.total(),
+      leasesLost: this.#leasesLost.total(),
     };
   }
 
   /** In the text format of Prometheus. */
   async render(): Promise<string> {
     this.#files = await this.#filesystem.refresh();
+    return await this.#registry.render();
+  }
+
+  #sessions(): readonly Sample[] {
     const sessions = this.#source?.sessions() ?? localSessions(this.#files);
-    if (sessions === undefined) this.#sessions.reset();
-    else {
-      this.#sessions.set({ state: 'local' }, sessions.local);
-      this.#sessions.set({ state: 'remote' }, sessions.remote);
-    }
-    return this.#registry.metrics();
+    if (sessions === undefined) return [];
+    const { local, remote } = sessions;
+    return [
+      { labels: { state: 'local' }, value: local },
+      { labels: { state: 'remote' }, value: remote },
+    ];
   }
 }
 

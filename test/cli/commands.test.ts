@@ -91,7 +91,7 @@ test('the scripts of the three shells name every command and every flag', (t) =>
   }
 });
 
-/** What tsc makes: the bundle's chunks have names of their own, but follow the same imports. */
+/** What tsc makes: in the bundle all is one file, of which a command runs what it imports. */
 const main = join(repository, 'dist/src/cli/main.js');
 
 /** The modules of sessionfs that a command line has loaded when it ends. */

@@ -21,6 +21,7 @@ const COPIED = [
 const OTHER_PROGRAMS = [
   'api/index',
   'api/status-probe',
+  'cli/program',
   'daemon/main',
   'drivers/direct/kernel-thread',
   'drivers/direct/sync-thread',

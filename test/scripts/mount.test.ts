@@ -87,7 +87,8 @@ test('scripts/mount builds again after a source file changed', (t) => {
 test('scripts/mount removes what was built of a source that is gone, and a path to it fails', (t) => {
   const checkout = new Checkout(t, {
     'src/gone/here.ts': "console.log('stale');\n",
-    'src/cli/main.ts': "import '../gone/here.ts';\n",
+    'src/cli/main.ts': "import './program.ts';\n",
+    'src/cli/program.ts': "import '../gone/here.ts';\n",
   }).install();
   assert.equal(checkout.run('scripts/mount').stdout, 'stale\n');
   // As after a move that was built by tsc alone, so that nothing looks changed.
