@@ -9,7 +9,9 @@ import { until } from '../support/until.ts';
 
 /** As the package exports it. */
 type Api = typeof import('../../src/api/index.ts');
-const { attach, mount, SessionfsError } = (await import(cliMain.replace('cli/main.js', 'api/index.mjs'))) as Api;
+const { attach, mount, SessionfsError } = (await import(
+  cliMain.replace('cli/main.js', 'api/index.mjs')
+)) as Api;
 
 const KEY = '0123456789abcdef'.repeat(4);
 const SESSION = 'user-+15550001';
