@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import { INITIAL_PREKEY_COUNT } from '@whiskeysockets/baileys';
 
 const STATES = ['multi-file', 'next-multi-file', 'next-sqlite'];
 const MODES = ['all', 'init', 'resume', 'check'];
@@ -27,7 +26,8 @@ function parse(argv) {
     k: number('k', 4),
     m,
     group: number('group', Math.ceil(m / 10)),
-    prekeys: number('prekeys', INITIAL_PREKEY_COUNT),
+    /** As many as Baileys makes when not given. */
+    prekeys: named.has('prekeys') ? number('prekeys') : undefined,
     contacts: number('contacts', 50),
     /** Own phones that each direct message also goes to. */
     fanout: number('fanout', 1),

@@ -4,6 +4,7 @@ import {
   configureSuccessfulPairing,
   encodeSyncdPatch,
   getNextPreKeysNode,
+  INITIAL_PREKEY_COUNT,
   jidEncode,
   proto,
 } from '@whiskeysockets/baileys';
@@ -48,7 +49,7 @@ export async function pair(account, n, server) {
 async function uploadPreKeys(account, n, server) {
   const node = await account.keys.transaction(async () => {
     const state = { creds: account.creds, keys: account.keys };
-    const { update, node } = await getNextPreKeysNode(state, options.prekeys);
+    const { update, node } = await getNextPreKeysNode(state, options.prekeys ?? INITIAL_PREKEY_COUNT);
     account.credsUpdate(update);
     return node;
   }, account.creds.me.id);
