@@ -1,43 +1,55 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { runCli } from '../cli/run-cli.ts';
 import { cleanUp } from '../support/cleanup.ts';
 import { type Mounted, mountSessionfs } from '../support/mount-sessionfs.ts';
 import { mountAt } from '../support/mounts.ts';
-import { logLines, untilLogged } from './log-lines.ts';
+import { logLines, untilLogged, untilStarted } from './log-lines.ts';
 import { traces } from './refused-start.ts';
 import { readTree, sessionTree, type Tree, writeTree } from './session-files.ts';
+import { Succession } from './support/succession.ts';
 
-const SESSIONS = 40;
+const SESSIONS = 12;
+const succession = new Succession();
 
-/** What applications wrote a moment ago: sessions, and a plain file that was never committed by a rest or an fsync. */
-function writeMuch(mountPoint: string): Tree {
-  const sessions = Array.from({ length: SESSIONS }, (_, index) => sessionTree(`user${index}-+1555${index}`));
-  const tree: Tree = Object.assign({ 'notes.txt': 'a line\n' }, ...sessions);
-  writeTree(mountPoint, tree);
-  return readTree(mountPoint);
+interface Used {
+  readonly mounted: Mounted;
+  readonly tree: Tree;
+}
+
+/** What applications wrote a moment ago: new sessions in place of those that were there, and a plain file that was never committed by a rest or an fsync. */
+async function usedMount(t: TestContext): Promise<Used> {
+  const mounted = await succession.take();
+  const { mountPoint } = mounted;
+  for (const name of readdirSync(mountPoint)) rmSync(join(mountPoint, name), { recursive: true });
+  const sessions = Array.from({ length: SESSIONS }, (_, index) =>
+    sessionTree(`user${index}-+1555${index}`, `${t.name}, ${index}`),
+  );
+  writeTree(mountPoint, Object.assign({ 'notes.txt': `${t.name}\n` }, ...sessions));
+  return { mounted, tree: readTree(mountPoint) };
 }
 
 /** The daemon has ended with 0 and left nothing but a cache in which all of `tree` is, also for the next mount. */
-async function assertEndedWell(t: TestContext, mounted: Mounted, tree: Tree): Promise<void> {
+async function assertEndedWell({ mounted, tree }: Used): Promise<void> {
   assert.deepEqual(await mounted.exited(), { code: 0, signal: null }, mounted.log());
   assert.equal(mountAt(mounted.mountPoint), undefined);
   assert.deepEqual(readdirSync(mounted.mountPoint), []);
   assert.deepEqual(readdirSync(join(`${mounted.mountPoint}.sealed`, 'journal')), [], mounted.log());
-  const next = await mountSessionfs(t, { mountPoint: mounted.mountPoint });
-  assert.deepEqual(readTree(next.mountPoint), tree);
-  await next.unmount();
-  assert.doesNotMatch(next.log(), /Replayed the journal/);
+  await succession.follow(mounted, async (next) => {
+    assert.deepEqual(readTree(next.mountPoint), tree);
+    await untilStarted(next);
+    assert.doesNotMatch(next.log(), /Went on with the journal/);
+  });
 }
 
 /** A process that works in the mount and has a file of it open; answers its id. */
-async function startHolder(t: TestContext, mountPoint: string): Promise<number> {
+async function startHolder(t: TestContext, { mounted }: Used): Promise<number> {
   const script = 'cd "$1" && exec 3<creds.json && echo ready && exec sleep 600';
-  const holder = spawn('sh', ['-c', script, 'sh', join(mountPoint, 'user1-+15551')], {
+  const holder = spawn('sh', ['-c', script, 'sh', join(mounted.mountPoint, 'user1-+15551')], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   cleanUp(t, () => void holder.kill('SIGKILL'));
@@ -47,68 +59,68 @@ async function startHolder(t: TestContext, mountPoint: string): Promise<number> 
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   test(`${signal} writes everything to the cache, unmounts and exits with 0`, async (t) => {
-    const mounted = await mountSessionfs(t);
-    const tree = writeMuch(mounted.mountPoint);
+    const used = await usedMount(t);
+    const { mounted } = used;
     mounted.signal(signal);
-    await assertEndedWell(t, mounted, tree);
+    await assertEndedWell(used);
     const stopped = logLines(mounted.log()).find(({ msg }) => msg === 'Mount stopped');
     assert.deepEqual([stopped?.level, stopped?.dirty, stopped?.lazy], ['info', 0, false]);
   });
 }
 
 test('a mount in use is unmounted lazily, and the log names the process that holds it', async (t) => {
-  const mounted = await mountSessionfs(t);
-  const tree = writeMuch(mounted.mountPoint);
-  const holder = await startHolder(t, mounted.mountPoint);
+  const used = await usedMount(t);
+  const { mounted } = used;
+  const holder = await startHolder(t, used);
   mounted.signal('SIGTERM');
-  await assertEndedWell(t, mounted, tree);
+  await assertEndedWell(used);
   const warning = logLines(mounted.log()).find(({ msg }) => /unmounted lazily/.test(msg));
   assert.deepEqual([warning?.level, warning?.holders], ['warn', [`${holder} (sleep)`]]);
 });
 
 test('further signals during the shutdown lose nothing', async (t) => {
-  const mounted = await mountSessionfs(t);
-  const tree = writeMuch(mounted.mountPoint);
+  const used = await usedMount(t);
+  const { mounted } = used;
   // The shutdown waits a while for who holds the mount: time for the other signals.
-  await startHolder(t, mounted.mountPoint);
+  await startHolder(t, used);
   mounted.signal('SIGTERM');
   await untilLogged(mounted, /"msg":"Stopping"/);
   mounted.signal('SIGTERM');
   await untilLogged(mounted, /"signal":"SIGTERM","msg":"still finishing/);
   mounted.signal('SIGINT');
-  await assertEndedWell(t, mounted, tree);
+  await assertEndedWell(used);
   assert.match(mounted.log(), /"signal":"SIGINT","msg":"still finishing/);
 });
 
 test('umount(8) ends the daemon as a signal does', async (t) => {
-  const mounted = await mountSessionfs(t);
-  const tree = writeMuch(mounted.mountPoint);
+  const used = await usedMount(t);
+  const { mounted } = used;
   assert.equal(spawnSync('umount', [mounted.mountPoint]).status, 0);
-  await assertEndedWell(t, mounted, tree);
+  await assertEndedWell(used);
 });
 
 test('umount(8) of a mount in use ends the daemon when its last user has gone', async (t) => {
-  const mounted = await mountSessionfs(t);
-  const tree = writeMuch(mounted.mountPoint);
-  const holder = await startHolder(t, mounted.mountPoint);
+  const used = await usedMount(t);
+  const { mounted } = used;
+  const holder = await startHolder(t, used);
   assert.equal(spawnSync('umount', ['--lazy', mounted.mountPoint]).status, 0);
   process.kill(holder, 'SIGKILL');
-  await assertEndedWell(t, mounted, tree);
+  await assertEndedWell(used);
 });
 
 test('a mount that was unmounted lazily is ended by a signal, no matter which process still holds it', async (t) => {
-  const mounted = await mountSessionfs(t);
-  const tree = writeMuch(mounted.mountPoint);
-  await startHolder(t, mounted.mountPoint);
+  const used = await usedMount(t);
+  const { mounted } = used;
+  await startHolder(t, used);
   assert.equal(spawnSync('umount', ['--lazy', mounted.mountPoint]).status, 0);
   mounted.signal('SIGTERM');
-  await assertEndedWell(t, mounted, tree);
+  await assertEndedWell(used);
 });
 
 test('a daemon whose mount was taken away leaves alone what is mounted there now', async (t) => {
-  const old = await mountSessionfs(t);
-  writeMuch(old.mountPoint);
-  await startHolder(t, old.mountPoint);
+  const used = await usedMount(t);
+  const old = used.mounted;
+  await startHolder(t, used);
   assert.equal(spawnSync('umount', ['--lazy', old.mountPoint]).status, 0);
   const args = ['--cache-path', `${old.mountPoint}.other`];
   const young = await mountSessionfs(t, { mountPoint: old.mountPoint, args });
@@ -120,18 +132,18 @@ test('a daemon whose mount was taken away leaves alone what is mounted there now
 });
 
 test('sessionfs unmount returns when everything is in the cache and the daemon gone', async (t) => {
-  const mounted = await mountSessionfs(t);
-  const tree = writeMuch(mounted.mountPoint);
+  const used = await usedMount(t);
+  const { mounted } = used;
   const { status, stdout, stderr } = runCli(['unmount', mounted.mountPoint]);
   assert.deepEqual([status, stderr], [0, '']);
   assert.equal(stdout, `sessionfs: ${mounted.mountPoint} is unmounted\n`);
   assert.deepEqual(traces(join(mounted.mountPoint, '..')), []);
-  await assertEndedWell(t, mounted, tree);
+  await assertEndedWell(used);
 });
 
 test('a mount of which another mount namespace has a copy is ended everywhere', async (t) => {
-  const mounted = await mountSessionfs(t);
-  const tree = writeMuch(mounted.mountPoint);
+  const used = await usedMount(t);
+  const { mounted } = used;
   const script = `echo here; read -r line; stat -f "$0"`;
   const elsewhere = spawn('unshare', ['--mount', 'sh', '-c', script, mounted.mountPoint], { stdio: 'pipe' });
   cleanUp(t, () => void elsewhere.kill('SIGKILL'));
@@ -141,7 +153,7 @@ test('a mount of which another mount namespace has a copy is ended everywhere', 
   });
   await once(elsewhere.stdout, 'data');
   mounted.signal('SIGTERM');
-  await assertEndedWell(t, mounted, tree);
+  await assertEndedWell(used);
   assert.match(mounted.log(), /Another mount namespace still has the mount; it is ended there as well/);
   elsewhere.stdin.end('look\n');
   await once(elsewhere, 'close');

@@ -1,0 +1,33 @@
+import { after } from 'node:test';
+import { cleanUp, type Scope } from '../../support/cleanup.ts';
+import { type Mounted, type MountOptions, mountSessionfs } from '../../support/mount-sessionfs.ts';
+
+/**
+ * Mounts of a file's tests at one place, one after another: the mount on which a test finds what the one before it left serves the
+ * next test, too. A test that failed hands nothing on; the next one begins at a new place. Make it at the top of the module.
+ */
+export class Succession {
+  readonly #options: MountOptions;
+  readonly #scope: Scope = { after };
+  #free: Mounted | undefined;
+
+  constructor(options: MountOptions = {}) {
+    this.#options = options;
+    // Here, not within a test, after which its own hooks run.
+    cleanUp(this.#scope, () => {});
+  }
+
+  /** For a test to change, and to end. */
+  async take(): Promise<Mounted> {
+    const taken = this.#free ?? (await mountSessionfs(this.#scope, this.#options));
+    this.#free = undefined;
+    return taken;
+  }
+
+  /** The mount that follows `ended`, and is handed on when `check` finds all well there. */
+  async follow(ended: Mounted, check: (next: Mounted) => void | Promise<void>): Promise<void> {
+    const next = await mountSessionfs(this.#scope, { ...this.#options, mountPoint: ended.mountPoint });
+    await check(next);
+    this.#free = next;
+  }
+}
