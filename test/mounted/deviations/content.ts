@@ -14,43 +14,47 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { Errno } from '../../../src/lib/errno.ts';
-import { mountSessionfs } from '../../support/mount-sessionfs.ts';
 import { CoreFiles } from '../support/core-files.ts';
 import type { Deviations } from '../support/deviation.ts';
 import { exists, outcome } from '../support/probe.ts';
+import { SharedRemount } from '../support/shared-remount.ts';
 
 const BLOCK = 512;
+const LIMIT = 8192;
+/** Of the file that is open while the daemon is killed. */
+let unlinked = -1;
 
 function fallocate(...args: string[]): { status: number | null; stderr: string } {
   return spawnSync('fallocate', args, { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } });
 }
 
+export const killed = new SharedRemount('kill', { first: { SESSION_MAX_FILE_SIZE: String(LIMIT) } });
+
 export const contentDeviations: Deviations = {
-  async 'A file ends at SESSION_MAX_FILE_SIZE'({ t }) {
-    const limit = 8192;
-    const mounted = await mountSessionfs(t, { env: { SESSION_MAX_FILE_SIZE: String(limit) } });
-    const file = join(mounted.mountPoint, 'file');
-    writeFileSync(file, Buffer.alloc(limit, 'x'));
-    const fd = openSync(file, 'a');
-    assert.equal(
-      outcome(() => writeSync(fd, 'y')),
-      'EFBIG',
-    );
-    assert.equal(
-      outcome(() => truncateSync(file, limit + 1)),
-      'EFBIG',
-    );
-    assert.equal(statSync(file).size, limit);
-    closeSync(fd);
-    const json = join(mounted.mountPoint, 'creds.json');
-    writeFileSync(json, '{}');
-    assert.equal(
-      outcome(() => writeFileSync(json, JSON.stringify('x'.repeat(limit)))),
-      'EFBIG',
-    );
-    assert.equal(readFileSync(json, 'utf8'), '{}');
-    await mounted.unmount();
-  },
+  'A file ends at SESSION_MAX_FILE_SIZE': killed.of({
+    before(folder) {
+      const file = join(folder, 'file');
+      writeFileSync(file, Buffer.alloc(LIMIT, 'x'));
+      const fd = openSync(file, 'a');
+      assert.equal(
+        outcome(() => writeSync(fd, 'y')),
+        'EFBIG',
+      );
+      assert.equal(
+        outcome(() => truncateSync(file, LIMIT + 1)),
+        'EFBIG',
+      );
+      assert.equal(statSync(file).size, LIMIT);
+      closeSync(fd);
+      const json = join(folder, 'creds.json');
+      writeFileSync(json, '{}');
+      assert.equal(
+        outcome(() => writeFileSync(json, JSON.stringify('x'.repeat(LIMIT)))),
+        'EFBIG',
+      );
+      assert.equal(readFileSync(json, 'utf8'), '{}');
+    },
+  }),
 
   'Holes are stored as zeros'({ folder }) {
     const file = join(folder, 'sparse');
@@ -79,23 +83,23 @@ export const contentDeviations: Deviations = {
     assert.equal(readFileSync(file, 'utf8'), 'content'.padEnd(100, '\0'));
   },
 
-  async 'An unlinked open file goes with the daemon, and all of them together have a limit'({ t }) {
-    const mounted = await mountSessionfs(t);
-    const file = join(mounted.mountPoint, 'file');
-    const fd = openSync(file, 'w+');
-    writeSync(fd, 'before ');
-    unlinkSync(file);
-    writeSync(fd, 'after');
-    await mounted.kill();
-    assert.notEqual(
-      outcome(() => readFileSync(fd)),
-      'ok',
-    );
-    outcome(() => closeSync(fd));
-    const second = await mountSessionfs(t, { mountPoint: mounted.mountPoint });
-    assert.ok(!exists(file));
-    await second.unmount();
-  },
+  'An unlinked open file goes with the daemon, and all of them together have a limit': killed.of({
+    before(folder) {
+      const file = join(folder, 'file');
+      unlinked = openSync(file, 'w+');
+      writeSync(unlinked, 'before ');
+      unlinkSync(file);
+      writeSync(unlinked, 'after');
+    },
+    after(folder) {
+      assert.notEqual(
+        outcome(() => readFileSync(unlinked)),
+        'ok',
+      );
+      outcome(() => closeSync(unlinked));
+      assert.ok(!exists(join(folder, 'file')));
+    },
+  }),
 
   'A plain file becomes a new version 250 ms after the last write, at rename, and at an fsync once most of it is new'({
     t,

@@ -21,10 +21,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { driverUnderTest } from '../../support/driver.ts';
-import { mountSessionfs } from '../../support/mount-sessionfs.ts';
 import type { Deviations } from '../support/deviation.ts';
 import { exists, outcome, until } from '../support/probe.ts';
 import { hasPython, python } from '../support/python.ts';
+import { killed } from './content.ts';
 
 const OLD = '{"version":1}';
 const NEW = '{"version":2,"longer":true}';
@@ -64,19 +64,19 @@ export const gateReaders: Deviations = {
     closeSync(fd);
   },
 
-  async 'A `*.json` that is truncated and never written keeps its old version for good'({ t }) {
-    const first = await mountSessionfs(t);
-    const file = join(first.mountPoint, 'creds.json');
-    writeFileSync(file, OLD);
-    const script = 'fs.openSync(process.argv[1], "w"); process.kill(process.pid, "SIGKILL")';
-    assert.equal(spawnSync(process.execPath, ['-e', script, file]).signal, 'SIGKILL');
-    assert.equal(read(file), OLD);
-    await first.kill();
-    const second = await mountSessionfs(t, { mountPoint: first.mountPoint });
-    assert.equal(read(file), OLD);
-    assert.equal(statSync(file).size, OLD.length);
-    await second.unmount();
-  },
+  'A `*.json` that is truncated and never written keeps its old version for good': killed.of({
+    before(folder) {
+      const file = join(folder, 'creds.json');
+      writeFileSync(file, OLD);
+      assert.equal(spawnSync('sh', ['-c', 'exec 3>"$1"; kill -KILL $$', 'sh', file]).signal, 'SIGKILL');
+      assert.equal(read(file), OLD);
+    },
+    after(folder) {
+      const file = join(folder, 'creds.json');
+      assert.equal(read(file), OLD);
+      assert.equal(statSync(file).size, OLD.length);
+    },
+  }),
 
   'The writer too reads the old version until its own is complete'({ folder }) {
     const file = join(folder, 'creds.json');
