@@ -2,10 +2,10 @@ import { statfs } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DaemonProcess } from './daemon-process.ts';
 import { mountAt } from './mounts.ts';
+import { pause } from './until.ts';
 
 /** Guards against a hang; no mount of sessionfs takes nearly as long. */
 const HANG_MS = 20_000;
-const POLL_MS = 5;
 /** What statfs(2) calls every FUSE filesystem (FUSE_SUPER_MAGIC). */
 const FUSE_SUPER_MAGIC = 0x65735546;
 
@@ -16,12 +16,12 @@ export async function mountAnswers(
   type: string,
   hangMs = HANG_MS,
 ): Promise<void> {
-  const deadline = performance.now() + hangMs;
+  const sinceMs = performance.now();
   while (!(await answers(mountPoint, type))) {
     if (daemon.exit) throw new Error(`the daemon exited with ${daemon.exit.code}; its log:\n${daemon.log()}`);
-    if (performance.now() > deadline)
+    if (performance.now() > sinceMs + hangMs)
       throw new Error(`no answer at ${mountPoint}; the log:\n${daemon.log()}`);
-    await sleep(POLL_MS);
+    await pause(sinceMs);
   }
 }
 
