@@ -57,8 +57,10 @@ export class DaemonProcess {
   killAll(): void {
     if (this.#child.pid === undefined) return;
     kill(-this.#child.pid);
-    // What was forked a moment ago is found by the next look; what waits for a mount's answer is on its way.
-    for (let look = 0; look < LOOKS; look++) for (const pid of markedProcesses(this.#mark)) kill(pid);
+    // What was forked a moment ago is found by the next look; what waits for a mount's answer is on its way. A command that has
+    // ended forks no more, and a look reads of every process on the machine.
+    const looks = this.#exit === undefined ? LOOKS : 1;
+    for (let look = 0; look < looks; look++) for (const pid of markedProcesses(this.#mark)) kill(pid);
   }
 
   /** All that the command started and that still runs, itself included. */
