@@ -17,7 +17,7 @@ const LATENCY_MS = 3;
 /** Uploads go on while they strike. */
 const STRUCK_MIN = 15;
 /** A quarter of the keys that an account makes for itself: each is a request to an emulator that shares our two cores. */
-const INIT = ['--mode', 'init', '--k', '2', '--m', '60', '--prekeys', '200'];
+const INIT = ['--mode', 'init', '--k', '2', '--m', '60', '--prekeys', '120', '--contacts', '20'];
 const options = { timeout: 180_000 };
 
 /** Counts the lots that fell on a fault. */

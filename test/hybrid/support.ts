@@ -20,13 +20,14 @@ export interface LogLine {
 /** Everything that outlives a machine: the bucket and the key. */
 export class Account {
   readonly bucket: string;
-  readonly key = randomBytes(32).toString('hex');
+  readonly key: string;
   readonly #scope: Scope;
 
-  /** `bucket`: as STORAGE_BUCKET; a new directory when not given. */
-  constructor(scope: Scope, bucket?: string) {
+  /** `bucket`: as STORAGE_BUCKET; a new directory when not given. `key`: a new one when not given. */
+  constructor(scope: Scope, bucket?: string, key = randomBytes(32).toString('hex')) {
     this.#scope = scope;
     this.bucket = bucket ?? `file://${newDirectory(scope)}`;
+    this.key = key;
   }
 
   /** A machine of its own: nothing of an earlier one is on it. */
@@ -73,9 +74,10 @@ export class Machine {
     return `${this.mountPoint}.sealed`;
   }
 
-  mount(env: Readonly<Record<string, string>> = {}): Promise<Mounted> {
+  /** `scope`: when the mount is gone at the latest; with the machine when not given. */
+  mount(env: Readonly<Record<string, string>> = {}, scope = this.#scope): Promise<Mounted> {
     const { bucket, key } = this.#account;
-    return mountSessionfs(this.#scope, {
+    return mountSessionfs(scope, {
       mountPoint: this.mountPoint,
       env: {
         SESSION_STORAGE_TYPE: 'hybrid',
@@ -108,15 +110,17 @@ export function logLines(mounted: Mounted): LogLine[] {
 
 /** Resolves with the first such line. A hang is the test runner's to end. */
 export async function logged(mounted: Mounted, message: string | RegExp, count = 1): Promise<LogLine> {
-  for (;;) {
-    const found = logLines(mounted).filter(({ msg }) =>
+  for (let read = -1; ; await sleep(20)) {
+    const { length } = mounted.log();
+    if (length === read) continue;
+    read = length;
+    const lines = logLines(mounted);
+    const found = lines.filter(({ msg }) =>
       typeof message === 'string' ? msg === message : message.test(msg),
     );
     const line = found[count - 1];
     if (line !== undefined) return line;
-    if (logLines(mounted).some(({ msg }) => msg === 'Mount stopped'))
-      throw new Error(`not logged:\n${mounted.log()}`);
-    await sleep(20);
+    if (lines.some(({ msg }) => msg === 'Mount stopped')) throw new Error(`not logged:\n${mounted.log()}`);
   }
 }
 

@@ -4,7 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
+import type { Scope } from '../support/cleanup.ts';
+import { fileScope } from '../support/file-scope.ts';
 import { freePort } from '../support/free-port.ts';
 import { createTestBucket, gcsEmulator } from '../support/gcs-emulator.ts';
 import { type GcsProxy, startGcsProxy } from '../support/gcs-proxy.ts';
@@ -15,32 +17,55 @@ import { Account, logged, type Machine, readFiles, SESSION, statusOf, writeFiles
 const UNUSABLE = /^The bucket cannot be used/;
 const BACKED_UP = 'Session backed up to Cloud Storage';
 const FAILED = 'Failed to backup to Cloud Storage, continuing with local storage';
-const files = { [`${SESSION}/creds.json`]: '{"registered":true}', [`${SESSION}/a.json`]: '{}' };
+const CREDS = '{"registered":true}';
+const files = { 'creds.json': CREDS, 'a.json': '{}' };
 const options = { timeout: 180_000 };
 
-async function cloud(
-  t: TestContext,
-): Promise<{ proxy: GcsProxy; account: Account; env: Record<string, string> }> {
+interface Bucket {
+  proxy: GcsProxy;
+  account: Account;
+  env: Record<string, string>;
+}
+
+/** `known`: of a bucket that is there already; a proxy to it, and machines, of this test's own. */
+async function cloud(scope: Scope, known?: Account): Promise<Bucket> {
   const emulator = await gcsEmulator();
-  const proxy = await startGcsProxy(t, emulator);
-  const account = new Account(t, await createTestBucket(emulator));
+  const proxy = await startGcsProxy(scope, emulator);
+  const account = new Account(scope, known?.bucket ?? (await createTestBucket(emulator)), known?.key);
   return { proxy, account, env: { STORAGE_EMULATOR_HOST: proxy.url } };
 }
 
 /**
- * A machine that has a session, all of it in the bucket. A proxy serves from this very process: nothing in a test may wait
+ * A machine that has sessions, all of them in the bucket. A proxy serves from this very process: nothing in a test may wait
  * for it in a synchronous call.
  */
-async function settled(account: Account, env: Record<string, string>): Promise<Machine> {
+async function settled(
+  account: Account,
+  env: Record<string, string>,
+  sessions = [SESSION],
+): Promise<Machine> {
   const machine = account.machine();
   const mounted = await machine.mount(env);
-  writeFiles(machine.mountPoint, files);
+  for (const session of sessions) writeFiles(join(machine.mountPoint, session), files);
   await mounted.unmount();
   return machine;
 }
 
+const file = fileScope();
+let shared: Promise<{ account: Account; machine: Machine }> | undefined;
+
+/** One machine, and its bucket, for the tests that each change a session of their own. */
+function sharedMachine(): Promise<{ account: Account; machine: Machine }> {
+  shared ??= cloud(file).then(async ({ account, env }) => {
+    const sessions = [...TROUBLES.map(({ session }) => session), SESSION];
+    return { account, machine: await settled(account, env, sessions) };
+  });
+  return shared;
+}
+
 const TROUBLES: ReadonlyArray<{
   name: string;
+  session: string;
   fault: Fault;
   reason: string;
   hint: RegExp | undefined;
@@ -49,6 +74,7 @@ const TROUBLES: ReadonlyArray<{
 }> = [
   {
     name: 'no permission',
+    session: 'user0-+4915100000',
     fault: { status: 403, reason: 'forbidden' },
     reason: 'permission',
     hint: /role|permission/i,
@@ -56,6 +82,7 @@ const TROUBLES: ReadonlyArray<{
   },
   {
     name: 'no valid credentials',
+    session: 'user1-+4915100001',
     fault: { status: 401, reason: 'authError' },
     reason: 'permission',
     hint: /service account/i,
@@ -63,6 +90,7 @@ const TROUBLES: ReadonlyArray<{
   },
   {
     name: 'no answer',
+    session: 'user2-+4915100002',
     fault: 'reset',
     reason: 'unreachable',
     hint: undefined,
@@ -70,6 +98,7 @@ const TROUBLES: ReadonlyArray<{
   },
   {
     name: 'a server in trouble',
+    session: 'user3-+4915100003',
     fault: { status: 503 },
     reason: 'unreachable',
     hint: undefined,
@@ -82,30 +111,27 @@ async function readinessOf(port: number): Promise<{ status: number; warning?: st
   return { ...((await answer.json()) as object), status: answer.status };
 }
 
-for (const { name, fault, reason, hint, warning } of TROUBLES) {
+for (const { name, session, fault, reason, hint, warning } of TROUBLES) {
   test(
     `${name}: what is here is served and written, the reason is told, and it recovers by itself`,
     options,
     async (t) => {
-      const { proxy, account, env } = await cloud(t);
-      const machine = await settled(account, env);
+      const { account, machine } = await sharedMachine();
+      const { proxy, env } = await cloud(t, account);
       proxy.inject({ fault });
       const port = await freePort();
       const address = `127.0.0.1:${port}`;
       const settings = { SESSION_BACKUP_INTERVAL: '1500', SESSION_HTTP_ADDRESS: address };
-      const mounted = await machine.mount({ ...env, ...settings });
+      const mounted = await machine.mount({ ...env, ...settings }, t);
       const line = await logged(mounted, UNUSABLE);
       const readiness = await readinessOf(port);
       assert.equal(readiness.status, 200, 'what is in the cache is served');
       assert.match(String(readiness.warning), warning);
       assert.deepEqual([line.level, line.reason], ['error', reason]);
       if (hint !== undefined) assert.match(String(line.hint), hint);
-      assert.deepEqual(readFiles(machine.path(SESSION)), {
-        'creds.json': files[`${SESSION}/creds.json`],
-        'a.json': '{}',
-      });
-      writeFileSync(machine.path(SESSION, 'creds.json'), '{"registered":true,"v":2}');
-      assert.equal((await logged(mounted, FAILED)).session, SESSION);
+      assert.deepEqual(readFiles(machine.path(session)), files);
+      writeFileSync(machine.path(session, 'creds.json'), '{"registered":true,"v":2}');
+      assert.equal((await logged(mounted, FAILED)).session, session);
       const { bucket, dirty } = await statusOf(mounted);
       assert.deepEqual([bucket.listed, dirty], [false, 1]);
       assert.equal(typeof bucket.lastError, 'string');
@@ -128,7 +154,7 @@ test(
     const machine = account.machine();
     await assert.rejects(machine.mount(env), /exited with 64[\s\S]*there is no such bucket/);
     const local = await machine.mount({ SESSION_STORAGE_TYPE: 'local' });
-    writeFiles(machine.mountPoint, files);
+    writeFiles(machine.path(SESSION), files);
     await local.unmount();
     const mounted = await machine.mount(env);
     const line = await logged(mounted, UNUSABLE);
@@ -163,8 +189,8 @@ for (const [status, reason, words] of [
   });
 
 test('an empty machine does not take a bucket that does not answer for an empty one', options, async (t) => {
-  const { proxy, account, env } = await cloud(t);
-  await settled(account, env);
+  const known = (await sharedMachine()).account;
+  const { proxy, account, env } = await cloud(t, known);
   proxy.outage(true);
   const machine = account.machine();
   const port = await freePort();
@@ -176,8 +202,8 @@ test('an empty machine does not take a bucket that does not answer for an empty 
   const content = readFile(machine.path(SESSION, 'creds.json'), 'utf8');
   await logged(mounted, UNUSABLE);
   proxy.outage(false);
-  assert.deepEqual(await listing, [SESSION]);
-  assert.equal(await content, files[`${SESSION}/creds.json`]);
+  assert.deepEqual((await listing).sort(), [SESSION, ...TROUBLES.map(({ session }) => session)].sort());
+  assert.equal(await content, CREDS);
   await mounted.unmount();
 });
 
@@ -185,21 +211,20 @@ test(
   'the wrong key for what is in the bucket: an empty machine does not start with it, unless it knows the right one too',
   options,
   async (t) => {
-    const { account, env } = await cloud(t);
-    await settled(account, env);
+    const account = new Account(t);
+    await settled(account, {});
     const right = account.key;
     const machine = account.machine();
     const other = randomBytes(32).toString('hex');
     await assert.rejects(
-      machine.mount({ ...env, SESSION_ENCRYPTION_KEY: other }),
+      machine.mount({ SESSION_ENCRYPTION_KEY: other }),
       /exited with 22[\s\S]*sealed with another key/,
     );
     const mounted = await machine.mount({
-      ...env,
       SESSION_ENCRYPTION_KEY: other,
       SESSION_ENCRYPTION_KEYS_PREVIOUS: right,
     });
-    assert.equal(await readFile(machine.path(SESSION, 'creds.json'), 'utf8'), files[`${SESSION}/creds.json`]);
+    assert.equal(await readFile(machine.path(SESSION, 'creds.json'), 'utf8'), CREDS);
     await mounted.unmount();
   },
 );
@@ -218,7 +243,7 @@ test(
     renameSync(`${stored}.new`, stored);
     const machine = account.machine();
     const mounted = await machine.mount();
-    assert.equal(readFileSync(machine.path(SESSION, 'creds.json'), 'utf8'), files[`${SESSION}/creds.json`]);
+    assert.equal(readFileSync(machine.path(SESSION, 'creds.json'), 'utf8'), CREDS);
     assert.throws(() => readFileSync(machine.path(SESSION, 'a.json')), { code: 'EIO' });
     const line = await logged(mounted, /^An object in the bucket does not open/);
     assert.deepEqual([line.session, line.level], [SESSION, 'error']);
@@ -256,15 +281,18 @@ function parentOf(pid: number): number {
 
 test('modification times of another century change nothing', options, async (t) => {
   const account = new Account(t);
-  const machine = await settled(account, {});
+  const machine = account.machine();
   const mounted = await machine.mount();
+  const flush = join(machine.mountPoint, '.sessionfs/flush');
+  writeFiles(machine.path(SESSION), files);
+  writeFileSync(flush, 'all');
   const future = new Date(Date.now() + 100 * 365 * 86_400_000);
   utimesSync(machine.path(SESSION, 'creds.json'), future, future);
   utimesSync(machine.path(SESSION, 'a.json'), new Date(0), new Date(0));
-  writeFileSync(join(machine.mountPoint, '.sessionfs/flush'), 'all');
+  writeFileSync(flush, 'all');
   await mounted.unmount();
   const other = account.machine();
   const restored = await other.mount();
-  assert.deepEqual(readFiles(other.mountPoint), files);
+  assert.deepEqual(readFiles(other.path(SESSION)), files);
   await restored.unmount();
 });

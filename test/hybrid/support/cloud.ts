@@ -26,6 +26,13 @@ export class Cloud {
     return new Cloud(proxy, new Account(scope, await createTestBucket(emulator)));
   }
 
+  /** Bucket and key of this one, for a test that shares them with others: with a proxy of its own, and machines that end with it. */
+  async shared(scope: Scope): Promise<Cloud> {
+    const { bucket, key } = this.#account;
+    const proxy = await startGcsProxy(scope, await gcsEmulator());
+    return new Cloud(proxy, new Account(scope, bucket, key));
+  }
+
   /** What a command needs to know of bucket and key. */
   get settings(): Record<string, string> {
     const { bucket, key } = this.#account;
@@ -69,7 +76,7 @@ export async function flushUntilStored(mounted: Mounted): Promise<void> {
 
 /** Resolves when everything is in the bucket; it requests no flush. */
 export async function backedUp(mounted: Mounted): Promise<void> {
-  await untilSlow(async () => (await statusOf(mounted)).dirty === 0);
+  await untilSlow(async () => (await statusOf(mounted)).dirty === 0, 100);
 }
 
 /**
