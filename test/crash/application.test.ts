@@ -13,8 +13,10 @@ import { remainsIn } from './support/remains.ts';
 
 const RUNS = count(6, 200);
 const RUNS_MAX = 4 * RUNS;
-const RUNS_ON_A_PLAIN_DIRECTORY = count(2, 30);
+const RUNS_ON_A_PLAIN_DIRECTORY = count(1, 30);
 const MESSAGES = 40;
+/** Of each account; as many as Baileys makes are most of what an application does before its first message. */
+const PRE_KEYS = count(100, 812);
 /** Every so many folders stay, to be looked at again after a remount. */
 const KEPT_EVERY = 10;
 
@@ -54,7 +56,7 @@ class Tally {
 
 /** How long an application that is not killed takes from its first folder to its end. */
 async function usualMs(t: TestContext, directory: string): Promise<number> {
-  const application = new Application(t, directory, MESSAGES);
+  const application = new Application(t, directory, MESSAGES, PRE_KEYS);
   await application.pairing();
   const started = performance.now();
   assert.equal(await application.ended(), 0);
@@ -62,7 +64,7 @@ async function usualMs(t: TestContext, directory: string): Promise<number> {
 }
 
 async function killOne(t: TestContext, directory: string, withinMs: number): Promise<boolean> {
-  const application = new Application(t, directory, MESSAGES);
+  const application = new Application(t, directory, MESSAGES, PRE_KEYS);
   await application.pairing();
   await sleep(randomMs(0, withinMs));
   return application.kill();

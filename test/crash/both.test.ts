@@ -15,12 +15,16 @@ import { remainsIn } from './support/remains.ts';
 
 const RUNS = count(4, 50);
 const MESSAGES = 40;
-const KILL_WITHIN_MS = 3_000;
+/** Of each account; as many as Baileys makes take longer. */
+const PRE_KEYS = count(100, 812);
+const KILL_WITHIN_MS = count(2_000, 3_000);
+
+const INIT = ['--mode', 'init', '--k', '2', '--m', '20', '--prekeys', String(PRE_KEYS)];
 
 /** Returns whether a killed application could go on with what is left; if so, it has gone on. */
 async function killAndGoOn(t: TestContext, directory: string, killer: DaemonKiller): Promise<boolean> {
   mkdirSync(directory);
-  const application = new Application(t, directory, MESSAGES);
+  const application = new Application(t, directory, MESSAGES, PRE_KEYS);
   await killer.during(async () => {
     await application.pairing();
     await sleep(randomMs(0, KILL_WITHIN_MS));
@@ -52,9 +56,7 @@ test('the supervisor is killed: the daemon goes on serving, and SIGTERM ends it 
   const { mountPoint } = mounted;
   const killer = new DaemonKiller(mounted);
   mkdirSync(join(mountPoint, 'd'));
-  await killer.during(() =>
-    workloadSucceeds(join(mountPoint, 'd'), '--mode', 'init', '--k', '2', '--m', '20'),
-  );
+  await killer.during(() => workloadSucceeds(join(mountPoint, 'd'), ...INIT));
   const daemon = await mounted.daemonPid();
   mounted.signal('SIGKILL');
   await workloadSucceeds(join(mountPoint, 'd'), '--mode', 'resume');

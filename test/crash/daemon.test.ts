@@ -12,6 +12,11 @@ import { DaemonKiller } from './support/daemon-killer.ts';
 import { StepWriter } from './support/step-writer.ts';
 
 const KILLS = count(8, 100);
+/** Of each account; as many as Baileys makes take longer than the few kills. */
+const PRE_KEYS = count(100, 812);
+const INIT = ['--mode', 'init', '--k', '2', '--m', '60', '--prekeys', String(PRE_KEYS)];
+/** Of the writer, so that the processor is left to the daemons that start. */
+const STEP_PAUSE_MS = 1;
 
 function newDirectory(parent: string, name: string): string {
   const directory = join(parent, name);
@@ -25,7 +30,7 @@ function takeOvers(mounted: Mounted): number {
 
 /** Pairs, talks, goes on in a process of its own and checks every file; answers how many messages arrived. */
 async function liveThrough(directory: string): Promise<number> {
-  const { init } = await workloadSucceeds(directory, '--mode', 'init', '--k', '2', '--m', '60');
+  const { init } = await workloadSucceeds(directory, ...INIT);
   assert.deepEqual(init, { direct: 60, group: 6, errors: [] });
   const { resume } = await workloadSucceeds(directory, '--mode', 'resume');
   assert.deepEqual([resume?.accounts, resume?.errors], [2, []]);
@@ -43,7 +48,7 @@ async function remounted(t: TestContext, mounted: Mounted, look: () => void): Pr
 
 test('unmodified Baileys pairs, talks and resumes without an error while daemons are killed', async (t) => {
   const mounted = await mountSessionfs(t);
-  const killer = new DaemonKiller(mounted);
+  const killer = new DaemonKiller(mounted, KILLS);
   let [rounds, messages] = [0, 0];
   await killer.during(async () => {
     for (; killer.kills < KILLS; rounds++)
@@ -59,7 +64,7 @@ test('unmodified Baileys pairs, talks and resumes without an error while daemons
 test('every change that returned is there, and done once, while daemons are killed', async (t) => {
   const mounted = await mountSessionfs(t);
   const directory = newDirectory(mounted.mountPoint, 'writer');
-  const writer = new StepWriter(t, directory);
+  const writer = new StepWriter(t, directory, STEP_PAUSE_MS);
   const killer = new DaemonKiller(mounted);
   await killer.during(() => untilSlow(() => killer.kills >= KILLS || writer.error !== undefined));
   const seen = writer.steps;

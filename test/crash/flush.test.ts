@@ -11,7 +11,7 @@ import { logLines } from '../hybrid/support.ts';
 import { difference, type Tree } from '../mounted/session-files.ts';
 import type { Mounted } from '../support/mount-sessionfs.ts';
 import { workloadSucceeds } from '../support/run-workload.ts';
-import { untilSlow } from '../support/until.ts';
+import { until } from '../support/until.ts';
 import { count, randomMs } from './support/counts.ts';
 import { FlushKiller } from './support/flush-killer.ts';
 import { StepWriter } from './support/step-writer.ts';
@@ -22,12 +22,14 @@ const MACHINES = count(3, 25);
 const LATENCY_MS = 10;
 /** The journal must not be all that the disk has to do. */
 const STEP_PAUSE_MS = 10;
-const PRE_KEYS = 60;
+const PRE_KEYS = count(24, 60);
 /** Of each account, again and again. */
 const NEW_KEYS = 12;
 /** They, and the credentials of both. */
 const UPLOADS = 2 * (NEW_KEYS + 1);
-const INIT = ['--mode', 'init', '--k', '2', '--m', '20', '--prekeys', String(PRE_KEYS)];
+/** Each contact is three files of each account, which every machine restores and uploads again. */
+const FEW_FILES = ['--prekeys', String(PRE_KEYS), '--contacts', String(count(5, 50))];
+const INIT = ['--mode', 'init', '--k', '2', '--m', '20', ...FEW_FILES];
 /** On a busy machine an upload takes longer than the lease of the other tests lasts, and would be given up and tried again. */
 const LEASE = {
   SESSION_LEASE_LOOK_INTERVAL: '1000',
@@ -35,6 +37,7 @@ const LEASE = {
   SESSION_LEASE_TAKEOVER: '3750',
 };
 const FAILED = 'Failed to backup to Cloud Storage, continuing with local storage';
+const HANG_MS = 600_000;
 const options = { timeout: count(180_000, 3_600_000) };
 
 async function slowCloud(t: TestContext): Promise<Cloud> {
@@ -146,7 +149,11 @@ async function liveAndDie(cloud: Cloud, mounted: Mounted, accounts: readonly Acc
     () => (isDone = true),
   );
   const uploads = randomMs(0, UPLOADS * 1.25);
-  await untilSlow(() => isDone || cloud.proxy.count('put') - before >= uploads, 1);
+  await until(
+    () => isDone || cloud.proxy.count('put') - before >= uploads,
+    () => cloud.proxy.arrival(LATENCY_MS),
+    HANG_MS,
+  );
   await sleep(randomMs(0, LATENCY_MS));
   await mounted.kill();
   await asked;

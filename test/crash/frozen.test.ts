@@ -11,6 +11,8 @@ import { count, randomMs } from './support/counts.ts';
 
 const FROZEN_MS = count(2_000, 10_000);
 const MESSAGES = 60;
+/** Of each account: it still pairs when the daemon is stopped. */
+const PRE_KEYS = count(300, 812);
 /** While it pairs. */
 const AFTER_MS = [50, 300] as const;
 
@@ -19,7 +21,7 @@ test('an application only waits for a daemon that is stopped and continued, and 
   const directory = join(mounted.mountPoint, 'd');
   mkdirSync(directory);
   const daemon = await mounted.daemonPid();
-  const application = new Application(t, directory, MESSAGES);
+  const application = new Application(t, directory, MESSAGES, PRE_KEYS);
   await application.pairing();
   await sleep(randomMs(...AFTER_MS));
   process.kill(daemon, 'SIGSTOP');

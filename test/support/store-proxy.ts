@@ -112,6 +112,7 @@ export class StoreProxy {
     until: Promise<void>;
   }>();
   readonly #releases = new Set<() => void>();
+  readonly #waiting = new Set<() => void>();
   #isOut = false;
   #underWay = 0;
 
@@ -171,6 +172,20 @@ export class StoreProxy {
     return this.requests.filter((request) => request.kind === kind).length;
   }
 
+  /** Resolves when the next request comes, or after `orMs`: to be asked in turn for what a look at the requests decides. */
+  arrival(orMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(done, orMs);
+      const waiting = this.#waiting;
+      waiting.add(done);
+      function done(): void {
+        clearTimeout(timer);
+        waiting.delete(done);
+        resolve();
+      }
+    });
+  }
+
   /** Requests that came and may still reach the store, whether their senders live or not. */
   get underWay(): number {
     return this.#underWay;
@@ -189,6 +204,7 @@ export class StoreProxy {
     const asked = this.#store.describe(request);
     this.requests.push(asked);
     this.#underWay++;
+    for (const done of this.#waiting) done();
     try {
       const body = await bodyOf(request);
       await this.#wait(asked);

@@ -17,10 +17,11 @@ export class Application {
   readonly #directory: string;
   readonly #closed: Promise<unknown>;
 
-  /** Pairs two accounts in `directory` and has them exchange `messages`. */
-  constructor(scope: Scope, directory: string, messages: number) {
+  /** Pairs two accounts in `directory`, with `preKeys` each, and has them exchange `messages`. */
+  constructor(scope: Scope, directory: string, messages: number, preKeys: number) {
     // No group: a sender that is killed has noted that its peer knows its key, a peer that is killed has not read it yet.
-    const args = [workload, directory, '--mode', 'init', '--k', '2', '--m', String(messages), '--group', '0'];
+    const counts = ['--k', '2', '--m', String(messages), '--prekeys', String(preKeys), '--group', '0'];
+    const args = [workload, directory, '--mode', 'init', ...counts];
     this.#directory = directory;
     this.#child = spawn(process.execPath, args, { env: cleanEnvironment(), stdio: 'ignore' });
     this.#closed = once(this.#child, 'close');

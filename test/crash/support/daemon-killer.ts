@@ -19,11 +19,14 @@ export class DaemonKiller {
   kills = 0;
   readonly #supervisor: number;
   readonly #log: () => string;
+  readonly #killsMax: number;
   #last: number | undefined;
   #running = false;
   #done: Promise<void> = Promise.resolve();
 
-  constructor({ pid, log }: Pick<Mounted, 'pid' | 'log'>) {
+  /** After `killsMax` the rest of the work is done in peace. */
+  constructor({ pid, log }: Pick<Mounted, 'pid' | 'log'>, killsMax = Number.POSITIVE_INFINITY) {
+    this.#killsMax = killsMax;
     this.#supervisor = pid;
     this.#log = log;
   }
@@ -53,7 +56,7 @@ export class DaemonKiller {
 
   async #run(): Promise<void> {
     let served = 0;
-    while (this.#running) {
+    while (this.#running && this.kills < this.#killsMax) {
       const daemon = await nextDaemonOf(this.#supervisor, this.#last);
       const began = performance.now();
       if (this.kills % 2 === 1) await this.#untilServed(served);

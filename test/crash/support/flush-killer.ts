@@ -1,12 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GcsProxy } from '../../support/gcs-proxy.ts';
 import type { Mounted } from '../../support/mount-sessionfs.ts';
-import { untilSlow } from '../../support/until.ts';
+import { until } from '../../support/until.ts';
 import { randomMs } from './counts.ts';
 import { nextDaemonOf } from './processes.ts';
 
 /** From an upload's arrival: before, while and after the store takes it, and while others follow. */
 const PAUSE_MS = [0, 60] as const;
+
+/** How soon it hears that it is to stop. */
+const STOP_POLL_MS = 100;
+const HANG_MS = 600_000;
 
 /** Kills the daemon of a mount while it flushes, again and again. */
 export class FlushKiller {
@@ -48,7 +52,11 @@ export class FlushKiller {
     while (this.#running) {
       const daemon = await nextDaemonOf(this.#supervisor, this.#last);
       const before = this.#proxy.count('put');
-      await untilSlow(() => !this.#running || this.#proxy.count('put') > before, 1);
+      await until(
+        () => !this.#running || this.#proxy.count('put') > before,
+        () => this.#proxy.arrival(STOP_POLL_MS),
+        HANG_MS,
+      );
       await sleep(randomMs(...PAUSE_MS));
       if (!this.#running) return;
       process.kill(daemon, 'SIGKILL');

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const HANG_MS = 30_000;
-const POLL_MS = 2;
+const POLL_MS = 10;
 
 /** Undefined between the end of one daemon and the start of the next. Its standby is younger. */
 export function daemonOf(supervisor: number): number | undefined {
