@@ -1,19 +1,23 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, statfsSync } from 'node:fs';
+import { readFileSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cleanUp, type Scope } from '../support/cleanup.ts';
+import { Worker } from 'node:worker_threads';
+import { childrenOf, daemonOf } from '../crash/support/processes.ts';
+import { cleanUp } from '../support/cleanup.ts';
 import { type Mounted, mountSessionfs } from '../support/mount-sessionfs.ts';
 import { mountAt } from '../support/mounts.ts';
 import { beforeAll, treeAfter } from './crash-steps.ts';
 import { untilStarted } from './log-lines.ts';
 import { difference, readTree, type Tree, writeTree } from './session-files.ts';
+import { Succession } from './support/succession.ts';
 
 const ROUNDS = 10;
-const KILL_AFTER_MS_MAX = 250;
+const KILL_AFTER_MS_MAX = 120;
+const succession = new Succession();
 
 /** SIGKILL of daemon and supervisor, and nothing else: the mount stays, without a server. */
 async function killDaemon(mounted: Mounted): Promise<void> {
@@ -24,26 +28,21 @@ async function killDaemon(mounted: Mounted): Promise<void> {
   assert.equal(mountAt(mounted.mountPoint)?.type, 'fuse.sessionfs');
 }
 
-/** Lets a process carry out steps until the daemon is killed under it; answers the number of the first that did not return. */
-async function writeUntilKilled(scope: Scope, mounted: Mounted, first: number): Promise<number> {
-  const script = join(import.meta.dirname, 'crash-writer.js');
-  const writer = spawn(process.execPath, [script, mounted.mountPoint, String(first)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+/** Lets a thread carry out steps until the daemon is killed under it; returns the number of the first that did not return. */
+async function writeUntilKilled(mounted: Mounted, first: number): Promise<number> {
+  const writer = new Worker(join(import.meta.dirname, 'crash-writer.js'), {
+    argv: [mounted.mountPoint, String(first)],
   });
-  cleanUp(scope, () => void writer.kill('SIGKILL'));
-  let said = '';
-  writer.stdout.setEncoding('utf8').on('data', (text: string) => {
-    said += text;
-  });
-  await once(writer.stdout, 'data');
+  const said: string[] = [];
+  writer.on('message', (text: string) => said.push(text));
+  const ended = once(writer, 'exit');
+  await once(writer, 'message');
   await sleep(Math.random() * KILL_AFTER_MS_MAX);
-  const closed = once(writer, 'close');
   await killDaemon(mounted);
-  await closed;
-  const lines = said.trimEnd().split('\n');
-  assert.match(lines.pop() ?? '', /^(ENOTCONN|ECONNABORTED)$/);
-  assert.ok(lines.length > 0);
-  return Number(lines.at(-1)) + 1;
+  await ended;
+  assert.match(said.pop() ?? '', /^(ENOTCONN|ECONNABORTED)$/);
+  assert.ok(said.length > 0);
+  return Number(said.at(-1)) + 1;
 }
 
 test('the mount of a killed daemon is replaced by the next one, which has every change that had returned', async (t) => {
@@ -54,7 +53,7 @@ test('the mount of a killed daemon is replaced by the next one, which has every 
   let next = 0;
   for (let round = 1; round <= ROUNDS; round++) {
     const first = next;
-    next = await writeUntilKilled(t, mounted, first);
+    next = await writeUntilKilled(mounted, first);
     mounted = await mountSessionfs(t, { mountPoint });
     await untilStarted(mounted);
     assert.match(mounted.log(), /A dead mount that an earlier run had left is covered by the new one/);
@@ -72,23 +71,23 @@ test('the mount of a killed daemon is replaced by the next one, which has every 
   await mounted.unmount();
 });
 
-test('a start that is refused leaves no dead mount behind, and what was written is there for the next one', async (t) => {
-  const mounted = await mountSessionfs(t);
+test('a start that is refused leaves no dead mount behind, and what was written is there for the next one', async () => {
+  const mounted = await succession.take();
   const { mountPoint } = mounted;
   writeTree(mountPoint, { 'notes.txt': 'written' });
   await killDaemon(mounted);
   await assert.rejects(
-    mountSessionfs(t, { mountPoint, env: { SESSION_ENCRYPTION_KEY: 'short' } }),
+    mountSessionfs(succession.scope, { mountPoint, env: { SESSION_ENCRYPTION_KEY: 'short' } }),
     /exited with 20/,
   );
   assert.equal(mountAt(mountPoint), undefined);
-  const again = await mountSessionfs(t, { mountPoint });
-  assert.deepEqual(readTree(mountPoint), { 'notes.txt': 'written' });
-  await again.unmount();
+  await succession.follow(mounted, () => {
+    assert.deepEqual(readTree(mountPoint), { 'notes.txt': 'written' });
+  });
 });
 
 test('a caller on the mount of a killed daemon waits for the next one, and finds no empty folder', async (t) => {
-  const mounted = await mountSessionfs(t);
+  const mounted = await succession.take();
   const { mountPoint } = mounted;
   writeTree(mountPoint, { 'notes.txt': 'written' });
   await killDaemon(mounted);
@@ -125,21 +124,19 @@ function wake(pid: number): void {
   }
 }
 
-/** The daemon that a supervisor has just started for `mountPoint`, as soon as the dead mount is gone. */
+/** The daemon that a supervisor, a child of this process, has just started for `mountPoint`. */
 async function daemonServing(mountPoint: string): Promise<number> {
   for (;;) {
-    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-      if (!readProc(pid, 'cmdline').includes('daemon/main.js')) continue;
-      const parent = /^PPid:\s+(\d+)/m.exec(readProc(pid, 'status'))?.[1] ?? '';
-      if (readProc(parent, 'cmdline').includes(`\0${mountPoint}\0`)) return Number(pid);
-    }
+    const supervisor = childrenOf(process.pid).find((pid) => commandLine(pid).includes(`\0${mountPoint}\0`));
+    const daemon = supervisor && daemonOf(supervisor);
+    if (daemon) return daemon;
     await sleep(1);
   }
 }
 
-function readProc(pid: string, file: string): string {
+function commandLine(pid: number): string {
   try {
-    return readFileSync(`/proc/${pid}/${file}`, 'latin1');
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
   } catch {
     return '';
   }

@@ -7,26 +7,27 @@ import { type Mounted, type MountOptions, mountSessionfs } from '../../support/m
  * next test, too. A test that failed hands nothing on; the next one begins at a new place. Make it at the top of the module.
  */
 export class Succession {
+  /** Of every mount at the place: what is cleaned up after one takes away whatever is mounted there. */
+  readonly scope: Scope = { after };
   readonly #options: MountOptions;
-  readonly #scope: Scope = { after };
   #free: Mounted | undefined;
 
   constructor(options: MountOptions = {}) {
     this.#options = options;
     // Here, not within a test, after which its own hooks run.
-    cleanUp(this.#scope, () => {});
+    cleanUp(this.scope, () => {});
   }
 
   /** For a test to change, and to end. */
   async take(): Promise<Mounted> {
-    const taken = this.#free ?? (await mountSessionfs(this.#scope, this.#options));
+    const taken = this.#free ?? (await mountSessionfs(this.scope, this.#options));
     this.#free = undefined;
     return taken;
   }
 
   /** The mount that follows `ended`, and is handed on when `check` finds all well there. */
   async follow(ended: Mounted, check: (next: Mounted) => void | Promise<void>): Promise<void> {
-    const next = await mountSessionfs(this.#scope, { ...this.#options, mountPoint: ended.mountPoint });
+    const next = await mountSessionfs(this.scope, { ...this.#options, mountPoint: ended.mountPoint });
     await check(next);
     this.#free = next;
   }
