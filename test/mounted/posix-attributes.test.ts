@@ -16,68 +16,74 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { directTest } from '../support/driver.ts';
-import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { permissionsOf } from './support/probe.ts';
 import { sharedMount } from './support/shared-mount.ts';
+import { SharedRemount } from './support/shared-remount.ts';
 
 const shared = await sharedMount();
+const remount = new SharedRemount('unmount');
+/** Other users have a way to the shared mount. */
+for (const path of [join(shared.mounted.mountPoint, '..'), shared.mounted.mountPoint]) chmodSync(path, 0o755);
 
-directTest('modification times keep their nanoseconds, also across a remount', async (t) => {
-  const first = await mountSessionfs(t);
-  const { mountPoint } = first;
-  const at = (name: string) => join(mountPoint, name);
-  const times = { 'file.json': '2001-02-03T04:05:06.123456789Z', late: '2106-02-07T06:28:16.000000001Z' };
+const TIMES = { 'file.json': '2001-02-03T04:05:06.123456789Z', late: '2106-02-07T06:28:16.000000001Z' };
+
+function assertNanoseconds(folder: string): void {
   const expected = { 'file.json': 981173106123456789n, late: 4294967296000000001n };
-  for (const [name, time] of Object.entries(times)) {
-    writeFileSync(at(name), '{}');
-    assert.equal(spawnSync('touch', ['-m', '-d', time, at(name)]).status, 0);
+  for (const [name, mtimeNs] of Object.entries(expected)) {
+    assert.equal(statSync(join(folder, name), { bigint: true }).mtimeNs, mtimeNs);
   }
-  const check = () => {
-    for (const [name, mtimeNs] of Object.entries(expected)) {
-      assert.equal(statSync(at(name), { bigint: true }).mtimeNs, mtimeNs);
-    }
-  };
-  check();
-  await first.unmount();
-  const second = await mountSessionfs(t, { mountPoint });
-  check();
-  await second.unmount();
-});
+}
 
-test('chmod, chown and utimes tell what they set, of files, folders and links, across a remount too', async (t) => {
-  const first = await mountSessionfs(t);
-  const { mountPoint } = first;
-  const [file, directory, link] = ['file.json', 'folder', 'link'].map((name) => join(mountPoint, name)) as [
-    string,
-    string,
-    string,
-  ];
-  writeFileSync(file, '{}');
-  mkdirSync(directory);
-  symlinkSync('file.json', link);
-  for (const path of [file, directory]) {
-    chownSync(path, 1001, 1002);
-    chmodSync(path, 0o751);
-  }
-  chmodSync(directory, 0o3770);
-  utimesSync(file, 1000, 2000);
-  lutimesSync(link, 3000, 4000);
-  const check = () => {
-    assert.equal(permissionsOf(file), '751');
-    assert.equal(permissionsOf(directory), '3770');
-    for (const path of [file, directory])
-      assert.deepEqual([statSync(path).uid, statSync(path).gid], [1001, 1002]);
-    assert.equal(statSync(file).mtimeMs, 2_000_000);
-    assert.equal(lstatSync(link).mtimeMs, 4_000_000);
-    assert.equal(readFileSync(link, 'utf8'), '{}');
-  };
-  check();
-  assert.equal(statSync(file).atimeMs, 1_000_000);
-  await first.unmount();
-  const second = await mountSessionfs(t, { mountPoint });
-  check();
-  await second.unmount();
-});
+directTest(
+  'modification times keep their nanoseconds, also across a remount',
+  remount.of({
+    before(folder) {
+      for (const [name, time] of Object.entries(TIMES)) {
+        writeFileSync(join(folder, name), '{}');
+        assert.equal(spawnSync('touch', ['-m', '-d', time, join(folder, name)]).status, 0);
+      }
+      assertNanoseconds(folder);
+    },
+    after: assertNanoseconds,
+  }),
+);
+
+function assertAttributes(folder: string): void {
+  const [file, directory, link] = pathsIn(folder);
+  assert.equal(permissionsOf(file), '751');
+  assert.equal(permissionsOf(directory), '3770');
+  for (const path of [file, directory])
+    assert.deepEqual([statSync(path).uid, statSync(path).gid], [1001, 1002]);
+  assert.equal(statSync(file).mtimeMs, 2_000_000);
+  assert.equal(lstatSync(link).mtimeMs, 4_000_000);
+  assert.equal(readFileSync(link, 'utf8'), '{}');
+}
+
+function pathsIn(folder: string): [file: string, directory: string, link: string] {
+  return [join(folder, 'file.json'), join(folder, 'folder'), join(folder, 'link')];
+}
+
+test(
+  'chmod, chown and utimes tell what they set, of files, folders and links, across a remount too',
+  remount.of({
+    before(folder) {
+      const [file, directory, link] = pathsIn(folder);
+      writeFileSync(file, '{}');
+      mkdirSync(directory);
+      symlinkSync('file.json', link);
+      for (const path of [file, directory]) {
+        chownSync(path, 1001, 1002);
+        chmodSync(path, 0o751);
+      }
+      chmodSync(directory, 0o3770);
+      utimesSync(file, 1000, 2000);
+      lutimesSync(link, 3000, 4000);
+      assertAttributes(folder);
+      assert.equal(statSync(file).atimeMs, 1_000_000);
+    },
+    after: assertAttributes,
+  }),
+);
 
 test('changing a file changes its times and its folder’s, and a chmod its change time only', async () => {
   const folder = shared.folder();
@@ -111,15 +117,9 @@ function as(
   return spawnSync('setpriv', [...who, 'sh', '-c', script, 'sh', ...args], { encoding: 'utf8' });
 }
 
-directTest('another user gets in exactly as far as the permissions say', async (t) => {
-  const mounted = await mountSessionfs(t);
-  const { mountPoint } = mounted;
-  // The way to the mount must be open to begin with.
-  chmodSync(join(mountPoint, '..'), 0o755);
-  chmodSync(mountPoint, 0o755);
-  const folder = join(mountPoint, 'user1-+1555');
+directTest('another user gets in exactly as far as the permissions say', () => {
+  const folder = shared.folder();
   const file = join(folder, 'creds.json');
-  mkdirSync(folder);
   writeFileSync(file, '{"version":1}');
   const read = () => as(2001, 2001, 'cat "$1"', file);
 
@@ -141,20 +141,14 @@ directTest('another user gets in exactly as far as the permissions say', async (
     [statSync(join(folder, 'mine.json')).uid, statSync(join(folder, 'mine.json')).gid],
     [2001, 2001],
   );
-  await mounted.unmount();
 });
 
-directTest('in a sticky folder only its owner and the file’s remove a file', async (t) => {
-  const mounted = await mountSessionfs(t);
-  chmodSync(join(mounted.mountPoint, '..'), 0o755);
-  chmodSync(mounted.mountPoint, 0o755);
-  const folder = join(mounted.mountPoint, 'shared');
-  mkdirSync(folder);
+directTest('in a sticky folder only its owner and the file’s remove a file', () => {
+  const folder = shared.folder();
   chmodSync(folder, 0o1777);
   assert.equal(as(2001, 2001, 'echo x > "$1/file"', folder).status, 0);
   assert.notEqual(as(2002, 2002, 'rm -f "$1/file"', folder).status, 0);
   assert.equal(as(2001, 2001, 'rm "$1/file"', folder).status, 0);
-  await mounted.unmount();
 });
 
 test('what is made in a set-group-id folder belongs to the folder’s group, and its folders pass that on', () => {
@@ -168,14 +162,12 @@ test('what is made in a set-group-id folder belongs to the folder’s group, and
   assert.equal(permissionsOf(join(folder, 'inner')), '2700');
 });
 
-directTest('a write by another user than root takes the set-id bits away', async (t) => {
-  const mounted = await mountSessionfs(t);
-  chmodSync(join(mounted.mountPoint, '..'), 0o755);
-  chmodSync(mounted.mountPoint, 0o755);
-  const file = join(mounted.mountPoint, 'file');
+directTest('a write by another user than root takes the set-id bits away', () => {
+  const folder = shared.folder();
+  chmodSync(folder, 0o755);
+  const file = join(folder, 'file');
   writeFileSync(file, 'x');
   chmodSync(file, 0o6777);
   assert.equal(as(2001, 2001, 'echo y >> "$1"', file).status, 0);
   assert.equal(permissionsOf(file), '777');
-  await mounted.unmount();
 });

@@ -1,24 +1,25 @@
 /** The mount beside the filesystem of the temporary directory: the same calls, the same answers. What differs is in docs/semantics.md, and not tried here. */
 import { randomInt } from 'node:crypto';
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isNative } from '../support/driver.ts';
-import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { Succession } from './support/succession.ts';
 import { TwoTrees } from './support/two-trees.ts';
 
 const STEPS = 1_500;
 const COMPARE_EVERY = 100;
 /** The mount's folder is reached by other users too. */
-const settings = ['--umask=000'];
+const succession = new Succession({ args: ['--umask=000'] });
 
 for (const seed of [1, randomInt(2 ** 32)]) {
   test(`random calls have the same results on both, seed ${seed}`, async (t) => {
     const umask = process.umask(0o022);
     t.after(() => process.umask(umask));
-    const [trusted, mountPoint] = [temporaryDirectory(t), join(temporaryDirectory(t), 'sessions')];
-    const mounted = await mountSessionfs(t, { mountPoint, args: settings });
+    const trusted = temporaryDirectory(t);
+    const mounted = await succession.take();
+    const { mountPoint } = mounted;
     const tried = join(mountPoint, 'user-+15550000');
     mkdirSync(tried);
     for (const folder of [join(mountPoint, '..'), mountPoint]) chmodSync(folder, 0o755);
@@ -29,8 +30,7 @@ for (const seed of [1, randomInt(2 ** 32)]) {
     }
     t.diagnostic(`${trees.succeeded} of ${STEPS} calls succeeded`);
     await mounted.unmount();
-    const again = await mountSessionfs(t, { mountPoint, args: settings });
-    trees.compare({ isAgain: true });
-    await again.unmount();
+    await succession.follow(mounted, () => trees.compare({ isAgain: true }));
+    rmSync(tried, { recursive: true });
   });
 }
