@@ -1,19 +1,21 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import type { Scope } from '../support/cleanup.ts';
-import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { assertRefused } from './refused-start.ts';
 import { readTree, sessionTree, writeTree } from './session-files.ts';
+import { Succession } from './support/succession.ts';
 
-function places(scope: Scope): { within: string; mountPoint: string; cachePath: string } {
+const succession = new Succession();
+
+function places(scope: Scope): { within: string; mountPoint: string } {
   const within = temporaryDirectory(scope);
   const mountPoint = join(within, 'sessions');
   mkdirSync(mountPoint);
-  return { within, mountPoint, cachePath: join(within, 'sessions.sealed') };
+  return { within, mountPoint };
 }
 
 test('a cache on a read-only disk is refused, with the reason', (t) => {
@@ -70,9 +72,10 @@ test('a cache on the mount itself is refused, also behind a link, and one around
   assert.deepEqual(readTree(within), { 'link/': '', 'sessions/': '' });
 });
 
-test('a cache of another format version is refused and left as it is', async (t) => {
-  const { within, mountPoint, cachePath } = places(t);
-  const mounted = await mountSessionfs(t, { mountPoint });
+test('a cache of another format version is refused and left as it is', async () => {
+  const mounted = await succession.take();
+  const { mountPoint } = mounted;
+  const cachePath = `${mountPoint}.sealed`;
   writeTree(mountPoint, sessionTree('user1-+15550001'));
   await mounted.unmount();
   const format = join(cachePath, 'format.json');
@@ -83,12 +86,12 @@ test('a cache of another format version is refused and left as it is', async (t)
     message: new RegExp(`the cache ${cachePath} has version 2, not 1`),
     hint: /Start the version of sessionfs that wrote it/,
   } as const;
-  assertRefused({ within, args: [mountPoint] }, refusal);
+  assertRefused({ within: dirname(mountPoint), args: [mountPoint] }, refusal);
 
   writeFileSync(format, JSON.stringify(written));
-  const again = await mountSessionfs(t, { mountPoint });
-  assert.deepEqual(readTree(mountPoint), sessionTree('user1-+15550001'));
-  await again.unmount();
+  await succession.follow(mounted, () =>
+    assert.deepEqual(readTree(mountPoint), sessionTree('user1-+15550001')),
+  );
 });
 
 test('a directory with other files in it does not become a cache', (t) => {
@@ -109,9 +112,10 @@ function daemonOf(mountPoint: string): number {
   return JSON.parse(readFileSync(join(mountPoint, '.sessionfs/status.json'), 'utf8')).pids.daemon;
 }
 
-test('a cache that another daemon uses is refused with the id of that process', async (t) => {
-  const { within, mountPoint, cachePath } = places(t);
-  const mounted = await mountSessionfs(t, { mountPoint });
+test('a cache that another daemon uses is refused with the id of that process', async () => {
+  const mounted = await succession.take();
+  const { mountPoint } = mounted;
+  const [within, cachePath] = [dirname(mountPoint), `${mountPoint}.sealed`];
   const second = join(within, 'second');
   mkdirSync(second);
   assertRefused(
@@ -122,6 +126,6 @@ test('a cache that another daemon uses is refused with the id of that process', 
       hint: /its own SESSION_CACHE_PATH/,
     },
   );
-  writeTree(mountPoint, sessionTree('user1-+15550001'));
+  writeTree(mountPoint, sessionTree('user2-+15550002'));
   await mounted.unmount();
 });

@@ -1,33 +1,42 @@
 import assert from 'node:assert/strict';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import { mountSessionfs } from '../support/mount-sessionfs.ts';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import type { Mounted } from '../support/mount-sessionfs.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { assertRefused } from './refused-start.ts';
 import { readTree, sessionTree, writeTree } from './session-files.ts';
+import { Succession } from './support/succession.ts';
 
 const KEY = '89abcdef01234567'.repeat(4);
 const OTHER_KEY = '0123456789abcdef'.repeat(4);
 const session = sessionTree('user1-+15550001');
 
-type Environment = Readonly<Record<string, string>>;
+interface UsedCache {
+  readonly ended: Mounted;
+  readonly within: string;
+  readonly mountPoint: string;
+  readonly keyFile: string;
+}
 
-/** An unmounted mount with a session in its cache, sealed with a key that was made for it unless one is given. */
-async function usedCache(t: TestContext, env: Environment = {}) {
-  const within = temporaryDirectory(t);
-  const mountPoint = join(within, 'sessions');
-  const mounted = await mountSessionfs(t, { mountPoint, env });
+/** Mounts that make their key, and mounts that are given one; each test begins with an unmounted one. */
+const [withOwnKey, withGivenKey] = [
+  new Succession(),
+  new Succession({ env: { SESSION_ENCRYPTION_KEY: KEY } }),
+];
+
+/** An unmounted mount with a session in its cache. */
+async function usedCache(succession: Succession): Promise<UsedCache> {
+  const ended = await succession.take();
+  const { mountPoint } = ended;
   writeTree(mountPoint, session);
-  await mounted.unmount();
-  return { within, mountPoint, keyFile: join(within, 'sessions.sealed.key') };
+  await ended.unmount();
+  return { ended, within: dirname(mountPoint), mountPoint, keyFile: `${mountPoint}.sealed.key` };
 }
 
 /** The refused start changed nothing: with the right key everything is there. */
-async function assertStillOpens(t: TestContext, mountPoint: string, env: Environment = {}): Promise<void> {
-  const mounted = await mountSessionfs(t, { mountPoint, env });
-  assert.deepEqual(readTree(mountPoint), session);
-  await mounted.unmount();
+async function assertStillOpens(succession: Succession, { ended, mountPoint }: UsedCache): Promise<void> {
+  await succession.follow(ended, () => assert.deepEqual(readTree(mountPoint), session));
 }
 
 test('a key that is not 64 hex digits is refused wherever it comes from, and never repeated', (t) => {
@@ -53,9 +62,9 @@ function mountPointIn(within: string): string {
   return join(within, 'sessions');
 }
 
-test('a key that the cache was not sealed with is refused, with the ids of both', async (t) => {
-  const env = { SESSION_ENCRYPTION_KEY: KEY };
-  const { within, mountPoint } = await usedCache(t, env);
+test('a key that the cache was not sealed with is refused, with the ids of both', async () => {
+  const used = await usedCache(withGivenKey);
+  const { within, mountPoint } = used;
   assertRefused(
     { within, args: [mountPoint], env: { SESSION_ENCRYPTION_KEY: OTHER_KEY } },
     {
@@ -64,11 +73,12 @@ test('a key that the cache was not sealed with is refused, with the ids of both'
       hint: /SESSION_ENCRYPTION_KEYS_PREVIOUS/,
     },
   );
-  await assertStillOpens(t, mountPoint, env);
+  await assertStillOpens(withGivenKey, used);
 });
 
-test('a cache whose key file is gone is refused and no new key is made; put back, it opens', async (t) => {
-  const { within, mountPoint, keyFile } = await usedCache(t);
+test('a cache whose key file is gone is refused and no new key is made; put back, it opens', async () => {
+  const used = await usedCache(withOwnKey);
+  const { within, mountPoint, keyFile } = used;
   renameSync(keyFile, `${keyFile}.away`);
   assertRefused(
     { within, args: [mountPoint] },
@@ -79,7 +89,7 @@ test('a cache whose key file is gone is refused and no new key is made; put back
     },
   );
   renameSync(`${keyFile}.away`, keyFile);
-  await assertStillOpens(t, mountPoint);
+  await assertStillOpens(withOwnKey, used);
 });
 
 test('a key file that is named and missing is refused by its name', (t) => {
@@ -95,8 +105,9 @@ test('a key file that is named and missing is refused by its name', (t) => {
   );
 });
 
-test('a damaged key file is refused as it is, and never replaced', async (t) => {
-  const { within, mountPoint, keyFile } = await usedCache(t);
+test('a damaged key file is refused as it is, and never replaced', async () => {
+  const used = await usedCache(withOwnKey);
+  const { within, mountPoint, keyFile } = used;
   const key = readFileSync(keyFile, 'utf8');
   writeFileSync(keyFile, '');
   assertRefused(
@@ -105,5 +116,5 @@ test('a damaged key file is refused as it is, and never replaced', async (t) => 
   );
   assert.equal(readFileSync(keyFile, 'utf8'), '');
   writeFileSync(keyFile, key);
-  await assertStillOpens(t, mountPoint);
+  await assertStillOpens(withOwnKey, used);
 });

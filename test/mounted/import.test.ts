@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import type { SkippedSession } from '../../src/fs/startup/import-plain.ts';
-import type { Scope } from '../support/cleanup.ts';
+import { cleanUp, type Scope } from '../support/cleanup.ts';
 import { type Mounted, mountSessionfs } from '../support/mount-sessionfs.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { type LogLine, logLines, untilStarted } from './log-lines.ts';
@@ -51,22 +51,36 @@ function importWarning(log: string): LogLine {
   return warning;
 }
 
-test('plain sessions are imported with content and times, and set aside beside the mount point with a warning', async (t) => {
-  const sessions = {
-    ...sessionTree('user1-+15550001'),
-    ...sessionTree('user2-+15550002'),
-    'user3-+15550003/': '',
-    'user3-+15550003/auth.db': 'SQLite format 3\0 and its pages',
-    'user3-+15550003/auth.db-wal': 'frames',
-    'user3-+15550003/auth.db-shm': '',
+const USERS = {
+  ...sessionTree('user1-+15550001'),
+  ...sessionTree('user2-+15550002'),
+  'user3-+15550003/': '',
+  'user3-+15550003/auth.db': 'SQLite format 3\0 and its pages',
+  'user3-+15550003/auth.db-wal': 'frames',
+  'user3-+15550003/auth.db-shm': '',
+};
+
+const ofFile: Scope = { after };
+cleanUp(ofFile, () => {});
+let firstImport: Promise<{ plain: Plain; mounted: Mounted }> | undefined;
+
+/** The first mount after there were plain sessions, for two tests. */
+function importedUsers(): Promise<{ plain: Plain; mounted: Mounted }> {
+  const start = async () => {
+    const plain = plainSessions(ofFile, USERS);
+    return { plain, mounted: await startedMount(ofFile, plain) };
   };
-  const plain = plainSessions(t, sessions);
-  const mounted = await startedMount(t, plain);
-  assert.deepEqual(readTree(plain.mountPoint), sessions);
-  for (const path of Object.keys(sessions)) {
+  firstImport ??= start();
+  return firstImport;
+}
+
+test('plain sessions are imported with content and times, and set aside beside the mount point with a warning', async () => {
+  const { plain, mounted } = await importedUsers();
+  assert.deepEqual(readTree(plain.mountPoint), USERS);
+  for (const path of Object.keys(USERS)) {
     assert.equal(statSync(join(plain.mountPoint, path)).mtimeMs, WRITTEN.getTime(), path);
   }
-  assert.deepEqual(setAside(plain), sessions);
+  assert.deepEqual(setAside(plain), USERS);
   const warning = importWarning(mounted.log());
   assert.match(warning.msg, /not encrypted/);
   assert.deepEqual(
@@ -79,10 +93,10 @@ test('plain sessions are imported with content and times, and set aside beside t
 });
 
 test('a second mount does not import again', async (t) => {
-  const plain = plainSessions(t, sessionTree('user1-+15550001'));
-  await (await startedMount(t, plain)).unmount();
+  const { plain, mounted } = await importedUsers();
+  await mounted.unmount();
   const second = await startedMount(t, plain);
-  assert.deepEqual(readTree(plain.mountPoint), sessionTree('user1-+15550001'));
+  assert.deepEqual(readTree(plain.mountPoint), USERS);
   assert.deepEqual(
     logLines(second.log()).filter(({ msg }) => msg.startsWith('Plain sessions')),
     [],

@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MountStatus } from '../../src/api/mount-status.ts';
 import { runCli } from '../cli/run-cli.ts';
 import { driverUnderTest } from '../support/driver.ts';
-import { mountSessionfs } from '../support/mount-sessionfs.ts';
+import { until } from '../support/until.ts';
 import { sessionTree, writeTree } from './session-files.ts';
+import { Succession } from './support/succession.ts';
 
-const CHECKPOINT_HANG_MS = 60_000;
+const succession = new Succession();
 
 function parentOf(pid: number): number {
   return Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
@@ -21,8 +23,8 @@ function statusOf(mountPoint: string): MountStatus {
   return JSON.parse(stdout) as MountStatus;
 }
 
-test('status --json says what is mounted, by whom, and counts sessions and files as they come and go', async (t) => {
-  const mounted = await mountSessionfs(t);
+test('status --json says what is mounted, by whom, and counts sessions and files as they come and go', async () => {
+  const mounted = await succession.take();
   const { mountPoint } = mounted;
   const { sessions, files, dirty, ...described } = statusOf(mountPoint);
   assert.deepEqual([sessions, files, dirty], [0, 0, 0]);
@@ -42,28 +44,33 @@ test('status --json says what is mounted, by whom, and counts sessions and files
   rmSync(join(mountPoint, 'user2-+15550002'), { recursive: true });
   const shrunk = statusOf(mountPoint);
   assert.deepEqual([shrunk.sessions, shrunk.files], [1, 4]);
-  await mounted.unmount();
+  succession.handOn(mounted);
 });
 
-test('after a remount status counts what is there, and nothing is dirty', async (t) => {
-  const first = await mountSessionfs(t);
+test('after a remount status counts what is there, and nothing is dirty', async () => {
+  const first = await succession.take();
   const { mountPoint } = first;
-  writeTree(mountPoint, sessionTree('user1-+15550001'));
+  for (const name of readdirSync(mountPoint)) rmSync(join(mountPoint, name), { recursive: true });
+  writeTree(mountPoint, sessionTree('user3-+15550003'));
   await first.unmount();
-  const second = await mountSessionfs(t, { mountPoint });
-  const { sessions, files, dirty } = statusOf(mountPoint);
-  assert.deepEqual([sessions, files, dirty], [1, 3, 0]);
-  await second.unmount();
+  await succession.follow(first, () => {
+    const { sessions, files, dirty } = statusOf(mountPoint);
+    assert.deepEqual([sessions, files, dirty], [1, 3, 0]);
+  });
 });
 
-test('what was written is dirty only until it has gone to the cache, which happens by itself', async (t) => {
-  const mounted = await mountSessionfs(t);
-  writeTree(mounted.mountPoint, sessionTree('user1-+15550001'));
-  assert.equal(statusOf(mounted.mountPoint).dirty, 3);
-  const deadline = performance.now() + CHECKPOINT_HANG_MS;
-  while (statusOf(mounted.mountPoint).dirty > 0) {
-    assert.ok(performance.now() < deadline, 'still dirty');
-    await sleep(200);
-  }
+test('what was written is dirty only until it has gone to the cache, which happens by itself', async () => {
+  const mounted = await succession.take();
+  const { mountPoint } = mounted;
+  const dirty = async () =>
+    JSON.parse(await readFile(join(mountPoint, '.sessionfs/status.json'), 'utf8')).dirty as number;
+  await until(async () => (await dirty()) === 0);
+  writeTree(mountPoint, sessionTree('user4-+15550004'));
+  assert.equal(statusOf(mountPoint).dirty, 3);
+  await until(
+    async () => (await dirty()) === 0,
+    () => sleep(200),
+  );
+  assert.equal(statusOf(mountPoint).dirty, 0);
   await mounted.unmount();
 });

@@ -29,6 +29,11 @@ export class Succession {
   async follow(ended: Mounted, check: (next: Mounted) => void | Promise<void>): Promise<void> {
     const next = await mountSessionfs(this.scope, { ...this.#options, mountPoint: ended.mountPoint });
     await check(next);
-    this.#free = next;
+    this.handOn(next);
+  }
+
+  /** At the end of a test that left it well. */
+  handOn(mounted: Mounted): void {
+    this.#free = mounted;
   }
 }
