@@ -78,7 +78,7 @@ test('.tmp, .bak and rename: application, daemon and machine are killed, and not
 test('.tmp, .bak and rename: Baileys pairs and talks while daemons die, and goes on on an empty machine', async (t) => {
   const cloud = await Cloud.start(t);
   const first = await cloud.mount(often);
-  const state = ['--state', 'next-multi-file', '--prekeys', '20', '--contacts', '5', '--k', '2', '--m', '10'];
+  const state = ['--state', 'next-multi-file', '--prekeys', '10', '--contacts', '2', '--k', '2', '--m', '10'];
   const killer = new DaemonKiller(first);
   await killer.during(() => workloadSucceeds(first.mountPoint, ...state, '--mode', 'init'));
   await flushAll(first);

@@ -7,15 +7,19 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { BufferJSON, initAuthCreds, proto } from '@whiskeysockets/baileys';
 import Database from 'libsql';
+
+const isProgram = process.argv[1] === fileURLToPath(import.meta.url);
+// What the program writes has no buffers, and Baileys takes as long to load as some hundred rounds take.
+const { BufferJSON, initAuthCreds, proto } = isProgram ? {} : await import('@whiskeysockets/baileys');
 
 const CREDS = '__creds__';
 
 export const databaseIn = (folder) => join(folder, 'auth.db');
-const encoded = (value) => JSON.stringify(value, BufferJSON.replacer);
-const decoded = (text) => JSON.parse(text, BufferJSON.reviver);
+const encoded = (value) => JSON.stringify(value, BufferJSON?.replacer);
+const decoded = (text) => JSON.parse(text, BufferJSON?.reviver);
 
 export async function useSqliteAuthState({ dbPath }) {
   const database = new Database(dbPath);
@@ -34,7 +38,7 @@ export async function useSqliteAuthState({ dbPath }) {
   );
   const deleteKey = database.prepare('DELETE FROM signal_keys WHERE type = ? AND id = ?');
   const row = readCreds.get(CREDS);
-  const creds = row === undefined ? initAuthCreds() : decoded(row.value);
+  const creds = row === undefined ? (initAuthCreds?.() ?? {}) : decoded(row.value);
   const get = async (type, ids) => {
     const found = ids.map((id) => {
       const key = readKey.get(type, id);
@@ -70,6 +74,8 @@ export function surveyDatabase(folder) {
   }
 }
 
+/** After each round, so that the processor also gets to those who kill. */
+const REST_MS = 10;
 const KEYS = ['1.0', '2.0', '3.0'];
 
 async function main([command, folder, rounds = '1000000']) {
@@ -91,8 +97,9 @@ async function main([command, folder, rounds = '1000000']) {
     await saveCreds();
     await state.keys.set({ session: Object.fromEntries(KEYS.map((id) => [id, { round, padding }])) });
     process.stdout.write(`${round}\n`);
+    await sleep(REST_MS);
   }
   close();
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.slice(2));
+if (isProgram) await main(process.argv.slice(2));

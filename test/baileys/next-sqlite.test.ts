@@ -49,7 +49,7 @@ test('SQLite: application, daemon and machine are killed, and every transaction 
 test('SQLite: Baileys pairs and talks while daemons die, and goes on on an empty machine', async (t) => {
   const account = new Account(t);
   const first = await account.machine().mount(often);
-  const state = ['--state', 'next-sqlite', '--prekeys', '20', '--contacts', '5', '--k', '2', '--m', '10'];
+  const state = ['--state', 'next-sqlite', '--prekeys', '10', '--contacts', '2', '--k', '2', '--m', '10'];
   const killer = new DaemonKiller(first);
   await killer.during(() => workloadSucceeds(first.mountPoint, ...state, '--mode', 'init'));
   await flushAll(first);

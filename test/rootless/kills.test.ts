@@ -24,6 +24,8 @@ const WRITER = `
     fs.writeFileSync(path, JSON.stringify({ steps, filler: 'x'.repeat(steps % 5000) }));
     const read = JSON.parse(fs.readFileSync(path, 'utf8'));
     if (read.steps !== steps) throw new Error('wrote ' + steps + ', read ' + read.steps);
+    // So that the daemons get a processor, too.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
   }
   console.log('steps: ' + steps);`;
 
@@ -46,49 +48,59 @@ const TRAPPED = `
   echo '{"first":1}' >"$DIR/first.json"; echo waiting
   while :; do sleep 0.05; done`;
 
-for (const [who, pidOf, code] of [
-  ['the process that the user started', ({ outside }: RootlessRun) => outside, null],
-  ['the supervisor', (run: RootlessRun) => run.supervisor(), 137],
-] as const) {
-  test(`SIGKILL of ${who} ends the command by SIGTERM, and all it wrote is kept`, async (t) => {
-    const user = await userWithFuse(t);
-    const run = await startRootlessShell(t, TRAPPED, { user });
+const OUTLIVING = `
+  trap '' TERM; echo waiting; while [ ! -e "$DIR/../stop" ]; do sleep 0.05; done
+  echo '{"late":1}' >"$DIR/late.json"; cat "$DIR/late.json"`;
+
+test('SIGKILL of one process after the other: each next run has what the one before wrote', async (t) => {
+  const user = await userWithFuse(t);
+  const start = async (script: string): Promise<RootlessRun> => {
+    const run = await startRootlessShell(t, script, { user });
     await untilLogged(run.process, /^waiting$/m);
-    process.kill(pidOf(run), 'SIGKILL');
-    assert.equal((await run.ended()).code, code, run.process.log());
+    return run;
+  };
+  const READ_TRAPPED = 'cd "$DIR" && cat first.json last.json && rm first.json last.json && cd /';
+  const WRITTEN = /^\{"first":1\}\n\{"last":1\}$/m;
+
+  await t.test(
+    'of the process that the user started: it ends the command by SIGTERM, and all it wrote is kept',
+    async () => {
+      const run = await start(TRAPPED);
+      process.kill(run.outside, 'SIGKILL');
+      assert.equal((await run.ended()).code, null, run.process.log());
+      assert.match(run.process.log(), /^ended well$/m);
+      await gone(run);
+    },
+  );
+  await t.test('of the supervisor: it ends the command by SIGTERM, and all it wrote is kept', async () => {
+    const run = await start(`${READ_TRAPPED}; ${TRAPPED}`);
+    assert.match(run.process.log(), WRITTEN);
+    process.kill(run.supervisor(), 'SIGKILL');
+    assert.equal((await run.ended()).code, 137, run.process.log());
     assert.match(run.process.log(), /^ended well$/m);
     await gone(run);
-    const again = await startRootlessShell(t, 'cd "$DIR" && cat first.json last.json', { user });
-    assert.equal((await again.ended()).code, 0, again.process.log());
-    assert.match(again.process.log(), /^\{"first":1\}\n\{"last":1\}$/m);
   });
-}
-
-test('a command that outlives its supervisor is served to its end', async (t) => {
-  const user = await userWithFuse(t);
-  const script = `
-    trap '' TERM; echo waiting; while [ ! -e "$DIR/../stop" ]; do sleep 0.05; done
-    echo '{"late":1}' >"$DIR/late.json"; cat "$DIR/late.json"`;
-  const run = await startRootlessShell(t, script, { user });
-  await untilLogged(run.process, /^waiting$/m);
-  process.kill(run.supervisor(), 'SIGKILL');
-  await untilLogged(run.process, /the mount goes on without one/);
-  writeFileSync(join(user.home, 'stop'), '');
-  assert.equal((await run.ended()).code, 137, run.process.log());
-  assert.match(run.process.log(), /^\{"late":1\}$/m);
-  assert.match(run.process.log(), /"reason":"no process is left in its namespace"/);
-  await gone(run);
-  const again = await startRootlessShell(t, 'cat "$DIR/late.json"', { user });
-  assert.equal((await again.ended()).code, 0, again.process.log());
-});
-
-test('SIGKILL of the command: its status is 137, and the mount is ended', async (t) => {
-  const run = await startRootlessShell(t, 'echo "{}" >"$DIR/creds.json"; echo waiting; exec sleep 60');
-  await untilLogged(run.process, /^waiting$/m);
-  process.kill(run.command(), 'SIGKILL');
-  assert.equal((await run.ended()).code, 137, run.process.log());
-  assert.match(run.process.log(), /"dirty":0,"lazy":false/);
-  await gone(run);
+  await t.test('a command that outlives its supervisor is served to its end', async () => {
+    const run = await start(`${READ_TRAPPED}; ${OUTLIVING}`);
+    assert.match(run.process.log(), WRITTEN);
+    process.kill(run.supervisor(), 'SIGKILL');
+    await untilLogged(run.process, /the mount goes on without one/);
+    writeFileSync(join(user.home, 'stop'), '');
+    assert.equal((await run.ended()).code, 137, run.process.log());
+    assert.match(run.process.log(), /^\{"late":1\}$/m);
+    assert.match(run.process.log(), /"reason":"no process is left in its namespace"/);
+    await gone(run);
+  });
+  await t.test('of the command: its status is 137, and the mount is ended', async () => {
+    const run = await start(
+      'cat "$DIR/late.json"; echo "{}" >"$DIR/creds.json"; echo waiting; exec sleep 60',
+    );
+    assert.match(run.process.log(), /^\{"late":1\}$/m);
+    process.kill(run.command(), 'SIGKILL');
+    assert.equal((await run.ended()).code, 137, run.process.log());
+    assert.match(run.process.log(), /"dirty":0,"lazy":false/);
+    await gone(run);
+  });
 });
 
 /** A process that has closed its output may need a moment more. */

@@ -55,7 +55,7 @@ test('a session that another machine backed up, with a stranger’s files, belon
   assert.match(next.process.log(), /^\{"a":1\}\n\{"b":3\}$/m);
 });
 
-test('cloud mode works from within, on a bucket that belongs to the user', async (t) => {
+test('cloud mode works from within, on a bucket that belongs to the user, and health is served to the outside', async (t) => {
   const user = await userWithFuse(t);
   const env = { ...hybrid(user.directory('bucket')), SESSION_STORAGE_TYPE: 'cloud' };
   const written = await startRootlessShell(t, 'mkdir "$DIR/u-+1" && echo "{}" >"$DIR/u-+1/creds.json"', {
@@ -63,9 +63,16 @@ test('cloud mode works from within, on a bucket that belongs to the user', async
     env,
   });
   assert.equal((await written.ended()).code, 0, written.process.log());
-  const read = await startRootlessShell(t, LIST, { user, env });
-  assert.equal((await read.ended()).code, 0, read.process.log());
+  const read = await startRootlessShell(t, `${LIST} && echo ready && exec sleep 60`, {
+    user,
+    env: { ...env, SESSION_HTTP_ADDRESS: '127.0.0.1:0' },
+  });
+  await untilLogged(read.process, /^ready$/m);
   assert.match(read.process.log(), new RegExp(`^u-\\+1/creds.json ${UID}:${GID}\n\\{\\}$`, 'm'));
+  const served = logLines(read.process.log()).find(({ msg }) => msg === 'Health and metrics are served');
+  assert.equal(await statusOf(`http://127.0.0.1:${served?.port}/readyz`), 200);
+  read.process.signal('SIGTERM');
+  assert.equal((await read.ended()).code, 143, read.process.log());
 });
 
 test('plain sessions are imported as the user’s own', async (t) => {
@@ -99,16 +106,6 @@ test('SESSION_OWNER may name the user itself; the mount belongs to it, no matter
     assert.match(run.process.log(), new RegExp(`^root ${UID}:${GID}$`, 'm'));
     chownSync(run.mountPoint, STRANGER, STRANGER);
   }
-});
-
-test('health is served to the outside', async (t) => {
-  const env = { SESSION_HTTP_ADDRESS: '127.0.0.1:0' };
-  const run = await startRootlessShell(t, 'echo ready; exec sleep 60', { env });
-  await untilLogged(run.process, /^ready$/m);
-  const served = logLines(run.process.log()).find(({ msg }) => msg === 'Health and metrics are served');
-  assert.equal(await statusOf(`http://127.0.0.1:${served?.port}/readyz`), 200);
-  run.process.signal('SIGTERM');
-  assert.equal((await run.ended()).code, 143, run.process.log());
 });
 
 function statusOf(url: string): Promise<number | undefined> {

@@ -6,17 +6,52 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { logLines, untilLogged } from '../mounted/log-lines.ts';
 import { cleanEnvironment } from '../support/environment.ts';
+import { fileScope } from '../support/file-scope.ts';
 import { mountAt } from '../support/mounts.ts';
 import { checkout, GID, UID } from '../support/ordinary-user.ts';
-import { startRootless, startRootlessShell, userWithFuse } from './support/rootless-run.ts';
+import { type RootlessRun, startRootless, startRootlessShell, userWithFuse } from './support/rootless-run.ts';
 
-test('the command has the user’s own numbers, and so have the files', async (t) => {
-  const script = `
-    cd "$DIR"; mkdir u-+1; echo '{"a":1}' >u-+1/creds.json; echo text >notes.txt
-    echo "user $(id -u):$(id -g)"; grep CapEff /proc/self/status
-    stat -c '%n %u:%g %a' . u-+1 u-+1/creds.json notes.txt`;
-  const run = await startRootlessShell(t, `umask 022; ${script}`);
-  assert.deepEqual(await run.ended(), { code: 0, signal: null }, run.process.log());
+/** A run that has ended, and one of the same user that waits for a signal: for all tests that need no run of their own. */
+class TwoRuns {
+  readonly #scope = fileScope();
+  #ended: Promise<RootlessRun> | undefined;
+  #waiting: Promise<RootlessRun> | undefined;
+
+  ended(): Promise<RootlessRun> {
+    this.#ended ??= this.#first();
+    return this.#ended;
+  }
+
+  waiting(): Promise<RootlessRun> {
+    this.#waiting ??= this.#second();
+    return this.#waiting;
+  }
+
+  async #first(): Promise<RootlessRun> {
+    const script = `
+      cd "$DIR"; mkdir u-+1; echo '{"a":1}' >u-+1/creds.json; echo text >notes.txt
+      echo "user $(id -u):$(id -g)"; grep CapEff /proc/self/status
+      stat -c '%n %u:%g %a' . u-+1 u-+1/creds.json notes.txt`;
+    // Standard input is empty, so the command ends by itself.
+    const run = await startRootlessShell(this.#scope, `umask 022; ${script}; read -r line; exit 7`);
+    await run.ended();
+    return run;
+  }
+
+  async #second(): Promise<RootlessRun> {
+    const { user } = await this.ended();
+    const script = 'cat "$DIR/u-+1/creds.json"; echo ready; exec sleep 600';
+    const run = await startRootlessShell(this.#scope, script, { user });
+    await untilLogged(run.process, /^ready$/m);
+    return run;
+  }
+}
+
+const runs = new TwoRuns();
+
+test('the command has the user’s own numbers, and so have the files; the status is the command’s exit status', async () => {
+  const run = await runs.ended();
+  assert.deepEqual(await run.ended(), { code: 7, signal: null }, run.process.log());
   const log = run.process.log();
   assert.match(log, new RegExp(`^user ${UID}:${GID}$`, 'm'));
   assert.match(log, /^CapEff:\t0000000000000000$/m);
@@ -32,45 +67,8 @@ test('the command has the user’s own numbers, and so have the files', async (t
   }
 });
 
-test('the key is in the environment of no process but the one that the user started', async (t) => {
-  const key = 'a1b2c3d4'.repeat(8);
-  const run = await startRootlessShell(t, 'echo ready; exec sleep 60', {
-    env: { SESSION_ENCRYPTION_KEY: key },
-  });
-  await untilLogged(run.process, /^ready$/m);
-  const others = run.process.processes().filter((pid) => pid !== run.outside);
-  assert.ok(
-    others.includes(run.supervisor()) && others.includes(run.daemon()) && others.includes(run.command()),
-  );
-  for (const pid of others)
-    assert.ok(!readFileSync(`/proc/${pid}/environ`, 'latin1').includes(key), `${pid}`);
-  run.process.signal('SIGTERM');
-  assert.equal((await run.ended()).code, 143, run.process.log());
-});
-
-test('no process outside of the namespace sees the mount, and nothing of it is left', async (t) => {
-  const run = await startRootlessShell(t, 'echo "{}" >"$DIR/creds.json"; echo ready; read -r line');
-  // stdin is empty, so the command ends by itself.
-  assert.equal((await run.ended()).code, 1, run.process.log());
-  const again = await startRootlessShell(t, 'cat "$DIR/creds.json"; echo ready; exec sleep 60', {
-    user: run.user,
-  });
-  await untilLogged(again.process, /^ready$/m);
-  assert.match(again.process.log(), /^\{\}$/m);
-  assert.equal(mountAt(again.mountPoint), undefined);
-  assert.deepEqual(readdirSync(again.mountPoint), []);
-  const within = readFileSync(`/proc/${again.command()}/mountinfo`, 'utf8');
-  assert.match(within, new RegExp(` ${again.mountPoint} \\S+ - fuse\\.sessionfs sessionfs `));
-  // Not even root gets in by the back door.
-  assert.throws(() => readdirSync(`/proc/${again.command()}/root${again.mountPoint}`), { code: 'EACCES' });
-  again.process.signal('SIGTERM');
-  assert.equal((await again.ended()).code, 143, again.process.log());
-  assert.deepEqual(again.process.processes(), []);
-});
-
-test('what is mounted and unmounted outside is so within, and nothing of the inside gets out', async (t) => {
-  const run = await startRootlessShell(t, 'echo ready; exec sleep 60');
-  await untilLogged(run.process, /^ready$/m);
+test('what is mounted and unmounted outside is so within, and nothing of the inside gets out', async () => {
+  const run = await runs.waiting();
   const other = run.user.directory('other');
   const outside = (...command: string[]) =>
     execFileSync('nsenter', [`--mount=/proc/${run.outside}/ns/mnt`, ...command]);
@@ -84,15 +82,45 @@ test('what is mounted and unmounted outside is so within, and nothing of the ins
   assert.ok(!isSeenBy(run.outside, run.mountPoint));
 });
 
-for (const [what, script, code] of [
-  ['its exit status', 'exit 7', 7],
-  ['128 + n when signal n ended it', 'kill -KILL $$', 137],
-] as const) {
-  test(`the status is the command’s: ${what}`, async (t) => {
-    const run = await startRootlessShell(t, script);
-    assert.deepEqual(await run.ended(), { code, signal: null }, run.process.log());
-  });
-}
+test('the image’s health check enters the namespace, as the same user', async () => {
+  const run = await runs.waiting();
+  const beside = [`--mount=/proc/${run.outside}/ns/mnt`, 'setpriv', `--reuid=${UID}`, `--regid=${GID}`];
+  const check = () => {
+    const args = [...beside, '--clear-groups', '--', `${checkout}/bin/sessionfs-health`];
+    const env = cleanEnvironment({ SESSION_STORAGE_PATH: run.mountPoint });
+    const { status, stdout, stderr } = spawnSync('nsenter', args, { encoding: 'utf8', env });
+    return { status, output: stdout + stderr };
+  };
+  assert.deepEqual(check(), { status: 0, output: '' });
+  const daemon = run.daemon();
+  process.kill(daemon, 'SIGSTOP');
+  const { status, output } = check();
+  process.kill(daemon, 'SIGCONT');
+  assert.deepEqual([status, output], [1, `unhealthy: ${run.mountPoint} does not answer\n`]);
+});
+
+test('SIGUSR2 hands the mount over to a new daemon', async () => {
+  const run = await runs.waiting();
+  const daemon = run.daemon();
+  run.process.signal('SIGUSR2');
+  await untilLogged(run.process, /Took the mount over/);
+  assert.notEqual(run.daemon(), daemon);
+  assert.doesNotMatch(run.process.log(), /The daemon died/);
+});
+
+test('no process outside of the namespace sees the mount, and nothing of it is left', async () => {
+  const run = await runs.waiting();
+  assert.match(run.process.log(), /^\{"a":1\}$/m);
+  assert.equal(mountAt(run.mountPoint), undefined);
+  assert.deepEqual(readdirSync(run.mountPoint), []);
+  const within = readFileSync(`/proc/${run.command()}/mountinfo`, 'utf8');
+  assert.match(within, new RegExp(` ${run.mountPoint} \\S+ - fuse\\.sessionfs sessionfs `));
+  // Not even root gets in by the back door.
+  assert.throws(() => readdirSync(`/proc/${run.command()}/root${run.mountPoint}`), { code: 'EACCES' });
+  run.process.signal('SIGTERM');
+  assert.equal((await run.ended()).code, 143, run.process.log());
+  assert.deepEqual(run.process.processes(), []);
+});
 
 test('127 for a command that does not exist, 126 for one that cannot be executed', async (t) => {
   const user = await userWithFuse(t);
@@ -117,52 +145,28 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1'] as const) {
   });
 }
 
-test('SIGUSR2 hands the mount over to a new daemon', async (t) => {
-  const run = await startRootlessShell(t, 'echo ready; exec sleep 60');
-  await untilLogged(run.process, /^ready$/m);
-  const daemon = run.daemon();
-  run.process.signal('SIGUSR2');
-  await untilLogged(run.process, /Took the mount over/);
-  assert.notEqual(run.daemon(), daemon);
-  assert.doesNotMatch(run.process.log(), /The daemon died/);
-  run.process.signal('SIGTERM');
-  assert.equal((await run.ended()).code, 143, run.process.log());
-});
-
-test('the command does not see the key, nor the processes that have it', async (t) => {
+test('the command does not see the key, nor the processes that have it: it is in the environment of the one alone that the user started', async (t) => {
   const key = '89abcdef01234567'.repeat(4);
   const script = `env; for process in $SUPERVISOR $OUTSIDE $(cat /proc/$SUPERVISOR/task/*/children); do
     [ $process = $$ ] || { tr '\\0' '\\n' </proc/$process/environ && echo leaked $process; }; done`;
   const run = await startRootlessShell(
     t,
-    `SUPERVISOR=$PPID OUTSIDE=$(awk '/^PPid/ { print $2 }' /proc/$PPID/status); ${script}; true`,
+    `SUPERVISOR=$PPID OUTSIDE=$(awk '/^PPid/ { print $2 }' /proc/$PPID/status); ${script}; echo ready; exec sleep 60`,
     { env: { SESSION_ENCRYPTION_KEY: key, OTHER: 'seen' } },
   );
-  assert.equal((await run.ended()).code, 0, run.process.log());
+  await untilLogged(run.process, /^ready$/m);
+  const others = run.process.processes().filter((pid) => pid !== run.outside);
+  assert.ok(
+    others.includes(run.supervisor()) && others.includes(run.daemon()) && others.includes(run.command()),
+  );
+  for (const pid of others)
+    assert.ok(!readFileSync(`/proc/${pid}/environ`, 'latin1').includes(key), `${pid}`);
+  run.process.signal('SIGTERM');
+  assert.equal((await run.ended()).code, 143, run.process.log());
   const log = run.process.log();
   assert.match(log, /^OTHER=seen$/m);
   assert.match(log, /Permission denied/);
   assert.doesNotMatch(log, /leaked|SESSION_ENCRYPTION_KEY|SESSIONFS_OWN_NAMESPACE/);
   assert.ok(!log.includes(key));
   assert.ok(!existsSync(join(run.user.home, 'sessions.sealed.key')));
-});
-
-test('the image’s health check enters the namespace, as the same user', async (t) => {
-  const run = await startRootlessShell(t, 'echo ready; exec sleep 600');
-  await untilLogged(run.process, /^ready$/m);
-  const beside = [`--mount=/proc/${run.outside}/ns/mnt`, 'setpriv', `--reuid=${UID}`, `--regid=${GID}`];
-  const check = () => {
-    const args = [...beside, '--clear-groups', '--', `${checkout}/bin/sessionfs-health`];
-    const env = cleanEnvironment({ SESSION_STORAGE_PATH: run.mountPoint });
-    const { status, stdout, stderr } = spawnSync('nsenter', args, { encoding: 'utf8', env });
-    return { status, output: stdout + stderr };
-  };
-  assert.deepEqual(check(), { status: 0, output: '' });
-  const daemon = run.daemon();
-  process.kill(daemon, 'SIGSTOP');
-  const { status, output } = check();
-  process.kill(daemon, 'SIGCONT');
-  assert.deepEqual([status, output], [1, `unhealthy: ${run.mountPoint} does not answer\n`]);
-  run.process.signal('SIGTERM');
-  await run.ended();
 });

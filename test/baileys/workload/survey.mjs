@@ -1,4 +1,4 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { options } from './options.mjs';
 
@@ -39,14 +39,14 @@ function count(categories, file, size) {
   category.max = Math.max(category.max, size);
 }
 
-async function surveyFolder(dir, folder, report) {
+function surveyFolder(dir, folder, report) {
   let creds = 'missing';
-  for (const file of await readdir(join(dir, folder))) {
+  for (const file of readdirSync(join(dir, folder))) {
     // Of the round before, and of an application that was killed while it wrote.
     if (file.endsWith('.tmp')) continue;
     const path = join(dir, folder, file);
-    const { size } = await stat(path);
-    const text = await readFile(path, 'utf8');
+    const { size } = statSync(path);
+    const text = readFileSync(path, 'utf8');
     const read = Buffer.byteLength(text);
     const json = parsed(text);
     if (!json) report.bad.push(`${folder}/${file}: ${size === 0 ? 'empty' : 'not JSON'} (${size} bytes)`);
@@ -71,10 +71,10 @@ async function surveyState(dir, folder, report) {
 /** Reads every file of every account folder in `dir`, and says which are bad. */
 export async function survey(dir) {
   const report = { files: 0, bytes: 0, longestName: 0, categories: {}, bad: [] };
-  for (const entry of await readdir(dir, { withFileTypes: true })) {
+  for (const entry of readdirSync(dir, { withFileTypes: true })) {
     if (!entry.isDirectory() || !/^user\d+-/.test(entry.name)) continue;
     if (options.state === 'next-sqlite') await surveyState(dir, entry.name, report);
-    else await surveyFolder(dir, entry.name, report);
+    else surveyFolder(dir, entry.name, report);
   }
   return report;
 }
