@@ -13,7 +13,9 @@ import Database from 'libsql';
 
 const isProgram = process.argv[1] === fileURLToPath(import.meta.url);
 // What the program writes has no buffers, and Baileys takes as long to load as some hundred rounds take.
-const { BufferJSON, initAuthCreds, proto } = isProgram ? {} : await import('@whiskeysockets/baileys');
+const { BufferJSON, initAuthCreds, proto } = isProgram
+  ? {}
+  : (await import('./workload/baileys.mjs')).baileys;
 
 const CREDS = '__creds__';
 

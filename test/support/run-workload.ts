@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { baileysInOneFile } from './baileys-file.ts';
 import { cleanEnvironment } from './environment.ts';
 import { repository } from './repository.ts';
 
@@ -21,7 +22,8 @@ const HANG_MS = 400_000;
 
 /** Runs the workload on `directory` in a process of its own; answers also when it found something wrong. */
 export async function runWorkload(directory: string, ...args: string[]): Promise<WorkloadResult> {
-  const options = { env: cleanEnvironment(), timeout: HANG_MS, maxBuffer: 1 << 26 };
+  const env = cleanEnvironment(baileysInOneFile());
+  const options = { env, timeout: HANG_MS, maxBuffer: 1 << 26 };
   const printed = await new Promise<string>((resolve, reject) => {
     execFile(process.execPath, [workload, directory, ...args], options, (error, stdout, stderr) => {
       if (stdout === '') reject(new Error(`the workload said nothing: ${error?.message}\n${stderr}`));

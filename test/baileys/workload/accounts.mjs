@@ -1,19 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
-import {
+import { useMultiFileAuthState as nextState } from '../next-multi-file.mjs';
+import { baileys } from './baileys.mjs';
+import { clocked, counted, latency, storeOperations } from './measure.mjs';
+import { options } from './options.mjs';
+
+const {
   addTransactionCapability,
   Curve,
   DEFAULT_CONNECTION_CONFIG,
   jidEncode,
   makeCacheableSignalKeyStore,
-  useMultiFileAuthState as releasedState,
+  useMultiFileAuthState: releasedState,
   signedKeyPair,
   xmppPreKey,
   xmppSignedPreKey,
-} from '@whiskeysockets/baileys';
-import { useMultiFileAuthState as nextState } from '../next-multi-file.mjs';
-import { clocked, counted, latency, storeOperations } from './measure.mjs';
-import { options } from './options.mjs';
+} = baileys;
 
 const nop = () => {};
 const debug = process.env.WORKLOAD_DEBUG

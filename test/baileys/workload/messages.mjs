@@ -1,11 +1,4 @@
 import {
-  decryptMessageNode,
-  encodeWAMessage,
-  jidDecode,
-  jidEncode,
-  parseAndInjectE2ESessions,
-} from '@whiskeysockets/baileys';
-import {
   bundle,
   DEVICE,
   devLid,
@@ -18,8 +11,11 @@ import {
   pnOf,
   tag,
 } from './accounts.mjs';
+import { baileys } from './baileys.mjs';
 import { clocked, latency } from './measure.mjs';
 import { options } from './options.mjs';
+
+const { decryptMessageNode, encodeWAMessage, jidDecode, jidEncode, parseAndInjectE2ESessions } = baileys;
 
 const GROUP = '120363000000000001@g.us';
 

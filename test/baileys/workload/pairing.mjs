@@ -1,5 +1,9 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import {
+import { DEVICE, devLid, devPn, newId, nowSeconds, openAccount, pnOf, tag } from './accounts.mjs';
+import { baileys } from './baileys.mjs';
+import { options } from './options.mjs';
+
+const {
   Curve,
   configureSuccessfulPairing,
   encodeSyncdPatch,
@@ -7,9 +11,7 @@ import {
   INITIAL_PREKEY_COUNT,
   jidEncode,
   proto,
-} from '@whiskeysockets/baileys';
-import { DEVICE, devLid, devPn, newId, nowSeconds, openAccount, pnOf, tag } from './accounts.mjs';
-import { options } from './options.mjs';
+} = baileys;
 
 /** The stanza that a phone sends after the QR code was scanned. */
 function pairSuccess(creds, n) {

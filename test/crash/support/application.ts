@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
+import { baileysInOneFile } from '../../support/baileys-file.ts';
 import { cleanUp, type Scope } from '../../support/cleanup.ts';
 import { cleanEnvironment } from '../../support/environment.ts';
 import { repository } from '../../support/repository.ts';
@@ -23,7 +24,10 @@ export class Application {
     const counts = ['--k', '2', '--m', String(messages), '--prekeys', String(preKeys), '--group', '0'];
     const args = [workload, directory, '--mode', 'init', ...counts];
     this.#directory = directory;
-    this.#child = spawn(process.execPath, args, { env: cleanEnvironment(), stdio: 'ignore' });
+    this.#child = spawn(process.execPath, args, {
+      env: cleanEnvironment(baileysInOneFile()),
+      stdio: 'ignore',
+    });
     this.#closed = once(this.#child, 'close');
     cleanUp(scope, () => void this.#child.kill('SIGKILL'));
   }
