@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { cleanUp, type Scope } from '../support/cleanup.ts';
 import { directTest } from '../support/driver.ts';
 import { type Mounted, mountSessionfs } from '../support/mount-sessionfs.ts';
 import { assertRefused } from './refused-start.ts';
@@ -15,24 +16,29 @@ const DISK_MIB = 4;
 const KIB = 1024;
 const HANG_MS = 60_000;
 
+const SESSION = sessionTree('user1-+15550001');
 const full = { code: 'ENOSPC' };
 const document = (n: number, length: number) => JSON.stringify({ n, filler: 'x'.repeat(length) });
 
-async function mountOn(t: TestContext, disk: SmallDisk): Promise<Mounted> {
-  return mountSessionfs(t, { mountPoint: disk.mountPoint, args: disk.cacheArguments });
+async function mountOn(scope: Scope, disk: SmallDisk): Promise<Mounted> {
+  return mountSessionfs(scope, { mountPoint: disk.mountPoint, args: disk.cacheArguments });
 }
 
-/** Writes files until the disk is full; answers their number. The one that failed is not there. */
-function fill(mountPoint: string): number {
-  for (let n = 0; ; n++) {
+/** Writes files beside those that are there until the disk is full. The one that failed is not there. */
+function fill(mountPoint: string): void {
+  for (let n = fillers(mountPoint).length; ; n++) {
     try {
       writeFileSync(join(mountPoint, `filler-${n}.json`), document(n, 100 * KIB));
     } catch (error) {
       assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC');
       assert.ok(n > 0);
-      return n;
+      return;
     }
   }
+}
+
+function fillers(mountPoint: string): string[] {
+  return readdirSync(mountPoint).filter((name) => name.startsWith('filler-'));
 }
 
 /** Room comes in the background, once what was deleted or moved to the cache has given its own free. */
@@ -49,16 +55,26 @@ async function untilWritable(write: () => void): Promise<void> {
   }
 }
 
-async function fullMount(t: TestContext) {
-  const disk = new SmallDisk(t, DISK_MIB);
-  const mounted = await mountOn(t, disk);
-  writeTree(disk.mountPoint, sessionTree('user1-+15550001'));
+const ofFile: Scope = { after };
+cleanUp(ofFile, () => {});
+/** What a test that ended well left for the next one. */
+let left: { disk: SmallDisk; mounted: Mounted } | undefined;
+
+async function smallMount(): Promise<{ disk: SmallDisk; mounted: Mounted }> {
+  const disk = new SmallDisk(ofFile, DISK_MIB);
+  return { disk, mounted: await mountOn(ofFile, disk) };
+}
+
+async function fullMount() {
+  const { disk, mounted } = left ?? (await smallMount());
+  left = undefined;
+  writeTree(disk.mountPoint, SESSION);
   fill(disk.mountPoint);
   return { disk, mounted, tree: readTree(disk.mountPoint) };
 }
 
-test('a full disk is ENOSPC to the writer; the old version stays, for readers and for the next mount', async (t) => {
-  const { disk, mounted, tree } = await fullMount(t);
+test('a full disk is ENOSPC to the writer; the old version stays, for readers and for the next mount', async () => {
+  const { disk, mounted, tree } = await fullMount();
   const creds = join(disk.mountPoint, 'user1-+15550001/creds.json');
   for (const length of [500 * KIB, 1200 * KIB]) {
     assert.throws(() => writeFileSync(creds, document(0, length)), full);
@@ -69,7 +85,7 @@ test('a full disk is ENOSPC to the writer; the old version stays, for readers an
   await mounted.unmount();
   assert.match(mounted.log(), /"level":"warn".*The disk of the cache is full: a change was refused/);
 
-  const again = await mountOn(t, disk);
+  const again = await mountOn(ofFile, disk);
   assert.deepEqual(differing(readTree(disk.mountPoint), tree), []);
   await again.unmount();
 });
@@ -78,18 +94,17 @@ function differing(actual: Tree, expected: Tree): string[] {
   return Object.keys({ ...actual, ...expected }).filter((path) => actual[path] !== expected[path]);
 }
 
-test('a full disk has room again once files are deleted through the mount', async (t) => {
-  const { disk, mounted } = await fullMount(t);
-  const names = readdirSync(disk.mountPoint).filter((name) => name.startsWith('filler-'));
-  for (const name of names) await untilWritable(() => rmSync(join(disk.mountPoint, name)));
-  const file = join(disk.mountPoint, 'after.json');
+test('a full disk has room again once files are deleted through the mount', async () => {
+  const { disk, mounted } = await fullMount();
+  for (const name of fillers(disk.mountPoint)) await untilWritable(() => rmSync(join(disk.mountPoint, name)));
+  const file = join(disk.mountPoint, 'room.json');
   await untilWritable(() => writeFileSync(file, document(1, 500 * KIB)));
   await mounted.unmount();
 
-  const again = await mountOn(t, disk);
-  const expected = { ...sessionTree('user1-+15550001'), 'after.json': document(1, 500 * KIB) };
+  const again = await mountOn(ofFile, disk);
+  const expected = { ...SESSION, 'room.json': document(1, 500 * KIB) };
   assert.deepEqual(differing(readTree(disk.mountPoint), expected), []);
-  await again.unmount();
+  left = { disk, mounted: again };
 });
 
 /** Its time changes before the disk is full, and is asked for after that: then the kernel drops what it has of the file. */
@@ -128,13 +143,13 @@ directTest('a mapped page that a full disk does not take is not lost', async (t)
   await again.unmount();
 });
 
-test('a full disk that grows is written to again, without a remount', async (t) => {
-  const { disk, mounted, tree } = await fullMount(t);
+test('a full disk that grows is written to again, without a remount', async () => {
+  const { disk, mounted, tree } = await fullMount();
   disk.grow(4 * DISK_MIB);
   const file = join(disk.mountPoint, 'after.json');
   writeFileSync(file, document(1, 500 * KIB));
   await mounted.unmount();
-  const again = await mountOn(t, disk);
+  const again = await mountOn(ofFile, disk);
   assert.deepEqual(
     differing(readTree(disk.mountPoint), { ...tree, 'after.json': document(1, 500 * KIB) }),
     [],
@@ -146,7 +161,8 @@ test('rewriting small files for long needs no more room than the files', async (
   const disk = new SmallDisk(t, DISK_MIB);
   const mounted = await mountOn(t, disk);
   const bytesEach = 8 * KIB;
-  const versions = (2 * DISK_MIB * KIB * KIB) / bytesEach;
+  // Of each file, so that together they are three times the disk.
+  const versions = (DISK_MIB * KIB * KIB) / bytesEach;
   const writers = ['creds.json', 'session-1.json', 'session-2.json'].map(async (name) => {
     const file = join(disk.mountPoint, name);
     for (let version = 0; version < versions; version++) await writeFile(file, document(version, bytesEach));

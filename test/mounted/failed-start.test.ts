@@ -3,13 +3,15 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { after, type TestContext, test } from 'node:test';
 import { runCli } from '../cli/run-cli.ts';
-import { cleanUp } from '../support/cleanup.ts';
+import { cleanUp, type Scope } from '../support/cleanup.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { assertRefused } from './refused-start.ts';
 import { readTree, sessionTree, writeTree } from './session-files.ts';
+
+const SESSION = sessionTree('user1-+15550001');
 
 /** A port that something else listens on. */
 async function takenPort(t: TestContext): Promise<number> {
@@ -19,11 +21,28 @@ async function takenPort(t: TestContext): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-function emptyFolder(t: TestContext): { within: string; mountPoint: string } {
+function emptyFolder(t: Scope): { within: string; mountPoint: string } {
   const within = temporaryDirectory(t);
   const mountPoint = join(within, 'sessions');
   mkdirSync(mountPoint);
   return { within, mountPoint };
+}
+
+const ofFile: Scope = { after };
+cleanUp(ofFile, () => {});
+let used: Promise<{ within: string; mountPoint: string }> | undefined;
+
+/** An unmounted mount with a session in its cache, for tests that change nothing of it. */
+function usedCache(): Promise<{ within: string; mountPoint: string }> {
+  const use = async () => {
+    const { within, mountPoint } = emptyFolder(ofFile);
+    const mounted = await mountSessionfs(ofFile, { mountPoint });
+    writeTree(mountPoint, SESSION);
+    await mounted.unmount();
+    return { within, mountPoint };
+  };
+  used ??= use();
+  return used;
 }
 
 const TAKEN = { code: 'HTTP_ADDRESS_UNAVAILABLE', message: /EADDRINUSE/, hint: /port of its own/ } as const;
@@ -54,10 +73,7 @@ test('a first start whose mount cannot be made leaves no key and no cache behind
 });
 
 test('a failed start of a cache that is there takes nothing away', async (t) => {
-  const { within, mountPoint } = emptyFolder(t);
-  const first = await mountSessionfs(t, { mountPoint });
-  writeTree(mountPoint, sessionTree('user1-+15550001'));
-  await first.unmount();
+  const { within, mountPoint } = await usedCache();
   const before = readTree(within);
   const address = `127.0.0.1:${await takenPort(t)}`;
   assertRefused({ within, args: [mountPoint, '--http-address', address] }, TAKEN);
@@ -88,11 +104,7 @@ test('mount --daemonize says on the terminal that a key was made, once', async (
 });
 
 test('another key than the one that local mode made is refused before anything changes, and the key file is named', async (t) => {
-  const { within, mountPoint } = emptyFolder(t);
-  const session = sessionTree('user1-+15550001');
-  const first = await mountSessionfs(t, { mountPoint });
-  writeTree(mountPoint, session);
-  await first.unmount();
+  const { within, mountPoint } = await usedCache();
   assertRefused(
     { within, args: [mountPoint], env: { SESSION_ENCRYPTION_KEY: '0123456789abcdef'.repeat(4) } },
     {
@@ -102,6 +114,6 @@ test('another key than the one that local mode made is refused before anything c
     },
   );
   const again = await mountSessionfs(t, { mountPoint });
-  assert.deepEqual(readTree(mountPoint), session);
+  assert.deepEqual(readTree(mountPoint), SESSION);
   await again.unmount();
 });
