@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { exitStatus } from '../../src/lib/errors.ts';
 import { type CliResult, runCli } from '../cli/run-cli.ts';
 import { cleanUp } from '../support/cleanup.ts';
@@ -143,7 +144,8 @@ test('every documented command line does what its page says', { timeout: 600_000
     'mount /tmp/try/sessions --storage-type hybrid --bucket s3://sessions-try --daemonize',
   ]) {
     reader.run(line);
-    reader.run('status /tmp/try/sessions --json');
+    assert.ok(mountAt(join(reader.home, 'tmp/try/sessions')), line);
+    if (line.includes('s3:')) reader.run('status /tmp/try/sessions --json');
     reader.run('unmount /tmp/try/sessions');
     rmSync(join(reader.home, 'tmp/try/sessions.sealed'), { recursive: true });
   }
@@ -152,9 +154,13 @@ test('every documented command line does what its page says', { timeout: 600_000
   reader.run('run -- node bot.js');
   reader.run(`run ./sessions -- env SESSION_DIR=sessions/${SESSION} node examples/bot/bot.js`);
   for (const line of ['mount', 'mount ./sessions']) {
-    const ended = new Promise<number | null>((resolve) => reader.start(t, line).once('exit', resolve));
-    await until(() => runCliStatus(reader) === 0);
-    reader.run('unmount ./sessions');
+    const child = reader.start(t, line);
+    const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    await until(
+      () => runCliStatus(reader) === 0,
+      () => sleep(100),
+    );
+    child.kill('SIGTERM');
     assert.equal(await ended, 0);
   }
   assert.deepEqual(reader.missing, [], 'lines of the documentation that are not run here');
