@@ -11,7 +11,7 @@ import { mountSessionfs } from '../support/mount-sessionfs.ts';
 const HANG_MS = 240_000;
 
 const COMMON = [
-  '--size=4m',
+  '--size=2m',
   '--verify=crc32c',
   '--verify_fatal=1',
   '--verify_state_save=0',
