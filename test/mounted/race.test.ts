@@ -10,10 +10,13 @@ import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { type RaceReport, startRaceReader } from './support/race-reader.ts';
 
-/** docs/semantics.md quotes a run of 10,000. */
-const RACE_MS = Number(process.env.SESSIONFS_TEST_RACE_MS ?? 3000);
+/** docs/semantics.md quotes a run of 10,000, and what the same race finds in a plain directory. */
+const asked = process.env.SESSIONFS_TEST_RACE_MS;
+const RACE_MS = Number(asked ?? 1500);
 /** An event loop that is busy this long at a time lets a file lie truncated as long. */
 const BUSY_MS = 4;
+/** On a machine that is busy with other work it takes longer. */
+const MIN_WRITES = 20;
 
 interface Race extends RaceReport {
   writes: number;
@@ -25,7 +28,7 @@ async function race(file: string): Promise<Race> {
   const end = performance.now() + RACE_MS;
   const busy = keepBusyUntil(end);
   let writes = 0;
-  while (performance.now() < end) await writeFile(file, versionedJson(++writes));
+  while (performance.now() < end || writes < MIN_WRITES) await writeFile(file, versionedJson(++writes));
   await busy;
   return { writes, ...(await reader.stop()) };
 }
@@ -44,10 +47,10 @@ const line = (name: string, { reads, empty, padded, mixed, writes }: Race) =>
 test('a reader without pause never finds a *.json empty that is rewritten in place', async (t) => {
   const mounted = await mountSessionfs(t);
   const here = await race(join(mounted.mountPoint, 'creds.json'));
-  const plain = await race(join(temporaryDirectory(t), 'creds.json'));
   t.diagnostic(line('sessionfs', here));
-  t.diagnostic(line('plain directory', plain));
-  assert.ok(here.writes > 10 && here.reads > 100, line('sessionfs', here));
+  if (asked !== undefined)
+    t.diagnostic(line('plain directory', await race(join(temporaryDirectory(t), 'creds.json'))));
+  assert.ok(here.writes >= MIN_WRITES && here.reads > 100, line('sessionfs', here));
   assert.equal(here.empty, 0);
   assert.deepEqual(here.failed, []);
   await mounted.unmount();

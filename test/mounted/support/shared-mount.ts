@@ -9,8 +9,18 @@ export interface SharedMount {
   folder(): string;
 }
 
-/** One mount for all tests of a file; call it at the top of the module. It goes when the file's last test has ended. */
-export async function sharedMount(): Promise<SharedMount> {
+let shared: Promise<SharedMount> | undefined;
+
+/**
+ * One mount for all tests of a process, those of several files included that one file runs with another driver; call it at the top of
+ * the module. It goes when the last test has ended.
+ */
+export function sharedMount(): Promise<SharedMount> {
+  shared ??= mount();
+  return shared;
+}
+
+async function mount(): Promise<SharedMount> {
   const mounted = await mountSessionfs({ after });
   let folders = 0;
   return {
