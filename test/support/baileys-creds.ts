@@ -1,10 +1,12 @@
 /** Credentials as Baileys itself makes and saves them. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { BufferJSON, initAuthCreds } from '@whiskeysockets/baileys';
+import { loadBaileys } from './baileys-file.ts';
 import type { Scope } from './cleanup.ts';
 import { workloadSucceeds } from './run-workload.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
+
+const { BufferJSON, initAuthCreds } = loadBaileys();
 
 /** A part of what creds.json holds. */
 export interface SavedCreds {

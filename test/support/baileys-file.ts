@@ -5,16 +5,26 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
+import type * as Baileys from '@whiskeysockets/baileys';
 import { repository } from './repository.ts';
 
 const cache = join(repository, '.cache');
-const require = createRequire(import.meta.url);
 let made: string | undefined;
 
 /** The environment of a workload that takes Baileys from that file. */
 export function baileysInOneFile(): { WORKLOAD_BAILEYS: string } {
+  return { WORKLOAD_BAILEYS: theFile() };
+}
+
+/** For a test that makes credentials itself. */
+export function loadBaileys(): typeof Baileys {
+  const filename = theFile();
+  return run(scriptOf(filename, readFileSync(`${filename}.cache`)), filename);
+}
+
+function theFile(): string {
   made ??= make();
-  return { WORKLOAD_BAILEYS: made };
+  return made;
 }
 
 /** Of these packages and this Node.js, unless it is there; whichever of several processes is last. */
@@ -47,11 +57,21 @@ function bundle(file: string): void {
   });
 }
 
-/** Wrapped as test/baileys/workload/baileys.mjs wraps it, and run, so that what a start needs is compiled. */
+/** After it has run, so that what a start needs is compiled. */
 function compiled(filename: string): Buffer {
-  const text = `(function (exports, require, module) {${readFileSync(filename, 'utf8')}\n})`;
-  const script = new Script(text, { filename });
-  const module = { exports: {} };
-  script.runInThisContext()(module.exports, require, module);
+  const script = scriptOf(filename);
+  run(script, filename);
   return script.createCachedData();
+}
+
+/** Wrapped as test/baileys/workload/baileys.mjs wraps it. */
+function scriptOf(filename: string, cachedData?: Buffer): Script {
+  const text = `(function (exports, require, module) {${readFileSync(filename, 'utf8')}\n})`;
+  return new Script(text, cachedData === undefined ? { filename } : { filename, cachedData });
+}
+
+function run(script: Script, filename: string): typeof Baileys {
+  const module = { exports: {} };
+  script.runInThisContext()(module.exports, createRequire(filename), module);
+  return module.exports as typeof Baileys;
 }

@@ -1,5 +1,7 @@
 /** What Baileys does when the server runs out of an account's pre-keys: new ones, then the credentials that count them. */
-import { getNextPreKeys, useMultiFileAuthState } from '@whiskeysockets/baileys';
+import { loadBaileys } from '../../support/baileys-file.ts';
+
+const { getNextPreKeys, useMultiFileAuthState } = loadBaileys();
 
 /** Makes `count` keys in a session folder, and answers the id of the next one. */
 export async function makeMoreKeys(folder: string, count: number): Promise<number> {
