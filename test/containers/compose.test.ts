@@ -10,6 +10,8 @@ import { mountedIn } from './share.ts';
 const MOUNT = '/share/sessions';
 /** By any user of the machine that has the id of the bot's user node. */
 const NODE_UID = 1000;
+/** The test of the sidecar has accounts of full size. */
+const FEW = '--prekeys 20 --contacts 5';
 
 before(() => buildImages({ after }));
 
@@ -60,7 +62,7 @@ test('Baileys pairs and resumes through the mount of the sidecar; a new one on a
 test('one container, `sessionfs run`: Baileys pairs, and resumes in another container with an empty volume', async (t) => {
   const compose = await Compose.create(t);
   await compose.up('gcs');
-  const { init } = await compose.workload('bot-alone', '/app/sessions', '--mode init --k 2 --m 10');
+  const { init } = await compose.workload('bot-alone', '/app/sessions', `--mode init --k 2 --m 10 ${FEW}`);
   assert.equal(init?.direct, 10);
   await podman('volume', 'rm', compose.volume('cache-alone'));
   const { resume } = await compose.workload('bot-alone', '/app/sessions', '--mode resume');

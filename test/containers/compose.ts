@@ -7,7 +7,7 @@ import { cleanUp, type Scope } from '../support/cleanup.ts';
 import { freePort } from '../support/free-port.ts';
 import type { WorkloadResult } from '../support/run-workload.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { exitStatusOf, logOf, podman, pythonTools, run, untilHealthy } from './podman.ts';
+import { exitStatusOf, logOf, podman, pythonTools, run, untilHealthy, untilProbed } from './podman.ts';
 import { sharedFolder } from './share.ts';
 
 export type Service = 'gcs' | 'sessionfs' | 'bot' | 'bot-alone';
@@ -50,7 +50,8 @@ export class Compose {
   async up(...services: readonly Service[]): Promise<void> {
     for (const service of services) {
       await this.start(service);
-      await untilHealthy(this.container(service));
+      if (service === 'gcs') await untilProbed(this.container(service));
+      else await untilHealthy(this.container(service));
     }
   }
 

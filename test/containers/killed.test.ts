@@ -29,16 +29,29 @@ async function observed(compose: Compose): Promise<Seen[]> {
   return lines.map((line) => JSON.parse(line) as Seen);
 }
 
-/** With a session there, and the observer at work in it. */
-async function startObserver(compose: Compose): Promise<void> {
+/** With a session there, made by `makeSession`, and the observer at work in it. */
+async function startObserver(
+  compose: Compose,
+  makeSession: (compose: Compose) => Promise<unknown> = makeSmallSession,
+): Promise<void> {
   await compose.up('gcs', 'sessionfs');
-  await compose.workload('bot', MOUNT, '--mode init --k 2 --m 4');
+  await makeSession(compose);
   await compose.start('bot', `node test/containers/observer.mjs ${SESSION}`);
   await until(
     'the observer has looked once',
     async () => (await observed(compose)).length >= 4,
     () => compose.log('bot'),
   );
+}
+
+/** As much as the observer reads. */
+function makeSmallSession(compose: Compose): Promise<string> {
+  const script = `mkdir ${SESSION} && echo '{"me":1}' >${SESSION}/creds.json`;
+  return podman('exec', '--user', '1000:1000', compose.container('sessionfs'), 'sh', '-c', script);
+}
+
+function pair(compose: Compose) {
+  return compose.workload('bot', MOUNT, '--mode init --k 2 --m 4 --prekeys 20 --contacts 5');
 }
 
 /** What the observer has seen when it is told to end. */
@@ -82,7 +95,7 @@ test('SIGKILL of the sidecar’s daemon: the application notices a pause and not
 
 test('SIGKILL of the whole sidecar: errors until it is restarted, then everything is there again', async (t) => {
   const compose = await Compose.create(t);
-  await startObserver(compose);
+  await startObserver(compose, pair);
   await sleep(500);
   await podman('kill', '--signal', 'KILL', compose.container('sessionfs'));
   await sleep(500);

@@ -11,12 +11,11 @@ import { Pod } from './pod.ts';
 import { containerName, podman, run, stopContainer, untilHealthy } from './podman.ts';
 import { mountedIn } from './share.ts';
 
-const workload = (mode: string) => [
-  'node',
-  '/app/test/baileys/workload.mjs',
-  '/share/sessions',
-  '--mode',
-  mode,
+/** compose.test.ts has accounts of full size: what is last in the bucket does not depend on how much came before. */
+const FEW = ['--k', '2', '--m', '10', '--prekeys', '20', '--contacts', '5'];
+
+const workload = (mode: string, folder = '/share/sessions') => [
+  ...['node', '/app/test/baileys/workload.mjs', folder, ...FEW, '--mode', mode],
 ];
 
 before(() => buildImages({ after }));
@@ -41,7 +40,7 @@ for (const name of sidecarFiles) {
 
     await pod.start(sessionfs);
     await pod.untilStarted(sessionfs);
-    await pod.start(bot, [...workload('init'), '--k', '2', '--m', '10']);
+    await pod.start(bot, workload('init'));
     assertWorked(await pod.output(bot));
 
     const session = '/share/sessions/user1-+1555000001';
@@ -79,11 +78,10 @@ test('run.yaml, played: Baileys pairs under `sessionfs run`, and resumes in a po
   const [bot] = spec.containers;
   assert.ok(bot);
   const pod = await Pod.create(t);
-  const args = ['node', '/app/test/baileys/workload.mjs', '/app/sessions', '--k', '2', '--m', '10', '--mode'];
-  await pod.start(bot, [...args, 'init']);
+  await pod.start(bot, workload('init', '/app/sessions'));
   assertWorked(await pod.output(bot));
   pod.loseCache();
-  await pod.start(bot, [...args, 'resume']);
+  await pod.start(bot, workload('resume', '/app/sessions'));
   assertWorked(await pod.output(bot));
 });
 

@@ -12,7 +12,16 @@ import { createTestBucket, gcsEmulator } from '../support/gcs-emulator.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { BOT, BOT_ALONE, SESSIONFS } from './images.ts';
 import type { Container, Variable } from './manifests.ts';
-import { exitStatusOf, logOf, PATIENT_SHUTDOWN_MS, podman, run, stopContainer, until } from './podman.ts';
+import {
+  exitStatusOf,
+  logOf,
+  PATIENT_SHUTDOWN_MS,
+  podman,
+  run,
+  stopContainer,
+  until,
+  untilMounted,
+} from './podman.ts';
 import { sharedFolder } from './share.ts';
 
 /** What stands for the images of the manifests: those of this version. */
@@ -72,6 +81,7 @@ export class Pod {
   /** As kubelet: resolves when the probe succeeds. */
   async untilStarted(container: Container): Promise<void> {
     const { command = [] } = container.startupProbe?.exec ?? {};
+    await untilMounted(this.name(container));
     const ask = async () => (await run('podman', ['exec', this.name(container), ...command])).status === 0;
     await until(`${command.join(' ')} succeeds`, ask, () => this.log(container));
   }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cleanUp, type Scope } from '../support/cleanup.ts';
@@ -88,6 +89,8 @@ export function volumeName(scope: Scope, what: string): string {
 }
 
 const UNTIL_MS = 180_000;
+/** Each look at a container is a process or more. */
+const POLL_MS = 300;
 
 /** Lets the last backup end on a machine that is busy with other tests: as SESSION_SHUTDOWN_TIMEOUT, and above it for podman. */
 export const PATIENT_SHUTDOWN_MS = 150_000;
@@ -104,17 +107,33 @@ export async function until(
   ask: () => Promise<boolean>,
   describe: () => Promise<string>,
 ): Promise<void> {
-  for (const endMs = performance.now() + UNTIL_MS; performance.now() < endMs; await sleep(100)) {
+  for (const endMs = performance.now() + UNTIL_MS; performance.now() < endMs; await sleep(POLL_MS)) {
     if (await ask()) return;
   }
   assert.fail(`not within ${UNTIL_MS / 1000} s: ${what}\n${await describe()}`);
 }
 
+/** Of a container that mounts. */
+export async function untilHealthy(container: string): Promise<void> {
+  await untilMounted(container);
+  await untilProbed(container);
+}
+
 /** podman lets systemd run the health check; without systemd the test runs it. */
-export function untilHealthy(container: string): Promise<void> {
+export function untilProbed(container: string): Promise<void> {
   return until(
     `${container} is healthy`,
     async () => (await run('podman', ['healthcheck', 'run', container])).status === 0,
     () => logOf(container),
   );
+}
+
+/** By its log's file: a probe in the container costs processes each time. */
+export async function untilMounted(container: string): Promise<void> {
+  const file = await podman('inspect', '--format', '{{.HostConfig.LogConfig.Path}}', container);
+  const hasMounted = async () => {
+    const log = await readFile(file, 'utf8');
+    return log.lastIndexOf('"msg":"Mounted"') > log.lastIndexOf('"msg":"Mount stopped"');
+  };
+  await until(`${container} says that it has mounted`, hasMounted, () => logOf(container));
 }
