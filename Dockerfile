@@ -21,7 +21,7 @@ COPY tsconfig.json ./
 COPY src src
 COPY scripts/bundle scripts/bundle
 # The tests are not in the image, so tsconfig.json must not name them.
-RUN npx --no-install tsc -p tsconfig.json --sourceMap false --incremental false --tsBuildInfoFile null \
+RUN node_modules/.bin/tsc -p tsconfig.json --sourceMap false --incremental false --tsBuildInfoFile null \
   && scripts/bundle && find dist/bundle -name '*.map' -delete \
   && npm prune --omit=dev --ignore-scripts --no-update-notifier \
   && find node_modules -type f \( -name '*.ts' -o -name '*.[cm]ts' -o -name '*.map' -o -name .package-lock.json \) -delete

@@ -103,7 +103,7 @@ build() {
   fi
   rm -rf "$root/dist/bundle"
   mkdir -p "$root/dist" && : >"$stamp.new"
-  quietly 'building (tsc, esbuild)' sh -c 'npx --no-install tsc -p tsconfig.json && scripts/bundle' || die 'the build failed, see above'
+  quietly 'building (tsc, esbuild)' sh -c 'node_modules/.bin/tsc -p tsconfig.json && scripts/bundle' || die 'the build failed, see above'
   mv "$stamp.new" "$stamp"
 }
 
