@@ -1,4 +1,4 @@
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { execFileSync, type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Scope } from '../support/cleanup.ts';
@@ -40,16 +40,24 @@ const NO_EMULATOR = {
   SESSIONFS_TEST_MOTO_SERVER: 'http://127.0.0.1:9',
 };
 
-/** A small checkout with the real scripts, in a temporary directory; `files` are added. */
+/** A small checkout with the real scripts, in a temporary directory, or a copy of another one with what that has built; `files` are added. */
 export class Checkout {
   readonly directory: string;
   readonly temporary: string;
 
-  constructor(scope: Scope, files: Readonly<Record<string, string>> = {}) {
+  constructor(scope: Scope, files: Readonly<Record<string, string>> = {}, original?: Checkout) {
     const parent = temporaryDirectory(scope);
     this.directory = join(parent, 'checkout');
     this.temporary = join(parent, 'tmp');
-    for (const made of [this.directory, this.temporary]) mkdirSync(made);
+    mkdirSync(this.temporary);
+    if (original === undefined) this.#makeStub();
+    // Times and all, by which a build judges what is out of date.
+    else execFileSync('cp', ['-a', original.directory, this.directory]);
+    for (const [path, text] of Object.entries(files)) this.write(path, text);
+  }
+
+  #makeStub(): void {
+    mkdirSync(this.directory);
     for (const path of COPIED) {
       const options = { recursive: true, preserveTimestamps: true };
       cpSync(join(repository, path), join(this.directory, path), options);
@@ -57,7 +65,6 @@ export class Checkout {
     this.write('package.json', JSON.stringify({ type: 'module', scripts: { lint: 'true' } }));
     for (const path of OTHER_PROGRAMS) this.write(path, 'export {};\n');
     this.write('src/cli/main.ts', STUB_MAIN);
-    for (const [path, text] of Object.entries(files)) this.write(path, text);
   }
 
   /**

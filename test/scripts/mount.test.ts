@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { after, before, type TestContext, test } from 'node:test';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { Checkout, STUB_MAIN } from './checkout.ts';
 
@@ -29,6 +29,14 @@ function whereIs(command: string): string {
   return join(found, command);
 }
 
+/** A test that changes it has a copy. */
+const built = new Checkout({ after }).install();
+
+before(() => {
+  const { status, stderr } = built.run('scripts/build');
+  assert.equal(status, 0, stderr);
+});
+
 const BASICS = { dirname: true, readlink: true, uname: true, sh: true } as const;
 
 test('scripts/mount builds, makes the mount point and passes its arguments on; then it has nothing to say', (t) => {
@@ -43,7 +51,7 @@ test('scripts/mount builds, makes the mount point and passes its arguments on; t
 });
 
 test('scripts/mount finds the mount point among flags, in the environment, or takes ./sessions', (t) => {
-  const checkout = new Checkout(t).install();
+  const cwd = temporaryDirectory(t);
   const cases = [
     {
       args: ['--cache-path', 'not-this', '--daemonize', '--log-level=info', 'among-flags'],
@@ -54,21 +62,21 @@ test('scripts/mount finds the mount point among flags, in the environment, or ta
     { args: [], made: 'sessions' },
   ];
   for (const { args, env, made } of cases) {
-    const { status, stderr } = checkout.run('scripts/mount', args, { env: env ?? {} });
+    const { status, stderr } = built.run('scripts/mount', args, { env: env ?? {}, cwd });
     assert.equal(status, 0, stderr);
-    assert.ok(isDirectory(join(checkout.directory, made)), `${made} was not made`);
+    assert.ok(isDirectory(join(cwd, made)), `${made} was not made`);
   }
-  assert.ok(!existsSync(join(checkout.directory, 'not-this')));
+  assert.ok(!existsSync(join(cwd, 'not-this')));
 });
 
 test('scripts/mount --help makes no directory', (t) => {
-  const checkout = new Checkout(t).install();
-  assert.equal(checkout.run('scripts/mount', ['--help']).stdout, '["mount","--help"]\n');
-  assert.ok(!existsSync(join(checkout.directory, 'sessions')));
+  const cwd = temporaryDirectory(t);
+  assert.equal(built.run('scripts/mount', ['--help'], { cwd }).stdout, '["mount","--help"]\n');
+  assert.ok(!existsSync(join(cwd, 'sessions')));
 });
 
 test('scripts/mount works through a symbolic link, and from the directory of its caller', (t) => {
-  const checkout = new Checkout(t).install();
+  const checkout = new Checkout(t, {}, built);
   const elsewhere = temporaryDirectory(t);
   const bin = join(checkout.directory, 'bin');
   symlinkSync('../scripts/mount', join(bin, 'sessionfs-mount'));
@@ -78,8 +86,7 @@ test('scripts/mount works through a symbolic link, and from the directory of its
 });
 
 test('scripts/mount builds again after a source file changed', (t) => {
-  const checkout = new Checkout(t).install();
-  checkout.run('scripts/mount');
+  const checkout = new Checkout(t, {}, built);
   checkout.write('src/cli/main.ts', `console.log('changed');\n${STUB_MAIN}`);
   assert.equal(checkout.run('scripts/mount').stdout, 'changed\n["mount"]\n');
 });
@@ -101,8 +108,7 @@ test('scripts/mount removes what was built of a source that is gone, and a path 
 });
 
 test('scripts/mount makes the bundle anew after tsc was run alone', (t) => {
-  const checkout = new Checkout(t).install();
-  checkout.run('scripts/mount');
+  const checkout = new Checkout(t, {}, built);
   checkout.write('dist/src/cli/main.js', "console.log('by tsc');\n");
   assert.equal(checkout.run('scripts/mount').stdout, 'by tsc\n');
 });

@@ -77,7 +77,7 @@ test('scripts/test --node runs everything with that release, which it fetches on
   }
 });
 
-test('scripts/test fails when a file ran no test, when one was skipped, and when there are no files', (t) => {
+test('scripts/test fails when a file ran no test, when one was skipped, when there are no files, and when lint fails', (t) => {
   const checkout = new Checkout(t).install();
   const none = checkout.run('scripts/test');
   assert.equal(none.status, 1);
@@ -89,6 +89,11 @@ test('scripts/test fails when a file ran no test, when one was skipped, and when
   assert.equal(status, 1);
   assert.match(stderr, /ran no test:\n {2}\S+\/empty\.test\.js\n/);
   assert.match(stderr, /skipped.*skipped\.test\.js: not today\n/s);
+
+  checkout.write('package.json', JSON.stringify({ type: 'module', scripts: { lint: 'echo untidy; false' } }));
+  const untidy = checkout.run('scripts/test');
+  assert.deepEqual([untidy.status, untidy.stdout], [1, '']);
+  assert.match(untidy.stderr, /untidy.*lint failed/s);
 });
 
 test('scripts/test fails when a test left a folder or a process behind', (t) => {
