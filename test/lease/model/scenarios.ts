@@ -1,7 +1,7 @@
 /** Worlds to begin from, and what may go wrong in them: small enough, each, to be explored whole. */
 import * as protocol from '../../../src/lease/protocol.ts';
 import type { Rules } from './steps.ts';
-import { ABSENT, CURRENT, idOf, type Mount, type World } from './world.ts';
+import { ABSENT, CURRENT, idOf, type Mount, NO_KEY, type World } from './world.ts';
 
 type MountLeft = Partial<Mount['left']>;
 
@@ -63,6 +63,7 @@ function idle(left: MountLeft): Mount {
     object: ABSENT,
     write: undefined,
     left: { crashes: 0, writes: 0, releases: 0, ...left },
+    key: NO_KEY,
   };
 }
 

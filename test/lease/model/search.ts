@@ -13,8 +13,8 @@ export interface Outcome {
   trace: string[];
 }
 
+/** How a world was reached. It does not keep the worlds on the way. */
 interface Node {
-  world: World;
   what: string;
   before: Node | undefined;
 }
@@ -30,17 +30,17 @@ export function explore(
   order: 'depth' | 'breadth' = 'depth',
 ): Outcome {
   const seen = new Set([keyOf(start)]);
-  const open: Node[] = [{ world: start, what: 'start', before: undefined }];
-  let first = 0;
-  const take = () => (order === 'depth' ? open.pop() : open[first++]);
+  const open: (readonly [World, Node])[] = [[start, { what: 'start', before: undefined }]];
+  const take = order === 'depth' ? () => open.pop() : queue(open);
   const saved = new Set<string>();
   let rescued = 0;
-  for (let node = take(); node !== undefined; node = take()) {
+  for (let taken = take(); taken !== undefined; taken = take()) {
+    const [from, node] = taken;
     let steps: Step[];
     try {
-      steps = stepsOf(node.world, rules);
-      if (isOrphaned(node.world)) {
-        rescue(node.world, rules, saved);
+      steps = stepsOf(from, rules);
+      if (isOrphaned(from)) {
+        rescue(from, rules, saved);
         rescued++;
       }
     } catch (error) {
@@ -59,10 +59,20 @@ export function explore(
       if (seen.size >= statesMax)
         return { states: seen.size, isComplete: false, rescued, violation: undefined, trace: [] };
       seen.add(key);
-      open.push({ world, what, before: node });
+      open.push([world, { what, before: node }]);
     }
   }
   return { states: seen.size, isComplete: true, rescued, violation: undefined, trace: [] };
+}
+
+/** Takes the oldest first, and does not keep it. */
+function queue<T>(open: (T | undefined)[]): () => T | undefined {
+  let first = 0;
+  return () => {
+    const taken = open[first];
+    open[first++] = undefined;
+    return taken;
+  };
 }
 
 /** The session's holder is dead, and another mount is alive to want it. */

@@ -6,6 +6,7 @@ import {
   CURRENT,
   idOf,
   type Mount,
+  NO_KEY,
   type Renewal,
   type Request,
   STALE,
@@ -67,26 +68,41 @@ function mountAt(world: World, index: number): Mount {
 
 /** Ages everything that is measured. */
 export function tick(world: World, rules: Rules): World {
-  const older = (age: number) => (age < 0 || age + 1 >= rules.grant ? -1 : age + 1);
-  const mounts = world.mounts.map((mount) => ({
-    ...mount,
-    renewed: older(mount.renewed),
-    grant: older(mount.grant),
-    renewal: mount.renewal && { ...mount.renewal, age: Math.min(mount.renewal.age + 1, rules.grant) },
-    known: mount.known && { ...mount.known, age: Math.min(mount.known.age + 1, rules.takeOver) },
-  }));
-  return { ...world, mounts };
+  return { ...world, mounts: world.mounts.map((mount) => older(mount, rules)) };
+}
+
+/** The mount itself where nothing is measured. */
+function older(mount: Mount, rules: Rules): Mount {
+  const renewed = olderGrant(mount.renewed, rules);
+  const grant = olderGrant(mount.grant, rules);
+  const renewal = mount.renewal && olderUpTo(mount.renewal, rules.grant);
+  const known = mount.known && olderUpTo(mount.known, rules.takeOver);
+  const isSame =
+    renewed === mount.renewed && grant === mount.grant && renewal === mount.renewal && known === mount.known;
+  return isSame ? mount : { ...mount, renewed, grant, renewal, known, key: NO_KEY };
+}
+
+function olderGrant(age: number, rules: Rules): number {
+  return age < 0 || age + 1 >= rules.grant ? -1 : age + 1;
+}
+
+function olderUpTo<T extends { age: number }>(measured: T, limit: number): T {
+  const age = Math.min(measured.age + 1, limit);
+  return age === measured.age ? measured : { ...measured, age };
 }
 
 /** Grants writing at once to every mount that may write. Throws if two may at a time. */
 function granted(world: World): World {
   let next = world;
-  world.mounts.forEach((mount, index) => {
-    if (mount.alive && isHolding(mount, index) && mount.renewed >= 0 && mount.grant !== mount.renewed)
-      next = withMount(next, index, { grant: mount.renewed });
-  });
-  const writers = next.mounts.filter(({ alive, grant }) => alive && grant >= 0);
-  if (writers.length > 1) throw new Violation('two mounts may write the session');
+  let writers = 0;
+  for (let index = 0; index < world.mounts.length; index++) {
+    const mount = mountAt(world, index);
+    if (!mount.alive) continue;
+    const isGranted = mount.renewed >= 0 && isHolding(mount, index);
+    if (isGranted && mount.grant !== mount.renewed) next = withMount(next, index, { grant: mount.renewed });
+    if (isGranted || mount.grant >= 0) writers++;
+  }
+  if (writers > 1) throw new Violation('two mounts may write the session');
   return next;
 }
 
