@@ -6,11 +6,19 @@ import { ABSENT, type Bucket, type ObjectVersion } from '../../src/bucket/bucket
 import { BucketError } from '../../src/bucket/bucket-error.ts';
 import { retrying } from '../../src/bucket/retry.ts';
 import { crc32c } from '../../src/lib/crc32c.ts';
+import { gcsEmulator, storeTestObject } from '../support/gcs-emulator.ts';
 import { HOSTILE_NAMES } from './hostile-names.ts';
-import { ofKind, subjects } from './subjects.ts';
+import { ofKind, PAGE_SIZES, subjects } from './subjects.ts';
 
 const create = (bucket: Bucket, name: string, content: string | Buffer = name): Promise<ObjectVersion> =>
   bucket.put(name, Buffer.from(content), { ifGeneration: ABSENT, metadata: {} });
+
+/** As `create`; the emulator gets it without what the SDK takes for an upload. */
+async function store(bucket: Bucket, name: string): Promise<void> {
+  const [, emulated] = /^gs:\/\/(.*)$/.exec(bucket.address) ?? [];
+  if (emulated === undefined) await create(bucket, name);
+  else await storeTestObject(await gcsEmulator(), emulated, name);
+}
 
 async function listAll(bucket: Bucket, prefix: string): Promise<{ objects: ObjectVersion[]; pages: number }> {
   const objects: ObjectVersion[] = [];
@@ -112,11 +120,12 @@ for (const [name, subject] of Object.entries(subjects)) {
 
     test('a listing comes in pages, each object once, and only what the prefix asks for', async (t) => {
       const bucket = (await subject(t))();
-      const names = Array.from({ length: 1003 }, (_, index) => `in/${index % 7}/${index}`);
+      const size = name === 'moto' ? PAGE_SIZES.moto : 1000;
+      const names = Array.from({ length: size + 3 }, (_, index) => `in/${index % 7}/${index}`);
       const left = [...names, 'in', 'inner', 'in.x', 'other/in/1'].filter((path) => path !== 'in');
       await Promise.all(
         Array.from({ length: 16 }, async () => {
-          for (let path = left.pop(); path !== undefined; path = left.pop()) await create(bucket, path);
+          for (let path = left.pop(); path !== undefined; path = left.pop()) await store(bucket, path);
         }),
       );
       const { objects, pages } = await listAll(bucket, 'in/');
@@ -188,7 +197,7 @@ for (const [name, subject] of Object.entries(subjects)) {
       const open = await subject(t);
       const buckets = [open(), open(), open(), open()];
       let ifGeneration: string = ABSENT;
-      for (let round = 0; round < 10; round++) {
+      for (let round = 0; round < 5; round++) {
         const contents = Array.from({ length: 16 }, (_, writer) => `${round} ${writer}`);
         const results = await Promise.allSettled(
           contents.map((content, writer) =>

@@ -14,6 +14,9 @@ import { createS3Bucket, motoServer, S3_CREDENTIALS, s3Gateway } from '../suppor
 import type { StoreProxy } from '../support/store-proxy.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
+/** How many objects a listing has at once where these are not the 1000 of every other store. */
+export const PAGE_SIZES = { moto: 150 } as const;
+
 /** Opens a new, empty bucket, as often as it is asked to: as several mounts would. */
 type Subject = (scope: Scope) => Promise<() => Bucket>;
 
@@ -29,7 +32,7 @@ export const subjects: Readonly<Record<string, Subject>> = {
   moto: async (scope) => {
     const url = await motoServer();
     const name = await createS3Bucket(url);
-    return openS3(scope, await startS3Proxy(scope, url), { name });
+    return openS3(scope, await startS3Proxy(scope, url, [], PAGE_SIZES.moto), { name });
   },
   directory: async (scope) => {
     const path = join(temporaryDirectory(scope), 'bucket');

@@ -18,3 +18,11 @@ export async function createTestBucket(url: string, settings: object = {}): Prom
   if (!answer.ok) throw new Error(`no bucket ${name}: HTTP ${answer.status}`);
   return name;
 }
+
+/** Stores an object without the SDK: for a test that needs very many. */
+export async function storeTestObject(url: string, bucket: string, name: string): Promise<void> {
+  const target = `${url}/upload/storage/v1/b/${bucket}/o?uploadType=media&name=${encodeURIComponent(name)}`;
+  const answer = await fetch(target, { method: 'POST', body: name });
+  await answer.arrayBuffer();
+  if (!answer.ok) throw new Error(`no object ${name}: HTTP ${answer.status}`);
+}

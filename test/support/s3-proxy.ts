@@ -16,13 +16,17 @@ import {
 /** Conditions of a put for a new name, of a put for a version, and of a delete. */
 export type Condition = 'create' | 'replace' | 'delete';
 
-/** On any free port, until the scope ends. `ignored`: as if the server did not know them; only where it checks no signatures. */
+/**
+ * On any free port, until the scope ends. Only where the server checks no signatures: `ignored`, as if it did not know them, and
+ * `pageSize`, of its listings.
+ */
 export function startS3Proxy(
   scope: Scope,
   serverUrl: string,
   ignored: readonly Condition[] = [],
+  pageSize?: number,
 ): Promise<StoreProxy> {
-  return StoreProxy.start(scope, new S3Store(serverUrl, ignored));
+  return StoreProxy.start(scope, new S3Store(serverUrl, ignored, pageSize));
 }
 
 /** By server, bucket and object. */
@@ -31,11 +35,13 @@ const lines = new NamedLocks();
 class S3Store implements ProxiedStore {
   readonly #serverUrl: string;
   readonly #ignored: readonly Condition[];
+  readonly #pageSize: number | undefined;
   readonly #agent = new Agent({ keepAlive: true });
 
-  constructor(serverUrl: string, ignored: readonly Condition[]) {
+  constructor(serverUrl: string, ignored: readonly Condition[], pageSize: number | undefined) {
     this.#serverUrl = serverUrl;
     this.#ignored = ignored;
+    this.#pageSize = pageSize;
   }
 
   describe({ method = 'GET', url = '/', headers }: IncomingMessage): ProxiedRequest {
@@ -59,9 +65,10 @@ class S3Store implements ProxiedStore {
     if (kind === 'put' && this.#ignored.includes('create')) delete kept['if-none-match'];
     if (kind === 'put' && this.#ignored.includes('replace')) delete kept['if-match'];
     if (kind === 'delete' && this.#ignored.includes('delete')) delete kept['if-match'];
+    const asked = this.#pageSize ? target.replace(/\bmax-keys=\d+/, `max-keys=${this.#pageSize}`) : target;
     return new Promise((resolve, reject) => {
       const options = { method, agent: this.#agent, headers: kept };
-      request(`${this.#serverUrl}${target}`, options, (response) => {
+      request(`${this.#serverUrl}${asked}`, options, (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
         response.on('error', reject);
