@@ -1,8 +1,20 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Account, logged, logLines, readFiles, SESSION, statusOf, writeFiles } from './support.ts';
+import { cleanUp } from '../support/cleanup.ts';
+import { fileScope } from '../support/file-scope.ts';
+import type { Mounted } from '../support/mount-sessionfs.ts';
+import {
+  Account,
+  logged,
+  logLines,
+  type Machine,
+  readFiles,
+  SESSION,
+  statusOf,
+  writeFiles,
+} from './support.ts';
 
 const BACKED_UP = 'Session backed up to Cloud Storage';
 const creds = (version: number) => JSON.stringify({ version, registered: true });
@@ -116,48 +128,58 @@ test(
   },
 );
 
+const file = fileScope();
+const HERE_TOO = SESSION;
+const ONLY_THERE = 'other-+2';
+let changed: Promise<{ here: Machine; back: Mounted }> | undefined;
+
+/** A machine that mounts again after another one has changed two sessions; one of them was changed here as well. */
+async function changedElsewhere(): Promise<{ here: Machine; back: Mounted }> {
+  const account = new Account(file);
+  const here = account.machine();
+  const first = await here.mount();
+  writeFiles(here.mountPoint, { ...session(1), [`${ONLY_THERE}/creds.json`]: creds(1) });
+  await first.unmount();
+
+  const there = account.machine();
+  const second = await there.mount();
+  for (const name of [HERE_TOO, ONLY_THERE]) writeFileSync(there.path(name, 'creds.json'), creds(2));
+  await second.unmount();
+
+  const local = await here.mountLocally();
+  writeFileSync(here.path(HERE_TOO, 'creds.json'), creds(3));
+  await local.unmount();
+  const back = await here.mount();
+  cleanUp(file, () => back.unmount());
+  return { here, back };
+}
+
 test(
   'changed here and by another machine: the bucket counts, and what was here is kept aside',
   options,
-  async (t) => {
-    const account = new Account(t);
-    const here = account.machine();
-    const first = await here.mount();
-    writeFiles(here.mountPoint, session(1));
-    await first.unmount();
-
-    const there = account.machine();
-    const second = await there.mount();
-    writeFileSync(there.path(SESSION, 'creds.json'), creds(2));
-    await second.unmount();
-
-    const local = await here.mountLocally();
-    writeFileSync(here.path(SESSION, 'creds.json'), creds(3));
-    await local.unmount();
-    const back = await here.mount();
-    assert.equal(readFileSync(here.path(SESSION, 'creds.json'), 'utf8'), creds(2));
-    assert.deepEqual(Object.keys(readFiles(here.mountPoint)).length, 2);
-    const line = logLines(back).find(({ msg }) => msg.includes('kept aside'));
-    assert.deepEqual([line?.session, line?.files, line?.level], [SESSION, 1, 'error']);
+  async () => {
+    changed ??= changedElsewhere();
+    const { here, back } = await changed;
+    assert.equal(readFileSync(here.path(HERE_TOO, 'creds.json'), 'utf8'), creds(2));
+    assert.deepEqual(Object.keys(readFiles(here.path(HERE_TOO))).length, 2);
+    const lines = logLines(back).filter(({ msg }) => msg.includes('kept aside'));
+    assert.deepEqual(
+      lines.map(({ session, files, level }) => [session, files, level]),
+      [[HERE_TOO, 1, 'error']],
+    );
     assert.equal(readdirSync(join(here.cachePath, 'set-aside')).length, 1);
-    await back.unmount();
   },
 );
 
-test('only unchanged here: the newer version in the bucket is taken', options, async (t) => {
-  const account = new Account(t);
-  const here = account.machine();
-  const first = await here.mount();
-  writeFiles(here.mountPoint, session(1));
-  await first.unmount();
-  const there = account.machine();
-  const second = await there.mount();
-  writeFileSync(there.path(SESSION, 'creds.json'), creds(2));
-  await second.unmount();
-  const back = await here.mount();
-  assert.equal(readFileSync(here.path(SESSION, 'creds.json'), 'utf8'), creds(2));
-  assert.equal(existsSync(join(here.cachePath, 'set-aside')), false);
-  await back.unmount();
+test('only unchanged here: the newer version in the bucket is taken', options, async () => {
+  changed ??= changedElsewhere();
+  const { here } = await changed;
+  assert.equal(readFileSync(here.path(ONLY_THERE, 'creds.json'), 'utf8'), creds(2));
+  const aside = readdirSync(join(here.cachePath, 'set-aside'), { recursive: true, encoding: 'utf8' });
+  assert.deepEqual(
+    aside.filter((path) => path.includes('other')),
+    [],
+  );
 });
 
 test('a session that was made and removed leaves nothing in the bucket', options, async (t) => {

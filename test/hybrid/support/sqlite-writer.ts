@@ -21,6 +21,8 @@ interface Task {
 
 const ROWS = 40;
 const COUNTER_BYTES = 4;
+/** After each transaction: a flush still meets hundreds, and the processor has time for what runs beside. */
+const PAUSE_MS = 5;
 
 export class SqliteWriter {
   readonly #task: Task;
@@ -73,6 +75,7 @@ function write({ databases, counters }: Task): never {
   const opened = databases.map(({ path, journalMode }) => open(path, journalMode));
   const committed = databases.map(() => 0);
   const counter = Buffer.alloc(COUNTER_BYTES);
+  const pause = new Int32Array(new SharedArrayBuffer(4));
   const fd = openSync(counters, 'r+');
   for (let round = 1; ; round++) {
     for (const [index, database] of opened.entries()) {
@@ -83,6 +86,7 @@ function write({ databases, counters }: Task): never {
       writeSync(fd, counter, 0, COUNTER_BYTES, COUNTER_BYTES * index);
       if (round % 17 === index) database.pragma('wal_checkpoint(TRUNCATE)');
       if (round % 13 === index) rollBack(database);
+      Atomics.wait(pause, 0, 0, PAUSE_MS);
     }
   }
 }
