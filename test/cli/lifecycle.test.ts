@@ -12,13 +12,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { isRunning } from '../../src/api/process-watch.ts';
 import { waitUntilGone } from '../../src/api/unmount.ts';
 import { exitStatus } from '../../src/lib/errors.ts';
-import { cleanUp } from '../support/cleanup.ts';
+import { cleanUp, type Scope } from '../support/cleanup.ts';
 import { cliMain } from '../support/cli-main.ts';
 import { cleanEnvironment } from '../support/environment.ts';
+import { fileScope } from '../support/file-scope.ts';
 import { mountAt } from '../support/mounts.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { runCli } from './run-cli.ts';
@@ -33,7 +34,7 @@ interface Daemonized {
 }
 
 /** A daemonized mount on `sessions` in a new directory, ended with the test. */
-async function daemonize(t: TestContext, args: readonly string[] = []): Promise<Daemonized> {
+async function daemonize(t: Scope, args: readonly string[] = []): Promise<Daemonized> {
   const directory = temporaryDirectory(t);
   const mountPoint = join(directory, 'sessions');
   mkdirSync(mountPoint);
@@ -46,6 +47,15 @@ async function daemonize(t: TestContext, args: readonly string[] = []): Promise<
   return { directory, mountPoint, pid, daemonPid, stdout };
 }
 
+const file = fileScope();
+let shared: Promise<Daemonized> | undefined;
+
+/** An empty one, for the tests that leave it as it is. */
+function sharedMount(): Promise<Daemonized> {
+  shared ??= daemonize(file);
+  return shared;
+}
+
 function daemonOf(mountPoint: string): number {
   return JSON.parse(readFileSync(join(mountPoint, '.sessionfs/status.json'), 'utf8')).pids.daemon;
 }
@@ -56,8 +66,8 @@ async function end(pid: number): Promise<void> {
   await waitUntilGone(`process ${pid}`, { timeoutMs: 20_000, isGone: async () => !isRunning(pid) });
 }
 
-test('--daemonize returns when the mount answers, and says process, mount point and log', async (t) => {
-  const { directory, mountPoint, pid, stdout } = await daemonize(t);
+test('--daemonize returns when the mount answers, and says process, mount point and log', async () => {
+  const { directory, mountPoint, pid, stdout } = await sharedMount();
   const log = join(directory, 'sessions.sealed.log');
   assert.equal(stdout, `sessionfs: process ${pid} serves ${mountPoint}, log in ${log}\n`);
   assert.equal(mountAt(mountPoint)?.type, 'fuse.sessionfs');
@@ -105,8 +115,8 @@ test('unmount returns when mount, process and pid file are gone, and the next mo
   );
 });
 
-test('status says what is mounted, by the name of a link too', async (t) => {
-  const { directory, mountPoint, pid } = await daemonize(t);
+test('status says what is mounted, by the name of a link too', async () => {
+  const { directory, mountPoint, pid } = await sharedMount();
   symlinkSync('sessions', join(directory, 'link'));
   const shown = JSON.parse(runCli(['status', join(directory, 'link'), '--json']).stdout);
   assert.deepEqual([shown.mountPoint, shown.pids.supervisor, shown.mode], [mountPoint, pid, 'local']);
@@ -121,8 +131,8 @@ test('log and pid file lie where the flags say', async (t) => {
   assert.equal(readFileSync(pidFile, 'utf8'), `${pid}\n`);
 });
 
-test('a second mount on the same directory is refused and leaves the first one and its pid file alone', async (t) => {
-  const { directory, mountPoint, pid } = await daemonize(t);
+test('a second mount on the same directory is refused and leaves the first one and its pid file alone', async () => {
+  const { directory, mountPoint, pid } = await sharedMount();
   const second = runCli(['mount', mountPoint, '--daemonize']);
   assert.equal(second.status, exitStatus.MOUNT_POINT_BUSY, second.stderr);
   assert.equal(readFileSync(join(directory, 'sessions.sealed.pid'), 'utf8'), `${pid}\n`);
