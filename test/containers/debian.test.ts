@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { version } from '../../src/lib/version.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { containerName, podman, run, until } from './podman.ts';
+import { containerName, type Finished, podman, run, until } from './podman.ts';
+import { ContainerShell } from './shell.ts';
 
 const IMAGE = 'localhost/sessionfs-test-debian:latest';
 const MOUNT_POINT = '/srv/bot/sessions';
@@ -11,6 +12,8 @@ const UNIT = 'sessionfs@srv-bot-sessions.service';
 const FILE = `${MOUNT_POINT}/user1-+15550001/creds.json`;
 const machine = containerName({ after }, 'debian');
 const packages = temporaryDirectory({ after });
+let root: ContainerShell | undefined;
+after(() => root?.end());
 
 /** In a shell of root; returns what it printed to stdout. */
 async function shell(script: string): Promise<string> {
@@ -19,8 +22,9 @@ async function shell(script: string): Promise<string> {
   return stdout.trim();
 }
 
-function attempt(script: string) {
-  return run('podman', ['exec', machine, 'bash', '-c', script]);
+function attempt(script: string): Promise<Finished> {
+  assert.ok(root);
+  return root.run(script);
 }
 
 const property = (name: string) => shell(`systemctl show --property=${name} --value ${UNIT}`);
@@ -35,6 +39,7 @@ before(async () => {
     ...['run', '--detach', '--name', machine, '--systemd', 'always', '--privileged', '--network', 'none'],
     ...['--volume', `${packages}:/packages:ro`, IMAGE],
   );
+  root = new ContainerShell(machine);
   await until(
     'systemd has started',
     async () => /^(running|degraded)/.test((await attempt('systemctl is-system-running')).stdout),

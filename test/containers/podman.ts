@@ -11,12 +11,12 @@ import { repository } from '../support/repository.ts';
 
 export const containersFolder = join(repository, '.cache/containers');
 export const pythonTools = join(containersFolder, 'venv/bin');
-const CONFIGURATION = {
+export const CONFIGURATION = {
   CONTAINERS_CONF: join(containersFolder, 'containers.conf'),
   CONTAINERS_STORAGE_CONF: join(containersFolder, 'storage.conf'),
 };
 /** For one command; a guard against a hang. */
-const HANG_MS = 400_000;
+export const HANG_MS = 400_000;
 
 export interface Finished {
   readonly status: number;
