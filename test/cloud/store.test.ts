@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Cloud, filesBelow } from '../hybrid/support/cloud.ts';
 import { logged, SESSION } from '../hybrid/support.ts';
+import { cleanUp, type Scope } from '../support/cleanup.ts';
 import { directTest } from '../support/driver.ts';
+import { fileScope } from '../support/file-scope.ts';
 import type { Mounted } from '../support/mount-sessionfs.ts';
 import { workloadSucceeds } from '../support/run-workload.ts';
 import { until } from '../support/until.ts';
@@ -19,13 +21,29 @@ interface Rig {
   directory: string;
 }
 
-async function rig(t: TestContext, env: Readonly<Record<string, string>> = {}): Promise<Rig> {
+async function rig(t: Scope, env: Readonly<Record<string, string>> = {}): Promise<Rig> {
   const cloud = await Cloud.start(t);
   const mounted = await mountCloud(cloud, env);
   const directory = join(mounted.mountPoint, SESSION);
   // The limit of a test counts for this call, too.
   if ('SESSION_STORE_TIMEOUT' in env) await until(() => storedInTime(mkdir(directory, { recursive: true })));
   else await mkdir(directory);
+  return { cloud, mounted, directory };
+}
+
+const file = fileScope();
+let shared: Promise<Rig> | undefined;
+
+/** A session in a mount that is there for the tests which leave it as it is. */
+async function sharedRig(t: Scope, session: string): Promise<Rig> {
+  shared ??= rig(file).then((made) => {
+    cleanUp(file, () => made.mounted.unmount());
+    return made;
+  });
+  const { cloud, mounted } = await shared;
+  cleanUp(t, () => cloud.proxy.outage(false));
+  const directory = join(mounted.mountPoint, session);
+  await mkdir(directory);
   return { cloud, mounted, directory };
 }
 
@@ -38,6 +56,8 @@ const storedInTime = (call: Promise<unknown>) =>
     },
   );
 
+/** Each file is an upload of its own, which the application waits for. */
+const INIT = '--mode init --k 2 --m 2 --prekeys 20 --contacts 5'.split(' ');
 const CREDS = '{"me":{"id":"49"},"registered":true}';
 
 /** What another machine finds after the first was killed without a warning. */
@@ -69,7 +89,8 @@ test('a write, a rename and an unlink that returned survive SIGKILL of everythin
 });
 
 test('a write does not return before its object is stored', async (t) => {
-  const { cloud, directory, mounted } = await rig(t);
+  const { cloud, directory } = await sharedRig(t, 'user-+2');
+  const before = uploads(cloud).length;
   const hold = cloud.proxy.hold(({ kind, object }) => kind === 'put' && object.endsWith('creds.json'));
   let returned = false;
   const written = writeFile(join(directory, 'creds.json'), CREDS).then(() => {
@@ -80,8 +101,12 @@ test('a write does not return before its object is stored', async (t) => {
   assert.ok(!returned, 'the write returned while its upload was held back');
   hold.release();
   await written;
-  assert.equal(uploads(cloud).filter((name) => name.endsWith('creds.json')).length, 1);
-  await mounted.unmount();
+  assert.equal(
+    uploads(cloud)
+      .slice(before)
+      .filter((name) => name.endsWith('creds.json')).length,
+    1,
+  );
 });
 
 directTest(
@@ -115,7 +140,7 @@ directTest(
 );
 
 directTest('an outage makes calls wait; they can be killed, and go on when it ends', async (t) => {
-  const { cloud, directory, mounted } = await rig(t);
+  const { cloud, directory } = await sharedRig(t, 'user-+3');
   await writeFile(join(directory, 'creds.json'), CREDS);
   await writeFile(join(directory, 'known.json'), '{"k":1}');
   cloud.proxy.outage(true);
@@ -129,7 +154,6 @@ directTest('an outage makes calls wait; they can be killed, and go on when it en
   await killed.done;
   cloud.proxy.outage(false);
   await waiting;
-  await mounted.unmount();
 });
 
 test('beyond the limit a change gets EIO and one clear line; creds.json never does', async (t) => {
@@ -180,7 +204,7 @@ test('what is longest unused leaves the memory, and is fetched again unchanged',
 test('Baileys pairs in cloud mode and resumes on another machine', { timeout: 240_000 }, async (t) => {
   const cloud = await Cloud.start(t);
   const first = await mountCloud(cloud);
-  await workloadSucceeds(first.mountPoint, '--mode', 'init', '--k', '2', '--m', '2', '--prekeys', '20');
+  await workloadSucceeds(first.mountPoint, ...INIT);
   await first.unmount();
   const second = await mountCloud(cloud);
   const { resume } = await workloadSucceeds(second.mountPoint, '--mode', 'resume', '--rounds', '1');

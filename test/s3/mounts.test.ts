@@ -105,7 +105,8 @@ test(
       [`${SESSION}/creds.json`]: '{"me":1}',
       [`${SESSION}/session-1.json`]: '{"s":1}',
     });
-    await workloadSucceeds(second.mountPoint, '--mode', 'init', '--k', '2', '--m', '2', '--prekeys', '20');
+    const init = '--mode init --k 2 --m 2 --prekeys 20 --contacts 5';
+    await workloadSucceeds(second.mountPoint, ...init.split(' '));
     await second.unmount();
     const third = await cloud.mount(cloudMode);
     const { resume } = await workloadSucceeds(third.mountPoint, '--mode', 'resume', '--rounds', '1');
