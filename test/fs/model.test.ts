@@ -13,7 +13,7 @@ import { CALLER, Harness, newAttributes, newEntry } from './harness.ts';
 import { type ModelDirectory, type ModelFile, type ModelNode, ReferenceModel } from './reference-model.ts';
 import { BUCKET } from './support.ts';
 
-const RUNS = Number(process.env.SESSIONFS_TEST_MODEL_RUNS ?? 2000);
+const RUNS = Number(process.env.SESSIONFS_TEST_MODEL_RUNS ?? 1000);
 
 type Step =
   | { do: 'mkdir'; at: number; name: string; mode: number }
