@@ -3,14 +3,18 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DaemonKiller } from '../crash/support/daemon-killer.ts';
 import { logLines, untilLogged } from '../mounted/log-lines.ts';
 import { untilSlow } from '../support/until.ts';
-import { type RootlessRun, startRootless, startRootlessShell, userWithFuse } from './support/rootless-run.ts';
+import {
+  gone,
+  type RootlessRun,
+  startRootless,
+  startRootlessShell,
+  userWithFuse,
+} from './support/rootless-run.ts';
 
 const KILLS = 5;
-const POLL_MS = 20;
 
 /** Writes versions of a few files until `stop` appears, reads each back, and says how many there were. */
 const WRITER = `
@@ -102,9 +106,3 @@ test('SIGKILL of one process after the other: each next run has what the one bef
     await gone(run);
   });
 });
-
-/** A process that has closed its output may need a moment more. */
-async function gone(run: RootlessRun): Promise<void> {
-  for (let look = 0; look < 100 && run.process.processes().length > 0; look++) await sleep(POLL_MS);
-  assert.deepEqual(run.process.processes(), [], run.process.log());
-}

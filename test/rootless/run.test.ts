@@ -9,7 +9,13 @@ import { cleanEnvironment } from '../support/environment.ts';
 import { fileScope } from '../support/file-scope.ts';
 import { mountAt } from '../support/mounts.ts';
 import { checkout, GID, UID } from '../support/ordinary-user.ts';
-import { type RootlessRun, startRootless, startRootlessShell, userWithFuse } from './support/rootless-run.ts';
+import {
+  gone,
+  type RootlessRun,
+  startRootless,
+  startRootlessShell,
+  userWithFuse,
+} from './support/rootless-run.ts';
 
 /** A run that has ended, and one of the same user that waits for a signal: for all tests that need no run of their own. */
 class TwoRuns {
@@ -82,6 +88,17 @@ test('what is mounted and unmounted outside is so within, and nothing of the ins
   assert.ok(!isSeenBy(run.outside, run.mountPoint));
 });
 
+test('no process outside of the namespace sees the mount', async () => {
+  const run = await runs.waiting();
+  assert.match(run.process.log(), /^\{"a":1\}$/m);
+  assert.equal(mountAt(run.mountPoint), undefined);
+  assert.deepEqual(readdirSync(run.mountPoint), []);
+  const within = readFileSync(`/proc/${run.command()}/mountinfo`, 'utf8');
+  assert.match(within, new RegExp(` ${run.mountPoint} \\S+ - fuse\\.sessionfs sessionfs `));
+  // Not even root gets in by the back door.
+  assert.throws(() => readdirSync(`/proc/${run.command()}/root${run.mountPoint}`), { code: 'EACCES' });
+});
+
 test('the image’s health check enters the namespace, as the same user', async () => {
   const run = await runs.waiting();
   const beside = [`--mount=/proc/${run.outside}/ns/mnt`, 'setpriv', `--reuid=${UID}`, `--regid=${GID}`];
@@ -99,27 +116,16 @@ test('the image’s health check enters the namespace, as the same user', async 
   assert.deepEqual([status, output], [1, `unhealthy: ${run.mountPoint} does not answer\n`]);
 });
 
-test('SIGUSR2 hands the mount over to a new daemon', async () => {
+test('SIGUSR2 hands the mount over to a new daemon, and nothing of the run is left at its end', async () => {
   const run = await runs.waiting();
   const daemon = run.daemon();
   run.process.signal('SIGUSR2');
   await untilLogged(run.process, /Took the mount over/);
   assert.notEqual(run.daemon(), daemon);
   assert.doesNotMatch(run.process.log(), /The daemon died/);
-});
-
-test('no process outside of the namespace sees the mount, and nothing of it is left', async () => {
-  const run = await runs.waiting();
-  assert.match(run.process.log(), /^\{"a":1\}$/m);
-  assert.equal(mountAt(run.mountPoint), undefined);
-  assert.deepEqual(readdirSync(run.mountPoint), []);
-  const within = readFileSync(`/proc/${run.command()}/mountinfo`, 'utf8');
-  assert.match(within, new RegExp(` ${run.mountPoint} \\S+ - fuse\\.sessionfs sessionfs `));
-  // Not even root gets in by the back door.
-  assert.throws(() => readdirSync(`/proc/${run.command()}/root${run.mountPoint}`), { code: 'EACCES' });
   run.process.signal('SIGTERM');
   assert.equal((await run.ended()).code, 143, run.process.log());
-  assert.deepEqual(run.process.processes(), []);
+  await gone(run);
 });
 
 test('127 for a command that does not exist, 126 for one that cannot be executed', async (t) => {

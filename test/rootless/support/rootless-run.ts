@@ -1,5 +1,7 @@
+import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { childrenOf, daemonOf, isDaemon } from '../../crash/support/processes.ts';
 import { cleanUp, type Scope } from '../../support/cleanup.ts';
 import { DaemonProcess, type Exit } from '../../support/daemon-process.ts';
@@ -12,6 +14,7 @@ import {
 } from '../../support/ordinary-user.ts';
 
 const HANG_MS = 90_000;
+const POLL_MS = 20;
 
 export interface RootlessOptions {
   user?: OrdinaryUser;
@@ -83,6 +86,12 @@ export function startRootlessShell(
   options: RootlessOptions = {},
 ): Promise<RootlessRun> {
   return startRootless(scope, ['sh', '-c', script], options);
+}
+
+/** Resolves when nothing of it is left: a process that has closed its output may need a moment more. */
+export async function gone(run: RootlessRun): Promise<void> {
+  for (let look = 0; look < 100 && run.process.processes().length > 0; look++) await sleep(POLL_MS);
+  assert.deepEqual(run.process.processes(), [], run.process.log());
 }
 
 function only(pids: readonly number[], what: string): number {
