@@ -14,6 +14,7 @@ import { readTree, sessionTree, type Tree, writeTree } from './session-files.ts'
 import { Succession } from './support/succession.ts';
 
 const SESSIONS = 12;
+const ELSEWHERE = /Another mount namespace still has the mount; it is ended there as well/;
 const succession = new Succession();
 
 interface Used {
@@ -64,7 +65,9 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     mounted.signal(signal);
     await assertEndedWell(used);
     const stopped = logLines(mounted.log()).find(({ msg }) => msg === 'Mount stopped');
-    assert.deepEqual([stopped?.level, stopped?.dirty, stopped?.lazy], ['info', 0, false]);
+    // A namespace that another test made meanwhile has copies of all mounts.
+    const expected = ELSEWHERE.test(mounted.log()) ? ['warn', 0, true] : ['info', 0, false];
+    assert.deepEqual([stopped?.level, stopped?.dirty, stopped?.lazy], expected, mounted.log());
   });
 }
 
@@ -154,7 +157,7 @@ test('a mount of which another mount namespace has a copy is ended everywhere', 
   await once(elsewhere.stdout, 'data');
   mounted.signal('SIGTERM');
   await assertEndedWell(used);
-  assert.match(mounted.log(), /Another mount namespace still has the mount; it is ended there as well/);
+  assert.match(mounted.log(), ELSEWHERE);
   elsewhere.stdin.end('look\n');
   await once(elsewhere, 'close');
   assert.match(said, /Transport endpoint is not connected/);
