@@ -1,5 +1,5 @@
 /**
- * npm run simulate -- [--seed N] [--steps M] [--world core|remote] [--seconds S] [--trace]
+ * npm run simulate -- [--seed N[,N...]] [--steps M] [--world core|remote] [--seconds S] [--trace]
  * Without --seed each run has a new one, until the seconds are over. The same seed and steps are the same run, to the byte.
  */
 import { randomInt } from 'node:crypto';
@@ -67,7 +67,7 @@ function report({ world, seed, violation, trace, hash, steps: done }: Outcome): 
 }
 
 if (values.seed !== undefined) {
-  for (const world of worlds) await run(world, Number(values.seed));
+  for (const seed of values.seed.split(',')) for (const world of worlds) await run(world, Number(seed));
 } else {
   const untilMs = beganMs + Number(values.seconds) * 1000;
   do {

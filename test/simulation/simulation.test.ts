@@ -43,8 +43,15 @@ test(`every invariant holds in ${SECONDS} seconds of the world core`, (t) => {
 const REMOTE_SEEDS = Array.from({ length: 16 }, (_, index) => index + 1);
 
 test(`every invariant holds in the world remote with ${REMOTE_SEEDS.length} seeds`, () => {
-  for (const seed of REMOTE_SEEDS) {
-    const { status, output } = simulation('--world', 'remote', '--seed', String(seed), '--steps', '8000');
-    assert.equal(status, 0, output);
-  }
+  // In one process: it takes half as long to start as a seed takes.
+  const { status, output } = simulation(
+    '--world',
+    'remote',
+    '--seed',
+    REMOTE_SEEDS.join(),
+    '--steps',
+    '8000',
+  );
+  assert.equal(status, 0, output);
+  for (const seed of REMOTE_SEEDS) assert.match(output, new RegExp(`^remote seed ${seed}: \\d+ steps`, 'm'));
 });
