@@ -40,10 +40,14 @@ async function daemonize(t: Scope, args: readonly string[] = []): Promise<Daemon
   mkdirSync(mountPoint);
   const { status, stdout, stderr } = runCli(['mount', mountPoint, '--daemonize', ...args]);
   const pid = Number(/process (\d+)/.exec(stdout)?.[1]);
-  cleanUp(t, () => end(pid));
+  let daemonPid = 0;
+  cleanUp(t, async () => {
+    // First, or it starts another daemon, which makes a cache in the directory that is removed.
+    await end(pid);
+    await end(daemonPid);
+  });
   assert.equal(status, 0, stderr);
-  const daemonPid = daemonOf(mountPoint);
-  cleanUp(t, () => end(daemonPid));
+  daemonPid = daemonOf(mountPoint);
   return { directory, mountPoint, pid, daemonPid, stdout };
 }
 
