@@ -101,7 +101,8 @@ test('unmount returns when mount, process and pid file are gone, and the next mo
   const again = runCli(['mount', mountPoint, '--daemonize', '--json']);
   assert.deepEqual([again.status, again.stderr], [0, '']);
   const { pid: next, ...rest } = JSON.parse(again.stdout);
-  cleanUp(t, () => end(next));
+  let daemonPid = 0;
+  cleanUp(t, () => end(next).then(() => end(daemonPid)));
   assert.equal(readFileSync(join(directory, 'sessions.sealed.pid'), 'utf8'), `${next}\n`);
   assert.deepEqual(rest, {
     mountPoint,
@@ -110,8 +111,7 @@ test('unmount returns when mount, process and pid file are gone, and the next mo
     pidFile: join(directory, 'sessions.sealed.pid'),
     notices: [],
   });
-  const daemonPid = daemonOf(mountPoint);
-  cleanUp(t, () => end(daemonPid));
+  daemonPid = daemonOf(mountPoint);
   assert.equal(readFileSync(join(mountPoint, 'u-+49/creds.json'), 'utf8'), '{"a":1}');
   assert.match(
     runCli(['status', mountPoint]).stdout,
