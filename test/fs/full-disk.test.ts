@@ -1,20 +1,31 @@
 /** A call that fails because the disk is full has changed nothing, now and later. */
 import assert from 'node:assert/strict';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { ROOT_NODE } from '../../src/fs/contract.ts';
 import { Errno } from '../../src/lib/errno.ts';
 import { syncFileOperations } from '../../src/lib/file-operations.ts';
 import { systemError } from '../../src/lib/system-error.ts';
-import { type Harness, newAttributes } from './harness.ts';
-import { find, harness, read, write } from './support.ts';
+import { FOR_REMOVALS } from '../../src/store/cache/ballast.ts';
+import { CALLER, type Harness, newAttributes, newEntry } from './harness.ts';
+import { find, harness, names, read, write } from './support.ts';
 
 const OLD = '{"old":true}';
 const HALF = `{"filler":"${'x'.repeat(3000)}"`;
 
-/** While `full`, records of more than `room` bytes do not fit. */
-function almostFull(t: TestContext): { h: Harness; disk: { room: number } } {
-  const disk = { room: Number.POSITIVE_INFINITY };
+interface Disk {
+  /** Longer records do not fit. */
+  room: number;
+  /** While this file is there; all fit once it is gone. */
+  reserve?: string;
+}
+
+function almostFull(t: TestContext): { h: Harness; disk: Disk } {
+  const disk: Disk = { room: Number.POSITIVE_INFINITY };
   const append: typeof syncFileOperations.write = (fd, bytes, offset, length) => {
-    if (length > disk.room) throw systemError('ENOSPC', 'write', 'injected');
+    const isFull = disk.reserve === undefined || existsSync(disk.reserve);
+    if (isFull && length > disk.room) throw systemError('ENOSPC', 'write', 'injected');
     return syncFileOperations.write(fd, bytes, offset, length);
   };
   return { h: harness(t, { journalFiles: { ...syncFileOperations, write: append } }), disk };
@@ -81,5 +92,27 @@ describe('a write that fails', () => {
     assert.equal(find(h, 'log.txt'), node);
     h.takeOver();
     assert.equal(read(h, 'log.txt'), 'one\n');
+  });
+});
+
+describe('a removal', () => {
+  it('gets the room that is kept for it where no other could be made, and no other change does', (t) => {
+    const { h, disk } = almostFull(t);
+    write(h, 'a.json', OLD);
+    assert.equal(h.fs.mkdir(ROOT_NODE, 'folder', 0o700, CALLER, newEntry()), 0);
+    const reserve = join(h.cachePath, FOR_REMOVALS.file);
+    writeFileSync(reserve, '');
+    disk.room = 0;
+    disk.reserve = reserve;
+    assert.equal(h.fs.unlink(ROOT_NODE, 'a.json'), Errno.ENOSPC, 'room is made first');
+    h.fs.lastTry(() => {
+      assert.equal(h.fs.mkdir(ROOT_NODE, 'other', 0o700, CALLER, newEntry()), Errno.ENOSPC);
+      assert.ok(existsSync(reserve));
+      assert.equal(h.fs.unlink(ROOT_NODE, 'a.json'), 0);
+      assert.equal(h.fs.rmdir(ROOT_NODE, 'folder'), 0);
+    });
+    assert.ok(!existsSync(reserve));
+    h.takeOver();
+    assert.deepEqual(names(h, ''), []);
   });
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -105,6 +105,26 @@ test('a full disk has room again once files are deleted through the mount', asyn
   const expected = { ...SESSION, 'room.json': document(1, 500 * KIB) };
   assert.deepEqual(differing(readTree(disk.mountPoint), expected), []);
   left = { disk, mounted: again };
+});
+
+test('what fills a disk to its last byte, over a restart too, can be deleted', async (t) => {
+  const disk = new SmallDisk(t, DISK_MIB);
+  const first = await mountOn(t, disk);
+  fill(disk.mountPoint);
+  // The cache takes no segment of this size: the reserve of checkpoints is smaller, and is gone from here on.
+  await first.unmount();
+  const again = await mountOn(t, disk);
+  // A record of this name is longer than those that find the rest of the last block.
+  const long = join(disk.mountPoint, 'n'.repeat(250));
+  mkdirSync(long);
+  assert.throws(() => {
+    for (let n = 0; ; n++) mkdirSync(join(disk.mountPoint, `d${n}`));
+  }, full);
+  rmdirSync(long);
+  for (const name of readdirSync(disk.mountPoint))
+    await untilWritable(() => rmSync(join(disk.mountPoint, name), { recursive: true }));
+  await untilWritable(() => writeFileSync(join(disk.mountPoint, 'room.json'), document(1, 500 * KIB)));
+  await again.unmount();
 });
 
 /** Its time changes before the disk is full, and is asked for after that: then the kernel drops what it has of the file. */

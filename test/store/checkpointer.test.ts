@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileOperations } from '../../src/lib/file-operations.ts';
 import { systemError } from '../../src/lib/system-error.ts';
-import { BALLAST_BYTES } from '../../src/store/cache/ballast.ts';
+import { FOR_CHECKPOINTS } from '../../src/store/cache/ballast.ts';
 import { OpFlag, OpType } from '../../src/store/journal/format.ts';
 import { append, faultyAsync, mkdir, put, Rig, remove, rmdir } from './support.ts';
 
@@ -159,7 +159,7 @@ test('on a full disk the segments stay, the reserve goes, and a later run comple
   const reserve = join(rig.cachePath, 'reserve');
   append(rig.writer, [put('first', 'x')]);
   await rig.checkpoint();
-  assert.equal(fs.statSync(reserve).size, BALLAST_BYTES);
+  assert.equal(fs.statSync(reserve).size, FOR_CHECKPOINTS.bytes);
   for (let i = 0; i < 6; i++) append(rig.writer, [put(`f${i}`, 'content')]);
   const segments = rig.segments();
   const full = faultyAsync((operation) => (operation === 'write' ? 'ENOSPC' : undefined));
@@ -169,7 +169,7 @@ test('on a full disk the segments stay, the reserve goes, and a later run comple
   assert.equal(fs.existsSync(reserve), false);
   assert.deepEqual(rig.tree('tmp'), {});
   assert.equal((await rig.checkpoint()).outcome, 'complete');
-  assert.equal(fs.statSync(reserve).size, BALLAST_BYTES);
+  assert.equal(fs.statSync(reserve).size, FOR_CHECKPOINTS.bytes);
   assert.equal(rig.cache.readSync('f5').toString(), 'content');
 });
 

@@ -15,7 +15,7 @@ import {
   fromObjectName,
   toObjectName,
 } from '../../src/naming/object-name.ts';
-import { BALLAST_BYTES } from '../../src/store/cache/ballast.ts';
+import { FOR_CHECKPOINTS, FOR_REMOVALS } from '../../src/store/cache/ballast.ts';
 import {
   OpFlag,
   OpHeader,
@@ -108,7 +108,8 @@ test('the flags in the text are those of the code', () => {
 test('the numbers in the text are those of the code', () => {
   assert.match(page, new RegExp(`full \\(${SEGMENT_BYTES >> 20} MiB\\)`));
   assert.match(page, new RegExp(`version: ${SEGMENT_VERSION} `));
-  assert.match(page, new RegExp(`\`reserve\` \\| ${BALLAST_BYTES >> 20} MiB`));
+  assert.match(page, new RegExp(`\`${FOR_CHECKPOINTS.file}\` \\| ${FOR_CHECKPOINTS.bytes >> 20} MiB`));
+  assert.match(page, new RegExp(`\`${FOR_REMOVALS.file}\` \\| ${FOR_REMOVALS.bytes >> 10} KiB`));
 });
 
 test('the example segment is what the writer writes, and reads as it says', (t) => {

@@ -1,6 +1,7 @@
 /** The moment at which content becomes a file's durable version: one journal record, or an error and no change. */
 import { Errno, errnoOf, isDiskFull } from '../../lib/errno.ts';
 import { asCompanion } from '../../sqlite/companions.ts';
+import { releaseRoomForRemovals } from '../../store/cache/ballast.ts';
 import { isGatedName } from '../model/json-gate.ts';
 import type { FileNode } from '../model/node.ts';
 import type { Core } from '../state/core.ts';
@@ -83,6 +84,13 @@ function published(core: Core, node: FileNode): void {
   if (parent === undefined) return;
   parent.hiddenChildren--;
   touch(core, parent);
+}
+
+/** As `record`, of what only removes: where no room could be made for it, it gets what is kept for this. */
+export function recordFreeing(core: Core, add: () => void): 0 | Errno {
+  const errno = record(core, add);
+  if (!isDiskFull(errno) || !core.isLastTry || !releaseRoomForRemovals(core.cache.path)) return errno;
+  return record(core, add);
 }
 
 /**

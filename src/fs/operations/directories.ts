@@ -7,7 +7,7 @@ import type { Caller } from '../contract.ts';
 import { DirectoryNode } from '../model/node.ts';
 import type { Core } from '../state/core.ts';
 import { touch, touchAll } from '../state/times.ts';
-import { record } from './commit.ts';
+import { record, recordFreeing } from './commit.ts';
 
 /** What a directory is when nothing else is said of it. */
 export const DEFAULT_DIRECTORY_MODE = S_IFDIR | 0o700;
@@ -45,7 +45,7 @@ export function removeDirectory(core: Core, node: DirectoryNode): 0 | Errno {
   if (parent === undefined) return Errno.EBUSY;
   if (!isEmpty(node)) return Errno.ENOTEMPTY;
   const path = core.tree.pathOf(node);
-  const failed = record(core, () => recordRemoval(core, node, path));
+  const failed = recordFreeing(core, () => recordRemoval(core, node, path));
   if (failed !== 0) return failed;
   core.registrations.folderRemoved(path);
   dropHiddenChildren(core, node);

@@ -10,7 +10,7 @@ import { WorkingCopy } from '../model/working-copy.ts';
 import { type Core, findChild } from '../state/core.ts';
 import { touch, touchAll } from '../state/times.ts';
 import { fillEntry, KERNEL_CACHE_MS } from './attributes.ts';
-import { record, replaceWorkingCopy } from './commit.ts';
+import { record, recordFreeing, replaceWorkingCopy } from './commit.ts';
 import { isWakeUp } from './control-files.ts';
 import { groupOf } from './directories.ts';
 import { truncateFile } from './file-content.ts';
@@ -176,7 +176,7 @@ function keepLast(core: Core, node: FileNode, path: string): void {
 }
 
 function removeName(core: Core, parent: DirectoryNode, node: Node, path: string): 0 | Errno {
-  const failed = record(core, () => core.records.delete(path));
+  const failed = recordFreeing(core, () => core.records.delete(path));
   if (failed !== 0) return failed;
   core.tree.detach(node);
   touch(core, parent);

@@ -1,62 +1,89 @@
 /**
- * Room kept for a full disk: a checkpoint needs some to free more (a segment goes once its files are written).
+ * Room kept for a full disk. A checkpoint needs some to free more: a segment goes once its files are written. Where that was not
+ * enough, or is taken, removals have a little of their own: a checkpoint need not write what they remove.
  */
 import { randomBytes } from 'node:crypto';
-import { constants, rmSync, writeFileSync } from 'node:fs';
-import fs from 'node:fs/promises';
+import fs, { constants } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type FileOperations, tolerate } from '../../lib/file-operations.ts';
+import { codeOf } from '../../lib/system-error.ts';
 
 const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 
-export const BALLAST_BYTES = 1024 * 1024;
-
-function ballastPath(cachePath: string): string {
-  return join(cachePath, 'reserve');
+interface Reserve {
+  readonly file: string;
+  readonly bytes: number;
 }
 
-/** Gives the room free at once, for the thread that met the full disk. */
+export const FOR_CHECKPOINTS: Reserve = { file: 'reserve', bytes: 1024 * 1024 };
+/** Records of names, of up to 4 KiB each. */
+export const FOR_REMOVALS: Reserve = { file: 'reserve-removals', bytes: 64 * 1024 };
+/** The small one first: it fits where the other does not. */
+const ALL = [FOR_REMOVALS, FOR_CHECKPOINTS];
+
+/** Gives the room of checkpoints free at once, for the thread that met the full disk. */
 export function releaseBallast(cachePath: string): void {
-  rmSync(ballastPath(cachePath), { force: true });
+  fs.rmSync(join(cachePath, FOR_CHECKPOINTS.file), { force: true });
+}
+
+/** Gives the room of removals free at once. False: it was not there. */
+export function releaseRoomForRemovals(cachePath: string): boolean {
+  try {
+    fs.unlinkSync(join(cachePath, FOR_REMOVALS.file));
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 /** As `restore` of the class: before the changes that waited for room take all of it. */
 export function restoreBallast(cachePath: string): void {
-  const path = ballastPath(cachePath);
-  try {
-    // Random, so that no filesystem stores it in less.
-    writeFileSync(path, randomBytes(BALLAST_BYTES), { mode: 0o600, flag: FLAGS as unknown as string });
-  } catch {
-    releaseBallast(cachePath);
+  for (const { file, bytes } of ALL) {
+    const path = join(cachePath, file);
+    if (fs.statSync(path, { throwIfNoEntry: false })?.size === bytes) continue;
+    try {
+      // Random, so that no filesystem stores it in less.
+      fs.writeFileSync(path, randomBytes(bytes), { mode: 0o600, flag: FLAGS as unknown as string });
+    } catch {
+      fs.rmSync(path, { force: true });
+    }
   }
 }
 
 export class Ballast {
-  readonly #path: string;
+  readonly #cachePath: string;
   readonly #operations: FileOperations;
 
   constructor(cachePath: string, operations: FileOperations) {
-    this.#path = ballastPath(cachePath);
+    this.#cachePath = cachePath;
     this.#operations = operations;
   }
 
-  /** Gives the room free. */
+  /** Gives the room of checkpoints free. */
   async release(): Promise<void> {
-    await tolerate(this.#operations.unlink(this.#path), 'ENOENT');
+    await this.#release(FOR_CHECKPOINTS);
   }
 
-  /** Takes the room again if there is any; where there is not, none of it. Never throws. */
+  /** Takes all room again if there is any; where there is not, none of it. Never throws. */
   async restore(): Promise<void> {
-    const there = await fs.stat(this.#path).catch(() => undefined);
-    if (there?.size === BALLAST_BYTES) return;
-    await this.#write().catch(() => this.release().catch(() => {}));
+    for (const reserve of ALL) {
+      const there = await stat(join(this.#cachePath, reserve.file)).catch(() => undefined);
+      if (there?.size !== reserve.bytes)
+        await this.#write(reserve).catch(() => this.#release(reserve).catch(() => {}));
+    }
   }
 
-  async #write(): Promise<void> {
-    const fd = await this.#operations.open(this.#path, FLAGS, 0o600);
+  async #release({ file }: Reserve): Promise<void> {
+    await tolerate(this.#operations.unlink(join(this.#cachePath, file)), 'ENOENT');
+  }
+
+  async #write({ file, bytes }: Reserve): Promise<void> {
+    const fd = await this.#operations.open(join(this.#cachePath, file), FLAGS, 0o600);
     try {
       // Random, so that no filesystem stores it in less.
-      await this.#operations.write(fd, randomBytes(BALLAST_BYTES));
+      await this.#operations.write(fd, randomBytes(bytes));
     } finally {
       await this.#operations.close(fd);
     }

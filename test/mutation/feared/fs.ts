@@ -267,6 +267,18 @@ export const fsMutations = [
     ['fs/pending.test.ts'],
     [[' && asCompanion(node.name) === undefined', '', 'a checkpoint of SQLite seals its whole log']],
   ),
+  ...fearedIn(
+    'src/fs/operations/commit.ts',
+    ['fs/full-disk.test.ts'],
+    [
+      [
+        '|| !releaseRoomForRemovals(core.cache.path)) return errno;',
+        '|| true) return errno;',
+        'a full disk stays full',
+      ],
+      ['|| !core.isLastTry ||', '||', 'the reserve goes although a checkpoint could make room'],
+    ],
+  ),
   ...fearedIn('src/fs/operations/commit.ts', CONTENT, [
     [
       'core.records.put(node, path, plain));\n  if (failed !== 0) return failed;\n',
@@ -785,7 +797,7 @@ export const fsMutations = [
     ['fs/special.test.ts'],
     [
       [
-        '  const failed = record(core, () => core.records.delete(path));\n',
+        '  const failed = recordFreeing(core, () => core.records.delete(path));\n',
         '  const failed = 0;\n',
         'a socket that was removed is there again',
       ],
