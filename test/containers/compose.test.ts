@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { assertStoppedWell } from '../support/stopped.ts';
 import { Compose } from './compose.ts';
 import { buildImages } from './images.ts';
 import { exitStatusOf, podman, stopContainer, until } from './podman.ts';
@@ -46,7 +47,7 @@ test('Baileys pairs and resumes through the mount of the sidecar; a new one on a
 
   await stopContainer(compose.container('sessionfs'));
   assert.equal(await exitStatusOf(compose.container('sessionfs')), 0);
-  assert.match(await compose.log('sessionfs'), /"exitStatus":0,"dirty":0,"lazy":false.*"Mount stopped"/);
+  assertStoppedWell(await compose.log('sessionfs'));
   assert.deepEqual(mountedIn(compose.share), []);
   assert.deepEqual(readdirSync(join(compose.share, 'sessions')), [], 'plaintext lies below the mount point');
 

@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fuseDevice } from '../support/fuse-device.ts';
 import type { WorkloadResult } from '../support/run-workload.ts';
+import { assertStoppedWell } from '../support/stopped.ts';
 import { BOT_ALONE, buildImages } from './images.ts';
 import { settingOf, sidecarFiles, workloadOf } from './manifests.ts';
 import { Pod } from './pod.ts';
@@ -58,7 +59,7 @@ for (const name of sidecarFiles) {
     assert.equal(await pod.stop(sessionfs), 0, await pod.log(sessionfs));
     const { written } = lastLine(await pod.output(bot));
     assert.ok(written > 10);
-    assert.match(await pod.log(sessionfs), /"exitStatus":0,"dirty":0,"lazy":false.*"Mount stopped"/);
+    assertStoppedWell(await pod.log(sessionfs));
     assert.deepEqual(mountedIn(pod.share), [], 'a mount is left on the node');
     assert.deepEqual(readdirSync(join(pod.share, 'sessions')), []);
 

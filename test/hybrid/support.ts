@@ -50,7 +50,7 @@ export const quickLeases = {
   SESSION_LEASE_LOOK_INTERVAL: '500',
   SESSION_LEASE_PERMISSION: '1500',
   SESSION_LEASE_TAKEOVER: '2250',
-  SESSION_LEASE_POLL: '50',
+  SESSION_LEASE_POLL: '200',
 };
 
 export class Machine {

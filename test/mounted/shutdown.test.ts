@@ -8,13 +8,13 @@ import { runCli } from '../cli/run-cli.ts';
 import { cleanUp } from '../support/cleanup.ts';
 import { type Mounted, mountSessionfs } from '../support/mount-sessionfs.ts';
 import { mountAt } from '../support/mounts.ts';
+import { ELSEWHERE } from '../support/stopped.ts';
 import { logLines, untilLogged, untilStarted } from './log-lines.ts';
 import { traces } from './refused-start.ts';
 import { readTree, sessionTree, type Tree, writeTree } from './session-files.ts';
 import { Succession } from './support/succession.ts';
 
 const SESSIONS = 12;
-const ELSEWHERE = /Another mount namespace still has the mount; it is ended there as well/;
 const succession = new Succession();
 
 interface Used {
@@ -65,7 +65,6 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     mounted.signal(signal);
     await assertEndedWell(used);
     const stopped = logLines(mounted.log()).find(({ msg }) => msg === 'Mount stopped');
-    // A namespace that another test made meanwhile has copies of all mounts.
     const expected = ELSEWHERE.test(mounted.log()) ? ['warn', 0, true] : ['info', 0, false];
     assert.deepEqual([stopped?.level, stopped?.dirty, stopped?.lazy], expected, mounted.log());
   });
