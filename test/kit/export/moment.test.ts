@@ -240,10 +240,10 @@ test('credentials that do not log in are no state to go back to: what was kept u
     assert.deepEqual([what, source, files], ['credentials', 'kept version', { 'creds.json': PAIRED }], creds);
   }
   const { stdout: list } = await rig.run('--list');
-  assert.match(list, /^\S+:\d\dZ \(.* ago\) {2}user-\+49 {2}credentials +kept version$/m);
+  assert.match(list, /^\S+:\d\dZ \(.* ago\) +user-\+49 {2}credentials +kept version$/m);
   assert.match(
     list,
-    /^\S+:\d\dZ \(.* ago\) {2}user-\+49 {2}session, as it was at any time since \S+:\d\dZ {2}object versions$/m,
+    /^\S+:\d\dZ \(.* ago\) +user-\+49 {2}session, as it was at any time since \S+:\d\dZ {2}object versions$/m,
   );
   // The time is rounded down, and meant as its whole second.
   const shown = /^(\S+Z) .*session, as it was/m.exec(list)?.[1] ?? '';
