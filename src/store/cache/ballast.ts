@@ -7,7 +7,6 @@ import fs, { constants } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type FileOperations, tolerate } from '../../lib/file-operations.ts';
-import { codeOf } from '../../lib/system-error.ts';
 
 const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 
@@ -27,14 +26,13 @@ export function releaseBallast(cachePath: string): void {
   fs.rmSync(join(cachePath, FOR_CHECKPOINTS.file), { force: true });
 }
 
-/** Gives the room of removals free at once. False: it was not there. */
+/** Gives the room of removals free at once. False: it is not there, or the disk does not let it go. */
 export function releaseRoomForRemovals(cachePath: string): boolean {
   try {
     fs.unlinkSync(join(cachePath, FOR_REMOVALS.file));
     return true;
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return false;
-    throw error;
+  } catch {
+    return false;
   }
 }
 
@@ -42,8 +40,8 @@ export function releaseRoomForRemovals(cachePath: string): boolean {
 export function restoreBallast(cachePath: string): void {
   for (const { file, bytes } of ALL) {
     const path = join(cachePath, file);
-    if (fs.statSync(path, { throwIfNoEntry: false })?.size === bytes) continue;
     try {
+      if (fs.statSync(path, { throwIfNoEntry: false })?.size === bytes) continue;
       // Random, so that no filesystem stores it in less.
       fs.writeFileSync(path, randomBytes(bytes), { mode: 0o600, flag: FLAGS as unknown as string });
     } catch {
