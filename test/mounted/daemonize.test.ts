@@ -6,6 +6,7 @@ import { isRunning } from '../../src/api/process-watch.ts';
 import { runCli } from '../cli/run-cli.ts';
 import { cleanUp } from '../support/cleanup.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
+import { ELSEWHERE } from '../support/stopped.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { logLines } from './log-lines.ts';
 import { assertRefused, traces } from './refused-start.ts';
@@ -83,8 +84,7 @@ test('a daemonized mount holds no directory, logs to its end, and leaves only ca
   assert.equal(runCli(['unmount'], {}, within).status, 0);
   assert.deepEqual(traces(within), []);
   const messages = logLines(readFileSync(join(within, 'sessions.sealed.log'), 'utf8')).map(({ msg }) => msg);
-  // A namespace that another test made meanwhile has copies of all mounts.
-  const own = messages.filter((message) => !/^Another mount namespace still has the mount/.test(message));
+  const own = messages.filter((message) => !ELSEWHERE.test(message));
   assert.deepEqual(own.slice(-3), ['Mounted', 'Stopping', 'Mount stopped']);
   const kept = Object.keys(readTree(within)).filter((path) => !/\/./.test(path));
   assert.deepEqual(kept, ['sessions/', 'sessions.sealed/', 'sessions.sealed.key', 'sessions.sealed.log']);

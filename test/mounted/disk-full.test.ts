@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cleanUp, type Scope } from '../support/cleanup.ts';
+import type { Scope } from '../support/cleanup.ts';
 import { directTest } from '../support/driver.ts';
+import { fileScope } from '../support/file-scope.ts';
 import { type Mounted, mountSessionfs } from '../support/mount-sessionfs.ts';
 import { assertRefused } from './refused-start.ts';
 import { readTree, sessionTree, type Tree, writeTree } from './session-files.ts';
@@ -55,8 +56,7 @@ async function untilWritable(write: () => void): Promise<void> {
   }
 }
 
-const ofFile: Scope = { after };
-cleanUp(ofFile, () => {});
+const ofFile = fileScope();
 /** What a test that ended well left for the next one. */
 let left: { disk: SmallDisk; mounted: Mounted } | undefined;
 

@@ -3,9 +3,10 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { after, type TestContext, test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { runCli } from '../cli/run-cli.ts';
 import { cleanUp, type Scope } from '../support/cleanup.ts';
+import { fileScope } from '../support/file-scope.ts';
 import { mountSessionfs } from '../support/mount-sessionfs.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { assertRefused } from './refused-start.ts';
@@ -28,8 +29,7 @@ function emptyFolder(t: Scope): { within: string; mountPoint: string } {
   return { within, mountPoint };
 }
 
-const ofFile: Scope = { after };
-cleanUp(ofFile, () => {});
+const ofFile = fileScope();
 let used: Promise<{ within: string; mountPoint: string }> | undefined;
 
 /** An unmounted mount with a session in its cache, for tests that change nothing of it. */

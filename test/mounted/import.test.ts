@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import type { SkippedSession } from '../../src/fs/startup/import-plain.ts';
-import { cleanUp, type Scope } from '../support/cleanup.ts';
+import type { Scope } from '../support/cleanup.ts';
+import { fileScope } from '../support/file-scope.ts';
 import { type Mounted, mountSessionfs } from '../support/mount-sessionfs.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { type LogLine, logLines, untilStarted } from './log-lines.ts';
@@ -60,8 +61,7 @@ const USERS = {
   'user3-+15550003/auth.db-shm': '',
 };
 
-const ofFile: Scope = { after };
-cleanUp(ofFile, () => {});
+const ofFile = fileScope();
 let firstImport: Promise<{ plain: Plain; mounted: Mounted }> | undefined;
 
 /** The first mount after there were plain sessions, for two tests. */

@@ -35,6 +35,17 @@ async function savedCreds(t: TestContext): Promise<string> {
   return saved;
 }
 
+/** A registered account with one key, in a folder of the mount. */
+async function registeredSession(t: TestContext, mountPoint: string) {
+  const session = join(mountPoint, SESSION);
+  const creds = join(session, 'creds.json');
+  const paired = await savedCreds(t);
+  mkdirSync(session);
+  writeFileSync(creds, paired);
+  writeFileSync(join(session, 'pre-key-1.json'), '{}');
+  return { session, creds, paired };
+}
+
 /** The name of the only version that was set aside. */
 function keptIn(folder: string): string {
   const names = readdirSync(join(folder, 'set-aside'));
@@ -113,12 +124,7 @@ test(
 test('what was kept survives a daemon that is killed at once, and is not told twice', options, async (t) => {
   const mounted = await mountSessionfs(t);
   const { mountPoint } = mounted;
-  const session = join(mountPoint, SESSION);
-  const creds = join(session, 'creds.json');
-  const paired = await savedCreds(t);
-  mkdirSync(session);
-  writeFileSync(creds, paired);
-  writeFileSync(join(session, 'pre-key-1.json'), '{}');
+  const { session, creds, paired } = await registeredSession(t, mountPoint);
   const daemon = await mounted.daemonPid();
   writeFileSync(creds, freshCreds());
   process.kill(daemon, 'SIGKILL');
@@ -143,12 +149,7 @@ test(
     const address = `127.0.0.1:${await freePort()}`;
     const mounted = await mountSessionfs(t, { env: { SESSION_HTTP_ADDRESS: address } });
     const { mountPoint } = mounted;
-    const session = join(mountPoint, SESSION);
-    const creds = join(session, 'creds.json');
-    const paired = await savedCreds(t);
-    mkdirSync(session);
-    writeFileSync(creds, paired);
-    writeFileSync(join(session, 'pre-key-1.json'), '{}');
+    const { session, creds, paired } = await registeredSession(t, mountPoint);
     unlinkSync(creds);
     await untilLogged(mounted, /The credentials of a registered account were removed/);
     const metrics = async () => (await fetch(`http://${address}/metrics`)).text();

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { after } from 'node:test';
-import { cleanUp, type Scope } from '../../support/cleanup.ts';
+import { cleanUp } from '../../support/cleanup.ts';
+import { fileScope } from '../../support/file-scope.ts';
 import { type Mounted, mountSessionfs } from '../../support/mount-sessionfs.ts';
 
 /** What a test does on a mount and on the one that follows it. */
@@ -15,7 +15,7 @@ interface Halves {
  * when the first test does; what one of them throws is thrown in its own test. Make it at the top of the module.
  */
 export class SharedRemount {
-  readonly #scope: Scope = { after };
+  readonly #scope = fileScope();
   readonly #end: (first: Mounted) => Promise<void>;
   readonly #env: Readonly<Record<'first' | 'second', Record<string, string>>>;
   readonly #first: ((mountPoint: string) => void)[] = [];
@@ -27,8 +27,6 @@ export class SharedRemount {
   ) {
     this.#end = (first) => first[end]();
     this.#env = { first: {}, second: {}, ...env };
-    // Here, not within a test, after which its own hooks run.
-    cleanUp(this.#scope, () => {});
   }
 
   /** The test. */

@@ -1,5 +1,4 @@
-import { after } from 'node:test';
-import { cleanUp, type Scope } from '../../support/cleanup.ts';
+import { fileScope } from '../../support/file-scope.ts';
 import { type Mounted, type MountOptions, mountSessionfs } from '../../support/mount-sessionfs.ts';
 
 /**
@@ -8,14 +7,12 @@ import { type Mounted, type MountOptions, mountSessionfs } from '../../support/m
  */
 export class Succession {
   /** Of every mount at the place: what is cleaned up after one takes away whatever is mounted there. */
-  readonly scope: Scope = { after };
+  readonly scope = fileScope();
   readonly #options: MountOptions;
   #free: Mounted | undefined;
 
   constructor(options: MountOptions = {}) {
     this.#options = options;
-    // Here, not within a test, after which its own hooks run.
-    cleanUp(this.scope, () => {});
   }
 
   /** For a test to change, and to end. */
